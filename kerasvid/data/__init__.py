@@ -1,0 +1,34 @@
+"""Records to batches: the schema, shards on disk, frame picking and the input pipeline."""
+
+from kerasvid.data.frame_picking import pick_ends, pick_frame, pick_start, pick_window
+from kerasvid.data.pipeline import make_pipeline
+from kerasvid.data.schema import (
+    DatasetInfo,
+    ShardInfo,
+    SplitInfo,
+    Video,
+    decode_frames,
+    encode_video,
+    parse_record,
+)
+from kerasvid.data.shards import DatasetError, ShardWriter, check_shards, load_info, write_info
+
+__all__ = [
+    "DatasetError",
+    "DatasetInfo",
+    "ShardInfo",
+    "ShardWriter",
+    "SplitInfo",
+    "Video",
+    "check_shards",
+    "decode_frames",
+    "encode_video",
+    "load_info",
+    "make_pipeline",
+    "parse_record",
+    "pick_ends",
+    "pick_frame",
+    "pick_start",
+    "pick_window",
+    "write_info",
+]

@@ -1,0 +1,239 @@
+"""From a folder of records to batches, as a pure function of the seed and the step.
+
+Order: list shards, interleave, parse, shuffle, repeat, pick frames (only those are decoded),
+batch, prefetch. Videos stay uint8; the training step turns them into floats on the device.
+"""
+
+import difflib
+import os
+
+import tensorflow as tf
+
+from kerasvid.data.frame_picking import pick_indices, picked_frames, window_span
+from kerasvid.data.schema import DatasetInfo, SplitInfo, decode_frames, parse_record, record_faults
+from kerasvid.data.shards import DatasetError, check_shards, load_info
+
+SHUFFLE_BYTES = 256 << 20  # a shuffle buffer holds at most this much, by default
+INTERLEAVED_SHARDS = 4
+READ_BYTES = 1 << 20
+
+
+def make_pipeline(
+    folder: str,
+    split: str = "train",
+    batch_size: int = 16,
+    frames: int = 8,
+    stride: int = 1,
+    pick: str = "window",
+    seed: int = 0,
+    start_step: int = 0,
+    repeat: bool = True,
+    shuffle: bool = True,
+    shuffle_buffer: int | None = None,
+    verify: bool = True,
+    drop_remainder: bool = True,
+) -> tf.data.Dataset:
+    """Batches of videos from a data set on disk.
+
+    The stream depends on the arguments alone: each epoch is every video once, in an order and
+    with windows that follow from (seed, epoch). Batches run across the borders of epochs.
+
+    Args:
+        folder: of the data set, with its `dataset.json`.
+        split: e.g. "train" or "test".
+        batch_size: videos a batch, B.
+        frames: frames a clip, T, for the picks "window" and "start".
+        stride: distance of two frames of a clip in the video.
+        pick: "window" (random), "frame" (one, random), "ends" (first and last) or "start".
+        seed: of the order and the windows.
+        start_step: leave out that many batches at the start, without decoding them.
+        repeat: go on for ever; otherwise one epoch.
+        shuffle: another order each epoch; otherwise the order of the records.
+        shuffle_buffer: videos to draw from; by default the split, or 256 MB of it.
+        verify: compare the SHA-256 of the shards first, once a process.
+        drop_remainder: leave out a last batch that is not full.
+
+    Returns:
+        A dataset of dicts: "video" uint8 [B, T, H, W, C], and int64 "index" [B], "label" [B],
+        "identity" [B], "attributes" [B, A].
+
+    Raises:
+        DatasetError: the data set is absent, half-written or altered, or a record is at fault.
+        ValueError: no such split or pick, videos too short, or fewer of them than a batch holds.
+
+    Example:
+        >>> batches = make_pipeline("data/sprites", batch_size=32, frames=8, seed=1)
+        >>> model.fit(batches, steps_per_epoch=500)
+    """
+    folder = os.fspath(folder)
+    info = load_info(folder)
+    clips = _find_split(folder, info, split)
+    length = picked_frames(pick, frames)
+    _check_arguments(
+        split, clips, batch_size, frames, stride, pick, start_step, repeat or drop_remainder
+    )
+    check_shards(folder, info, deep=verify)
+    files = [os.path.join(folder, shard.file) for shard in clips.shards]
+    _check_first_records(folder, files, info)
+
+    first_epoch, offset = divmod(start_step * batch_size, clips.count)
+    buffer = shuffle_buffer or _default_buffer(clips)
+
+    def epoch_dataset(epoch: tf.Tensor) -> tf.data.Dataset:
+        dataset = _epoch(files, info, seed, epoch, shuffle, buffer)
+        skipped = tf.where(tf.equal(epoch, first_epoch), tf.constant(offset, tf.int64), 0)
+        return dataset.skip(skipped)
+
+    def load_clip(file: tf.Tensor, record: dict, clip_seed: tf.Tensor) -> dict:
+        return _load_clip(file, record, clip_seed, info, pick, length, frames, stride)
+
+    last_epoch = tf.int64.max if repeat else 1
+    dataset = tf.data.Dataset.range(first_epoch, last_epoch).flat_map(epoch_dataset)
+    dataset = dataset.map(load_clip, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+    batches = clips.count // batch_size if drop_remainder else -(-clips.count // batch_size)
+    size = tf.data.INFINITE_CARDINALITY if repeat else max(batches - start_step, 0)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(size))
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(_options())
+
+
+def _epoch(
+    files: list[str], info: DatasetInfo, seed: int, epoch: tf.Tensor, shuffle: bool, buffer: int
+) -> tf.data.Dataset:
+    """One epoch of (file, parsed record, seed of the clip), every video once."""
+    epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
+    paths = tf.constant(files)
+    if shuffle:
+        paths = tf.random.experimental.stateless_shuffle(paths, epoch_seed)
+
+    def read(file: tf.Tensor) -> tf.data.Dataset:
+        dataset = tf.data.TFRecordDataset(file, buffer_size=READ_BYTES)
+        return dataset.map(lambda record: (file, record))
+
+    dataset = tf.data.Dataset.from_tensor_slices(paths).interleave(
+        read,
+        # Unshuffled, one shard after the other keeps the order of `index`.
+        cycle_length=INTERLEAVED_SHARDS if shuffle else 1,
+        block_length=16,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    dataset = dataset.map(
+        lambda file, record: (file, _parse_checked(file, record, info)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    if shuffle:
+        # `shuffle` mixes the global seed in: a fixed one in this function's own graph keeps
+        # the order a function of the arguments, whatever the caller's global seed is.
+        tf.random.set_seed(1)
+        bits = tf.random.stateless_uniform([], epoch_seed, 0, tf.int32.max, tf.int32)
+        dataset = dataset.shuffle(buffer, tf.cast(bits, tf.int64), reshuffle_each_iteration=False)
+    return dataset.enumerate().map(
+        lambda position, item: (
+            *item,
+            tf.random.experimental.stateless_fold_in(epoch_seed, position),
+        )
+    )
+
+
+def _parse_checked(file: tf.Tensor, serialized: tf.Tensor, info: DatasetInfo) -> dict:
+    """Parses a record; a fault raises an error that names the file."""
+    record = parse_record(serialized)
+    checks = [
+        tf.debugging.Assert(
+            tf.logical_not(wrong), [file, f": {what}; delete the folder and prepare it again."]
+        )
+        for wrong, what in record_faults(record, info)
+    ]
+    with tf.control_dependencies(checks):
+        return {name: tf.identity(value) for name, value in record.items()}
+
+
+def _load_clip(
+    file: tf.Tensor,
+    record: dict,
+    clip_seed: tf.Tensor,
+    info: DatasetInfo,
+    pick: str,
+    length: int,
+    frames: int,
+    stride: int,
+) -> dict:
+    indices = pick_indices(pick, record["length"], frames, stride, clip_seed)
+    encoded = tf.ensure_shape(tf.gather(record["frames"], indices), [length])
+    attributes = tf.ensure_shape(record["attributes"], [len(info.attribute_names)])
+    return {
+        "video": decode_frames(encoded, info.encoding, *info.frame_shape, where=file),
+        "index": record["index"],
+        "label": record["label"],
+        "identity": record["identity"],
+        "attributes": attributes,
+    }
+
+
+def _find_split(folder: str, info: DatasetInfo, split: str) -> SplitInfo:
+    if split in info.splits:
+        return info.splits[split]
+    nearest = difflib.get_close_matches(split, info.splits, cutoff=0.3) or list(info.splits)
+    raise ValueError(f"{folder}: has no split {split!r}; nearest: {', '.join(nearest)}.")
+
+
+def _check_arguments(
+    split: str,
+    clips: SplitInfo,
+    batch_size: int,
+    frames: int,
+    stride: int,
+    pick: str,
+    start_step: int,
+    full_batches: bool,
+) -> None:
+    for name, value in dict(batch_size=batch_size, frames=frames, stride=stride).items():
+        if value < 1:
+            raise ValueError(f"{name}={value}: must be 1 or more.")
+    if start_step < 0:
+        raise ValueError(f"start_step={start_step}: must be 0 or more.")
+    span = window_span(frames, stride) if pick in ("window", "start") else 1
+    if clips.min_length < span:
+        raise ValueError(
+            f"{frames} frames with stride {stride} span {span}, but the shortest video of "
+            f"{split!r} has {clips.min_length}; use fewer frames or a smaller stride."
+        )
+    if full_batches and batch_size > clips.count:
+        raise ValueError(
+            f"batch_size={batch_size}: the split {split!r} holds {clips.count} videos; use "
+            f"{clips.count} or fewer."
+        )
+
+
+def _check_first_records(folder: str, files: list[str], info: DatasetInfo) -> None:
+    """Finds data of another making before training starts; `verify` checks every record."""
+    remedy = f"delete the folder {folder} and prepare the data set again"
+    for file in files:
+        try:
+            serialized = next(iter(tf.data.TFRecordDataset(file, buffer_size=READ_BYTES).take(1)))
+            record = parse_record(serialized)
+        except (StopIteration, tf.errors.OpError, UnicodeDecodeError) as error:
+            raise DatasetError(f"{file}: holds no readable record; {remedy}.") from error
+        faults = [what for wrong, what in record_faults(record, info) if wrong]
+        if not faults:
+            try:
+                decode_frames(record["frames"][:1], info.encoding, *info.frame_shape)
+            except (tf.errors.OpError, ValueError):
+                size = "x".join(map(str, info.frame_shape))
+                faults = [f"a frame does not decode to {size} as dataset.json states"]
+        if faults:
+            raise DatasetError(f"{file}: {faults[0]}; {remedy}.")
+
+
+def _default_buffer(clips: SplitInfo) -> int:
+    mean_bytes = sum(shard.bytes for shard in clips.shards) / clips.count
+    return max(1, min(clips.count, int(SHUFFLE_BYTES / max(mean_bytes, 1))))
+
+
+def _options() -> tf.data.Options:
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return options

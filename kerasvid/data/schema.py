@@ -1,0 +1,343 @@
+"""The definition of a record: what a video is on disk, and what a data set says of itself.
+
+A record is one `tf.train.Example` a video:
+
+| feature | type | meaning |
+|---|---|---|
+| frames | bytes list | one encoded image a frame |
+| encoding | bytes | "png", "jpeg" or "raw" (uint8, row by row) |
+| index | int64 | 0, 1, 2, ... within a split, dense and stable |
+| id | bytes | unique name within the data set |
+| length, height, width, channels | int64 | of the video |
+| fps | float | frames a second, -1 where unknown |
+| label, identity | int64 | class numbers, -1 where unknown |
+| attributes | int64 list | further class numbers, possibly empty |
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+FORMAT = "kerasvid-records"
+FORMAT_VERSION = 1
+ENCODINGS = ("png", "jpeg", "raw")
+REQUIRED = ("encoding", "index", "id", "length", "height", "width", "channels")
+_MISSING = -(2**31)  # the parser's stand-in for an absent integer
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """One video in memory.
+
+    Args:
+        frames: uint8 array [T, H, W, C], values 0..255, RGB (C = 3) or grey (C = 1).
+        id: unique name within the data set.
+        fps: frames a second, -1 where unknown.
+        label: class number, -1 where unknown.
+        identity: number of the person or thing that is shown, -1 where unknown.
+        attributes: further class numbers, as many as the data set names.
+
+    Example:
+        >>> Video(np.zeros((8, 64, 64, 3), np.uint8), id="walk/000", label=0)
+    """
+
+    frames: np.ndarray
+    id: str
+    fps: float = -1.0
+    label: int = -1
+    identity: int = -1
+    attributes: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardInfo:
+    """One file of records: its name in the folder, records, SHA-256 and size in bytes."""
+
+    file: str
+    count: int
+    sha256: str
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitInfo:
+    """One split: number of videos, shortest and longest in frames, and its shards."""
+
+    count: int
+    min_length: int
+    max_length: int
+    shards: tuple[ShardInfo, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+    """What `dataset.json` states of a data set.
+
+    Args:
+        name, version: of the data set, e.g. "sprites/lpc" and "1".
+        height, width, channels: of every frame, in pixels; channels 1 or 3.
+        fps: frames a second of every video, -1 where unknown or mixed.
+        encoding: of every frame, "png", "jpeg" or "raw".
+        class_names, identity_names: a name for each `label` and `identity`.
+        attribute_names, attribute_sizes: name and number of values of each attribute.
+        licence, source, citation: where the data comes from.
+        splits: by name, filled in by the writer.
+
+    Raises:
+        ValueError: a size, the encoding or the attributes make no sense.
+
+    Example:
+        >>> DatasetInfo("mine", "1", height=64, width=64, channels=3, fps=25.0)
+    """
+
+    name: str
+    version: str
+    height: int
+    width: int
+    channels: int
+    fps: float
+    encoding: str = "png"
+    class_names: tuple[str, ...] = ()
+    identity_names: tuple[str, ...] = ()
+    attribute_names: tuple[str, ...] = ()
+    attribute_sizes: tuple[int, ...] = ()
+    licence: str = ""
+    source: str = ""
+    citation: str = ""
+    splits: Mapping[str, SplitInfo] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.encoding not in ENCODINGS:
+            raise ValueError(f"encoding {self.encoding!r}: use one of {', '.join(ENCODINGS)}.")
+        if self.height < 1 or self.width < 1 or self.channels not in (1, 3):
+            size = f"{self.height}x{self.width}x{self.channels}"
+            raise ValueError(f"frames of {size}: sizes must be positive, channels 1 or 3.")
+        if len(self.attribute_names) != len(self.attribute_sizes):
+            raise ValueError(
+                f"{len(self.attribute_names)} attribute_names but "
+                f"{len(self.attribute_sizes)} attribute_sizes: give a size for each name."
+            )
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every frame."""
+        return self.height, self.width, self.channels
+
+    def to_json(self) -> str:
+        """The text of `dataset.json`."""
+        head = {"format": FORMAT, "format_version": FORMAT_VERSION}
+        return json.dumps({**head, **dataclasses.asdict(self)}, indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "DatasetInfo":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: the text is no JSON, of another format or version, or lacks a field.
+        """
+        try:
+            fields = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"broken JSON at line {error.lineno}") from error
+        if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
+            raise ValueError(f"not a {FORMAT} description")
+        version = fields.pop("format_version", None)
+        if version != FORMAT_VERSION:
+            raise ValueError(f"format version {version}, this code reads version {FORMAT_VERSION}")
+        try:
+            for name, split in fields["splits"].items():
+                shards = tuple(ShardInfo(**shard) for shard in split.pop("shards"))
+                fields["splits"][name] = SplitInfo(**split, shards=shards)
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"a missing or unknown field: {error}") from error
+
+
+def check_video(video: Video) -> None:
+    """Raises a one-line ValueError that names the video if it cannot become a record."""
+    frames = video.frames
+    if not video.id:
+        raise ValueError("a video has an empty id: give each a unique name.")
+    if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8:
+        kind = getattr(frames, "dtype", type(frames).__name__)
+        raise ValueError(f"video {video.id!r}: frames are {kind}, expected a uint8 array.")
+    if frames.ndim != 4 or frames.shape[-1] not in (1, 3) or 0 in frames.shape:
+        shape = list(frames.shape)
+        raise ValueError(f"video {video.id!r}: frames are {shape}, expected [T, H, W, 1 or 3].")
+
+
+def encode_frame(frame: np.ndarray, encoding: str = "png", jpeg_quality: int = 95) -> bytes:
+    """Encodes one uint8 frame [H, W, C], RGB or grey, as PNG, JPEG or raw bytes."""
+    if encoding == "raw":
+        return frame.tobytes()
+    if encoding not in ENCODINGS:
+        raise ValueError(f"encoding {encoding!r}: use one of {', '.join(ENCODINGS)}.")
+    image = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) if frame.shape[-1] == 3 else frame
+    settings = {
+        # Level 3 is a quarter smaller than OpenCV's default and takes as long.
+        "png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+        "jpeg": [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality],
+    }[encoding]
+    return cv2.imencode("." + encoding, image, settings)[1].tobytes()
+
+
+def video_to_example(
+    video: Video, encoding: str = "png", jpeg_quality: int = 95
+) -> tf.train.Example:
+    """The record of a video, still without `index`, which depends on the videos before it."""
+    check_video(video)
+    length, height, width, channels = video.frames.shape
+    frames = [encode_frame(frame, encoding, jpeg_quality) for frame in video.frames]
+    return tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                "frames": _bytes(frames),
+                "encoding": _bytes([encoding.encode()]),
+                "id": _bytes([video.id.encode()]),
+                "length": _ints([length]),
+                "height": _ints([height]),
+                "width": _ints([width]),
+                "channels": _ints([channels]),
+                "fps": tf.train.Feature(float_list=tf.train.FloatList(value=[video.fps])),
+                "label": _ints([video.label]),
+                "identity": _ints([video.identity]),
+                "attributes": _ints(video.attributes),
+            }
+        )
+    )
+
+
+def encode_video(video: Video, index: int, encoding: str = "png", jpeg_quality: int = 95) -> bytes:
+    """Serializes a video.
+
+    Args:
+        video: frames uint8 [T, H, W, C] and what is known of them.
+        index: the video's position in its split.
+        encoding: "png" (lossless), "jpeg" or "raw".
+        jpeg_quality: 1..100, for "jpeg" only.
+
+    Raises:
+        ValueError: the video is empty, of another type or rank, or has no id.
+
+    Example:
+        >>> encode_video(Video(np.zeros((8, 64, 64, 3), np.uint8), id="a"), index=0)
+    """
+    example = video_to_example(video, encoding, jpeg_quality)
+    return finish_example(example, index)
+
+
+def finish_example(example: tf.train.Example, index: int) -> bytes:
+    """Gives a record its position in the split and serializes it."""
+    example.features.feature["index"].int64_list.value[:] = [index]
+    return example.SerializeToString(deterministic=True)
+
+
+def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Parses one record, in a graph or eagerly, without decoding its frames.
+
+    Absent fields parse as -1 (fps, label, identity), empty (frames, attributes, strings) or
+    a number below -1; `record_faults` tells of those that may not be absent.
+
+    Args:
+        serialized: string scalar.
+
+    Returns:
+        A dict of scalars, except "frames", string [T], and "attributes", int64 [A].
+    """
+    integer = tf.io.FixedLenFeature([], tf.int64, default_value=_MISSING)
+    unknown = tf.io.FixedLenFeature([], tf.int64, default_value=-1)
+    text = tf.io.FixedLenFeature([], tf.string, default_value="")
+    features = {
+        "frames": tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True),
+        "encoding": text,
+        "index": integer,
+        "id": text,
+        "length": integer,
+        "height": integer,
+        "width": integer,
+        "channels": integer,
+        "fps": tf.io.FixedLenFeature([], tf.float32, default_value=-1.0),
+        "label": unknown,
+        "identity": unknown,
+        "attributes": tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
+    }
+    return tf.io.parse_single_example(serialized, features)
+
+
+def record_faults(record: Mapping[str, Any], info: DatasetInfo) -> list[tuple[Any, str]]:
+    """Pairs (is wrong, what is wrong) of a parsed record; works on tensors and on numpy."""
+    empty = {"encoding": b"", "id": b""}
+    faults = [
+        (tf.equal(record[name], empty.get(name, _MISSING)), f"the field {name} is missing")
+        for name in REQUIRED
+    ]
+    count = tf.size(record["frames"], out_type=tf.int64)
+    stated = dict(height=info.height, width=info.width, channels=info.channels)
+    for name, size in stated.items():
+        wrong = tf.not_equal(record[name], size)
+        faults.append((wrong, f"{name} is not {size} as dataset.json states"))
+    faults += [
+        (tf.equal(count, 0), "the field frames is missing or empty"),
+        (tf.not_equal(record["length"], count), "length is not the number of frames"),
+        (
+            tf.not_equal(record["encoding"], info.encoding),
+            f"encoding is not {info.encoding!r} as dataset.json states",
+        ),
+        (
+            tf.not_equal(tf.size(record["attributes"]), len(info.attribute_names)),
+            f"attributes are not {len(info.attribute_names)} numbers as dataset.json states",
+        ),
+    ]
+    return faults
+
+
+def decode_frames(
+    encoded: tf.Tensor, encoding: str, height: int, width: int, channels: int, where: Any = ""
+) -> tf.Tensor:
+    """Decodes frames, in a graph or eagerly.
+
+    Args:
+        encoded: string [T]; with a static T the decoders stand side by side in the graph.
+        encoding: "png", "jpeg" or "raw".
+        height, width, channels: of every frame.
+        where: file name for the error message, a string or a string tensor.
+
+    Returns:
+        uint8 [T, H, W, C] with static H, W, C.
+
+    Raises:
+        tf.errors.InvalidArgumentError: a frame does not decode, or to another size.
+    """
+    shape = [height, width, channels]
+
+    def decode(image: tf.Tensor) -> tf.Tensor:
+        if encoding == "png":
+            pixels = tf.io.decode_png(image, channels=channels)
+        elif encoding == "jpeg":
+            pixels = tf.io.decode_jpeg(image, channels=channels, dct_method="INTEGER_ACCURATE")
+        elif encoding == "raw":
+            pixels = tf.io.decode_raw(image, tf.uint8)
+        else:
+            raise ValueError(f"encoding {encoding!r}: use one of {', '.join(ENCODINGS)}.")
+        wanted = [height * width * channels] if encoding == "raw" else shape
+        same = tf.reduce_all(tf.equal(tf.shape(pixels), wanted))
+        complaint = [where, f": a frame is not {wanted} but", tf.shape(pixels)]
+        with tf.control_dependencies([tf.debugging.Assert(same, complaint)]):
+            return tf.reshape(pixels, shape)  # [H, W, C]
+
+    if encoded.shape[0] is None:
+        return tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec(shape, tf.uint8))
+    return tf.stack([decode(image) for image in tf.unstack(encoded)])  # [T, H, W, C]
+
+
+def _bytes(values: list[bytes]) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def _ints(values: Any) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))

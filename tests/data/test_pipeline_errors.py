@@ -1,0 +1,153 @@
+import os
+
+import pytest
+import tensorflow as tf
+
+from kerasvid.data.pipeline import make_pipeline
+from kerasvid.data.schema import encode_video
+from kerasvid.data.shards import DatasetError
+
+FIRST_SHARD = "train-00000-of-00004.tfrecord"
+
+
+@pytest.fixture
+def altered_dataset(make_dataset, numbered_video):
+    """A data set with right checksums in which some training records are changed."""
+
+    def make(change, which=range(23)):
+        records = [encode_video(numbered_video(k), k) for k in range(23)]
+        for number in which:
+            example = tf.train.Example.FromString(records[number])
+            change(example.features.feature)
+            records[number] = example.SerializeToString()
+        return make_dataset("altered", records)
+
+    return make
+
+
+def consume(folder, **arguments):
+    pipeline = make_pipeline(folder, batch_size=23, frames=3, **arguments)
+    return next(iter(pipeline))
+
+
+def refused(folder, *words, error=ValueError, **arguments):
+    with pytest.raises(error) as caught:
+        consume(folder, **arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+
+
+@pytest.mark.parametrize("field", ["index", "id", "length", "height", "encoding", "frames"])
+def test_a_missing_field_names_the_file_and_the_remedy(altered_dataset, field):
+    folder = altered_dataset(lambda feature: feature.pop(field))
+    refused(
+        folder,
+        FIRST_SHARD,
+        f"the field {field} is missing",
+        "delete the folder",
+        error=DatasetError,
+    )
+
+
+def test_a_missing_field_deep_in_a_shard_names_the_file(altered_dataset):
+    folder = altered_dataset(lambda feature: feature.pop("width"), which=[8])
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        consume(folder)
+    assert "train-00001-of-00004.tfrecord" in str(caught.value)
+    assert "the field width is missing" in str(caught.value)
+
+
+def test_optional_fields_may_be_absent(altered_dataset):
+    def forget(feature):
+        for name in ("label", "identity", "fps"):
+            feature.pop(name)
+
+    batch = consume(altered_dataset(forget))
+    assert set(batch["label"].numpy()) == set(batch["identity"].numpy()) == {-1}
+
+
+def test_a_wrong_size_names_the_file(altered_dataset):
+    def enlarge(feature):
+        feature["height"].int64_list.value[:] = [16]
+
+    refused(altered_dataset(enlarge), FIRST_SHARD, "height is not 8", "delete the folder")
+
+
+def test_frames_that_are_not_of_the_stated_size_name_the_file(altered_dataset):
+    large = tf.io.encode_png(tf.zeros([16, 16, 3], tf.uint8)).numpy()
+
+    def lie(feature):
+        feature["frames"].bytes_list.value[:] = [large] * 6
+
+    refused(altered_dataset(lie), FIRST_SHARD, "8x8x3", "delete the folder")
+
+
+def test_a_wrong_number_of_attributes_names_the_file(altered_dataset):
+    def shorten(feature):
+        feature["attributes"].int64_list.value[:] = [1]
+
+    refused(altered_dataset(shorten), FIRST_SHARD, "attributes are not 2", "delete the folder")
+
+
+def test_records_of_another_kind_name_the_file(make_dataset):
+    refused(make_dataset("alien", [b"\xff\xff alien"] * 23), FIRST_SHARD, "delete the folder")
+
+
+def test_only_picked_frames_are_decoded(altered_dataset):
+    def spoil(feature):
+        feature["frames"].bytes_list.value[3] = b"no image"
+
+    folder = altered_dataset(spoil)
+    assert consume(folder, pick="start")["video"].shape == (23, 3, 8, 8, 3)
+    assert consume(folder, pick="ends")["video"].shape == (23, 2, 8, 8, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        next(iter(make_pipeline(folder, batch_size=23, frames=4, pick="start")))
+
+
+def test_a_truncated_shard_is_refused_by_name(dataset):
+    path = os.path.join(dataset, FIRST_SHARD)
+    os.truncate(path, os.path.getsize(path) // 2)
+    refused(dataset, FIRST_SHARD, "truncated", "delete the folder", error=DatasetError)
+    refused(dataset, FIRST_SHARD, "truncated", error=DatasetError, verify=False)
+
+
+def test_a_flipped_byte_is_refused_by_name(dataset):
+    path = os.path.join(dataset, "train-00003-of-00004.tfrecord")
+    with open(path, "r+b") as file:
+        content = bytearray(file.read())
+        content[300] ^= 4
+        file.seek(0)
+        file.write(content)
+    refused(dataset, path, "SHA-256", "delete the folder", error=DatasetError)
+
+
+def test_empty_and_half_written_folders_are_refused(tmp_path, dataset):
+    (tmp_path / "empty").mkdir()
+    refused(str(tmp_path / "empty"), "empty", "prepare the data set again", error=DatasetError)
+    os.remove(os.path.join(dataset, "dataset.json"))
+    refused(dataset, "half-written", "delete the folder", error=DatasetError)
+
+
+def test_an_unknown_split_names_the_nearest(dataset):
+    refused(dataset, "'trian'", "train", split="trian")
+    refused(dataset, "'validation'", "train", "test", split="validation")
+
+
+def test_windows_longer_than_the_shortest_video_are_refused_up_front(dataset):
+    with pytest.raises(ValueError, match=r"span 7.*has 6.*fewer frames"):
+        make_pipeline(dataset, batch_size=2, frames=3, stride=3)
+    make_pipeline(dataset, batch_size=2, frames=3, stride=2)
+    make_pipeline(dataset, batch_size=2, frames=9, pick="ends")
+
+
+def test_a_batch_larger_than_the_split_is_refused(dataset):
+    with pytest.raises(ValueError, match=r"batch_size=8.*'test' holds 7.*use 7"):
+        make_pipeline(dataset, "test", batch_size=8, frames=2)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "frames", "stride"])
+def test_senseless_numbers_are_refused(dataset, name):
+    with pytest.raises(ValueError, match=f"{name}=0"):
+        make_pipeline(dataset, **{name: 0})

@@ -1,0 +1,130 @@
+import hashlib
+import os
+import re
+
+import pytest
+import tensorflow as tf
+
+from kerasvid.data import shards
+from kerasvid.data.shards import DatasetError, ShardWriter, check_shards, load_info, write_split
+
+
+def refused(folder, *words):
+    """Asserts a one-line refusal with these words, at loading or at checking."""
+    with pytest.raises(DatasetError) as caught:
+        check_shards(folder, load_info(folder), deep=True)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+
+
+def test_a_shard_is_what_tensorflow_reads_and_its_hash_is_right(tmp_path):
+    path = tmp_path / "a.tfrecord"
+    with ShardWriter(path) as writer:
+        for record in (b"one", b"", b"three" * 1000):
+            writer.write(record)
+    assert list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())[2] == b"three" * 1000
+    content = path.read_bytes()
+    assert writer.info.sha256 == hashlib.sha256(content).hexdigest()
+    assert (writer.info.bytes, writer.info.count) == (len(content), 3)
+
+
+def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.tfrecord"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyError), ShardWriter(path) as writer:
+        writer.write(b"new")
+        raise KeyError
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.tfrecord"]
+
+
+def test_a_split_is_cut_into_shards_in_order(tmp_path):
+    split = write_split(str(tmp_path), "test", ((b"%d" % k, k + 1) for k in range(7)), 3)
+    assert [s.count for s in split.shards] == [3, 3, 1]
+    assert sorted(os.listdir(tmp_path)) == [f"test-0000{k}-of-00003.tfrecord" for k in range(3)]
+    paths = [str(tmp_path / s.file) for s in split.shards]
+    records = list(tf.data.TFRecordDataset(paths).as_numpy_iterator())
+    assert records == [b"%d" % k for k in range(7)]
+    assert (split.count, split.min_length, split.max_length) == (7, 1, 7)
+
+
+def test_a_good_data_set_passes(dataset):
+    info = load_info(dataset)
+    check_shards(dataset, info, deep=True)
+    assert info.splits["train"].count == 23 and len(info.splits["train"].shards) == 4
+
+
+def test_no_folder_and_an_empty_folder_are_told_apart(tmp_path):
+    refused(str(tmp_path / "none"), "no such folder", "none")
+    (tmp_path / "bare").mkdir()
+    refused(str(tmp_path / "bare"), "empty", "bare", "prepare the data set again")
+
+
+def test_a_folder_of_other_files_is_no_data_set(tmp_path):
+    (tmp_path / "movie.mp4").write_bytes(b"x")
+    refused(str(tmp_path), "no data set", "python -m tfrecords_tools.folder")
+
+
+@pytest.mark.parametrize("left", ["shards", "temporary shard", "temporary description"])
+def test_a_half_written_data_set_is_refused(dataset, left):
+    os.remove(os.path.join(dataset, "dataset.json"))
+    for name in os.listdir(dataset):
+        if left != "shards":
+            os.remove(os.path.join(dataset, name))
+    name = {"temporary shard": "x.tfrecord.tmp-1", "temporary description": "dataset.json.tmp-1"}
+    if left in name:
+        open(os.path.join(dataset, name[left]), "w").close()
+    refused(dataset, "half-written", dataset, "delete the folder")
+
+
+def test_a_truncated_shard_is_refused_by_name(dataset):
+    name = "train-00001-of-00004.tfrecord"
+    path = os.path.join(dataset, name)
+    os.truncate(path, os.path.getsize(path) - 5)
+    refused(dataset, name, "truncated", "delete the folder")
+
+
+def test_a_missing_shard_is_refused_by_name(dataset):
+    os.remove(os.path.join(dataset, "test-00000-of-00002.tfrecord"))
+    refused(dataset, "test-00000-of-00002.tfrecord", "missing", "delete the folder")
+
+
+def flip_byte(path):
+    with open(path, "r+b") as file:
+        file.seek(200)
+        byte = file.read(1)[0]
+        file.seek(200)
+        file.write(bytes([byte ^ 1]))
+
+
+def test_a_flipped_byte_is_refused_by_name(dataset):
+    name = "train-00002-of-00004.tfrecord"
+    flip_byte(os.path.join(dataset, name))
+    refused(dataset, name, "SHA-256", "delete the folder")
+
+
+def test_a_byte_flipped_after_a_first_check_is_found(dataset):
+    check_shards(dataset, load_info(dataset), deep=True)
+    path = os.path.join(dataset, "train-00002-of-00004.tfrecord")
+    flip_byte(path)
+    os.utime(path, ns=(0, os.stat(path).st_mtime_ns + 10**9))
+    refused(dataset, "train-00002-of-00004.tfrecord", "SHA-256")
+
+
+def test_unchanged_files_are_hashed_once(dataset, monkeypatch):
+    hashed = []
+    original = shards.hash_file
+    monkeypatch.setattr(shards, "hash_file", lambda path: hashed.append(path) or original(path))
+    for _ in range(3):
+        check_shards(dataset, load_info(dataset), deep=True)
+    assert len(hashed) == 6
+
+
+def test_a_broken_description_names_the_file(dataset):
+    path = os.path.join(dataset, "dataset.json")
+    with open(path, "r+") as file:
+        text = file.read()
+        file.seek(0)
+        file.write(re.sub(r'"format_version": \d+', '"format_version": 99', text))
+    refused(dataset, path, "version 99", "delete the folder")
