@@ -1,0 +1,206 @@
+import errno
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.data import check_shards, load_info, parse_record
+from kerasvid.data.schema import DatasetInfo, Video
+from tfrecords_tools import conversion
+from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
+
+ROOT = pathlib.Path(__file__).parents[2]
+INFO = DatasetInfo("numbers", "1", 8, 8, 3, fps=-1.0)
+
+
+def video(number):
+    return Video(np.full((2 + number % 3, 8, 8, 3), number, np.uint8), f"clip-{number}")
+
+
+def write(folder, splits=None, load=video, **options):
+    return write_dataset(
+        folder, INFO, splits or {"train": range(10)}, load, progress=False, **options
+    )
+
+
+def records(folder, split="train"):
+    shards = load_info(folder).splits[split].shards
+    files = [os.path.join(folder, shard.file) for shard in shards]
+    return [parse_record(record) for record in tf.data.TFRecordDataset(files)]
+
+
+def refused(folder, message, **options):
+    with pytest.raises(ConversionError, match=message) as caught:
+        write(folder, **options)
+    return str(caught.value)
+
+
+def test_videos_come_out_in_order_whatever_finishes_first(tmp_path):
+    def load(number):
+        time.sleep(0.02 * (number % 4 == 0))
+        return video(number)
+
+    info = write(tmp_path / "a", {"train": range(10), "test": [20, 21]}, load, workers=4)
+    found = records(tmp_path / "a")
+    assert [int(r["index"]) for r in found] == list(range(10))
+    assert [r["id"].numpy().decode() for r in found] == [f"clip-{k}" for k in range(10)]
+    assert [int(r["index"]) for r in records(tmp_path / "a", "test")] == [0, 1]
+    assert info == load_info(tmp_path / "a")
+    assert (info.splits["train"].min_length, info.splits["train"].max_length) == (2, 4)
+
+
+def test_the_bytes_do_not_depend_on_the_workers(tmp_path):
+    one = write(tmp_path / "one", workers=1, videos_per_shard=4)
+    four = write(tmp_path / "four", workers=4, videos_per_shard=4)
+    assert one.splits == four.splits and len(one.splits["train"].shards) == 3
+    check_shards(tmp_path / "four", four, deep=True)
+
+
+def test_only_a_few_videos_are_held_at_a_time(tmp_path):
+    lock, loaded, most = threading.Lock(), [0], [0]
+    written = []
+
+    def load(number):
+        with lock:
+            loaded[0] += 1
+            most[0] = max(most[0], loaded[0] - len(written))
+        return video(number)
+
+    original = conversion.finish_example
+
+    def finish(example, index):
+        time.sleep(0.002)  # a slow disk
+        written.append(index)
+        return original(example, index)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "finish_example", finish)
+        write(tmp_path / "a", {"train": range(120)}, load, workers=2)
+    assert len(written) == 120 and most[0] <= 10
+
+
+def test_loading_runs_on_several_threads(tmp_path):
+    barrier = threading.Barrier(3, timeout=10)  # passes only if three wait at once
+
+    def load(number):
+        barrier.wait()
+        return video(number)
+
+    write(tmp_path / "a", {"train": range(9)}, load, workers=3)
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path):
+    def load(number):
+        if number == 7:
+            raise RuntimeError("broken")
+        return video(number)
+
+    with pytest.raises(RuntimeError, match="broken"):
+        write(tmp_path / "a", load=load, videos_per_shard=2)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_killed_conversion_leaves_no_data_set_and_the_next_one_cleans_up(tmp_path):
+    code = f"""
+import os, signal, numpy as np
+from kerasvid.data.schema import DatasetInfo, Video
+from tfrecords_tools.conversion import write_dataset
+def load(number):
+    if number == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Video(np.zeros((2, 8, 8, 3), np.uint8), str(number))
+info = DatasetInfo("a", "1", 8, 8, 3, -1.0)
+write_dataset({str(tmp_path / "a")!r}, info, {{"train": range(99)}}, load, videos_per_shard=2)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    left = os.listdir(tmp_path)
+    assert len(left) == 1 and left[0].startswith("a.tmp-")
+    write(tmp_path / "a")
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_the_folder_of_a_running_conversion_is_left_alone(tmp_path):
+    running = tmp_path / f"a.tmp-{os.getppid()}"
+    running.mkdir()
+    write(tmp_path / "a")
+    assert running.is_dir()
+
+
+def test_a_data_set_is_replaced_only_on_request(tmp_path):
+    write(tmp_path / "a")
+    refused(tmp_path / "a", "holds a data set already.*--overwrite")
+    write(tmp_path / "a", {"train": range(3)}, overwrite=True)
+    assert len(records(tmp_path / "a")) == 3 and os.listdir(tmp_path) == ["a"]
+
+
+def test_a_failed_replacement_keeps_the_old_data_set(tmp_path):
+    write(tmp_path / "a")
+    with pytest.raises(ZeroDivisionError):
+        write(tmp_path / "a", load=lambda number: 1 / 0, overwrite=True)
+    assert len(records(tmp_path / "a")) == 10 and os.listdir(tmp_path) == ["a"]
+
+
+def test_a_folder_of_other_files_is_never_replaced(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    refused(tmp_path, "is no data set", overwrite=True)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(conversion, "write_info", full)
+    message = refused(tmp_path / "a", "the disk is full")
+    assert "\n" not in message and os.listdir(tmp_path) == []
+
+
+def test_wrong_sizes_and_repeated_ids_are_refused_by_name(tmp_path):
+    info_of = {"workers": 1}
+    large = Video(np.zeros((2, 16, 8, 3), np.uint8), "large")
+    refused(tmp_path / "a", r"'large'.*\[16, 8, 3\].*\[8, 8, 3\]", load=lambda _: large, **info_of)
+    refused(tmp_path / "a", "two videos have the id 'clip-1'", load=lambda _: video(1))
+    refused(tmp_path / "a", "id 'clip-0'", splits={"train": [0], "test": [0]})
+    refused(tmp_path / "a", "'test' is empty", splits={"train": [0], "test": []})
+    assert os.listdir(tmp_path) == []
+
+
+def load_or_refuse(number):
+    if number in (2, 5):
+        raise UnreadableMedia(f"file-{number}: broken")
+    return video(number)
+
+
+def test_every_unreadable_file_is_named(tmp_path):
+    message = refused(tmp_path / "a", "--skip_unreadable", load=load_or_refuse)
+    assert "file-2: broken" in message and "file-5: broken" in message
+    assert os.listdir(tmp_path) == []
+
+
+def test_unreadable_files_can_be_left_out(tmp_path, capsys):
+    write(tmp_path / "a", load=load_or_refuse, skip_unreadable=True)
+    found = records(tmp_path / "a")
+    assert [int(r["index"]) for r in found] == list(range(8))
+    assert found[2]["id"] == b"clip-3"
+    assert "skipped file-2: broken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rates, common", [((12, 12), 12.0), ((12, 25), -1.0)])
+def test_a_common_frame_rate_is_stated(tmp_path, rates, common):
+    def load(number):
+        return Video(video(number).frames, str(number), fps=rates[number])
+
+    assert write(tmp_path / "a", {"train": range(2)}, load).fps == common
+
+
+def test_progress_is_one_line(tmp_path, capsys):
+    write_dataset(tmp_path / "a", INFO, {"train": range(10)}, video)
+    shown = capsys.readouterr().err
+    assert "10/10 videos" in shown and shown.count("\n") == 1

@@ -1,0 +1,91 @@
+import os
+import runpy
+import sys
+
+import numpy as np
+import pytest
+
+from kerasvid.data import DatasetError
+from kerasvid.data.schema import DatasetInfo, Video
+from tfrecords_tools import registry
+from tfrecords_tools.conversion import write_dataset
+from tfrecords_tools.registry import DATASETS, UnknownDataset, names, prepare
+
+made = []
+
+
+def make_toy(out_dir, source_dir):
+    made.append((out_dir, source_dir))
+    info = DatasetInfo("toy", "1", 8, 8, 3, -1.0)
+    clip = Video(np.zeros((2, 8, 8, 3), np.uint8), "a")
+    write_dataset(out_dir, info, {"train": [clip]}, lambda item: item, progress=False)
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
+    made.clear()
+    monkeypatch.setitem(sys.modules, "toy_converter", sys.modules[__name__])
+    toy = registry.Dataset("toy/small", "a toy", "nothing", "toy_converter:make_toy")
+    monkeypatch.setattr(registry, "DATASETS", (*DATASETS, toy))
+
+
+def test_a_missing_data_set_is_made_once_and_reused(tmp_path):
+    folder = prepare("toy/small", str(tmp_path), source_dir="sheets")
+    assert folder == str(tmp_path / "toy-small")
+    assert prepare("toy/small", str(tmp_path)) == folder
+    assert made == [(folder, "sheets")]
+
+
+def test_an_empty_folder_counts_as_missing(tmp_path):
+    (tmp_path / "toy-small").mkdir()
+    prepare("toy/small", str(tmp_path))
+    assert len(made) == 1
+
+
+def test_a_half_written_data_set_is_not_used(tmp_path):
+    folder = prepare("toy/small", str(tmp_path))
+    os.remove(os.path.join(folder, "dataset.json"))
+    with pytest.raises(DatasetError, match=r"half-written.*delete the folder"):
+        prepare("toy/small", str(tmp_path))
+
+
+def test_a_truncated_data_set_is_not_used(tmp_path):
+    folder = prepare("toy/small", str(tmp_path))
+    os.truncate(os.path.join(folder, "train-00000-of-00001.tfrecord"), 10)
+    with pytest.raises(DatasetError, match=r"train-00000-of-00001.tfrecord: truncated"):
+        prepare("toy/small", str(tmp_path))
+
+
+def test_a_path_is_the_folder_itself(tmp_path):
+    folder = prepare("toy/small", str(tmp_path))
+    assert prepare(folder, "elsewhere") == folder
+    assert len(made) == 1
+
+
+def test_a_path_without_a_data_set_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match="empty"):
+        prepare(str(tmp_path))
+    with pytest.raises(UnknownDataset, match="no such folder"):
+        prepare(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("name, nearest", [("sprite", "sprites"), ("sprites-lpc", "sprites/lpc")])
+def test_unknown_names_are_answered_with_the_nearest(name, nearest):
+    with pytest.raises(UnknownDataset, match=f"{name!r}; nearest: .*{nearest}"):
+        prepare(name)
+
+
+def test_the_known_names_are_unique_and_tell_what_they_need():
+    assert {"sprites", "sprites/lpc"} <= set(names()) and len(set(names())) == len(names())
+    assert all(d.needs and d.title and ":" in d.converter for d in DATASETS)
+
+
+def test_every_registered_converter_exists():
+    for dataset in DATASETS:
+        assert callable(registry._converter(dataset))
+
+
+def test_converters_are_imported_only_when_used(monkeypatch):
+    monkeypatch.delitem(sys.modules, "tfrecords_tools.sprites", raising=False)
+    runpy.run_path(registry.__file__, run_name="fresh")
+    assert "tfrecords_tools.sprites" not in sys.modules

@@ -1,0 +1,171 @@
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.data.schema import DatasetInfo, Video, encode_video
+from kerasvid.data.shards import load_info, write_info, write_split
+from tfrecords_tools.verify import main, verify
+
+INFO = DatasetInfo(
+    "numbers", "1", 8, 8, 3, fps=-1.0, class_names=("a", "b"),
+    attribute_names=("size",), attribute_sizes=(3,),
+)  # fmt: skip
+
+
+def video(value, **fields):
+    fields = {"label": value % 2, "attributes": (value % 3,), **fields}
+    return Video(np.full((2 + value % 2, 8, 8, 3), value, np.uint8), f"clip-{value}", **fields)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Writes a data set with right checksums from records of training and test."""
+
+    def make(train=None, test=None, info=INFO):
+        folder = str(tmp_path / "numbers")
+        os.mkdir(folder)
+        train = train or [encode_video(video(k), k) for k in range(6)]
+        test = test or [encode_video(video(20 + k), k) for k in range(3)]
+        splits = {
+            name: write_split(folder, name, [(r, 2 + k % 2) for k, r in enumerate(split)], 4)
+            for name, split in (("train", train), ("test", test))
+        }
+        write_info(folder, dataclasses.replace(info, splits=splits))
+        return folder
+
+    return make
+
+
+def has_fault(folder, *words):
+    faults = verify(folder).faults
+    assert all("\n" not in fault for fault in faults)
+    assert any(all(word in fault for word in words) for fault in faults), faults
+
+
+def altered(value, change):
+    example = tf.train.Example.FromString(encode_video(video(value), value))
+    change(example.features.feature)
+    return example.SerializeToString()
+
+
+def test_a_good_data_set_has_a_line_a_split(make):
+    report = verify(make())
+    assert report.faults == []
+    # The mean of 0, 1, 2, 3, 4, 5 with 2, 3, 2, 3, 2, 3 frames is 39 / 15.
+    assert report.summaries[0] == "train: 6 videos of 2 to 3 frames, pixel mean 2.60"
+    assert report.summaries[1].startswith("test: 3 videos")
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "raw"])
+def test_other_encodings_verify(make, encoding):
+    train = [encode_video(video(k), k, encoding) for k in range(2)]
+    test = [encode_video(video(100 + k), k, encoding) for k in range(2)]
+    assert verify(make(train, test, dataclasses.replace(INFO, encoding=encoding))).faults == []
+
+
+def test_a_flipped_byte_is_found(make):
+    folder = make()
+    with open(os.path.join(folder, "train-00001-of-00002.tfrecord"), "r+b") as file:
+        file.seek(100)
+        file.write(b"\x00\x01\x02")
+    has_fault(folder, "train-00001-of-00002.tfrecord", "SHA-256", "delete the folder")
+
+
+def test_a_truncated_shard_is_found(make):
+    folder = make()
+    path = os.path.join(folder, "train-00000-of-00002.tfrecord")
+    os.truncate(path, os.path.getsize(path) - 3)
+    has_fault(folder, path, "truncated")
+    has_fault(folder, path, "3 readable records instead of 4")
+
+
+def test_missing_shards_and_descriptions_are_found(make, tmp_path):
+    folder = make()
+    os.remove(os.path.join(folder, "test-00000-of-00001.tfrecord"))
+    has_fault(folder, "test-00000-of-00001.tfrecord", "missing")
+    os.remove(os.path.join(folder, "dataset.json"))
+    has_fault(folder, "half-written")
+    has_fault(str(tmp_path / "none"), "no such folder")
+
+
+def test_a_missing_field_is_found(make):
+    train = [encode_video(video(0), 0), altered(1, lambda feature: feature.pop("length"))]
+    has_fault(make(train), "train-00000-of-00001", "record 1", "length is missing")
+
+
+def test_a_record_that_does_not_parse_is_found(make):
+    has_fault(make([b"\xff\xff no example"]), "record 0 cannot be read", "not a tf.train.Example")
+
+
+def test_a_frame_of_another_size_or_that_does_not_decode_is_found(make):
+    def replace(image):
+        def change(feature):
+            feature["frames"].bytes_list.value[1] = image
+
+        return change
+
+    large = tf.io.encode_png(tf.zeros([9, 8, 3], tf.uint8)).numpy()
+    train = [altered(0, replace(large)), altered(1, replace(b"no image"))]
+    folder = make(train)
+    has_fault(folder, "record 0", "frame 1 of 'clip-0' decodes to 9x8x3 instead of 8x8x3")
+    has_fault(folder, "record 1", "frame 1 of 'clip-1' decodes to nothing")
+
+
+def test_gaps_in_the_index_are_found(make):
+    train = [encode_video(video(k), index) for k, index in enumerate((0, 2))]
+    has_fault(make(train), "index is 2 instead of 1")
+
+
+def test_a_repeated_id_is_found(make):
+    twin = dataclasses.replace(video(20), id="clip-0")
+    has_fault(make(test=[encode_video(twin, 0)]), "id 'clip-0' is in 'train' already")
+
+
+def test_the_same_pixels_in_two_splits_are_found(make):
+    twin = dataclasses.replace(video(3), id="another name")
+    folder = make(test=[encode_video(twin, 0)])
+    has_fault(folder, "'clip-3' of 'train'", "'another name' of 'test'", "same pixels")
+
+
+def test_numbers_without_a_name_are_found(make):
+    train = [encode_video(video(0, label=2), 0), encode_video(video(1, attributes=(3,)), 1)]
+    folder = make(train)
+    has_fault(folder, "label is 2", "2 names")
+    has_fault(folder, "'size' is 3")
+
+
+def test_wrong_totals_are_found(make):
+    folder = make()
+    info = load_info(folder)
+    split = dataclasses.replace(info.splits["train"], count=7, max_length=9)
+    write_info(folder, dataclasses.replace(info, splits={**info.splits, "train": split}))
+    has_fault(folder, "dataset.json", "states 7 videos in 'train', there are 6")
+    has_fault(folder, "lengths from 2 to 9", "from 2 to 3")
+
+
+def test_files_that_the_description_does_not_know_are_found(make):
+    folder = make()
+    open(os.path.join(folder, "train-00000-of-00009.tfrecord.tmp-12"), "w").close()
+    has_fault(folder, "train-00000-of-00009.tfrecord.tmp-12", "remove it")
+
+
+def test_many_faults_are_cut_short(make):
+    folder = make([altered(k, lambda feature: feature.clear()) for k in range(4)])
+    faults = [fault for fault in verify(folder).faults if "train-00000" in fault]
+    assert len(faults) == 6 and "more faults" in faults[-1]
+
+
+def test_the_command_line_says_ok_or_ends_with_status_1(make, capsys):
+    folder = make()
+    main([folder])
+    assert capsys.readouterr().out.splitlines()[-1] == "OK"
+    os.remove(os.path.join(folder, "test-00000-of-00001.tfrecord"))
+    with pytest.raises(SystemExit) as caught:
+        main([folder])
+    assert "test-00000-of-00001.tfrecord" in caught.value.code  # a text: printed, status 1
+    assert "OK" not in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="error: give one folder"):
+        main([])

@@ -1,0 +1,124 @@
+"""Reading videos, GIFs, image sequences and strips, frame by frame, as RGB of one size."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import cv2
+import numpy as np
+
+from tfrecords_tools.conversion import UnreadableMedia
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".gif")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sort key under which frame2 comes before frame10."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+
+
+def resize_and_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes with the aspect ratio kept until the image covers the size, then crops the centre.
+
+    Args:
+        image: uint8 [h, w, C].
+
+    Returns:
+        uint8 [height, width, C].
+    """
+    scale = max(height / image.shape[0], width / image.shape[1])
+    size = (max(width, round(image.shape[1] * scale)), max(height, round(image.shape[0] * scale)))
+    # Averaging over areas shrinks without aliasing; it is no use for enlarging.
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    if size != image.shape[1::-1]:
+        image = cv2.resize(image, size, interpolation=how)
+    top, left = (size[1] - height) // 2, (size[0] - width) // 2
+    return np.ascontiguousarray(image[top : top + height, left : left + width])
+
+
+def read_image(path: str) -> np.ndarray:
+    """One image as uint8 RGB [H, W, 3].
+
+    Raises:
+        UnreadableMedia: the file is no image or is broken.
+    """
+    data = np.fromfile(path, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None:
+        raise UnreadableMedia(f"{path}: cannot be read as an image")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def iterate_video(path: str) -> Iterator[np.ndarray]:
+    """The frames of a video or an animated GIF, each uint8 RGB [H, W, 3]."""
+    capture = cv2.VideoCapture(os.path.abspath(path))
+    try:
+        while True:
+            read, frame = capture.read()
+            if not read:
+                return
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+    finally:
+        capture.release()
+
+
+def iterate_images(paths: Sequence[str]) -> Iterator[np.ndarray]:
+    """The images of a sequence, in the given order, each uint8 RGB [H, W, 3]."""
+    return map(read_image, paths)
+
+
+def iterate_strip(path: str, frame_width: int | None = None) -> Iterator[np.ndarray]:
+    """The frames of a strip, one wide image of frames side by side, each uint8 RGB [H, W, 3].
+
+    Args:
+        frame_width: of one frame in the strip, by default its height.
+
+    Raises:
+        UnreadableMedia: the width is no multiple of the frame width.
+    """
+    image = read_image(path)
+    step = frame_width or image.shape[0]
+    if image.shape[1] % step:
+        raise UnreadableMedia(
+            f"{path}: a strip {image.shape[1]} wide is no multiple of its frame width {step}"
+        )
+    for left in range(0, image.shape[1], step):
+        yield image[:, left : left + step]
+
+
+def is_strip(path: str, frame_width: int | None = None) -> bool:
+    """Whether an image looks like a strip: two or more whole frames wide."""
+    height, width = read_image(path).shape[:2]
+    step = frame_width or height
+    return width > step and width % step == 0
+
+
+def stack_frames(
+    frames: Iterable[np.ndarray], path: str, height: int, width: int, max_frames: int | None
+) -> np.ndarray:
+    """Resizes frames as they come, so that a long video is never held in full size.
+
+    Returns:
+        uint8 [T, height, width, 3].
+
+    Raises:
+        UnreadableMedia: there is no frame.
+    """
+    small = []
+    for frame in frames:
+        small.append(resize_and_crop(frame, height, width))
+        if len(small) == max_frames:
+            break
+    if not small:
+        raise UnreadableMedia(f"{path}: cannot be read as a video")
+    return np.stack(small)  # [T, H, W, C]
+
+
+def frame_rate(path: str) -> float:
+    """Frames a second that a video file states, -1 if it does not."""
+    capture = cv2.VideoCapture(os.path.abspath(path))
+    rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
+    capture.release()
+    return round(rate, 3) if 0 < rate < 1000 else -1.0

@@ -1,0 +1,234 @@
+"""Checks a data set: python -m tfrecords_tools.verify FOLDER
+
+Prints one line a split and OK, or one line a fault and ends with status 1.
+"""
+
+import dataclasses
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from kerasvid.data.schema import DatasetInfo, ShardInfo, parse_record, record_faults
+from kerasvid.data.shards import INFO_FILE, DatasetError, check_shards, load_info
+
+READ_BYTES = 1 << 20
+FAULTS_A_SHARD = 5  # more of them say nothing new
+
+
+@dataclasses.dataclass
+class Report:
+    """What a check found.
+
+    Attributes:
+        faults: one line each, naming the file; empty for a good data set.
+        summaries: one line a split.
+    """
+
+    faults: list[str] = dataclasses.field(default_factory=list)
+    summaries: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class _Split:
+    """What is known of a split while its shards are read."""
+
+    count: int = 0
+    lengths: list[int] = dataclasses.field(default_factory=list)
+    pixel_sum: float = 0.0
+    pixel_count: int = 0
+    pixel_hashes: dict[bytes, str] = dataclasses.field(default_factory=dict)
+
+
+def verify(folder: str) -> Report:
+    """Reads a whole data set and compares it with what its `dataset.json` states.
+
+    Checked are sizes and SHA-256 of the shards, counts, every record's fields, every frame's
+    size, that `index` is dense, that ids are unique, and that no two splits share pixels.
+
+    Args:
+        folder: of the data set.
+
+    Returns:
+        Faults and summaries; it raises nothing for a bad data set.
+
+    Example:
+        >>> verify("data/sprites").faults
+        []
+    """
+    report = Report()
+    folder = os.fspath(folder)
+    try:
+        info = load_info(folder)
+    except DatasetError as error:
+        report.faults.append(str(error))
+        return report
+    ids: dict[str, str] = {}
+    splits = {name: _Split() for name in info.splits}
+    for name, stated in info.splits.items():
+        for shard in stated.shards:
+            faults = list(_check_shard(folder, info, shard, name, splits[name], ids))
+            report.faults += faults[:FAULTS_A_SHARD]
+            if len(faults) > FAULTS_A_SHARD:
+                path = os.path.join(folder, shard.file)
+                report.faults.append(f"{path}: {len(faults) - FAULTS_A_SHARD} more faults")
+        report.faults += _check_totals(folder, info, name, splits[name])
+        report.summaries.append(_summarize(name, splits[name]))
+    report.faults += _check_disjoint(folder, splits)
+    report.faults += _check_strangers(folder, info)
+    return report
+
+
+def _check_shard(
+    folder: str, info: DatasetInfo, shard: ShardInfo, name: str, split: _Split, ids: dict[str, str]
+) -> Iterator[str]:
+    path = os.path.join(folder, shard.file)
+    alone = dataclasses.replace(info.splits[name], shards=(shard,))
+    try:
+        check_shards(folder, dataclasses.replace(info, splits={name: alone}), deep=True)
+    except DatasetError as error:
+        yield str(error)
+        if not os.path.exists(path):
+            return
+    count = 0
+    try:
+        for record, wrong in _read_records(path, info):
+            yield from (f"{path}: record {count}: {what}" for what in wrong)
+            if not wrong:
+                faults = _check_record(record, info, name, split, ids)
+                yield from (f"{path}: record {count}: {what}" for what in faults)
+            count += 1
+            split.count += 1
+    except (tf.errors.OpError, UnicodeDecodeError) as error:  # the latter from quoted bytes
+        kind = "damaged" if isinstance(error, tf.errors.DataLossError) else "not a tf.train.Example"
+        yield f"{path}: record {count} cannot be read, it is {kind}"
+    if count != shard.count:
+        yield f"{path}: {count} readable records instead of {shard.count}"
+
+
+def _read_records(path: str, info: DatasetInfo) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """Parsed records, each with what is wrong with its fields."""
+    messages: list[str] = []
+
+    def parse(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        record = parse_record(serialized)
+        faults = record_faults(record, info)
+        messages[:] = [what for _, what in faults]
+        return record, tf.stack([wrong for wrong, _ in faults])
+
+    dataset = tf.data.TFRecordDataset(path, buffer_size=READ_BYTES)
+    dataset = dataset.map(parse, tf.data.AUTOTUNE, deterministic=True)
+    for record, flags in dataset.prefetch(16).as_numpy_iterator():
+        yield record, [what for what, wrong in zip(messages, flags, strict=True) if wrong]
+
+
+def _check_record(
+    record: dict[str, Any], info: DatasetInfo, name: str, split: _Split, ids: dict[str, str]
+) -> Iterator[str]:
+    video_id = record["id"].decode()
+    if record["index"] != split.count:
+        yield f"index is {record['index']} instead of {split.count}"
+    if video_id in ids:
+        yield f"the id {video_id!r} is in {ids[video_id]!r} already"
+    ids[video_id] = name
+    yield from _check_numbers(record, info)
+    digest = hashlib.sha256()
+    for number, image in enumerate(record["frames"]):
+        frame = _decode(image, info)
+        if frame is None or frame.shape != info.frame_shape:
+            found = "nothing" if frame is None else "x".join(map(str, frame.shape))
+            size = "x".join(map(str, info.frame_shape))
+            yield f"frame {number} of {video_id!r} decodes to {found} instead of {size}"
+            return
+        digest.update(frame.tobytes())
+        split.pixel_sum += float(frame.sum(dtype=np.int64))
+        split.pixel_count += frame.size
+    split.lengths.append(int(record["length"]))
+    split.pixel_hashes.setdefault(digest.digest(), video_id)
+
+
+def _check_numbers(record: dict[str, Any], info: DatasetInfo) -> Iterator[str]:
+    for field, class_names in (("label", info.class_names), ("identity", info.identity_names)):
+        if class_names and not -1 <= record[field] < len(class_names):
+            yield f"{field} is {record[field]}, but there are {len(class_names)} names"
+    for attribute, size, value in zip(
+        info.attribute_names, info.attribute_sizes, record["attributes"], strict=True
+    ):
+        if not -1 <= value < size:
+            yield f"attribute {attribute!r} is {value}, but has {size} values"
+
+
+def _decode(image: bytes, info: DatasetInfo) -> np.ndarray | None:
+    if info.encoding == "raw":
+        size = info.height * info.width * info.channels
+        frame = np.frombuffer(image, np.uint8)
+        return frame.reshape(info.frame_shape) if frame.size == size else None
+    if not image:
+        return None
+    frame = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_UNCHANGED)
+    if frame is None or frame.dtype != np.uint8:
+        return None
+    return frame[..., None] if frame.ndim == 2 else frame  # [H, W, C]
+
+
+def _check_totals(folder: str, info: DatasetInfo, name: str, split: _Split) -> Iterator[str]:
+    stated = info.splits[name]
+    path = os.path.join(folder, INFO_FILE)
+    if split.count != stated.count:
+        yield f"{path}: states {stated.count} videos in {name!r}, there are {split.count}"
+    found = (min(split.lengths, default=0), max(split.lengths, default=0))
+    if found != (stated.min_length, stated.max_length):
+        yield (
+            f"{path}: states lengths from {stated.min_length} to {stated.max_length} in {name!r}, "
+            f"they are from {found[0]} to {found[1]}"
+        )
+
+
+def _check_disjoint(folder: str, splits: dict[str, _Split]) -> Iterator[str]:
+    names = list(splits)
+    for position, first in enumerate(names):
+        for second in names[position + 1 :]:
+            ours, theirs = splits[first].pixel_hashes, splits[second].pixel_hashes
+            shared = sorted(ours.keys() & theirs.keys(), key=ours.get)
+            for digest in shared[:FAULTS_A_SHARD]:
+                yield (
+                    f"{folder}: {ours[digest]!r} of {first!r} and {theirs[digest]!r} of "
+                    f"{second!r} have the same pixels"
+                )
+            if len(shared) > FAULTS_A_SHARD:
+                yield f"{folder}: {len(shared)} videos in all are in {first!r} and {second!r}"
+
+
+def _check_strangers(folder: str, info: DatasetInfo) -> Iterator[str]:
+    known = {shard.file for split in info.splits.values() for shard in split.shards}
+    for name in sorted(set(os.listdir(folder)) - known - {INFO_FILE}):
+        if ".tfrecord" in name or ".tmp-" in name or name.endswith(".part"):
+            path = os.path.join(folder, name)
+            yield f"{path}: {INFO_FILE} does not know this file; remove it"
+
+
+def _summarize(name: str, split: _Split) -> str:
+    lengths = f"{min(split.lengths, default=0)} to {max(split.lengths, default=0)}"
+    mean = split.pixel_sum / max(split.pixel_count, 1)
+    return f"{name}: {split.count} videos of {lengths} frames, pixel mean {mean:.2f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line: one argument, the folder."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        sys.exit("error: give one folder: python -m tfrecords_tools.verify FOLDER")
+    report = verify(arguments[0])
+    print("\n".join(report.summaries or []))
+    if report.faults:
+        sys.exit("\n".join(report.faults))
+    print("OK")
+
+
+if __name__ == "__main__":
+    main()
