@@ -12,6 +12,6 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
         "did you mean 'rjvae'? Known: dsa, rjvae"
     """
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     listing = f"Known: {', '.join(known)}"
     return f"did you mean {close[0]!r}? {listing}" if close else f"nothing is near. {listing}"

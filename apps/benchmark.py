@@ -1,0 +1,75 @@
+"""Measures the input pipeline, a training step or generation; prints one JSON line.
+
+python apps/benchmark.py --what=train --model=rjvae --dataset=sprites --batch_size=16
+python apps/benchmark.py --what=data --dataset=sprites --steps=200
+"""
+
+import json
+import os
+
+from absl import app, flags
+
+from kerasvid.command_line import one_line_errors, refuse_arguments, start_tensorflow
+
+_F = flags.FLAGS
+flags.DEFINE_enum("what", "train", ["data", "train", "generate"], "What to measure.")
+flags.DEFINE_string("model", "rjvae", "Model.")
+flags.DEFINE_string("dataset", "sprites", "Data set, or a folder of records.")
+flags.DEFINE_string("data_dir", "data", "Where data sets live.")
+flags.DEFINE_string("source_dir", None, "Raw material, for data sets that need it.")
+flags.DEFINE_string("preset", "base", "debug, base or paper.")
+flags.DEFINE_multi_string("set", [], "key=value, as for train.py.")
+flags.DEFINE_integer("batch_size", None, "Videos a step.", lower_bound=1)
+flags.DEFINE_integer("frames", None, "Frames a clip.", lower_bound=1)
+flags.DEFINE_string("precision", "auto", "auto, float32, mixed_bfloat16 or mixed_float16.")
+flags.DEFINE_enum("jit_compile", "auto", ["auto", "true", "false"], "Compile gradients by XLA.")
+flags.DEFINE_integer("steps", 20, "Steps to measure, after a warm-up.", lower_bound=1)
+
+
+def main(argv: list[str]) -> None:
+    start_tensorflow()
+    from kerasvid.data import load_info
+    from kerasvid.training import benchmark
+    from kerasvid.training.plan import make_plan
+    from kerasvid.training.run import ERRORS
+    from kerasvid.training.settings import parse_assignments
+    from tfrecords_tools import registry
+
+    with one_line_errors(ValueError, *ERRORS):
+        refuse_arguments(argv)
+        values = parse_assignments(_F.set)
+        if _F.frames is not None:
+            values |= {"frames": _F.frames, "training.frames": _F.frames}
+        folder = registry.prepare(_F.dataset, _F.data_dir, _F.source_dir)
+        plan = make_plan(
+            _F.model,
+            _F.dataset,
+            folder,
+            load_info(folder),
+            preset=_F.preset,
+            values=values,
+            batch_size=_F.batch_size,
+            precision=_F.precision,
+            jit_compile={"true": True, "false": False}.get(_F.jit_compile, "auto"),
+            seed=0,
+        )
+        measure = {
+            "data": benchmark.measure_data,
+            "train": benchmark.measure_training,
+            "generate": benchmark.measure_generation,
+        }[_F.what]
+        facts = {
+            "what": _F.what,
+            "model": _F.model,
+            "preset": _F.preset,
+            "dataset": _F.dataset,
+            "batch_size": plan.recipe.batch_size,
+            "frames": plan.frames,
+            "precision": plan.precision,
+            "cores": os.cpu_count(),
+        }
+        print(json.dumps({**facts, **measure(plan, _F.steps)}))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,104 @@
+"""Trains a model on a data set, or resumes.
+
+    python apps/train.py --model=rjvae --dataset=sprites
+    python apps/train.py --list
+    python apps/train.py --model=dsa --dataset=/data/my-clips --set motion_dim=32 --steps=20000
+
+Running the same command again resumes; a longer --steps lengthens a finished run.
+"""
+
+import contextlib
+import os
+import shlex
+import sys
+
+from absl import app, flags
+
+from kerasvid.command_line import one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.models.registry import MODELS
+from kerasvid.naming import nearest_names
+
+_F = flags.FLAGS
+flags.DEFINE_string("model", "rjvae", "Model, see --list.")
+flags.DEFINE_string("dataset", "sprites", "Data set, see --list, or a folder of records.")
+flags.DEFINE_string("data_dir", "data", "Where data sets live.")
+flags.DEFINE_string("source_dir", None, "Raw material, for data sets that need it.")
+flags.DEFINE_string("preset", "base", "debug, base or paper.")
+flags.DEFINE_multi_string(
+    "set", [], "key=value, e.g. latent_dim=64 or training.learning_rate=2e-4."
+)
+flags.DEFINE_integer("steps", None, "Updates in all; by default the preset's.")
+flags.DEFINE_float("epochs", None, "Passes over the data, instead of --steps.")
+flags.DEFINE_integer("batch_size", None, "Videos a step, over all replicas.")
+flags.DEFINE_string("precision", "auto", "auto, float32, mixed_bfloat16 or mixed_float16.")
+flags.DEFINE_enum("jit_compile", "auto", ["auto", "true", "false"], "Compile gradients by XLA.")
+flags.DEFINE_string("strategy", "none", "none, mirrored, mirrored:N or multi_worker.")
+flags.DEFINE_integer("seed", 0, "Of weights, noise and the order of videos.")
+flags.DEFINE_string("run_dir", None, "By default runs/<model>-<dataset>.")
+flags.DEFINE_bool("deterministic", False, "Only operations with reproducible results.")
+flags.DEFINE_integer("log_every", 50, "Steps between two rows of metrics.csv.", lower_bound=1)
+flags.DEFINE_integer("sample_every", 500, "Steps between pictures, 0 for none.", lower_bound=0)
+flags.DEFINE_integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
+flags.DEFINE_bool("dry_run", False, "Print what would be done, and end.")
+flags.DEFINE_bool("list", False, "Print the known models and data sets, and end.")
+_PASSED_ON = ("preset", "steps", "epochs", "batch_size", "strategy", "seed", "deterministic",
+              "log_every", "sample_every", "checkpoint_every")  # fmt: skip
+
+
+def main(argv: list[str]) -> None:
+    with one_line_errors(ValueError):
+        refuse_arguments(argv)
+        if _F.model not in MODELS:  # before the long import
+            raise ValueError(f"no model {_F.model!r}: {nearest_names(_F.model, MODELS)}.")
+    start_tensorflow()
+    from kerasvid.training import describe
+    from kerasvid.training.run import ERRORS, RunFolder, train
+    from kerasvid.training.strategy import make_strategy
+    from tfrecords_tools import registry
+
+    if _F.list:
+        print(describe.describe_models(), describe.describe_datasets(registry.DATASETS), sep="\n")
+        return
+    run_dir = _F.run_dir or f"runs/{_F.model}-{_F.dataset.strip('/.').replace('/', '-')}"
+    run, held = RunFolder(run_dir), contextlib.ExitStack()
+    with one_line_errors(ValueError, *ERRORS):
+        strategy = make_strategy(_F.strategy)  # before anything else of TensorFlow runs
+        plan = _plan(run, prepare=False)  # finds typing errors before any long work
+        if not _F.dry_run:
+            held.enter_context(run.held())
+            plan = _plan(run, prepare=True)
+        print(describe.describe_plan(plan, run_dir, strategy.num_replicas_in_sync), flush=True)
+        if _F.dry_run:
+            return
+        run.begin(plan)
+    with one_line_errors(*ERRORS), held:
+        outcome = train(plan, run, strategy)
+    print("\n" + describe.describe_end(outcome, run_dir, f"python {shlex.join(sys.argv)}"))
+    sys.exit(128 + outcome.signal if outcome.signal else 0)
+
+
+def _plan(run, prepare: bool):
+    """The plan of the flags; without `prepare` nothing is written, and data may be missing."""
+    from kerasvid.data import load_info
+    from kerasvid.training.plan import make_plan
+    from kerasvid.training.settings import parse_assignments
+    from tfrecords_tools import registry
+
+    folder = os.path.join(_F.data_dir, _F.dataset.replace("/", "-"))
+    if prepare or _F.dataset not in registry.names():
+        folder = registry.prepare(_F.dataset, _F.data_dir, _F.source_dir)
+    info = load_info(folder) if os.path.isdir(folder) and os.listdir(folder) else None
+    return make_plan(
+        _F.model,
+        _F.dataset,
+        folder,
+        info,
+        values=parse_assignments(_F.set),
+        precision=run.keep_precision(_F.precision),
+        jit_compile={"true": True, "false": False}.get(_F.jit_compile, "auto"),
+        **{name: _F[name].value for name in _PASSED_ON},
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)

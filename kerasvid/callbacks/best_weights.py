@@ -1,0 +1,28 @@
+"""Which weights show what a run has learned: the averaged ones, except right after its start."""
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+
+from kerasvid.callbacks.step_callback import global_step
+from kerasvid.training.averaging import averaged_weights, inner_optimizer
+
+
+def average_is_ripe(model: keras.Model) -> bool:
+    """Whether the averaged weights have forgotten the start: e^-3 of it is left, or less."""
+    momentum = getattr(inner_optimizer(model), "ema_momentum", None) if model.compiled else None
+    return momentum is not None and global_step(model) * (1.0 - momentum) >= 3.0
+
+
+@contextlib.contextmanager
+def best_weights(model: keras.Model) -> Iterator[None]:
+    """Within the block the model has its averaged weights, if they are ripe."""
+    with averaged_weights(model) if average_is_ripe(model) else contextlib.nullcontext():
+        yield
+
+
+def adopt_average(model: keras.Model) -> None:
+    """Replaces the trained weights by the averaged ones, if they are ripe, for good."""
+    if average_is_ripe(model):
+        model.optimizer.finalize_variable_values(model.trainable_variables)

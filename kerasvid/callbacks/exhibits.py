@@ -1,0 +1,147 @@
+"""What a trained model can be asked to show: each a still picture and an animation."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Iterable
+
+import keras
+import numpy as np
+
+from kerasvid.callbacks import pictures
+from kerasvid.metrics.nearest_clip import nearest_clips
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What to show it with.
+
+    Args:
+        model: with the public verbs of a video generator.
+        held_out: real clips, uint8 `[B, T, H, W, C]`, at least two.
+        count: samples.
+        frames: T of what is generated, or `None` for the model's own.
+        seed: of the samples.
+        scale: integer enlargement, or `None` for at least 64 pixels a frame.
+        real_clips: makes batches of all real clips, uint8 `[N, T, H, W, C]`, of a length.
+    """
+
+    model: keras.Model
+    held_out: np.ndarray
+    count: int = 8
+    frames: int | None = None
+    seed: int = 0
+    scale: int | None = None
+    real_clips: Callable[[int], Iterable[np.ndarray]] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Exhibit:
+    """A picture uint8 `[H, W, 3]`, an animation `[T, H, W, 3]`, and a line of figures or none."""
+
+    picture: np.ndarray
+    animation: np.ndarray
+    remark: str = ""
+
+    def write(self, folder: str | os.PathLike, name: str, fps: float = 8.0) -> list[pathlib.Path]:
+        """Writes `name.png`, `name.gif` and `name.mp4`; their paths."""
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        paths = [pathlib.Path(folder) / f"{name}.{ending}" for ending in ("png", "gif", "mp4")]
+        pictures.write_png(paths[0], self.picture)
+        pictures.write_gif(paths[1], self.animation, fps)
+        # Players stop at the end: a few rounds of a short clip.
+        rounds = max(1, round(3.0 * fps / len(self.animation)))
+        pictures.write_mp4(paths[2], self.animation, fps, rounds)
+        return paths
+
+
+def samples(request: Request) -> Exhibit:
+    """Samples of the prior, a row each; in motion side by side."""
+    videos = request.model.generate(request.count, request.frames, seed=request.seed)
+    grid = pictures.grid(pictures.clip_rows(videos), request.scale)
+    return Exhibit(grid, pictures.mosaic(_wrapped(videos), request.scale))
+
+
+def reconstructions(request: Request) -> Exhibit:
+    """Held-out clips, each above its reconstruction."""
+    again = request.model.reconstruct(request.held_out)
+    return _pairs(request, request.held_out, again, "held out: real above, reconstruction below")
+
+
+def summary(request: Request) -> Exhibit:
+    """Samples, each behind the summary frame that its frames share."""
+    images = request.model.generate_images(request.count, seed=request.seed)
+    videos = request.model.generate(request.count, request.frames, seed=request.seed)
+    grid = pictures.grid(pictures.clip_rows(videos, images), request.scale)
+    still = np.repeat(images[:, None], videos.shape[1], axis=1)  # [B, T, H, W, C]
+    rows = [row for pair in zip(_wrapped(still), _wrapped(videos), strict=True) for row in pair]
+    caption = "the summary frame, then the clip"
+    return Exhibit(pictures.captioned(grid, caption), pictures.mosaic(rows, request.scale))
+
+
+def swaps(request: Request) -> Exhibit:
+    """Content by row, motion by column; the picture shows some of them frame by frame."""
+    real = request.held_out[: min(len(request.held_out), 6)]
+    columns = [request.model.swap(real, np.repeat(m[None], len(real), 0)) for m in real]
+    rows = [[None, *real], *([real[i], *(c[i] for c in columns)] for i in range(len(real)))]
+    triples = []
+    for i in range(min(len(real), 4)):
+        j = (i + 1) % len(real)
+        triples += pictures.clip_rows(np.stack([real[i], real[j], columns[j][i]]))
+    caption = "content of the first, motion of the second: the third"
+    still = pictures.captioned(pictures.grid(triples, request.scale), caption)
+    return Exhibit(still, pictures.mosaic(rows, request.scale))
+
+
+def interpolations(request: Request) -> Exhibit:
+    """From one sample to another, a way a row; the picture shows the middle frame of each."""
+    model, ways = request.model, max(1, request.count // 2)
+    ends = [
+        model.sample_noise(ways, request.frames, seed) for seed in (request.seed, request.seed + 1)
+    ]
+    videos = model.interpolate(*ends, steps=8)  # [B, 8, T, H, W, C]
+    middle = [[video[video.shape[0] // 2] for video in way] for way in videos]
+    grid = pictures.captioned(pictures.grid(middle, request.scale), "from one sample to another")
+    return Exhibit(grid, pictures.mosaic([list(way) for way in videos], request.scale))
+
+
+def nearest(request: Request) -> Exhibit:
+    """Samples, each above the real clip nearest to it, with the mean PSNR of both."""
+    videos = request.model.generate(request.count, request.frames, seed=request.seed)
+    real, psnr = nearest_clips(videos, request.real_clips(videos.shape[1]))
+    remark = f"PSNR of samples to their nearest real clips: {psnr.mean():.2f} dB"
+    if hasattr(request.model, "reconstruct"):
+        again = request.model.reconstruct(request.held_out)
+        held_out = nearest_clips(again, request.real_clips(again.shape[1]))[1]
+        remark += f"; of reconstructions of held-out clips: {held_out.mean():.2f} dB"
+    shown = _pairs(request, videos, real, "sample above, nearest real clip below")
+    return dataclasses.replace(shown, remark=remark)
+
+
+# Name -> (what shows it, the verbs that it needs of a model).
+EXHIBITS = {
+    "samples": (samples, ("generate",)),
+    "reconstructions": (reconstructions, ("reconstruct",)),
+    "swaps": (swaps, ("swap",)),
+    "interpolations": (interpolations, ("interpolate",)),
+    "summary": (summary, ("generate_images",)),
+    "nearest": (nearest, ("generate",)),
+}
+
+
+def can_show(model: keras.Model, name: str) -> bool:
+    """Whether the model has what the exhibit needs."""
+    return all(hasattr(model, verb) for verb in EXHIBITS[name][1])
+
+
+def _pairs(request: Request, above: np.ndarray, below: np.ndarray, caption: str) -> Exhibit:
+    rows = zip(pictures.clip_rows(above), pictures.clip_rows(below), strict=True)
+    grid = pictures.grid([row for pair in rows for row in pair], request.scale)
+    wrapped = zip(_wrapped(above), _wrapped(below), strict=True)
+    animation = pictures.mosaic([row for pair in wrapped for row in pair], request.scale)
+    return Exhibit(pictures.captioned(grid, caption), animation)
+
+
+def _wrapped(videos: np.ndarray, width: int = 8) -> list[list[np.ndarray]]:
+    """Videos in rows of eight."""
+    return [list(videos[i : i + width]) for i in range(0, len(videos), width)]

@@ -1,0 +1,233 @@
+"""Convolutional networks over single frames: the encoder and the decoder every model shares.
+
+Both can work on patches: with `patch=4` a 64x64 frame enters as 16x16 positions of 4x4x3 values
+and leaves by the inverse. The two outermost resolutions, which cost most and know least, fall
+away; `patch=1` is the classical pyramid.
+"""
+
+import math
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+NORMALIZATIONS = ("none", "batch", "group")
+
+
+def normalization_layer(kind: str, width: int, dtype) -> keras.layers.Layer:
+    """The layer behind a convolution of `width` channels: `none`, `batch` or `group` (8)."""
+    if kind == "none":
+        return keras.layers.Identity(dtype=dtype)
+    if kind == "batch":
+        return keras.layers.BatchNormalization(dtype=dtype)
+    if kind == "group":
+        return keras.layers.GroupNormalization(groups=math.gcd(8, width), dtype=dtype)
+    raise ValueError(f"normalization={kind!r} is unknown: use one of {', '.join(NORMALIZATIONS)}.")
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class FrameEncoder(keras.layers.Layer):
+    """A frame's features, by strided convolutions and a dense layer.
+
+    Args:
+        channels: widths of the convolutions.
+        strides: a stride for each.
+        kernel_size: of every convolution with stride 1; strided ones use it rounded up to even
+            where `patch > 1`, so that every input counts equally often.
+        patch: side of the patches the frame is cut into first.
+        dense_units: widths of hidden dense layers before the features.
+        features: F, the size of the output.
+        normalization: `"none"`, `"batch"` or `"group"`.
+
+    Call: `[N, H, W, C]` float in [-1, 1] -> `[N, F]`.
+
+    Raises:
+        ValueError: not as many channels as strides; at `build`: H or W is no multiple of `patch`.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (64, 128, 128),
+        strides: Sequence[int] = (1, 2, 2),
+        kernel_size: int = 3,
+        patch: int = 4,
+        dense_units: Sequence[int] = (),
+        features: int = 256,
+        normalization: str = "none",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if len(channels) != len(strides):
+            raise ValueError(f"{len(channels)} channels but {len(strides)} strides: give as many.")
+        self.channels, self.strides = tuple(channels), tuple(strides)
+        self.kernel_size, self.patch = kernel_size, patch
+        self.dense_units, self.features = tuple(dense_units), features
+        self.normalization = normalization
+
+        # === Networks ===
+        policy = self.dtype_policy
+        self.convolutions, self.normalizations = [], []
+        for width, stride in zip(self.channels, self.strides, strict=True):
+            even = stride > 1 and patch > 1
+            size = kernel_size + kernel_size % 2 if even else kernel_size
+            self.convolutions.append(
+                keras.layers.Conv2D(width, size, stride, padding="same", dtype=policy)
+            )
+            self.normalizations.append(normalization_layer(normalization, width, policy))
+        self.hidden = [keras.layers.Dense(units, dtype=policy) for units in self.dense_units]
+        self.output_layer = keras.layers.Dense(features, dtype=policy)
+
+    def build(self, frames_shape) -> None:
+        """Checks the size of the frames; the first call makes the weights."""
+        height, width = frames_shape[1:3]
+        if height % self.patch or width % self.patch:
+            raise ValueError(
+                f"Frames of {height}x{width} do not divide into patches of {self.patch}: "
+                f"use sizes that are multiples of {self.patch}, or another patch."
+            )
+
+    def call(self, frames: tf.Tensor, training: bool = False) -> tf.Tensor:
+        x = tf.cast(frames, self.compute_dtype)
+        if self.patch > 1:
+            x = tf.nn.space_to_depth(x, self.patch)
+        for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
+            x = tf.nn.leaky_relu(normalization(convolution(x), training=training))
+        x = tf.reshape(x, [-1, x.shape[1] * x.shape[2] * x.shape[3]])  # [N, D]
+        for dense in self.hidden:
+            x = tf.nn.leaky_relu(dense(x))
+        return tf.nn.leaky_relu(self.output_layer(x))
+
+    def get_config(self) -> dict:
+        own = {
+            "channels": self.channels,
+            "strides": self.strides,
+            "kernel_size": self.kernel_size,
+            "patch": self.patch,
+            "dense_units": self.dense_units,
+            "features": self.features,
+            "normalization": self.normalization,
+        }
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class FrameDecoder(keras.layers.Layer):
+    """A frame from its latent vector: G_I of the residual-vector paper.
+
+    Dense layers make a small grid, stages of convolutions refine and enlarge it, and the last
+    convolution writes `patch` x `patch` pixels at every position. The output is linear: behind a
+    tanh, pixels at the border of the range (a black background) stop learning in the first steps.
+    Models clip what they generate.
+
+    Args:
+        image_shape: `(H, W, C)` of the frame.
+        dense_units: widths of hidden dense layers before the grid.
+        seed_channels: width of the grid the dense layers make.
+        channels: widths of the stages.
+        upsampling: a factor (1 or more) for each stage.
+        kernel_size: of the stages.
+        transposed: enlarge by transposed convolutions (as published) and not by sub-pixel ones.
+        patch: side of the pixel patch written at each position of the last grid.
+        normalization: `"none"`, `"batch"` or `"group"`.
+
+    Call: `[N, D]` -> `[N, H, W, C]` float32, trained towards [-1, 1].
+
+    Raises:
+        ValueError: H or W is not a multiple of the product of `upsampling` and `patch`.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int] = (64, 64, 3),
+        dense_units: Sequence[int] = (512,),
+        seed_channels: int = 64,
+        channels: Sequence[int] = (128, 64, 128),
+        upsampling: Sequence[int] = (1, 2, 1),
+        kernel_size: int = 3,
+        transposed: bool = False,
+        patch: int = 4,
+        normalization: str = "none",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if len(channels) != len(upsampling):
+            raise ValueError(
+                f"{len(channels)} channels but {len(upsampling)} upsampling factors: give as many."
+            )
+        self.image_shape, self.dense_units = tuple(image_shape), tuple(dense_units)
+        self.seed_channels = seed_channels
+        self.channels, self.upsampling = tuple(channels), tuple(upsampling)
+        self.kernel_size, self.transposed = kernel_size, transposed
+        self.patch, self.normalization = patch, normalization
+        self.grid = self._grid()
+        self._make_networks()
+
+    def _grid(self) -> tuple[int, int]:
+        height, width, _ = self.image_shape
+        factor = self.patch
+        for stage in self.upsampling:
+            factor *= stage
+        if height % factor or width % factor:
+            raise ValueError(
+                f"Frames of {height}x{width} do not fit a decoder that enlarges {factor} times: "
+                f"use sizes that are multiples of {factor}, or other upsampling factors."
+            )
+        return height // factor, width // factor
+
+    def _make_networks(self) -> None:
+        policy = self.dtype_policy
+        self.hidden = [keras.layers.Dense(units, dtype=policy) for units in self.dense_units]
+        self.seed_layer = keras.layers.Dense(
+            self.grid[0] * self.grid[1] * self.seed_channels, dtype=policy
+        )
+        self.seed_normalization = normalization_layer(
+            self.normalization, self.seed_channels, policy
+        )
+        self.convolutions, self.normalizations = [], []
+        for width, factor in zip(self.channels, self.upsampling, strict=True):
+            self.convolutions.append(self._stage(width, factor))
+            self.normalizations.append(normalization_layer(self.normalization, width, policy))
+        self.output_layer = keras.layers.Conv2D(
+            self.image_shape[-1] * self.patch**2, self.kernel_size, padding="same", dtype=policy
+        )
+
+    def _stage(self, width: int, factor: int) -> keras.layers.Layer:
+        policy = self.dtype_policy
+        if self.transposed and factor > 1:
+            return keras.layers.Conv2DTranspose(
+                width, self.kernel_size, factor, padding="same", dtype=policy
+            )
+        return keras.layers.Conv2D(
+            width * factor**2, self.kernel_size, padding="same", dtype=policy
+        )
+
+    def call(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
+        x = tf.cast(latents, self.compute_dtype)
+        for dense in self.hidden:
+            x = tf.nn.leaky_relu(dense(x))
+        x = tf.reshape(self.seed_layer(x), [-1, *self.grid, self.seed_channels])  # [N, h, w, D]
+        x = tf.nn.leaky_relu(self.seed_normalization(x, training=training))
+        stages = zip(self.convolutions, self.normalizations, self.upsampling, strict=True)
+        for convolution, normalization, factor in stages:
+            x = convolution(x)
+            if factor > 1 and not self.transposed:
+                x = tf.nn.depth_to_space(x, factor)
+            x = tf.nn.leaky_relu(normalization(x, training=training))
+        x = self.output_layer(x)
+        if self.patch > 1:
+            x = tf.nn.depth_to_space(x, self.patch)
+        return tf.cast(x, tf.float32)
+
+    def get_config(self) -> dict:
+        own = {
+            "image_shape": self.image_shape,
+            "dense_units": self.dense_units,
+            "seed_channels": self.seed_channels,
+            "channels": self.channels,
+            "upsampling": self.upsampling,
+            "kernel_size": self.kernel_size,
+            "transposed": self.transposed,
+            "patch": self.patch,
+            "normalization": self.normalization,
+        }
+        return {**super().get_config(), **own}

@@ -1,0 +1,50 @@
+"""The last layer of a posterior network."""
+
+import keras
+import tensorflow as tf
+
+from kerasvid import distributions
+
+NARROW = -2.0  # raw scale of an untrained posterior: a deviation of about 0.2
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class GaussianHead(keras.layers.Layer):
+    """Features to a diagonal Gaussian posterior, by an optional hidden layer and a linear one.
+
+    An untrained head gives means near zero and deviations of about 0.2: wide enough that the prior
+    is met cheaply, narrow enough that the decoder hears the means through the noise from the start
+    (posteriors as wide as the prior collapse onto it in the first steps).
+
+    Args:
+        latent_dim: D, the event size.
+        hidden_units: width of the hidden layer; 0 for none.
+
+    Call: `[..., F]` -> `[..., 2 * D]` float32, for `distributions.diagonal_normal`.
+    """
+
+    def __init__(self, latent_dim: int, hidden_units: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        self.latent_dim, self.hidden_units = latent_dim, hidden_units
+        policy = self.dtype_policy
+        self.hidden = keras.layers.Dense(hidden_units, dtype=policy) if hidden_units else None
+        self.linear = keras.layers.Dense(
+            2 * latent_dim,
+            kernel_initializer=keras.initializers.VarianceScaling(0.1),
+            dtype="float32",
+        )
+
+    def call(self, features: tf.Tensor) -> tf.Tensor:
+        x = tf.cast(features, self.compute_dtype)
+        if self.hidden is not None:
+            x = tf.nn.leaky_relu(self.hidden(x))
+        mean, raw = tf.split(self.linear(x), 2, axis=-1)
+        return tf.concat([mean, raw + NARROW], axis=-1)
+
+    def posterior(self, features: tf.Tensor):
+        """The Gaussian itself: batch shape `[...]`, event shape `[D]`."""
+        return distributions.diagonal_normal(self(features))
+
+    def get_config(self) -> dict:
+        own = {"latent_dim": self.latent_dim, "hidden_units": self.hidden_units}
+        return {**super().get_config(), **own}

@@ -1,0 +1,183 @@
+"""Recurrent cells unrolled over time: no `while` loop, TensorList or cuDNN op in any graph.
+
+T is a Python number, so a rollout is T copies of the cell's operations. That compiles under XLA,
+converts to TFLite without Flex, and runs wherever the model does.
+"""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+
+from kerasvid import distributions
+
+
+def unroll(cell: keras.layers.Layer, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Runs a recurrent cell over a list of inputs from a zero state.
+
+    Args:
+        cell: a Keras recurrent cell (`LSTMCell`, `GRUCell`).
+        inputs: T tensors `[B, D]`.
+
+    Returns:
+        T outputs `[B, units]`.
+    """
+    states = cell.get_initial_state(batch_size=tf.shape(inputs[0])[0])
+    outputs = []
+    for value in inputs:
+        output, states = cell(value, states)
+        outputs.append(output)
+    return outputs
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class BidirectionalSummary(keras.layers.Layer):
+    """Both ends of a bidirectional LSTM: what a whole sequence says, as one vector.
+
+    Args:
+        units: width of each direction.
+
+    Call: `[B, T, D] -> [B, 2 * units]`, the forward state after the last frame beside the
+    backward state after the first. T must be static.
+    """
+
+    def __init__(self, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.forward_cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy)
+        self.backward_cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy)
+
+    def call(self, sequence: tf.Tensor) -> tf.Tensor:
+        frames = tf.unstack(sequence, axis=1)
+        forward = unroll(self.forward_cell, frames)[-1]
+        backward = unroll(self.backward_cell, frames[::-1])[-1]
+        return tf.concat([forward, backward], axis=-1)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class BidirectionalSequence(keras.layers.Layer):
+    """A bidirectional LSTM that keeps every step.
+
+    Args:
+        units: width of each direction.
+
+    Call: `[B, T, D] -> [B, T, 2 * units]`. T must be static.
+    """
+
+    def __init__(self, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.forward_cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy)
+        self.backward_cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy)
+
+    def call(self, sequence: tf.Tensor) -> tf.Tensor:
+        frames = tf.unstack(sequence, axis=1)
+        forward = unroll(self.forward_cell, frames)
+        backward = unroll(self.backward_cell, frames[::-1])[::-1]
+        both = [tf.concat(pair, axis=-1) for pair in zip(forward, backward, strict=True)]
+        return tf.stack(both, axis=1)  # [B, T, 2 * units]
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class RecurrentPrior(keras.layers.Layer):
+    """A learned prior over a sequence of latent vectors, p(z_t | z_<t, condition), by an LSTM.
+
+    At step t the cell receives z_(t-1), zero at the first step, beside the condition, and a dense
+    layer turns its output into the mean and deviation of a diagonal Gaussian.
+
+    Args:
+        latent_dim: D, the size of one latent vector.
+        units: width of the LSTM.
+        scale: the deviation that an untrained prior starts from.
+
+    Example:
+        >>> prior = RecurrentPrior(latent_dim=4, units=8)
+        >>> prior.rollout(tf.zeros([2, 3, 4])).shape  # from noise alone
+        TensorShape([2, 3, 4])
+    """
+
+    def __init__(self, latent_dim: int, units: int, scale: float = 1.0, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # latents stay float32
+        self.latent_dim = latent_dim
+        self.units = units
+        self.scale = scale
+        self.cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy)
+        self.head = keras.layers.Dense(2 * latent_dim, dtype="float32")
+
+    def build(self, latents_shape, condition_shape=None) -> None:
+        """Makes the weights; the verbs below are methods, not calls, so it is asked for."""
+        condition = 0 if condition_shape is None else condition_shape[-1]
+        self.cell.build([None, self.latent_dim + condition])
+        self.head.build([None, self.units])
+        self.built = True
+
+    def step(self, previous: tf.Tensor, states: list, condition: tf.Tensor | None = None):
+        """One step: `[B, D]` of the step before -> (parameters `[B, 2D]`, new states)."""
+        parts = [previous] if condition is None else [previous, condition]
+        joined = tf.cast(tf.concat(parts, axis=-1), self.compute_dtype)
+        output, states = self.cell(joined, states)
+        return self.head(output), states
+
+    def teacher_forced(self, latents: tf.Tensor, condition: tf.Tensor | None = None):
+        """The prior at every step, given *these* earlier latents.
+
+        Scoring posterior samples so, and not an independent rollout of the prior, is what the
+        evidence lower bound asks for: KL = sum_t KL(q_t || p(. | z_<t)) with z from the posterior.
+
+        Args:
+            latents: `[B, T, D]` float32, samples of the posterior.
+            condition: `[B, E]` float32 or `None`, the same at every step.
+
+        Returns:
+            A diagonal Gaussian with batch shape `[B, T]` and event shape `[D]`.
+        """
+        frames = tf.unstack(latents, axis=1)
+        parameters, previous = [], tf.zeros_like(frames[0])
+        states = self.cell.get_initial_state(batch_size=tf.shape(latents)[0])
+        for frame in frames:
+            output, states = self.step(previous, states, condition)
+            parameters.append(output)
+            previous = frame
+        return distributions.diagonal_normal(tf.stack(parameters, axis=1), self.scale)
+
+    def rollout(self, noise: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Latents drawn from the prior, each step fed the sample before it.
+
+        Args:
+            noise: `[B, T, D]` float32, standard Gaussian; zeros give the path of the means.
+            condition: `[B, E]` float32 or `None`.
+
+        Returns:
+            `[B, T, D]` float32.
+        """
+        states = self.cell.get_initial_state(batch_size=tf.shape(noise)[0])
+        latents, previous = [], tf.zeros_like(noise[:, 0])
+        for frame_noise in tf.unstack(noise, axis=1):
+            output, states = self.step(previous, states, condition)
+            step_prior = distributions.diagonal_normal(output, self.scale)
+            previous = distributions.reparameterize(step_prior, frame_noise)
+            latents.append(previous)
+        return tf.stack(latents, axis=1)  # [B, T, D]
+
+    def call(self, latents: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """The means of `teacher_forced`, `[B, T, D]`."""
+        return self.teacher_forced(latents, condition).mean()
+
+    def get_config(self) -> dict:
+        own = {"latent_dim": self.latent_dim, "units": self.units, "scale": self.scale}
+        return {**super().get_config(), **own}
+
+
+def over_frames(layer: Callable[..., tf.Tensor], sequence: tf.Tensor, **kwargs) -> tf.Tensor:
+    """Applies a layer for single frames to `[B, T, ...]` in one call over B * T rows."""
+    frames = sequence.shape[1]
+    flat = tf.reshape(sequence, tf.concat([[-1], tf.shape(sequence)[2:]], axis=0))
+    flat = tf.ensure_shape(flat, [None, *sequence.shape[2:]])
+    output = layer(flat, **kwargs)
+    return tf.reshape(output, [-1, frames, *output.shape[1:]])

@@ -1,0 +1,282 @@
+"""DSA, the Disentangled Sequential Autoencoder.
+
+Li, Mandt: "Disentangled Sequential Autoencoder", ICML 2018: the baseline that RJVAE is compared to.
+
+    f ~ N(0, I)                                   the content, once a video
+    z_t ~ N(m, s)(LSTM of z_<t)                   the motion, independent of the content
+    x_t = G([f, z_t])
+    factorised: q(f | x_1..T) q(z_t | x_t)
+    full:       q(f | x_1..T) q(z_1..T | x_1..T, f), a bidirectional LSTM and a forward RNN
+
+The bound scores the prior of z_t given the posterior samples z_<t (teacher forcing); well-known
+implementations score an independent rollout of the prior, which bounds another model.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasvid import distributions
+from kerasvid.layers.aggregate_prior import AggregatePrior
+from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
+from kerasvid.layers.gaussian_head import GaussianHead
+from kerasvid.layers.recurrent import (
+    BidirectionalSequence,
+    BidirectionalSummary,
+    RecurrentPrior,
+    over_frames,
+    unroll,
+)
+from kerasvid.models.video_generator import VideoGenerator, as_pixels, as_video_tensor
+from kerasvid.training.recipe import Recipe
+from kerasvid.training.variational import Posterior, VariationalModel
+
+POSTERIORS = ("factorised", "full")
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class DSA(VideoGenerator, VariationalModel):
+    """Videos as one content vector and a motion vector at every frame.
+
+    Args:
+        image_shape: `(H, W, C)`.
+        frames: T of `generate` where it is not told; training may use any other.
+        content_dim: size of f.
+        motion_dim: size of z_t.
+        posterior: `"factorised"` or `"full"`: whether q(z_t) sees its own frame alone, or the
+            whole video and the content.
+        prior_momentum: of the running moments by which the content's prior follows the posteriors
+            (`AggregatePrior`), or `None` for the published N(0, I).
+        prior_couplings: of the flow that shapes the content's prior, or 0.
+        content_units: width of each direction of the content posterior's LSTM.
+        motion_units: hidden width of the motion posterior.
+        prior_units: width of the motion prior's LSTM.
+        encoder: arguments of `FrameEncoder`.
+        decoder: arguments of `FrameDecoder`, without `image_shape`.
+        decoded_frames: frames of a clip that a training step decodes, chosen at random; all
+            where `None`. Fewer make a step cheaper, and the loss keeps its expectation.
+        schedule: how the loss moves: `observation_scale`, `kl_content` and `kl_motion`, each a
+            pair (start, end), and `steps`, the iterations from the one to the other.
+
+    Raises:
+        ValueError: `posterior` is unknown, the decoder's factors do not fit the image size, or
+            `schedule` is not complete.
+
+    Example:
+        >>> model = DSA.from_preset("debug", posterior="full")
+        >>> model.compile("adam")
+        >>> model.fit(batches)
+        >>> videos = model.swap(content_of=first, motion_of=second)  # uint8 [B, T, H, W, C]
+    """
+
+    term_names = ("loss", "energy", "kl_content", "kl_motion", "psnr")
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (64, 64, 3),
+        frames: int = 8,
+        content_dim: int = 32,
+        motion_dim: int = 16,
+        posterior: str = "factorised",
+        prior_momentum: float | None = None,
+        prior_couplings: int = 0,
+        content_units: int = 256,
+        motion_units: int = 256,
+        prior_units: int = 256,
+        encoder: Mapping[str, Any] | None = None,
+        decoder: Mapping[str, Any] | None = None,
+        decoded_frames: int | None = None,
+        schedule: Mapping[str, Any] | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if posterior not in POSTERIORS:
+            raise ValueError(f"posterior={posterior!r} is unknown: use {' or '.join(POSTERIORS)}.")
+        self.image_shape, self.frames = tuple(image_shape), frames
+        self.content_dim, self.motion_dim, self.posterior = content_dim, motion_dim, posterior
+        self.prior_momentum, self.prior_couplings = prior_momentum, prior_couplings
+        self.content_units, self.motion_units = content_units, motion_units
+        self.prior_units = prior_units
+        self.encoder_arguments, self.decoder_arguments = dict(encoder or {}), dict(decoder or {})
+        self.decoded_frames = decoded_frames
+        self.set_schedule(schedule, ("kl_content", "kl_motion"))
+
+        # === Networks ===
+        policy = self.dtype_policy
+        self.encoder = FrameEncoder(**self.encoder_arguments, dtype=policy)
+        self.content_summarizer = BidirectionalSummary(content_units, dtype=policy)
+        self.content_head = GaussianHead(content_dim, dtype=policy)
+        self.motion_head = GaussianHead(motion_dim, motion_units, dtype=policy)
+        if posterior == "full":
+            self.motion_context = BidirectionalSequence(motion_units, dtype=policy)
+            self.motion_cell = keras.layers.SimpleRNNCell(motion_units, dtype=policy)
+        self.content_prior = AggregatePrior(
+            content_dim, 1.0, prior_momentum, prior_couplings, dtype=policy
+        )
+        self.prior = RecurrentPrior(motion_dim, prior_units, dtype=policy)
+        self.decoder = FrameDecoder(self.image_shape, **self.decoder_arguments, dtype=policy)
+        self.encoder.build([None, *self.image_shape])
+        self.prior.build([None, None, motion_dim])
+        self.build_networks()
+
+    # === Inference ===
+
+    def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        return {"content": (self.content_dim,), "motion": (frames, self.motion_dim)}
+
+    def motion_features(self, features: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
+        """What the motion posterior is read from, `[B, T, E]`."""
+        if self.posterior == "factorised":
+            return features
+        beside = tf.repeat(content[:, None], features.shape[1], axis=1)  # [B, T, D]
+        joined = tf.concat([features, tf.cast(beside, features.dtype)], axis=-1)
+        context = self.motion_context(joined)
+        return tf.stack(unroll(self.motion_cell, tf.unstack(context, axis=1)), axis=1)
+
+    def posteriors(self, video, noise: Mapping | None, training: bool = False):
+        """q(f | x_1..T), a draw from it, q(z_t | ...), a draw from it."""
+        noise = noise or {}
+        features = over_frames(self.encoder, video, training=training)  # [B, T, F]
+        q_content = self.content_head.posterior(self.content_summarizer(features))
+        content = distributions.reparameterize(q_content, noise.get("content"))  # [B, D]
+        q_motion = self.motion_head.posterior(self.motion_features(features, content))
+        motion = distributions.reparameterize(q_motion, noise.get("motion"))  # [B, T, E]
+        return q_content, content, q_motion, motion
+
+    def posterior_codes(self, video, noise, training: bool = False):
+        q_content, content, q_motion, motion = self.posteriors(video, noise, training)
+        drawn = content if noise else None
+        kl_motion = distributions.kl_divergence(q_motion, self.prior.teacher_forced(motion))
+        kl = {
+            "kl_content": self.content_prior.divergence(q_content, drawn),
+            "kl_motion": tf.reduce_sum(kl_motion, axis=1),
+        }
+        return Posterior(join(content, motion), kl, self.content_prior.moments(q_content))
+
+    def absorb(self, statistics: Mapping[str, tf.Tensor]) -> None:
+        self.content_prior.follow(statistics)
+
+    # === Generation ===
+
+    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """[f, z_t], `[B, T, content_dim + motion_dim]`, of the noise by the learned prior."""
+        content = self.content_prior.sample(noise["content"])
+        return join(content, self.prior.rollout(noise["motion"]))
+
+    def decode(self, codes: tf.Tensor) -> tf.Tensor:
+        """Frames `[B, T, H, W, C]` in [-1, 1] of `[B, T, content_dim + motion_dim]`."""
+        return tf.clip_by_value(over_frames(self.decoder, codes), -1.0, 1.0)
+
+    # === Videos to codes and back ===
+
+    def encode(self, videos: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
+        """Posterior means: `content` `[B, D]`, `motion` `[B, T, E]`, `codes` `[B, T, D + E]`.
+
+        Args:
+            videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1].
+        """
+        _, content, _, motion = self.posteriors(as_video_tensor(videos, self.image_shape), None)
+        return {"content": content, "motion": motion, "codes": join(content, motion)}
+
+    def reconstruct(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
+        """The videos through their posterior means: uint8 `[B, T, H, W, C]`."""
+        return as_pixels(self.decode(self.encode(videos)["codes"]))
+
+    def swap(self, content_of: np.ndarray, motion_of: np.ndarray) -> np.ndarray:
+        """The content of some videos with the motion of others: uint8 `[B, T, H, W, C]`."""
+        content = self.encode(content_of)["content"]
+        motion = self.encode(motion_of)["motion"]
+        return as_pixels(self.decode(join(content, motion)))
+
+    def get_config(self) -> dict:
+        own = {
+            "image_shape": self.image_shape,
+            "frames": self.frames,
+            "content_dim": self.content_dim,
+            "motion_dim": self.motion_dim,
+            "posterior": self.posterior,
+            "prior_momentum": self.prior_momentum,
+            "prior_couplings": self.prior_couplings,
+            "content_units": self.content_units,
+            "motion_units": self.motion_units,
+            "prior_units": self.prior_units,
+            "encoder": self.encoder_arguments,
+            "decoder": self.decoder_arguments,
+            "decoded_frames": self.decoded_frames,
+            "schedule": self.schedule,
+        }
+        return {**super().get_config(), **own}
+
+
+def join(content: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
+    """The content beside the motion at every frame: `[B, D]`, `[B, T, E]` -> `[B, T, D + E]`."""
+    beside = tf.repeat(content[:, None], motion.shape[1], axis=1)
+    return tf.concat([beside, motion], axis=-1)
+
+
+DSA.PRESETS = {
+    # Seconds: for tests and for trying a data set out.
+    "debug": {
+        "content_dim": 8,
+        "motion_dim": 4,
+        "content_units": 16,
+        "motion_units": 16,
+        "prior_units": 16,
+        "encoder": {"channels": (8, 16), "strides": (1, 2), "features": 16},
+        "decoder": {
+            "dense_units": (32,),
+            "seed_channels": 8,
+            "channels": (16, 8),
+            "upsampling": (1, 2),
+        },
+    },
+    # Good pictures on two CPU cores in minutes.
+    "base": {
+        "content_dim": 24,
+        "prior_momentum": 0.99,
+        "prior_couplings": 8,
+        "decoded_frames": 3,
+        "schedule": {
+            "observation_scale": (0.1, 2.0),
+            "kl_content": (0.5, 1.0),
+            "kl_motion": (1.0, 1.0),
+            "steps": 11_500,
+        },
+    },
+    # The published sizes: content of 256, motion of 32, 5x5 convolutions of 256.
+    "paper": {
+        "content_dim": 256,
+        "motion_dim": 32,
+        "content_units": 512,
+        "motion_units": 512,
+        "prior_units": 512,
+        "encoder": {
+            "channels": (256, 256, 256, 256),
+            "strides": (1, 2, 2, 2),
+            "kernel_size": 5,
+            "patch": 1,
+            "dense_units": (2048,),
+            "features": 1024,
+            "normalization": "batch",
+        },
+        "decoder": {
+            "dense_units": (2048,),
+            "seed_channels": 256,
+            "channels": (256, 256, 256),
+            "upsampling": (2, 2, 2),
+            "kernel_size": 5,
+            "transposed": True,
+            "patch": 1,
+            "normalization": "batch",
+        },
+        "schedule": {"observation_scale": (0.5, 0.5)},
+    },
+}
+DSA.RECIPES = {
+    "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
+    "base": Recipe(steps=14_000, decay_steps=14_000),
+    "paper": Recipe(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
+}

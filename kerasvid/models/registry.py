@@ -1,0 +1,22 @@
+"""The models by name: one line registers one, and brings it the apps and the model tests."""
+
+import importlib
+
+from kerasvid.naming import nearest_names
+
+MODELS = {
+    "dsa": "kerasvid.models.dsa:DSA",
+    "rjvae": "kerasvid.models.rjvae:RJVAE",
+}
+
+
+def model_class(name: str) -> type:
+    """The class of a model, imported on first use.
+
+    Raises:
+        ValueError: the name is unknown; the message names near ones.
+    """
+    if name not in MODELS:
+        raise ValueError(f"There is no model {name!r}: {nearest_names(name, MODELS)}.")
+    module, attribute = MODELS[name].split(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,156 @@
+"""The public verbs that all models of videos share, over three of their own.
+
+A model defines `noise_shapes(frames)`, `codes(noise)` and `decode(codes)`; this class makes
+`generate`, `interpolate` and `from_preset` of them.
+"""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from kerasvid.naming import nearest_names
+from kerasvid.training.recipe import Recipe
+
+
+def as_pixels(videos: tf.Tensor) -> np.ndarray:
+    """uint8 numpy of pixels in [-1, 1]."""
+    levels = tf.round((tf.clip_by_value(tf.cast(videos, tf.float32), -1.0, 1.0) + 1.0) * 127.5)
+    return tf.cast(levels, tf.uint8).numpy()
+
+
+def as_video_tensor(
+    videos: np.ndarray | tf.Tensor, image_shape: Sequence[int] | None = None
+) -> tf.Tensor:
+    """float32 `[B, T, H, W, C]` in [-1, 1] of uint8 videos, or of float ones already there.
+
+    Raises:
+        ValueError: not five axes, or frames that are not of `image_shape` (where it is given).
+    """
+    videos = tf.convert_to_tensor(videos)
+    if videos.shape.rank != 5:
+        raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {videos.shape}.")
+    if image_shape is not None and tuple(videos.shape[2:]) != tuple(image_shape):
+        raise ValueError(
+            f"The frames are of {tuple(videos.shape[2:])}, the model's of {tuple(image_shape)}: "
+            "resize them."
+        )
+    if videos.dtype == tf.uint8:
+        return tf.cast(videos, tf.float32) / 127.5 - 1.0
+    return tf.cast(videos, tf.float32)
+
+
+class VideoGenerator:
+    """Mix-in for a `keras.Model` that makes videos from named Gaussian noise.
+
+    A subclass lists its named hyper-parameters in the class attribute `PRESETS` and how each is
+    trained in `RECIPES`, and has the attributes `frames` (the default length), `noise_shapes`,
+    `codes` and `decode`.
+    """
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
+    RECIPES: ClassVar[dict[str, Recipe]] = {}
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any):
+        """A new model with the named hyper-parameters, some of them replaced.
+
+        Example:
+            >>> RJVAE.from_preset("debug", frames=4)
+
+        Raises:
+            ValueError: the preset or a hyper-parameter is unknown; the message names near ones.
+        """
+        if name not in cls.PRESETS:
+            known = nearest_names(name, cls.PRESETS)
+            raise ValueError(f"{cls.__name__} has no preset {name!r}: {known}.")
+        accepted = cls.hyperparameters()
+        for key in overrides:
+            if key not in accepted:
+                known = nearest_names(key, accepted)
+                raise ValueError(f"{cls.__name__} has no hyper-parameter {key!r}: {known}.")
+        return cls(**{**cls.PRESETS[name], **overrides})
+
+    @classmethod
+    def hyperparameters(cls) -> dict[str, Any]:
+        """The constructor's named arguments and their defaults."""
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+    def sample_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
+        """Named standard Gaussians for `batch` videos.
+
+        Row i depends on (seed, i) alone, never on the batch size.
+
+        Args:
+            batch: B, at least 1.
+            frames: T, the model's own length where `None`.
+            seed: any integer.
+
+        Returns:
+            float32 tensors `[B, ...]` by name.
+        """
+        frames = self.frames if frames is None else frames
+        if batch < 1 or frames < 1:
+            raise ValueError(f"batch={batch} and frames={frames} must be at least 1.")
+        # Two int32 words of the seed; the second is 0 for the usual small ones.
+        key = tf.constant([seed % 2**31, (seed // 2**31) % 2**31], tf.int32)
+        rows = [tf.random.experimental.stateless_fold_in(key, row) for row in range(batch)]
+        noise = {}
+        for position, (name, shape) in enumerate(sorted(self.noise_shapes(frames).items())):
+            keys = [tf.random.experimental.stateless_fold_in(row, position) for row in rows]
+            noise[name] = tf.stack([tf.random.stateless_normal(shape, k) for k in keys])
+        return noise
+
+    def generate(self, batch: int, frames: int | None = None, seed: int = 0) -> np.ndarray:
+        """New videos: uint8 `[B, T, H, W, C]`.
+
+        Args:
+            batch: how many.
+            frames: T; the model's own length where `None`, any other works too.
+            seed: row i depends on (seed, i) alone.
+        """
+        return self.render(self.sample_noise(batch, frames, seed))
+
+    def render(self, noise: dict) -> np.ndarray:
+        """The videos of some noise: uint8 `[B, T, H, W, C]`."""
+        return as_pixels(self.decode(self.codes(noise)))
+
+    def interpolate(self, noise_a: dict, noise_b: dict, steps: int = 8) -> np.ndarray:
+        """Videos on the way from one noise to another.
+
+        The way is spherical: halfway points keep the length that Gaussian noise has, which a
+        straight line would lose.
+
+        Args:
+            noise_a: of `sample_noise`, B rows.
+            noise_b: the same shapes.
+            steps: videos on each way, both ends included; at least 2.
+
+        Returns:
+            uint8 `[B, steps, T, H, W, C]`.
+        """
+        if steps < 2:
+            raise ValueError(f"steps={steps} must be at least 2: both ends are included.")
+        rows = []
+        for fraction in np.linspace(0.0, 1.0, steps):
+            mixed = {name: spherical(noise_a[name], noise_b[name], fraction) for name in noise_a}
+            rows.append(self.render(mixed))
+        return np.stack(rows, axis=1)
+
+
+def spherical(start: tf.Tensor, end: tf.Tensor, fraction: float) -> tf.Tensor:
+    """Spherical interpolation row by row; `fraction` 0 gives `start`, 1 gives `end`."""
+    shape = tf.shape(start)
+    a = tf.reshape(start, [shape[0], -1])  # [B, D]
+    b = tf.reshape(end, [shape[0], -1])
+    cosine = tf.reduce_sum(tf.math.l2_normalize(a, -1) * tf.math.l2_normalize(b, -1), -1)
+    angle = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))[:, None]  # [B, 1]
+    sine = tf.sin(angle)
+    # Quotients first: at both ends they are exactly 1 and 0.
+    safe = tf.maximum(sine, 1e-6)
+    weight_a, weight_b = tf.sin((1.0 - fraction) * angle) / safe, tf.sin(fraction * angle) / safe
+    straight = (1.0 - fraction) * a + fraction * b
+    return tf.reshape(tf.where(sine > 1e-4, weight_a * a + weight_b * b, straight), shape)

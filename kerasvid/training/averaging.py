@@ -1,0 +1,41 @@
+"""Averaged weights (EMA): kept by the Keras optimizer, swapped in here."""
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+
+
+def inner_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
+    """The optimizer that updates the weights, inside its loss scaling if there is any."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
+
+
+@contextlib.contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Within the block the model has its averaged weights, after it the trained ones again.
+
+    Does nothing where the optimizer keeps no average (`use_ema=False`) or has not made a step yet,
+    or the model is not compiled. With an average that ends `fit`, Keras puts it into the model for
+    good.
+
+    Example:
+        >>> with averaged_weights(model):
+        ...     videos = model.generate(16)
+    """
+    optimizer = inner_optimizer(model) if model.compiled else None
+    keeps_average = optimizer is not None and getattr(optimizer, "use_ema", False)
+    # Before the first update the averages are zeros.
+    if not keeps_average or not optimizer.built or int(optimizer.iterations.numpy()) == 0:
+        yield
+        return
+    averages = optimizer._model_variables_moving_average
+    variables = model.trainable_variables
+    trained = [variable.numpy() for variable in variables]
+    try:
+        for variable, average in zip(variables, averages, strict=True):
+            variable.assign(average.numpy())
+        yield
+    finally:
+        for variable, value in zip(variables, trained, strict=True):
+            variable.assign(value)

@@ -1,0 +1,148 @@
+"""How fast the input pipeline, a training step and generation are, beside what is possible.
+
+The operations of a step are counted on the graph of the gradients as it is executed, matrix
+products and convolutions only, two for each multiplication with its addition; those of the
+backward pass are in the graph and need no rule of thumb.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+
+import tensorflow as tf
+
+from kerasvid.data import make_pipeline
+from kerasvid.training.describe import parameter_count
+from kerasvid.training.plan import TrainingPlan
+from kerasvid.training.step import draw_noise
+
+WARM_UP = 3
+PEAK_SIZE = 2048  # side of the matrices whose product measures the machine
+
+
+def median_seconds(run: Callable[[], object], repeats: int, warm_up: int = WARM_UP) -> float:
+    """The median time of a call, after a few that do not count."""
+    times = []
+    for number in range(warm_up + repeats):
+        start = time.perf_counter()
+        run()
+        if number >= warm_up:
+            times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]
+
+
+def matmul_peak(precision: str, size: int = PEAK_SIZE) -> float:
+    """Operations a second of a large matrix product in the compute dtype of a policy."""
+    dtype = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}.get(precision, tf.float32)
+    a = tf.cast(tf.random.stateless_normal([size, size], [0, 1]), dtype)
+    product = tf.function(lambda: tf.reduce_sum(tf.matmul(a, a)))
+    return 2.0 * size**3 / median_seconds(lambda: product().numpy(), 7)
+
+
+def count_operations(graph: tf.Graph) -> float:
+    """Operations of the matrix products and convolutions of a graph with static shapes.
+
+    Raises:
+        ValueError: a shape is not known.
+    """
+    return float(sum(_operations(node) for node in graph.get_operations()))
+
+
+def _operations(node: tf.Operation) -> float:
+    kind = node.type
+    if kind == "MatMul":
+        a, transposed = node.inputs[0].shape, node.get_attr("transpose_a")
+        return 2.0 * _size(node.outputs[0]) * _known(a[0] if transposed else a[1], node)
+    if kind in ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"):
+        a, transposed = node.inputs[0].shape, node.get_attr("adj_x")
+        return 2.0 * _size(node.outputs[0]) * _known(a[-2] if transposed else a[-1], node)
+    if kind not in ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter"):
+        return 0.0
+    # All three visit each pair of an output position and a filter weight once for each channel.
+    positions = node.outputs[0] if kind == "Conv2D" else node.inputs[2]
+    kernel = node.outputs[0] if kind == "Conv2DBackpropFilter" else node.inputs[1]
+    height, width, channels, _ = (_known(side, node) for side in _static(kernel, node))
+    return 2.0 * _size(positions) * height * width * channels
+
+
+def _static(tensor: tf.Tensor, node: tf.Operation) -> list:
+    """The shape of a tensor; of a gradient of a filter, from the constant that asks for it."""
+    if tensor.shape.rank is not None and tensor.shape.is_fully_defined():
+        return tensor.shape.as_list()
+    sizes = tf.get_static_value(node.inputs[1])
+    if sizes is None:
+        raise ValueError(f"{node.name}: the shape is not static, operations cannot be counted.")
+    return list(sizes)
+
+
+def _size(tensor: tf.Tensor) -> float:
+    if not tensor.shape.is_fully_defined():
+        raise ValueError(f"{tensor.name}: the shape is not static, operations cannot be counted.")
+    return float(math.prod(tensor.shape.as_list()))
+
+
+def _known(side: int | None, node: tf.Operation) -> float:
+    if side is None:
+        raise ValueError(f"{node.name}: the shape is not static, operations cannot be counted.")
+    return float(side)
+
+
+def step_operations(plan: TrainingPlan) -> float:
+    """Operations of the forward and backward pass of one training step."""
+    model = plan.make_model()
+    plan.compile(model)
+    shape = [plan.recipe.batch_size, plan.frames, *plan.hyperparameters["image_shape"]]
+    shapes = model.training_noise_shapes(plan.frames)
+    noise = {n: tf.TensorSpec([shape[0], *s], tf.float32) for n, s in shapes.items()}
+    gradients = tf.function(model.compute_gradients)
+    video, iteration = tf.TensorSpec(shape, tf.float32), tf.TensorSpec([], tf.float32)
+    return count_operations(gradients.get_concrete_function(video, noise, iteration).graph)
+
+
+def measure_data(plan: TrainingPlan, steps: int) -> dict:
+    """The input pipeline alone."""
+    batches = iter(_batches(plan))
+    return _rates(plan, median_seconds(lambda: next(batches)["video"].numpy(), steps))
+
+
+def measure_training(plan: TrainingPlan, steps: int) -> dict:
+    """A training step on batches that lie ready, and its share of the machine's peak."""
+    model = plan.make_model()
+    plan.compile(model)
+    batch = next(iter(_batches(plan)))
+    step = tf.function(model.train_step)
+    seconds = median_seconds(lambda: step(batch)["loss"].numpy(), steps)
+    operations, peak = step_operations(plan), matmul_peak(plan.precision)
+    return {
+        **_rates(plan, seconds),
+        "parameters": parameter_count(model),
+        "gflop_per_step": round(operations / 1e9, 3),
+        "matmul_peak_gflops": round(peak / 1e9, 1),
+        "share_of_peak": round(operations / seconds / peak, 4),
+    }
+
+
+def measure_generation(plan: TrainingPlan, steps: int) -> dict:
+    """From noise to pixels, as one graph."""
+    model = plan.make_model()
+    shapes, count = model.noise_shapes(plan.frames), plan.recipe.batch_size
+
+    @tf.function
+    def generate(key: tf.Tensor) -> tf.Tensor:
+        return model.decode(model.codes(draw_noise(shapes, count, key)))
+
+    seeds = iter(range(10**9))
+    seconds = median_seconds(lambda: generate(tf.constant([0, next(seeds)])).numpy(), steps)
+    return {**_rates(plan, seconds), "parameters": parameter_count(model)}
+
+
+def _batches(plan: TrainingPlan) -> Iterable[dict]:
+    batch, stride = plan.recipe.batch_size, plan.recipe.stride
+    return make_pipeline(plan.data_folder, "train", batch, plan.frames, stride)
+
+
+def _rates(plan: TrainingPlan, seconds: float) -> dict:
+    return {
+        "median_step_ms": round(seconds * 1e3, 3),
+        "clips_per_second": round(plan.recipe.batch_size / seconds, 2),
+    }

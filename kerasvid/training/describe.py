@@ -1,0 +1,73 @@
+"""What there is and what a run will do, as text for people."""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from kerasvid.models.registry import MODELS, model_class
+from kerasvid.training.plan import TrainingPlan
+from kerasvid.training.run import Outcome
+from kerasvid.training.strategy import device_name
+
+
+def parameter_count(model: keras.Model) -> int:
+    """Trained numbers of a model."""
+    return int(sum(np.prod(variable.shape) for variable in model.trainable_variables))
+
+
+def describe_models() -> str:
+    """The registered models with their presets and parameter counts."""
+    lines = ["Models (--model, --preset):"]
+    for name in sorted(MODELS):
+        cls = model_class(name)
+        lines.append(f"  {name:<10}{(cls.__doc__ or '').strip().splitlines()[0]}")
+        for preset in cls.PRESETS:
+            count = parameter_count(cls.from_preset(preset))
+            recipe = cls.RECIPES[preset]
+            lines.append(
+                f"    {preset:<8}{count / 1e6:8.2f} M parameters, {recipe.steps:,} steps of "
+                f"{recipe.batch_size} videos"
+            )
+    return "\n".join(lines)
+
+
+def describe_datasets(datasets: Iterable) -> str:
+    """The known data sets: each has a `name`, a `title` and what it `needs`."""
+    lines = ["Data sets (--dataset):"]
+    lines += [f"  {d.name:<14}{d.title}; needs {d.needs}" for d in datasets]
+    lines.append("  /path/folder  your own, made by `python -m tfrecords_tools.folder`")
+    return "\n".join(lines)
+
+
+def describe_plan(plan: TrainingPlan, run_dir: str, replicas: int = 1) -> str:
+    """What a run resolved to, a line each."""
+    recipe, height = plan.recipe, "x".join(map(str, plan.hyperparameters["image_shape"]))
+    parameters = parameter_count(plan.make_model())
+    facts = {
+        "model": f"{plan.model}, preset {plan.preset}, {parameters:,} parameters",
+        "data set": f"{plan.dataset} in {plan.data_folder}, clips of {plan.frames}x{height}",
+        "training": f"{plan.steps:,} steps of {recipe.batch_size} videos, seed {plan.seed}",
+        "device": f"{device_name()}, {replicas} replica{'s' * (replicas > 1)}, {plan.precision}, "
+        f"jit_compile {plan.jit_compile}",
+        "run": run_dir,
+    }
+    return "\n".join(f"{name:>9}: {text}" for name, text in facts.items())
+
+
+def describe_end(outcome: Outcome, run_dir: str, command: str) -> str:
+    """How a run ended, and what to do next.
+
+    Args:
+        outcome: of `train`.
+        run_dir: the run's folder.
+        command: the one that began it.
+    """
+    if outcome.signal is not None:
+        return (
+            f"stopped at step {outcome.step:,}, saved {outcome.saved}\n"
+            f"To go on, continue with the same command:\n  {command}"
+        )
+    done = f"{outcome.step:,} steps, saved {outcome.saved}\n"
+    state = "trained: " if outcome.trained else "is finished already (lengthen it with --steps): "
+    return f"{run_dir} {state}{done}Next:\n  python apps/generate.py --run_dir={run_dir}"

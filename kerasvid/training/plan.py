@@ -1,0 +1,202 @@
+"""What a training run is made of, resolved: the content of a run's `config.json`."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from kerasvid.data import DatasetInfo
+from kerasvid.models.registry import model_class
+from kerasvid.training.precision import resolve_precision
+from kerasvid.training.recipe import Recipe
+from kerasvid.training.settings import apply_settings
+
+# What may change when a run is resumed: where and how long, not what is computed.
+FREE = ("data_folder", "preset", "training.steps", "jit_compile", "strategy", "deterministic",
+        "log_every", "sample_every", "checkpoint_every")  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingPlan:
+    """A training run, resolved.
+
+    Args:
+        model: registered name.
+        preset: that the hyper-parameters started from.
+        hyperparameters: of the model, all of them.
+        recipe: how it is trained.
+        dataset: name of the data set.
+        data_folder: where it lies.
+        data_digest: of the training shards, so that other data is not taken for the same.
+        precision: dtype policy, resolved.
+        seed: of weights, noise and the order of videos.
+        jit_compile: "auto", True or False.
+        strategy: as `make_strategy` takes it.
+        deterministic: only operations with reproducible results.
+        log_every, sample_every, checkpoint_every: steps.
+    """
+
+    model: str
+    preset: str
+    hyperparameters: dict[str, Any]
+    recipe: Recipe
+    dataset: str
+    data_folder: str
+    data_digest: str
+    precision: str
+    seed: int
+    jit_compile: str | bool = "auto"
+    strategy: str = "none"
+    deterministic: bool = False
+    log_every: int = 50
+    sample_every: int = 500
+    checkpoint_every: int = 500
+
+    @property
+    def frames(self) -> int:
+        """T of the training clips."""
+        return self.recipe.frames or self.hyperparameters["frames"]
+
+    @property
+    def steps(self) -> int:
+        """Updates in all."""
+        return self.recipe.steps
+
+    def to_json(self) -> str:
+        """The text of `config.json`."""
+        return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "TrainingPlan":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: the text is no JSON or lacks a field.
+        """
+        try:
+            fields = json.loads(text)
+            fields["recipe"] = Recipe(**fields["recipe"])
+            return cls(**fields)
+        except (TypeError, KeyError, json.JSONDecodeError) as error:
+            raise ValueError(f"not the configuration of a run ({error})") from error
+
+    def differences(self, other: "TrainingPlan") -> list[str]:
+        """What `other` computes differently, as `key: ours (theirs)`; lengthening is no change."""
+        ours, theirs = self._fixed(), other._fixed()
+        return [
+            f"{key} is {ours.get(key)} ({theirs.get(key)} asked for)"
+            for key in sorted({*ours, *theirs})
+            if ours.get(key) != theirs.get(key)
+        ]
+
+    def _fixed(self) -> dict[str, Any]:
+        fields = json.loads(self.to_json())  # tuples and lists are the same there
+        fields["training"] = fields.pop("recipe")
+        hyperparameters = fields.pop("hyperparameters")
+        flat = _flat({**fields, **hyperparameters})
+        return {key: value for key, value in flat.items() if key not in FREE}
+
+    def make_model(self) -> keras.Model:
+        """The model, with new weights, not compiled."""
+        return model_class(self.model)(**self.hyperparameters, dtype=self.precision)
+
+    def compile(self, model: keras.Model) -> None:
+        """Compiles the model as the recipe says."""
+        model.compile(
+            self.recipe.make_optimizer(),
+            jit_compile=self.jit_compile,
+            clip_norm=self.recipe.clip_norm or None,
+            seed=self.seed,
+        )
+
+
+def make_plan(
+    model: str,
+    dataset: str,
+    data_folder: str,
+    info: DatasetInfo | None,
+    preset: str = "base",
+    values: Mapping[str, Any] | None = None,
+    epochs: float | None = None,
+    precision: str = "auto",
+    **rest: Any,
+) -> TrainingPlan:
+    """Resolves a run: the preset, what replaces parts of it, and the size of the data's frames.
+
+    Args:
+        model: registered name.
+        dataset: name of the data set.
+        data_folder: where it lies.
+        info: its description; `None` while it is not made yet, for a plan that is only looked at.
+        preset: of the model.
+        values: by dotted key, as `parse_assignments` returns them.
+        epochs: length of the run, instead of `steps`.
+        precision: dtype policy, or "auto" for what the device is fast at.
+        **rest: further fields of `TrainingPlan`; `steps` or `batch_size` of `None` mean the
+            recipe's.
+
+    Raises:
+        ValueError: a name or key is unknown, or the data does not fit.
+    """
+    cls = model_class(model)
+    hyperparameters, recipe = apply_settings(cls, preset, values or {})
+    hyperparameters["image_shape"] = (
+        info.frame_shape if info else cls.hyperparameters()["image_shape"]
+    )
+    given = {name: rest.pop(name, None) for name in ("steps", "batch_size")}
+    given = {name: value for name, value in given.items() if value is not None}
+    recipe = dataclasses.replace(recipe, **given)
+    if recipe.batch_size < 1:
+        raise ValueError(f"batch_size={recipe.batch_size} must be at least 1.")
+    train = training_split(info) if info else None
+    if epochs is not None:
+        if "steps" in given:
+            raise ValueError("give --steps or --epochs, not both.")
+        if train is None:
+            raise ValueError(f"--epochs={epochs}: {dataset!r} is not made yet; give --steps.")
+        steps = max(1, round(epochs * train.count / recipe.batch_size))
+        recipe = dataclasses.replace(recipe, steps=steps)
+    if recipe.steps < 1:
+        raise ValueError(f"steps={recipe.steps} must be at least 1.")
+    digest = hashlib.sha256("".join(s.sha256 for s in train.shards).encode() if train else b"")
+    return TrainingPlan(
+        model=model,
+        preset=preset,
+        hyperparameters=hyperparameters,
+        recipe=recipe,
+        dataset=dataset,
+        data_folder=data_folder,
+        data_digest=digest.hexdigest()[:16],
+        precision=resolve_precision(precision),
+        **rest,
+    )
+
+
+def training_split(info: DatasetInfo):
+    """The split to train on.
+
+    Raises:
+        ValueError: there is no split "train".
+    """
+    if "train" not in info.splits:
+        raise ValueError(f"the data set {info.name!r} has no split 'train', but "
+                         f"{', '.join(info.splits)}: convert it again with one.")  # fmt: skip
+    return info.splits["train"]
+
+
+def held_out_split(info: DatasetInfo) -> str | None:
+    """The split to evaluate on, or `None` where there is none."""
+    return next((name for name in ("test", "validation", "val") if name in info.splits), None)
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat

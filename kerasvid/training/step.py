@@ -1,0 +1,224 @@
+"""The training step every model shares: gradients in a compiled island, optimizers outside.
+
+`compile(jit_compile=True)` would put the optimizer into the compiled function, where a replica
+cannot merge its update with the others. So only the gradients are compiled; each optimizer is
+applied in replica context. Noise is drawn outside, statelessly from (seed, iteration, replica):
+replicas differ, and a resumed run draws what an uninterrupted one would have drawn.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+JIT_CHOICES = ("auto", True, False)
+
+
+def resolve_jit(jit_compile: str | bool) -> bool:
+    """Whether to compile: `"auto"` says yes on GPU and TPU, no on CPU, where XLA is slower.
+
+    Raises:
+        ValueError: another value than `"auto"`, `True` or `False`.
+    """
+    if jit_compile not in JIT_CHOICES:
+        raise ValueError(f"jit_compile={jit_compile!r} is unknown: use 'auto', True or False.")
+    if jit_compile == "auto":
+        accelerators = ("GPU", "TPU")
+        return any(tf.config.list_physical_devices(kind) for kind in accelerators)
+    return bool(jit_compile)
+
+
+def replica_key(seed: int, iteration: tf.Tensor) -> tf.Tensor:
+    """A stateless random key `[2]` of this replica at this iteration."""
+    context = tf.distribute.get_replica_context()
+    replica = context.replica_id_in_sync_group if context is not None else 0
+    key = tf.stack([tf.cast(seed, tf.int32), tf.cast(iteration, tf.int32)])
+    return tf.random.experimental.stateless_fold_in(key, tf.cast(replica, tf.int32))
+
+
+def draw_noise(shapes: Mapping[str, Sequence[int]], batch: tf.Tensor, key: tf.Tensor) -> dict:
+    """A standard Gaussian `[batch, *shape]` float32 for each name, stateless in `key`."""
+    return {
+        name: tf.random.stateless_normal(
+            tf.concat([[batch], list(shape)], axis=0),
+            tf.random.experimental.stateless_fold_in(key, position),
+        )
+        for position, (name, shape) in enumerate(sorted(shapes.items()))
+    }
+
+
+def clip_across_replicas(
+    gradients: Sequence[tf.Tensor], clip_norm: float, loss_scale: tf.Tensor | float = 1.0
+) -> list[tf.Tensor]:
+    """Scales gradients so that their sum over the replicas has at most the norm `clip_norm`.
+
+    Optimizers clip each replica's share by itself, which depends on how the batch was divided;
+    this one does not.
+    """
+    context = tf.distribute.get_replica_context()
+    total = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+    norm = tf.linalg.global_norm(total) / loss_scale
+    factor = clip_norm / tf.maximum(norm, clip_norm)
+    return [gradient * tf.cast(factor, gradient.dtype) for gradient in gradients]
+
+
+def share_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Gradients that are NaN on every replica where they are not finite on one.
+
+    Loss scaling asks the first replica alone whether to skip a step.
+    """
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
+    context = tf.distribute.get_replica_context()
+    spread = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(finite, 0.0, float("nan")))
+    return [gradient + tf.cast(spread, gradient.dtype) for gradient in gradients]
+
+
+class CompiledStep(keras.Model):
+    """A Keras model with the training step of this library.
+
+    A family of models (`VariationalModel`, ...) defines `noise_shapes`, `term_names` and
+    `compute_gradients`; this class brings `compile`, `train_step`, resuming and logging.
+
+    The batches of `fit` are dicts with a `"video"` of uint8 `[B, T, H, W, C]` (the pipeline's), or
+    that tensor alone; float videos are taken as [-1, 1] already.
+    """
+
+    term_names: tuple[str, ...] = ("loss",)
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # noise and latents stay float32
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in self.term_names}
+        self._island = None
+
+    def build(self, input_shape=None) -> None:
+        """Nothing to do: the constructor ends by making every layer's variables."""
+        self.built = True
+
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        jit_compile: str | bool = "auto",
+        clip_norm: float | None = None,
+        seed: int = 0,
+        **kwargs,
+    ) -> None:
+        """Sets the optimizer and how gradients are computed.
+
+        Args:
+            optimizer: a Keras optimizer or its name. With `use_ema=True` it keeps averaged weights
+                beside the trained ones; `averaged_weights` swaps them in.
+            jit_compile: `"auto"`, `True` or `False`: compile the gradients by XLA.
+            clip_norm: the largest global norm of a gradient summed over replicas, or `None`.
+            seed: of the training noise.
+            **kwargs: `run_eagerly`, `steps_per_execution`, `auto_scale_loss`, as in Keras.
+
+        Raises:
+            ValueError: `jit_compile` is unknown or `clip_norm` not positive.
+        """
+        if clip_norm is not None and clip_norm <= 0:
+            raise ValueError(f"clip_norm={clip_norm} must be positive, or None for no clipping.")
+        jit = resolve_jit(jit_compile)
+        super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
+        self._compile_arguments = {
+            "jit_compile": jit_compile,
+            "clip_norm": clip_norm,
+            "seed": seed,
+            **kwargs,
+        }
+        self._clip_norm, self._noise_seed = clip_norm, seed
+        self._island = tf.function(self.compute_gradients, jit_compile=jit)
+        if self.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
+    def get_compile_config(self) -> dict | None:
+        """What `compile` was called with, for `.keras` files."""
+        if not self.compiled:
+            return None
+        optimizer = keras.saving.serialize_keras_object(self.optimizer)
+        return {"optimizer": optimizer, **self._compile_arguments}
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compiles as a saved model was, with its optimizer's variables in place."""
+        config = dict(config)
+        optimizer = keras.saving.deserialize_keras_object(config.pop("optimizer"))
+        self.compile(optimizer=optimizer, **config)
+
+    # === What a family of models defines ===
+
+    def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """The named Gaussians of one video of `frames` frames: shapes without the batch axis."""
+        raise NotImplementedError
+
+    def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """The Gaussians that a training step draws for one video; those of generation, or more."""
+        return self.noise_shapes(frames)
+
+    def compute_gradients(self, video, noise, iteration):
+        """Terms (scalars, `"loss"` among them), gradients of `trainable_variables`, statistics.
+
+        Runs inside the compiled island. Gradients are of `self.scaled(loss)`. The statistics, a
+        dict of tensors or an empty one, are averaged over the replicas for `absorb`.
+        """
+        raise NotImplementedError
+
+    def absorb(self, statistics: Mapping[str, tf.Tensor]) -> None:
+        """Moves running statistics, which all replicas keep alike; by default there are none."""
+
+    # === The step ===
+
+    def scaled(self, loss: tf.Tensor) -> tf.Tensor:
+        """A replica's share of the loss, times the loss scale of mixed_float16."""
+        share = 1.0 / self.distribute_strategy.num_replicas_in_sync
+        return self.optimizer.scale_loss(loss * share)
+
+    def video_of(self, batch: Any) -> tf.Tensor:
+        """The float32 video `[B, T, H, W, C]` in [-1, 1] of a batch of the pipeline or `fit`.
+
+        Raises:
+            ValueError: a dict without a `"video"`, or a video that has not five axes.
+        """
+        if isinstance(batch, tuple | list):
+            batch = batch[0]
+        if isinstance(batch, Mapping) and "video" not in batch:
+            raise ValueError(f'The batch has no "video", only {", ".join(sorted(batch))}.')
+        video = batch["video"] if isinstance(batch, Mapping) else batch
+        if video.shape.rank != 5:
+            raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {video.shape}.")
+        if video.dtype == tf.uint8:
+            return tf.cast(video, tf.float32) / 127.5 - 1.0
+        return tf.cast(video, tf.float32)
+
+    def train_step(self, data) -> dict:
+        """One update, in replica context."""
+        video = self.video_of(data)
+        iteration = self.optimizer.iterations
+        key = replica_key(self._noise_seed, iteration)
+        # The static batch size is lost between workers.
+        noise = draw_noise(self.training_noise_shapes(video.shape[1]), tf.shape(video)[0], key)
+        terms, gradients, statistics = self._island(video, noise, tf.cast(iteration, tf.float32))
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            gradients = share_overflow(gradients)
+        if self._clip_norm is not None:
+            loss_scale = tf.convert_to_tensor(getattr(self.optimizer, "dynamic_scale", 1.0))
+            gradients = clip_across_replicas(gradients, self._clip_norm, loss_scale)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        if statistics:
+            context = tf.distribute.get_replica_context()
+            self.absorb(context.all_reduce(tf.distribute.ReduceOp.MEAN, statistics))
+        return self.tracked(terms)
+
+    def tracked(self, terms: Mapping[str, tf.Tensor]) -> dict:
+        """Running means of the terms, in the shape that the strategy can reduce."""
+        for name, value in terms.items():
+            self._trackers[name].update_state(value)
+        results = {name: self._trackers[name].result() for name in terms}
+        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            # Keras reduces the logs of several workers over axis 0.
+            return {name: tf.reshape(value, [1]) for name, value in results.items()}
+        return results
+
+    @property
+    def metrics(self) -> list:
+        return list(self._trackers.values())

@@ -1,0 +1,55 @@
+"""The devices that share a batch."""
+
+import re
+
+import tensorflow as tf
+
+KINDS = "none, mirrored, mirrored:N or multi_worker"
+
+
+def make_strategy(name: str) -> tf.distribute.Strategy:
+    """A distribution strategy by name; call it before anything else of TensorFlow runs.
+
+    Args:
+        name: `"none"`: one device. `"mirrored"`: all GPUs of the machine. `"mirrored:2"`: that
+            many GPUs, or virtual devices of the CPU where there are none. `"multi_worker"`: the
+            machines that the environment variable TF_CONFIG names.
+
+    Raises:
+        ValueError: the name is unknown, or there are fewer GPUs than asked for.
+    """
+    if name == "none":
+        return tf.distribute.get_strategy()
+    if name == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    match = re.fullmatch(r"mirrored(?::([1-9]\d*))?", name)
+    if not match:
+        raise ValueError(f"strategy={name!r} is unknown: use {KINDS}.")
+    gpus = tf.config.list_physical_devices("GPU")
+    count = int(match[1]) if match[1] else max(len(gpus), 1)
+    if gpus and count > len(gpus):
+        raise ValueError(f"strategy={name!r} needs {count} GPUs, this machine has {len(gpus)}.")
+    if not gpus:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        virtual = [tf.config.LogicalDeviceConfiguration()] * count
+        tf.config.set_logical_device_configuration(cpu, virtual)
+    kind = "GPU" if gpus else "CPU"
+    return tf.distribute.MirroredStrategy([f"{kind}:{number}" for number in range(count)])
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes the files of the run."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return True
+    return resolver.task_type == "chief" or (
+        resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
+    )
+
+
+def device_name() -> str:
+    """What training runs on, for people: `2 x GPU` or `CPU`."""
+    for kind in ("TPU", "GPU"):
+        if devices := tf.config.list_physical_devices(kind):
+            return f"{len(devices)} x {kind}"
+    return "CPU"

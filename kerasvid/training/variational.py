@@ -1,0 +1,201 @@
+"""Training of latent-variable models by the evidence lower bound.
+
+Loss of a video, in nats: energy / scale^2 + sum_k weight_k KL_k, where the observation scale and
+the KL weights may move during a warm-up, geometrically for the scale and linearly for the weights.
+"""
+
+import dataclasses
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from kerasvid import losses
+from kerasvid.layers.recurrent import over_frames
+from kerasvid.naming import nearest_names
+from kerasvid.training.step import CompiledStep
+
+DECODED = "decoded_frames"  # the noise whose order chooses the frames
+
+
+@dataclasses.dataclass(frozen=True)
+class Ramp:
+    """A value that moves from `start` to `end` in the first `steps` iterations and stays there.
+
+    Args:
+        start: value at iteration 0.
+        end: value from iteration `steps` on.
+        steps: length of the way; 0 means `end` at once.
+        geometric: move in the logarithm (both ends positive), not in the value.
+    """
+
+    start: float
+    end: float
+    steps: int
+    geometric: bool = False
+
+    def __post_init__(self):
+        if self.geometric and not (self.start > 0 and self.end > 0):
+            raise ValueError(f"A geometric ramp needs positive ends, not {self.start}, {self.end}.")
+        if self.steps < 0:
+            raise ValueError(f"A ramp of {self.steps} steps: give 0 or more.")
+
+    def __call__(self, iteration: tf.Tensor) -> tf.Tensor:
+        fraction = 1.0 if self.steps == 0 else tf.clip_by_value(iteration / self.steps, 0.0, 1.0)
+        if self.geometric:
+            return self.start * tf.pow(self.end / self.start, tf.cast(fraction, tf.float32))
+        return self.start + (self.end - self.start) * tf.cast(fraction, tf.float32)
+
+
+def is_pair(value: Any) -> bool:
+    """Whether a value is two numbers."""
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
+    return is_sequence and len(value) == 2 and all(isinstance(v, numbers.Real) for v in value)
+
+
+class Posterior(NamedTuple):
+    """What `VariationalModel.posterior_codes` returns.
+
+    Args:
+        codes: a frame's latent each, `[B, T, D]`.
+        kl: the KL terms by name, in nats, each `[B]`.
+        statistics: of the batch for `absorb`, means over its videos.
+        still: the latent of one frame that stands for the clip, `[B, D]`, or `None`.
+    """
+
+    codes: tf.Tensor
+    kl: dict[str, tf.Tensor]
+    statistics: dict[str, tf.Tensor]
+    still: tf.Tensor | None = None
+
+
+class VariationalModel(CompiledStep):
+    """A model trained by the evidence lower bound.
+
+    A subclass defines `posterior_codes` and has a `decoder`; its constructor calls `set_schedule`,
+    makes the networks and calls `build_networks`.
+
+    Attributes:
+        decoded_frames: how many frames of a clip, chosen at random at each step, are decoded in
+            training; the loss counts them for all, which keeps its expectation. `None` for all.
+        summary_weight: of the energy of the frame that stands for the clip, if there is one.
+    """
+
+    decoded_frames: int | None = None
+    summary_weight: float = 0.0
+
+    def set_schedule(self, schedule: Mapping[str, Any] | None, kl_names: Sequence[str]) -> None:
+        """How the loss moves in training.
+
+        Args:
+            schedule: `observation_scale` and every one of `kl_names`, each a pair (start, end),
+                and `steps`. Names left out stand for (1, 1) and 0 steps: the plain bound.
+            kl_names: the KL terms that `infer` returns.
+
+        Raises:
+            ValueError: a name is unknown, a scale not positive or a weight negative.
+        """
+        known = ("observation_scale", *kl_names, "steps")
+        schedule = dict(schedule or {})
+        for name, value in schedule.items():
+            if name not in known:
+                raise ValueError(f"The schedule has no {name!r}: {nearest_names(name, known)}.")
+            if name == "steps" and not isinstance(value, numbers.Real):
+                raise ValueError(f"schedule.steps={value!r} must be a number of iterations.")
+            if name != "steps" and not is_pair(value):
+                raise ValueError(f"schedule.{name}={value!r} must be a pair: [start, end].")
+        steps = schedule.setdefault("steps", 0)
+        for name in known[:-1]:
+            schedule[name] = tuple(float(v) for v in schedule.get(name, (1.0, 1.0)))
+            if min(schedule[name]) < 0:
+                raise ValueError(f"schedule.{name}={schedule[name]} must not be negative.")
+        self.schedule = schedule
+        self._observation_scale = Ramp(*schedule["observation_scale"], steps, geometric=True)
+        self._kl_weights = {name: Ramp(*schedule[name], steps) for name in kl_names}
+
+    def build_networks(self) -> None:
+        """Makes the variables of every layer, by one symbolic pass over a video."""
+        self(keras.KerasTensor([1, self.frames, *self.image_shape]))
+
+    def posterior_codes(
+        self, video: tf.Tensor, noise: dict | None, training: bool = False
+    ) -> Posterior:
+        """Encodes.
+
+        Args:
+            video: `[B, T, H, W, C]` float32 in [-1, 1].
+            noise: of the posterior, as `noise_shapes` names it; `None` for posterior means.
+            training: as in Keras.
+        """
+        raise NotImplementedError
+
+    def infer(self, video: tf.Tensor, noise: dict | None, training: bool = False):
+        """Encodes and decodes: the reconstruction, of the video's shape, and the KL terms."""
+        posterior = self.posterior_codes(video, noise, training=training)
+        return over_frames(self.decoder, posterior.codes, training=training), posterior.kl
+
+    def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """Those of `noise_shapes`, and what chooses the frames to decode."""
+        shapes = self.noise_shapes(frames)
+        if self.decoded_frames and self.decoded_frames < frames:
+            shapes[DECODED] = (frames,)
+        return shapes
+
+    def call(self, video: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """The reconstruction from posterior means, `[B, T, H, W, C]`."""
+        return self.infer(video, None, training=training)[0]
+
+    def terms(self, video, noise, iteration, training: bool) -> tuple[dict, dict]:
+        """Every loss term of a batch, each `[B]`, their weighted sum as `"loss"`; statistics.
+
+        Args:
+            video: `[B, T, H, W, C]` float32 in [-1, 1].
+            noise: of the posterior, or `None`.
+            iteration: float32 scalar, where the schedule stands.
+            training: as in Keras.
+        """
+        posterior = self.posterior_codes(video, noise, training=training)
+        codes, share = posterior.codes, 1.0
+        if noise is not None and DECODED in noise:
+            # Frames of one clip say much the same: some of them, counted for all, cost less.
+            share = video.shape[1] / self.decoded_frames
+            chosen = tf.argsort(noise[DECODED], axis=1)[:, : self.decoded_frames]  # [B, K]
+            codes = tf.gather(codes, chosen, batch_dims=1)
+            video = tf.gather(video, chosen, batch_dims=1)
+        with_still = self.summary_weight > 0 and posterior.still is not None
+        if with_still:
+            codes = tf.concat([codes, posterior.still[:, None]], axis=1)  # [B, K + 1, D]
+        decoded = over_frames(self.decoder, codes, training=training)
+        reconstruction = decoded[:, : video.shape[1]]
+
+        scale = self._observation_scale(iteration)
+        terms = {"energy": share * losses.gaussian_energy(video, reconstruction, scale)}  # [B]
+        weighted = [terms["energy"]]
+        if with_still:
+            apart = losses.gaussian_energy(video, decoded[:, -1:], scale)
+            weighted.append(self.summary_weight * share * apart)
+        for name, value in posterior.kl.items():
+            terms[name] = value
+            weighted.append(self._kl_weights[name](iteration) * value)
+        loss = {"loss": tf.add_n(weighted)}
+        psnr = {"psnr": losses.psnr(video, reconstruction)}
+        return {**loss, **terms, **psnr}, posterior.statistics
+
+    def compute_gradients(self, video, noise, iteration):
+        with tf.GradientTape() as tape:
+            terms, statistics = self.terms(video, noise, iteration, training=True)
+            # In units of the scale the energy keeps its size while the scale moves: Adam's running
+            # averages do not see the schedule.
+            unit = tf.square(self._observation_scale(iteration))
+            loss = self.scaled(unit * tf.reduce_mean(terms["loss"]))
+        means = {name: tf.reduce_mean(value) for name, value in terms.items()}
+        return means, tape.gradient(loss, self.trainable_variables), statistics
+
+    def test_step(self, data) -> dict:
+        """The terms at posterior means, with the weights that training ends at."""
+        video = self.video_of(data)
+        end = tf.constant(float("inf"))
+        terms, _ = self.terms(video, None, end, training=False)
+        return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})

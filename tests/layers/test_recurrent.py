@@ -1,0 +1,182 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid import distributions
+from kerasvid.layers.recurrent import (
+    BidirectionalSequence,
+    BidirectionalSummary,
+    RecurrentPrior,
+    over_frames,
+    unroll,
+)
+
+
+def gaussian(*shape, seed=0):
+    return tf.constant(np.random.default_rng(seed).normal(size=shape), tf.float32)
+
+
+def make_prior(condition=None, scale=1.0, **kwargs):
+    """A prior with random weights: fresh ones have zero biases."""
+    prior = RecurrentPrior(latent_dim=3, units=5, scale=scale, **kwargs)
+    prior.build([None, None, 3], None if condition is None else condition.shape)
+    generator = np.random.default_rng(1)
+    prior.set_weights([generator.normal(size=w.shape) * 0.5 for w in prior.get_weights()])
+    return prior
+
+
+@pytest.fixture(params=["free", "conditioned"])
+def condition(request):
+    return gaussian(2, 4, seed=7) if request.param == "conditioned" else None
+
+
+# === Unrolled cells ===
+
+
+@pytest.mark.parametrize(
+    "cell", [keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell]
+)
+def test_unroll_gives_what_the_keras_layer_gives(cell):
+    cell = cell(6)
+    sequence = gaussian(2, 4, 3)
+    expected = keras.layers.RNN(cell, return_sequences=True)(sequence)
+    outputs = tf.stack(unroll(cell, tf.unstack(sequence, axis=1)), axis=1)
+    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+
+
+def keras_bidirectional(layer, return_sequences):
+    """Keras's own layer with the weights of ours."""
+    reference = keras.layers.Bidirectional(
+        keras.layers.LSTM(layer.units, return_sequences=return_sequences)
+    )
+    reference.build([None, 4, 3])
+    reference.set_weights(layer.forward_cell.get_weights() + layer.backward_cell.get_weights())
+    return reference
+
+
+def test_the_summary_is_that_of_a_keras_bidirectional_lstm():
+    sequence = gaussian(2, 4, 3)
+    layer = BidirectionalSummary(5)
+    summary = layer(sequence)
+    assert summary.shape == (2, 10)
+    expected = keras_bidirectional(layer, return_sequences=False)(sequence)
+    np.testing.assert_allclose(summary, expected, atol=1e-6)
+
+
+def test_the_sequence_is_that_of_a_keras_bidirectional_lstm():
+    sequence = gaussian(2, 4, 3)
+    layer = BidirectionalSequence(5)
+    outputs = layer(sequence)
+    assert outputs.shape == (2, 4, 10)
+    expected = keras_bidirectional(layer, return_sequences=True)(sequence)
+    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+
+
+# === The learned prior ===
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_teacher_forcing_on_a_rollout_gives_the_steps_the_rollout_took(condition, scale):
+    prior, noise = make_prior(condition, scale), gaussian(2, 4, 3)
+    latents = prior.rollout(noise, condition)
+    forced = prior.teacher_forced(latents, condition)
+    np.testing.assert_allclose(forced.mean() + forced.stddev() * noise, latents, atol=1e-5)
+
+
+def test_the_rollout_follows_the_cell_by_hand(condition):
+    prior, noise = make_prior(condition, scale=0.7), gaussian(2, 3, 3)
+    previous, states = tf.zeros([2, 3]), [tf.zeros([2, 5]), tf.zeros([2, 5])]
+    for step in range(3):
+        joined = previous if condition is None else tf.concat([previous, condition], -1)
+        output, states = prior.cell(joined, states)
+        mean, raw = np.split(prior.head(output).numpy(), 2, axis=-1)
+        deviation = np.log1p(np.exp(raw + np.log(np.e - 1.0))) + distributions.SCALE_FLOOR
+        previous = tf.constant(mean + 0.7 * deviation * noise[:, step].numpy(), tf.float32)
+        rolled = prior.rollout(noise, condition)[:, step]
+        np.testing.assert_allclose(rolled, previous, atol=1e-5)
+
+
+def test_a_rollout_without_noise_is_the_path_of_the_means(condition):
+    prior = make_prior(condition)
+    path = prior.rollout(tf.zeros([2, 4, 3]), condition)
+    np.testing.assert_allclose(prior.teacher_forced(path, condition).mean(), path, atol=1e-6)
+    assert np.abs(path.numpy()).max() > 0.01
+
+
+def test_a_step_of_teacher_forcing_depends_on_earlier_latents_only(condition):
+    prior, latents = make_prior(condition), gaussian(2, 4, 3)
+    before = prior.teacher_forced(latents, condition)
+    for changed in range(4):
+        bump = tf.one_hot(changed, 4)[None, :, None]
+        after = prior.teacher_forced(latents + bump, condition)
+        for one, other in ((before.mean(), after.mean()), (before.stddev(), after.stddev())):
+            moved = np.abs(one - other).max(axis=(0, 2))  # [T]
+            assert (moved[: changed + 1] == 0).all()
+            assert (moved[changed + 1 :] > 1e-5).all()
+
+
+def test_the_condition_reaches_every_step():
+    condition = gaussian(2, 4)
+    prior, latents = make_prior(condition), gaussian(2, 4, 3)
+    before = prior.teacher_forced(latents, condition).mean()
+    after = prior.teacher_forced(latents, condition + 1.0).mean()
+    assert (np.abs(before - after).max(axis=(0, 2)) > 1e-3).all()
+
+
+def test_an_untrained_prior_is_about_as_wide_as_its_scale():
+    prior = RecurrentPrior(latent_dim=3, units=5, scale=0.2)
+    prior.build([None, None, 3])
+    deviation = prior.teacher_forced(tf.zeros([1, 1, 3])).stddev()
+    # The first step sees zeros alone, so that its raw output is zero.
+    np.testing.assert_allclose(deviation, np.full([1, 1, 3], 0.2), rtol=0.02)
+
+
+def test_latents_stay_float32_where_the_cell_computes_in_bfloat16():
+    prior = make_prior(dtype="mixed_bfloat16")
+    assert prior.cell.compute_dtype == "bfloat16"
+    assert prior.rollout(gaussian(2, 4, 3)).dtype == tf.float32
+    assert prior.teacher_forced(gaussian(2, 4, 3)).mean().dtype == tf.float32
+    assert prior(gaussian(2, 4, 3)).dtype == tf.float32
+    latents = gaussian(2, 4, 3)
+    full = make_prior().rollout(latents)
+    np.testing.assert_allclose(prior.rollout(latents), full, atol=0.1)
+
+
+# === Graphs and configurations ===
+
+
+def test_no_graph_holds_a_loop(assert_unrolled):
+    prior, summary, sequence = make_prior(), BidirectionalSummary(4), BidirectionalSequence(4)
+    noise = tf.TensorSpec([None, 4, 3])
+    inputs = gaussian(2, 4, 3)
+    for layer in (summary, sequence):
+        layer(inputs)
+    for verb in (prior.rollout, prior.call, summary, sequence):
+        assert_unrolled(tf.function(lambda x, verb=verb: verb(x)).get_concrete_function(noise))
+
+
+def test_the_search_for_loops_finds_those_of_a_keras_lstm(assert_unrolled):
+    lstm = keras.layers.LSTM(4)
+    lstm(gaussian(2, 4, 3))
+    concrete = tf.function(lambda x: lstm(x)).get_concrete_function(tf.TensorSpec([None, 4, 3]))
+    with pytest.raises(AssertionError, match="not unrolled"):
+        assert_unrolled(concrete)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [RecurrentPrior(3, 5, 0.5), BidirectionalSummary(4), BidirectionalSequence(4)],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_configurations_round_trip(layer):
+    restored = type(layer).from_config(layer.get_config())
+    assert restored.get_config() == layer.get_config()
+
+
+def test_over_frames_applies_a_layer_to_each_frame_by_itself():
+    videos = gaussian(2, 3, 4, 4, 1)
+    output = over_frames(lambda frames: tf.reduce_sum(frames, axis=[1, 2]) ** 2, videos)
+    expected = videos.numpy().sum(axis=(2, 3)) ** 2
+    np.testing.assert_allclose(output, expected, rtol=1e-4)
+    assert output.shape == (2, 3, 1)

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.models.dsa import DSA, POSTERIORS, join
+from kerasvid.models.video_generator import as_pixels, as_video_tensor
+
+
+@pytest.fixture(params=POSTERIORS, scope="module")
+def model(request):
+    return DSA.from_preset("debug", image_shape=(16, 16, 3), frames=4, posterior=request.param)
+
+
+@pytest.fixture
+def videos(moving_squares):
+    return moving_squares(3, 4)
+
+
+def test_an_unknown_posterior_is_refused():
+    with pytest.raises(ValueError, match="'half' is unknown: use factorised or full"):
+        DSA.from_preset("debug", posterior="half")
+
+
+def test_content_stands_beside_the_motion_of_every_frame():
+    content, motion = tf.constant([[1.0, 2.0]]), tf.constant([[[3.0], [4.0], [5.0]]])
+    expected = [[[1.0, 2.0, 3.0], [1.0, 2.0, 4.0], [1.0, 2.0, 5.0]]]
+    np.testing.assert_array_equal(join(content, motion), expected)
+
+
+def test_codes_keep_their_content_and_move_their_motion(model):
+    noise = model.sample_noise(3, seed=1)
+    codes = model.codes(noise).numpy()
+    assert codes.shape == (3, 4, 8 + 4)
+    for frame in range(4):
+        np.testing.assert_array_equal(codes[:, frame, :8], noise["content"])
+    assert (np.abs(np.diff(codes[:, :, 8:], axis=1)) > 1e-4).any()
+
+
+def test_the_motion_prior_does_not_know_the_content(model):
+    noise = model.sample_noise(3, seed=1)
+    other = {**noise, "content": noise["content"] + 1.0}
+    np.testing.assert_array_equal(model.codes(noise)[:, :, 8:], model.codes(other)[:, :, 8:])
+
+
+def test_the_factorised_posterior_sees_its_own_frame_and_the_full_one_all(model, videos):
+    video = as_video_tensor(videos)
+    before = model.posteriors(video, None)[2].mean()
+    for frame in range(4):
+        flip = 1.0 - 2.0 * tf.one_hot(frame, 4)[None, :, None, None, None]
+        after = model.posteriors(video * flip, None)[2].mean()
+        moved = np.abs(before - after).max(axis=(0, 2))  # [T]
+        if model.posterior == "full":
+            assert (moved > 1e-5).all()
+        else:
+            assert moved[frame] > 1e-4
+            assert (np.delete(moved, frame) < 1e-6).all()
+
+
+def test_only_the_full_posterior_is_told_the_content(model, videos):
+    video = as_video_tensor(videos)
+    noise = model.sample_noise(3, seed=1)
+    means = [
+        model.posteriors(video, {"content": noise["content"] + shift})[2].mean()
+        for shift in (0.0, 3.0)
+    ]
+    moved = np.abs(means[0] - means[1]).max()
+    assert moved > 1e-4 if model.posterior == "full" else moved == 0.0
+
+
+def test_the_content_posterior_sees_every_frame(model, videos):
+    video = as_video_tensor(videos)
+    before = model.posteriors(video, None)[0].mean()
+    for frame in range(4):
+        flip = 1.0 - 2.0 * tf.one_hot(frame, 4)[None, :, None, None, None]
+        after = model.posteriors(video * flip, None)[0].mean()
+        assert np.abs(before - after).max() > 1e-5
+
+
+def test_the_content_term_is_scored_against_the_standard_normal(model, videos):
+    noise = model.sample_noise(3, seed=4)
+    q_content = model.posteriors(as_video_tensor(videos), noise)[0]
+    mean, deviation = q_content.mean().numpy(), q_content.stddev().numpy()
+    expected = -np.log(deviation) + (deviation**2 + mean**2) / 2.0 - 0.5
+    kl = model.infer(as_video_tensor(videos), noise)[1]
+    np.testing.assert_allclose(kl["kl_content"], expected.sum(axis=-1), rtol=1e-4)
+    assert kl["kl_motion"].shape == (3,)
+
+
+def test_a_swap_shows_the_content_of_one_in_the_motion_of_another(model, videos):
+    first, second = videos[:2], videos[1:]
+    content, motion = model.encode(first)["content"], model.encode(second)["motion"]
+    expected = as_pixels(model.decode(join(content, motion)))
+    np.testing.assert_array_equal(model.swap(content_of=first, motion_of=second), expected)
+
+
+def test_a_swap_takes_the_length_of_the_motion(model, moving_squares):
+    swapped = model.swap(content_of=moving_squares(2, 4), motion_of=moving_squares(2, 3))
+    assert swapped.shape == (2, 3, 16, 16, 3)

@@ -1,0 +1,266 @@
+"""What every registered model must do: one line in the registry brings a model all of this."""
+
+import inspect
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.models.registry import MODELS, model_class
+from kerasvid.models.video_generator import as_pixels
+
+SMALL = {"image_shape": (16, 16, 3), "frames": 4}
+# Beside each model as it comes, variants of one that run other code.
+VARIANTS = {**{name: (name, {}) for name in MODELS}, "dsa-full": ("dsa", {"posterior": "full"})}
+
+
+def make_model(variant, **overrides):
+    name, own = VARIANTS[variant]
+    return model_class(name).from_preset("debug", **{**SMALL, **own, **overrides})
+
+
+@pytest.fixture(params=VARIANTS, scope="module")
+def variant(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def model(variant):
+    """A model that tests may read, not train."""
+    return make_model(variant)
+
+
+@pytest.fixture
+def videos(moving_squares):
+    """uint8 `[3, 3, 16, 16, 3]`: another length than the model's own."""
+    return moving_squares(3, 3)
+
+
+def as_json(config):
+    """A configuration as a file holds it: tuples are lists."""
+    return json.loads(json.dumps(config))
+
+
+def compiled_by(model):
+    """The model, compiled as its recipe says."""
+    recipe = model.RECIPES["debug"]
+    model.compile(recipe.make_optimizer(), jit_compile=False, clip_norm=10.0, seed=3)
+    return model
+
+
+# === Generation ===
+
+
+@pytest.mark.parametrize("frames", [None, 2, 5])
+def test_generate_gives_bytes_of_any_length(model, frames):
+    videos = model.generate(3, frames=frames, seed=1)
+    assert videos.shape == (3, frames or 4, 16, 16, 3)
+    assert videos.dtype == np.uint8
+    again = model.generate(3, frames=frames, seed=1)
+    np.testing.assert_array_equal(videos, again)
+    assert (videos != model.generate(3, frames=frames, seed=2)).any()
+
+
+def test_decoded_pixels_lie_in_the_range_and_do_not_depend_on_chance(model):
+    codes = 10.0 * model.codes(model.sample_noise(3, seed=1))
+    videos = model.decode(codes)
+    assert videos.dtype == tf.float32
+    assert float(tf.reduce_max(tf.abs(videos))) <= 1.0
+    np.testing.assert_array_equal(videos, model.decode(codes))
+
+
+def test_a_row_of_generate_does_not_depend_on_the_batch_size(model):
+    noises = {batch: model.sample_noise(batch, seed=5) for batch in (1, 2, 7)}
+    for name, value in noises[7].items():
+        np.testing.assert_array_equal(noises[1][name], value[:1])
+        np.testing.assert_array_equal(noises[2][name], value[:2])
+        assert len(np.unique(value.numpy().reshape(7, -1)[:, 0])) == 7
+    videos = {batch: model.render(noise).astype(int) for batch, noise in noises.items()}
+    for batch in (1, 2):
+        difference = np.abs(videos[batch] - videos[7][:batch])
+        # Sums of products are ordered by the batch: a pixel at a rounding edge may move one level.
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.001
+
+
+@pytest.mark.parametrize("seed", [0, -1, 2**31, 2**40])
+def test_any_integer_is_a_seed(model, seed):
+    noise, other = model.sample_noise(1, seed=seed), model.sample_noise(1, seed=seed + 1)
+    for name, value in noise.items():
+        assert value.dtype == tf.float32
+        assert (value.numpy() != other[name].numpy()).any()
+
+
+def test_empty_batches_and_videos_are_refused(model):
+    for arguments in ({"batch": 0}, {"batch": 1, "frames": 0}):
+        with pytest.raises(ValueError, match="must be at least 1"):
+            model.generate(**arguments)
+
+
+def test_interpolation_ends_at_what_its_noises_show(model):
+    a, b = model.sample_noise(2, seed=1), model.sample_noise(2, seed=2)
+    videos = model.interpolate(a, b, steps=3)
+    assert videos.shape == (2, 3, 4, 16, 16, 3)
+    np.testing.assert_array_equal(videos[:, 0], model.render(a))
+    np.testing.assert_array_equal(videos[:, -1], model.render(b))
+    with pytest.raises(ValueError, match="at least 2"):
+        model.interpolate(a, b, steps=1)
+
+
+def test_no_graph_holds_a_loop(model, assert_unrolled):
+    shapes = model.noise_shapes(4)
+    noise = {name: tf.TensorSpec([None, *shape]) for name, shape in shapes.items()}
+    video = tf.TensorSpec([None, 4, *model.image_shape])
+    generate = tf.function(lambda noise: model.decode(model.codes(noise)))
+    assert_unrolled(generate.get_concrete_function(noise))
+    infer = tf.function(lambda video, noise: model.infer(video, noise, training=True))
+    assert_unrolled(infer.get_concrete_function(video, noise))
+
+
+# === Videos to codes and back ===
+
+
+def test_encoding_and_decoding_is_reconstruction(model, videos):
+    reconstructed = model.reconstruct(videos)
+    assert reconstructed.shape == videos.shape
+    assert reconstructed.dtype == np.uint8
+    np.testing.assert_array_equal(
+        as_pixels(model.decode(model.encode(videos)["codes"])), reconstructed
+    )
+    floats = videos.astype("float32") / 127.5 - 1.0
+    difference = np.abs(model.reconstruct(floats).astype(int) - reconstructed)
+    assert difference.max() <= 1
+
+
+def test_swapping_a_video_with_itself_is_reconstruction(model, videos):
+    np.testing.assert_array_equal(model.swap(videos, videos), model.reconstruct(videos))
+    assert model.swap(videos[:2], videos[1:]).shape == (2, 3, 16, 16, 3)
+
+
+def test_videos_without_a_time_axis_are_refused_in_one_line(model, videos):
+    for verb in (model.encode, model.reconstruct, lambda v: model.swap(v, v)):
+        with pytest.raises(ValueError, match=r"\[B, T, H, W, C\], not the shape") as error:
+            verb(videos[0])
+        assert "\n" not in str(error.value)
+
+
+def test_frames_of_another_size_are_refused_in_one_line(model, moving_squares):
+    with pytest.raises(
+        ValueError, match=r"of \(32, 32, 3\), the model's of \(16, 16, 3\)"
+    ) as error:
+        model.encode(moving_squares(1, 3, size=32))
+    assert "\n" not in str(error.value)
+
+
+# === Configuration ===
+
+
+def test_the_configuration_holds_every_argument(model):
+    config = model.get_config()
+    arguments = set(inspect.signature(type(model).__init__).parameters) - {"self", "kwargs"}
+    assert arguments <= set(config)
+    for name, value in {**model.PRESETS["debug"], **SMALL}.items():
+        if not isinstance(value, dict):
+            assert config[name] == value
+    restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
+    assert restored.get_config() == config
+    assert [w.shape for w in restored.weights] == [w.shape for w in model.weights]
+
+
+def test_summary_finds_every_layer_built(model):
+    lines = []
+    model.summary(print_fn=lines.append, expand_nested=True)
+    text = "\n".join(map(str, lines))
+    assert "unbuilt" not in text
+    assert f"{model.count_params():,}" in text
+    assert all(layer.built for layer in model._flatten_layers())
+
+
+def test_presets_and_hyperparameters_answer_typing_errors(model):
+    cls = type(model)
+    with pytest.raises(ValueError, match=r"no preset 'debgu': did you mean 'debug'") as error:
+        cls.from_preset("debgu")
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match=r"'frmaes': did you mean 'frames'") as error:
+        cls.from_preset("debug", frmaes=3)
+    assert "\n" not in str(error.value)
+
+
+def test_every_preset_has_a_recipe(model):
+    assert set(model.PRESETS) == set(model.RECIPES) >= {"debug", "base", "paper"}
+    accepted = model.hyperparameters()
+    for preset in model.PRESETS.values():
+        assert set(preset) <= set(accepted)
+
+
+def test_the_base_preset_builds_and_makes_frames(variant):
+    model = model_class(VARIANTS[variant][0]).from_preset("base")
+    assert model.generate(1, frames=2).shape == (1, 2, 64, 64, 3)
+
+
+@pytest.mark.slow
+def test_the_paper_preset_builds_and_makes_frames(variant):
+    model = model_class(VARIANTS[variant][0]).from_preset("paper")
+    assert model.generate(1, frames=2).shape == (1, 2, 64, 64, 3)
+
+
+# === Training ===
+
+
+def test_fitting_a_small_batch_lowers_the_loss(variant, videos):
+    keras.utils.set_random_seed(0)
+    model = make_model(variant)
+    model.compile(keras.optimizers.Adam(3e-3), jit_compile=False)
+    before = model.evaluate(videos, verbose=0, return_dict=True)
+    logs = model.fit({"video": videos}, epochs=30, verbose=0).history
+    after = model.evaluate(videos, verbose=0, return_dict=True)
+    assert set(logs) == set(after) == set(model.term_names)
+    assert after["loss"] < 0.7 * before["loss"]
+    assert logs["loss"][-1] < 0.7 * logs["loss"][0]
+    assert model.generate(2).shape == (2, 4, 16, 16, 3)
+
+
+def test_a_saved_model_goes_on_as_the_one_in_memory(variant, videos, tmp_path):
+    model = compiled_by(make_model(variant))
+    batches = tf.data.Dataset.from_tensors({"video": videos})
+    model.fit(batches, epochs=3, verbose=0)
+    model.save(tmp_path / "model.keras")
+    restored = keras.saving.load_model(tmp_path / "model.keras")
+
+    assert type(restored) is type(model)
+    assert as_json(restored.get_config()) == as_json(model.get_config())
+    assert restored.get_compile_config() == model.get_compile_config()
+    assert len(restored.optimizer.variables) == len(model.optimizer.variables) > 0
+    pairs = (
+        (model.weights, restored.weights),
+        (model.optimizer.variables, restored.optimizer.variables),
+    )
+    for one, other in pairs:
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+    np.testing.assert_array_equal(model.generate(2, seed=1), restored.generate(2, seed=1))
+
+    for continued in (model, restored):
+        continued.fit(batches, verbose=0)
+    for a, b in zip(model.weights, restored.weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert int(restored.optimizer.iterations.numpy()) == 4
+
+
+def test_everything_works_in_bfloat16(variant, videos, precision, tmp_path):
+    precision("mixed_bfloat16")
+    model = compiled_by(make_model(variant))
+    logs = model.fit(videos, epochs=2, verbose=0).history
+    assert all(np.isfinite(values).all() for values in logs.values())
+    codes = model.codes(model.sample_noise(2))
+    assert codes.dtype == tf.float32
+    assert model.decode(codes).dtype == tf.float32
+    assert model.reconstruct(videos).shape == videos.shape
+    assert all(variable.dtype == "float32" for variable in model.trainable_variables)
+    model.save(tmp_path / "model.keras")
+    precision("float32")
+    restored = keras.saving.load_model(tmp_path / "model.keras")
+    assert restored.decoder.compute_dtype == "bfloat16"
+    np.testing.assert_array_equal(restored.generate(2), model.generate(2))

@@ -1,0 +1,53 @@
+import keras
+import numpy as np
+import pytest
+
+from kerasvid.training.recipe import Recipe, WarmupCosine
+
+
+def expected_rate(step, peak, warmup, decay, floor):
+    rate = peak
+    if decay:
+        done = min(max((step - warmup) / (decay - warmup), 0.0), 1.0)
+        rate = peak * (floor + (1 - floor) * (1 + np.cos(np.pi * done)) / 2)
+    return rate * min((step + 1) / warmup, 1.0) if warmup else rate
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(1e-3, 100, 1000, 0.02), (0.5, 10, 50, 0.0), (2e-4, 0, 100, 0.1), (1e-3, 100, 0, 0.02)],
+)
+def test_the_rate_warms_up_and_decays_as_a_cosine(arguments):
+    schedule = WarmupCosine(*arguments)
+    for step in (0, 1, 5, 9, 10, 11, 49, 50, 99, 100, 101, 550, 999, 1000, 1001, 10**6):
+        assert float(schedule(step)) == pytest.approx(expected_rate(step, *arguments), rel=1e-4)
+
+
+def test_landmarks_of_the_rate():
+    schedule = WarmupCosine(1.0, warmup_steps=10, decay_steps=110, floor=0.1)
+    rates = [float(schedule(step)) for step in (0, 4, 9, 10, 60, 110, 5000)]
+    np.testing.assert_allclose(rates, [0.1, 0.5, 1.0, 1.0, 0.55, 0.1, 0.1], rtol=1e-5)
+
+
+def test_a_schedule_round_trips_in_its_optimizer():
+    recipe = Recipe(learning_rate=0.01, warmup_steps=7, decay_steps=90, ema_momentum=0.9)
+    optimizer = recipe.make_optimizer()
+    restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert restored.get_config() == optimizer.get_config()
+    schedule = WarmupCosine(0.01, 7, 90, floor=0.3)
+    assert WarmupCosine.from_config(schedule.get_config()).get_config() == {
+        "peak": 0.01,
+        "warmup_steps": 7,
+        "decay_steps": 90,
+        "floor": 0.3,
+    }
+
+
+def test_the_optimizer_is_what_the_recipe_says():
+    optimizer = Recipe(learning_rate=0.01, warmup_steps=1, beta_2=0.95).make_optimizer()
+    assert isinstance(optimizer, keras.optimizers.Adam)
+    assert optimizer.beta_2 == 0.95
+    assert optimizer.use_ema
+    assert optimizer.ema_momentum == 0.998
+    assert float(optimizer.learning_rate) == pytest.approx(0.01)
+    assert not Recipe(ema_momentum=0.0).make_optimizer().use_ema

@@ -1,0 +1,142 @@
+"""Runs in one process: what they write, how they resume, and what they refuse."""
+
+import dataclasses
+import os
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.data import DatasetInfo, Video, load_info
+from kerasvid.training.plan import make_plan
+from kerasvid.training.run import RunError, RunFolder, train
+from tfrecords_tools.conversion import write_dataset
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory, moving_squares) -> str:
+    """Folder of a data set of 12 + 8 clips, 4x16x16x3."""
+    folder = os.fspath(tmp_path_factory.mktemp("data") / "squares")
+    videos = moving_squares(20, 4)
+    info = DatasetInfo("squares", "1", 16, 16, 3, fps=8.0)
+    splits = {"train": list(range(12)), "test": list(range(12, 20))}
+    load = lambda i: Video(videos[i], f"square-{i}")  # noqa: E731
+    write_dataset(folder, info, splits, load, progress=False)
+    return folder
+
+
+@pytest.fixture
+def plan_of(squares):
+    """A function that makes a plan of a few steps on the squares."""
+
+    def make(steps=6, values=None, **rest):
+        values = {"frames": 3, "training.batch_size": 4, **(values or {})}
+        rest = {"seed": 0, "log_every": 2, "checkpoint_every": 2, "sample_every": 0, **rest}
+        return make_plan(
+            "rjvae", squares, squares, load_info(squares), "debug", values,
+            precision="float32", steps=steps, **rest,
+        )  # fmt: skip
+
+    return make
+
+
+def run_to_end(plan, folder):
+    run = RunFolder(folder)
+    with run.held():
+        run.begin(plan)
+        return run, train(plan, run, tf.distribute.get_strategy())
+
+
+def weights_of(path):
+    model = keras.models.load_model(path)
+    return [v.numpy() for v in [*model.weights, *model.optimizer.variables]]
+
+
+def test_a_lengthened_run_ends_where_an_uninterrupted_one_does(plan_of, tmp_path):
+    whole, outcome = run_to_end(plan_of(6), tmp_path / "whole")
+    assert (outcome.step, outcome.trained, outcome.signal) == (6, 6, None)
+    run_to_end(plan_of(3), tmp_path / "parts")
+    parts, outcome = run_to_end(plan_of(6), tmp_path / "parts")
+    assert (outcome.step, outcome.trained) == (6, 3)
+    expected = weights_of(whole.model)
+    assert len(expected) > 50
+    for value, other in zip(expected, weights_of(parts.model), strict=True):
+        np.testing.assert_allclose(other, value, rtol=1e-4, atol=1e-5)
+    _, outcome = run_to_end(plan_of(6), tmp_path / "parts")
+    assert (outcome.step, outcome.trained) == (6, 0)
+
+
+def test_a_run_writes_its_configuration_figures_pictures_and_model(plan_of, tmp_path):
+    plan = plan_of(4, sample_every=4)
+    run, _ = run_to_end(plan, tmp_path)
+    assert run.plan() == dataclasses.replace(plan, **_as_json(plan))
+    names = {path.name for path in tmp_path.iterdir()} - {".lock"}
+    expected = {"config.json", "model.keras", "checkpoints", "samples", "metrics.csv", "events"}
+    assert names == expected
+    assert {p.name for p in run.samples.iterdir()} == {"step-000004.png", "step-000004.gif"}
+    assert "val_psnr" in run.metrics.read_text().splitlines()[0]
+    model, source = run.load_model()
+    assert source == run.model and model.generate(2).shape == (2, 3, 16, 16, 3)
+
+
+def _as_json(plan):
+    import json
+
+    return {"hyperparameters": json.loads(plan.to_json())["hyperparameters"]}
+
+
+def test_a_checkpoint_is_shown_with_its_averaged_weights(plan_of, tmp_path):
+    run, _ = run_to_end(plan_of(40, {"training.ema_momentum": 0.9}), tmp_path)
+    finished = run.load_model()[0].get_weights()
+    run.model.unlink()
+    model, source = run.load_model()
+    assert source.parent == run.checkpoints
+    for value, expected in zip(model.get_weights(), finished, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+def test_other_settings_are_refused_by_name_and_longer_runs_are_not(plan_of, tmp_path):
+    run = RunFolder(tmp_path)
+    run.begin(plan_of(6))
+    run.begin(plan_of(9, log_every=7, strategy="mirrored", jit_compile=True))
+    before = run.config.read_bytes()
+    other = plan_of(6, {"latent_dim": 5, "training.learning_rate": 0.5}, seed=4)
+    with pytest.raises(RunError) as error:
+        run.begin(other)
+    for text in ("latent_dim is 8 (5 asked for)", "seed is 0 (4 asked for)",
+                 "training.learning_rate is 0.001 (0.5 asked for)"):  # fmt: skip
+        assert text in str(error.value)
+    assert str(error.value).count("asked for") == 3 and "\n" not in str(error.value)
+    assert run.config.read_bytes() == before
+
+
+def test_a_nan_is_told_with_its_step_and_the_last_good_checkpoint(plan_of, tmp_path):
+    values = {"training.learning_rate": 1e38, "training.warmup_steps": 1}
+    with pytest.raises(RunError, match=r"at step [23]"):
+        run_to_end(plan_of(9, values), tmp_path)
+    assert not (tmp_path / "model.keras").exists()
+    assert not list((tmp_path / "checkpoints").glob("step-00000[3-9]*"))
+
+
+def test_a_folder_serves_one_process_at_a_time(tmp_path):
+    with (
+        RunFolder(tmp_path).held(),
+        pytest.raises(RunError, match="another process is training there"),
+        RunFolder(tmp_path).held(),
+    ):
+        pass
+
+
+def test_a_batch_that_replicas_cannot_share_is_refused(plan_of, tmp_path, strategy_of):
+    plan = plan_of(2, {"training.batch_size": 5})
+    with pytest.raises(RunError, match="use a multiple of 2"):
+        train(plan, RunFolder(tmp_path), strategy_of(2))
+
+
+def test_a_broken_configuration_is_named(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(RunError, match=r"config\.json: not the configuration of a run"):
+        RunFolder(tmp_path).plan()
+    with pytest.raises(RunError, match="no run is there"):
+        RunFolder(tmp_path / "none").plan()

@@ -1,0 +1,55 @@
+import pytest
+
+from kerasvid.models.rjvae import RJVAE
+from kerasvid.training.settings import apply_settings, parse_assignments
+
+
+def test_values_are_json_python_or_text():
+    given = ["a=64", "b=[64,128]", "c=(1, 2)", "d=true", "e=2e-4", "f=full", "g.h=None"]
+    expected = {
+        "a": 64,
+        "b": [64, 128],
+        "c": (1, 2),
+        "d": True,
+        "e": 2e-4,
+        "f": "full",
+        "g.h": None,
+    }
+    assert parse_assignments(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"), [(["a"], "key=value"), (["=3"], "key=value"), (["a=1", "a=2"], "twice")]
+)
+def test_what_is_no_assignment_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        parse_assignments(given)
+
+
+def test_settings_replace_parts_and_leave_the_preset_alone():
+    values = {"latent_dim": 5, "encoder.features": 7, "training.batch_size": 3}
+    chosen, recipe = apply_settings(RJVAE, "debug", values)
+    preset = RJVAE.PRESETS["debug"]
+    assert chosen["latent_dim"] == 5 and chosen["encoder"]["features"] == 7
+    assert chosen["encoder"]["channels"] == preset["encoder"]["channels"]
+    assert recipe.batch_size == 3 and recipe.steps == RJVAE.RECIPES["debug"].steps
+    assert preset["latent_dim"] != 5 and preset["encoder"]["features"] != 7
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("latent_dimm", 3, "did you mean 'latent_dim'"),
+        ("encoder.chanels", [3], "did you mean 'encoder.channels'"),
+        ("batch_size", 3, "did you mean 'training.batch_size'"),
+        ("image_shape", [8, 8, 3], "no such key"),
+        ("latent_dim", "many", "kind of its default"),
+        ("latent_dim", True, "kind of its default"),
+        ("encoder.channels", 3, "kind of its default"),
+        ("training.learning_rate", "fast", "kind of its default"),
+    ],
+)
+def test_unknown_keys_and_wrong_kinds_are_refused(key, value, message):
+    with pytest.raises(ValueError, match=message) as error:
+        apply_settings(RJVAE, "debug", {key: value})
+    assert "\n" not in str(error.value)

@@ -1,0 +1,185 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.models.rjvae import RJVAE
+from kerasvid.training.variational import Ramp
+
+SCHEDULE = {
+    "observation_scale": (0.1, 0.4),
+    "kl_summary": (0.0, 2.0),
+    "kl_residual": (5.0, 3.0),
+    "steps": 100,
+}
+
+
+def make_model(schedule):
+    return RJVAE.from_preset("debug", image_shape=(8, 8, 3), frames=2, schedule=schedule)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model(SCHEDULE)
+
+
+@pytest.fixture
+def batch(model, moving_squares):
+    """A float video and the noise of its posteriors."""
+    video = tf.constant(moving_squares(4, 2, size=8) / 127.5 - 1.0, tf.float32)
+    return video, model.sample_noise(4, 2, seed=1)
+
+
+# === Ramps ===
+
+
+@pytest.mark.parametrize(
+    ("iteration", "expected"), [(0, 2.0), (25, 3.5), (50, 5.0), (100, 8.0), (1e6, 8.0)]
+)
+def test_a_ramp_is_linear_and_stays_at_its_end(iteration, expected):
+    assert float(Ramp(2.0, 8.0, 100)(tf.constant(iteration, tf.float32))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("iteration", "expected"), [(0, 0.01), (50, 0.1), (75, 10**-0.5), (100, 1.0), (1e6, 1.0)]
+)
+def test_a_geometric_ramp_is_linear_in_the_logarithm(iteration, expected):
+    ramp = Ramp(0.01, 1.0, 100, geometric=True)
+    assert float(ramp(tf.constant(iteration, tf.float32))) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("geometric", [False, True])
+@pytest.mark.parametrize("steps", [0, 10])
+def test_a_ramp_ends_at_infinity_and_without_steps_at_once(geometric, steps):
+    ramp = Ramp(1.0, 4.0, steps, geometric)
+    assert float(ramp(tf.constant(float("inf")))) == pytest.approx(4.0)
+    at_once = 4.0 if steps == 0 else 1.0
+    assert float(ramp(tf.constant(0.0))) == pytest.approx(at_once)
+
+
+@pytest.mark.parametrize("ends", [(0.0, 1.0), (1.0, 0.0), (-1.0, 1.0)])
+def test_a_geometric_ramp_asks_for_positive_ends(ends):
+    with pytest.raises(ValueError, match="positive ends"):
+        Ramp(*ends, 10, geometric=True)
+
+
+def test_a_ramp_of_negative_length_is_refused():
+    with pytest.raises(ValueError, match="-1 steps: give 0 or more"):
+        Ramp(0.0, 1.0, -1)
+
+
+# === Schedules ===
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ({"kl_sumary": (0, 1)}, "no 'kl_sumary': did you mean 'kl_summary'"),
+        ({"kl_summary": 1.0}, r"kl_summary=1.0 must be a pair: \[start, end\]"),
+        ({"kl_summary": (1.0, 2.0, 3.0)}, "must be a pair"),
+        ({"kl_summary": "12"}, "must be a pair"),
+        ({"kl_summary": ("a", "b")}, "must be a pair"),
+        ({"kl_residual": (-1.0, 1.0)}, "must not be negative"),
+        ({"observation_scale": (0.0, 1.0)}, "positive ends"),
+        ({"steps": -5}, "-5 steps"),
+        ({"steps": "many"}, "steps='many'"),
+    ],
+)
+def test_a_wrong_schedule_is_refused_in_one_line(schedule, message):
+    with pytest.raises(ValueError, match=message) as error:
+        make_model(schedule)
+    assert "\n" not in str(error.value)
+
+
+def test_names_left_out_stand_for_the_plain_bound():
+    plain = make_model({"kl_summary": [0.5, 0.5]})
+    assert plain.schedule == {
+        "observation_scale": (1.0, 1.0),
+        "kl_summary": (0.5, 0.5),
+        "kl_residual": (1.0, 1.0),
+        "steps": 0,
+    }
+
+
+# === The loss ===
+
+
+@pytest.mark.parametrize("iteration", [0, 50, 100, 1000])
+def test_the_loss_is_the_weighted_sum_at_the_iteration(model, batch, iteration):
+    video, noise = batch
+    terms, _ = model.terms(video, noise, tf.constant(float(iteration)), training=False)
+    reconstruction, kl = model.infer(video, noise)
+    done = min(iteration / 100, 1.0)
+    scale = 0.1 * 4.0**done
+    error = np.sum((video.numpy() - reconstruction.numpy()).astype("float64") ** 2, (1, 2, 3, 4))
+    energy = error / (2 * scale**2)
+    summary, residual = kl["kl_summary"].numpy(), kl["kl_residual"].numpy()
+    expected = energy + 2.0 * done * summary + (5.0 - 2.0 * done) * residual
+    np.testing.assert_allclose(terms["energy"], energy, rtol=1e-4)
+    np.testing.assert_allclose(terms["loss"], expected, rtol=1e-4)
+    assert {name: value.shape for name, value in terms.items()} == dict.fromkeys(
+        RJVAE.term_names, (4,)
+    )
+
+
+def test_gradients_are_those_of_the_loss_in_units_of_the_scale(model, batch):
+    model.compile("sgd")
+    video, noise = batch
+    iteration = tf.constant(50.0)
+    means, gradients, _ = model.compute_gradients(video, noise, iteration)
+    # A small step against the gradient lowers the loss, in units of the scale, by its square.
+    before = float(means["loss"]) * 0.2**2
+    square = sum(float(tf.reduce_sum(g**2)) for g in gradients)
+    rate = 1e-3 / np.sqrt(square)
+    start = model.get_weights()
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        variable.assign_sub(rate * gradient)
+    after = float(model.compute_gradients(video, noise, iteration)[0]["loss"]) * 0.2**2
+    model.set_weights(start)
+    assert before - after == pytest.approx(rate * square, rel=0.05)
+
+
+def test_some_decoded_frames_stand_for_all(batch):
+    video, noise = batch
+    model = RJVAE.from_preset("debug", image_shape=(8, 8, 3), frames=2, decoded_frames=1)
+    assert model.training_noise_shapes(2) == {**model.noise_shapes(2), "decoded_frames": (2,)}
+    assert model.training_noise_shapes(1) == model.noise_shapes(1)
+    whole = model.terms(video, noise, tf.constant(0.0), training=True)[0]["energy"]
+    # Each frame alone, counted twice: their mean is the energy of both.
+    orders = [tf.constant([[0.0, 1.0]] * 4), tf.constant([[1.0, 0.0]] * 4)]
+    each = [
+        model.terms(video, {**noise, "decoded_frames": order}, tf.constant(0.0), training=True)[0]
+        for order in orders
+    ]
+    energies = [terms["energy"].numpy() for terms in each]
+    assert (energies[0] != energies[1]).all()
+    np.testing.assert_allclose(np.mean(energies, axis=0), whole, rtol=1e-4)
+
+
+def test_every_trainable_variable_gets_a_gradient(model, batch):
+    model.compile("sgd")
+    gradients = model.compute_gradients(*batch, tf.constant(50.0))[1]
+    dead = [
+        variable.path
+        for variable, gradient in zip(model.trainable_variables, gradients, strict=True)
+        if gradient is None or not np.abs(gradient.numpy()).max() > 0
+    ]
+    assert dead == []
+
+
+def test_evaluate_takes_posterior_means_and_the_weights_that_training_ends_at(
+    model, moving_squares
+):
+    model.compile("sgd")
+    videos = moving_squares(4, 2, size=8)
+    logs = model.evaluate({"video": videos}, batch_size=4, verbose=0, return_dict=True)
+    video = tf.constant(videos / 127.5 - 1.0, tf.float32)
+    reconstruction, kl = model.infer(video, None)
+    error = tf.reduce_sum(tf.square(video - reconstruction), [1, 2, 3, 4])
+    weighted = error / (2 * 0.4**2) + 2.0 * kl["kl_summary"] + 3.0 * kl["kl_residual"]
+    assert set(logs) == set(RJVAE.term_names)
+    assert logs["loss"] == pytest.approx(float(tf.reduce_mean(weighted)), rel=1e-4)
+
+
+def test_calling_the_model_reconstructs_from_posterior_means(model, batch):
+    video, _ = batch
+    np.testing.assert_array_equal(model(video), model.infer(video, None)[0])
