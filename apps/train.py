@@ -1,8 +1,8 @@
 """Trains a model on a data set, or resumes.
 
     python apps/train.py --model=rjvae --dataset=sprites
-    python apps/train.py --list
     python apps/train.py --model=dsa --dataset=/data/my-clips --set motion_dim=32 --steps=20000
+    python apps/train.py --list
 
 Running the same command again resumes; a longer --steps lengthens a finished run.
 """
@@ -24,9 +24,7 @@ flags.DEFINE_string("dataset", "sprites", "Data set, see --list, or a folder of 
 flags.DEFINE_string("data_dir", "data", "Where data sets live.")
 flags.DEFINE_string("source_dir", None, "Raw material, for data sets that need it.")
 flags.DEFINE_string("preset", "base", "debug, base or paper.")
-flags.DEFINE_multi_string(
-    "set", [], "key=value, e.g. latent_dim=64 or training.learning_rate=2e-4."
-)
+flags.DEFINE_multi_string("set", [], "key=value: latent_dim=64, training.learning_rate=2e-4.")
 flags.DEFINE_integer("steps", None, "Updates in all; by default the preset's.")
 flags.DEFINE_float("epochs", None, "Passes over the data, instead of --steps.")
 flags.DEFINE_integer("batch_size", None, "Videos a step, over all replicas.")
@@ -57,8 +55,7 @@ def main(argv: list[str]) -> None:
     from tfrecords_tools import registry
 
     if _F.list:
-        print(describe.describe_models(), describe.describe_datasets(registry.DATASETS), sep="\n")
-        return
+        return print(describe.describe_all(registry.DATASETS))
     run_dir = _F.run_dir or f"runs/{_F.model}-{_F.dataset.strip('/.').replace('/', '-')}"
     run, held = RunFolder(run_dir), contextlib.ExitStack()
     with one_line_errors(ValueError, *ERRORS):
@@ -84,15 +81,12 @@ def _plan(run, prepare: bool):
     from kerasvid.training.settings import parse_assignments
     from tfrecords_tools import registry
 
-    folder = os.path.join(_F.data_dir, _F.dataset.replace("/", "-"))
+    folder = registry.folder_of(_F.dataset, _F.data_dir)
     if prepare or _F.dataset not in registry.names():
         folder = registry.prepare(_F.dataset, _F.data_dir, _F.source_dir)
     info = load_info(folder) if os.path.isdir(folder) and os.listdir(folder) else None
     return make_plan(
-        _F.model,
-        _F.dataset,
-        folder,
-        info,
+        *(_F.model, _F.dataset, folder, info),
         values=parse_assignments(_F.set),
         precision=run.keep_precision(_F.precision),
         jit_compile={"true": True, "false": False}.get(_F.jit_compile, "auto"),

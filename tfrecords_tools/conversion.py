@@ -172,27 +172,29 @@ class _Encoder:
 
 
 class _ProgressLine:
-    """One line on stderr that is rewritten at most five times a second."""
+    """One line on stderr that is rewritten five times a second; in a log, a line each 10 s."""
 
     def __init__(self, total: int, shown: bool) -> None:
         self.total, self.done, self.shown = total, 0, shown
         self.started = self.printed = time.monotonic()
+        self.rewrites = sys.stderr.isatty()
 
     def advance(self) -> None:
         self.done += 1
         now = time.monotonic()
-        if self.shown and (now - self.printed > 0.2 or self.done == self.total):
+        pause = 0.2 if self.rewrites else 10.0
+        if self.shown and (now - self.printed > pause or self.done == self.total):
             self.printed = now
             rate = self.done / max(now - self.started, 1e-6)
             left = (self.total - self.done) / rate
             filled = 30 * self.done // self.total
             bar = "=" * filled + "." * (30 - filled)
-            text = f"\r[{bar}] {self.done}/{self.total} videos, {rate:.0f}/s, {left:.0f} s left "
-            sys.stderr.write(text)
+            text = f"[{bar}] {self.done}/{self.total} videos, {rate:.0f}/s, {left:.0f} s left"
+            sys.stderr.write(f"\r{text} " if self.rewrites else f"{text}\n")
             sys.stderr.flush()
 
     def close(self) -> None:
-        if self.shown and self.done:
+        if self.shown and self.done and self.rewrites:
             sys.stderr.write("\n")
 
 

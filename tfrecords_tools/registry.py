@@ -44,6 +44,14 @@ def names() -> list[str]:
     return [dataset.name for dataset in DATASETS]
 
 
+def folder_of(name: str, data_dir: str = "data") -> str:
+    """Where a data set lives, made or not: "sprites/lpc" in `data_dir`/sprites-lpc.
+
+    A name that is not known is the path of a folder.
+    """
+    return os.path.join(data_dir, name.replace("/", "-")) if name in names() else name
+
+
 def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) -> str:
     """The folder of a data set, which is made first where it is missing.
 
@@ -70,7 +78,7 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
             raise UnknownDataset(_unknown(name))
         check_shards(name, load_info(name))
         return name
-    folder = os.path.join(data_dir, name.replace("/", "-"))
+    folder = folder_of(name, data_dir)
     if not os.path.isdir(folder) or not os.listdir(folder):
         try:
             _converter(known[name])(folder, source_dir)

@@ -40,6 +40,11 @@ def describe_datasets(datasets: Iterable) -> str:
     return "\n".join(lines)
 
 
+def describe_all(datasets: Iterable) -> str:
+    """The models, then the data sets."""
+    return f"{describe_models()}\n{describe_datasets(datasets)}"
+
+
 def describe_plan(plan: TrainingPlan, run_dir: str, replicas: int = 1) -> str:
     """What a run resolved to, a line each."""
     recipe, height = plan.recipe, "x".join(map(str, plan.hyperparameters["image_shape"]))

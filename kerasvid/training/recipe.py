@@ -68,7 +68,7 @@ class Recipe:
     warmup_steps: int = 100
     decay_steps: int = 0
     beta_2: float = 0.99
-    ema_momentum: float = 0.998
+    ema_momentum: float = 0.99
     clip_norm: float = 0.0
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:

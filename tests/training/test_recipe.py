@@ -48,6 +48,6 @@ def test_the_optimizer_is_what_the_recipe_says():
     assert isinstance(optimizer, keras.optimizers.Adam)
     assert optimizer.beta_2 == 0.95
     assert optimizer.use_ema
-    assert optimizer.ema_momentum == 0.998
+    assert optimizer.ema_momentum == 0.99
     assert float(optimizer.learning_rate) == pytest.approx(0.01)
     assert not Recipe(ema_momentum=0.0).make_optimizer().use_ema
