@@ -29,10 +29,10 @@ flags.DEFINE_integer("steps", 20, "Steps to measure, after a warm-up.", lower_bo
 def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.data import load_info
-    from kerasvid.training import benchmark
-    from kerasvid.training.plan import make_plan
-    from kerasvid.training.run import ERRORS
-    from kerasvid.training.settings import parse_assignments
+    from kerasvid.runs import benchmark
+    from kerasvid.runs.plan import make_plan
+    from kerasvid.runs.settings import parse_assignments
+    from kerasvid.runs.training_run import ERRORS
     from tfrecords_tools import registry
 
     with one_line_errors(ValueError, *ERRORS):

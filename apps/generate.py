@@ -31,7 +31,7 @@ def main(argv: list[str]) -> None:
     from kerasvid.callbacks.exhibits import EXHIBITS, Request, can_show
     from kerasvid.data import load_info
     from kerasvid.naming import nearest_names
-    from kerasvid.training.run import ERRORS, RunFolder, pictured_videos
+    from kerasvid.runs.training_run import ERRORS, RunFolder, pictured_videos
 
     with one_line_errors(ValueError, *ERRORS):
         refuse_arguments(argv)

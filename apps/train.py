@@ -49,9 +49,9 @@ def main(argv: list[str]) -> None:
         if _F.model not in MODELS:  # before the long import
             raise ValueError(f"no model {_F.model!r}: {nearest_names(_F.model, MODELS)}.")
     start_tensorflow()
-    from kerasvid.training import describe
-    from kerasvid.training.run import ERRORS, RunFolder, train
-    from kerasvid.training.strategy import make_strategy
+    from kerasvid.runs import describe
+    from kerasvid.runs.strategy import make_strategy
+    from kerasvid.runs.training_run import ERRORS, RunFolder, train
     from tfrecords_tools import registry
 
     if _F.list:
@@ -77,8 +77,8 @@ def main(argv: list[str]) -> None:
 def _plan(run, prepare: bool):
     """The plan of the flags; without `prepare` nothing is written, and data may be missing."""
     from kerasvid.data import load_info
-    from kerasvid.training.plan import make_plan
-    from kerasvid.training.settings import parse_assignments
+    from kerasvid.runs.plan import make_plan
+    from kerasvid.runs.settings import parse_assignments
     from tfrecords_tools import registry
 
     folder = registry.folder_of(_F.dataset, _F.data_dir)

@@ -114,3 +114,19 @@ def test_batch_statistics_move_inside_the_island(strategy_of, videos, jit_compil
     for name, values in zip(["mean", "variance"] * 3, moving, strict=True):
         assert (values != (0.0 if name == "mean" else 1.0)).any()
     assert np.isfinite(model.generate(2)).all()
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_replicas_keep_one_prior(strategy_of, videos, jit_compile):
+    options = {"prior_momentum": 0.5, "prior_couplings": 2, "decoded_frames": 1}
+    model = trained(strategy_of(2), videos, jit_compile, descent, summary_weight=0.1, **options)
+    covariance = model.summary_prior.covariance
+    first, second = (value.numpy() for value in covariance.value.values)
+    np.testing.assert_array_equal(first, second)
+    # Posteriors start with deviations of about 0.2: three steps at 0.5 leave little of the 1.
+    assert (np.diag(first) < 0.3).all()
+    np.testing.assert_allclose(
+        model.summary_prior.scale_tril.numpy() @ model.summary_prior.scale_tril.numpy().T,
+        first,
+        atol=1e-4,
+    )

@@ -155,6 +155,18 @@ def test_some_decoded_frames_stand_for_all(batch):
     np.testing.assert_allclose(np.mean(energies, axis=0), whole, rtol=1e-4)
 
 
+def test_the_summary_frame_is_scored_against_every_frame(batch):
+    video, noise = batch
+    arguments = {"image_shape": (8, 8, 3), "frames": 2, "summary_weight": 0.25}
+    model = RJVAE.from_preset("debug", **arguments)
+    terms, _ = model.terms(video, noise, tf.constant(0.0), training=True)
+    summary = model.posterior_codes(video, noise).still
+    still = model.decoder(summary).numpy()[:, None].astype("float64")  # [B, 1, H, W, C]
+    apart = np.sum((video.numpy() - still) ** 2, axis=(1, 2, 3, 4)) / 2.0
+    bound = terms["energy"] + terms["kl_summary"] + terms["kl_residual"]
+    np.testing.assert_allclose(terms["loss"], bound.numpy() + 0.25 * apart, rtol=1e-4)
+
+
 def test_every_trainable_variable_gets_a_gradient(model, batch):
     model.compile("sgd")
     gradients = model.compute_gradients(*batch, tf.constant(50.0))[1]

@@ -1,7 +1,7 @@
 import pytest
 import tensorflow as tf
 
-from kerasvid.training.benchmark import count_operations, median_seconds
+from kerasvid.runs.benchmark import count_operations, median_seconds
 
 
 def graph_of(function, *specs):
@@ -40,7 +40,7 @@ def test_a_batch_of_unknown_size_is_refused():
 
 
 def test_the_median_leaves_the_warm_up_out(monkeypatch):
-    from kerasvid.training import benchmark
+    from kerasvid.runs import benchmark
 
     clock = iter([0, 100, 200, 300, 301, 400, 403, 500, 502])  # one look a warm-up, then two
     monkeypatch.setattr(benchmark.time, "perf_counter", lambda: next(clock))

@@ -27,8 +27,8 @@ from kerasvid.callbacks.metrics_log import MetricsLog
 from kerasvid.callbacks.samples import SampleWriter
 from kerasvid.callbacks.stopping import GracefulStop, StopAtStep
 from kerasvid.data import DatasetError, load_info, make_pipeline
-from kerasvid.training.plan import TrainingPlan, held_out_split, training_split
-from kerasvid.training.strategy import is_chief
+from kerasvid.runs.plan import TrainingPlan, held_out_split, training_split
+from kerasvid.runs.strategy import is_chief
 
 HELD_OUT_VIDEOS = 128
 PICTURED_VIDEOS = 8

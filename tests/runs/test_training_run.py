@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.data import DatasetInfo, Video, load_info
-from kerasvid.training.plan import make_plan
-from kerasvid.training.run import RunError, RunFolder, train
+from kerasvid.runs.plan import make_plan
+from kerasvid.runs.training_run import RunError, RunFolder, train
 from tfrecords_tools.conversion import write_dataset
 
 

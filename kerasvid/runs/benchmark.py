@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 import tensorflow as tf
 
 from kerasvid.data import make_pipeline
-from kerasvid.training.describe import parameter_count
-from kerasvid.training.plan import TrainingPlan
+from kerasvid.runs.describe import parameter_count
+from kerasvid.runs.plan import TrainingPlan
 from kerasvid.training.step import draw_noise
 
 WARM_UP = 3

@@ -1,7 +1,7 @@
 import pytest
 
 from kerasvid.models.rjvae import RJVAE
-from kerasvid.training.settings import apply_settings, parse_assignments
+from kerasvid.runs.settings import apply_settings, parse_assignments
 
 
 def test_values_are_json_python_or_text():

@@ -10,9 +10,9 @@ import keras
 
 from kerasvid.data import DatasetInfo
 from kerasvid.models.registry import model_class
-from kerasvid.training.precision import resolve_precision
+from kerasvid.runs.precision import resolve_precision
+from kerasvid.runs.settings import apply_settings
 from kerasvid.training.recipe import Recipe
-from kerasvid.training.settings import apply_settings
 
 # What may change when a run is resumed: where and how long, not what is computed.
 FREE = ("data_folder", "preset", "training.steps", "jit_compile", "strategy", "deterministic",

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from kerasvid.models.registry import MODELS, model_class
-from kerasvid.training.plan import TrainingPlan
-from kerasvid.training.run import Outcome
-from kerasvid.training.strategy import device_name
+from kerasvid.runs.plan import TrainingPlan
+from kerasvid.runs.strategy import device_name
+from kerasvid.runs.training_run import Outcome
 
 
 def parameter_count(model: keras.Model) -> int:
