@@ -10,6 +10,13 @@ Li, Mandt: "Disentangled Sequential Autoencoder", ICML 2018: the baseline that R
 
 The bound scores the prior of z_t given the posterior samples z_<t (teacher forcing); well-known
 implementations score an independent rollout of the prior, which bounds another model.
+
+The preset `base` departs from the paper, each time by a flag that is off by default: the prior of
+f is an invertible image of N(0, I) that follows the aggregate posterior (`prior_momentum`,
+`prior_couplings`); the observation scale widens during training (`schedule`), so that at the end
+the loss is a weighted bound; a step decodes some of a clip's frames, counted for all
+(`decoded_frames`); and the networks work on 4x4 patches, with sub-pixel enlargement and without
+normalization.
 """
 
 from collections.abc import Mapping
@@ -59,11 +66,13 @@ class DSA(VideoGenerator, VariationalModel):
         decoded_frames: frames of a clip that a training step decodes, chosen at random; all
             where `None`. Fewer make a step cheaper, and the loss keeps its expectation.
         schedule: how the loss moves: `observation_scale`, `kl_content` and `kl_motion`, each a
-            pair (start, end), and `steps`, the iterations from the one to the other.
+            pair (start, end), and `steps`, the iterations from the one to the other. What is left
+            out stays at 1: the plain bound.
 
     Raises:
-        ValueError: `posterior` is unknown, the decoder's factors do not fit the image size, or
-            `schedule` is not complete.
+        ValueError: `posterior` is unknown, the decoder's factors do not fit the image size,
+            `content_dim` is odd with `prior_couplings`, or a value is out of its range or unknown
+            to `schedule`.
 
     Example:
         >>> model = DSA.from_preset("debug", posterior="full")
@@ -101,7 +110,7 @@ class DSA(VideoGenerator, VariationalModel):
         self.content_units, self.motion_units = content_units, motion_units
         self.prior_units = prior_units
         self.encoder_arguments, self.decoder_arguments = dict(encoder or {}), dict(decoder or {})
-        self.decoded_frames = decoded_frames
+        self.set_decoding(decoded_frames)
         self.set_schedule(schedule, ("kl_content", "kl_motion"))
 
         # === Networks ===
@@ -177,6 +186,12 @@ class DSA(VideoGenerator, VariationalModel):
 
         Args:
             videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1].
+
+        Raises:
+            ValueError: other axes or another frame size.
+
+        Example:
+            >>> content = model.encode(videos)["content"]  # float32 [B, content_dim]
         """
         _, content, _, motion = self.posteriors(as_video_tensor(videos, self.image_shape), None)
         return {"content": content, "motion": motion, "codes": join(content, motion)}
@@ -186,7 +201,15 @@ class DSA(VideoGenerator, VariationalModel):
         return as_pixels(self.decode(self.encode(videos)["codes"]))
 
     def swap(self, content_of: np.ndarray, motion_of: np.ndarray) -> np.ndarray:
-        """The content of some videos with the motion of others: uint8 `[B, T, H, W, C]`."""
+        """The content of some videos with the motion of others: uint8 `[B, T, H, W, C]`.
+
+        Args:
+            content_of: `[B, S, H, W, C]`, uint8 or float in [-1, 1].
+            motion_of: `[B, T, H, W, C]`; T may differ from S.
+
+        Example:
+            >>> model.swap(content_of=videos, motion_of=videos[::-1])  # uint8 [B, T, H, W, C]
+        """
         content = self.encode(content_of)["content"]
         motion = self.encode(motion_of)["motion"]
         return as_pixels(self.decode(join(content, motion)))

@@ -11,10 +11,18 @@ Vectors", WACV 2020, section 4.1 and figure 2 (b) to (d).
 
 The bound scores the prior of delta_t given the posterior sample of delta_(t-1) (teacher forcing).
 
-Two departures, both off in the preset `paper`. The prior of mu may be an affine image of N(0, I)
-that follows the aggregate posterior (`AggregatePrior`): samples then fall where the decoder was
-trained. And the KL of the residuals may weigh more than that of the summary, so that what frames
-share is said once, by the summary.
+The preset `base` departs from the paper, each time by a flag that is off by default:
+- `prior_momentum`, `prior_couplings`: the prior of mu is an invertible image of N(0, I) that
+  follows the aggregate posterior (`AggregatePrior`); samples then fall where the decoder was
+  trained.
+- `schedule`: the observation scale widens during training, so that information which buys little
+  is squeezed out of the codes, and the KL of the residuals weighs more than that of the summary,
+  so that what frames share is said once. At the end the loss is a weighted bound.
+- `summary_weight`: the summary frame G_I(mu) is trained to resemble its clip.
+- `decoded_frames`: a step decodes some of a clip's frames, counted for all.
+- Networks work on 4x4 patches, with sub-pixel enlargement and without normalization.
+The paper's sizes stand in its appendix, which is not at hand: the preset `paper` has the published
+sizes of DSA, "for a fair comparison" with which it took over the architecture (section 3).
 """
 
 from collections.abc import Mapping
@@ -56,10 +64,12 @@ class RJVAE(VideoGenerator, VariationalModel):
         decoded_frames: frames of a clip that a training step decodes, chosen at random; all
             where `None`. Fewer make a step cheaper, and the loss keeps its expectation.
         schedule: how the loss moves: `observation_scale`, `kl_summary` and `kl_residual`, each a
-            pair (start, end), and `steps`, the iterations from the one to the other.
+            pair (start, end), and `steps`, the iterations from the one to the other. What is left
+            out stays at 1: the plain bound.
 
     Raises:
-        ValueError: the decoder's factors do not fit the image size, or `schedule` is not complete.
+        ValueError: the decoder's factors do not fit the image size, `latent_dim` is odd with
+            `prior_couplings`, or a value is out of its range or unknown to `schedule`.
 
     Example:
         >>> model = RJVAE.from_preset("debug")
@@ -68,7 +78,7 @@ class RJVAE(VideoGenerator, VariationalModel):
         >>> videos = model.generate(4, frames=16)  # uint8 [4, 16, H, W, C]
     """
 
-    term_names = ("loss", "energy", "kl_summary", "kl_residual", "psnr")
+    term_names = ("loss", "energy", "summary_energy", "kl_summary", "kl_residual", "psnr")
 
     def __init__(
         self,
@@ -95,7 +105,7 @@ class RJVAE(VideoGenerator, VariationalModel):
         self.summary_units, self.residual_units = summary_units, residual_units
         self.prior_units = prior_units
         self.encoder_arguments, self.decoder_arguments = dict(encoder or {}), dict(decoder or {})
-        self.decoded_frames, self.summary_weight = decoded_frames, summary_weight
+        self.set_decoding(decoded_frames, summary_weight)
         self.set_schedule(schedule, ("kl_summary", "kl_residual"))
 
         # === Networks ===
@@ -171,6 +181,12 @@ class RJVAE(VideoGenerator, VariationalModel):
 
         Args:
             videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1].
+
+        Raises:
+            ValueError: other axes or another frame size.
+
+        Example:
+            >>> summary = model.encode(videos)["summary"]  # float32 [B, latent_dim]
         """
         _, summary, _, residual = self.posteriors(as_video_tensor(videos, self.image_shape), None)
         return {
@@ -192,6 +208,10 @@ class RJVAE(VideoGenerator, VariationalModel):
 
         RJVAE does not separate content from motion: a summary says what frames share, the action
         included. The residuals of `motion_of` are added as they are.
+
+        Args:
+            content_of: `[B, T, H, W, C]`, uint8 or float in [-1, 1].
+            motion_of: the same batch size.
         """
         summary = self.encode(content_of)["summary"]
         residual = self.encode(motion_of)["residual"]

@@ -91,6 +91,13 @@ class VideoGenerator:
 
         Returns:
             float32 tensors `[B, ...]` by name.
+
+        Raises:
+            ValueError: `batch` or `frames` is less than 1.
+
+        Example:
+            >>> noise = model.sample_noise(4, seed=7)
+            >>> videos = model.render(noise)  # what generate(4, seed=7) gives
         """
         frames = self.frames if frames is None else frames
         if batch < 1 or frames < 1:
@@ -111,11 +118,17 @@ class VideoGenerator:
             batch: how many.
             frames: T; the model's own length where `None`, any other works too.
             seed: row i depends on (seed, i) alone.
+
+        Raises:
+            ValueError: `batch` or `frames` is less than 1.
+
+        Example:
+            >>> videos = model.generate(8, frames=16, seed=1)  # uint8 [8, 16, H, W, C]
         """
         return self.render(self.sample_noise(batch, frames, seed))
 
     def render(self, noise: dict) -> np.ndarray:
-        """The videos of some noise: uint8 `[B, T, H, W, C]`."""
+        """The videos of named noise `[B, ...]`, of `sample_noise`: uint8 `[B, T, H, W, C]`."""
         return as_pixels(self.decode(self.codes(noise)))
 
     def interpolate(self, noise_a: dict, noise_b: dict, steps: int = 8) -> np.ndarray:
@@ -131,6 +144,13 @@ class VideoGenerator:
 
         Returns:
             uint8 `[B, steps, T, H, W, C]`.
+
+        Raises:
+            ValueError: `steps` is less than 2.
+
+        Example:
+            >>> ends = model.sample_noise(2, seed=0), model.sample_noise(2, seed=1)
+            >>> ways = model.interpolate(*ends, steps=5)  # uint8 [2, 5, T, H, W, C]
         """
         if steps < 2:
             raise ValueError(f"steps={steps} must be at least 2: both ends are included.")

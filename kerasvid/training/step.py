@@ -90,6 +90,11 @@ class CompiledStep(keras.Model):
         super().__init__(autocast=False, **kwargs)  # noise and latents stay float32
         self._trackers = {name: keras.metrics.Mean(name=name) for name in self.term_names}
         self._island = None
+        # Not the optimizer's count of updates: loss scaling skips some, and a skipped step has
+        # used up its batch and its noise.
+        self.steps_taken = self.add_weight(
+            (), "zeros", "int64", trainable=False, autocast=False, name="steps_taken"
+        )
 
     def build(self, input_shape=None) -> None:
         """Nothing to do: the constructor ends by making every layer's variables."""
@@ -109,7 +114,8 @@ class CompiledStep(keras.Model):
             optimizer: a Keras optimizer or its name. With `use_ema=True` it keeps averaged weights
                 beside the trained ones; `averaged_weights` swaps them in.
             jit_compile: `"auto"`, `True` or `False`: compile the gradients by XLA.
-            clip_norm: the largest global norm of a gradient summed over replicas, or `None`.
+            clip_norm: the largest global norm of a gradient summed over replicas, or `None`. What
+                the gradient is of, and hence its size, is a family's own choice.
             seed: of the training noise.
             **kwargs: `run_eagerly`, `steps_per_execution`, `auto_scale_loss`, as in Keras.
 
@@ -193,7 +199,7 @@ class CompiledStep(keras.Model):
     def train_step(self, data) -> dict:
         """One update, in replica context."""
         video = self.video_of(data)
-        iteration = self.optimizer.iterations
+        iteration = tf.convert_to_tensor(self.steps_taken)
         key = replica_key(self._noise_seed, iteration)
         # The static batch size is lost between workers.
         noise = draw_noise(self.training_noise_shapes(video.shape[1]), tf.shape(video)[0], key)
@@ -204,6 +210,7 @@ class CompiledStep(keras.Model):
             loss_scale = tf.convert_to_tensor(getattr(self.optimizer, "dynamic_scale", 1.0))
             gradients = clip_across_replicas(gradients, self._clip_norm, loss_scale)
         self.optimizer.apply(gradients, self.trainable_variables)
+        self.steps_taken.assign_add(1)
         if statistics:
             context = tf.distribute.get_replica_context()
             self.absorb(context.all_reduce(tf.distribute.ReduceOp.MEAN, statistics))

@@ -15,8 +15,9 @@ import tensorflow as tf
 from kerasvid import losses
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.naming import nearest_names
-from kerasvid.training.step import CompiledStep
+from kerasvid.training.step import CompiledStep, draw_noise, replica_key
 
+EVALUATION_SEED = 0x5EED
 DECODED = "decoded_frames"  # the noise whose order chooses the frames
 
 
@@ -115,6 +116,20 @@ class VariationalModel(CompiledStep):
         self._observation_scale = Ramp(*schedule["observation_scale"], steps, geometric=True)
         self._kl_weights = {name: Ramp(*schedule[name], steps) for name in kl_names}
 
+    def set_decoding(self, decoded_frames: int | None, summary_weight: float = 0.0) -> None:
+        """Which frames the loss decodes; see the attributes.
+
+        Raises:
+            ValueError: `decoded_frames` is less than 1, or `summary_weight` negative.
+        """
+        if decoded_frames is not None and not (
+            isinstance(decoded_frames, int) and decoded_frames >= 1
+        ):
+            raise ValueError(f"decoded_frames={decoded_frames!r} must be 1 or more, or None.")
+        if not isinstance(summary_weight, int | float) or summary_weight < 0:
+            raise ValueError(f"summary_weight={summary_weight!r} must be 0 or more.")
+        self.decoded_frames, self.summary_weight = decoded_frames, float(summary_weight)
+
     def build_networks(self) -> None:
         """Makes the variables of every layer, by one symbolic pass over a video."""
         self(keras.KerasTensor([1, self.frames, *self.image_shape]))
@@ -174,8 +189,8 @@ class VariationalModel(CompiledStep):
         terms = {"energy": share * losses.gaussian_energy(video, reconstruction, scale)}  # [B]
         weighted = [terms["energy"]]
         if with_still:
-            apart = losses.gaussian_energy(video, decoded[:, -1:], scale)
-            weighted.append(self.summary_weight * share * apart)
+            terms["summary_energy"] = share * losses.gaussian_energy(video, decoded[:, -1:], scale)
+            weighted.append(self.summary_weight * terms["summary_energy"])
         for name, value in posterior.kl.items():
             terms[name] = value
             weighted.append(self._kl_weights[name](iteration) * value)
@@ -194,8 +209,14 @@ class VariationalModel(CompiledStep):
         return means, tape.gradient(loss, self.trainable_variables), statistics
 
     def test_step(self, data) -> dict:
-        """The terms at posterior means, with the weights that training ends at."""
+        """The loss that training ends at, and the PSNR of posterior means.
+
+        The KL terms are those of posterior samples: at the means, teacher forcing would leave out
+        how far a sample of one step moves the prior of the next. The noise is the same each time.
+        """
         video = self.video_of(data)
-        end = tf.constant(float("inf"))
-        terms, _ = self.terms(video, None, end, training=False)
+        key = replica_key(EVALUATION_SEED, tf.constant(0))
+        noise = draw_noise(self.noise_shapes(video.shape[1]), tf.shape(video)[0], key)
+        terms, _ = self.terms(video, noise, tf.constant(float("inf")), training=False)
+        terms["psnr"] = losses.psnr(video, self(video, training=False))
         return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})

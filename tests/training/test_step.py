@@ -221,11 +221,20 @@ def test_compile_arguments_round_trip(linear_model):
     assert float(restored.optimizer.learning_rate) == 0.5
 
 
-def test_the_noise_key_is_that_of_the_iteration_of_a_resumed_optimizer(linear_model, strategy_of):
+def test_the_noise_goes_on_with_the_steps_taken_before(linear_model, strategy_of):
     videos = np.zeros([8, 2, 2, 2, 3], "float32")
     whole = fitted(linear_model, strategy_of(1), videos, 4, noise_weight=1.0, seed=5)
     resumed = fitted(linear_model, strategy_of(1), videos[:4], 4, noise_weight=1.0, seed=5)
     resumed.compile_from_config(resumed.get_compile_config())
-    resumed.optimizer.iterations.assign(1)
+    resumed.steps_taken.assign(1)
     resumed.fit(batches(videos[:4], 4), verbose=0)
     np.testing.assert_array_equal(resumed.w.numpy(), whole.w.numpy())
+
+
+def test_a_step_that_loss_scaling_skips_has_used_its_noise(linear_model, precision):
+    precision("mixed_float16")
+    model = linear_model(SIZE)
+    model.compile("sgd", jit_compile=False)
+    model.fit(batches(np.full([4, 2, 2, 2, 3], np.inf, "float32"), 4), verbose=0)
+    assert int(model.optimizer.inner_optimizer.iterations.numpy()) == 0
+    assert int(model.steps_taken.numpy()) == 1

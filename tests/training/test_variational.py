@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.models.rjvae import RJVAE
-from kerasvid.training.variational import Ramp
+from kerasvid.training.step import draw_noise, replica_key
+from kerasvid.training.variational import EVALUATION_SEED, Ramp
 
 SCHEDULE = {
     "observation_scale": (0.1, 0.4),
@@ -117,7 +118,7 @@ def test_the_loss_is_the_weighted_sum_at_the_iteration(model, batch, iteration):
     np.testing.assert_allclose(terms["energy"], energy, rtol=1e-4)
     np.testing.assert_allclose(terms["loss"], expected, rtol=1e-4)
     assert {name: value.shape for name, value in terms.items()} == dict.fromkeys(
-        RJVAE.term_names, (4,)
+        [name for name in RJVAE.term_names if name != "summary_energy"], (4,)
     )
 
 
@@ -164,7 +165,16 @@ def test_the_summary_frame_is_scored_against_every_frame(batch):
     still = model.decoder(summary).numpy()[:, None].astype("float64")  # [B, 1, H, W, C]
     apart = np.sum((video.numpy() - still) ** 2, axis=(1, 2, 3, 4)) / 2.0
     bound = terms["energy"] + terms["kl_summary"] + terms["kl_residual"]
+    np.testing.assert_allclose(terms["summary_energy"], apart, rtol=1e-4)
     np.testing.assert_allclose(terms["loss"], bound.numpy() + 0.25 * apart, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "values", [{"decoded_frames": 0}, {"decoded_frames": "abc"}, {"summary_weight": -0.1}]
+)
+def test_decoding_out_of_range_is_refused_by_name(values):
+    with pytest.raises(ValueError, match=next(iter(values))):
+        RJVAE.from_preset("debug", **values)
 
 
 def test_every_trainable_variable_gets_a_gradient(model, batch):
@@ -178,18 +188,26 @@ def test_every_trainable_variable_gets_a_gradient(model, batch):
     assert dead == []
 
 
-def test_evaluate_takes_posterior_means_and_the_weights_that_training_ends_at(
-    model, moving_squares
-):
+def test_evaluate_scores_samples_with_the_weights_that_training_ends_at(model, moving_squares):
     model.compile("sgd")
     videos = moving_squares(4, 2, size=8)
     logs = model.evaluate({"video": videos}, batch_size=4, verbose=0, return_dict=True)
     video = tf.constant(videos / 127.5 - 1.0, tf.float32)
-    reconstruction, kl = model.infer(video, None)
+    key = replica_key(EVALUATION_SEED, tf.constant(0))
+    reconstruction, kl = model.infer(video, draw_noise(model.noise_shapes(2), 4, key))
     error = tf.reduce_sum(tf.square(video - reconstruction), [1, 2, 3, 4])
     weighted = error / (2 * 0.4**2) + 2.0 * kl["kl_summary"] + 3.0 * kl["kl_residual"]
-    assert set(logs) == set(RJVAE.term_names)
+    assert set(logs) == set(RJVAE.term_names) - {"summary_energy"}
     assert logs["loss"] == pytest.approx(float(tf.reduce_mean(weighted)), rel=1e-4)
+
+
+def test_evaluate_gives_the_psnr_of_posterior_means(model, moving_squares):
+    model.compile("sgd")
+    videos = moving_squares(4, 2, size=8)
+    logs = model.evaluate({"video": videos}, batch_size=4, verbose=0, return_dict=True)
+    video = videos / 127.5 - 1.0
+    error = np.mean((video - model(tf.constant(video, tf.float32))) ** 2, axis=(1, 2, 3, 4))
+    assert logs["psnr"] == pytest.approx(np.mean(10 * np.log10(4.0 / error)), rel=1e-4)
 
 
 def test_calling_the_model_reconstructs_from_posterior_means(model, batch):
