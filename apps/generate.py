@@ -67,10 +67,17 @@ def _with_data(plan):
     import dataclasses
 
     from tfrecords_tools import registry
+    from tfrecords_tools.conversion import ConversionError
 
     if _F.data_dir is None and os.path.isdir(plan.data_folder):
         return plan
-    folder = registry.prepare(plan.dataset, _F.data_dir or os.path.dirname(plan.data_folder))
+    data_dir = _F.data_dir or os.path.dirname(plan.data_folder)
+    try:
+        folder = registry.prepare(plan.dataset, data_dir)
+    except ConversionError as error:  # it may ask for flags of train.py
+        raise ValueError(
+            f"{data_dir}: {plan.dataset} is not there; give --data_dir, the folder that holds it."
+        ) from error
     return dataclasses.replace(plan, data_folder=folder)
 
 

@@ -50,31 +50,30 @@ def main(argv: list[str]) -> None:
             raise ValueError(f"no model {_F.model!r}: {nearest_names(_F.model, MODELS)}.")
     start_tensorflow()
     from kerasvid.runs import describe
-    from kerasvid.runs.strategy import make_strategy
+    from kerasvid.runs.strategy import is_chief, make_strategy
     from kerasvid.runs.training_run import ERRORS, RunFolder, train
     from tfrecords_tools import registry
 
     if _F.list:
         return print(describe.describe_all(registry.DATASETS))
     run_dir = _F.run_dir or f"runs/{_F.model}-{_F.dataset.strip('/.').replace('/', '-')}"
-    run, held = RunFolder(run_dir), contextlib.ExitStack()
-    with one_line_errors(ValueError, *ERRORS):
+    with one_line_errors(ValueError, *ERRORS), contextlib.ExitStack() as held:
         strategy = make_strategy(_F.strategy)  # before anything else of TensorFlow runs
-        plan = _plan(run, prepare=False)  # finds typing errors before any long work
+        run, replicas = RunFolder(run_dir, is_chief(strategy)), strategy.num_replicas_in_sync
+        plan = _plan(run, replicas, prepare=False)  # finds typing errors before any long work
         if not _F.dry_run:
             held.enter_context(run.held())
-            plan = _plan(run, prepare=True)
-        print(describe.describe_plan(plan, run_dir, strategy.num_replicas_in_sync), flush=True)
+            plan = _plan(run, replicas, prepare=True)
+        print(describe.describe_plan(plan, run_dir), flush=True)
         if _F.dry_run:
             return
         run.begin(plan)
-    with one_line_errors(*ERRORS), held:
         outcome = train(plan, run, strategy)
     print("\n" + describe.describe_end(outcome, run_dir, f"python {shlex.join(sys.argv)}"))
     sys.exit(128 + outcome.signal if outcome.signal else 0)
 
 
-def _plan(run, prepare: bool):
+def _plan(run, replicas: int, prepare: bool):
     """The plan of the flags; without `prepare` nothing is written, and data may be missing."""
     from kerasvid.data import load_info
     from kerasvid.runs.plan import make_plan
@@ -88,6 +87,7 @@ def _plan(run, prepare: bool):
     return make_plan(
         *(_F.model, _F.dataset, folder, info),
         values=parse_assignments(_F.set),
+        replicas=replicas,
         precision=run.keep_precision(_F.precision),
         jit_compile={"true": True, "false": False}.get(_F.jit_compile, "auto"),
         **{name: _F[name].value for name in _PASSED_ON},

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -35,6 +36,19 @@ def refuse_arguments(argv: list[str]) -> None:
         raise ValueError(f"{argv[1]!r} is no flag: write --flag=value.")
 
 
+def one_line(message: str) -> str:
+    """A message without line breaks; of a failed TensorFlow assertion, what it says alone.
+
+    Example:
+        >>> one_line("Graph execution error: ... assertion failed: [a.tfrecord] [: empty.] [[...")
+        'a.tfrecord: empty.'
+    """
+    failed = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[\[|\[Op:|\n|$)", message)
+    if failed:
+        message = failed[1].replace("] [", " ").replace(" : ", ": ")
+    return " ".join(message.split())
+
+
 @contextlib.contextmanager
 def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     """Turns these exceptions, and Ctrl-C, into one line on stderr and an exit status not 0.
@@ -51,5 +65,5 @@ def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     except kinds as error:
         if os.environ.get(TRACEBACK):
             raise
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         sys.exit(1)

@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasvid.data.schema import DatasetInfo, Video, finish_example, video_to_example
-from kerasvid.data.shards import INFO_FILE, write_info, write_split
+from kerasvid.data.shards import INFO_FILE, temporary_name, write_info, write_split
 
 
 class ConversionError(ValueError):
@@ -55,7 +55,8 @@ def write_dataset(
         workers: number of threads, by default one a core.
         progress: show a line of progress on stderr.
         overwrite: replace a data set that is already there.
-        skip_unreadable: leave out what `load` raises `UnreadableMedia` for, and report it.
+        skip_unreadable: leave out what `load` raises `UnreadableMedia` or OSError for, and
+            report it.
         jpeg_quality: 1..100, where `info.encoding` is "jpeg".
 
     Returns:
@@ -75,7 +76,7 @@ def write_dataset(
         if not len(items):
             raise ConversionError(f"{out_dir}: the split {split!r} is empty; give it a video.")
     _remove_leftovers(out_dir)
-    building = f"{out_dir}.tmp-{os.getpid()}"
+    building = temporary_name(out_dir)
     bar = _ProgressLine(sum(map(len, splits.values())), progress)
     encoder = _Encoder(info, load, workers, skip_unreadable, jpeg_quality, bar)
     try:
@@ -86,6 +87,7 @@ def write_dataset(
         }
         info = dataclasses.replace(info, splits=written, fps=encoder.frame_rate())
         write_info(building, info)
+        _check_target(out_dir, overwrite)  # another process may have made it in the meantime
         _move_into_place(building, out_dir)
     except (OSError, tf.errors.OpError) as error:
         raise _explain_disk_error(error, out_dir) from error
@@ -124,10 +126,7 @@ class _Encoder:
             yield finish_example(example, index), length
             index += 1
         if self.unreadable and not self.skip_unreadable:
-            raise ConversionError(
-                f"{len(self.unreadable)} unreadable, nothing is written; repair or remove these, "
-                "or leave them out with --skip_unreadable:\n" + "\n".join(self.unreadable)
-            )
+            raise ConversionError(_explain_unreadable(self.unreadable))
 
     def frame_rate(self) -> float:
         """The rate of the data set: as given, or else the one that all videos share."""
@@ -157,6 +156,8 @@ class _Encoder:
             video = self.load(item)
         except UnreadableMedia as error:
             return str(error), 0, None
+        except OSError as error:  # of the source; what is written is not touched here
+            return f"{error.filename or item}: cannot be read ({error.strerror or error})", 0, None
         example = video_to_example(video, self.info.encoding, self.jpeg_quality)
         if video.frames.shape[1:] != self.info.frame_shape:
             raise ConversionError(
@@ -225,12 +226,16 @@ def _move_into_place(building: str, out_dir: str) -> None:
 
 
 def _remove_leftovers(out_dir: str) -> None:
-    """Removes what interrupted conversions to the same folder left behind."""
+    """Removes what interrupted conversions to the same folder left behind on this host.
+
+    On a shared disk the process numbers of other hosts say nothing here.
+    """
     parent, name = os.path.split(out_dir)
     if not os.path.isdir(parent):
         return
+    ours = temporary_name(name).removesuffix(str(os.getpid()))
     for entry in os.listdir(parent):
-        match = re.fullmatch(re.escape(name) + r"\.tmp-(\d+)", entry)
+        match = re.fullmatch(re.escape(ours) + r"(\d+)", entry)
         if match and not _is_running(int(match[1])):
             shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)
 
@@ -245,6 +250,15 @@ def _is_running(pid: int) -> bool:
             return True
         return True
     return False
+
+
+def _explain_unreadable(lines: Sequence[str]) -> str:
+    remedy = "or leave out what is unreadable with --skip_unreadable"
+    if len(lines) == 1:
+        return f"{lines[0]}; nothing is written: repair or remove it, {remedy}."
+    return f"{len(lines)} unreadable, nothing is written; repair or remove these, {remedy}:\n" + (
+        "\n".join(lines)
+    )
 
 
 def _explain_disk_error(error: Exception, out_dir: str) -> ConversionError:

@@ -58,14 +58,14 @@ def find_clips(
         strip_frame_width: width of a frame in a strip, by default its height.
 
     Raises:
-        ConversionError: the folder is absent or holds no videos.
+        ConversionError: the folder is absent, cannot be listed or holds no videos.
     """
     if images not in IMAGE_MODES:
         raise ConversionError(f"images={images!r}: use one of {', '.join(IMAGE_MODES)}.")
     if not os.path.isdir(source_dir):
         raise ConversionError(f"{source_dir}: no such folder; give the folder of your videos.")
     clips = []
-    for folder, subfolders, names in os.walk(source_dir):
+    for folder, subfolders, names in os.walk(source_dir, onerror=_refuse_folder):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         names = sorted((n for n in names if not n.startswith(".")), key=media.natural_key)
         below = os.path.relpath(folder, source_dir).replace(os.sep, "/")
@@ -77,6 +77,13 @@ def find_clips(
             "subfolders of images there."
         )
     return sorted(clips, key=lambda clip: media.natural_key(clip.id))
+
+
+def _refuse_folder(error: OSError) -> None:
+    # Left out silently, its videos would be missing from the data set.
+    raise ConversionError(
+        f"{error.filename}: cannot be listed ({error.strerror}); check its rights."
+    )
 
 
 def _video_clips(folder: str, below: str, names: Sequence[str]) -> list[Clip]:
@@ -275,7 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # broken files get one line, ours
     try:
         info = convert_folder(**options)
-    except (ConversionError, ValueError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     for split, clips in info.splits.items():
         span = f"{clips.min_length} to {clips.max_length} frames"

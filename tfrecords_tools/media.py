@@ -11,6 +11,7 @@ from tfrecords_tools.conversion import UnreadableMedia
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".gif")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -42,17 +43,33 @@ def read_image(path: str) -> np.ndarray:
     """One image as uint8 RGB [H, W, 3].
 
     Raises:
-        UnreadableMedia: the file is no image or is broken.
+        UnreadableMedia: the file cannot be read, is no image or is broken.
     """
-    data = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        data = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except cv2.error:  # for instance more pixels than OpenCV takes
+        image = None
     if image is None:
         raise UnreadableMedia(f"{path}: cannot be read as an image")
+    # The decoder fills up what is missing of a truncated PNG with black.
+    if data[:8].tobytes() == _PNG_START and _PNG_END not in data[-4096:].tobytes():
+        raise UnreadableMedia(f"{path}: truncated, its end is missing")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def iterate_video(path: str) -> Iterator[np.ndarray]:
-    """The frames of a video or an animated GIF, each uint8 RGB [H, W, 3]."""
+    """The frames of a video or an animated GIF, each uint8 RGB [H, W, 3].
+
+    Raises:
+        UnreadableMedia: the file cannot be opened; one without frames yields none.
+    """
+    try:
+        open(path, "rb").close()  # OpenCV does not tell why
+    except OSError as error:
+        raise _unreadable(path, error) from error
     capture = cv2.VideoCapture(os.path.abspath(path))
     try:
         while True:
@@ -65,7 +82,11 @@ def iterate_video(path: str) -> Iterator[np.ndarray]:
 
 
 def iterate_images(paths: Sequence[str]) -> Iterator[np.ndarray]:
-    """The images of a sequence, in the given order, each uint8 RGB [H, W, 3]."""
+    """The images of a sequence, in the given order, each uint8 RGB [H, W, 3].
+
+    Raises:
+        UnreadableMedia: as `read_image`, when its turn comes.
+    """
     return map(read_image, paths)
 
 
@@ -76,7 +97,7 @@ def iterate_strip(path: str, frame_width: int | None = None) -> Iterator[np.ndar
         frame_width: of one frame in the strip, by default its height.
 
     Raises:
-        UnreadableMedia: the width is no multiple of the frame width.
+        UnreadableMedia: as `read_image`, or the width is no multiple of the frame width.
     """
     image = read_image(path)
     step = frame_width or image.shape[0]
@@ -89,7 +110,11 @@ def iterate_strip(path: str, frame_width: int | None = None) -> Iterator[np.ndar
 
 
 def is_strip(path: str, frame_width: int | None = None) -> bool:
-    """Whether an image looks like a strip: two or more whole frames wide."""
+    """Whether an image looks like a strip: two or more whole frames wide.
+
+    Raises:
+        UnreadableMedia: as `read_image`.
+    """
     height, width = read_image(path).shape[:2]
     step = frame_width or height
     return width > step and width % step == 0
@@ -122,3 +147,7 @@ def frame_rate(path: str) -> float:
     rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
     capture.release()
     return round(rate, 3) if 0 < rate < 1000 else -1.0
+
+
+def _unreadable(path: str, error: OSError) -> UnreadableMedia:
+    return UnreadableMedia(f"{path}: cannot be read ({error.strerror or error})")

@@ -26,3 +26,17 @@ def adopt_average(model: keras.Model) -> None:
     """Replaces the trained weights by the averaged ones, if they are ripe, for good."""
     if average_is_ripe(model):
         model.optimizer.finalize_variable_values(model.trainable_variables)
+
+
+@contextlib.contextmanager
+def trained_weights_kept(model: keras.Model) -> Iterator[None]:
+    """Within the block `fit` leaves the trained weights in the model, ripe average or not.
+
+    Keras would end `fit` with the average in any case; `adopt_average` decides instead.
+    """
+    optimizer = model.optimizer
+    optimizer.finalize_variable_values = lambda variables: None
+    try:
+        yield
+    finally:
+        del optimizer.finalize_variable_values

@@ -1,6 +1,5 @@
 """Checkpoints: the model with its optimizer, whole on disk at every moment."""
 
-import errno
 import os
 import pathlib
 import re
@@ -23,7 +22,7 @@ class CheckpointError(RuntimeError):
 
 
 def save_model(model: keras.Model, path: str | os.PathLike) -> None:
-    """Saves a `.keras` file that appears whole or not at all.
+    """Saves a `.keras` file that appears whole or not at all, with its step as a remark.
 
     Raises:
         CheckpointError: the disk is full or the path not writable; older files remain.
@@ -31,13 +30,20 @@ def save_model(model: keras.Model, path: str | os.PathLike) -> None:
     try:
         with replaced_when_complete(path) as temporary:
             model.save(temporary)
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.comment = b"step %d" % global_step(model)
     except OSError as error:
-        full = error.errno == errno.ENOSPC
-        why = "the disk is full, free some space" if full else f"{error.strerror or error}"
-        raise CheckpointError(
-            f"{path}: cannot be written ({why}); earlier checkpoints are kept, run the same "
-            "command again to go on."
-        ) from error
+        raise CheckpointError(str(error)) from error
+
+
+def saved_step(path: str | os.PathLike) -> int:
+    """The step that `save_model` wrote a file at; -1 where there is none or it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            match = re.fullmatch(rb"step (\d+)", archive.comment)
+    except (OSError, zipfile.BadZipFile):
+        return -1
+    return int(match[1]) if match else -1
 
 
 def saved_steps(folder: str | os.PathLike) -> dict[int, pathlib.Path]:

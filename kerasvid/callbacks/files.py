@@ -1,8 +1,25 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def faults_named(path: str | os.PathLike) -> Iterator[None]:
+    """An OSError of the block becomes one that names the file, the cause and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "the disk is full, free some space" if full else f"{error.strerror or error}"
+        text = f"{os.fspath(path)}: cannot be written ({why})"
+        if str(error).startswith(text.partition(" (")[0]):  # named already
+            raise
+        raise OSError(
+            f"{text}; what was saved before is kept, run the same command again to go on."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -11,6 +28,9 @@ def replaced_when_complete(path: str | os.PathLike) -> Iterator[str]:
 
     What stood at `path` stays until then, and stays for good if the block fails.
 
+    Raises:
+        OSError: the file cannot be written; one line with the name, the cause and the remedy.
+
     Example:
         >>> with replaced_when_complete("runs/x/config.json") as temporary:
         ...     pathlib.Path(temporary).write_text("{}")
@@ -18,10 +38,11 @@ def replaced_when_complete(path: str | os.PathLike) -> Iterator[str]:
     folder, name = os.path.split(os.fspath(path))
     temporary = os.path.join(folder, f"partial-{os.getpid()}-{name}")
     try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with faults_named(path):
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)

@@ -8,7 +8,7 @@ import time
 import keras
 import tensorflow as tf
 
-from kerasvid.callbacks.files import replaced_when_complete
+from kerasvid.callbacks.files import faults_named, replaced_when_complete
 from kerasvid.callbacks.step_callback import StepCallback, global_step
 
 
@@ -90,7 +90,10 @@ class MetricsLog(StepCallback):
             self._columns += new
             self._rewrite([*rows, row])
             return
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
+        with (
+            faults_named(self.path),
+            open(self.path, "a", newline="", encoding="utf-8") as file,
+        ):
             csv.DictWriter(file, self._columns).writerow(row)
 
     def _rewrite(self, rows: list[dict]) -> None:

@@ -12,6 +12,7 @@ GAP = 2  # pixels between frames
 BACKGROUND = 32
 CAPTION_HEIGHT = 18
 MAX_COLUMNS = 16
+GIF_END = b";"
 
 
 def to_rgb(frames: np.ndarray) -> np.ndarray:
@@ -130,6 +131,7 @@ def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> 
     settings += [cv2.IMWRITE_GIF_COLORTABLE, 1]
     with replaced_when_complete(path) as temporary:
         _check(cv2.imwriteanimation(temporary, animation, settings), path)
+        _check(_last_byte(temporary) == GIF_END, path)  # OpenCV does not notice a full disk
 
 
 def write_mp4(
@@ -150,8 +152,15 @@ def write_mp4(
             padded = np.pad(frame, pad, constant_values=BACKGROUND)
             writer.write(np.ascontiguousarray(padded[..., ::-1]))
         writer.release()
+        _check(cv2.VideoCapture(temporary).isOpened(), path)
+
+
+def _last_byte(path: str) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read()
 
 
 def _check(written: bool, path: str | os.PathLike) -> None:
     if not written:
-        raise OSError(f"{path}: the picture cannot be written; is the disk full?")
+        raise OSError(f"{path}: cannot be written (is the disk full?); free some space.")

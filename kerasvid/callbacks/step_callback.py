@@ -4,8 +4,12 @@ import keras
 
 
 def global_step(model: keras.Model) -> int:
-    """Updates made so far, over all runs that were resumed."""
-    return int(model.optimizer.iterations.numpy())
+    """Steps made so far, over all runs that were resumed.
+
+    A model's own `steps_taken` counts; the optimizer's count leaves out what loss scaling skipped.
+    """
+    counter = getattr(model, "steps_taken", None)
+    return int((model.optimizer.iterations if counter is None else counter).numpy())
 
 
 class StepCallback(keras.callbacks.Callback):

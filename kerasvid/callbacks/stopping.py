@@ -26,16 +26,16 @@ class GracefulStop(StepCallback):
     then none is lost. Signals can be caught in the main thread only; elsewhere this does nothing.
 
     Args:
-        checkpoints: what saves.
+        checkpoints: what saves; `None` where another process does.
 
     Attributes:
         received: the signal's number, or `None`.
-        saved: path of the checkpoint that was written.
+        saved: path of the checkpoint that was written, or `None`.
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-    def __init__(self, checkpoints: Checkpoints):
+    def __init__(self, checkpoints: Checkpoints | None):
         super().__init__()
         self.checkpoints = checkpoints
         self.received, self.saved = None, None
@@ -51,8 +51,8 @@ class GracefulStop(StepCallback):
             self._previous = {each: signal.signal(each, self._receive) for each in self.SIGNALS}
 
     def on_step_end(self, step: int, logs: dict) -> None:
-        if self.received is not None and self.saved is None:
-            self.saved = self.checkpoints.save()
+        if self.received is not None and not self.model.stop_training:
+            self.saved = self.checkpoints.save() if self.checkpoints else None
             self.model.stop_training = True
 
     def on_train_end(self, logs=None) -> None:

@@ -9,6 +9,7 @@ from kerasvid.data.schema import (
     Video,
     decode_frames,
     encode_video,
+    explain_record_error,
     parse_record,
 )
 from kerasvid.data.shards import DatasetError, ShardWriter, check_shards, load_info, write_info
@@ -23,6 +24,7 @@ __all__ = [
     "check_shards",
     "decode_frames",
     "encode_video",
+    "explain_record_error",
     "load_info",
     "make_pipeline",
     "parse_record",

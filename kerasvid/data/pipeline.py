@@ -10,7 +10,14 @@ import os
 import tensorflow as tf
 
 from kerasvid.data.frame_picking import pick_indices, picked_frames, window_span
-from kerasvid.data.schema import DatasetInfo, SplitInfo, decode_frames, parse_record, record_faults
+from kerasvid.data.schema import (
+    DatasetInfo,
+    SplitInfo,
+    assert_record,
+    decode_frames,
+    parse_record,
+    record_faults,
+)
 from kerasvid.data.shards import DatasetError, check_shards, load_info
 
 SHUFFLE_BYTES = 256 << 20  # a shuffle buffer holds at most this much, by default
@@ -58,7 +65,9 @@ def make_pipeline(
         "identity" [B], "attributes" [B, A].
 
     Raises:
-        DatasetError: the data set is absent, half-written or altered, or a record is at fault.
+        DatasetError: the data set is absent, half-written or altered, or a shard's first record
+            is at fault; at a later one the iteration raises a `tf.errors.OpError`, which
+            `explain_record_error` puts in one line.
         ValueError: no such split or pick, videos too short, or fewer of them than a batch holds.
 
     Example:
@@ -141,9 +150,7 @@ def _parse_checked(file: tf.Tensor, serialized: tf.Tensor, info: DatasetInfo) ->
     """Parses a record; a fault raises an error that names the file."""
     record = parse_record(serialized)
     checks = [
-        tf.debugging.Assert(
-            tf.logical_not(wrong), [file, f": {what}; delete the folder and prepare it again."]
-        )
+        assert_record(tf.logical_not(wrong), file, what)
         for wrong, what in record_faults(record, info)
     ]
     with tf.control_dependencies(checks):

@@ -16,6 +16,7 @@ A record is one `tf.train.Example` a video:
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,9 @@ FORMAT = "kerasvid-records"
 FORMAT_VERSION = 1
 ENCODINGS = ("png", "jpeg", "raw")
 REQUIRED = ("encoding", "index", "id", "length", "height", "width", "channels")
+REMEDY = "delete the folder and prepare the data set again."
+# First and last bytes of an encoded frame; cameras append to JPEGs.
+_MARKS = {"png": (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"), "jpeg": (b"\xff\xd8\xff", b"")}
 _MISSING = -(2**31)  # the parser's stand-in for an absent integer
 
 
@@ -312,7 +316,10 @@ def decode_frames(
 
     Raises:
         tf.errors.InvalidArgumentError: a frame does not decode, or to another size.
+        ValueError: the encoding is unknown.
     """
+    if encoding not in ENCODINGS:
+        raise ValueError(f"encoding {encoding!r}: use one of {', '.join(ENCODINGS)}.")
     shape = [height, width, channels]
 
     def decode(image: tf.Tensor) -> tf.Tensor:
@@ -320,19 +327,61 @@ def decode_frames(
             pixels = tf.io.decode_png(image, channels=channels)
         elif encoding == "jpeg":
             pixels = tf.io.decode_jpeg(image, channels=channels, dct_method="INTEGER_ACCURATE")
-        elif encoding == "raw":
-            pixels = tf.io.decode_raw(image, tf.uint8)
         else:
-            raise ValueError(f"encoding {encoding!r}: use one of {', '.join(ENCODINGS)}.")
+            pixels = tf.io.decode_raw(image, tf.uint8)
         wanted = [height * width * channels] if encoding == "raw" else shape
         same = tf.reduce_all(tf.equal(tf.shape(pixels), wanted))
-        complaint = [where, f": a frame is not {wanted} but", tf.shape(pixels)]
-        with tf.control_dependencies([tf.debugging.Assert(same, complaint)]):
+        size = f"{height}x{width}x{channels}"
+        with tf.control_dependencies([assert_record(same, where, f"a frame is not {size}")]):
             return tf.reshape(pixels, shape)  # [H, W, C]
 
+    if encoding in _MARKS:
+        # The decoders cannot name the file; this catches what is no image before they do.
+        whole = assert_record(_are_whole(encoded, encoding), where, f"a frame is no {encoding}")
+        with tf.control_dependencies([whole]):
+            encoded = tf.identity(encoded)
     if encoded.shape[0] is None:
         return tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec(shape, tf.uint8))
     return tf.stack([decode(image) for image in tf.unstack(encoded)])  # [T, H, W, C]
+
+
+def assert_record(right: tf.Tensor, where: Any, what: str) -> Any:
+    """An assertion whose text is one sentence, which `explain_record_error` finds again."""
+    return tf.debugging.Assert(right, [tf.strings.join([where, f": {what}; {REMEDY}"])])
+
+
+def explain_record_error(error: tf.errors.OpError) -> str:
+    """What an error during iteration means, in one line.
+
+    Args:
+        error: raised by a dataset of `make_pipeline`, directly or out of `model.fit`.
+
+    Returns:
+        "FILE: what is wrong; remedy" for a record at fault, else the line of the message that
+        says most, at most 300 characters.
+
+    Example:
+        >>> try:
+        ...     model.fit(batches)
+        ... except tf.errors.OpError as error:
+        ...     sys.exit(f"error: {explain_record_error(error)}")
+    """
+    message = error.message or type(error).__name__
+    start = r"(?:assertion failed: \[|Summarized data: b['\"])"  # in a graph, eagerly
+    if found := re.search(rf"{start}(.+?; {re.escape(REMEDY)})", message):
+        return found[1]
+    # Out of `model.fit`, a stack trace comes before the message and the node after it.
+    found = re.search(r"^(.*\S.*)\n\s*\[\[\{\{node", message, re.MULTILINE)
+    return (found[1] if found else message.strip().split("\n")[0])[:300]
+
+
+def _are_whole(encoded: tf.Tensor, encoding: str) -> tf.Tensor:
+    """Whether all encoded frames, string [T], begin and end as their encoding does."""
+    start, end = _MARKS[encoding]
+    last = tf.maximum(tf.strings.length(encoded) - len(end), 0)
+    ends = tf.strings.substr(encoded, last, tf.fill(tf.shape(encoded), len(end)))
+    starts = tf.strings.substr(encoded, 0, len(start))
+    return tf.reduce_all(tf.equal(starts, start) & tf.equal(ends, end))
 
 
 def _bytes(values: list[bytes]) -> tf.train.Feature:

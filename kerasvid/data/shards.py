@@ -8,6 +8,8 @@ import dataclasses
 import hashlib
 import itertools
 import os
+import re
+import socket
 from collections.abc import Iterable
 from types import TracebackType
 
@@ -22,6 +24,17 @@ _verified: dict[str, tuple[int, int, str]] = {}  # path -> size, modification ti
 
 class DatasetError(ValueError):
     """A data set on disk is absent, incomplete or altered; the message names file and remedy."""
+
+
+def temporary_name(path: str) -> str:
+    """Name beside `path` that no other process uses, on no other host of a shared disk either.
+
+    Example:
+        >>> temporary_name("data/mine")
+        'data/mine.tmp-myhost-1234'
+    """
+    host = re.sub(r"[^\w.-]", "_", socket.gethostname())
+    return f"{os.fspath(path)}.tmp-{host}-{os.getpid()}"
 
 
 class ShardWriter:
@@ -47,7 +60,7 @@ class ShardWriter:
         self.path = os.fspath(path)
         self.count = 0
         self.info: ShardInfo | None = None
-        self._temporary = f"{self.path}.tmp-{os.getpid()}"
+        self._temporary = temporary_name(self.path)
         self._writer: tf.io.TFRecordWriter | None = None
 
     def __enter__(self) -> "ShardWriter":
@@ -121,7 +134,7 @@ def shard_name(split: str, number: int, shards: int) -> str:
 def write_info(folder: str, info: DatasetInfo) -> None:
     """Writes `dataset.json` atomically; call it last, it declares the data set complete."""
     path = os.path.join(folder, INFO_FILE)
-    temporary = f"{path}.tmp-{os.getpid()}"
+    temporary = temporary_name(path)
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(info.to_json())

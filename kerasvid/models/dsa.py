@@ -14,7 +14,8 @@ implementations score an independent rollout of the prior, which bounds another 
 The preset `base` departs from the paper, each time by a flag that is off by default: the prior of
 f is an invertible image of N(0, I) that follows the aggregate posterior (`prior_momentum`,
 `prior_couplings`); the observation scale widens during training (`schedule`), so that at the end
-the loss is a weighted bound; a step decodes some of a clip's frames, counted for all
+the loss is a weighted bound, and the KL of the motion weighs more than that of the content, so that
+what frames share is said once; a step decodes some of a clip's frames, counted for all
 (`decoded_frames`); and the networks work on 4x4 patches, with sub-pixel enlargement and without
 normalization.
 """
@@ -265,7 +266,7 @@ DSA.PRESETS = {
         "schedule": {
             "observation_scale": (0.1, 2.0),
             "kl_content": (0.5, 1.0),
-            "kl_motion": (1.0, 1.0),
+            "kl_motion": (3.0, 3.0),
             "steps": 11_500,
         },
     },

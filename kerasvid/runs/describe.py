@@ -45,7 +45,7 @@ def describe_all(datasets: Iterable) -> str:
     return f"{describe_models()}\n{describe_datasets(datasets)}"
 
 
-def describe_plan(plan: TrainingPlan, run_dir: str, replicas: int = 1) -> str:
+def describe_plan(plan: TrainingPlan, run_dir: str) -> str:
     """What a run resolved to, a line each."""
     recipe, height = plan.recipe, "x".join(map(str, plan.hyperparameters["image_shape"]))
     parameters = parameter_count(plan.make_model())
@@ -53,8 +53,8 @@ def describe_plan(plan: TrainingPlan, run_dir: str, replicas: int = 1) -> str:
         "model": f"{plan.model}, preset {plan.preset}, {parameters:,} parameters",
         "data set": f"{plan.dataset} in {plan.data_folder}, clips of {plan.frames}x{height}",
         "training": f"{plan.steps:,} steps of {recipe.batch_size} videos, seed {plan.seed}",
-        "device": f"{device_name()}, {replicas} replica{'s' * (replicas > 1)}, {plan.precision}, "
-        f"jit_compile {plan.jit_compile}",
+        "device": f"{device_name()}, {plan.replicas} replica{'s' * (plan.replicas > 1)}, "
+        f"{plan.precision}, jit_compile {plan.jit_compile}",
         "run": run_dir,
     }
     return "\n".join(f"{name:>9}: {text}" for name, text in facts.items())

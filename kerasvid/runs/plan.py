@@ -3,16 +3,20 @@
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
-from kerasvid.data import DatasetInfo
+from kerasvid.data import DatasetInfo, SplitInfo
+from kerasvid.data.frame_picking import window_span
 from kerasvid.models.registry import model_class
 from kerasvid.runs.precision import resolve_precision
 from kerasvid.runs.settings import apply_settings
 from kerasvid.training.recipe import Recipe
+
+LARGEST_SEED = 2**31 - 1
 
 # What may change when a run is resumed: where and how long, not what is computed.
 FREE = ("data_folder", "preset", "training.steps", "jit_compile", "strategy", "deterministic",
@@ -30,11 +34,13 @@ class TrainingPlan:
         recipe: how it is trained.
         dataset: name of the data set.
         data_folder: where it lies.
-        data_digest: of the training shards, so that other data is not taken for the same.
+        data_digest: of the shards of training and evaluation, so that other data is not taken for
+            the same.
         precision: dtype policy, resolved.
         seed: of weights, noise and the order of videos.
         jit_compile: "auto", True or False.
         strategy: as `make_strategy` takes it.
+        replicas: that share a batch; each draws its own noise.
         deterministic: only operations with reproducible results.
         log_every, sample_every, checkpoint_every: steps.
     """
@@ -50,6 +56,7 @@ class TrainingPlan:
     seed: int
     jit_compile: str | bool = "auto"
     strategy: str = "none"
+    replicas: int = 1
     deterministic: bool = False
     log_every: int = 50
     sample_every: int = 500
@@ -64,6 +71,10 @@ class TrainingPlan:
     def steps(self) -> int:
         """Updates in all."""
         return self.recipe.steps
+
+    def span(self) -> int:
+        """Frames of a video that a clip needs."""
+        return window_span(self.frames, self.recipe.stride)
 
     def to_json(self) -> str:
         """The text of `config.json`."""
@@ -149,30 +160,71 @@ def make_plan(
     given = {name: rest.pop(name, None) for name in ("steps", "batch_size")}
     given = {name: value for name, value in given.items() if value is not None}
     recipe = dataclasses.replace(recipe, **given)
-    if recipe.batch_size < 1:
-        raise ValueError(f"batch_size={recipe.batch_size} must be at least 1.")
     train = training_split(info) if info else None
     if epochs is not None:
         if "steps" in given:
             raise ValueError("give --steps or --epochs, not both.")
+        if not 0.0 < epochs < math.inf:
+            raise ValueError(f"epochs={epochs} must be positive.")
         if train is None:
             raise ValueError(f"--epochs={epochs}: {dataset!r} is not made yet; give --steps.")
         steps = max(1, round(epochs * train.count / recipe.batch_size))
         recipe = dataclasses.replace(recipe, steps=steps)
-    if recipe.steps < 1:
-        raise ValueError(f"steps={recipe.steps} must be at least 1.")
-    digest = hashlib.sha256("".join(s.sha256 for s in train.shards).encode() if train else b"")
-    return TrainingPlan(
+    plan = TrainingPlan(
         model=model,
         preset=preset,
         hyperparameters=hyperparameters,
         recipe=recipe,
         dataset=dataset,
         data_folder=data_folder,
-        data_digest=digest.hexdigest()[:16],
+        data_digest=_digest(info),
         precision=resolve_precision(precision),
         **rest,
     )
+    if values:
+        _check_model(plan, values)
+    _check_resources(plan, train)
+    return plan
+
+
+def _check_resources(plan: TrainingPlan, train: SplitInfo | None) -> None:
+    """Refuses what the random numbers, the replicas or the training videos cannot serve."""
+    batch = plan.recipe.batch_size
+    if not 0 <= plan.seed <= LARGEST_SEED:
+        raise ValueError(f"seed={plan.seed} must be from 0 to {LARGEST_SEED}.")
+    if batch % plan.replicas:
+        raise ValueError(f"batch_size={batch} cannot be shared by {plan.replicas} replicas; use a "
+                         f"multiple of {plan.replicas}.")  # fmt: skip
+    if train is None:
+        return
+    if batch > train.count:
+        raise ValueError(f"batch_size={batch}: the split 'train' of {plan.dataset} has "
+                         f"{train.count} videos; use {train.count} or fewer.")  # fmt: skip
+    if plan.span() > train.min_length:
+        raise ValueError(
+            f"frames={plan.frames} with stride={plan.recipe.stride} span {plan.span()}, but the "
+            f"shortest video of the split 'train' of {plan.dataset} has {train.min_length}; set "
+            "fewer frames or a smaller training.stride."
+        )
+
+
+def _check_model(plan: TrainingPlan, values: Mapping[str, Any]) -> None:
+    """Makes the model once, to see whether what was set fits together."""
+    try:
+        plan.make_model()
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        given = " ".join(f"--set={key}={value}" for key, value in values.items())
+        why = " ".join(str(error).split())[:200]
+        raise ValueError(f"{given}: no {plan.model} can be made of this ({why})") from error
+
+
+def _digest(info: DatasetInfo | None) -> str:
+    """Of the shards of the training and the held-out split."""
+    digest = hashlib.sha256()
+    for split in ("train", held_out_split(info)) if info else ():
+        for shard in info.splits[split].shards if split else ():
+            digest.update(shard.sha256.encode())
+    return digest.hexdigest()[:16]
 
 
 def training_split(info: DatasetInfo):

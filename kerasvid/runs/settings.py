@@ -4,7 +4,9 @@ import ast
 import dataclasses
 import inspect
 import json
-from collections.abc import Iterable, Mapping
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -46,25 +48,32 @@ def _parse_value(text: str) -> Any:
 
 
 def known_keys(cls: type) -> dict[str, Any]:
-    """Every key that `--set` takes for a model, with its default value.
+    """Every key that `--set` takes for a model, with the type of its values.
 
     Args:
         cls: a model with `PRESETS`; an instance of its smallest one tells the nested keys.
     """
     example = cls.from_preset("debug")
     keys: dict[str, Any] = {}  # without image_shape, which the data tells
-    for name, default in cls.hyperparameters().items():
+    for name, kind in _argument_types(cls).items():
         nested = getattr(example, name, None)
         if isinstance(nested, keras.layers.Layer):
-            arguments = inspect.signature(type(nested).__init__).parameters.values()
-            nested = {p.name: p.default for p in arguments if p.default is not p.empty}
+            nested = _argument_types(type(nested))
+        elif isinstance(nested, Mapping):  # the model checks its parts
+            nested = dict.fromkeys(nested, Any)
         if isinstance(nested, Mapping):
             keys.update({f"{name}.{k}": v for k, v in nested.items() if k != "image_shape"})
         elif name != "image_shape":
-            keys[name] = default
-    fields = dataclasses.fields(Recipe)
-    keys.update({TRAINING + field.name: field.default for field in fields})
+            keys[name] = kind
+    keys.update({TRAINING + k: kind for k, kind in typing.get_type_hints(Recipe).items()})
     return keys
+
+
+def _argument_types(cls: type) -> dict[str, Any]:
+    """The annotations of a constructor's arguments that have a default."""
+    hints = typing.get_type_hints(cls.__init__)
+    arguments = inspect.signature(cls.__init__).parameters.values()
+    return {p.name: hints.get(p.name, Any) for p in arguments if p.default is not p.empty}
 
 
 def apply_settings(
@@ -78,8 +87,8 @@ def apply_settings(
         values: by dotted key, as `parse_assignments` returns them.
 
     Raises:
-        ValueError: the preset or a key is unknown, or a value has another type than the default;
-            the message names near keys.
+        ValueError: the preset or a key is unknown, or a value is of a wrong type or out of
+            its range; the message names near keys.
     """
     if preset not in cls.PRESETS:
         known = nearest_names(preset, cls.PRESETS)
@@ -95,7 +104,7 @@ def apply_settings(
         _check_kind(key, value, keys[key])
         group, dot, name = key.partition(".")
         if key.startswith(TRAINING):
-            recipe = dataclasses.replace(recipe, **{name: value})
+            recipe = _replaced(recipe, key, name, value)
         elif dot:
             chosen[group] = {**(chosen[group] or {}), name: value}
         else:
@@ -103,12 +112,42 @@ def apply_settings(
     return chosen, recipe
 
 
-def _check_kind(key: str, value: Any, default: Any) -> None:
-    """Refuses a value of another kind than the default: text for a number, a number for a list."""
-    if default is None:
-        return
-    expected = {bool: bool, int: int, float: (int, float), str: str, tuple: (list, tuple)}
-    kinds = expected.get(type(default))
-    wrong = kinds is not None and not isinstance(value, kinds)
-    if wrong or (isinstance(value, bool) and not isinstance(default, bool)):
-        raise ValueError(f"--set={key}={value}: must be of the kind of its default, {default!r}.")
+def _replaced(recipe: Recipe, key: str, name: str, value: Any) -> Recipe:
+    try:
+        return dataclasses.replace(recipe, **{name: value})
+    except ValueError as error:
+        raise ValueError(f"--set={key}={value}: {error}") from error
+
+
+def _check_kind(key: str, value: Any, kind: Any) -> None:
+    """Refuses a value of another type: text for a number, a number for a list."""
+    if not _fits(value, kind):
+        raise ValueError(f"--set={key}={value}: must be {_described(kind)}.")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value from the command line is of an annotated type."""
+    if kind is Any:
+        return True
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, each) for each in arguments)
+    if origin in (Sequence, list, tuple):
+        listed = isinstance(value, list | tuple)
+        return listed and all(_fits(each, arguments[0]) for each in value)
+    if origin is not None:
+        return isinstance(value, origin)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, int | float if kind is float else kind)
+
+
+def _described(kind: Any) -> str:
+    """A type in words: `a whole number or None`."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_described(each) for each in arguments)
+    if origin in (Sequence, list, tuple):
+        return f"a list, each item {_described(arguments[0])}"
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    return "None" if kind is type(None) else words.get(kind, str(kind))

@@ -11,13 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.callbacks.best_weights import adopt_average
+from kerasvid.callbacks.best_weights import adopt_average, trained_weights_kept
 from kerasvid.callbacks.checkpoints import (
     CheckpointError,
     Checkpoints,
     latest,
     restore,
     save_model,
+    saved_step,
     saved_steps,
 )
 from kerasvid.callbacks.files import replaced_when_complete
@@ -25,10 +26,10 @@ from kerasvid.callbacks.finite_loss import FiniteLoss, NotFinite
 from kerasvid.callbacks.held_out import HeldOutEvaluation
 from kerasvid.callbacks.metrics_log import MetricsLog
 from kerasvid.callbacks.samples import SampleWriter
+from kerasvid.callbacks.step_callback import global_step
 from kerasvid.callbacks.stopping import GracefulStop, StopAtStep
-from kerasvid.data import DatasetError, load_info, make_pipeline
+from kerasvid.data import DatasetError, DatasetInfo, load_info, make_pipeline
 from kerasvid.runs.plan import TrainingPlan, held_out_split, training_split
-from kerasvid.runs.strategy import is_chief
 
 HELD_OUT_VIDEOS = 128
 PICTURED_VIDEOS = 8
@@ -41,20 +42,25 @@ class RunError(RuntimeError):
 class RunFolder:
     """The files of a run: `config.json model.keras checkpoints/ samples/ metrics.csv events/`.
 
+    Args:
+        path: of the folder.
+        chief: whether this process writes there; of several machines, one does.
+
     Example:
         >>> RunFolder("runs/rjvae-sprites").plan().model
         'rjvae'
     """
 
-    def __init__(self, path: str | os.PathLike):
-        self.path = pathlib.Path(path)
+    def __init__(self, path: str | os.PathLike, chief: bool = True):
+        self.path, self.chief = pathlib.Path(path), chief
         self.config, self.model = self.path / "config.json", self.path / "model.keras"
         self.checkpoints, self.samples = self.path / "checkpoints", self.path / "samples"
         self.metrics, self.events = self.path / "metrics.csv", self.path / "events"
 
     def exists(self) -> bool:
-        """Whether a run has begun here."""
-        return self.config.exists()
+        """Whether a run has begun here and saved weights."""
+        saved = self.model.exists() or saved_steps(self.checkpoints)
+        return self.config.exists() and bool(saved)
 
     def plan(self) -> TrainingPlan:
         """What the run was begun with.
@@ -75,11 +81,14 @@ class RunFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Makes the folder and holds it for this process.
+        """Makes the folder and holds it for this process, if it is the chief.
 
         Raises:
             RunError: the folder is not writable, or another process trains there.
         """
+        if not self.chief:
+            yield
+            return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self.path / ".lock", "w")  # noqa: SIM115
@@ -99,10 +108,14 @@ class RunFolder:
     def begin(self, plan: TrainingPlan) -> None:
         """Writes `config.json`, after comparing with the one that is there.
 
+        A run that has saved no weights yet may be begun anew with other settings.
+
         Raises:
             RunError: the run was begun with other settings, or the file cannot be written.
                 Nothing is changed then.
         """
+        if not self.chief:
+            return
         if self.exists() and (differences := self.plan().differences(plan)):
             raise RunError(
                 f"{self.path} was begun with other settings: {'; '.join(differences)}. Use the "
@@ -112,17 +125,18 @@ class RunFolder:
             with replaced_when_complete(self.config) as temporary:
                 pathlib.Path(temporary).write_text(plan.to_json(), encoding="utf-8")
         except OSError as error:
-            why = error.strerror or error
-            raise RunError(f"{self.config}: not writable ({why}); free space or rights.") from error
+            raise RunError(str(error)) from error
 
     def load_model(self) -> tuple[keras.Model, pathlib.Path]:
-        """The model of the finished run, or of its newest checkpoint, with averaged weights.
+        """The model of the finished run or of a newer checkpoint, with averaged weights.
 
         Raises:
             RunError: the run has saved nothing yet.
         """
         plan = self.plan()
-        source = self.model if self.model.exists() else latest(self.checkpoints)
+        newest = latest(self.checkpoints)
+        finished = self.model.exists() and saved_step(self.model) >= _step_of(newest)
+        source = self.model if finished else newest
         if source is None:
             raise RunError(f"{self.path}: nothing is saved yet; let it train for longer.")
         model = plan.make_model()
@@ -131,6 +145,11 @@ class RunFolder:
         if source != self.model:
             adopt_average(model)
         return model, source
+
+
+def _step_of(checkpoint: pathlib.Path | None) -> int:
+    """The step in a checkpoint's name, -1 where there is none."""
+    return -1 if checkpoint is None else int(checkpoint.stem.rpartition("-")[2])
 
 
 # What ends a run for reasons outside the code.
@@ -145,7 +164,7 @@ class Outcome:
         step: updates made, over all resumptions.
         trained: updates made by this call.
         signal: that ended it early, or `None`.
-        saved: the file that holds the result.
+        saved: the file that holds the result; for a process that writes none, the run's folder.
     """
 
     step: int
@@ -166,13 +185,9 @@ def train(plan: TrainingPlan, run: RunFolder, strategy: tf.distribute.Strategy) 
         strategy: of `make_strategy(plan.strategy)`.
 
     Raises:
-        RunError: the batch cannot be divided among the replicas, or the loss became NaN.
+        RunError: the loss became NaN.
         CheckpointError: a checkpoint cannot be written or read.
     """
-    replicas = strategy.num_replicas_in_sync
-    if plan.recipe.batch_size % replicas:
-        raise RunError(f"batch_size={plan.recipe.batch_size} cannot be shared by {replicas} "
-                       f"replicas; use a multiple of {replicas}.")  # fmt: skip
     keras.utils.set_random_seed(plan.seed)
     if plan.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -184,30 +199,26 @@ def train(plan: TrainingPlan, run: RunFolder, strategy: tf.distribute.Strategy) 
     if start:
         print(f"resuming at step {start} from {newest}", flush=True)
     if start < plan.steps:
-        stop = _fit(plan, run, model, start, is_chief(strategy))
+        stop = _fit(plan, run, model, start)
         if stop.received is not None:
-            return Outcome(_steps(model), _steps(model) - start, stop.received, stop.saved)
-    if is_chief(strategy) and (start < plan.steps or not run.model.exists()):
-        if start >= plan.steps:  # ended between its last checkpoint and this file
-            adopt_average(model)
+            step, saved = global_step(model), stop.saved or run.path
+            return Outcome(step, step - start, stop.received, saved)
+    step = global_step(model)
+    # A run may have been killed between its last checkpoint and this file.
+    if run.chief and saved_step(run.model) < step:
+        adopt_average(model)
         save_model(model, run.model)
-    return Outcome(_steps(model), _steps(model) - start, None, run.model)
+    return Outcome(step, step - start, None, run.model if run.chief else run.path)
 
 
-def _steps(model: keras.Model) -> int:
-    return int(model.optimizer.iterations.numpy())
-
-
-def _fit(
-    plan: TrainingPlan, run: RunFolder, model: keras.Model, start: int, chief: bool
-) -> GracefulStop:
+def _fit(plan: TrainingPlan, run: RunFolder, model: keras.Model, start: int) -> GracefulStop:
     """One call of `fit` over the endless stream of batches, from where it stood."""
     count = training_split(load_info(plan.data_folder)).count
     # A display of progress, at least `log_every` steps long where the data is small.
     steps_per_epoch = max(plan.log_every, round(count / plan.recipe.batch_size), 1)
     steps_per_epoch = min(steps_per_epoch, plan.steps)
     epoch = start // steps_per_epoch
-    callbacks, stop = _make_callbacks(plan, run, chief)
+    callbacks, stop = _make_callbacks(plan, run)
     batches = make_pipeline(
         plan.data_folder,
         "train",
@@ -218,14 +229,15 @@ def _fit(
         start_step=start,
     )
     try:
-        model.fit(
-            batches,
-            initial_epoch=epoch,
-            epochs=epoch - (start - plan.steps) // steps_per_epoch,
-            steps_per_epoch=steps_per_epoch,
-            callbacks=callbacks,
-            shuffle=False,
-        )
+        with trained_weights_kept(model):
+            model.fit(
+                batches,
+                initial_epoch=epoch,
+                epochs=epoch - (start - plan.steps) // steps_per_epoch,
+                steps_per_epoch=steps_per_epoch,
+                callbacks=callbacks,
+                shuffle=False,
+            )
     except NotFinite as error:
         kept = list(saved_steps(run.checkpoints).values())
         last = f"the last good checkpoint is {kept[-1]}" if kept else "no checkpoint was due yet"
@@ -233,17 +245,15 @@ def _fit(
     return stop
 
 
-def _make_callbacks(plan: TrainingPlan, run: RunFolder, chief: bool) -> tuple[list, GracefulStop]:
+def _make_callbacks(plan: TrainingPlan, run: RunFolder) -> tuple[list, GracefulStop]:
     """In the order in which they act after a step; only the chief writes files."""
     last = plan.steps
-    checkpoints = Checkpoints(
-        run.checkpoints, plan.checkpoint_every if chief else 0, last_step=last
-    )
-    stop = GracefulStop(checkpoints)
+    checkpoints = Checkpoints(run.checkpoints, plan.checkpoint_every, last_step=last)
+    stop = GracefulStop(checkpoints if run.chief else None)
     callbacks: list[keras.callbacks.Callback] = [FiniteLoss()]
     if held_out := _held_out_batches(plan):
         callbacks.append(HeldOutEvaluation(held_out, plan.sample_every, last))
-    if chief:
+    if run.chief:
         fps = load_info(plan.data_folder).fps
         callbacks += [
             MetricsLog(run.metrics, plan.log_every, run.events, last),
@@ -260,9 +270,12 @@ def _make_callbacks(plan: TrainingPlan, run: RunFolder, chief: bool) -> tuple[li
 
 
 def _held_out_batches(plan: TrainingPlan) -> tf.data.Dataset | None:
-    info = load_info(plan.data_folder)
-    split = held_out_split(info)
-    if split is None or info.splits[split].count < plan.recipe.batch_size:
+    info, batch = load_info(plan.data_folder), plan.recipe.batch_size
+    split, reason = _usable_held_out(plan, info)
+    if reason is None and info.splits[split].count < batch:
+        reason = f"the split {split!r} has {info.splits[split].count} videos, a batch {batch}"
+    if reason is not None:
+        print(f"no held-out evaluation: {reason}", flush=True)
         return None
     batches = make_pipeline(
         plan.data_folder,
@@ -276,10 +289,22 @@ def _held_out_batches(plan: TrainingPlan) -> tf.data.Dataset | None:
     return batches.take(max(1, HELD_OUT_VIDEOS // plan.recipe.batch_size)).cache()
 
 
+def _usable_held_out(plan: TrainingPlan, info: DatasetInfo) -> tuple[str | None, str | None]:
+    """The held-out split, and why it does not serve, if it does not."""
+    split = held_out_split(info)
+    if split is None:
+        return None, "the data set has no held-out split"
+    shortest = info.splits[split].min_length
+    if shortest < plan.span():
+        needed = f"a clip needs {plan.span()}"
+        return None, f"the split {split!r} has videos of {shortest} frames, {needed}"
+    return split, None
+
+
 def pictured_videos(plan: TrainingPlan, count: int = PICTURED_VIDEOS) -> np.ndarray:
     """The same few held-out clips each time, uint8 `[B, T, H, W, C]`; of "train" if it must be."""
     info = load_info(plan.data_folder)
-    split = held_out_split(info) or "train"
+    split = _usable_held_out(plan, info)[0] or "train"
     batches = make_pipeline(
         plan.data_folder,
         split,

@@ -1,6 +1,7 @@
 """How a preset is trained: batch, steps, and the optimizer with its learning-rate schedule."""
 
 import dataclasses
+import math
 
 import keras
 
@@ -43,6 +44,17 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _within(value: object, above: float | None = None) -> bool:
+    """Whether it is a finite number, not negative, and larger than `above`."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        return False
+    return value >= 0.0 if above is None else value > above
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How a preset is trained; `RECIPES` at the end of a model's file has one for each.
@@ -58,6 +70,9 @@ class Recipe:
         beta_2: Adam's second decay rate.
         ema_momentum: of the averaged weights; 0 for none.
         clip_norm: the largest global gradient norm; 0 for none.
+
+    Raises:
+        ValueError: a value is out of its range; the message names the field.
     """
 
     steps: int = 10_000
@@ -70,6 +85,22 @@ class Recipe:
     beta_2: float = 0.99
     ema_momentum: float = 0.99
     clip_norm: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least in dict(
+            steps=1, batch_size=1, stride=1, warmup_steps=0, decay_steps=0
+        ).items():
+            self._require(name, _whole(getattr(self, name), least), f"a whole number from {least}")
+        self._require("frames", self.frames is None or _whole(self.frames, 1), "1 or more, or None")
+        self._require("learning_rate", _within(self.learning_rate, above=0.0), "positive")
+        self._require("clip_norm", _within(self.clip_norm), "0 or more")
+        for name in ("beta_2", "ema_momentum"):
+            rate = getattr(self, name)
+            self._require(name, _within(rate) and rate < 1.0, "at least 0 and less than 1")
+
+    def _require(self, name: str, fulfilled: bool, what: str) -> None:
+        if not fulfilled:
+            raise ValueError(f"{name}={getattr(self, name)!r} must be {what}.")
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
         """Adam as the recipe says."""

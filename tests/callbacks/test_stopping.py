@@ -37,3 +37,10 @@ def test_without_a_signal_nothing_is_saved_and_handlers_come_back(counter, fit, 
     fit(counter(), [0.1] * 3, [stop])
     assert stop.received is None and not list(tmp_path.iterdir())
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_process_that_does_not_save_stops_all_the_same(counter, fit):
+    stop = GracefulStop(None)
+    model = fit(counter(), [0.1] * 9, [SendSignal(signal.SIGTERM, at=3), stop])
+    assert (stop.received, stop.saved) == (signal.SIGTERM, None)
+    assert int(model.optimizer.iterations.numpy()) == 4

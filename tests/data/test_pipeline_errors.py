@@ -1,8 +1,10 @@
 import os
 
+import keras
 import pytest
 import tensorflow as tf
 
+from kerasvid.data import explain_record_error
 from kerasvid.data.pipeline import make_pipeline
 from kerasvid.data.schema import encode_video
 from kerasvid.data.shards import DatasetError
@@ -55,8 +57,57 @@ def test_a_missing_field_deep_in_a_shard_names_the_file(altered_dataset):
     folder = altered_dataset(lambda feature: feature.pop("width"), which=[8])
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         consume(folder)
-    assert "train-00001-of-00004.tfrecord" in str(caught.value)
-    assert "the field width is missing" in str(caught.value)
+    assert explain_record_error(caught.value) == (
+        f"{folder}/train-00001-of-00004.tfrecord: the field width is missing; "
+        "delete the folder and prepare the data set again."
+    )
+
+
+def as_broken_text(image):
+    return b"no image"
+
+
+def as_cut_off(image):
+    return image[:-10]
+
+
+def as_larger_image(image):
+    return tf.io.encode_png(tf.zeros([16, 16, 3], tf.uint8)).numpy()
+
+
+@pytest.mark.parametrize("spoil", [as_broken_text, as_cut_off, as_larger_image])
+def test_a_broken_frame_deep_in_a_shard_names_the_file(altered_dataset, spoil):
+    def change(feature):
+        images = feature["frames"].bytes_list.value
+        images[:] = [spoil(image) for image in images]
+
+    folder = altered_dataset(change, which=[8])
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        consume(folder)
+    line = explain_record_error(caught.value)
+    assert line.startswith(f"{folder}/train-00001-of-00004.tfrecord: a frame is n")
+    assert line.endswith("delete the folder and prepare the data set again.")
+    assert "\n" not in line and len(line) < 300
+
+
+def test_a_record_error_in_training_is_one_line(altered_dataset):
+    folder = altered_dataset(lambda feature: feature.pop("width"), which=[8])
+    batches = make_pipeline(folder, batch_size=4, frames=3, shuffle=False)
+    batches = batches.map(lambda batch: (tf.cast(batch["video"], tf.float32), batch["label"]))
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        model.fit(batches, steps_per_epoch=6, shuffle=False, verbose=0)
+    line = explain_record_error(caught.value)
+    assert line.startswith(f"{folder}/train-00001-of-00004.tfrecord: the field width is missing")
+    assert line.endswith("again.") and "\n" not in line and len(line) < 300
+
+
+def test_other_errors_are_told_by_their_first_line():
+    error = tf.errors.DataLossError(None, None, "corrupted record at 12\nand more")
+    assert explain_record_error(error) == "corrupted record at 12"
+    assert len(explain_record_error(tf.errors.DataLossError(None, None, "x" * 999))) == 300
+    assert explain_record_error(tf.errors.DataLossError(None, None, "")) == "DataLossError"
 
 
 def test_optional_fields_may_be_absent(altered_dataset):

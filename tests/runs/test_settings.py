@@ -43,13 +43,37 @@ def test_settings_replace_parts_and_leave_the_preset_alone():
         ("encoder.chanels", [3], "did you mean 'encoder.channels'"),
         ("batch_size", 3, "did you mean 'training.batch_size'"),
         ("image_shape", [8, 8, 3], "no such key"),
-        ("latent_dim", "many", "kind of its default"),
-        ("latent_dim", True, "kind of its default"),
-        ("encoder.channels", 3, "kind of its default"),
-        ("training.learning_rate", "fast", "kind of its default"),
+        ("latent_dim", "many", "a whole number"),
+        ("latent_dim", True, "a whole number"),
+        ("encoder.channels", 3, "a list, each item a whole number"),
+        ("training.learning_rate", "fast", "a number"),
+        ("latent_dim", 8.5, "a whole number"),
+        ("prior_momentum", "abc", "a number or None"),
+        ("decoded_frames", "abc", "a whole number or None"),
+        ("encoder.channels", ["a", 2], "a list, each item a whole number"),
+        ("training.frames", "abc", "a whole number or None"),
+        ("training.frames", 0, "training.frames=0: frames=0 must be 1 or more, or None"),
+        ("training.learning_rate", -1, "learning_rate=-1 must be positive"),
     ],
 )
 def test_unknown_keys_and_wrong_kinds_are_refused(key, value, message):
     with pytest.raises(ValueError, match=message) as error:
         apply_settings(RJVAE, "debug", {key: value})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("prior_momentum", None),
+        ("prior_momentum", 0.9),
+        ("prior_scale", 2),
+        ("encoder.channels", (8, 16)),
+        ("decoder.transposed", True),
+        ("encoder.normalization", "batch"),
+    ],
+)
+def test_values_of_the_annotated_type_are_taken(key, value):
+    chosen, _ = apply_settings(RJVAE, "debug", {key: value})
+    group, _, name = key.rpartition(".")
+    assert (chosen[group] if group else chosen)[name] == value

@@ -1,6 +1,7 @@
 import errno
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from kerasvid.data import check_shards, load_info, parse_record
 from kerasvid.data.schema import DatasetInfo, Video
+from kerasvid.data.shards import temporary_name
 from tfrecords_tools import conversion
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
 
@@ -127,10 +129,45 @@ write_dataset({str(tmp_path / "a")!r}, info, {{"train": range(99)}}, load, video
 
 
 def test_the_folder_of_a_running_conversion_is_left_alone(tmp_path):
-    running = tmp_path / f"a.tmp-{os.getppid()}"
-    running.mkdir()
+    running = temporary_name(tmp_path / "a").replace(str(os.getpid()), str(os.getppid()))
+    os.mkdir(running)
     write(tmp_path / "a")
-    assert running.is_dir()
+    assert os.path.isdir(running)
+
+
+def test_the_folder_of_another_host_is_left_alone(tmp_path, monkeypatch):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    ours = temporary_name(tmp_path / "a").replace(str(os.getpid()), str(ended.pid))
+    monkeypatch.setattr(socket, "gethostname", lambda: "other host/1")
+    theirs = temporary_name(tmp_path / "a").replace(str(os.getpid()), str(ended.pid))
+    monkeypatch.undo()
+    os.mkdir(ours)
+    os.mkdir(theirs)
+    write(tmp_path / "a")
+    assert sorted(os.listdir(tmp_path)) == ["a", os.path.basename(theirs)]
+
+
+def test_a_data_set_that_another_process_made_meanwhile_is_kept(tmp_path):
+    def load(number):
+        if number == 9 and not (tmp_path / "a").exists():
+            write(tmp_path / "b", {"train": range(3)})
+            os.rename(tmp_path / "b", tmp_path / "a")
+        return video(number)
+
+    refused(tmp_path / "a", "holds a data set already", load=load, workers=1)
+    assert len(records(tmp_path / "a")) == 3 and os.listdir(tmp_path) == ["a"]
+
+
+def test_a_source_that_cannot_be_read_is_not_taken_for_the_target(tmp_path):
+    def load(number):
+        if number == 3:
+            raise PermissionError(errno.EACCES, "Permission denied", "source/3.npz")
+        return video(number)
+
+    message = refused(tmp_path / "a", "source/3.npz: cannot be read", load=load)
+    assert "Permission denied" in message and "\n" not in message
+    assert str(tmp_path) not in message and os.listdir(tmp_path) == []
 
 
 def test_a_data_set_is_replaced_only_on_request(tmp_path):

@@ -51,3 +51,25 @@ def test_the_optimizer_is_what_the_recipe_says():
     assert optimizer.ema_momentum == 0.99
     assert float(optimizer.learning_rate) == pytest.approx(0.01)
     assert not Recipe(ema_momentum=0.0).make_optimizer().use_ema
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", 0),
+        ("batch_size", 2.5),
+        ("frames", 0),
+        ("stride", True),
+        ("learning_rate", -1.0),
+        ("learning_rate", float("nan")),
+        ("warmup_steps", -1),
+        ("decay_steps", "abc"),
+        ("beta_2", 1.0),
+        ("ema_momentum", -0.1),
+        ("clip_norm", float("inf")),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_the_name_of_its_field(name, value):
+    with pytest.raises(ValueError, match=f"^{name}=.* must be .*") as error:
+        Recipe(**{name: value})
+    assert "\n" not in str(error.value)
