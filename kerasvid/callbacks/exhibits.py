@@ -44,14 +44,15 @@ class Exhibit:
     remark: str = ""
 
     def write(self, folder: str | os.PathLike, name: str, fps: float = 8.0) -> list[pathlib.Path]:
-        """Writes `name.png`, `name.gif` and `name.mp4`; their paths."""
+        """Writes `name.png`, `name.gif` and `name.mp4`; the paths of what OpenCV could write."""
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
         paths = [pathlib.Path(folder) / f"{name}.{ending}" for ending in ("png", "gif", "mp4")]
         pictures.write_png(paths[0], self.picture)
-        pictures.write_gif(paths[1], self.animation, fps)
+        if not pictures.write_gif(paths[1], self.animation, fps):
+            del paths[1]
         # Players stop at the end: a few rounds of a short clip.
         rounds = max(1, round(3.0 * fps / len(self.animation)))
-        pictures.write_mp4(paths[2], self.animation, fps, rounds)
+        pictures.write_mp4(paths[-1], self.animation, fps, rounds)
         return paths
 
 

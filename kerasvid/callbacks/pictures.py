@@ -120,8 +120,14 @@ def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
         _check(cv2.imwrite(temporary, picture[..., ::-1]), path)
 
 
-def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> None:
-    """Writes an endless animation of `[T, H, W, 3]`, atomically."""
+def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> bool:
+    """Writes an endless animation of `[T, H, W, 3]`, atomically.
+
+    Returns:
+        Whether this OpenCV can write GIF at all: builds for NumPy 1 cannot, and nothing is written.
+    """
+    if not hasattr(cv2, "Animation") or not cv2.haveImageWriter("a.gif"):
+        return False
     animation = cv2.Animation()
     animation.frames = [np.ascontiguousarray(frame[..., ::-1]) for frame in frames]
     animation.durations = [round(1000 / fps)] * len(frames)
@@ -132,6 +138,7 @@ def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> 
     with replaced_when_complete(path) as temporary:
         _check(cv2.imwriteanimation(temporary, animation, settings), path)
         _check(_last_byte(temporary) == GIF_END, path)  # OpenCV does not notice a full disk
+    return True
 
 
 def write_mp4(
