@@ -78,7 +78,7 @@ class RJVAE(VideoGenerator, VariationalModel):
         >>> videos = model.generate(4, frames=16)  # uint8 [4, 16, H, W, C]
     """
 
-    term_names = ("loss", "energy", "summary_energy", "kl_summary", "kl_residual", "psnr")
+    term_names = ("loss", "energy", "kl_summary", "kl_residual", "psnr")
 
     def __init__(
         self,

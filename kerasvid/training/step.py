@@ -96,6 +96,11 @@ class CompiledStep(keras.Model):
             (), "zeros", "int64", trainable=False, autocast=False, name="steps_taken"
         )
 
+    def add_term(self, name: str) -> None:
+        """One more term to report, for a constructor whose hyper-parameters ask for it."""
+        self.term_names = (*self.term_names, name)
+        self._trackers[name] = keras.metrics.Mean(name=name)
+
     def build(self, input_shape=None) -> None:
         """Nothing to do: the constructor ends by making every layer's variables."""
         self.built = True

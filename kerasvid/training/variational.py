@@ -129,6 +129,8 @@ class VariationalModel(CompiledStep):
         if not isinstance(summary_weight, int | float) or summary_weight < 0:
             raise ValueError(f"summary_weight={summary_weight!r} must be 0 or more.")
         self.decoded_frames, self.summary_weight = decoded_frames, float(summary_weight)
+        if summary_weight:
+            self.add_term("summary_energy")
 
     def build_networks(self) -> None:
         """Makes the variables of every layer, by one symbolic pass over a video."""
