@@ -122,10 +122,10 @@ def test_running_again_says_that_it_is_finished(run_app, training_flags, uninter
 
 def test_other_settings_are_refused_with_the_list(run_app, training_flags, uninterrupted):
     config = (uninterrupted / "config.json").read_bytes()
-    flags = (*training_flags, "--set=latent_dim=9", "--seed=3", f"--run_dir={uninterrupted}")
+    flags = (*training_flags, "--set=latent_dim=10", "--seed=3", f"--run_dir={uninterrupted}")
     status, _, err = run_app("train", *flags, "--steps=80")
     assert status == 1 and len(err.splitlines()) == 1
-    assert "latent_dim is 8 (9 asked for); seed is 0 (3 asked for)" in err
+    assert "latent_dim is 8 (10 asked for); seed is 0 (3 asked for)" in err
     assert (uninterrupted / "config.json").read_bytes() == config
 
 
