@@ -1,11 +1,11 @@
 """Makes the sprites data sets: 1,296 characters, 3 actions in 3 views, 8 frames of 64x64.
 
     python -m tfrecords_tools.sprites --variant=embedded --out_dir=data/sprites
-    python -m tfrecords_tools.sprites --variant=lpc --source_dir=SHEETS --out_dir=data/sprites-lpc
+    python -m tfrecords_tools.sprites --variant=lpc --out_dir=data/sprites-lpc
 
-`embedded` is drawn by code and needs nothing; `lpc` is composed from the Liberated Pixel Cup
-sheets as in Li & Mandt (2018). Both have 9,000 training clips of 1,000 characters and 2,664 test
-clips of the other 296.
+`embedded` is drawn by code and needs nothing; `lpc` is composed as in Li & Mandt (2018) from the
+Liberated Pixel Cup sheets, those in --source_dir or else downloaded ones. Both have 9,000 training
+clips of 1,000 characters and 2,664 test clips of the other 296.
 """
 
 import dataclasses
@@ -31,6 +31,7 @@ CHARACTERS = VALUES ** len(ATTRIBUTES)
 TRAIN_CHARACTERS = 1000
 SPLIT_SEED = 423  # the one of Li & Mandt's script, so that their split is reproduced
 FPS = 8.0
+_SHEETS_FOLDER = "lpc-sheets"  # where downloaded sheets stay, beside the data set
 _CITATION = (
     "Yingzhen Li and Stephan Mandt. Disentangled Sequential Autoencoder. ICML 2018. "
     "arXiv:1803.02991."
@@ -116,7 +117,7 @@ def prepare_embedded(
 
 def prepare_lpc(
     out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None,
+    source_dir: str | os.PathLike | None = None,
     *,
     overwrite: bool = False,
     progress: bool = True,
@@ -125,7 +126,8 @@ def prepare_lpc(
 
     Args:
         out_dir: folder of the data set, which appears when it is complete.
-        source_dir: folder of the sheets, see `lpc_sheets.load_sheets`.
+        source_dir: folder of the sheets, see `lpc_sheets.load_sheets`; without it they are
+            downloaded, 0.4 MB, to the folder lpc-sheets beside out_dir and kept there.
         overwrite: replace a data set that is already there.
         progress: show a line of progress on stderr.
 
@@ -133,16 +135,15 @@ def prepare_lpc(
         The description of the data set.
 
     Raises:
-        SheetError: no source_dir is given, or a sheet is missing or of another size.
-        ConversionError: out_dir exists, or cannot be written.
+        SheetError: a sheet in source_dir is missing or of another size.
+        ConversionError: a sheet cannot be downloaded, or out_dir exists or cannot be written.
 
     Example:
-        prepare_lpc("data/sprites-lpc", "lpc_sprites")
+        prepare_lpc("data/sprites-lpc")
     """
     if not source_dir:
-        raise lpc_sheets.SheetError(
-            f"sprites/lpc needs --source_dir, the folder of its sheets: {lpc_sheets.SOURCE}"
-        )
+        source_dir = os.path.join(os.path.dirname(os.path.abspath(out_dir)), _SHEETS_FOLDER)
+        lpc_sheets.download_sheets(source_dir, progress=progress)
     sheets = lpc_sheets.load_sheets(source_dir)
     info = _info(
         "sprites/lpc",
@@ -206,7 +207,9 @@ def _define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     own = {"flag_values": values}
     flags.DEFINE_enum("variant", "embedded", list(_VARIANTS), "Which data set to make.", **own)
-    flags.DEFINE_string("source_dir", None, "Folder of the sheets; for lpc.", **own)
+    flags.DEFINE_string(
+        "source_dir", None, "Folder of the sheets, else downloaded; for lpc.", **own
+    )
     flags.DEFINE_string("out_dir", None, "Folder of the data set to make.", **own)
     flags.DEFINE_bool("overwrite", False, "Replace a data set in --out_dir.", **own)
     flags.DEFINE_bool("help", False, "Show this text.", **own)

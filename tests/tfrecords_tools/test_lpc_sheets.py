@@ -1,5 +1,6 @@
 """Composition of the Liberated Pixel Cup sheets."""
 
+import hashlib
 import shutil
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from tfrecords_tools import lpc_sheets, sprites
+from tfrecords_tools.lpc_checksums import SHEET_CHECKSUMS
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +102,25 @@ def test_a_sheet_of_another_kind_is_named(source, tmp_path, damage, said):
     with pytest.raises(lpc_sheets.SheetError, match=said) as error:
         lpc_sheets.load_sheets(copy)
     assert "1.png" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_download_has_every_sheet_that_a_character_may_wear(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(lpc_sheets, "download_files", lambda *a, **k: asked.append((a, k)))
+    lpc_sheets.download_sheets(tmp_path, progress=False)
+    [((address, checksums, folder), options)] = asked
+    assert address.startswith("https://") and folder == tmp_path
+    assert address.endswith("/YingzhenLi/Sprites/3ce4048c5227802bd8f1888e293fd3afdba91c0c")
+    garments = ("body", "bottomwear", "topwear", "hair")
+    assert set(checksums) == {f"{g}/{n}.png" for g in garments for n in range(6)} | {"shoes/1.png"}
+    assert options["progress"] is False and "CC-BY-SA 3.0 / GPL 3.0" in options["title"]
+
+
+@pytest.mark.needs_shared
+def test_checksums_are_those_of_the_sheets(source):
+    assert len(set(SHEET_CHECKSUMS.values())) == 25
+    for name, checksum in SHEET_CHECKSUMS.items():
+        assert hashlib.sha256((source / name).read_bytes()).hexdigest() == checksum, name
 
 
 def test_a_missing_folder_is_named(tmp_path):

@@ -1,6 +1,9 @@
 """The sprites data sets: splits, labels, records and the command line."""
 
+import functools
+import http.server
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -17,6 +20,33 @@ def few_characters(monkeypatch):
     few = {"train": whole["train"][:2], "test": whole["test"][:1]}
     monkeypatch.setattr(sprites, "split_characters", lambda: few)
     return few
+
+
+@pytest.fixture
+def serve_sheets(monkeypatch):
+    """A function that serves a folder as the address of the sheets: the paths asked for."""
+    servers = []
+
+    def serve(folder):
+        asked = []
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, *_):
+                asked.append(self.path)
+
+        handler = functools.partial(Handler, directory=str(folder))
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr(lpc_sheets, "ADDRESS", address)
+        return asked
+
+    monkeypatch.setenv("no_proxy", "*")
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 def _records(folder, split):
@@ -101,10 +131,37 @@ def test_lpc_records_hold_the_composed_clip(tmp_path, few_characters, shared_dat
     np.testing.assert_array_equal(frames, expected)
 
 
+@pytest.mark.needs_shared
+def test_lpc_without_sheets_downloads_them_once(
+    tmp_path, few_characters, shared_data, serve_sheets, capsys
+):
+    asked = serve_sheets(shared_data / "lpc_sprites")
+    given, fetched = tmp_path / "given", tmp_path / "data" / "sprites-lpc"
+    sprites.prepare_lpc(given, shared_data / "lpc_sprites", progress=False)
+    assert asked == []
+    sprites.main(["--variant=lpc", f"--out_dir={fetched}"])
+    assert "25/25 files, 0.4 MB" in capsys.readouterr().err and len(asked) == 25
+    assert (fetched / "dataset.json").read_text() == (given / "dataset.json").read_text()
+    kept = tmp_path / "data" / "lpc-sheets"
+    assert len(list(kept.glob("*/*.png"))) == 25
+    assert sorted(path.name for path in kept.parent.iterdir()) == ["lpc-sheets", "sprites-lpc"]
+    sprites.main(["--variant=lpc", f"--out_dir={fetched}", "--overwrite"])
+    assert len(asked) == 25
+
+
+def test_lpc_sheets_that_cannot_be_had_get_one_line(tmp_path, serve_sheets):
+    serve_sheets(tmp_path)  # which has no sheet
+    with pytest.raises(SystemExit) as stop:
+        sprites.main(["--variant=lpc", f"--out_dir={tmp_path / 'new'}"])
+    said = str(stop.value)
+    assert said.startswith(f"error: {lpc_sheets.ADDRESS}/body/0.png: the server answers 404")
+    assert "--source_dir" in said and "\n" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--variant=lpc", "--out_dir=new"], "--source_dir.*YingzhenLi/Sprites.*CC-BY-SA"),
         (["--variant=lpc", "--source_dir=none", "--out_dir=new"], "no folder none"),
         (["--variant=drawn", "--out_dir=new"], "variant"),
         (["--out=new"], "out"),
