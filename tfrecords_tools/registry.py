@@ -5,6 +5,7 @@ import difflib
 import importlib
 import os
 
+from kerasvid.data.schema import DatasetInfo
 from kerasvid.data.shards import INFO_FILE, check_shards, load_info
 from tfrecords_tools.conversion import ConversionError
 
@@ -34,8 +35,25 @@ DATASETS = (
     Dataset("sprites", "drawn characters in 9 actions", "nothing: drawn by code",
             "tfrecords_tools.sprites:prepare_embedded"),
     Dataset("sprites/lpc", "LPC characters in 9 actions (Li & Mandt 2018)",
-            "--source_dir with the LPC sheets (body, bottomwear, topwear, hair, shoes)",
+            "the LPC sheets: --source_dir, or a download of 0.4 MB",
             "tfrecords_tools.sprites:prepare_lpc"),
+    Dataset("shapes", "a drawn shape that moves in 5 ways", "nothing: drawn by code",
+            "tfrecords_tools.shapes:prepare_embedded"),
+    Dataset("shapes/strips", "MoCoGAN's moving shapes (Tulyakov et al. 2018)",
+            "--source_dir with the strips (folders 0 and 1 of PNG files)",
+            "tfrecords_tools.shapes:prepare_strips"),
+    Dataset("weizmann", "9 persons in 10 actions (Gorelick et al. 2007)",
+            "--source_dir with the AVI files (<person>_<action>[number].avi)",
+            "tfrecords_tools.weizmann:prepare_avi"),
+    Dataset("weizmann/strips", "9 persons in 4 actions, MoCoGAN's sample data",
+            "--source_dir with the strips (folders 0, 1, 3 and 4 of JPEG files)",
+            "tfrecords_tools.weizmann:prepare_strips"),
+    Dataset("mug", "faces with 6 expressions (MUG database)",
+            "--source_dir with subjects3; licence agreement at https://mug.ee.auth.gr/fed/",
+            "tfrecords_tools.mug:prepare"),
+    Dataset("oulu_casia", "near-infrared faces with 6 expressions (Oulu-CASIA, strong light)",
+            "--source_dir with NI and VL; licence agreement with the University of Oulu",
+            "tfrecords_tools.oulu_casia:prepare"),
 )  # fmt: skip
 
 
@@ -88,6 +106,21 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
                 raise
     check_shards(folder, load_info(folder))
     return folder
+
+
+def locate(
+    name: str, data_dir: str = "data", source_dir: str | None = None, make: bool = True
+) -> tuple[str, DatasetInfo | None]:
+    """The folder of a data set and its description; without `make`, `None` where it is missing.
+
+    Raises:
+        As `prepare`.
+    """
+    folder = folder_of(name, data_dir)
+    if make or name not in names():
+        folder = prepare(name, data_dir, source_dir)
+    there = os.path.isdir(folder) and os.listdir(folder)
+    return folder, load_info(folder) if there else None
 
 
 def _converter(dataset: Dataset):

@@ -80,6 +80,11 @@ def test_the_known_names_are_unique_and_tell_what_they_need():
     assert all(d.needs and d.title and ":" in d.converter for d in DATASETS)
 
 
+def test_the_size_of_the_download_of_sheets_is_stated():
+    [sheets] = [dataset for dataset in DATASETS if dataset.name == "sprites/lpc"]
+    assert "--source_dir" in sheets.needs and "download of 0.4 MB" in sheets.needs
+
+
 def test_every_registered_converter_exists():
     for dataset in DATASETS:
         assert callable(registry._converter(dataset))
