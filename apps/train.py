@@ -2,13 +2,11 @@
 
     python apps/train.py --model=rjvae --dataset=sprites
     python apps/train.py --model=dsa --dataset=/data/my-clips --set motion_dim=32 --steps=20000
-    python apps/train.py --list
 
 Running the same command again resumes; a longer --steps lengthens a finished run.
 """
 
 import contextlib
-import os
 import shlex
 import sys
 
@@ -23,6 +21,8 @@ flags.DEFINE_string("model", "rjvae", "Model, see --list.")
 flags.DEFINE_string("dataset", "sprites", "Data set, see --list, or a folder of records.")
 flags.DEFINE_string("data_dir", "data", "Where data sets live.")
 flags.DEFINE_string("source_dir", None, "Raw material, for data sets that need it.")
+flags.DEFINE_string("images", None, "Data set of still images beside the videos, for GANs.")
+flags.DEFINE_string("init_from", None, "A run whose weights to begin with, where they fit.")
 flags.DEFINE_string("preset", "base", "debug, base or paper.")
 flags.DEFINE_multi_string("set", [], "key=value: latent_dim=64, training.learning_rate=2e-4.")
 flags.DEFINE_integer("steps", None, "Updates in all; by default the preset's.")
@@ -40,7 +40,7 @@ flags.DEFINE_integer("checkpoint_every", 500, "Steps between checkpoints.", lowe
 flags.DEFINE_bool("dry_run", False, "Print what would be done, and end.")
 flags.DEFINE_bool("list", False, "Print the known models and data sets, and end.")
 _PASSED_ON = ("preset", "steps", "epochs", "batch_size", "strategy", "seed", "deterministic",
-              "log_every", "sample_every", "checkpoint_every")  # fmt: skip
+              "init_from", "images", "log_every", "sample_every", "checkpoint_every")  # fmt: skip
 
 
 def main(argv: list[str]) -> None:
@@ -61,12 +61,11 @@ def main(argv: list[str]) -> None:
         strategy = make_strategy(_F.strategy)  # before anything else of TensorFlow runs
         run, replicas = RunFolder(run_dir, is_chief(strategy)), strategy.num_replicas_in_sync
         plan = _plan(run, replicas, prepare=False)  # finds typing errors before any long work
-        if not _F.dry_run:
-            held.enter_context(run.held())
-            plan = _plan(run, replicas, prepare=True)
-        print(describe.describe_plan(plan, run_dir), flush=True)
         if _F.dry_run:
-            return
+            return print(describe.describe_plan(plan, run_dir))
+        held.enter_context(run.held())
+        plan = _plan(run, replicas, prepare=True)
+        print(describe.describe_plan(plan, run_dir), flush=True)
         run.begin(plan)
         outcome = train(plan, run, strategy)
     print("\n" + describe.describe_end(outcome, run_dir, f"python {shlex.join(sys.argv)}"))
@@ -75,17 +74,15 @@ def main(argv: list[str]) -> None:
 
 def _plan(run, replicas: int, prepare: bool):
     """The plan of the flags; without `prepare` nothing is written, and data may be missing."""
-    from kerasvid.data import load_info
     from kerasvid.runs.plan import make_plan
     from kerasvid.runs.settings import parse_assignments
-    from tfrecords_tools import registry
+    from tfrecords_tools.registry import locate
 
-    folder = registry.folder_of(_F.dataset, _F.data_dir)
-    if prepare or _F.dataset not in registry.names():
-        folder = registry.prepare(_F.dataset, _F.data_dir, _F.source_dir)
-    info = load_info(folder) if os.path.isdir(folder) and os.listdir(folder) else None
+    data = locate(_F.dataset, _F.data_dir, _F.source_dir, prepare)
+    images, made = locate(_F.images, _F.data_dir, None, prepare) if _F.images else (None, None)
     return make_plan(
-        *(_F.model, _F.dataset, folder, info),
+        *(_F.model, _F.dataset, *data),
+        images_folder=images if made else None,
         values=parse_assignments(_F.set),
         replicas=replicas,
         precision=run.keep_precision(_F.precision),

@@ -28,3 +28,106 @@ def psnr(target: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
     axes = list(range(1, target.shape.rank))
     error = tf.reduce_mean(tf.math.squared_difference(target, prediction), axis=axes)
     return 10.0 * tf.math.log(4.0 / tf.maximum(error, 1e-10)) / tf.math.log(10.0)
+
+
+ADVERSARIAL_LOSSES = ("logistic", "hinge", "least_squares", "wasserstein")
+
+
+def per_row(values: tf.Tensor) -> tf.Tensor:
+    """The mean over everything but the batch: `[B, ...] -> [B]`, for the patches of a verdict."""
+    return tf.reduce_mean(tf.reshape(values, [tf.shape(values)[0], -1]), axis=1)
+
+
+def loss_on_real(logits: tf.Tensor, kind: str = "logistic", target: float = 1.0) -> tf.Tensor:
+    """What a discriminator loses on real samples: `[B, ...] -> [B]`.
+
+    With l the logits and y the target:
+
+    - logistic: -y log sigma(l) - (1 - y) log(1 - sigma(l)), with sigma(l) = D(x)
+    - hinge: max(0, 1 - l)
+    - least_squares: (l - y)^2 / 2
+    - wasserstein: -l
+
+    Args:
+        logits: of real samples, one a patch.
+        kind: of `ADVERSARIAL_LOSSES`.
+        target: less than 1 for one-sided label smoothing; hinge and wasserstein have no target.
+
+    Raises:
+        ValueError: the kind is unknown.
+
+    Example:
+        >>> float(loss_on_real(tf.zeros([1, 4]))[0])  # log 2
+        0.6931471824645996
+    """
+    if kind == "logistic":
+        return per_row(target * tf.nn.softplus(-logits) + (1.0 - target) * tf.nn.softplus(logits))
+    if kind == "least_squares":
+        return per_row(0.5 * tf.square(logits - target))
+    if kind == "hinge":
+        return per_row(tf.nn.relu(1.0 - logits))
+    return per_row(-_known_kind(kind, logits))
+
+
+def loss_on_fake(logits: tf.Tensor, kind: str = "logistic") -> tf.Tensor:
+    """What a discriminator loses on generated samples: `[B, ...] -> [B]`.
+
+    logistic: -log(1 - sigma(l)); hinge: max(0, 1 + l); least_squares: l^2 / 2; wasserstein: l.
+    """
+    if kind == "logistic":
+        return per_row(tf.nn.softplus(logits))
+    if kind == "least_squares":
+        return per_row(0.5 * tf.square(logits))
+    if kind == "hinge":
+        return per_row(tf.nn.relu(1.0 + logits))
+    return per_row(_known_kind(kind, logits))
+
+
+def generator_loss(logits: tf.Tensor, kind: str = "logistic") -> tf.Tensor:
+    """What a generator loses on its samples: `[B, ...] -> [B]`.
+
+    logistic, non-saturating: -log sigma(l); least_squares: (l - 1)^2 / 2; hinge and wasserstein:
+    -l.
+    """
+    if kind == "logistic":
+        return per_row(tf.nn.softplus(-logits))
+    if kind == "least_squares":
+        return per_row(0.5 * tf.square(logits - 1.0))
+    return per_row(-_known_kind(kind, logits))
+
+
+def _known_kind(kind: str, logits: tf.Tensor) -> tf.Tensor:
+    if kind not in ADVERSARIAL_LOSSES:
+        raise ValueError(f"The loss {kind!r} is unknown: use {', '.join(ADVERSARIAL_LOSSES)}.")
+    return logits
+
+
+def classification_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy of the known labels, -1 for an unknown one: `[B, K], [B] -> [B]`.
+
+    The rows without a label are 0, the others weighted so that the mean over the batch is the mean
+    over the known ones.
+    """
+    known = tf.cast(labels >= 0, logits.dtype)
+    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), logits)
+    rows = tf.cast(tf.shape(labels)[0], logits.dtype)
+    return entropy * known * rows / tf.maximum(tf.reduce_sum(known), 1.0)
+
+
+def gradient_norms(outputs: tf.Tensor, inputs: tf.Tensor, tape: tf.GradientTape) -> tf.Tensor:
+    """The norm of each row's gradient: `[B]`.
+
+    Args:
+        outputs: `[B]`, of which row i depends on row i of the inputs alone.
+        inputs: `[B, ...]`, watched by the tape.
+        tape: that recorded the outputs.
+    """
+    gradient = tape.gradient(outputs, inputs)
+    squares = tf.reduce_sum(tf.square(tf.reshape(gradient, [tf.shape(gradient)[0], -1])), axis=1)
+    return tf.sqrt(squares + 1e-12)  # the root has no derivative at 0
+
+
+def mixed_rows(real: tf.Tensor, fake: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    """`share * real + (1 - share) * fake`, with one share in [0, 1] a row: `[B]`."""
+    share = tf.reshape(share, [-1] + [1] * (real.shape.rank - 1))
+    return share * real + (1.0 - share) * fake

@@ -1,7 +1,10 @@
-"""What to say to a name that nobody knows."""
+"""Names that people type: what a constructor knows, and what to say to a name that nobody knows."""
 
 import difflib
+import inspect
+import typing
 from collections.abc import Iterable
+from typing import Any
 
 
 def nearest_names(name: str, known: Iterable[str]) -> str:
@@ -15,3 +18,30 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     listing = f"Known: {', '.join(known)}"
     return f"did you mean {close[0]!r}? {listing}" if close else f"nothing is near. {listing}"
+
+
+def constructor_arguments(cls: type) -> dict[str, tuple[Any, Any]]:
+    """The named arguments of a constructor, with those of the classes it hands `**kwargs` on to.
+
+    Args:
+        cls: a class of this library; arguments of Keras's own classes are left out.
+
+    Returns:
+        By name the annotation (`Any` where there is none) and the default.
+
+    Example:
+        >>> constructor_arguments(RMoCoGAN)["motion_dim"]
+        (<class 'int'>, 10)
+    """
+    found: dict[str, tuple[Any, Any]] = {}
+    for base in cls.__mro__:
+        own = vars(base).get("__init__")
+        if own is None or not base.__module__.startswith(__package__):
+            continue
+        hints = typing.get_type_hints(own)
+        for parameter in inspect.signature(own).parameters.values():
+            if parameter.default is not inspect.Parameter.empty:
+                found.setdefault(
+                    parameter.name, (hints.get(parameter.name, Any), parameter.default)
+                )
+    return found

@@ -52,3 +52,124 @@ def test_psnr_agrees_with_the_definition_over_255_levels(pair):
 
 def test_psnr_of_equal_videos_is_finite():
     assert np.isfinite(losses.psnr(tf.zeros([1, 2]), tf.zeros([1, 2])).numpy()).all()
+
+
+# === Adversarial losses ===
+
+# Two rows of two patches, by hand: log(1 + e^-2) = 0.126928, log(1 + e^2) = 2.126928,
+# log 2 = 0.693147, log(1 + e^-1) = 0.313262, log(1 + e) = 1.313262.
+LOGITS = [[2.0, 0.0], [-1.0, 1.0]]
+BY_HAND = {
+    # kind: (on real, on fake, generator)
+    "logistic": (
+        [(0.126928 + 0.693147) / 2, (1.313262 + 0.313262) / 2],
+        [(2.126928 + 0.693147) / 2, (0.313262 + 1.313262) / 2],
+        [(0.126928 + 0.693147) / 2, (1.313262 + 0.313262) / 2],
+    ),
+    "hinge": ([(0.0 + 1.0) / 2, (2.0 + 0.0) / 2], [(3.0 + 1.0) / 2, (0.0 + 2.0) / 2], [-1.0, 0.0]),
+    "least_squares": (
+        [(0.5 + 0.5) / 2, (2.0 + 0.0) / 2],
+        [(2.0 + 0.0) / 2, (0.5 + 0.5) / 2],
+        [(0.5 + 0.5) / 2, (2.0 + 0.0) / 2],
+    ),
+    "wasserstein": ([-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]),
+}
+
+
+@pytest.mark.parametrize("kind", losses.ADVERSARIAL_LOSSES)
+def test_adversarial_losses_are_those_worked_out_by_hand(kind):
+    logits = tf.constant(LOGITS)
+    on_real, on_fake, generator = BY_HAND[kind]
+    np.testing.assert_allclose(losses.loss_on_real(logits, kind), on_real, atol=2e-6)
+    np.testing.assert_allclose(losses.loss_on_fake(logits, kind), on_fake, atol=2e-6)
+    np.testing.assert_allclose(losses.generator_loss(logits, kind), generator, atol=2e-6)
+
+
+def test_the_logistic_losses_are_logarithms_of_what_the_discriminator_says():
+    logits = np.random.default_rng(0).normal(size=[5]) * 3
+    said = 1 / (1 + np.exp(-logits))  # D(x)
+    rows = tf.constant(logits[:, None], tf.float32)
+    np.testing.assert_allclose(losses.loss_on_real(rows), -np.log(said), rtol=1e-5)
+    np.testing.assert_allclose(losses.loss_on_fake(rows), -np.log(1 - said), rtol=1e-5)
+    np.testing.assert_allclose(losses.generator_loss(rows), -np.log(said), rtol=1e-5)
+    smooth = -0.9 * np.log(said) - 0.1 * np.log(1 - said)
+    np.testing.assert_allclose(losses.loss_on_real(rows, target=0.9), smooth, rtol=1e-5)
+
+
+def test_smoothed_least_squares_pull_real_logits_to_the_target():
+    rows = tf.constant([[0.9], [1.9], [0.0]])
+    on_real = losses.loss_on_real(rows, "least_squares", target=0.9)
+    np.testing.assert_allclose(on_real, [0.0, 0.5, 0.405], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["logistic", "wasserstein"])
+def test_large_logits_give_finite_losses(kind):
+    rows = tf.constant([[1e4], [-1e4]])
+    for loss in (losses.loss_on_real, losses.loss_on_fake, losses.generator_loss):
+        assert np.isfinite(loss(rows, kind)).all()
+
+
+@pytest.mark.parametrize("loss", [losses.loss_on_real, losses.loss_on_fake, losses.generator_loss])
+def test_an_unknown_kind_of_loss_is_refused_with_the_known_ones(loss):
+    with pytest.raises(ValueError, match="'hing' is unknown: use logistic, hinge, ") as error:
+        loss(tf.zeros([1, 1]), "hing")
+    assert "\n" not in str(error.value)
+
+
+def test_patches_of_any_shape_are_averaged_by_row():
+    values = np.random.default_rng(0).normal(size=[3, 2, 4, 5]).astype("float32")
+    expected = [row.astype("float64").mean() for row in values]
+    np.testing.assert_allclose(losses.per_row(tf.constant(values)), expected, rtol=1e-5)
+
+
+# === Classification ===
+
+
+def test_classification_is_the_cross_entropy_of_the_known_labels():
+    logits = np.random.default_rng(0).normal(size=[4, 3])
+    labels = np.array([2, -1, 0, -1])
+    entropy = np.log(np.exp(logits).sum(axis=1)) - logits[range(4), labels]
+    loss = losses.classification_loss(tf.constant(logits, tf.float32), tf.constant(labels))
+    # Two of four rows are known: each counts twice, so that the mean is theirs.
+    np.testing.assert_allclose(loss, [2 * entropy[0], 0.0, 2 * entropy[2], 0.0], rtol=1e-5)
+    assert float(tf.reduce_mean(loss)) == pytest.approx((entropy[0] + entropy[2]) / 2, rel=1e-5)
+
+
+def test_without_any_label_nothing_is_classified():
+    logits = tf.Variable(tf.ones([2, 3]))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(losses.classification_loss(logits, tf.constant([-1, -1])))
+    assert float(loss) == 0.0
+    np.testing.assert_array_equal(tape.gradient(loss, logits), np.zeros([2, 3]))
+
+
+# === Penalties ===
+
+
+def test_gradient_norms_are_those_of_each_row():
+    points = np.random.default_rng(0).normal(size=[3, 2, 4]).astype("float32")
+    inputs = tf.constant(points)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = tf.reduce_sum(inputs**3, axis=[1, 2])
+    expected = [np.linalg.norm(3 * row.astype("float64") ** 2) for row in points]
+    np.testing.assert_allclose(losses.gradient_norms(outputs, inputs, tape), expected, rtol=1e-5)
+
+
+def test_a_gradient_norm_of_zero_can_be_differentiated():
+    slope, inputs = tf.Variable(0.0), tf.ones([1, 2])
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = slope * tf.reduce_sum(inputs, axis=1)
+        norms = losses.gradient_norms(outputs, inputs, tape)
+    assert float(norms[0]) == pytest.approx(0.0, abs=1e-5)
+    assert np.isfinite(outer.gradient(norms, slope))
+
+
+def test_mixed_rows_lie_between_by_the_share_of_their_row():
+    real, fake = np.random.default_rng(0).normal(size=[2, 3, 2, 4, 1]).astype("float32")
+    share = [0.0, 1.0, 0.25]
+    mixed = losses.mixed_rows(tf.constant(real), tf.constant(fake), tf.constant(share))
+    expected = [fake[0], real[1], 0.25 * real[2] + 0.75 * fake[2]]
+    np.testing.assert_allclose(mixed, expected, rtol=1e-5)

@@ -1,4 +1,11 @@
-from kerasvid.naming import nearest_names
+from typing import Any
+
+import keras
+
+from kerasvid.models.image_gan import ImageGAN
+from kerasvid.models.mocogan import MoCoGAN
+from kerasvid.models.rmocogan import RMoCoGAN
+from kerasvid.naming import constructor_arguments, nearest_names
 
 
 def test_a_near_name_is_proposed_before_the_list():
@@ -11,3 +18,36 @@ def test_capitals_do_not_hide_a_name():
 
 def test_a_name_unlike_all_gets_the_list_alone():
     assert nearest_names("qqqq", ["rjvae", "dsa"]) == "nothing is near. Known: dsa, rjvae"
+
+
+# === Constructors ===
+
+
+def test_arguments_of_the_classes_behind_are_found_with_the_own_ones():
+    found = constructor_arguments(RMoCoGAN)
+    assert found["residual_units"] == (int, 128)
+    assert found["content_dim"] == (int, 50)  # of MoCoGAN
+    assert found["frames"] == (int, 16)  # of FrameGAN
+    assert set(found) == {*constructor_arguments(MoCoGAN), "residual_units"}
+
+
+def test_of_two_defaults_the_nearest_class_has_the_say():
+    assert constructor_arguments(MoCoGAN)["frames"] == (int, 16)
+    assert constructor_arguments(ImageGAN)["frames"] == (int, 1)
+    assert constructor_arguments(ImageGAN)["video_discriminator"] == (bool, False)
+
+
+def test_arguments_of_keras_and_those_without_a_default_are_left_out():
+    found = constructor_arguments(RMoCoGAN)
+    assert not {"self", "kwargs", "args", "trainable", "dtype", "autocast", "name"} & set(found)
+    assert constructor_arguments(keras.layers.Dense) == {}
+
+
+def test_an_argument_without_an_annotation_may_be_anything():
+    class Loose:
+        def __init__(self, needed, loose=3, whole: int = 4, *, last: str = "x"):
+            pass
+
+    Loose.__module__ = "kerasvid.somewhere"
+    expected = {"loose": (Any, 3), "whole": (int, 4), "last": (str, "x")}
+    assert constructor_arguments(Loose) == expected

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 import keras
 
 from kerasvid.callbacks.step_callback import global_step
-from kerasvid.training.averaging import averaged_weights, inner_optimizer
+from kerasvid.training.averaging import (
+    averaged_variables,
+    averaged_weights,
+    inner_optimizer,
+)
 
 
 def average_is_ripe(model: keras.Model) -> bool:
@@ -25,7 +29,7 @@ def best_weights(model: keras.Model) -> Iterator[None]:
 def adopt_average(model: keras.Model) -> None:
     """Replaces the trained weights by the averaged ones, if they are ripe, for good."""
     if average_is_ripe(model):
-        model.optimizer.finalize_variable_values(model.trainable_variables)
+        model.optimizer.finalize_variable_values(averaged_variables(model))
 
 
 @contextlib.contextmanager

@@ -148,7 +148,8 @@ class Checkpoints(StepCallback):
                 )
         path = self.folder / f"step-{step:06d}.keras"
         save_model(self.model, path)
-        # Only what is older than a complete new file goes.
-        for _, old in list(saved_steps(self.folder).items())[: -self.keep]:
+        # Only what is older than a complete new file goes, and nothing of later steps.
+        older = [old for number, old in saved_steps(self.folder).items() if number < step]
+        for old in older[: max(0, len(older) - self.keep + 1)]:
             old.unlink(missing_ok=True)
         return path

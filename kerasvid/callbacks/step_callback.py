@@ -30,13 +30,25 @@ class StepCallback(keras.callbacks.Callback):
         if every < 0:
             raise ValueError(f"every={every} must be 0 or more steps.")
         self.every, self.last_step = every, last_step
+        self._last_seen: int | None = None
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        self._last_seen = global_step(model)
 
     def due(self, step: int) -> bool:
-        """Whether this is one of the steps to act at."""
-        return self.every > 0 and (step % self.every == 0 or step == self.last_step)
+        """Whether this is one of the steps to act at, or one was passed since the last call.
+
+        With `steps_per_execution` Keras calls after several steps at once.
+        """
+        previous = step - 1 if self._last_seen is None else self._last_seen
+        passed = self.every > 0 and step // self.every > previous // self.every
+        return passed or (self.every > 0 and step == self.last_step)
 
     def on_step_end(self, step: int, logs: dict) -> None:
         raise NotImplementedError
 
     def on_train_batch_end(self, batch, logs=None) -> None:
-        self.on_step_end(global_step(self.model), {} if logs is None else logs)
+        step = global_step(self.model)
+        self.on_step_end(step, {} if logs is None else logs)
+        self._last_seen = step

@@ -146,12 +146,18 @@ class RecurrentPrior(keras.layers.Layer):
             previous = frame
         return distributions.diagonal_normal(tf.stack(parameters, axis=1), self.scale)
 
-    def rollout(self, noise: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+    def rollout(
+        self,
+        noise: tf.Tensor,
+        condition: tf.Tensor | None = None,
+        first: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Latents drawn from the prior, each step fed the sample before it.
 
         Args:
             noise: `[B, T, D]` float32, standard Gaussian; zeros give the path of the means.
             condition: `[B, E]` float32 or `None`.
+            first: `[B, D]` float32, the first latent where something else draws it.
 
         Returns:
             `[B, T, D]` float32.
@@ -162,6 +168,8 @@ class RecurrentPrior(keras.layers.Layer):
             output, states = self.step(previous, states, condition)
             step_prior = distributions.diagonal_normal(output, self.scale)
             previous = distributions.reparameterize(step_prior, frame_noise)
+            if first is not None and not latents:
+                previous = first
             latents.append(previous)
         return tf.stack(latents, axis=1)  # [B, T, D]
 
@@ -172,6 +180,56 @@ class RecurrentPrior(keras.layers.Layer):
     def get_config(self) -> dict:
         own = {"latent_dim": self.latent_dim, "units": self.units, "scale": self.scale}
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class NoiseGRU(keras.layers.Layer):
+    """A GRU that turns fresh noise at every step into a sequence: R_M of MoCoGAN and its kin.
+
+    h_t = GRU([noise_t, condition], h_(t-1)); the outputs are the states h_1..T themselves.
+
+    Args:
+        units: E, the size of an output.
+
+    Example:
+        >>> NoiseGRU(units=4)(tf.zeros([2, 3, 5]), start=tf.zeros([2, 4])).shape
+        TensorShape([2, 3, 4])
+    """
+
+    def __init__(self, units: int, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # latents stay float32
+        self.units = units
+        self.cell = keras.layers.GRUCell(units, dtype=self.dtype_policy)
+
+    def call(
+        self,
+        noise: tf.Tensor,
+        start: tf.Tensor | None = None,
+        condition: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """The sequence of states.
+
+        Args:
+            noise: `[B, T, D]` float32, standard Gaussian; T must be static.
+            start: h_0, `[B, units]` float32; zeros where `None`.
+            condition: `[B, C]` float32 or `None`, the same at every step.
+
+        Returns:
+            `[B, T, units]` float32.
+        """
+        states = self.cell.get_initial_state(batch_size=tf.shape(noise)[0])
+        if start is not None:
+            states = [tf.cast(start, self.compute_dtype)]
+        outputs = []
+        for step_noise in tf.unstack(noise, axis=1):
+            parts = [step_noise] if condition is None else [step_noise, condition]
+            joined = tf.cast(tf.concat(parts, axis=-1), self.compute_dtype)
+            output, states = self.cell(joined, states)
+            outputs.append(tf.cast(output, tf.float32))
+        return tf.stack(outputs, axis=1)  # [B, T, units]
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "units": self.units}
 
 
 def over_frames(layer: Callable[..., tf.Tensor], sequence: tf.Tensor, **kwargs) -> tf.Tensor:

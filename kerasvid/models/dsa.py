@@ -13,11 +13,12 @@ implementations score an independent rollout of the prior, which bounds another 
 
 The preset `base` departs from the paper, each time by a flag that is off by default: the prior of
 f is an invertible image of N(0, I) that follows the aggregate posterior (`prior_momentum`,
-`prior_couplings`); the observation scale widens during training (`schedule`), so that at the end
+`prior_couplings`), and so is that of z_1, where a Gaussian would blur the actions into each other
+(`aggregate_start`); the observation scale widens during training (`schedule`), so that at the end
 the loss is a weighted bound, and the KL of the motion weighs more than that of the content, so that
-what frames share is said once; a step decodes some of a clip's frames, counted for all
-(`decoded_frames`); and the networks work on 4x4 patches, with sub-pixel enlargement and without
-normalization.
+what frames share is said once, above all at first, when a reconstruction counts most; a step
+decodes some of a clip's frames, counted for all (`decoded_frames`); and the networks work on 4x4
+patches, with sub-pixel enlargement and without normalization.
 """
 
 from collections.abc import Mapping
@@ -38,7 +39,12 @@ from kerasvid.layers.recurrent import (
     over_frames,
     unroll,
 )
-from kerasvid.models.video_generator import VideoGenerator, as_pixels, as_video_tensor
+from kerasvid.models.video_generator import (
+    VideoGenerator,
+    as_pixels,
+    as_video_tensor,
+    check_same_batch,
+)
 from kerasvid.training.recipe import Recipe
 from kerasvid.training.variational import Posterior, VariationalModel
 
@@ -59,6 +65,8 @@ class DSA(VideoGenerator, VariationalModel):
         prior_momentum: of the running moments by which the content's prior follows the posteriors
             (`AggregatePrior`), or `None` for the published N(0, I).
         prior_couplings: of the flow that shapes the content's prior, or 0.
+        aggregate_start: let these two shape the prior of the first motion vector z_1, too, and
+            not only a Gaussian of the LSTM's.
         content_units: width of each direction of the content posterior's LSTM.
         motion_units: hidden width of the motion posterior.
         prior_units: width of the motion prior's LSTM.
@@ -93,6 +101,7 @@ class DSA(VideoGenerator, VariationalModel):
         posterior: str = "factorised",
         prior_momentum: float | None = None,
         prior_couplings: int = 0,
+        aggregate_start: bool = False,
         content_units: int = 256,
         motion_units: int = 256,
         prior_units: int = 256,
@@ -108,6 +117,7 @@ class DSA(VideoGenerator, VariationalModel):
         self.image_shape, self.frames = tuple(image_shape), frames
         self.content_dim, self.motion_dim, self.posterior = content_dim, motion_dim, posterior
         self.prior_momentum, self.prior_couplings = prior_momentum, prior_couplings
+        self.aggregate_start = aggregate_start
         self.content_units, self.motion_units = content_units, motion_units
         self.prior_units = prior_units
         self.encoder_arguments, self.decoder_arguments = dict(encoder or {}), dict(decoder or {})
@@ -126,6 +136,11 @@ class DSA(VideoGenerator, VariationalModel):
         self.content_prior = AggregatePrior(
             content_dim, 1.0, prior_momentum, prior_couplings, dtype=policy
         )
+        self.start_prior = None
+        if aggregate_start:
+            self.start_prior = AggregatePrior(
+                motion_dim, 1.0, prior_momentum, prior_couplings, dtype=policy
+            )
         self.prior = RecurrentPrior(motion_dim, prior_units, dtype=policy)
         self.decoder = FrameDecoder(self.image_shape, **self.decoder_arguments, dtype=policy)
         self.encoder.build([None, *self.image_shape])
@@ -160,21 +175,33 @@ class DSA(VideoGenerator, VariationalModel):
         q_content, content, q_motion, motion = self.posteriors(video, noise, training)
         drawn = content if noise else None
         kl_motion = distributions.kl_divergence(q_motion, self.prior.teacher_forced(motion))
+        statistics = {"content": self.content_prior.moments(q_content)}
+        if self.start_prior is not None:
+            first = q_motion[:, 0]
+            kl_first = self.start_prior.divergence(first, motion[:, 0] if noise else None)
+            kl_motion = tf.concat([kl_first[:, None], kl_motion[:, 1:]], axis=1)  # [B, T]
+            statistics["start"] = self.start_prior.moments(first)
         kl = {
             "kl_content": self.content_prior.divergence(q_content, drawn),
             "kl_motion": tf.reduce_sum(kl_motion, axis=1),
         }
-        return Posterior(join(content, motion), kl, self.content_prior.moments(q_content))
+        statistics = {name: moments for name, moments in statistics.items() if moments}
+        return Posterior(join(content, motion), kl, statistics)
 
-    def absorb(self, statistics: Mapping[str, tf.Tensor]) -> None:
-        self.content_prior.follow(statistics)
+    def absorb(self, statistics: Mapping[str, Any]) -> None:
+        self.content_prior.follow(statistics.get("content", {}))
+        if self.start_prior is not None:
+            self.start_prior.follow(statistics.get("start", {}))
 
     # === Generation ===
 
     def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """[f, z_t], `[B, T, content_dim + motion_dim]`, of the noise by the learned prior."""
         content = self.content_prior.sample(noise["content"])
-        return join(content, self.prior.rollout(noise["motion"]))
+        first = None
+        if self.start_prior is not None:
+            first = self.start_prior.sample(noise["motion"][:, 0])
+        return join(content, self.prior.rollout(noise["motion"], first=first))
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """Frames `[B, T, H, W, C]` in [-1, 1] of `[B, T, content_dim + motion_dim]`."""
@@ -208,9 +235,13 @@ class DSA(VideoGenerator, VariationalModel):
             content_of: `[B, S, H, W, C]`, uint8 or float in [-1, 1].
             motion_of: `[B, T, H, W, C]`; T may differ from S.
 
+        Raises:
+            ValueError: different numbers of videos.
+
         Example:
             >>> model.swap(content_of=videos, motion_of=videos[::-1])  # uint8 [B, T, H, W, C]
         """
+        check_same_batch(content_of=content_of, motion_of=motion_of)
         content = self.encode(content_of)["content"]
         motion = self.encode(motion_of)["motion"]
         return as_pixels(self.decode(join(content, motion)))
@@ -224,6 +255,7 @@ class DSA(VideoGenerator, VariationalModel):
             "posterior": self.posterior,
             "prior_momentum": self.prior_momentum,
             "prior_couplings": self.prior_couplings,
+            "aggregate_start": self.aggregate_start,
             "content_units": self.content_units,
             "motion_units": self.motion_units,
             "prior_units": self.prior_units,
@@ -262,11 +294,12 @@ DSA.PRESETS = {
         "content_dim": 24,
         "prior_momentum": 0.99,
         "prior_couplings": 8,
+        "aggregate_start": True,
         "decoded_frames": 3,
         "schedule": {
             "observation_scale": (0.1, 2.0),
             "kl_content": (0.5, 1.0),
-            "kl_motion": (3.0, 3.0),
+            "kl_motion": (100.0, 3.0),
             "steps": 11_500,
         },
     },

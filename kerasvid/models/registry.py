@@ -6,7 +6,13 @@ from kerasvid.naming import nearest_names
 
 MODELS = {
     "dsa": "kerasvid.models.dsa:DSA",
+    "image_gan": "kerasvid.models.image_gan:ImageGAN",
+    "mocogan": "kerasvid.models.mocogan:MoCoGAN",
+    "rjgan": "kerasvid.models.rjgan:RJGAN",
     "rjvae": "kerasvid.models.rjvae:RJVAE",
+    "rmocogan": "kerasvid.models.rmocogan:RMoCoGAN",
+    "tgan": "kerasvid.models.tgan:TGAN",
+    "vgan": "kerasvid.models.vgan:VGAN",
 }
 
 

@@ -37,7 +37,12 @@ from kerasvid.layers.aggregate_prior import AggregatePrior
 from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import BidirectionalSummary, RecurrentPrior, over_frames
-from kerasvid.models.video_generator import VideoGenerator, as_pixels, as_video_tensor
+from kerasvid.models.video_generator import (
+    VideoGenerator,
+    as_pixels,
+    as_video_tensor,
+    check_same_batch,
+)
 from kerasvid.training.recipe import Recipe
 from kerasvid.training.variational import Posterior, VariationalModel
 
@@ -212,7 +217,11 @@ class RJVAE(VideoGenerator, VariationalModel):
         Args:
             content_of: `[B, T, H, W, C]`, uint8 or float in [-1, 1].
             motion_of: the same batch size.
+
+        Raises:
+            ValueError: different numbers of videos.
         """
+        check_same_batch(content_of=content_of, motion_of=motion_of)
         summary = self.encode(content_of)["summary"]
         residual = self.encode(motion_of)["residual"]
         return as_pixels(self.decode(summary[:, None] + residual))

@@ -4,14 +4,13 @@ A model defines `noise_shapes(frames)`, `codes(noise)` and `decode(codes)`; this
 `generate`, `interpolate` and `from_preset` of them.
 """
 
-import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.naming import nearest_names
+from kerasvid.naming import constructor_arguments, nearest_names
 from kerasvid.training.recipe import Recipe
 
 
@@ -42,6 +41,21 @@ def as_video_tensor(
     return tf.cast(videos, tf.float32)
 
 
+OF_KERAS = ("dtype", "name")  # arguments that every Keras model takes
+
+
+def check_same_batch(**videos: np.ndarray | tf.Tensor) -> None:
+    """Refuses videos of different batch sizes, in one line.
+
+    Raises:
+        ValueError: the first axes differ.
+    """
+    sizes = {name: value.shape[0] for name, value in videos.items()}
+    if len(set(sizes.values())) > 1:
+        listing = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise ValueError(f"Different numbers of videos ({listing}): give as many of each.")
+
+
 class VideoGenerator:
     """Mix-in for a `keras.Model` that makes videos from named Gaussian noise.
 
@@ -54,8 +68,10 @@ class VideoGenerator:
     RECIPES: ClassVar[dict[str, Recipe]] = {}
 
     @classmethod
-    def from_preset(cls, name: str, **overrides: Any):
+    def from_preset(cls, preset: str, /, **overrides: Any):
         """A new model with the named hyper-parameters, some of them replaced.
+
+        `dtype` and `name` are those of every Keras model.
 
         Example:
             >>> RJVAE.from_preset("debug", frames=4)
@@ -63,21 +79,20 @@ class VideoGenerator:
         Raises:
             ValueError: the preset or a hyper-parameter is unknown; the message names near ones.
         """
-        if name not in cls.PRESETS:
-            known = nearest_names(name, cls.PRESETS)
-            raise ValueError(f"{cls.__name__} has no preset {name!r}: {known}.")
+        if preset not in cls.PRESETS:
+            known = nearest_names(preset, cls.PRESETS)
+            raise ValueError(f"{cls.__name__} has no preset {preset!r}: {known}.")
         accepted = cls.hyperparameters()
         for key in overrides:
-            if key not in accepted:
+            if key not in accepted and key not in OF_KERAS:
                 known = nearest_names(key, accepted)
                 raise ValueError(f"{cls.__name__} has no hyper-parameter {key!r}: {known}.")
-        return cls(**{**cls.PRESETS[name], **overrides})
+        return cls(**{**cls.PRESETS[preset], **overrides})
 
     @classmethod
     def hyperparameters(cls) -> dict[str, Any]:
         """The constructor's named arguments and their defaults."""
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+        return {name: default for name, (_, default) in constructor_arguments(cls).items()}
 
     def sample_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
         """Named standard Gaussians for `batch` videos.
@@ -116,7 +131,8 @@ class VideoGenerator:
 
         Args:
             batch: how many.
-            frames: T; the model's own length where `None`, any other works too.
+            frames: T; the model's own length where `None`, any other works, too, unless the model
+                makes clips of a fixed length.
             seed: row i depends on (seed, i) alone.
 
         Raises:
@@ -146,7 +162,7 @@ class VideoGenerator:
             uint8 `[B, steps, T, H, W, C]`.
 
         Raises:
-            ValueError: `steps` is less than 2.
+            ValueError: `steps` is less than 2, or the noises are of different shapes.
 
         Example:
             >>> ends = model.sample_noise(2, seed=0), model.sample_noise(2, seed=1)
@@ -154,6 +170,11 @@ class VideoGenerator:
         """
         if steps < 2:
             raise ValueError(f"steps={steps} must be at least 2: both ends are included.")
+        for name, start in noise_a.items():
+            if name not in noise_b or start.shape != noise_b[name].shape:
+                raise ValueError(
+                    f"The noises differ in {name!r}: both ends need the same batch and frames."
+                )
         rows = []
         for fraction in np.linspace(0.0, 1.0, steps):
             mixed = {name: spherical(noise_a[name], noise_b[name], fraction) for name in noise_a}

@@ -9,8 +9,9 @@ from typing import Any
 
 import keras
 
-from kerasvid.data import DatasetInfo, SplitInfo
+from kerasvid.data import DatasetInfo, SplitInfo, load_info
 from kerasvid.data.frame_picking import window_span
+from kerasvid.data.mixture import check_images_fit
 from kerasvid.models.registry import model_class
 from kerasvid.runs.precision import resolve_precision
 from kerasvid.runs.settings import apply_settings
@@ -18,8 +19,10 @@ from kerasvid.training.recipe import Recipe
 
 LARGEST_SEED = 2**31 - 1
 
-# What may change when a run is resumed: where and how long, not what is computed.
-FREE = ("data_folder", "preset", "training.steps", "jit_compile", "strategy", "deterministic",
+# What may change when a run is resumed: where and how long, not what is computed. What the data
+# set is its digest tells, not the path that was typed.
+FREE = ("data_folder", "dataset", "images", "images_folder", "preset", "training.steps",
+        "jit_compile", "strategy", "deterministic",
         "log_every", "sample_every", "checkpoint_every")  # fmt: skip
 
 
@@ -42,6 +45,9 @@ class TrainingPlan:
         strategy: as `make_strategy` takes it.
         replicas: that share a batch; each draws its own noise.
         deterministic: only operations with reproducible results.
+        init_from: folder of the run whose weights it begins with, or `None`.
+        images: data set of still images beside the videos, or `None`.
+        images_folder: where it lies.
         log_every, sample_every, checkpoint_every: steps.
     """
 
@@ -58,6 +64,9 @@ class TrainingPlan:
     strategy: str = "none"
     replicas: int = 1
     deterministic: bool = False
+    init_from: str | None = None
+    images: str | None = None
+    images_folder: str | None = None
     log_every: int = 50
     sample_every: int = 500
     checkpoint_every: int = 500
@@ -117,7 +126,7 @@ class TrainingPlan:
     def compile(self, model: keras.Model) -> None:
         """Compiles the model as the recipe says."""
         model.compile(
-            self.recipe.make_optimizer(),
+            self.recipe.make_optimizers(list(model.player_variables())),
             jit_compile=self.jit_compile,
             clip_norm=self.recipe.clip_norm or None,
             seed=self.seed,
@@ -177,12 +186,12 @@ def make_plan(
         recipe=recipe,
         dataset=dataset,
         data_folder=data_folder,
-        data_digest=_digest(info),
+        data_digest=_digest(info, rest.get("images_folder")),
         precision=resolve_precision(precision),
         **rest,
     )
-    if values:
-        _check_model(plan, values)
+    if values or plan.images:
+        _check_model(plan, values or {}, info)
     _check_resources(plan, train)
     return plan
 
@@ -208,22 +217,40 @@ def _check_resources(plan: TrainingPlan, train: SplitInfo | None) -> None:
         )
 
 
-def _check_model(plan: TrainingPlan, values: Mapping[str, Any]) -> None:
+def _check_model(plan: TrainingPlan, values: Mapping[str, Any], info: DatasetInfo | None) -> None:
     """Makes the model once, to see whether what was set fits together."""
     try:
-        plan.make_model()
+        model = plan.make_model()
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         given = " ".join(f"--set={key}={value}" for key, value in values.items())
         why = " ".join(str(error).split())[:200]
         raise ValueError(f"{given}: no {plan.model} can be made of this ({why})") from error
+    if plan.images and getattr(model, "image_discriminator", None) is None:
+        raise ValueError(
+            f"--images={plan.images}: {plan.model} has no image discriminator to show them to; "
+            "leave the flag out or train rjgan."
+        )
+    categories, classes = getattr(model, "categories", 0), len(info.class_names) if info else 0
+    if categories and classes > categories:
+        raise ValueError(
+            f"--set=categories={categories}: the videos are of {classes} classes; give as many."
+        )
+    if plan.images_folder:
+        check_images_fit(plan.images_folder, plan.hyperparameters["image_shape"])
 
 
-def _digest(info: DatasetInfo | None) -> str:
-    """Of the shards of the training and the held-out split."""
+def _digest(info: DatasetInfo | None, images_folder: str | None = None) -> str:
+    """Of the shards of the training and the held-out split, and of the images beside them."""
     digest = hashlib.sha256()
-    for split in ("train", held_out_split(info)) if info else ():
-        for shard in info.splits[split].shards if split else ():
-            digest.update(shard.sha256.encode())
+    shards = [
+        shard
+        for split in (("train", held_out_split(info)) if info else ())
+        for shard in (info.splits[split].shards if split else ())
+    ]
+    if images_folder:
+        shards += training_split(load_info(images_folder)).shards
+    for shard in shards:
+        digest.update(shard.sha256.encode())
     return digest.hexdigest()[:16]
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import inspect
 import json
 import types
 import typing
@@ -11,7 +10,7 @@ from typing import Any
 
 import keras
 
-from kerasvid.naming import nearest_names
+from kerasvid.naming import constructor_arguments, nearest_names
 from kerasvid.training.recipe import Recipe
 
 TRAINING = "training."
@@ -71,9 +70,7 @@ def known_keys(cls: type) -> dict[str, Any]:
 
 def _argument_types(cls: type) -> dict[str, Any]:
     """The annotations of a constructor's arguments that have a default."""
-    hints = typing.get_type_hints(cls.__init__)
-    arguments = inspect.signature(cls.__init__).parameters.values()
-    return {p.name: hints.get(p.name, Any) for p in arguments if p.default is not p.empty}
+    return {name: kind for name, (kind, _) in constructor_arguments(cls).items()}
 
 
 def apply_settings(

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import fcntl
+import math
 import os
 import pathlib
 from collections.abc import Iterator
@@ -28,7 +29,8 @@ from kerasvid.callbacks.metrics_log import MetricsLog
 from kerasvid.callbacks.samples import SampleWriter
 from kerasvid.callbacks.step_callback import global_step
 from kerasvid.callbacks.stopping import GracefulStop, StopAtStep
-from kerasvid.data import DatasetError, DatasetInfo, load_info, make_pipeline
+from kerasvid.data import DatasetError, DatasetInfo, load_info, make_pipeline, with_images
+from kerasvid.runs.initial_weights import adopt_weights
 from kerasvid.runs.plan import TrainingPlan, held_out_split, training_split
 
 HELD_OUT_VIDEOS = 128
@@ -195,9 +197,13 @@ def train(plan: TrainingPlan, run: RunFolder, strategy: tf.distribute.Strategy) 
         model = plan.make_model()
         plan.compile(model)
     newest = latest(run.checkpoints)
+    if newest is None and (finished := _finished_without_checkpoints(plan, run)):
+        return finished
     start = restore(model, newest) if newest else 0
     if start:
         print(f"resuming at step {start} from {newest}", flush=True)
+    elif plan.init_from:
+        begin_from(plan.init_from, model)
     if start < plan.steps:
         stop = _fit(plan, run, model, start)
         if stop.received is not None:
@@ -209,6 +215,43 @@ def train(plan: TrainingPlan, run: RunFolder, strategy: tf.distribute.Strategy) 
         adopt_average(model)
         save_model(model, run.model)
     return Outcome(step, step - start, None, run.model if run.chief else run.path)
+
+
+def begin_from(run_dir: str, model: keras.Model) -> None:
+    """Gives a new model the weights of the parts that another run's model has, too; tells which.
+
+    Raises:
+        RunError: there is no such run, or it has no part in common.
+    """
+    source, path = RunFolder(run_dir).load_model()
+    try:
+        taken, own = adopt_weights(model, source)
+    except ValueError as error:
+        raise RunError(f"--init_from={run_dir}: {error}") from error
+    rest = f"; {', '.join(own)} begin anew" if own else ""
+    print(f"weights of {', '.join(taken)} from {path}{rest}", flush=True)
+
+
+def _finished_without_checkpoints(plan: TrainingPlan, run: RunFolder) -> Outcome | None:
+    """What to say of a run that has no readable checkpoint; `None` where it is to begin.
+
+    Raises:
+        RunError: there is something that training from the start would overwrite.
+    """
+    if damaged := saved_steps(run.checkpoints):
+        raise RunError(
+            f"{run.checkpoints}: none of the {len(damaged)} checkpoints can be read; put them back "
+            "from a copy, or begin anew with another --run_dir."
+        )
+    if not run.model.exists():
+        return None
+    step = saved_step(run.model)
+    if step >= plan.steps:
+        return Outcome(step, 0, None, run.model)
+    raise RunError(
+        f"{run.path}: model.keras is there (step {step}), but no checkpoint to go on from; begin "
+        "anew with another --run_dir."
+    )
 
 
 def _fit(plan: TrainingPlan, run: RunFolder, model: keras.Model, start: int) -> GracefulStop:
@@ -228,6 +271,9 @@ def _fit(plan: TrainingPlan, run: RunFolder, model: keras.Model, start: int) -> 
         seed=plan.seed,
         start_step=start,
     )
+    if plan.images_folder:
+        size = plan.recipe.image_batch or plan.recipe.batch_size
+        batches = with_images(batches, plan.images_folder, size, seed=plan.seed, start_step=start)
     try:
         with trained_weights_kept(model):
             model.fit(
@@ -270,23 +316,32 @@ def _make_callbacks(plan: TrainingPlan, run: RunFolder) -> tuple[list, GracefulS
 
 
 def _held_out_batches(plan: TrainingPlan) -> tf.data.Dataset | None:
-    info, batch = load_info(plan.data_folder), plan.recipe.batch_size
+    info = load_info(plan.data_folder)
     split, reason = _usable_held_out(plan, info)
-    if reason is None and info.splits[split].count < batch:
-        reason = f"the split {split!r} has {info.splits[split].count} videos, a batch {batch}"
+    batch = 0 if reason else _held_out_batch(plan, info.splits[split].count)
+    if reason is None and not batch:
+        reason = f"the split {split!r} has fewer videos than there are replicas"
     if reason is not None:
         print(f"no held-out evaluation: {reason}", flush=True)
         return None
     batches = make_pipeline(
         plan.data_folder,
         split,
-        plan.recipe.batch_size,
+        batch,
         plan.frames,
         plan.recipe.stride,
         pick="start",
         repeat=False,
     )
-    return batches.take(max(1, HELD_OUT_VIDEOS // plan.recipe.batch_size)).cache()
+    return batches.take(max(1, HELD_OUT_VIDEOS // batch)).cache()
+
+
+def _held_out_batch(plan: TrainingPlan, count: int) -> int:
+    """Videos a batch of the evaluation: of a small split such that next to none is left out."""
+    batch = plan.recipe.batch_size
+    if count < HELD_OUT_VIDEOS:
+        batch = count // math.ceil(count / batch)
+    return batch - batch % plan.replicas
 
 
 def _usable_held_out(plan: TrainingPlan, info: DatasetInfo) -> tuple[str | None, str | None]:

@@ -11,6 +11,12 @@ def inner_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
+def averaged_variables(model: keras.Model) -> list:
+    """What `model.optimizer` updates: all there is to train, or the first of several players."""
+    players = getattr(model, "player_variables", None)
+    return next(iter(players().values())) if players else model.trainable_variables
+
+
 @contextlib.contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Within the block the model has its averaged weights, after it the trained ones again.
@@ -30,7 +36,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         yield
         return
     averages = optimizer._model_variables_moving_average
-    variables = model.trainable_variables
+    variables = averaged_variables(model)
     trained = [variable.numpy() for variable in variables]
     try:
         for variable, average in zip(variables, averages, strict=True):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import keras
 
@@ -62,13 +63,17 @@ class Recipe:
     Args:
         steps: updates in all.
         batch_size: videos a step, over all replicas.
+        image_batch: still images a step, where there are any beside the videos; as many as videos
+            where `None`.
         frames: T of the training clips; `None` for the model's own.
         stride: distance of two frames of a clip in its video.
         learning_rate: peak rate of Adam.
         warmup_steps: linear warm-up of the rate.
         decay_steps: where the cosine decay ends; 0 for none.
-        beta_2: Adam's second decay rate.
-        ema_momentum: of the averaged weights; 0 for none.
+        beta_1, beta_2: Adam's decay rates.
+        rival_rate: rate of the players beside the first, discriminators for instance, as a
+            multiple of the first's.
+        ema_momentum: of the first player's averaged weights; 0 for none.
         clip_norm: the largest global gradient norm; 0 for none.
 
     Raises:
@@ -77,12 +82,15 @@ class Recipe:
 
     steps: int = 10_000
     batch_size: int = 16
+    image_batch: int | None = None
     frames: int | None = None
     stride: int = 1
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     decay_steps: int = 0
+    beta_1: float = 0.9
     beta_2: float = 0.99
+    rival_rate: float = 1.0
     ema_momentum: float = 0.99
     clip_norm: float = 0.0
 
@@ -91,10 +99,13 @@ class Recipe:
             steps=1, batch_size=1, stride=1, warmup_steps=0, decay_steps=0
         ).items():
             self._require(name, _whole(getattr(self, name), least), f"a whole number from {least}")
-        self._require("frames", self.frames is None or _whole(self.frames, 1), "1 or more, or None")
+        for name in ("frames", "image_batch"):
+            value = getattr(self, name)
+            self._require(name, value is None or _whole(value, 1), "1 or more, or None")
         self._require("learning_rate", _within(self.learning_rate, above=0.0), "positive")
         self._require("clip_norm", _within(self.clip_norm), "0 or more")
-        for name in ("beta_2", "ema_momentum"):
+        self._require("rival_rate", _within(self.rival_rate, above=0.0), "positive")
+        for name in ("beta_1", "beta_2", "ema_momentum"):
             rate = getattr(self, name)
             self._require(name, _within(rate) and rate < 1.0, "at least 0 and less than 1")
 
@@ -102,8 +113,14 @@ class Recipe:
         if not fulfilled:
             raise ValueError(f"{name}={getattr(self, name)!r} must be {what}.")
 
-    def make_optimizer(self) -> keras.optimizers.Optimizer:
-        """Adam as the recipe says."""
-        rate = WarmupCosine(self.learning_rate, self.warmup_steps, self.decay_steps)
-        average = {"use_ema": True, "ema_momentum": self.ema_momentum} if self.ema_momentum else {}
-        return keras.optimizers.Adam(rate, beta_2=self.beta_2, **average)
+    def make_optimizer(self, rival: bool = False) -> keras.optimizers.Optimizer:
+        """Adam as the recipe says, for the first player or for another."""
+        peak = self.learning_rate * (self.rival_rate if rival else 1.0)
+        rate = WarmupCosine(peak, self.warmup_steps, self.decay_steps)
+        averaged = self.ema_momentum and not rival
+        average = {"use_ema": True, "ema_momentum": self.ema_momentum} if averaged else {}
+        return keras.optimizers.Adam(rate, beta_1=self.beta_1, beta_2=self.beta_2, **average)
+
+    def make_optimizers(self, players: Sequence[str]) -> dict[str, keras.optimizers.Optimizer]:
+        """An optimizer for each player, the first of them with the averaged weights."""
+        return {name: self.make_optimizer(rival=name != players[0]) for name in players}

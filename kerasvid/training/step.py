@@ -1,4 +1,4 @@
-"""The training step every model shares: gradients in a compiled island, optimizers outside.
+"""The training step every model shares: gradients in compiled islands, optimizers outside.
 
 `compile(jit_compile=True)` would put the optimizer into the compiled function, where a replica
 cannot merge its update with the others. So only the gradients are compiled; each optimizer is
@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 JIT_CHOICES = ("auto", True, False)
+COMPILE_ARGUMENTS = ("run_eagerly", "steps_per_execution", "auto_scale_loss")  # of Keras
 
 
 def resolve_jit(jit_compile: str | bool) -> bool:
@@ -74,11 +75,38 @@ def share_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return [gradient + tf.cast(spread, gradient.dtype) for gradient in gradients]
 
 
+def optimizer_of_each(players: Sequence[str], given: Any) -> dict[str, Any]:
+    """One optimizer a player: of a mapping by name, or copies of the one that is given.
+
+    Raises:
+        ValueError: the mapping lacks a player or names an unknown one.
+    """
+    if isinstance(given, Mapping):
+        if set(given) != set(players):
+            raise ValueError(
+                f"optimizers of {', '.join(given) or 'nobody'}: give one to each of "
+                f"{', '.join(players)}."
+            )
+        return {name: keras.optimizers.get(given[name]) for name in players}
+    first = keras.optimizers.get(given)
+    copies = {name: type(first).from_config(first.get_config()) for name in players[1:]}
+    return {players[0]: first, **copies}
+
+
+def with_loss_scale(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The optimizer behind loss scaling, if it is not already."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
 class CompiledStep(keras.Model):
     """A Keras model with the training step of this library.
 
     A family of models (`VariationalModel`, ...) defines `noise_shapes`, `term_names` and
-    `compute_gradients`; this class brings `compile`, `train_step`, resuming and logging.
+    `compute_gradients`; this class brings `compile`, `train_step`, resuming and logging. A family
+    whose networks have different aims (`AdversarialModel`) names them in `player_variables`, each
+    with an optimizer of its own.
 
     The batches of `fit` are dicts with a `"video"` of uint8 `[B, T, H, W, C]` (the pipeline's), or
     that tensor alone; float videos are taken as [-1, 1] already.
@@ -90,6 +118,7 @@ class CompiledStep(keras.Model):
         super().__init__(autocast=False, **kwargs)  # noise and latents stay float32
         self._trackers = {name: keras.metrics.Mean(name=name) for name in self.term_names}
         self._island = None
+        self.rival_optimizers: dict[str, keras.optimizers.Optimizer] = {}
         # Not the optimizer's count of updates: loss scaling skips some, and a skipped step has
         # used up its batch and its noise.
         self.steps_taken = self.add_weight(
@@ -107,7 +136,7 @@ class CompiledStep(keras.Model):
 
     def compile(
         self,
-        optimizer: str | keras.optimizers.Optimizer = "adam",
+        optimizer: str | keras.optimizers.Optimizer | Mapping[str, Any] = "adam",
         jit_compile: str | bool = "auto",
         clip_norm: float | None = None,
         seed: int = 0,
@@ -116,8 +145,10 @@ class CompiledStep(keras.Model):
         """Sets the optimizer and how gradients are computed.
 
         Args:
-            optimizer: a Keras optimizer or its name. With `use_ema=True` it keeps averaged weights
-                beside the trained ones; `averaged_weights` swaps them in.
+            optimizer: a Keras optimizer or its name; where there are several players, one for
+                each by name, or one that each gets a copy of. With `use_ema=True` the first
+                player's keeps averaged weights beside the trained ones; `averaged_weights` swaps
+                them in.
             jit_compile: `"auto"`, `True` or `False`: compile the gradients by XLA.
             clip_norm: the largest global norm of a gradient summed over replicas, or `None`. What
                 the gradient is of, and hence its size, is a family's own choice.
@@ -125,12 +156,26 @@ class CompiledStep(keras.Model):
             **kwargs: `run_eagerly`, `steps_per_execution`, `auto_scale_loss`, as in Keras.
 
         Raises:
-            ValueError: `jit_compile` is unknown or `clip_norm` not positive.
+            ValueError: `jit_compile` is unknown, `clip_norm` not positive, a player has no
+                optimizer, or another argument of Keras is given, such as a loss.
         """
         if clip_norm is not None and clip_norm <= 0:
             raise ValueError(f"clip_norm={clip_norm} must be positive, or None for no clipping.")
+        for name in kwargs:
+            if name not in COMPILE_ARGUMENTS:
+                raise ValueError(
+                    f"{name}={kwargs[name]!r}: the model brings its own loss and metrics; beside "
+                    f"its own arguments compile takes {', '.join(COMPILE_ARGUMENTS)}."
+                )
         jit = resolve_jit(jit_compile)
-        super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
+        first, *rivals = self.player_variables()
+        optimizers = optimizer_of_each([first, *rivals], optimizer)
+        super().compile(optimizer=optimizers[first], jit_compile=False, **kwargs)
+        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        self.rival_optimizers = {
+            name: with_loss_scale(optimizers[name]) if scaled else optimizers[name]
+            for name in rivals
+        }
         self._compile_arguments = {
             "jit_compile": jit_compile,
             "clip_norm": clip_norm,
@@ -138,16 +183,19 @@ class CompiledStep(keras.Model):
             **kwargs,
         }
         self._clip_norm, self._noise_seed = clip_norm, seed
-        self._island = tf.function(self.compute_gradients, jit_compile=jit)
+        self.make_islands(jit)
         if self.built:
             with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
+                for name, variables in self.player_variables().items():
+                    self.optimizer_of(name).build(variables)
 
     def get_compile_config(self) -> dict | None:
         """What `compile` was called with, for `.keras` files."""
         if not self.compiled:
             return None
-        optimizer = keras.saving.serialize_keras_object(self.optimizer)
+        names = self.player_variables()
+        serialized = [keras.saving.serialize_keras_object(self.optimizer_of(n)) for n in names]
+        optimizer = dict(zip(names, serialized, strict=True)) if len(names) > 1 else serialized[0]
         return {"optimizer": optimizer, **self._compile_arguments}
 
     def compile_from_config(self, config: dict) -> None:
@@ -155,6 +203,23 @@ class CompiledStep(keras.Model):
         config = dict(config)
         optimizer = keras.saving.deserialize_keras_object(config.pop("optimizer"))
         self.compile(optimizer=optimizer, **config)
+
+    # === Players ===
+
+    def player_variables(self) -> dict[str, list]:
+        """The variables of each player; `optimizer` updates the first's, which is the generator.
+
+        By default there is one player, the whole model.
+        """
+        return {"model": self.trainable_variables}
+
+    def optimizer_of(self, player: str) -> keras.optimizers.Optimizer:
+        """The optimizer that updates a player's variables."""
+        return self.rival_optimizers.get(player, self.optimizer)
+
+    def make_islands(self, jit: bool) -> None:
+        """Makes the compiled functions of a step; called by `compile`."""
+        self._island = tf.function(self.compute_gradients, jit_compile=jit)
 
     # === What a family of models defines ===
 
@@ -174,21 +239,22 @@ class CompiledStep(keras.Model):
         """
         raise NotImplementedError
 
-    def absorb(self, statistics: Mapping[str, tf.Tensor]) -> None:
+    def absorb(self, statistics: Mapping[str, Any]) -> None:
         """Moves running statistics, which all replicas keep alike; by default there are none."""
 
     # === The step ===
 
-    def scaled(self, loss: tf.Tensor) -> tf.Tensor:
-        """A replica's share of the loss, times the loss scale of mixed_float16."""
+    def scaled(self, loss: tf.Tensor, player: str = "model") -> tf.Tensor:
+        """A replica's share of a player's loss, times the loss scale of mixed_float16."""
         share = 1.0 / self.distribute_strategy.num_replicas_in_sync
-        return self.optimizer.scale_loss(loss * share)
+        return self.optimizer_of(player).scale_loss(loss * share)
 
     def video_of(self, batch: Any) -> tf.Tensor:
         """The float32 video `[B, T, H, W, C]` in [-1, 1] of a batch of the pipeline or `fit`.
 
         Raises:
-            ValueError: a dict without a `"video"`, or a video that has not five axes.
+            ValueError: a dict without a `"video"`, a video that has not five axes, or one whose
+                length is not known: Keras lets go of it where a second `fit` brings another.
         """
         if isinstance(batch, tuple | list):
             batch = batch[0]
@@ -197,6 +263,11 @@ class CompiledStep(keras.Model):
         video = batch["video"] if isinstance(batch, Mapping) else batch
         if video.shape.rank != 5:
             raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {video.shape}.")
+        if video.shape[1] is None:
+            raise ValueError(
+                "The number of frames is not known: give clips of one length, or compile again "
+                "before training on those of another."
+            )
         if video.dtype == tf.uint8:
             return tf.cast(video, tf.float32) / 127.5 - 1.0
         return tf.cast(video, tf.float32)
@@ -209,17 +280,22 @@ class CompiledStep(keras.Model):
         # The static batch size is lost between workers.
         noise = draw_noise(self.training_noise_shapes(video.shape[1]), tf.shape(video)[0], key)
         terms, gradients, statistics = self._island(video, noise, tf.cast(iteration, tf.float32))
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            gradients = share_overflow(gradients)
-        if self._clip_norm is not None:
-            loss_scale = tf.convert_to_tensor(getattr(self.optimizer, "dynamic_scale", 1.0))
-            gradients = clip_across_replicas(gradients, self._clip_norm, loss_scale)
-        self.optimizer.apply(gradients, self.trainable_variables)
+        self.update("model", gradients)
         self.steps_taken.assign_add(1)
         if statistics:
             context = tf.distribute.get_replica_context()
             self.absorb(context.all_reduce(tf.distribute.ReduceOp.MEAN, statistics))
         return self.tracked(terms)
+
+    def update(self, player: str, gradients: Sequence[tf.Tensor]) -> None:
+        """Applies the gradients of a player's scaled loss, in replica context."""
+        optimizer, variables = self.optimizer_of(player), self.player_variables()[player]
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            gradients = share_overflow(gradients)
+        if self._clip_norm is not None:
+            loss_scale = tf.convert_to_tensor(getattr(optimizer, "dynamic_scale", 1.0))
+            gradients = clip_across_replicas(gradients, self._clip_norm, loss_scale)
+        optimizer.apply(gradients, variables)
 
     def tracked(self, terms: Mapping[str, tf.Tensor]) -> dict:
         """Running means of the terms, in the shape that the strategy can reduce."""

@@ -1,10 +1,10 @@
 """Training of latent-variable models by the evidence lower bound.
 
 Loss of a video, in nats: energy / scale^2 + sum_k weight_k KL_k, where the observation scale and
-the KL weights may move during a warm-up, geometrically for the scale and linearly for the weights.
+the KL weights may move during a warm-up: geometrically, but linearly where a weight begins or ends
+at 0.
 """
 
-import dataclasses
 import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,45 +15,11 @@ import tensorflow as tf
 from kerasvid import losses
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.naming import nearest_names
+from kerasvid.training.ramp import Ramp, is_pair
 from kerasvid.training.step import CompiledStep, draw_noise, replica_key
 
 EVALUATION_SEED = 0x5EED
 DECODED = "decoded_frames"  # the noise whose order chooses the frames
-
-
-@dataclasses.dataclass(frozen=True)
-class Ramp:
-    """A value that moves from `start` to `end` in the first `steps` iterations and stays there.
-
-    Args:
-        start: value at iteration 0.
-        end: value from iteration `steps` on.
-        steps: length of the way; 0 means `end` at once.
-        geometric: move in the logarithm (both ends positive), not in the value.
-    """
-
-    start: float
-    end: float
-    steps: int
-    geometric: bool = False
-
-    def __post_init__(self):
-        if self.geometric and not (self.start > 0 and self.end > 0):
-            raise ValueError(f"A geometric ramp needs positive ends, not {self.start}, {self.end}.")
-        if self.steps < 0:
-            raise ValueError(f"A ramp of {self.steps} steps: give 0 or more.")
-
-    def __call__(self, iteration: tf.Tensor) -> tf.Tensor:
-        fraction = 1.0 if self.steps == 0 else tf.clip_by_value(iteration / self.steps, 0.0, 1.0)
-        if self.geometric:
-            return self.start * tf.pow(self.end / self.start, tf.cast(fraction, tf.float32))
-        return self.start + (self.end - self.start) * tf.cast(fraction, tf.float32)
-
-
-def is_pair(value: Any) -> bool:
-    """Whether a value is two numbers."""
-    is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
-    return is_sequence and len(value) == 2 and all(isinstance(v, numbers.Real) for v in value)
 
 
 class Posterior(NamedTuple):
@@ -62,13 +28,13 @@ class Posterior(NamedTuple):
     Args:
         codes: a frame's latent each, `[B, T, D]`.
         kl: the KL terms by name, in nats, each `[B]`.
-        statistics: of the batch for `absorb`, means over its videos.
+        statistics: of the batch for `absorb`, means over its videos; tensors, or dicts of them.
         still: the latent of one frame that stands for the clip, `[B, D]`, or `None`.
     """
 
     codes: tf.Tensor
     kl: dict[str, tf.Tensor]
-    statistics: dict[str, tf.Tensor]
+    statistics: dict[str, Any]
     still: tf.Tensor | None = None
 
 
@@ -114,7 +80,10 @@ class VariationalModel(CompiledStep):
                 raise ValueError(f"schedule.{name}={schedule[name]} must not be negative.")
         self.schedule = schedule
         self._observation_scale = Ramp(*schedule["observation_scale"], steps, geometric=True)
-        self._kl_weights = {name: Ramp(*schedule[name], steps) for name in kl_names}
+        self._kl_weights = {
+            name: Ramp(*schedule[name], steps, geometric=min(schedule[name]) > 0)
+            for name in kl_names
+        }
 
     def set_decoding(self, decoded_frames: int | None, summary_weight: float = 0.0) -> None:
         """Which frames the loss decodes; see the attributes.
@@ -161,8 +130,13 @@ class VariationalModel(CompiledStep):
         return shapes
 
     def call(self, video: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The reconstruction from posterior means, `[B, T, H, W, C]`."""
-        return self.infer(video, None, training=training)[0]
+        """The reconstruction from posterior means, `[B, T, H, W, C]`, of a batch as `fit` takes it.
+
+        Args:
+            video: `[B, T, H, W, C]`, uint8 or float in [-1, 1], or a dict with one as `"video"`.
+            training: as in Keras.
+        """
+        return self.infer(self.video_of(video), None, training=training)[0]
 
     def terms(self, video, noise, iteration, training: bool) -> tuple[dict, dict]:
         """Every loss term of a batch, each `[B]`, their weighted sum as `"loss"`; statistics.

@@ -24,6 +24,24 @@ def test_the_newest_are_kept_and_the_last_step_is_saved(counter, fit, tmp_path):
     ]
 
 
+def test_pruning_leaves_the_new_one_and_those_of_later_steps(counter, fit, tmp_path):
+    damaged = [tmp_path / f"step-00000{step}.keras" for step in (6, 7, 8)]
+    for path in damaged:
+        path.write_bytes(b"")
+    fit(counter(), [0.1] * 3, [Checkpoints(tmp_path, every=1, keep=2)])
+    assert list(saved_steps(tmp_path)) == [2, 3, 6, 7, 8]
+    assert latest(tmp_path) == tmp_path / "step-000003.keras"
+
+
+def test_steps_that_keras_makes_at_once_are_not_missed(counter, fit, tmp_path):
+    model = counter()
+    model.compile("sgd", steps_per_execution=3)
+    fit(model, [0.1] * 12, [Checkpoints(tmp_path, every=4, keep=9)])
+    saved = list(saved_steps(tmp_path))
+    assert len(saved) == 3  # one each for 4, 8 and 12, at the first call behind it
+    assert all(due <= step < due + 3 for due, step in zip((4, 8, 12), saved, strict=True))
+
+
 def test_restoring_brings_weights_and_optimizer_back(counter, fit, tmp_path):
     adam = keras.optimizers.Adam(0.1, use_ema=True)
     model = counter(adam)

@@ -7,6 +7,7 @@ from kerasvid import distributions
 from kerasvid.layers.recurrent import (
     BidirectionalSequence,
     BidirectionalSummary,
+    NoiseGRU,
     RecurrentPrior,
     over_frames,
     unroll,
@@ -143,16 +144,75 @@ def test_latents_stay_float32_where_the_cell_computes_in_bfloat16():
     np.testing.assert_allclose(prior.rollout(latents), full, atol=0.1)
 
 
+# === The GRU of noise ===
+
+
+def make_gru(condition=None, **kwargs):
+    """A GRU of 4 units with random weights: fresh ones have zero biases."""
+    gru = NoiseGRU(units=4, **kwargs)
+    gru(tf.zeros([1, 1, 3]), condition=None if condition is None else condition[:1])
+    generator = np.random.default_rng(1)
+    gru.set_weights([generator.normal(size=w.shape) * 0.7 for w in gru.get_weights()])
+    return gru
+
+
+def gru_by_hand(gru, noise, start, condition):
+    """The published equations in float64, with the bias of the candidate inside the reset."""
+    kernel, recurrent, (bias, recurrent_bias) = (np.float64(w) for w in gru.cell.get_weights())
+    sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
+    h, outputs = np.float64(start), []
+    for t in range(noise.shape[1]):
+        x = np.float64(noise[:, t])
+        x = x if condition is None else np.concatenate([x, condition], axis=-1)
+        xz, xr, xh = np.split(x @ kernel + bias, 3, axis=-1)
+        hz, hr, hh = np.split(h @ recurrent + recurrent_bias, 3, axis=-1)
+        z, r = sigmoid(xz + hz), sigmoid(xr + hr)
+        h = z * h + (1 - z) * np.tanh(xh + r * hh)
+        outputs.append(h)
+    return np.stack(outputs, axis=1)
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_the_noise_gru_follows_its_equations(condition, started):
+    gru, noise = make_gru(condition), gaussian(2, 5, 3)
+    start = gaussian(2, 4, seed=3) if started else None
+    states = gru(noise, start=start, condition=condition)
+    expected = gru_by_hand(gru, noise, np.zeros([2, 4]) if start is None else start, condition)
+    assert states.shape == (2, 5, 4)
+    np.testing.assert_allclose(states, expected, atol=1e-5)
+    assert np.abs(np.diff(expected, axis=1)).max() > 0.1
+
+
+def test_noise_moves_the_states_from_its_own_step_on(condition):
+    gru, noise = make_gru(condition), gaussian(2, 4, 3)
+    before = gru(noise, condition=condition)
+    for changed in range(4):
+        bump = tf.one_hot(changed, 4)[None, :, None]
+        moved = np.abs(before - gru(noise + bump, condition=condition)).max(axis=(0, 2))  # [T]
+        assert (moved[:changed] == 0).all()
+        assert (moved[changed:] > 1e-5).all()
+
+
+def test_states_stay_float32_where_the_gru_computes_in_bfloat16():
+    noise, start = gaussian(2, 4, 3), gaussian(2, 4, seed=3)
+    half = make_gru(dtype="mixed_bfloat16")
+    assert half.cell.compute_dtype == "bfloat16"
+    states = half(noise, start=start)
+    assert states.dtype == tf.float32
+    np.testing.assert_allclose(states, make_gru()(noise, start=start), atol=0.1)
+
+
 # === Graphs and configurations ===
 
 
 def test_no_graph_holds_a_loop(assert_unrolled):
     prior, summary, sequence = make_prior(), BidirectionalSummary(4), BidirectionalSequence(4)
+    gru = make_gru()
     noise = tf.TensorSpec([None, 4, 3])
     inputs = gaussian(2, 4, 3)
     for layer in (summary, sequence):
         layer(inputs)
-    for verb in (prior.rollout, prior.call, summary, sequence):
+    for verb in (prior.rollout, prior.call, summary, sequence, gru):
         assert_unrolled(tf.function(lambda x, verb=verb: verb(x)).get_concrete_function(noise))
 
 
@@ -166,7 +226,7 @@ def test_the_search_for_loops_finds_those_of_a_keras_lstm(assert_unrolled):
 
 @pytest.mark.parametrize(
     "layer",
-    [RecurrentPrior(3, 5, 0.5), BidirectionalSummary(4), BidirectionalSequence(4)],
+    [RecurrentPrior(3, 5, 0.5), BidirectionalSummary(4), BidirectionalSequence(4), NoiseGRU(4)],
     ids=lambda layer: type(layer).__name__,
 )
 def test_configurations_round_trip(layer):

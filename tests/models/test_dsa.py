@@ -96,3 +96,61 @@ def test_a_swap_shows_the_content_of_one_in_the_motion_of_another(model, videos)
 def test_a_swap_takes_the_length_of_the_motion(model, moving_squares):
     swapped = model.swap(content_of=moving_squares(2, 4), motion_of=moving_squares(2, 3))
     assert swapped.shape == (2, 3, 16, 16, 3)
+
+
+# === A prior of the first motion vector that follows the posteriors ===
+
+
+@pytest.fixture(scope="module")
+def started():
+    """A model whose first motion vector is drawn by a moved `AggregatePrior` with a flow."""
+    options = {"aggregate_start": True, "prior_momentum": 0.5, "prior_couplings": 2}
+    model = DSA.from_preset("debug", image_shape=(16, 16, 3), frames=4, **options)
+    mean = np.linspace(-1.0, 2.0, 4).astype("float32")
+    covariance = np.diag([0.1, 0.2, 0.3, 0.4]).astype("float32")
+    model.start_prior.follow({"mean": mean, "covariance": covariance})
+    return model
+
+
+def test_the_first_motion_vector_is_drawn_by_its_own_prior_and_leads_the_others(started):
+    noise = started.sample_noise(3, seed=1)
+    motion = started.codes(noise)[:, :, 8:]
+    first = started.start_prior.sample(noise["motion"][:, 0])
+    np.testing.assert_array_equal(motion[:, 0], first)
+    plain = started.prior.rollout(noise["motion"])
+    assert np.abs(motion[:, 0] - plain[:, 0]).max() > 0.1
+    # Every later vector is that of the recurrent prior after this beginning.
+    later = started.prior.teacher_forced(motion)
+    expected = later.mean() + later.stddev() * noise["motion"]
+    np.testing.assert_allclose(motion[:, 1:], expected[:, 1:], atol=1e-5)
+
+
+def test_the_motion_term_scores_each_vector_by_the_prior_that_draws_it(started, videos):
+    noise = started.sample_noise(3, seed=4)
+    video = as_video_tensor(videos)
+    _, _, posterior, motion = started.posteriors(video, noise)
+    mean, deviation = posterior.mean().numpy(), posterior.stddev().numpy()
+    entropy = np.log(deviation[:, 0]).sum(axis=-1) + 0.5 * 4 * (1.0 + np.log(2.0 * np.pi))
+    # -log p of the draw, by the change of variables worked backwards through numpy.
+    prior = started.start_prior
+    white = np.linalg.solve(prior.scale_tril.numpy(), (motion[:, 0] - prior.mean).numpy().T).T
+    unshaped, log_determinant = prior.flow.inverse(tf.constant(white, tf.float32))
+    log_prior = -0.5 * np.square(unshaped).sum(axis=-1) - 0.5 * 4 * np.log(2.0 * np.pi)
+    log_prior += log_determinant.numpy() - np.log(np.diag(prior.scale_tril.numpy())).sum()
+    p = started.prior.teacher_forced(motion)
+    m, s = p.mean().numpy(), p.stddev().numpy()
+    later = np.log(s / deviation) + (deviation**2 + (mean - m) ** 2) / (2.0 * s**2) - 0.5
+    expected = -entropy - log_prior + later[:, 1:].sum(axis=(1, 2))
+    kl = started.infer(video, noise)[1]["kl_motion"]
+    np.testing.assert_allclose(kl, expected, rtol=1e-4)
+
+
+def test_both_priors_follow_the_posteriors_they_belong_to(started, videos):
+    posterior = started.posterior_codes(as_video_tensor(videos), started.sample_noise(3, seed=2))
+    assert {name: len(moments) for name, moments in posterior.statistics.items()} == {
+        "content": 2,
+        "start": 2,
+    }
+    q_motion = started.posteriors(as_video_tensor(videos), started.sample_noise(3, seed=2))[2]
+    expected = q_motion.mean().numpy()[:, 0].mean(axis=0)
+    np.testing.assert_allclose(posterior.statistics["start"]["mean"], expected, atol=1e-6)

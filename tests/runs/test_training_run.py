@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 
 import keras
 import numpy as np
@@ -11,7 +12,13 @@ import tensorflow as tf
 from kerasvid.callbacks.checkpoints import latest, save_model, saved_step, saved_steps
 from kerasvid.data import DatasetInfo, Video, load_info
 from kerasvid.runs.plan import make_plan
-from kerasvid.runs.training_run import RunError, RunFolder, pictured_videos, train
+from kerasvid.runs.training_run import (
+    RunError,
+    RunFolder,
+    _held_out_batch,
+    pictured_videos,
+    train,
+)
 from tfrecords_tools.conversion import write_dataset
 
 
@@ -34,11 +41,11 @@ def squares(tmp_path_factory, moving_squares) -> str:
 def plan_of(squares):
     """A function that makes a plan of a few steps on the squares."""
 
-    def make(steps=6, values=None, folder=squares, **rest):
+    def make(steps=6, values=None, folder=squares, model="rjvae", **rest):
         values = {"frames": 3, "training.batch_size": 4, **(values or {})}
         rest = {"seed": 0, "log_every": 2, "checkpoint_every": 2, "sample_every": 0, **rest}
         return make_plan(
-            "rjvae", "squares", folder, load_info(folder), "debug", values,
+            model, "squares", folder, load_info(folder), "debug", values,
             precision="float32", steps=steps, **rest,
         )  # fmt: skip
 
@@ -115,6 +122,87 @@ def test_other_settings_are_refused_by_name_and_longer_runs_are_not(plan_of, tmp
         assert text in str(error.value)
     assert str(error.value).count("asked for") == 3 and "\n" not in str(error.value)
     assert run.config.read_bytes() == before
+
+
+def content_of(folder):
+    """Every file of a run but its lock, with what is in it."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path: path.read_bytes() for path in files}
+
+
+def test_a_finished_run_whose_checkpoints_were_deleted_is_left_as_it_is(plan_of, tmp_path):
+    run, _ = run_to_end(plan_of(2), tmp_path)
+    shutil.rmtree(run.checkpoints)
+    before = content_of(tmp_path)
+    _, outcome = run_to_end(plan_of(2), tmp_path)
+    assert (outcome.step, outcome.trained, outcome.saved) == (2, 0, run.model)
+    with pytest.raises(RunError, match=r"model\.keras is there \(step 2\), but no checkpoint"):
+        run_to_end(plan_of(4), tmp_path)
+    assert content_of(tmp_path).keys() == before.keys()
+    unchanged = [path for path, content in before.items() if path.read_bytes() == content]
+    assert set(before) - set(unchanged) <= {run.config}  # which states the longer run
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_anew(plan_of, tmp_path):
+    run, _ = run_to_end(plan_of(4), tmp_path)
+    for path in saved_steps(run.checkpoints).values():
+        path.write_bytes(path.read_bytes()[:-50])
+    figures, model = run.metrics.read_bytes(), run.model.read_bytes()
+    with pytest.raises(RunError, match="none of the 2 checkpoints can be read") as error:
+        run_to_end(plan_of(6), tmp_path)
+    assert "\n" not in str(error.value)
+    assert (run.metrics.read_bytes(), run.model.read_bytes()) == (figures, model)
+
+
+@pytest.mark.parametrize(
+    ("count", "batch", "replicas", "expected"),
+    [(5, 16, 1, 5), (20, 8, 1, 6), (128, 16, 1, 16), (2664, 16, 1, 16), (7, 4, 2, 2), (1, 2, 2, 0)],
+)
+def test_a_small_held_out_split_is_evaluated_all_the_same(
+    plan_of, count, batch, replicas, expected
+):
+    plan = plan_of(2)
+    recipe = dataclasses.replace(plan.recipe, batch_size=batch)
+    plan = dataclasses.replace(plan, recipe=recipe, replicas=replicas)
+    assert _held_out_batch(plan, count) == expected
+
+
+def test_the_path_of_a_data_set_may_be_written_in_another_way(plan_of):
+    plan = plan_of()
+    assert plan.differences(dataclasses.replace(plan, dataset="./squares/")) == []
+
+
+def test_a_run_begins_with_the_image_generator_of_another(plan_of, tmp_path, capsys):
+    run_to_end(plan_of(2, {"frames": 1}, model="image_gan"), tmp_path / "images")
+    plan = plan_of(2, model="rjgan", init_from=os.fspath(tmp_path / "images"))
+    run, _ = run_to_end(plan, tmp_path / "videos")
+    told = [line for line in capsys.readouterr().out.splitlines() if "weights of" in line]
+    assert len(told) == 1 and told[0].startswith("weights of decoder, image_discriminator from ")
+    assert told[0].endswith("; residual, video_discriminator begin anew")
+    shutil.rmtree(tmp_path / "images")  # resuming needs it no more
+    run_to_end(dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, steps=3)),
+               tmp_path / "videos")  # fmt: skip
+    assert saved_step(run.model) == 3
+    with pytest.raises(RunError, match="no run is there"):
+        run_to_end(plan_of(2, model="rjgan", init_from="nowhere"), tmp_path / "other")
+
+
+def test_images_beside_the_videos_are_trained_on_and_part_of_what_a_run_is(
+    plan_of, squares, tmp_path
+):
+    images = {"images": "squares", "images_folder": squares}
+    plan = plan_of(4, {"training.image_batch": 3}, model="rjgan", **images)
+    whole, _ = run_to_end(plan, tmp_path / "whole")
+    short = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, steps=2))
+    run_to_end(short, tmp_path / "parts")
+    parts, _ = run_to_end(plan, tmp_path / "parts")
+    for value, other in zip(weights_of(whole.model), weights_of(parts.model), strict=True):
+        np.testing.assert_array_equal(other, value)
+    without = plan_of(4, {"training.image_batch": 3}, model="rjgan")
+    assert [line.split()[0] for line in plan.differences(without)] == ["data_digest"]
+    with pytest.raises(ValueError, match="rjvae has no image discriminator") as error:
+        plan_of(4, **images)
+    assert "\n" not in str(error.value)
 
 
 def test_a_nan_is_told_with_its_step_and_the_last_good_checkpoint(plan_of, tmp_path):
@@ -231,3 +319,14 @@ def test_a_broken_configuration_is_named(tmp_path):
         RunFolder(tmp_path).plan()
     with pytest.raises(RunError, match="no run is there"):
         RunFolder(tmp_path / "none").plan()
+
+
+def test_more_classes_than_categories_are_refused(plan_of, tmp_path, moving_squares):
+    videos = moving_squares(6, 4)
+    info = DatasetInfo("classes", "1", 16, 16, 3, fps=8.0, class_names=("a", "b", "c"))
+    load = lambda i: Video(videos[i], f"square-{i}", label=i % 3)  # noqa: E731
+    folder = os.fspath(tmp_path / "classes")
+    write_dataset(folder, info, {"train": range(6)}, load, progress=False)
+    plan_of(2, {"categories": 3}, folder=folder, model="mocogan")
+    with pytest.raises(ValueError, match=r"categories=2: the videos are of 3 classes"):
+        plan_of(2, {"categories": 2}, folder=folder, model="mocogan")

@@ -92,3 +92,70 @@ def test_before_the_first_step_the_weights_are_their_own_average(linear_model):
     model.compile(keras.optimizers.SGD(1.0, use_ema=True))
     with averaged_weights(model):
         np.testing.assert_array_equal(model.w.numpy(), np.ones(SIZE))
+
+
+# === Several players ===
+
+
+class WatchPlayers(keras.callbacks.Callback):
+    """Keeps all weights as the last step left them, and as they are within `averaged_weights`."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.trained = copied(self.model)
+        with averaged_weights(self.model):
+            self.within = copied(self.model)
+        self.after = copied(self.model)
+
+
+def copied(model):
+    players = model.player_variables().items()
+    return {name: [v.numpy() for v in variables] for name, variables in players}
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("wrap", [lambda o: o, keras.optimizers.LossScaleOptimizer])
+def test_of_several_players_the_generator_alone_has_an_average(
+    linear_gan, strategy_of, replicas, wrap
+):
+    rivals = ("image_discriminator", "video_discriminator")
+    with strategy_of(replicas).scope():
+        model = linear_gan()
+        average = {"use_ema": True, "ema_momentum": MOMENTUM}
+        optimizers = {"generator": wrap(keras.optimizers.SGD(0.5, **average))}
+        optimizers |= {name: wrap(keras.optimizers.SGD(0.5)) for name in rivals}
+        model.compile(optimizers, jit_compile=False)
+    path = []
+    record = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: path.append(float(model.gain.g.numpy()))
+    )
+    watch = WatchPlayers()
+    clips = np.random.default_rng(0).normal(size=[12, 2, 1, 2, 1]).astype("float32")
+    data = tf.data.Dataset.from_tensor_slices(clips).batch(4, drop_remainder=True)
+    model.fit(data, verbose=0, callbacks=[record, watch])
+
+    expected = path[0]
+    for value in path[1:]:
+        expected = MOMENTUM * expected + (1 - MOMENTUM) * value
+    assert watch.within["generator"] == pytest.approx([expected], abs=1e-5)
+    assert abs(expected - path[-1]) > 1e-3
+    end = copied(model)
+    assert end["generator"] == pytest.approx([expected], abs=1e-5)  # as `fit` leaves it
+    for name in rivals:
+        for values in (watch.within, end):
+            np.testing.assert_array_equal(values[name], watch.trained[name])
+    for name, values in watch.trained.items():
+        np.testing.assert_array_equal(watch.after[name], values)
+
+
+def test_an_average_that_all_players_copy_ends_in_the_generator_alone(linear_gan):
+    model = linear_gan()
+    model.compile(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=MOMENTUM))
+    watch = WatchPlayers()
+    clips = np.random.default_rng(0).normal(size=[8, 2, 1, 2, 1]).astype("float32")
+    for _ in range(2):  # a second fit finds the optimizer as the first did
+        model.fit(clips, batch_size=4, shuffle=False, verbose=0, callbacks=[watch])
+        end = copied(model)
+        assert end["generator"] == watch.within["generator"] != watch.trained["generator"]
+        np.testing.assert_array_equal(
+            end["video_discriminator"], watch.trained["video_discriminator"]
+        )

@@ -53,6 +53,28 @@ def test_the_optimizer_is_what_the_recipe_says():
     assert not Recipe(ema_momentum=0.0).make_optimizer().use_ema
 
 
+def test_every_player_gets_an_optimizer_and_the_first_the_average():
+    recipe = Recipe(learning_rate=0.01, warmup_steps=10, decay_steps=90, rival_rate=0.5, beta_1=0.3)
+    optimizers = recipe.make_optimizers(["generator", "one", "two"])
+    assert list(optimizers) == ["generator", "one", "two"]
+    assert len({id(optimizer) for optimizer in optimizers.values()}) == 3
+    assert optimizers["generator"].use_ema
+    assert optimizers["generator"].ema_momentum == recipe.ema_momentum
+    for name in ("one", "two"):
+        rival = optimizers[name]
+        assert not rival.use_ema
+        assert (rival.beta_1, rival.beta_2) == (0.3, recipe.beta_2)
+        for step in (0, 9, 50, 200):
+            first, second = (optimizers[n]._learning_rate(step) for n in ("generator", name))
+            assert float(second) == pytest.approx(0.5 * float(first), rel=1e-6)
+
+
+def test_rivals_go_as_fast_as_the_first_player_unless_told():
+    optimizers = Recipe(learning_rate=0.01, warmup_steps=0).make_optimizers(["generator", "one"])
+    rates = [float(optimizer.learning_rate) for optimizer in optimizers.values()]
+    assert rates == pytest.approx([0.01, 0.01])
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -67,6 +89,8 @@ def test_the_optimizer_is_what_the_recipe_says():
         ("beta_2", 1.0),
         ("ema_momentum", -0.1),
         ("clip_norm", float("inf")),
+        ("rival_rate", 0.0),
+        ("rival_rate", "fast"),
     ],
 )
 def test_a_value_out_of_range_is_refused_with_the_name_of_its_field(name, value):

@@ -55,6 +55,13 @@ def test_a_clip_norm_that_is_not_positive_is_refused(linear_model, clip_norm):
         linear_model(SIZE).compile("sgd", clip_norm=clip_norm)
 
 
+def test_a_loss_or_metric_of_keras_is_refused(linear_model):
+    for name, value in (("loss", "mse"), ("metrics", ["mae"])):
+        with pytest.raises(ValueError, match=f"{name}=.*brings its own loss and metrics"):
+            linear_model(SIZE).compile("sgd", **{name: value})
+    linear_model(SIZE).compile("sgd", steps_per_execution=2, run_eagerly=False)
+
+
 # === Noise ===
 
 

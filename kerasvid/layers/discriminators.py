@@ -1,0 +1,228 @@
+"""Discriminators of frames and of clips, which score the whole or patch by patch.
+
+MoCoGAN (Tulyakov, Liu, Yang, Kautz, CVPR 2018) and its residual kin judge with both: D_I sees
+single frames, D_V clips of a fixed length.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from kerasvid.layers.frame_networks import normalization_layer
+from kerasvid.layers.recurrent import over_frames
+from kerasvid.layers.spectral_convolution import SpectralConvolution
+
+SCORES = ("patch", "full")
+
+
+class Verdict(NamedTuple):
+    """What a discriminator says.
+
+    Args:
+        realness: logits `[B, P]`, one a patch; P = 1 for a full score.
+        categories: logits `[B, K]` of what is shown, or `None`.
+    """
+
+    realness: tf.Tensor
+    categories: tf.Tensor | None = None
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class ImageDiscriminator(keras.layers.Layer):
+    """D_I: strided convolutions over a frame, and a score.
+
+    Args:
+        channels: widths of the convolutions.
+        strides: a stride for each; 2 for all where `None`.
+        kernel_size: of every convolution.
+        patch: side of the pixel patches the frame is cut into first; larger ones cost less.
+        score: `"patch"`: a logit at every position of one more strided convolution, or `"full"`:
+            one logit for the frame.
+        normalization: `"none"`, `"batch"` or `"group"`, behind every convolution but the first.
+        spectral: hold every kernel at spectral norm 1.
+        categories: K, further logits of what is shown; 0 for none.
+
+    Call: `[N, H, W, C]` in [-1, 1] -> `Verdict`.
+
+    Raises:
+        ValueError: `score` is unknown, or not as many channels as strides.
+
+    Example:
+        >>> judge = ImageDiscriminator(channels=(8, 16))
+        >>> judge(tf.zeros([2, 32, 32, 3])).realness.shape
+        TensorShape([2, 16])
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (64, 128, 256),
+        strides: Sequence[int] | None = None,
+        kernel_size: int = 4,
+        patch: int = 1,
+        score: str = "patch",
+        normalization: str = "none",
+        spectral: bool = False,
+        categories: int = 0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if score not in SCORES:
+            raise ValueError(f"score={score!r} is unknown: use {' or '.join(SCORES)}.")
+        self.channels = tuple(channels)
+        self.strides = tuple(strides) if strides is not None else (2,) * len(self.channels)
+        if len(self.channels) != len(self.strides):
+            raise ValueError(
+                f"{len(self.channels)} channels but {len(self.strides)} strides: give as many."
+            )
+        self.kernel_size, self.patch, self.score = kernel_size, patch, score
+        self.normalization, self.spectral, self.categories = normalization, spectral, categories
+
+        # === Networks ===
+        policy = self.dtype_policy
+        self.convolutions, self.normalizations = [], []
+        for position, (width, stride) in enumerate(zip(self.channels, self.strides, strict=True)):
+            self.convolutions.append(self._convolution(width, kernel_size, stride))
+            # As in DCGAN the first layer has none: colours reach the score as they are.
+            kind = normalization if position else "none"
+            self.normalizations.append(normalization_layer(kind, width, policy))
+        size = kernel_size if score == "patch" else None
+        self.verdict = self._convolution(1 + categories, size, 2)
+
+    def _convolution(self, width: int, size: int | None, stride: int) -> SpectralConvolution:
+        policy = self.dtype_policy
+        return SpectralConvolution(width, size, stride, spectral=self.spectral, dtype=policy)
+
+    def call(self, frames: tf.Tensor, training: bool = False) -> Verdict:
+        x = tf.cast(frames, self.compute_dtype)
+        if self.patch > 1:
+            x = tf.nn.space_to_depth(x, self.patch)
+        for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
+            x = tf.nn.leaky_relu(normalization(convolution(x), training=training))
+        return as_verdict(self.verdict(x), tf.shape(frames)[0], self.categories)
+
+    def get_config(self) -> dict:
+        own = {
+            "channels": self.channels,
+            "strides": self.strides,
+            "kernel_size": self.kernel_size,
+            "patch": self.patch,
+            "score": self.score,
+            "normalization": self.normalization,
+            "spectral": self.spectral,
+            "categories": self.categories,
+        }
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class VideoDiscriminator(ImageDiscriminator):
+    """D_V: convolutions over space and time, and a score.
+
+    A convolution over `temporal_kernel` frames is computed as one over frames, whose channels are
+    those of the neighbouring frames side by side: the same sums, without the slower three-
+    dimensional operation.
+
+    Args:
+        channels, strides, kernel_size, patch, score, normalization, spectral, categories: in
+            space, as in `ImageDiscriminator`.
+        temporal_kernel: frames that a convolution sees.
+        temporal_stride: distance of two of its positions in time.
+        temporal_padding: `"valid"`, as in MoCoGAN: each convolution shortens the clip by
+            `temporal_kernel - 1` frames; or `"same"`: zeros before and after it.
+
+    Call: `[B, T, H, W, C]` in [-1, 1] -> `Verdict`. T must be static.
+
+    Raises:
+        ValueError: as `ImageDiscriminator`, the padding is unknown, or a clip is too short.
+
+    Example:
+        >>> judge = VideoDiscriminator(channels=(8, 16), temporal_kernel=2)
+        >>> judge(tf.zeros([2, 4, 32, 32, 3])).realness.shape  # 4x4 patches of one moment
+        TensorShape([2, 16])
+    """
+
+    def __init__(
+        self,
+        *args,
+        temporal_kernel: int = 4,
+        temporal_stride: int = 1,
+        temporal_padding: str = "valid",
+        **kwargs,
+    ):
+        super().__init__(*args, **kwargs)
+        if temporal_padding not in ("valid", "same"):
+            raise ValueError(f"temporal_padding={temporal_padding!r}: use 'valid' or 'same'.")
+        self.temporal_kernel, self.temporal_stride = temporal_kernel, temporal_stride
+        self.temporal_padding = temporal_padding
+        self._made_for: int | None = None  # frames, as the first call tells
+
+    def shortest_clip(self) -> int:
+        """Frames that a clip must have at least."""
+        if self.temporal_padding == "same":
+            return 1
+        frames = 1
+        for _ in range(len(self.channels) + (self.score == "patch")):
+            frames = (frames - 1) * self.temporal_stride + self.temporal_kernel
+        return frames
+
+    def check_length(self, frames: int) -> None:
+        """Refuses clips of a length that cannot be judged.
+
+        Raises:
+            ValueError: they are too short, or of another length than a full score was made for.
+        """
+        if frames < self.shortest_clip():
+            raise ValueError(
+                f"Clips of {frames} frames are too short for a video discriminator that needs "
+                f"{self.shortest_clip()}: train on longer ones, or set a smaller temporal_kernel "
+                "or fewer channels."
+            )
+        if self.score == "full" and self._made_for not in (None, frames):
+            raise ValueError(
+                f"Clips of {frames} frames, but the full score was made for {self._made_for}: use "
+                "clips of one length, or score='patch'."
+            )
+
+    def call(self, clips: tf.Tensor, training: bool = False) -> Verdict:
+        self.check_length(clips.shape[1])
+        self._made_for = self._made_for or clips.shape[1]
+        x = tf.cast(clips, self.compute_dtype)
+        if self.patch > 1:
+            x = over_frames(lambda frames: tf.nn.space_to_depth(frames, self.patch), x)
+        for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
+            x = over_frames(convolution, self._neighbours(x))
+            x = tf.nn.leaky_relu(over_frames(normalization, x, training=training))
+        if self.score == "patch":
+            scores = over_frames(self.verdict, self._neighbours(x))
+        else:
+            moments = tf.unstack(x, axis=1)  # the whole clip side by side, for one weight each
+            scores = self.verdict(tf.concat(moments, axis=-1))
+        return as_verdict(scores, tf.shape(clips)[0], self.categories)
+
+    def _neighbours(self, x: tf.Tensor) -> tf.Tensor:
+        """Every frame with the ones after it beside it: `[B, T, h, w, D] -> [B, T', h, w, K D]`."""
+        size, stride = self.temporal_kernel, self.temporal_stride
+        if self.temporal_padding == "same":
+            missing = max((-(-x.shape[1] // stride) - 1) * stride + size - x.shape[1], 0)
+            x = tf.pad(x, [[0, 0], [missing // 2, -(-missing // 2)], [0, 0], [0, 0], [0, 0]])
+        count = (x.shape[1] - size) // stride + 1
+        last = (count - 1) * stride + 1
+        shifted = [x[:, k : k + last : stride] for k in range(size)]
+        return tf.concat(shifted, axis=-1)
+
+    def get_config(self) -> dict:
+        own = {
+            "temporal_kernel": self.temporal_kernel,
+            "temporal_stride": self.temporal_stride,
+            "temporal_padding": self.temporal_padding,
+        }
+        return {**super().get_config(), **own}
+
+
+def as_verdict(scores: tf.Tensor, rows: tf.Tensor, categories: int) -> Verdict:
+    """A verdict from the last convolution's output `[..., 1 + K]`, patches in one axis."""
+    scores = tf.reshape(tf.cast(scores, tf.float32), [rows, -1, 1 + categories])  # [B, P, 1 + K]
+    classes = tf.reduce_mean(scores[..., 1:], axis=1) if categories else None
+    return Verdict(scores[..., 0], classes)

@@ -1,0 +1,114 @@
+"""A convolution whose kernel can be held at spectral norm 1."""
+
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class SpectralConvolution(keras.layers.Layer):
+    """A convolution over frames, or one weight for every input, with spectral normalisation.
+
+    Miyato, Kataoka, Koyama, Yoshida: "Spectral Normalization for Generative Adversarial Networks",
+    ICLR 2018. The kernel, as a matrix W of outputs by inputs, is divided by sigma = u^T W v, where
+    u and v approach its first singular vectors by one power iteration a training step.
+
+    The iteration is a method and not a part of the call: it moves a weight, which all replicas
+    must do alike, once a step and however often the layer is called (`iterate_spectra`).
+
+    Args:
+        filters: O, channels of the output.
+        kernel_size: side of the kernel; `None` for one as large as the input, hence one position.
+        stride: of the kernel.
+        spectral: whether the kernel is normalised.
+
+    Call: `[N, H, W, C]` -> `[N, H', W', O]`, borders filled up with zeros.
+
+    Raises:
+        ValueError: a kernel as large as the input meets an input of another size.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | None,
+        stride: int = 1,
+        spectral: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters, self.kernel_size = filters, kernel_size
+        self.stride, self.spectral = stride, spectral
+
+    def build(self, inputs_shape) -> None:
+        height, width, channels = inputs_shape[1:]
+        sides = (height, width) if self.kernel_size is None else (self.kernel_size,) * 2
+        self.kernel = self.add_weight(
+            (*sides, channels, self.filters), "glorot_uniform", autocast=False, name="kernel"
+        )
+        self.bias = self.add_weight((self.filters,), "zeros", name="bias")
+        if self.spectral:
+            self.singular = self.add_weight(
+                (self.filters,), "random_normal", trainable=False, autocast=False, name="singular"
+            )
+        self.built = True
+
+    def _power_iteration(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The kernel as a matrix `[inputs, O]`, and unit vectors v `[inputs, 1]` and u `[O, 1]`."""
+        matrix = tf.reshape(tf.convert_to_tensor(self.kernel), [-1, self.filters])
+        u = tf.math.l2_normalize(tf.convert_to_tensor(self.singular)[:, None])
+        v = tf.math.l2_normalize(tf.matmul(matrix, u))
+        return matrix, tf.stop_gradient(v), u
+
+    def normalized_kernel(self) -> tf.Tensor:
+        """The kernel in use, float32."""
+        kernel = tf.convert_to_tensor(self.kernel)
+        if not self.spectral:
+            return kernel
+        matrix, v, u = self._power_iteration()
+        return kernel / tf.reduce_sum(v * tf.matmul(matrix, u))
+
+    def iterate(self) -> None:
+        """One step of the power iteration; nothing without spectral normalisation."""
+        if self.spectral:
+            matrix, v, _ = self._power_iteration()
+            u = tf.math.l2_normalize(tf.matmul(matrix, v, transpose_a=True))
+            self.singular.assign(u[:, 0])
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        kernel = tf.cast(self.normalized_kernel(), self.compute_dtype)
+        bias = tf.cast(self.bias, self.compute_dtype)
+        inputs = tf.cast(inputs, self.compute_dtype)
+        if self.kernel_size is not None:
+            return tf.nn.conv2d(inputs, kernel, self.stride, "SAME") + bias
+        if tuple(inputs.shape[1:]) != tuple(kernel.shape[:-1]):
+            raise ValueError(
+                f"A kernel as large as its input was made for {tuple(kernel.shape[:-1])}, not for "
+                f"{tuple(inputs.shape[1:])}."
+            )
+        flat = tf.reshape(inputs, [-1, kernel.shape[0] * kernel.shape[1] * kernel.shape[2]])
+        scores = tf.matmul(flat, tf.reshape(kernel, [-1, self.filters])) + bias
+        return scores[:, None, None]  # [N, 1, 1, O]
+
+    def get_config(self) -> dict:
+        own = {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "stride": self.stride,
+            "spectral": self.spectral,
+        }
+        return {**super().get_config(), **own}
+
+
+def iterate_spectra(layer: keras.layers.Layer) -> None:
+    """One power iteration of every normalised convolution within a layer or model."""
+    for each in spectral_convolutions(layer):
+        each.iterate()
+
+
+def spectral_convolutions(layer: keras.layers.Layer) -> Iterator[SpectralConvolution]:
+    """The convolutions within a layer or model whose kernels are normalised."""
+    for each in layer._flatten_layers():
+        if isinstance(each, SpectralConvolution) and each.spectral:
+            yield each

@@ -1,0 +1,185 @@
+"""MoCoGAN, which divides a clip's latent vectors into content and motion.
+
+Tulyakov, Liu, Yang, Kautz: "MoCoGAN: Decomposing Motion and Content for Video Generation", CVPR
+2018: the baseline that RJGAN and RMoCoGAN are compared to.
+
+    z_C ~ N(0, I)                                 the content, once a video
+    h_0 ~ N(0, I),  e^(t) ~ N(0, I)
+    z_M^(t) = h_t = GRU(e^(t), h_(t-1))           the motion, independent of the content
+    x^(t) = G_I([z_C, z_M^(t)])
+
+With `categories` a one-hot vector, uniformly drawn once a video, stands beside the motion, and D_V
+also tells the category: of generated clips for the generator, of real ones where they are labelled.
+
+As in the released code, a step generates clips of the length that D_V judges; the paper draws
+longer ones and cuts a clip out.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasvid.layers.recurrent import NoiseGRU
+from kerasvid.models.frame_gan import FrameGAN
+from kerasvid.training.recipe import Recipe
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class MoCoGAN(FrameGAN):
+    """Videos as one content vector and a sequence of motion vectors, trained adversarially.
+
+    Args:
+        content_dim: size of z_C.
+        motion_dim: size of z_M^(t) and of the noise e^(t).
+        categories: K of the category code; 0 for none. The labels of real clips must lie below it.
+        **kwargs: of `FrameGAN`: `image_shape`, `frames`, `decoder`, `image_discriminator`,
+            `video_discriminator` (`score="patch"` or `"full"` each) and `objective`.
+
+    Raises:
+        ValueError: as `FrameGAN`.
+
+    Example:
+        >>> model = MoCoGAN.from_preset("debug", categories=4)
+        >>> model.compile("adam")
+        >>> model.fit(batches)
+        >>> videos = model.generate(4, frames=16)  # uint8 [4, 16, H, W, C]
+    """
+
+    def __init__(self, content_dim: int = 50, motion_dim: int = 10, categories: int = 0, **kwargs):
+        self.categories = categories  # which the video discriminator is made for
+        super().__init__(**kwargs)
+        self.content_dim, self.motion_dim = content_dim, motion_dim
+        self.motion = NoiseGRU(motion_dim, dtype=self.dtype_policy)
+        self.make_layers()
+        self.build_players()
+
+    def make_layers(self) -> None:
+        """Further layers of a model built on this one."""
+
+    # === Generation ===
+
+    def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        shapes = {
+            "content": (self.content_dim,),
+            "start": (self.motion_dim,),
+            "motion": (frames, self.motion_dim),
+        }
+        return {**shapes, "category": (self.categories,)} if self.categories else shapes
+
+    def motion_codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """z_M^(t), with the category beside it if there is one: `[B, T, E]`."""
+        motion = self.motion(noise["motion"], start=noise["start"])
+        if not self.categories:
+            return motion
+        category = tf.one_hot(self.category_of(noise), self.categories)  # [B, K]
+        return tf.concat([motion, repeated(category, motion.shape[1])], axis=-1)
+
+    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """[z_C, z_M^(t)], `[B, T, D]`."""
+        motion = self.motion_codes(noise)
+        return tf.concat([repeated(noise["content"], motion.shape[1]), motion], axis=-1)
+
+    def recombine(self, content_of: Mapping, motion_of: Mapping) -> np.ndarray:
+        """The content of some generated videos with the motion of others.
+
+        Args:
+            content_of: noise of `sample_noise`, B rows.
+            motion_of: likewise; its category goes with the motion.
+
+        Returns:
+            uint8 `[B, T, H, W, C]`.
+
+        Example:
+            >>> one, other = model.sample_noise(4, seed=0), model.sample_noise(4, seed=1)
+            >>> videos = model.recombine(content_of=one, motion_of=other)
+        """
+        return self.render({**motion_of, "content": content_of["content"]})
+
+    def generate_category(
+        self, category: int, batch: int, frames: int | None = None, seed: int = 0
+    ) -> np.ndarray:
+        """New videos of one category: uint8 `[B, T, H, W, C]`; otherwise as `generate`.
+
+        Raises:
+            ValueError: there is no such category.
+        """
+        if not 0 <= category < self.categories:
+            raise ValueError(f"category={category}: the model has {self.categories} of them.")
+        noise = self.sample_noise(batch, frames, seed)
+        chosen = tf.one_hot([category] * batch, self.categories)
+        return self.render({**noise, "category": chosen})
+
+    def get_config(self) -> dict:
+        own = {
+            "content_dim": self.content_dim,
+            "motion_dim": self.motion_dim,
+            "categories": self.categories,
+        }
+        return {**super().get_config(), **own}
+
+
+def repeated(vectors: tf.Tensor, frames: int) -> tf.Tensor:
+    """The same vector at every frame: `[B, D] -> [B, T, D]`."""
+    return tf.repeat(vectors[:, None], frames, axis=1)
+
+
+# Seconds: for tests and for trying a data set out.
+DEBUG: dict[str, Any] = {
+    "decoder": {
+        "dense_units": (),
+        "seed_channels": 16,
+        "channels": (16, 8),
+        "upsampling": (1, 2),
+        "normalization": "batch",
+    },
+    "image_discriminator": {"channels": (8, 16), "patch": 2},
+    "video_discriminator": {"channels": (8,), "patch": 2, "temporal_kernel": 2},
+}
+# Good pictures on two CPU cores in minutes.
+BASE: dict[str, Any] = {
+    "decoder": {
+        "dense_units": (),
+        "seed_channels": 256,
+        "channels": (256, 128, 64),
+        "upsampling": (1, 2, 2),
+        "patch": 4,
+        "normalization": "batch",
+    },
+    "image_discriminator": {"channels": (64, 128, 256), "patch": 2, "strides": (1, 2, 2)},
+    "video_discriminator": {"channels": (64, 128), "patch": 2, "strides": (2, 2)},
+}
+# The released sizes: DCGAN networks of width 64, batch norm, no bias of note.
+PAPER: dict[str, Any] = {
+    "decoder": {
+        "dense_units": (),
+        "seed_channels": 512,
+        "channels": (256, 128, 64),
+        "upsampling": (2, 2, 2),
+        "kernel_size": 4,
+        "transposed": True,
+        "patch": 2,
+        "normalization": "batch",
+    },
+    "image_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
+    "video_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
+}
+
+MoCoGAN.PRESETS = {
+    "debug": {**DEBUG, "content_dim": 8, "motion_dim": 4},
+    "base": BASE,
+    "paper": PAPER,
+}
+MoCoGAN.RECIPES = {
+    "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
+    "base": Recipe(
+        steps=5_000, batch_size=16, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
+        beta_2=0.999, ema_momentum=0.99,
+    ),
+    "paper": Recipe(
+        steps=100_000, batch_size=32, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
+        beta_2=0.999, ema_momentum=0.999,
+    ),
+}  # fmt: skip

@@ -1,0 +1,82 @@
+"""RMoCoGAN, the Residual MoCoGAN, whose content may vary a little within a clip.
+
+Dandi, Das, Singhal, Namboodiri, Rai: "Jointly Trained Image and Video Generation using Residual
+Vectors", WACV 2020, section 4.2.
+
+    z_C ~ N(0, I)                                 the content summary, once a video
+    z_M^(t)                                       the motion, as in MoCoGAN, independent of z_C
+    delta_C^(t) = R(z_C, z_M^(t))                 the residual: of nothing else
+    x^(t) = G_I([z_C + delta_C^(t), z_M^(t)])
+
+All dependence in time goes through the motion.
+"""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasvid.models.mocogan import BASE, DEBUG, PAPER, MoCoGAN, repeated
+from kerasvid.models.video_generator import as_pixels
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class RMoCoGAN(MoCoGAN):
+    """MoCoGAN with a residual on the content at every frame.
+
+    Args:
+        residual_units: width of the hidden layer of R.
+        **kwargs: of `MoCoGAN`.
+
+    Raises:
+        ValueError: as `MoCoGAN`.
+
+    Example:
+        >>> model = RMoCoGAN.from_preset("debug")
+        >>> videos = model.recombine(content_of=noise, motion_of=other)  # figure 5 of the paper
+    """
+
+    def __init__(self, residual_units: int = 128, **kwargs):
+        self.residual_units = residual_units
+        super().__init__(**kwargs)
+
+    def make_layers(self) -> None:
+        policy = self.dtype_policy
+        self.residual_hidden = keras.layers.Dense(self.residual_units, dtype=policy)
+        # Small at first: an untrained model is a MoCoGAN.
+        small = keras.initializers.VarianceScaling(0.01)
+        self.residual_output = keras.layers.Dense(
+            self.content_dim, kernel_initializer=small, dtype="float32"
+        )
+
+    def residual(self, content: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
+        """delta_C^(t) = R(z_C, z_M^(t)): `[B, T, D]`, `[B, T, E]` -> `[B, T, D]`."""
+        hidden = self.residual_hidden(tf.concat([content, motion], axis=-1))
+        return self.residual_output(tf.nn.leaky_relu(hidden))
+
+    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """[z_C + delta_C^(t), z_M^(t)], `[B, T, D]`."""
+        motion = self.motion_codes(noise)
+        content = repeated(noise["content"], motion.shape[1])
+        return tf.concat([content + self.residual(content, motion), motion], axis=-1)
+
+    def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
+        """Frames of the content summary itself, with the first motion: uint8 `[B, H, W, C]`.
+
+        Row i shows the content of row i of `generate` at the same seed.
+        """
+        noise = self.sample_noise(batch, 1, seed)
+        codes = tf.concat([noise["content"][:, None], self.motion_codes(noise)], axis=-1)
+        return as_pixels(self.decode(codes))[:, 0]
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "residual_units": self.residual_units}
+
+
+RMoCoGAN.PRESETS = {
+    "debug": {**DEBUG, "content_dim": 8, "motion_dim": 4, "residual_units": 16},
+    "base": BASE,
+    "paper": PAPER,
+}
+RMoCoGAN.RECIPES = MoCoGAN.RECIPES

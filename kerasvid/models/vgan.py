@@ -1,0 +1,353 @@
+"""VGAN, which makes a clip of a moving foreground before a background that stands still.
+
+Vondrick, Pirsiavash, Torralba: "Generating Videos with Scene Dynamics", NeurIPS 2016.
+
+    z ~ N(0, I)                                   once a video
+    f(z) [T, H, W, C], m(z) [T, H, W, 1]          foreground in (-1, 1) and mask in (0, 1)
+    b(z) [H, W, C]                                background, the same at every frame
+    v = m(z) * f(z) + (1 - m(z)) * b(z)
+
+The foreground and its mask leave one stream of transposed convolutions over space and time, the
+background one over space. The generator also pays lambda |m|_1, so that it uses the background
+where it can. As in the released code |m|_1 is a mean over pixels and frames, hence lambda a share
+of the logistic loss whatever the size of a clip. D_V alone judges, with one score for the clip.
+
+The last transposed convolution writes `patch` x `patch` pixels at every position; 1, as published,
+writes one. D_V scores by one logit and not by two classes under a softmax, which is the same model.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from kerasvid.layers.discriminators import VideoDiscriminator
+from kerasvid.layers.frame_networks import normalization_layer
+from kerasvid.layers.recurrent import over_frames
+from kerasvid.models.mocogan import repeated
+from kerasvid.models.video_generator import VideoGenerator
+from kerasvid.training.adversarial import AdversarialModel
+from kerasvid.training.recipe import Recipe
+
+
+class FixedLength:
+    """Mix-in for an adversarial model that makes a whole clip of one latent vector.
+
+    Its clips have `frames` frames, the native length; a shorter one is the start of such a clip,
+    and a longer one is refused. The subclass has the attributes `frames` and `latent_dim`.
+    """
+
+    fixed_length = True
+
+    def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the named noise; of `"length"`, for shorter clips, the shape alone counts.
+
+        Raises:
+            ValueError: the clip would be longer than the native length.
+        """
+        self.check_length(frames)
+        latent = {"latent": (self.latent_dim,)}
+        return latent if frames == self.frames else {**latent, "length": (frames,)}
+
+    def check_length(self, frames: int) -> None:
+        """Refuses clips that are longer than the native length."""
+        if frames > self.frames:
+            raise ValueError(
+                f"frames={frames}: this model makes clips of at most {self.frames} frames; ask for "
+                f"{self.frames} or fewer, or make and train one with frames={frames}."
+            )
+
+    def length_of(self, noise: Mapping[str, tf.Tensor]) -> int:
+        """T of the clips that named noise makes."""
+        return noise["length"].shape[1] if "length" in noise else self.frames
+
+
+class Streams(NamedTuple):
+    """What a clip is put together from.
+
+    Args:
+        foreground: `[B, T, H, W, C]` in (-1, 1).
+        mask: `[B, T, H, W, 1]` in (0, 1): where the foreground is seen.
+        background: `[B, H, W, C]` in (-1, 1).
+    """
+
+    foreground: tf.Tensor
+    mask: tf.Tensor
+    background: tf.Tensor
+
+    def composed(self) -> tf.Tensor:
+        """The clip m * f + (1 - m) * b, `[B, T, H, W, C]`."""
+        background = self.background[:, None]  # [B, 1, H, W, C]
+        return self.mask * self.foreground + (1.0 - self.mask) * background
+
+    def first(self, frames: int) -> "Streams":
+        """The first frames of the clip."""
+        return self._replace(foreground=self.foreground[:, :frames], mask=self.mask[:, :frames])
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class DeconvolutionStream(keras.layers.Layer):
+    """Transposed convolutions that each double every side of a small grid.
+
+    Args:
+        grid: sides of the grid that a dense layer makes: `(t, h, w)`, or `(h, w)` for an image.
+        outputs: channels written at each pixel.
+        seed_channels: width of the grid.
+        channels: widths of the stages between it and the output.
+        patch: side of the pixel patches that the last one writes.
+        normalization: `"none"`, `"batch"` or `"group"`, behind everything but the output.
+
+    Call: `[B, D]` -> `[B, T, H, W, outputs]` or `[B, H, W, outputs]`, float32, linear.
+    """
+
+    def __init__(
+        self,
+        grid: Sequence[int],
+        outputs: int,
+        seed_channels: int = 512,
+        channels: Sequence[int] = (256, 128, 64),
+        patch: int = 1,
+        normalization: str = "batch",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.grid, self.outputs = tuple(grid), outputs
+        self.seed_channels, self.channels = seed_channels, tuple(channels)
+        self.patch, self.normalization = patch, normalization
+
+        # === Networks ===
+        policy = self.dtype_policy
+        self.seed_layer = keras.layers.Dense(math.prod(self.grid) * seed_channels, dtype=policy)
+        widths = (seed_channels, *self.channels)
+        self.normalizations = [normalization_layer(normalization, w, policy) for w in widths]
+        last = outputs * patch**2
+        self.convolutions = [self._deconvolution(width) for width in (*self.channels, last)]
+
+    def _deconvolution(self, width: int) -> keras.layers.Layer:
+        spatial = len(self.grid) == 2
+        kind = keras.layers.Conv2DTranspose if spatial else keras.layers.Conv3DTranspose
+        return kind(width, 4, 2, padding="same", dtype=self.dtype_policy)
+
+    def call(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
+        x = self.seed_layer(tf.cast(latents, self.compute_dtype))
+        x = tf.reshape(x, [-1, *self.grid, self.seed_channels])  # [B, (t,) h, w, D]
+        for normalization, convolution in zip(self.normalizations, self.convolutions, strict=True):
+            x = convolution(tf.nn.relu(normalization(x, training=training)))
+        if self.patch > 1:
+            x = self._pixels(x)
+        return tf.cast(x, tf.float32)
+
+    def _pixels(self, x: tf.Tensor) -> tf.Tensor:
+        if len(self.grid) == 2:
+            return tf.nn.depth_to_space(x, self.patch)
+        return over_frames(lambda frames: tf.nn.depth_to_space(frames, self.patch), x)
+
+    def get_config(self) -> dict:
+        own = {
+            "grid": self.grid,
+            "outputs": self.outputs,
+            "seed_channels": self.seed_channels,
+            "channels": self.channels,
+            "patch": self.patch,
+            "normalization": self.normalization,
+        }
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class TwoStreamDecoder(keras.layers.Layer):
+    """The foreground with its mask, and the background, of a clip's latent vector.
+
+    Args:
+        image_shape: `(H, W, C)`.
+        frames: T; the stream makes the next multiple of 2^(stages + 1), which is cut.
+        seed_channels, channels, patch, normalization: of both streams, see `DeconvolutionStream`.
+
+    Call: `[B, D]` -> `Streams`, float32.
+
+    Raises:
+        ValueError: H or W is no multiple of `patch` times 2^(stages + 1).
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        frames: int,
+        seed_channels: int = 512,
+        channels: Sequence[int] = (256, 128, 64),
+        patch: int = 1,
+        normalization: str = "batch",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.image_shape, self.frames = tuple(image_shape), frames
+        self.stream_arguments = {
+            "seed_channels": seed_channels,
+            "channels": tuple(channels),
+            "patch": patch,
+            "normalization": normalization,
+        }
+
+        # === Networks ===
+        (height, width, colors), enlarged = self.image_shape, 2 ** (len(channels) + 1)
+        factor = enlarged * patch
+        if height % factor or width % factor:
+            raise ValueError(
+                f"Frames of {height}x{width} do not fit a decoder that enlarges {factor} times: "
+                f"use sizes that are multiples of {factor}, or other decoder.channels or patch."
+            )
+        grid = (-(-frames // enlarged), height // factor, width // factor)
+        policy, chosen = self.dtype_policy, self.stream_arguments
+        # Foreground and mask are two heads of one stream: channels of its last convolution.
+        self.moving = DeconvolutionStream(grid, colors + 1, **chosen, dtype=policy)
+        self.still = DeconvolutionStream(grid[1:], colors, **chosen, dtype=policy)
+
+    def call(self, latents: tf.Tensor, training: bool = False) -> Streams:
+        moving = self.moving(latents, training=training)[:, : self.frames]
+        background = tf.tanh(self.still(latents, training=training))
+        return Streams(tf.tanh(moving[..., :-1]), tf.sigmoid(moving[..., -1:]), background)
+
+    def get_config(self) -> dict:
+        own = {"image_shape": self.image_shape, "frames": self.frames}
+        return {**super().get_config(), **own, **self.stream_arguments}
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class VGAN(FixedLength, VideoGenerator, AdversarialModel):
+    """Clips of a moving foreground before a still background, trained adversarially.
+
+    A clip has one latent vector, repeated at every frame of its codes; `decode` takes the first.
+
+    Args:
+        latent_dim: size of z.
+        image_shape: `(H, W, C)`.
+        frames: the native length: a clip has at most so many.
+        decoder: arguments of `TwoStreamDecoder`, without `image_shape` and `frames`.
+        video_discriminator: arguments of `VideoDiscriminator` (D_V). With `score="full"` training
+            clips have the native length, with `"patch"` any that D_V and `frames` admit.
+        mask_weight: lambda, of the mean of the mask, in [0, 1], in the generator's loss.
+        objective: what the players minimise, see `resolve_objective`.
+
+    Raises:
+        ValueError: the decoder's factors do not fit the image size, or a value is out of its range
+            or unknown to `objective`.
+
+    Example:
+        >>> model = VGAN.from_preset("debug")
+        >>> model.compile("adam")
+        >>> model.fit(batches)
+        >>> streams = model.streams(model.sample_noise(4)["latent"])
+        >>> streams.background.shape  # what stands still
+        TensorShape([4, 64, 64, 3])
+    """
+
+    term_names = ("loss", "generator_loss")
+
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        image_shape: tuple[int, int, int] = (64, 64, 3),
+        frames: int = 16,
+        decoder: Mapping[str, Any] | None = None,
+        video_discriminator: Mapping[str, Any] | None = None,
+        mask_weight: float = 0.1,
+        objective: Mapping[str, Any] | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if mask_weight < 0:
+            raise ValueError(f"mask_weight={mask_weight} must be 0 or more.")
+        self.latent_dim, self.image_shape, self.frames = latent_dim, tuple(image_shape), frames
+        self.mask_weight = mask_weight
+        self.set_objective(objective)
+        self._network_arguments = {
+            "decoder": dict(decoder or {}),
+            "video_discriminator": dict(video_discriminator or {}),
+        }
+
+        # === Networks ===
+        policy, chosen = self.dtype_policy, self._network_arguments
+        self.decoder = TwoStreamDecoder(self.image_shape, frames, **chosen["decoder"], dtype=policy)
+        self.video_discriminator = VideoDiscriminator(**chosen["video_discriminator"], dtype=policy)
+        self.build_players()
+
+    # === Generation ===
+
+    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """z, the same at every frame, `[B, T, D]`."""
+        return repeated(noise["latent"], self.length_of(noise))
+
+    def decode(self, codes: tf.Tensor) -> tf.Tensor:
+        """The clips `[B, T, H, W, C]` of the first vectors of `[B, T, D]`.
+
+        Raises:
+            ValueError: T is larger than the native length.
+        """
+        self.check_length(codes.shape[1])
+        return self.streams(codes[:, 0]).first(codes.shape[1]).composed()
+
+    def streams(self, latents: tf.Tensor, training: bool = False) -> Streams:
+        """Foreground, mask and background of clips of native length, of z `[B, D]`."""
+        return self.decoder(latents, training=training)
+
+    def fakes(self, noise: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
+        streams = self.streams(noise["latent"], training).first(self.length_of(noise))
+        return {"video": streams.composed(), "mask": streams.mask}
+
+    def generator_terms(self, fakes: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """`"mask_loss"`: lambda times the mean of the mask over pixels and frames, `[B]`."""
+        return {"mask_loss": self.mask_weight * tf.reduce_mean(fakes["mask"], axis=[1, 2, 3, 4])}
+
+    def get_config(self) -> dict:
+        own = {
+            "latent_dim": self.latent_dim,
+            "image_shape": self.image_shape,
+            "frames": self.frames,
+            **self._network_arguments,
+            "mask_weight": self.mask_weight,
+            "objective": self.objective,
+        }
+        return {**super().get_config(), **own}
+
+
+# D_V with one score for the clip: strided in time as in space.
+_WHOLE = {"temporal_stride": 2, "temporal_padding": "same", "score": "full"}
+# By patch: takes short clips too.
+DEBUG_JUDGE: dict[str, Any] = {**_WHOLE, "channels": (8,), "patch": 2, "score": "patch"}
+BASE_JUDGE: dict[str, Any] = {
+    **_WHOLE, "channels": (64, 128, 256), "patch": 4, "strides": (2, 2, 1), "spectral": True,
+}  # fmt: skip
+PAPER_JUDGE: dict[str, Any] = {**_WHOLE, "channels": (64, 128, 256, 512)}
+
+VGAN.PRESETS = {
+    # Seconds: for tests and for trying a data set out.
+    "debug": {
+        "latent_dim": 8,
+        "decoder": {"seed_channels": 16, "channels": (8,), "patch": 2},
+        "video_discriminator": DEBUG_JUDGE,
+    },
+    # Sized for two CPU cores, from a 4x4 grid of 2 moments for 16 frames.
+    "base": {
+        "decoder": {"seed_channels": 256, "channels": (128, 64), "patch": 2},
+        "video_discriminator": BASE_JUDGE,
+    },
+    # The published sizes.
+    "paper": {
+        "frames": 32,
+        "decoder": {},
+        "video_discriminator": {**PAPER_JUDGE, "normalization": "batch"},
+    },
+}
+VGAN.RECIPES = {
+    "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
+    "base": Recipe(
+        steps=5_000, batch_size=16, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
+        beta_2=0.999, ema_momentum=0.99,
+    ),
+    "paper": Recipe(
+        steps=100_000, batch_size=64, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
+        beta_2=0.999, ema_momentum=0.999,
+    ),
+}  # fmt: skip

@@ -1,0 +1,379 @@
+"""Training of generators against discriminators.
+
+A step: the generator makes clips once; the discriminators are updated on real and generated ones;
+then the generator is updated through the discriminators as they are now. One pass of the generator
+serves all players: its backward pass waits until the updated discriminators tell the gradient of
+its clips.
+
+With v real and v~ generated clips, S_1 a random frame and S_T the whole clip, the players minimise
+
+    D_I: E[-log D_I(S_1(v))] + E[-log(1 - D_I(S_1(v~)))]
+    D_V: E[-log D_V(S_T(v))] + E[-log(1 - D_V(S_T(v~)))]
+    G:   E[-log D_I(S_1(v~))] + E[-log D_V(S_T(v~))]
+
+and, where the model makes still images from a fixed prior (RJGAN), the terms of equation (1) of the
+residual-vector paper that feed them to D_I.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from kerasvid import losses
+from kerasvid.layers.spectral_convolution import iterate_spectra
+from kerasvid.training.batch_parts import divided, frames_at, stills_of
+from kerasvid.training.objective import resolve_objective
+from kerasvid.training.ramp import Ramp
+from kerasvid.training.step import CompiledStep, draw_noise, replica_key
+
+EVALUATION_SEED = 0x5EED
+GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminator"
+
+
+class AdversarialModel(CompiledStep):
+    """A generator trained against an image discriminator, a video discriminator, or both.
+
+    A subclass, which is a `VideoGenerator` too, defines `noise_shapes` and `fakes`; its
+    constructor makes the generator's layers, sets `image_discriminator` and
+    `video_discriminator` (or leaves them `None`), and calls `set_objective` before and
+    `build_players` after.
+
+    Batches are those of `CompiledStep`; beside the `"video"`, an `"image"` of uint8
+    `[N, H, W, C]` or `[N, 1, H, W, C]` is shown to D_I alone, and a `"label"` of int64 `[B]` says
+    what a clip shows, -1 where unknown.
+
+    Attributes:
+        categories: K of the category code, 0 for none.
+    """
+
+    image_discriminator = None
+    video_discriminator = None
+    categories = 0
+
+    # === What a model defines ===
+
+    def fakes(self, noise: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
+        """What the generator makes of noise.
+
+        Returns:
+            `"video"` `[B, T, H, W, C]`; where the model has a fixed image prior, `"still"`
+            `[B, H, W, C]`; and whatever `generator_terms` needs. All float32.
+        """
+        raise NotImplementedError
+
+    def generator_terms(self, fakes: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Further terms of the generator's loss by name, weighted, each `[B]`; by default none."""
+        return {}
+
+    def category_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The category int64 `[B]` of generated clips, where there are categories."""
+        return tf.argmax(noise["category"], axis=-1)
+
+    # === Set-up, called by constructors ===
+
+    def set_objective(self, objective: Mapping[str, Any] | None) -> None:
+        """What the players minimise, see `resolve_objective`."""
+        self.objective = resolve_objective(objective)
+        steps = self.objective["instance_noise_steps"]
+        self._deviation = Ramp(*self.objective["instance_noise"], steps)
+
+    def build_players(self) -> None:
+        """Makes the variables of every layer; refuses penalties that batch norm would spoil."""
+        shape = [1, self.frames, *self.image_shape]
+        if self.image_discriminator is not None:
+            self.image_discriminator(tf.zeros([1, *self.image_shape]))
+            self.add_term("image_discriminator_loss")
+        if self.video_discriminator is not None:
+            self.video_discriminator.check_length(self.frames)
+            self.video_discriminator(tf.zeros(shape))
+            self.add_term("video_discriminator_loss")
+        if self._penalized():
+            for judge in self._judges().values():
+                if getattr(judge, "normalization", None) == "batch":
+                    raise ValueError(
+                        "objective: penalties of gradients are of single rows, which batch norm "
+                        "mixes: set the discriminators' normalization to none or group."
+                    )
+        noise = self.sample_noise(1, self.frames)
+        for name in self.generator_terms(self.fakes(noise, training=False)):
+            self.add_term(name)
+        self.build()
+
+    def _judges(self) -> dict[str, Any]:
+        judges = {IMAGE: self.image_discriminator, VIDEO: self.video_discriminator}
+        return {name: judge for name, judge in judges.items() if judge is not None}
+
+    def _penalized(self) -> bool:
+        return bool(self.objective["gradient_penalty"] or self.objective["r1_weight"])
+
+    # === Players ===
+
+    def player_variables(self) -> dict[str, list]:
+        judges = {name: judge.trainable_variables for name, judge in self._judges().items()}
+        judged = {id(variable) for variables in judges.values() for variable in variables}
+        own = [variable for variable in self.trainable_variables if id(variable) not in judged]
+        return {GENERATOR: own, **judges}
+
+    def make_islands(self, jit: bool) -> None:
+        self._generate = tf.function(lambda noise: self.fakes(noise, True), jit_compile=jit)
+        self._judge = tf.function(self.judge, jit_compile=jit)
+        self._convince = tf.function(self.convince, jit_compile=jit)
+
+    def call(self, noise: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """The clips of named noise, `[B, T, H, W, C]`."""
+        return self.fakes(noise, training)["video"]
+
+    # === Chance ===
+
+    def chance_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """Gaussians that a judgement draws for one video, beside those of generation."""
+        shapes = {"real_frames": (2, frames), "fake_frame": (1, frames)}
+        if self.objective["gradient_penalty"]:
+            shapes["share"] = (1,)
+        if any(self.objective["instance_noise"]):
+            frame = self.image_shape
+            shapes |= {"on_real": (frames, *frame), "on_fake": (frames, *frame), "on_still": frame}
+        return shapes
+
+    def batch_of(self, data: Any) -> dict[str, tf.Tensor]:
+        """`"video"`, and `"image"` `[N, H, W, C]` and `"label"` where they are needed and there."""
+        batch = {"video": self.video_of(data)}
+        if self.video_discriminator is not None:
+            self.video_discriminator.check_length(batch["video"].shape[1])
+        data = data[0] if isinstance(data, tuple | list) else data
+        if isinstance(data, Mapping):
+            if "image" in data and self.image_discriminator is not None:
+                batch["image"] = stills_of(data["image"])
+            if "label" in data and self.categories:
+                batch["label"] = data["label"]
+        return batch
+
+    def _seen(self, clips: tf.Tensor, chances: Mapping, name: str, clock: tf.Tensor) -> tf.Tensor:
+        """What discriminators see of clips or stills: with instance noise, if there is any."""
+        return clips + self._deviation(clock) * chances[name] if name in chances else clips
+
+    # === Losses ===
+
+    def discriminator_losses(
+        self,
+        batch: Mapping[str, tf.Tensor],
+        fakes: Mapping[str, tf.Tensor],
+        category: tf.Tensor | None,
+        chances: Mapping[str, tf.Tensor],
+        clock: tf.Tensor,
+        training: bool = True,
+    ) -> dict[str, tf.Tensor]:
+        """What each discriminator loses, a scalar by player.
+
+        Args:
+            batch: of `batch_of`.
+            fakes: of `fakes`.
+            category: int64 `[B]` of the fakes, or `None`.
+            chances: Gaussians by `chance_shapes`.
+            clock: float32 scalar, the iteration.
+            training: as in Keras; penalties are left out without it.
+        """
+        real = self._seen(batch["video"], chances, "on_real", clock)
+        fake = self._seen(fakes["video"], chances, "on_fake", clock)
+        result = {}
+        if self.image_discriminator is not None:
+            still = fakes.get("still")
+            real_frames = frames_at(real, chances["real_frames"][:, : 1 if still is None else 2])
+            if "image" in batch:
+                images = self._seen(batch["image"], chances, "on_image", clock)
+                real_frames = tf.concat([real_frames, images], axis=0)
+            fake_frames = frames_at(fake, chances["fake_frame"])
+            if still is not None:
+                still = self._seen(still, chances, "on_still", clock)
+            result[IMAGE] = self._image_loss(real_frames, fake_frames, still, chances, training)
+        if self.video_discriminator is not None:
+            label = batch.get("label")
+            result[VIDEO] = self._video_loss(real, fake, label, chances, training)
+        return result
+
+    def _image_loss(self, real, fake, still, chances, training) -> tf.Tensor:
+        """D_I's terms; with stills those of equation (1), where real frames count a second time."""
+        judge, kind = self.image_discriminator, self.objective["loss"]
+        on_real = self._loss_on_real(judge(real, training=training).realness)
+        on_fake = losses.loss_on_fake(judge(fake, training=training).realness, kind)
+        loss = tf.reduce_mean(on_fake)
+        weight = 0.0
+        if still is not None:
+            weight = self.objective["still_weight"]
+            on_still = losses.loss_on_fake(judge(still, training=training).realness, kind)
+            loss += weight * tf.reduce_mean(on_still)
+        loss += (1.0 + weight) * tf.reduce_mean(on_real)
+        return loss + self._penalties(judge, real, fake, chances, training)
+
+    def _video_loss(self, real, fake, label, chances, training) -> tf.Tensor:
+        """D_V's terms, and the classification of real clips whose label is known."""
+        judge, kind = self.video_discriminator, self.objective["loss"]
+        verdict = judge(real, training=training)
+        on_fake = losses.loss_on_fake(judge(fake, training=training).realness, kind)
+        loss = tf.reduce_mean(self._loss_on_real(verdict.realness)) + tf.reduce_mean(on_fake)
+        if verdict.categories is not None and label is not None:
+            classified = losses.classification_loss(verdict.categories, label)
+            loss += self.objective["category_weight"] * tf.reduce_mean(classified)
+        return loss + self._penalties(judge, real, fake, chances, training)
+
+    def _loss_on_real(self, logits: tf.Tensor) -> tf.Tensor:
+        return losses.loss_on_real(logits, self.objective["loss"], self.objective["real_target"])
+
+    def _penalties(self, judge, real, fake, chances, training) -> tf.Tensor | float:
+        """Gradient penalty and R1 of a discriminator; a row's score is the mean of its patches."""
+        penalty, objective = 0.0, self.objective
+        if not training:
+            return penalty
+        if objective["gradient_penalty"]:
+            share = 0.5 * tf.math.erfc(-chances["share"][:, 0] / 2.0**0.5)  # uniform in [0, 1]
+            between = losses.mixed_rows(real[: tf.shape(fake)[0]], fake, share)
+            norms = score_slopes(judge, between)
+            penalty += objective["gradient_penalty"] * tf.reduce_mean(tf.square(norms - 1.0))
+        if objective["r1_weight"]:
+            norms = score_slopes(judge, real)
+            penalty += 0.5 * objective["r1_weight"] * tf.reduce_mean(tf.square(norms))
+        return penalty
+
+    def generator_losses(
+        self,
+        fakes: Mapping[str, tf.Tensor],
+        category: tf.Tensor | None,
+        chances: Mapping[str, tf.Tensor],
+        clock: tf.Tensor,
+        training: bool = True,
+    ) -> dict[str, tf.Tensor]:
+        """`"generator_loss"`, a scalar, and the model's own terms in it; arguments as above."""
+        kind, terms = self.objective["loss"], []
+        fake = self._seen(fakes["video"], chances, "on_fake", clock)
+        judge = self.image_discriminator
+        if judge is not None:
+            frames = frames_at(fake, chances["fake_frame"])
+            terms.append(losses.generator_loss(judge(frames, training=training).realness, kind))
+            if "still" in fakes:
+                still = self._seen(fakes["still"], chances, "on_still", clock)
+                on_still = losses.generator_loss(judge(still, training=training).realness, kind)
+                terms.append(self.objective["still_weight"] * on_still)
+        judge = self.video_discriminator
+        if judge is not None:
+            verdict = judge(fake, training=training)
+            terms.append(losses.generator_loss(verdict.realness, kind))
+            if verdict.categories is not None:
+                classified = losses.classification_loss(verdict.categories, category)
+                terms.append(self.objective["category_weight"] * classified)
+        own = self.generator_terms(fakes)
+        total = tf.add_n([tf.reduce_mean(term) for term in [*terms, *own.values()]])
+        return {"generator_loss": total, **{k: tf.reduce_mean(v) for k, v in own.items()}}
+
+    # === The step ===
+
+    def judge(self, batch, fakes, category, chances, clock):
+        """Losses and gradients of the discriminators, by player; inside a compiled island."""
+        fakes = {name: tf.stop_gradient(value) for name, value in fakes.items()}
+        with tf.GradientTape(persistent=True) as tape:
+            values = self.discriminator_losses(batch, fakes, category, chances, clock)
+            scaled = {player: self.scaled(value, player) for player, value in values.items()}
+        variables = self.player_variables()
+        gradients = {
+            player: tape.gradient(loss, variables[player]) for player, loss in scaled.items()
+        }
+        return values, gradients
+
+    def convince(self, fakes, category, chances, clock):
+        """Loss of the generator and its gradient by what it made; inside a compiled island."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(fakes)
+            terms = self.generator_losses(fakes, category, chances, clock)
+            scaled = self.scaled(terms["generator_loss"], GENERATOR)
+        zero = tf.UnconnectedGradients.ZERO
+        return terms, tape.gradient(scaled, fakes, unconnected_gradients=zero)
+
+    def compute_gradients(self, video, noise, iteration):
+        """All players' gradients at the weights as they are: the operations of a step, to count."""
+        batch, key = {"video": video}, tf.constant([0, 0])
+        _, chances, again = self._draw(batch, key, 0)
+        with tf.GradientTape() as tape:
+            fakes = self.fakes(noise, True)
+        category = self.category_of(noise) if self.categories else None
+        judged, gradients = self.judge(batch, fakes, category, chances, iteration)
+        terms, slopes = self.convince(fakes, category, again, iteration)
+        own = self.player_variables()[GENERATOR]
+        gradients[GENERATOR] = tape.gradient(fakes, own, output_gradients=slopes)
+        return self._named(judged, terms), gradients, {}
+
+    def train_step(self, data) -> dict:
+        """The discriminators' updates, then the generator's, in replica context."""
+        batch = self.batch_of(data)
+        iteration = tf.convert_to_tensor(self.steps_taken)
+        clock, key = tf.cast(iteration, tf.float32), replica_key(self._noise_seed, iteration)
+        parts = divided(batch, self.objective["discriminator_steps"])
+        for number, part in enumerate(parts):
+            noise, chances, again = self._draw(part, key, number)
+            with tf.GradientTape() as tape:
+                fakes = self._generate(noise)
+            category = self.category_of(noise) if self.categories else None
+            judged, gradients = self._judge(part, fakes, category, chances, clock)
+            for player, gradient in gradients.items():
+                self.update(player, gradient)
+            for judge in self._judges().values():
+                iterate_spectra(judge)
+        terms, slopes = self._convince(fakes, category, again, clock)
+        gradients = tape.gradient(
+            fakes,
+            self.player_variables()[GENERATOR],
+            output_gradients=slopes,
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        self.update(GENERATOR, gradients)
+        self.steps_taken.assign_add(1)
+        return self.tracked(self._named(judged, terms))
+
+    def _draw(self, batch: Mapping, key: tf.Tensor, number: int) -> tuple[dict, dict, dict]:
+        """Noise of generation, and the chances of the discriminators' and the generator's turn."""
+        frames, rows = batch["video"].shape[1], tf.shape(batch["video"])[0]
+        keys = [tf.random.experimental.stateless_fold_in(key, 4 * number + i) for i in range(4)]
+        shapes = self.chance_shapes(frames)
+        noise = draw_noise(self.training_noise_shapes(frames), rows, keys[0])
+        chances, again = draw_noise(shapes, rows, keys[1]), draw_noise(shapes, rows, keys[2])
+        if "image" in batch and "on_still" in shapes:
+            size = tf.shape(batch["image"])[0]
+            chances |= draw_noise({"on_image": self.image_shape}, size, keys[3])
+        return noise, chances, again
+
+    def _named(self, judged: Mapping, terms: Mapping) -> dict[str, tf.Tensor]:
+        """All terms by the names of `term_names`, and their sum as `"loss"`."""
+        named = {f"{player}_loss": value for player, value in judged.items()}
+        loss = tf.add_n([*named.values(), terms["generator_loss"]])
+        return {"loss": loss, **named, **terms}
+
+    def test_step(self, data) -> dict:
+        """What the players lose on other videos, at the end of the schedules."""
+        batch, clock = self.batch_of(data), tf.constant(float("inf"))
+        key = replica_key(EVALUATION_SEED, tf.constant(0))
+        noise, chances, again = self._draw(batch, key, 0)
+        fakes = self.fakes(noise, training=False)
+        category = self.category_of(noise) if self.categories else None
+        judged = self.discriminator_losses(batch, fakes, category, chances, clock, training=False)
+        terms = self.generator_losses(fakes, category, again, clock, training=False)
+        return self.tracked(self._named(judged, terms))
+
+    def fit(self, *args, **kwargs):
+        """As in Keras; averaged weights, which the generator alone has, end in the generator."""
+        optimizer = self.optimizer
+        if optimizer is None or "finalize_variable_values" in vars(optimizer):
+            return super().fit(*args, **kwargs)
+        finalize = optimizer.finalize_variable_values
+        own = self.player_variables()[GENERATOR]
+        optimizer.finalize_variable_values = lambda variables: finalize(own)
+        try:
+            return super().fit(*args, **kwargs)
+        finally:
+            del optimizer.finalize_variable_values
+
+
+def score_slopes(judge, samples: tf.Tensor) -> tf.Tensor:
+    """|d D / d x| at each of the samples `[B, ...]`: `[B]`."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(samples)
+        scores = losses.per_row(judge(samples, training=True).realness)
+    return losses.gradient_norms(scores, samples, tape)
