@@ -35,8 +35,8 @@ def describe_models() -> str:
 def describe_datasets(datasets: Iterable) -> str:
     """The known data sets: each has a `name`, a `title` and what it `needs`."""
     lines = ["Data sets (--dataset):"]
-    lines += [f"  {d.name:<14}{d.title}; needs {d.needs}" for d in datasets]
-    lines.append("  /path/folder  your own, made by `python -m tfrecords_tools.folder`")
+    lines += [f"  {d.name:<17}{d.title}; needs {d.needs}" for d in datasets]
+    lines.append("  /path/folder     your own, made by `python -m tfrecords_tools.folder`")
     return "\n".join(lines)
 
 
