@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from kerasvid.layers.strided_convolution import StridedConv2D, TransposedConv2D
+
 NORMALIZATIONS = ("none", "batch", "group")
 
 
@@ -70,9 +72,7 @@ class FrameEncoder(keras.layers.Layer):
         for width, stride in zip(self.channels, self.strides, strict=True):
             even = stride > 1 and patch > 1
             size = kernel_size + kernel_size % 2 if even else kernel_size
-            self.convolutions.append(
-                keras.layers.Conv2D(width, size, stride, padding="same", dtype=policy)
-            )
+            self.convolutions.append(StridedConv2D(width, size, stride, dtype=policy))
             self.normalizations.append(normalization_layer(normalization, width, policy))
         self.hidden = [keras.layers.Dense(units, dtype=policy) for units in self.dense_units]
         self.output_layer = keras.layers.Dense(features, dtype=policy)
@@ -127,7 +127,8 @@ class FrameDecoder(keras.layers.Layer):
         upsampling: a factor (1 or more) for each stage.
         kernel_size: of the stages.
         transposed: enlarge by transposed convolutions (as published) and not by sub-pixel ones.
-        patch: side of the pixel patch written at each position of the last grid.
+        patch: side of the pixel patch written at each position of the last grid; the last
+            convolution too is transposed, with this stride, where the others are.
         normalization: `"none"`, `"batch"` or `"group"`.
 
     Call: `[N, D]` -> `[N, H, W, C]` float32, trained towards [-1, 1].
@@ -187,16 +188,21 @@ class FrameDecoder(keras.layers.Layer):
         for width, factor in zip(self.channels, self.upsampling, strict=True):
             self.convolutions.append(self._stage(width, factor))
             self.normalizations.append(normalization_layer(self.normalization, width, policy))
-        self.output_layer = keras.layers.Conv2D(
-            self.image_shape[-1] * self.patch**2, self.kernel_size, padding="same", dtype=policy
+        self.output_layer = self._last_stage()
+
+    def _last_stage(self) -> keras.layers.Layer:
+        policy, colors = self.dtype_policy, self.image_shape[-1]
+        if self.transposed and self.patch > 1:
+            side = max(self.kernel_size, self.patch)  # a smaller one would leave pixels out
+            return TransposedConv2D(colors, side, self.patch, dtype=policy)
+        return keras.layers.Conv2D(
+            colors * self.patch**2, self.kernel_size, padding="same", dtype=policy
         )
 
     def _stage(self, width: int, factor: int) -> keras.layers.Layer:
         policy = self.dtype_policy
         if self.transposed and factor > 1:
-            return keras.layers.Conv2DTranspose(
-                width, self.kernel_size, factor, padding="same", dtype=policy
-            )
+            return TransposedConv2D(width, self.kernel_size, factor, dtype=policy)
         return keras.layers.Conv2D(
             width * factor**2, self.kernel_size, padding="same", dtype=policy
         )
@@ -214,7 +220,7 @@ class FrameDecoder(keras.layers.Layer):
                 x = tf.nn.depth_to_space(x, factor)
             x = tf.nn.leaky_relu(normalization(x, training=training))
         x = self.output_layer(x)
-        if self.patch > 1:
+        if self.patch > 1 and not self.transposed:
             x = tf.nn.depth_to_space(x, self.patch)
         return tf.cast(x, tf.float32)
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from kerasvid.layers.strided_convolution import strided_convolution
+
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class SpectralConvolution(keras.layers.Layer):
@@ -81,7 +83,7 @@ class SpectralConvolution(keras.layers.Layer):
         bias = tf.cast(self.bias, self.compute_dtype)
         inputs = tf.cast(inputs, self.compute_dtype)
         if self.kernel_size is not None:
-            return tf.nn.conv2d(inputs, kernel, self.stride, "SAME") + bias
+            return strided_convolution(inputs, kernel, self.stride) + bias
         if tuple(inputs.shape[1:]) != tuple(kernel.shape[:-1]):
             raise ValueError(
                 f"A kernel as large as its input was made for {tuple(kernel.shape[:-1])}, not for "

@@ -1,0 +1,148 @@
+"""Strided and transposed convolutions without the zeros between pixels.
+
+The gradient of a strided convolution by its input, which is a transposed convolution forwards, is
+textbook-wise a convolution over the output's pixels with `stride - 1` zeros between them. XLA on a
+CPU multiplies those zeros, `stride`^2 times the work. The same sums are a convolution of stride 1
+that writes `stride` x `stride` pixels at every position (Shi et al., "Is the deconvolution layer
+the same as a convolutional layer?", 2016), which is how they are computed here. On a GPU the
+library's own kernels are used.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+
+def strided_convolution(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
+    """As `tf.nn.conv2d(inputs, kernel, stride, "SAME")`, with a quicker gradient.
+
+    Args:
+        inputs: `[N, H, W, C]`, H and W static.
+        kernel: `[K, L, C, O]`.
+        stride: of both axes.
+
+    Returns:
+        `[N, ceil(H / stride), ceil(W / stride), O]`.
+
+    Example:
+        >>> strided_convolution(tf.ones([1, 8, 8, 3]), tf.ones([4, 4, 3, 5]), 2).shape
+        TensorShape([1, 4, 4, 5])
+    """
+    if stride == 1 or _has_gpu():
+        return tf.nn.conv2d(inputs, kernel, stride, "SAME")
+    return _strided(inputs, kernel, stride)
+
+
+def transposed_convolution(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
+    """As `tf.nn.conv2d_transpose` with "SAME" padding to `stride` times the size, but quicker.
+
+    Args:
+        inputs: `[N, H, W, C]`, H and W static.
+        kernel: `[K, L, O, C]`.
+        stride: of both axes.
+
+    Returns:
+        `[N, stride H, stride W, O]`.
+
+    Example:
+        >>> transposed_convolution(tf.ones([1, 4, 4, 5]), tf.ones([4, 4, 3, 5]), 2).shape
+        TensorShape([1, 8, 8, 3])
+    """
+    height, width = stride * inputs.shape[1], stride * inputs.shape[2]
+    if stride == 1 or _has_gpu():
+        shape = [tf.shape(inputs)[0], height, width, kernel.shape[2]]
+        return tf.nn.conv2d_transpose(inputs, kernel, shape, stride, "SAME")
+    return _transposed(inputs, kernel, stride, (height, width))
+
+
+def _strided(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
+    @tf.custom_gradient
+    def convolve(inputs, kernel):
+        def gradient(slopes):
+            by_inputs = _transposed(slopes, kernel, stride, inputs.shape[1:3])
+            return by_inputs, _kernel_slopes(inputs, kernel, slopes, stride)
+
+        return tf.nn.conv2d(inputs, kernel, stride, "SAME"), gradient
+
+    return convolve(inputs, kernel)
+
+
+def _transposed(
+    inputs: tf.Tensor, kernel: tf.Tensor, stride: int, size: Sequence[int]
+) -> tf.Tensor:
+    @tf.custom_gradient
+    def convolve(inputs, kernel):
+        def gradient(slopes):
+            return _strided(slopes, kernel, stride), _kernel_slopes(slopes, kernel, inputs, stride)
+
+        return _spread(inputs, kernel, stride, size), gradient
+
+    return convolve(inputs, kernel)
+
+
+def _kernel_slopes(wide: tf.Tensor, kernel: tf.Tensor, narrow: tf.Tensor, stride: int) -> tf.Tensor:
+    """The gradient by the kernel of what leads from `wide` to `narrow`, or back."""
+    return tf.raw_ops.Conv2DBackpropFilter(
+        input=wide,
+        filter_sizes=kernel.shape,
+        out_backprop=narrow,
+        strides=[1, stride, stride, 1],
+        padding="SAME",
+    )
+
+
+def _spread(outputs: tf.Tensor, kernel: tf.Tensor, stride: int, size: Sequence[int]) -> tf.Tensor:
+    """The transposed convolution onto `size`: each output position adds its kernel's pixels."""
+    sides, (pixels, channels) = kernel.shape[:2], kernel.shape[2:]
+    reach = [-(-side // stride) for side in sides]  # blocks of pixels that one position touches
+    missing = [[0, stride * count - side] for count, side in zip(reach, sides, strict=True)]
+    kernel = tf.pad(kernel, [*missing, [0, 0], [0, 0]])
+    blocks = tf.reshape(kernel, [reach[0], stride, reach[1], stride, pixels, channels])
+    blocks = tf.transpose(blocks, [0, 2, 5, 1, 3, 4])[::-1, ::-1]
+    blocks = tf.reshape(blocks, [*reach, channels, stride**2 * pixels])
+    borders = [[count - 1] * 2 for count in reach]
+    spread = tf.nn.conv2d(tf.pad(outputs, [[0, 0], *borders, [0, 0]]), blocks, 1, "VALID")
+    spread = tf.nn.depth_to_space(spread, stride)
+    top, left = (
+        max((count - 1) * stride + side - length, 0) // 2
+        for count, side, length in zip(outputs.shape[1:3], sides, size, strict=True)
+    )  # how far the strided convolution's padding reaches beyond the border
+    return spread[:, top : top + size[0], left : left + size[1]]
+
+
+def _has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class StridedConv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` with "same" padding by `strided_convolution`.
+
+    Args:
+        filters, kernel_size, strides: as in Keras, `strides` one number.
+        **kwargs: likewise.
+    """
+
+    def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
+        super().__init__(filters, kernel_size, strides, **{"padding": "same", **kwargs})
+
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        return strided_convolution(inputs, tf.convert_to_tensor(kernel), self.strides[0])
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class TransposedConv2D(keras.layers.Conv2DTranspose):
+    """`keras.layers.Conv2DTranspose` with "same" padding by `transposed_convolution`.
+
+    Args:
+        filters, kernel_size, strides: as in Keras, `strides` one number.
+        **kwargs: likewise; there is no activation.
+    """
+
+    def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
+        super().__init__(filters, kernel_size, strides, **{"padding": "same", **kwargs})
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        kernel = tf.convert_to_tensor(self.kernel)
+        return transposed_convolution(inputs, kernel, self.strides[0]) + self.bias

@@ -1,0 +1,106 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.layers.strided_convolution import (
+    StridedConv2D,
+    TransposedConv2D,
+    strided_convolution,
+    transposed_convolution,
+)
+
+SHAPES = [(4, 2), (3, 2), (5, 2), (1, 2), (2, 2), (4, 3), (3, 4)]
+
+
+def gaussian(*shape, seed=0):
+    return tf.constant(np.random.default_rng(seed).normal(size=shape), tf.float32)
+
+
+def with_gradients(operation, *sources):
+    """The output, and the gradients of a sum that weighs every output differently."""
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        output = operation(*sources)
+        loss = tf.reduce_sum(output * gaussian(*output.shape, seed=9))
+    return [output, *tape.gradient(loss, sources)]
+
+
+def assert_equal(ours, theirs):
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(one, other, atol=2e-4)
+
+
+@pytest.mark.parametrize("size", [(8, 12), (7, 9)])
+@pytest.mark.parametrize(("side", "stride"), SHAPES)
+def test_a_strided_convolution_has_the_values_and_gradients_of_the_plain_one(side, stride, size):
+    inputs, kernel = gaussian(2, *size, 3), gaussian(side, side, 3, 5, seed=1)
+    ours = with_gradients(lambda x, w: strided_convolution(x, w, stride), inputs, kernel)
+    theirs = with_gradients(lambda x, w: tf.nn.conv2d(x, w, stride, "SAME"), inputs, kernel)
+    assert_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("side", "stride"), SHAPES)
+def test_a_transposed_convolution_has_the_values_and_gradients_of_the_plain_one(side, stride):
+    inputs, kernel = gaussian(2, 4, 5, 3), gaussian(side, side, 6, 3, seed=1)
+    shape = [2, 4 * stride, 5 * stride, 6]
+    ours = with_gradients(lambda x, w: transposed_convolution(x, w, stride), inputs, kernel)
+    theirs = with_gradients(
+        lambda x, w: tf.nn.conv2d_transpose(x, w, shape, stride, "SAME"), inputs, kernel
+    )
+    assert_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_penalty_of_the_gradient_has_the_gradients_of_the_plain_convolution(jit):
+    inputs, kernel = gaussian(2, 8, 8, 3), gaussian(4, 4, 3, 5, seed=1)
+
+    def penalty_slopes(convolve):
+        @tf.function(jit_compile=jit)
+        def slopes(inputs, kernel):
+            with tf.GradientTape() as outer:
+                outer.watch([inputs, kernel])
+                with tf.GradientTape() as tape:
+                    tape.watch(inputs)
+                    score = tf.reduce_sum(tf.tanh(0.1 * convolve(inputs, kernel)))
+                penalty = tf.reduce_sum(tf.square(tape.gradient(score, inputs)))
+            return outer.gradient(penalty, [inputs, kernel])
+
+        return slopes(inputs, kernel)
+
+    ours = penalty_slopes(lambda x, w: strided_convolution(x, w, 2))
+    assert_equal(ours, penalty_slopes(lambda x, w: tf.nn.conv2d(x, w, 2, "SAME")))
+    assert float(tf.reduce_max(tf.abs(ours[1]))) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(StridedConv2D, keras.layers.Conv2D), (TransposedConv2D, keras.layers.Conv2DTranspose)],
+)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_layers_are_keras_own_with_another_computation(ours, theirs, stride):
+    inputs = gaussian(2, 8, 8, 3)
+    layer, plain = ours(5, 4, stride), theirs(5, 4, stride, padding="same")
+    plain(inputs), layer(inputs)
+    plain.set_weights([np.random.default_rng(2).normal(size=w.shape) for w in plain.get_weights()])
+    layer.set_weights(plain.get_weights())
+    np.testing.assert_allclose(layer(inputs), plain(inputs), atol=1e-4)
+    again = ours.from_config(layer.get_config())
+    again(inputs)
+    again.set_weights(plain.get_weights())
+    np.testing.assert_allclose(again(inputs), plain(inputs), atol=1e-4)
+
+
+def test_the_slow_form_is_taken_where_there_is_a_gpu(monkeypatch):
+    """A library's own kernels are quicker there; the gradient is one operation, not a spread."""
+    inputs, kernel = gaussian(1, 8, 8, 3), gaussian(4, 4, 3, 5, seed=1)
+
+    def operations():
+        step = tf.function(lambda x: tf.gradients(strided_convolution(x, kernel, 2), x))
+        graph = step.get_concrete_function(inputs).graph
+        return {operation.type for operation in graph.get_operations()}
+
+    assert "Conv2DBackpropInput" not in operations()
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [kind])
+    assert "Conv2DBackpropInput" in operations()
