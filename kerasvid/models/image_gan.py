@@ -5,6 +5,7 @@ Vectors", WACV 2020, section 5.2. G_I and D_I are those of RJGAN, so that a run 
 with the weights of the other.
 """
 
+import dataclasses
 from collections.abc import Mapping
 
 import keras
@@ -70,7 +71,8 @@ class ImageGAN(FrameGAN):
 
 
 def _without_videos(preset: dict) -> dict:
-    return {name: value for name, value in preset.items() if name != "video_discriminator"}
+    """The image networks of a preset alone."""
+    return {name: preset[name] for name in ("decoder", "image_discriminator")}
 
 
 ImageGAN.PRESETS = {
@@ -78,4 +80,8 @@ ImageGAN.PRESETS = {
     "base": _without_videos(BASE),
     "paper": _without_videos(PAPER),
 }
-ImageGAN.RECIPES = MoCoGAN.RECIPES
+# As many frames a step as RJGAN's image discriminator sees, each of another video.
+ImageGAN.RECIPES = {
+    **MoCoGAN.RECIPES,
+    "base": dataclasses.replace(MoCoGAN.RECIPES["base"], batch_size=32),
+}

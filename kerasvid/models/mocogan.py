@@ -12,7 +12,8 @@ With `categories` a one-hot vector, uniformly drawn once a video, stands beside 
 also tells the category: of generated clips for the generator, of real ones where they are labelled.
 
 As in the released code, a step generates clips of the length that D_V judges; the paper draws
-longer ones and cuts a clip out.
+longer ones and cuts a clip out. From the released code this departs in leaky rectifiers in the
+generator too, Keras's batch norm (0.99 of the running statistics kept) and no weight decay.
 """
 
 from collections.abc import Mapping
@@ -138,20 +139,28 @@ DEBUG: dict[str, Any] = {
     "image_discriminator": {"channels": (8, 16), "patch": 2},
     "video_discriminator": {"channels": (8,), "patch": 2, "temporal_kernel": 2},
 }
-# Good pictures on two CPU cores in minutes.
+# Half the released widths and a stride in time, for two CPU cores.
 BASE: dict[str, Any] = {
     "decoder": {
         "dense_units": (),
         "seed_channels": 256,
-        "channels": (256, 128, 64),
-        "upsampling": (1, 2, 2),
-        "patch": 4,
+        "channels": (128, 64, 32),
+        "upsampling": (2, 2, 2),
+        "kernel_size": 4,
+        "transposed": True,
+        "patch": 2,
         "normalization": "batch",
     },
-    "image_discriminator": {"channels": (64, 128, 256), "patch": 2, "strides": (1, 2, 2)},
-    "video_discriminator": {"channels": (64, 128), "patch": 2, "strides": (2, 2)},
+    "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
+    "video_discriminator": {
+        "channels": (32, 96, 192),
+        "patch": 2,
+        "temporal_stride": 2,
+        "temporal_padding": "same",
+    },
+    "objective": {"image_frames": 4},
 }
-# The released sizes: DCGAN networks of width 64, batch norm, no bias of note.
+# The released sizes: DCGAN networks of width 64 with batch norm.
 PAPER: dict[str, Any] = {
     "decoder": {
         "dense_units": (),
@@ -175,7 +184,7 @@ MoCoGAN.PRESETS = {
 MoCoGAN.RECIPES = {
     "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "base": Recipe(
-        steps=5_000, batch_size=16, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
+        steps=5_000, batch_size=8, learning_rate=5e-4, warmup_steps=0, beta_1=0.5,
         beta_2=0.999, ema_momentum=0.99,
     ),
     "paper": Recipe(

@@ -8,7 +8,7 @@ Vectors", WACV 2020, section 4.2.
     delta_C^(t) = R(z_C, z_M^(t))                 the residual: of nothing else
     x^(t) = G_I([z_C + delta_C^(t), z_M^(t)])
 
-All dependence in time goes through the motion.
+All dependence in time goes through the motion. With `categories` the category counts as motion.
 """
 
 from collections.abc import Mapping

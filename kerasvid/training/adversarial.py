@@ -40,8 +40,8 @@ class AdversarialModel(CompiledStep):
     `build_players` after.
 
     Batches are those of `CompiledStep`; beside the `"video"`, an `"image"` of uint8
-    `[N, H, W, C]` or `[N, 1, H, W, C]` is shown to D_I alone, and a `"label"` of int64 `[B]` says
-    what a clip shows, -1 where unknown.
+    `[N, H, W, C]` or `[N, 1, H, W, C]` is shown to D_I alone, as that many more real frames, and a
+    `"label"` of int64 `[B]` says what a clip shows, -1 where unknown.
 
     Attributes:
         categories: K of the category code, 0 for none.
@@ -70,6 +70,10 @@ class AdversarialModel(CompiledStep):
         """The category int64 `[B]` of generated clips, where there are categories."""
         return tf.argmax(noise["category"], axis=-1)
 
+    def _asked_category(self, batch: Mapping, noise: Mapping) -> tf.Tensor | None:
+        """What generated clips should be told by, where labels teach D_V to tell categories."""
+        return self.category_of(noise) if self.categories and "label" in batch else None
+
     # === Set-up, called by constructors ===
 
     def set_objective(self, objective: Mapping[str, Any] | None) -> None:
@@ -88,24 +92,31 @@ class AdversarialModel(CompiledStep):
             self.video_discriminator.check_length(self.frames)
             self.video_discriminator(tf.zeros(shape))
             self.add_term("video_discriminator_loss")
-        if self._penalized():
-            for judge in self._judges().values():
-                if getattr(judge, "normalization", None) == "batch":
-                    raise ValueError(
-                        "objective: penalties of gradients are of single rows, which batch norm "
-                        "mixes: set the discriminators' normalization to none or group."
-                    )
+        self._check_slopes()
         noise = self.sample_noise(1, self.frames)
         for name in self.generator_terms(self.fakes(noise, training=False)):
             self.add_term(name)
         self.build()
 
+    def _check_slopes(self) -> None:
+        """Refuses discriminators whose slopes the objective cannot hold, or does not."""
+        penalized = bool(self.objective["gradient_penalty"] or self.objective["r1_weight"])
+        for name, judge in self._judges().items():
+            if penalized and getattr(judge, "normalization", None) == "batch":
+                raise ValueError(
+                    "objective: penalties of gradients are of single rows, which batch norm "
+                    "mixes: set the discriminators' normalization to none or group."
+                )
+            held = self.objective["gradient_penalty"] or getattr(judge, "spectral", False)
+            if self.objective["loss"] == "wasserstein" and not held:
+                raise ValueError(
+                    "objective.loss='wasserstein' needs discriminators of bounded slope: set "
+                    f"objective.gradient_penalty=10 or {name}.spectral=true."
+                )
+
     def _judges(self) -> dict[str, Any]:
         judges = {IMAGE: self.image_discriminator, VIDEO: self.video_discriminator}
         return {name: judge for name, judge in judges.items() if judge is not None}
-
-    def _penalized(self) -> bool:
-        return bool(self.objective["gradient_penalty"] or self.objective["r1_weight"])
 
     # === Players ===
 
@@ -128,9 +139,10 @@ class AdversarialModel(CompiledStep):
 
     def chance_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """Gaussians that a judgement draws for one video, beside those of generation."""
-        shapes = {"real_frames": (2, frames), "fake_frame": (1, frames)}
+        count = self.objective["image_frames"]  # and a further real one for each still
+        shapes = {"real_frames": (count + 1, frames), "fake_frame": (count, frames)}
         if self.objective["gradient_penalty"]:
-            shapes["share"] = (1,)
+            shapes["share"] = (count + 1,)
         if any(self.objective["instance_noise"]):
             frame = self.image_shape
             shapes |= {"on_real": (frames, *frame), "on_fake": (frames, *frame), "on_still": frame}
@@ -169,7 +181,7 @@ class AdversarialModel(CompiledStep):
         Args:
             batch: of `batch_of`.
             fakes: of `fakes`.
-            category: int64 `[B]` of the fakes, or `None`.
+            category: int64 `[B]` of the fakes; `None` where nothing asks for it.
             chances: Gaussians by `chance_shapes`.
             clock: float32 scalar, the iteration.
             training: as in Keras; penalties are left out without it.
@@ -179,7 +191,8 @@ class AdversarialModel(CompiledStep):
         result = {}
         if self.image_discriminator is not None:
             still = fakes.get("still")
-            real_frames = frames_at(real, chances["real_frames"][:, : 1 if still is None else 2])
+            count = self.objective["image_frames"] + (still is not None)
+            real_frames = frames_at(real, chances["real_frames"][:, :count])
             if "image" in batch:
                 images = self._seen(batch["image"], chances, "on_image", clock)
                 real_frames = tf.concat([real_frames, images], axis=0)
@@ -203,6 +216,7 @@ class AdversarialModel(CompiledStep):
             weight = self.objective["still_weight"]
             on_still = losses.loss_on_fake(judge(still, training=training).realness, kind)
             loss += weight * tf.reduce_mean(on_still)
+            fake = tf.concat([fake, still], axis=0)  # each paired with a real frame of its own
         loss += (1.0 + weight) * tf.reduce_mean(on_real)
         return loss + self._penalties(judge, real, fake, chances, training)
 
@@ -226,8 +240,10 @@ class AdversarialModel(CompiledStep):
         if not training:
             return penalty
         if objective["gradient_penalty"]:
-            share = 0.5 * tf.math.erfc(-chances["share"][:, 0] / 2.0**0.5)  # uniform in [0, 1]
-            between = losses.mixed_rows(real[: tf.shape(fake)[0]], fake, share)
+            uniform = 0.5 * tf.math.erfc(-chances["share"] / 2.0**0.5)  # in [0, 1]
+            count = tf.shape(fake)[0]
+            share = tf.reshape(tf.transpose(uniform), [-1])[:count]
+            between = losses.mixed_rows(real[:count], fake, share)
             norms = score_slopes(judge, between)
             penalty += objective["gradient_penalty"] * tf.reduce_mean(tf.square(norms - 1.0))
         if objective["r1_weight"]:
@@ -258,7 +274,7 @@ class AdversarialModel(CompiledStep):
         if judge is not None:
             verdict = judge(fake, training=training)
             terms.append(losses.generator_loss(verdict.realness, kind))
-            if verdict.categories is not None:
+            if verdict.categories is not None and category is not None:
                 classified = losses.classification_loss(verdict.categories, category)
                 terms.append(self.objective["category_weight"] * classified)
         own = self.generator_terms(fakes)
@@ -288,19 +304,6 @@ class AdversarialModel(CompiledStep):
         zero = tf.UnconnectedGradients.ZERO
         return terms, tape.gradient(scaled, fakes, unconnected_gradients=zero)
 
-    def compute_gradients(self, video, noise, iteration):
-        """All players' gradients at the weights as they are: the operations of a step, to count."""
-        batch, key = {"video": video}, tf.constant([0, 0])
-        _, chances, again = self._draw(batch, key, 0)
-        with tf.GradientTape() as tape:
-            fakes = self.fakes(noise, True)
-        category = self.category_of(noise) if self.categories else None
-        judged, gradients = self.judge(batch, fakes, category, chances, iteration)
-        terms, slopes = self.convince(fakes, category, again, iteration)
-        own = self.player_variables()[GENERATOR]
-        gradients[GENERATOR] = tape.gradient(fakes, own, output_gradients=slopes)
-        return self._named(judged, terms), gradients, {}
-
     def train_step(self, data) -> dict:
         """The discriminators' updates, then the generator's, in replica context."""
         batch = self.batch_of(data)
@@ -311,7 +314,7 @@ class AdversarialModel(CompiledStep):
             noise, chances, again = self._draw(part, key, number)
             with tf.GradientTape() as tape:
                 fakes = self._generate(noise)
-            category = self.category_of(noise) if self.categories else None
+            category = self._asked_category(part, noise)
             judged, gradients = self._judge(part, fakes, category, chances, clock)
             for player, gradient in gradients.items():
                 self.update(player, gradient)
@@ -325,6 +328,7 @@ class AdversarialModel(CompiledStep):
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         self.update(GENERATOR, gradients)
+        self.share_normalizations()
         self.steps_taken.assign_add(1)
         return self.tracked(self._named(judged, terms))
 
@@ -347,12 +351,15 @@ class AdversarialModel(CompiledStep):
         return {"loss": loss, **named, **terms}
 
     def test_step(self, data) -> dict:
-        """What the players lose on other videos, at the end of the schedules."""
+        """What the players lose on other videos, at the end of the schedules.
+
+        Every batch meets the same generated clips, so that two evaluations differ by the weights.
+        """
         batch, clock = self.batch_of(data), tf.constant(float("inf"))
         key = replica_key(EVALUATION_SEED, tf.constant(0))
         noise, chances, again = self._draw(batch, key, 0)
         fakes = self.fakes(noise, training=False)
-        category = self.category_of(noise) if self.categories else None
+        category = self._asked_category(batch, noise)
         judged = self.discriminator_losses(batch, fakes, category, chances, clock, training=False)
         terms = self.generator_losses(fakes, category, again, clock, training=False)
         return self.tracked(self._named(judged, terms))

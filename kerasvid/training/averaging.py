@@ -21,6 +21,9 @@ def averaged_variables(model: keras.Model) -> list:
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Within the block the model has its averaged weights, after it the trained ones again.
 
+    Running statistics of batch norm stay those of the trained weights: both are averages of about
+    the same past where the momentum is near batch norm's 0.99.
+
     Does nothing where the optimizer keeps no average (`use_ema=False`) or has not made a step yet,
     or the model is not compiled. With an average that ends `fit`, Keras puts it into the model for
     good.

@@ -15,6 +15,7 @@ OBJECTIVE = {
     "instance_noise": (0.0, 0.0),
     "instance_noise_steps": 0,
     "discriminator_steps": 1,
+    "image_frames": 1,
     "still_weight": 1.0,
     "category_weight": 1.0,
 }
@@ -27,17 +28,21 @@ def resolve_objective(objective: Mapping[str, Any] | None) -> dict[str, Any]:
         objective: any of
 
             - `loss`: `"logistic"` (non-saturating), `"hinge"`, `"least_squares"` or
-              `"wasserstein"`.
+              `"wasserstein"`, which asks for `gradient_penalty` or spectral normalisation.
             - `real_target`: what logistic and least-squares discriminators should say of real
               samples; 0.9 is one-sided label smoothing.
             - `gradient_penalty`: weight of (|dD/dx| - 1)^2 between real and generated samples
-              (10 in Gulrajani et al., NeurIPS 2017).
+              (10 in Gulrajani et al., NeurIPS 2017); images that are shown beside videos are left
+              out of it.
             - `r1_weight`: gamma of gamma / 2 |dD/dx|^2 at real samples (Mescheder et al.,
               ICML 2018).
             - `instance_noise`: pair (start, end) of the deviation of Gaussian noise on all
               that discriminators see, and `instance_noise_steps` from the one to the other.
             - `discriminator_steps`: updates of the discriminators before one of the
-              generator; each sees its share of the batch.
+              generator; each sees its share of the batch, and the generator's update that of the
+              last. Losses are reported as of the last one.
+            - `image_frames`: random frames of a clip that the image discriminator sees, real and
+              generated; 1 as published, more for a less noisy estimate of the same mean.
             - `still_weight`: of the terms for still images of the fixed prior.
             - `category_weight`: of the classification of clips.
 
@@ -64,7 +69,7 @@ def _check(name: str, value: Any) -> None:
         good, what = value in losses.ADVERSARIAL_LOSSES, ", ".join(losses.ADVERSARIAL_LOSSES)
     elif name == "instance_noise":
         good, what = is_pair(value) and min(value) >= 0.0, "a pair [start, end], not negative"
-    elif name == "discriminator_steps":
+    elif name in ("discriminator_steps", "image_frames"):
         good, what = is_whole(value) and value >= 1, "a whole number from 1"
     elif name == "instance_noise_steps":
         good, what = is_whole(value) and value >= 0, "a whole number from 0"

@@ -281,6 +281,7 @@ class CompiledStep(keras.Model):
         noise = draw_noise(self.training_noise_shapes(video.shape[1]), tf.shape(video)[0], key)
         terms, gradients, statistics = self._island(video, noise, tf.cast(iteration, tf.float32))
         self.update("model", gradients)
+        self.share_normalizations()
         self.steps_taken.assign_add(1)
         if statistics:
             context = tf.distribute.get_replica_context()
@@ -296,6 +297,20 @@ class CompiledStep(keras.Model):
             loss_scale = tf.convert_to_tensor(getattr(optimizer, "dynamic_scale", 1.0))
             gradients = clip_across_replicas(gradients, self._clip_norm, loss_scale)
         optimizer.apply(gradients, variables)
+
+    def share_normalizations(self) -> None:
+        """Averages batch norm's running statistics over the replicas, in replica context.
+
+        Each replica has seen its own rows; what is saved and generated from is the first's.
+        """
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync == 1:
+            return
+        for layer in self._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                for running in (layer.moving_mean, layer.moving_variance):
+                    value = tf.convert_to_tensor(running)
+                    running.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, value))
 
     def tracked(self, terms: Mapping[str, tf.Tensor]) -> dict:
         """Running means of the terms, in the shape that the strategy can reduce."""

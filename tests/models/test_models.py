@@ -309,3 +309,27 @@ def test_everything_works_in_bfloat16(variant, videos, precision, tmp_path):
     restored = keras.saving.load_model(tmp_path / "model.keras")
     assert restored.decoder.compute_dtype == "bfloat16"
     np.testing.assert_array_equal(restored.generate(2), model.generate(2))
+
+
+@pytest.mark.slow
+def test_compiled_islands_train_on_two_devices_in_half_precision(
+    variant, moving_squares, precision, strategy_of
+):
+    precision("mixed_bfloat16")
+    videos = moving_squares(8, 4)
+    batch = {"video": videos, "label": (np.arange(8) % 3).astype("int64")}
+    with strategy_of(2).scope():
+        model = make_model(variant)
+        recipe = model.RECIPES["debug"]
+        optimizers = recipe.make_optimizers(list(model.player_variables()))
+        model.compile(optimizers, jit_compile=True, clip_norm=10.0)
+    batch["video"] = training_clips(model, videos)["video"]
+    before = [variable.numpy() for variable in model.trainable_variables]
+    batches = tf.data.Dataset.from_tensor_slices(batch).batch(4, drop_remainder=True)
+    logs = model.fit(batches, epochs=2, verbose=0).history
+    assert all(np.isfinite(values).all() for values in logs.values())
+    after = [variable.numpy() for variable in model.trainable_variables]
+    still = [v.path for v, a, b in zip(model.trainable_variables, before, after, strict=True)
+             if (a == b).all()]  # fmt: skip
+    assert not still
+    assert model.generate(2).std() > 0

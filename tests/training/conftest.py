@@ -52,7 +52,7 @@ class LinearJudge(keras.layers.Layer):
     It remembers what it was shown, where it runs eagerly.
     """
 
-    normalization = "none"
+    normalization, spectral = "none", True  # of bounded slope, as far as anyone asks
 
     def __init__(self, patches: int = 1, categories: int = 0):
         super().__init__(dtype="float32")
@@ -176,7 +176,7 @@ def sample():
         "still": (4, 1, 2, 1),
         "real_frames": (4, 2, 2),
         "fake_frame": (4, 1, 2),
-        "share": (4, 1),
+        "share": (4, 2),
         "on_real": (4, 2, 1, 2, 1),
         "on_fake": (4, 2, 1, 2, 1),
         "on_still": (4, 1, 2, 1),

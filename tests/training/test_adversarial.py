@@ -89,6 +89,23 @@ def test_without_a_fixed_prior_real_frames_count_once_and_one_is_drawn(linear_ga
     assert sample.convinced(model, fakes) == pytest.approx(expected, rel=0, abs=1e-5)
 
 
+def test_the_image_discriminator_sees_as_many_frames_of_a_clip_as_asked(linear_gan, sample):
+    model = linear_gan({"image_frames": 2}, still=False)
+    assert model.chance_shapes(2)["fake_frame"] == (2, 2)
+    two = np.random.default_rng(5).normal(size=(4, 2, 2)).astype("float32")
+    clips = {"video": sample.fakes["video"]}
+    sample = sample._replace(chances={**sample.chances, "fake_frame": two}, fakes=clips)
+    real = sample.frames(sample.batch["video"], "real_frames", draws=2)
+    fake = sample.frames(clips["video"], "fake_frame", draws=2)
+    assert len(real) == len(fake) == 8
+    judge = model.image_discriminator
+    expected = minus_log(judge, real, True) + minus_log(judge, fake, False)
+    assert sample.judged(model)[IMAGE] == pytest.approx(expected, abs=1e-5)
+    expected = minus_log(judge, fake, True)
+    expected += minus_log(model.video_discriminator, clips["video"], True)
+    assert sample.convinced(model) == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["hinge", "least_squares", "wasserstein"])
 def test_every_player_minimises_the_loss_that_was_chosen(linear_gan, sample, kind):
     on_real = {

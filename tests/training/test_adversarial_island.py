@@ -106,6 +106,18 @@ def test_compiled_islands_give_what_uncompiled_ones_give(linear_gan, objective):
         np.testing.assert_allclose(compiled_logs[name], values, rtol=1e-4)
 
 
+def test_replicas_agree_on_the_running_statistics_of_their_rows(strategy_of, videos):
+    """Each replica normalises its own rows; what is kept is the mean of both."""
+    decoder = {**SMALL["decoder"], "normalization": "batch"}
+    model = trained(strategy_of(2), videos, False, decoder=decoder)
+    running = [v.value for v in model.non_trainable_variables if "moving" in v.path]
+    assert len(running) == 2
+    for variable in running:
+        one, other = (copy.numpy() for copy in variable.values)
+        np.testing.assert_array_equal(one, other)
+        assert np.ptp(one) > 0
+
+
 def test_compiled_islands_run_on_two_devices(linear_gan, strategy_of, same_rows):
     clips, ways = np.random.default_rng(0).normal(size=[8, 2, 1, 2, 1]).astype("float32"), []
     for replicas, jit_compile in ((1, False), (2, True)):

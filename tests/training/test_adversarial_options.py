@@ -2,6 +2,7 @@
 
 import statistics
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -156,6 +157,41 @@ def test_penalties_of_a_quadratic_critic_tell_where_slopes_are_taken(linear_gan,
     assert added[VIDEO] == pytest.approx(np.mean([norm(x) ** 2 for x in batch["video"]]), rel=1e-4)
 
 
+@pytest.mark.parametrize("still", [True, False])
+def test_frames_and_stills_pay_the_gradient_penalty_and_extra_images_do_not(
+    linear_gan, sample, still
+):
+    def replace(model):
+        model.image_discriminator = QuadraticJudge()
+
+    fakes = dict(sample.fakes) if still else {"video": sample.fakes["video"]}
+    sample = sample._replace(fakes=fakes)
+    added, _ = penalties(linear_gan, sample, {"gradient_penalty": 2.0}, replace, still=still)
+    draws = 2 if still else 1
+    real = sample.frames(sample.batch["video"], "real_frames", draws)
+    fake = [*sample.frames(fakes["video"], "fake_frame"), *fakes.get("still", ())]
+    shares = [statistics.NormalDist().cdf(float(v)) for v in sample.chances["share"].T.ravel()]
+    assert len(real) == len(fake) == 4 * draws
+    between = [s * r + (1 - s) * f for s, r, f in zip(shares[: 4 * draws], real, fake, strict=True)]
+    norms = [np.linalg.norm(np.float64(x).ravel()) for x in between]
+    assert added[IMAGE] == pytest.approx(2.0 * np.mean((np.array(norms) - 1.0) ** 2), rel=1e-4)
+
+
+@pytest.mark.parametrize("player", [IMAGE, VIDEO])
+def test_a_wasserstein_critic_of_unbounded_slope_is_refused(player):
+    preset = RJGAN.PRESETS["debug"]
+    networks = {name: {**preset[name], "spectral": name != player} for name in (IMAGE, VIDEO)}
+
+    def make(**objective):
+        objective = {"loss": "wasserstein", **objective}
+        return RJGAN.from_preset("debug", image_shape=(8, 8, 3), **networks, objective=objective)
+
+    with pytest.raises(ValueError, match=f"gradient_penalty=10 or {player}.spectral=true") as error:
+        make()
+    assert "\n" not in str(error.value)
+    make(gradient_penalty=10.0)
+
+
 def test_slopes_are_of_each_row_by_itself():
     points = np.random.default_rng(0).normal(size=[3, 2, 2, 1]).astype("float32")
     expected = [np.linalg.norm(row.astype("float64")) for row in points]
@@ -214,3 +250,17 @@ def test_clips_without_labels_train_a_model_with_categories(linear_gan, sample):
         for w in (0.0, 5.0)
     ]
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_fakes_are_told_by_their_codes_only_where_labels_teach_to_tell(
+    linear_gan, sample, labelled
+):
+    def generator_after_a_step(weight):
+        model = linear_gan({"category_weight": weight}, categories=3)
+        model.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+        labels = {"label": tf.constant([2, 1, 0, 1], tf.int64)} if labelled else {}
+        model.train_on_batch({"video": tf.constant(sample.batch["video"]), **labels})
+        return model.gain.g.numpy()
+
+    assert (generator_after_a_step(0.0) != generator_after_a_step(5.0)) == labelled

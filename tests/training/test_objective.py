@@ -13,6 +13,7 @@ def test_without_a_word_the_players_minimise_the_logistic_loss_alone():
         "instance_noise": (0.0, 0.0),
         "instance_noise_steps": 0,
         "discriminator_steps": 1,
+        "image_frames": 1,
         "still_weight": 1.0,
         "category_weight": 1.0,
     }
