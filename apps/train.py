@@ -61,6 +61,7 @@ def main(argv: list[str]) -> None:
         strategy = make_strategy(_F.strategy)  # before anything else of TensorFlow runs
         run, replicas = RunFolder(run_dir, is_chief(strategy)), strategy.num_replicas_in_sync
         plan = _plan(run, replicas, prepare=False)  # finds typing errors before any long work
+        run.check_source(plan)
         if _F.dry_run:
             return print(describe.describe_plan(plan, run_dir))
         held.enter_context(run.held())

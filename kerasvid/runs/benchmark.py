@@ -1,13 +1,15 @@
 """How fast the input pipeline, a training step and generation are, beside what is possible.
 
-The operations of a step are counted on the graph of the gradients as it is executed, matrix
-products and convolutions only, two for each multiplication with its addition; those of the
-backward pass are in the graph and need no rule of thumb.
+The operations of a step are counted on the graph of the step as it is executed, matrix products
+and convolutions only, two for each multiplication with its addition; those of the backward pass
+are in the graph and need no rule of thumb, and neither do several turns of discriminators.
 """
 
+import contextlib
 import math
+import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import tensorflow as tf
 
@@ -15,6 +17,11 @@ from kerasvid.data import make_pipeline
 from kerasvid.runs.describe import parameter_count
 from kerasvid.runs.plan import TrainingPlan
 from kerasvid.training.step import draw_noise
+
+FORWARD = ("Conv2D", "Conv3D")
+BY_INPUT = ("Conv2DBackpropInput", "Conv3DBackpropInputV2")  # transposed convolutions, too
+BY_FILTER = ("Conv2DBackpropFilter", "Conv3DBackpropFilterV2")
+PRODUCT = re.compile("Conv|MatMul|Einsum")  # in the name of every kind that multiplies and adds
 
 WARM_UP = 3
 PEAK_SIZE = 2048  # side of the matrices whose product measures the machine
@@ -43,8 +50,14 @@ def count_operations(graph: tf.Graph) -> float:
     """Operations of the matrix products and convolutions of a graph with static shapes.
 
     Raises:
-        ValueError: a shape is not known.
+        ValueError: a shape is not known, a product is of a kind that there is no rule for, or it is
+            within a function that the graph calls.
     """
+    for function in graph.as_graph_def().library.function:
+        for node in function.node_def:
+            if PRODUCT.search(node.op):
+                raise ValueError(f"{node.name}: a {node.op} within the function "
+                                 f"{function.signature.name} cannot be counted.")  # fmt: skip
     return float(sum(_operations(node) for node in graph.get_operations()))
 
 
@@ -56,13 +69,32 @@ def _operations(node: tf.Operation) -> float:
     if kind in ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"):
         a, transposed = node.inputs[0].shape, node.get_attr("adj_x")
         return 2.0 * _size(node.outputs[0]) * _known(a[-2] if transposed else a[-1], node)
-    if kind not in ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter"):
+    if kind == "Einsum":
+        return _contraction(node)
+    if kind in (*FORWARD, *BY_INPUT, *BY_FILTER):
+        # All three visit each pair of an output position and a filter weight once for each channel.
+        positions = node.outputs[0] if kind in FORWARD else node.inputs[2]
+        kernel = node.outputs[0] if kind in BY_FILTER else node.inputs[1]
+        *weights, _ = (_known(side, node) for side in _static(kernel, node))  # of one output
+        return 2.0 * _size(positions) * math.prod(weights)
+    if PRODUCT.search(kind):
+        raise ValueError(f"{node.name}: there is no rule to count the operations of a {kind}.")
+    return 0.0
+
+
+def _contraction(node: tf.Operation) -> float:
+    """Of `bij,bjk->bik`: a multiplication with its addition for each b, i, j and k."""
+    terms = node.get_attr("equation").decode().partition("->")[0].split(",")
+    if len(terms) == 1:  # moves or adds numbers, multiplies none
         return 0.0
-    # All three visit each pair of an output position and a filter weight once for each channel.
-    positions = node.outputs[0] if kind == "Conv2D" else node.inputs[2]
-    kernel = node.outputs[0] if kind == "Conv2DBackpropFilter" else node.inputs[1]
-    height, width, channels, _ = (_known(side, node) for side in _static(kernel, node))
-    return 2.0 * _size(positions) * height * width * channels
+    if any("." in term for term in terms):
+        raise ValueError(f"{node.name}: there is no rule to count an Einsum with an ellipsis.")
+    sides = {
+        letter: _known(side, node)
+        for term, tensor in zip(terms, node.inputs, strict=True)
+        for letter, side in zip(term, tensor.shape, strict=True)
+    }
+    return 2.0 * math.prod(sides.values())
 
 
 def _static(tensor: tf.Tensor, node: tf.Operation) -> list:
@@ -88,15 +120,25 @@ def _known(side: int | None, node: tf.Operation) -> float:
 
 
 def step_operations(plan: TrainingPlan) -> float:
-    """Operations of the forward and backward pass of one training step."""
+    """Operations of one training step: every player's turns, each on its share of the batch."""
     model = plan.make_model()
     plan.compile(model)
     shape = [plan.recipe.batch_size, plan.frames, *plan.hyperparameters["image_shape"]]
-    shapes = model.training_noise_shapes(plan.frames)
-    noise = {n: tf.TensorSpec([shape[0], *s], tf.float32) for n, s in shapes.items()}
-    gradients = tf.function(model.compute_gradients)
-    video, iteration = tf.TensorSpec(shape, tf.float32), tf.TensorSpec([], tf.float32)
-    return count_operations(gradients.get_concrete_function(video, noise, iteration).graph)
+    batch = {"video": tf.TensorSpec(shape, tf.uint8)}
+    with _functions_inlined():
+        step = tf.function(model.train_step).get_concrete_function(batch)
+    return count_operations(step.graph)
+
+
+@contextlib.contextmanager
+def _functions_inlined() -> Iterator[None]:
+    """Within, what a traced function calls becomes part of its own graph, where it is seen."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def measure_data(plan: TrainingPlan, steps: int) -> dict:

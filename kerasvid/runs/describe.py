@@ -52,12 +52,24 @@ def describe_plan(plan: TrainingPlan, run_dir: str) -> str:
     facts = {
         "model": f"{plan.model}, preset {plan.preset}, {parameters:,} parameters",
         "data set": f"{plan.dataset} in {plan.data_folder}, clips of {plan.frames}x{height}",
+        **_beside(plan),
         "training": f"{plan.steps:,} steps of {recipe.batch_size} videos, seed {plan.seed}",
         "device": f"{device_name()}, {plan.replicas} replica{'s' * (plan.replicas > 1)}, "
         f"{plan.precision}, jit_compile {plan.jit_compile}",
         "run": run_dir,
     }
     return "\n".join(f"{name:>9}: {text}" for name, text in facts.items())
+
+
+def _beside(plan: TrainingPlan) -> dict[str, str]:
+    """What not every run has: still images, and another run's weights."""
+    facts = {}
+    if plan.images:
+        where = f" in {plan.images_folder}" if plan.images_folder else ""
+        facts["images"] = f"{plan.images}{where}, {plan.image_batch} a step"
+    if plan.init_from:
+        facts["init_from"] = f"weights of {plan.init_from}"
+    return facts
 
 
 def describe_end(outcome: Outcome, run_dir: str, command: str) -> str:

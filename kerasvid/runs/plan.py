@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,7 +46,8 @@ class TrainingPlan:
         strategy: as `make_strategy` takes it.
         replicas: that share a batch; each draws its own noise.
         deterministic: only operations with reproducible results.
-        init_from: folder of the run whose weights it begins with, or `None`.
+        init_from: folder of the run whose weights it begins with, or `None`; `make_plan` makes the
+            path absolute.
         images: data set of still images beside the videos, or `None`.
         images_folder: where it lies.
         log_every, sample_every, checkpoint_every: steps.
@@ -81,6 +83,11 @@ class TrainingPlan:
         """Updates in all."""
         return self.recipe.steps
 
+    @property
+    def image_batch(self) -> int:
+        """Still images a step, where there are any beside the videos."""
+        return self.recipe.image_batch or self.recipe.batch_size
+
     def span(self) -> int:
         """Frames of a video that a clip needs."""
         return window_span(self.frames, self.recipe.stride)
@@ -114,6 +121,7 @@ class TrainingPlan:
 
     def _fixed(self) -> dict[str, Any]:
         fields = json.loads(self.to_json())  # tuples and lists are the same there
+        fields["init_from"] = _resolved(self.init_from)
         fields["training"] = fields.pop("recipe")
         hyperparameters = fields.pop("hyperparameters")
         flat = _flat({**fields, **hyperparameters})
@@ -188,7 +196,7 @@ def make_plan(
         data_folder=data_folder,
         data_digest=_digest(info, rest.get("images_folder")),
         precision=resolve_precision(precision),
-        **rest,
+        **{**rest, "init_from": _resolved(rest.get("init_from"))},
     )
     if values or plan.images:
         _check_model(plan, values or {}, info)
@@ -197,13 +205,20 @@ def make_plan(
 
 
 def _check_resources(plan: TrainingPlan, train: SplitInfo | None) -> None:
-    """Refuses what the random numbers, the replicas or the training videos cannot serve."""
+    """Refuses what the random numbers, the replicas, the videos or the images cannot serve."""
     batch = plan.recipe.batch_size
     if not 0 <= plan.seed <= LARGEST_SEED:
         raise ValueError(f"seed={plan.seed} must be from 0 to {LARGEST_SEED}.")
-    if batch % plan.replicas:
-        raise ValueError(f"batch_size={batch} cannot be shared by {plan.replicas} replicas; use a "
-                         f"multiple of {plan.replicas}.")  # fmt: skip
+    _check_division(plan, "batch_size", batch)
+    if plan.images:
+        _check_division(plan, "training.image_batch", plan.image_batch)
+    if plan.images_folder:
+        count = training_split(load_info(plan.images_folder)).count
+        if plan.image_batch > count:
+            raise ValueError(
+                f"training.image_batch={plan.image_batch}: the split 'train' of "
+                f"--images={plan.images} has {count} images; use {count} or fewer."
+            )
     if train is None:
         return
     if batch > train.count:
@@ -215,6 +230,17 @@ def _check_resources(plan: TrainingPlan, train: SplitInfo | None) -> None:
             f"shortest video of the split 'train' of {plan.dataset} has {train.min_length}; set "
             "fewer frames or a smaller training.stride."
         )
+
+
+def _check_division(plan: TrainingPlan, name: str, size: int) -> None:
+    """Refuses a batch that replicas, and the turns of the discriminators, cannot share equally."""
+    turns = (plan.hyperparameters.get("objective") or {}).get("discriminator_steps", 1)
+    if size % (plan.replicas * turns):
+        sharers = f"{plan.replicas} replica{'s' * (plan.replicas > 1)}"
+        if turns > 1:
+            sharers += f" times objective.discriminator_steps={turns}"
+        raise ValueError(f"{name}={size} cannot be shared by {sharers}; use a multiple of "
+                         f"{plan.replicas * turns}.")  # fmt: skip
 
 
 def _check_model(plan: TrainingPlan, values: Mapping[str, Any], info: DatasetInfo | None) -> None:
@@ -230,13 +256,20 @@ def _check_model(plan: TrainingPlan, values: Mapping[str, Any], info: DatasetInf
             f"--images={plan.images}: {plan.model} has no image discriminator to show them to; "
             "leave the flag out or train rjgan."
         )
-    categories, classes = getattr(model, "categories", 0), len(info.class_names) if info else 0
-    if categories and classes > categories:
-        raise ValueError(
-            f"--set=categories={categories}: the videos are of {classes} classes; give as many."
-        )
+    if info and (categories := getattr(model, "categories", 0)):
+        _check_categories(plan.dataset, categories, len(info.class_names))
     if plan.images_folder:
         check_images_fit(plan.images_folder, plan.hyperparameters["image_shape"])
+
+
+def _check_categories(dataset: str, categories: int, classes: int) -> None:
+    """Refuses a category code that the labels of the videos cannot teach."""
+    if not classes:
+        raise ValueError(f"--set=categories={categories}: the videos of {dataset} have no labels "
+                         "to tell categories by; leave it out.")  # fmt: skip
+    if categories != classes:
+        raise ValueError(f"--set=categories={categories}: the videos of {dataset} are of {classes} "
+                         "classes; give as many.")  # fmt: skip
 
 
 def _digest(info: DatasetInfo | None, images_folder: str | None = None) -> str:
@@ -269,6 +302,11 @@ def training_split(info: DatasetInfo):
 def held_out_split(info: DatasetInfo) -> str | None:
     """The split to evaluate on, or `None` where there is none."""
     return next((name for name in ("test", "validation", "val") if name in info.splits), None)
+
+
+def _resolved(folder: str | None) -> str | None:
+    """The one way to write a path; `None` of none."""
+    return os.path.realpath(folder) if folder else None
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -14,6 +14,8 @@ from kerasvid.naming import constructor_arguments, nearest_names
 from kerasvid.training.recipe import Recipe
 
 TRAINING = "training."
+# What a model tells its parts itself.
+FROM_MODEL = ("image_shape", "categories")
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def known_keys(cls: type) -> dict[str, Any]:
         elif isinstance(nested, Mapping):  # the model checks its parts
             nested = dict.fromkeys(nested, Any)
         if isinstance(nested, Mapping):
-            keys.update({f"{name}.{k}": v for k, v in nested.items() if k != "image_shape"})
+            keys.update({f"{name}.{k}": v for k, v in nested.items() if k not in FROM_MODEL})
         elif name != "image_shape":
             keys[name] = kind
     keys.update({TRAINING + k: kind for k, kind in typing.get_type_hints(Recipe).items()})
@@ -97,7 +99,9 @@ def apply_settings(
     keys = known_keys(cls) if values else {}
     for key, value in values.items():
         if key not in keys:
-            raise ValueError(f"--set={key}=...: no such key: {nearest_names(key, keys)}.")
+            meant = key.rpartition(".")[2]  # of the model, where it was looked for in a part
+            near = nearest_names(meant if meant in keys else key, keys)
+            raise ValueError(f"--set={key}=...: no such key: {near}.")
         _check_kind(key, value, keys[key])
         group, dot, name = key.partition(".")
         if key.startswith(TRAINING):

@@ -35,6 +35,7 @@ from kerasvid.runs.plan import TrainingPlan, held_out_split, training_split
 
 HELD_OUT_VIDEOS = 128
 PICTURED_VIDEOS = 8
+NOTHING_SAVED = "nothing is saved yet; let it train for longer."
 
 
 class RunError(RuntimeError):
@@ -107,6 +108,23 @@ class RunFolder:
                 ) from error
             yield
 
+    def check_source(self, plan: TrainingPlan) -> None:
+        """Sees whether the run whose weights a new run is to begin with has any; writes nothing.
+
+        Raises:
+            RunError: there is no such run, or it has saved nothing yet. A run that has begun
+                itself needs it no more.
+        """
+        if not plan.init_from or self.exists():
+            return
+        source = RunFolder(plan.init_from)
+        try:
+            source.plan()
+        except RunError as error:
+            raise RunError(f"--init_from={error}") from error
+        if not source.exists():
+            raise RunError(f"--init_from={source.path}: {NOTHING_SAVED}")
+
     def begin(self, plan: TrainingPlan) -> None:
         """Writes `config.json`, after comparing with the one that is there.
 
@@ -140,7 +158,7 @@ class RunFolder:
         finished = self.model.exists() and saved_step(self.model) >= _step_of(newest)
         source = self.model if finished else newest
         if source is None:
-            raise RunError(f"{self.path}: nothing is saved yet; let it train for longer.")
+            raise RunError(f"{self.path}: {NOTHING_SAVED}")
         model = plan.make_model()
         plan.compile(model)
         restore(model, source)
@@ -272,8 +290,8 @@ def _fit(plan: TrainingPlan, run: RunFolder, model: keras.Model, start: int) -> 
         start_step=start,
     )
     if plan.images_folder:
-        size = plan.recipe.image_batch or plan.recipe.batch_size
-        batches = with_images(batches, plan.images_folder, size, seed=plan.seed, start_step=start)
+        folder, size = plan.images_folder, plan.image_batch
+        batches = with_images(batches, folder, size, seed=plan.seed, start_step=start)
     try:
         with trained_weights_kept(model):
             model.fit(

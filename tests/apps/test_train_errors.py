@@ -26,6 +26,8 @@ from kerasvid.models.registry import MODELS
         (["--set=decoded_frames=-1"], "--set=decoded_frames=-1"),
         (["--set=encoder.channels=[]"], "--set=encoder.channels=[]"),
         (["--epochs=-1"], "epochs=-1.0 must be positive"),
+        # A data set that would be made first.
+        (["--dataset=sprites", "--init_from=runs/nowhere"], "runs/nowhere: no run is there"),
         (["--run_dir=/dev/null/run", "--set=frames=4"], "/dev/null/run: not writable"),
         (["model=dsa"], "write --flag=value"),
     ],

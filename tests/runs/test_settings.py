@@ -1,5 +1,7 @@
 import pytest
 
+from kerasvid.models.image_gan import ImageGAN
+from kerasvid.models.mocogan import MoCoGAN
 from kerasvid.models.rjvae import RJVAE
 from kerasvid.runs.settings import apply_settings, parse_assignments
 
@@ -60,6 +62,21 @@ def test_unknown_keys_and_wrong_kinds_are_refused(key, value, message):
     with pytest.raises(ValueError, match=message) as error:
         apply_settings(RJVAE, "debug", {key: value})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("cls", "key", "told"),
+    [
+        (MoCoGAN, "video_discriminator.categories", "did you mean 'categories'?"),
+        (MoCoGAN, "image_discriminator.categories", "did you mean 'categories'?"),
+        (ImageGAN, "image_discriminator.categories", "did you mean 'image_discriminator."),
+    ],
+)
+def test_categories_are_the_models_own_and_of_no_part_of_it(cls, key, told):
+    with pytest.raises(ValueError, match="no such key") as error:
+        apply_settings(cls, "debug", {key: 3})
+    assert told in str(error.value) and "discriminator.categories'" not in str(error.value)
+    assert ("categories" in str(error.value).split("Known: ")[1].split(", ")) == (cls is MoCoGAN)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+import dataclasses
+
+import pytest
+
+from kerasvid.runs.describe import describe_plan
+from kerasvid.runs.plan import make_plan
+
+
+@pytest.fixture(scope="module")
+def plan():
+    """Of a data set that is not made yet, with nothing beside it."""
+    return make_plan("rjgan", "squares", "data/squares", None, "debug", seed=0)
+
+
+def lines_of(plan):
+    lines = describe_plan(plan, "runs/x").splitlines()
+    return {name.strip(): text for name, _, text in (line.partition(": ") for line in lines)}
+
+
+def test_what_a_run_resolved_to_is_told_a_line_each(plan):
+    lines = lines_of(plan)
+    assert list(lines) == ["model", "data set", "training", "device", "run"]
+    assert lines["model"].startswith("rjgan, preset debug, ")
+    assert lines["training"] == "60 steps of 8 videos, seed 0" and lines["run"] == "runs/x"
+
+
+def test_images_and_the_run_to_begin_with_are_told_where_they_are_set(plan):
+    beside = {"images": "mixed", "init_from": "/runs/images"}
+    lines = lines_of(dataclasses.replace(plan, **beside))
+    assert lines["images"] == "mixed, 8 a step"  # not made yet
+    assert lines["init_from"] == "weights of /runs/images"
+    recipe = dataclasses.replace(plan.recipe, image_batch=3)
+    made = dataclasses.replace(plan, **beside, images_folder="data/mixed", recipe=recipe)
+    assert lines_of(made)["images"] == "mixed in data/mixed, 3 a step"
