@@ -184,7 +184,7 @@ MoCoGAN.PRESETS = {
 MoCoGAN.RECIPES = {
     "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "base": Recipe(
-        steps=5_000, batch_size=8, learning_rate=5e-4, warmup_steps=0, beta_1=0.5,
+        steps=1_000, batch_size=8, learning_rate=5e-4, warmup_steps=0, beta_1=0.5,
         beta_2=0.999, ema_momentum=0.99,
     ),
     "paper": Recipe(
