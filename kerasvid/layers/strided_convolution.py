@@ -115,34 +115,50 @@ def _has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
+class _SamePadding:
+    """What both layers take of Keras's arguments; others would change nothing, unseen."""
+
+    def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
+        super().__init__(filters, kernel_size, strides, **{"padding": "same", **kwargs})
+        plain = {"padding": "same", "data_format": "channels_last", "dilation_rate": (1, 1)}
+        for name, value in {**plain, "groups": 1}.items():
+            if getattr(self, name, value) != value:
+                raise ValueError(f"{name}={getattr(self, name)!r}: only {value!r} is computed.")
+        if len(set(self.strides)) > 1:
+            raise ValueError(f"strides={self.strides}: give one number for both axes.")
+
+
 @keras.saving.register_keras_serializable(package="kerasvid")
-class StridedConv2D(keras.layers.Conv2D):
+class StridedConv2D(_SamePadding, keras.layers.Conv2D):
     """`keras.layers.Conv2D` with "same" padding by `strided_convolution`.
 
     Args:
         filters, kernel_size, strides: as in Keras, `strides` one number.
         **kwargs: likewise.
-    """
 
-    def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
-        super().__init__(filters, kernel_size, strides, **{"padding": "same", **kwargs})
+    Raises:
+        ValueError: another padding, a dilation, groups, or channels first.
+    """
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         return strided_convolution(inputs, tf.convert_to_tensor(kernel), self.strides[0])
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class TransposedConv2D(keras.layers.Conv2DTranspose):
+class TransposedConv2D(_SamePadding, keras.layers.Conv2DTranspose):
     """`keras.layers.Conv2DTranspose` with "same" padding by `transposed_convolution`.
 
     Args:
         filters, kernel_size, strides: as in Keras, `strides` one number.
-        **kwargs: likewise; there is no activation.
-    """
+        **kwargs: likewise.
 
-    def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
-        super().__init__(filters, kernel_size, strides, **{"padding": "same", **kwargs})
+    Raises:
+        ValueError: another padding, a dilation, or channels first.
+    """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         kernel = tf.convert_to_tensor(self.kernel)
-        return transposed_convolution(inputs, kernel, self.strides[0]) + self.bias
+        outputs = transposed_convolution(inputs, kernel, self.strides[0])
+        if self.use_bias:
+            outputs = outputs + self.bias
+        return self.activation(outputs)

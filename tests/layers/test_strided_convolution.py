@@ -79,9 +79,10 @@ def test_a_penalty_of_the_gradient_has_the_gradients_of_the_plain_convolution(ji
     [(StridedConv2D, keras.layers.Conv2D), (TransposedConv2D, keras.layers.Conv2DTranspose)],
 )
 @pytest.mark.parametrize("stride", [1, 2])
-def test_the_layers_are_keras_own_with_another_computation(ours, theirs, stride):
+@pytest.mark.parametrize("extras", [{}, {"use_bias": False, "activation": "tanh"}])
+def test_the_layers_are_keras_own_with_another_computation(ours, theirs, stride, extras):
     inputs = gaussian(2, 8, 8, 3)
-    layer, plain = ours(5, 4, stride), theirs(5, 4, stride, padding="same")
+    layer, plain = ours(5, 4, stride, **extras), theirs(5, 4, stride, padding="same", **extras)
     plain(inputs), layer(inputs)
     plain.set_weights([np.random.default_rng(2).normal(size=w.shape) for w in plain.get_weights()])
     layer.set_weights(plain.get_weights())
@@ -92,8 +93,7 @@ def test_the_layers_are_keras_own_with_another_computation(ours, theirs, stride)
     np.testing.assert_allclose(again(inputs), plain(inputs), atol=1e-4)
 
 
-def test_the_slow_form_is_taken_where_there_is_a_gpu(monkeypatch):
-    """A library's own kernels are quicker there; the gradient is one operation, not a spread."""
+def test_the_gradient_is_tensorflows_own_where_there_is_a_gpu(monkeypatch):
     inputs, kernel = gaussian(1, 8, 8, 3), gaussian(4, 4, 3, 5, seed=1)
 
     def operations():
@@ -104,3 +104,19 @@ def test_the_slow_form_is_taken_where_there_is_a_gpu(monkeypatch):
     assert "Conv2DBackpropInput" not in operations()
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [kind])
     assert "Conv2DBackpropInput" in operations()
+
+
+@pytest.mark.parametrize("layer", [StridedConv2D, TransposedConv2D])
+@pytest.mark.parametrize(
+    ("strides", "extras", "message"),
+    [
+        (2, {"padding": "valid"}, "padding='valid': only 'same' is computed"),
+        (1, {"dilation_rate": 2}, "dilation_rate="),
+        (2, {"data_format": "channels_first"}, "data_format='channels_first'"),
+        ((1, 2), {}, "give one number for both axes"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(layer, strides, extras, message):
+    with pytest.raises(ValueError, match=message) as error:
+        layer(5, 4, strides, **extras)
+    assert "\n" not in str(error.value)

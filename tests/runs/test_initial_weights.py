@@ -24,7 +24,8 @@ def test_an_image_generator_and_its_discriminator_go_both_ways(source, target):
         expected = values_of(parts_of(lender)[name]) if name in taken else before[name]
         for value, other in zip(values_of(layer), expected, strict=True):
             np.testing.assert_array_equal(value, other)
-    assert any((a != b).any() for a, b in zip(before["decoder"], values_of(model.decoder)))  # noqa: B905
+    decoders = zip(before["decoder"], values_of(model.decoder), strict=True)
+    assert any((one != other).any() for one, other in decoders)
 
 
 def test_parts_of_other_sizes_begin_anew():

@@ -10,8 +10,6 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.callbacks.checkpoints import latest, save_model, saved_step, saved_steps
-from kerasvid.data import DatasetInfo, Video, load_info
-from kerasvid.runs.plan import make_plan
 from kerasvid.runs.training_run import (
     RunError,
     RunFolder,
@@ -19,37 +17,6 @@ from kerasvid.runs.training_run import (
     pictured_videos,
     train,
 )
-from tfrecords_tools.conversion import write_dataset
-
-
-def write_squares(folder, videos) -> str:
-    """A data set of 12 + 8 clips."""
-    info = DatasetInfo("squares", "1", 16, 16, 3, fps=8.0)
-    splits = {"train": list(range(12)), "test": list(range(12, 20))}
-    load = lambda i: Video(videos[i], f"square-{i}")  # noqa: E731
-    write_dataset(os.fspath(folder), info, splits, load, progress=False)
-    return os.fspath(folder)
-
-
-@pytest.fixture(scope="module")
-def squares(tmp_path_factory, moving_squares) -> str:
-    """Folder of a data set of 12 + 8 clips, 4x16x16x3."""
-    return write_squares(tmp_path_factory.mktemp("data") / "squares", moving_squares(20, 4))
-
-
-@pytest.fixture
-def plan_of(squares):
-    """A function that makes a plan of a few steps on the squares."""
-
-    def make(steps=6, values=None, folder=squares, model="rjvae", **rest):
-        values = {"frames": 3, "training.batch_size": 4, **(values or {})}
-        rest = {"seed": 0, "log_every": 2, "checkpoint_every": 2, "sample_every": 0, **rest}
-        return make_plan(
-            model, "squares", folder, load_info(folder), "debug", values,
-            precision="float32", steps=steps, **rest,
-        )  # fmt: skip
-
-    return make
 
 
 def run_to_end(plan, folder):
@@ -167,11 +134,6 @@ def test_a_small_held_out_split_is_evaluated_all_the_same(
     assert _held_out_batch(plan, count) == expected
 
 
-def test_the_path_of_a_data_set_may_be_written_in_another_way(plan_of):
-    plan = plan_of()
-    assert plan.differences(dataclasses.replace(plan, dataset="./squares/")) == []
-
-
 def test_a_run_begins_with_the_image_generator_of_another(plan_of, tmp_path, capsys):
     run_to_end(plan_of(2, {"frames": 1}, model="image_gan"), tmp_path / "images")
     plan = plan_of(2, model="rjgan", init_from=os.fspath(tmp_path / "images"))
@@ -222,34 +184,9 @@ def test_a_folder_serves_one_process_at_a_time(tmp_path):
         pass
 
 
-def test_what_data_replicas_and_random_numbers_cannot_serve_is_refused(plan_of):
-    for values, rest, message in (
-        ({"training.batch_size": 5}, {"replicas": 2}, "use a multiple of 2"),
-        ({"training.batch_size": 13}, {}, "12 videos; use 12 or fewer"),
-        ({"frames": 3, "training.stride": 2}, {}, "span 5, but .* 'train' of squares has 4"),
-        ({}, {"seed": -1}, "seed=-1"),
-        ({}, {"seed": 2**31}, "must be from 0 to 2147483647"),
-        ({"decoder.upsampling": []}, {}, "--set=decoder.upsampling="),
-    ):
-        with pytest.raises(ValueError, match=message) as error:
-            plan_of(2, values, **rest)
-        assert "\n" not in str(error.value)
-
-
-def test_another_number_of_replicas_is_refused_and_another_strategy_is_not(plan_of):
-    plan = plan_of(replicas=2, strategy="mirrored")
-    assert plan.differences(plan_of(replicas=2, strategy="multi_worker")) == []
-    assert plan.differences(plan_of(replicas=1)) == ["replicas is 2 (1 asked for)"]
-
-
-def test_other_held_out_videos_are_other_data(plan_of, tmp_path, moving_squares):
-    videos = moving_squares(20, 4)
-    videos[15] ^= 1
-    other = plan_of(folder=write_squares(tmp_path / "other", videos))
-    assert [line.split()[0] for line in plan_of().differences(other)] == ["data_digest"]
-
-
-def test_held_out_videos_that_are_too_short_are_left_out(plan_of, tmp_path, moving_squares, capsys):
+def test_held_out_videos_that_are_too_short_are_left_out(
+    plan_of, tmp_path, moving_squares, write_squares, capsys
+):
     videos = [*moving_squares(12, 4), *moving_squares(8, 2)]
     plan = plan_of(2, folder=write_squares(tmp_path / "short", videos))
     run, _ = run_to_end(plan, tmp_path / "run")
@@ -319,81 +256,6 @@ def test_a_broken_configuration_is_named(tmp_path):
         RunFolder(tmp_path).plan()
     with pytest.raises(RunError, match="no run is there"):
         RunFolder(tmp_path / "none").plan()
-
-
-def test_as_many_categories_are_set_as_the_labels_tell_apart(plan_of, tmp_path, moving_squares):
-    videos = moving_squares(6, 4)
-    info = DatasetInfo("classes", "1", 16, 16, 3, fps=8.0, class_names=("a", "b", "c"))
-    load = lambda i: Video(videos[i], f"square-{i}", label=i % 3)  # noqa: E731
-    folder = os.fspath(tmp_path / "classes")
-    write_dataset(folder, info, {"train": range(6)}, load, progress=False)
-    plan_of(2, {"categories": 3}, folder=folder, model="mocogan")
-    for count in (2, 4):
-        with pytest.raises(ValueError, match=f"categories={count}: .* of 3 classes; give as many"):
-            plan_of(2, {"categories": count}, folder=folder, model="mocogan")
-
-
-def test_videos_without_labels_have_no_categories(plan_of):
-    assert plan_of(2, {"categories": 0}, model="mocogan").hyperparameters["categories"] == 0
-    with pytest.raises(ValueError) as error:
-        plan_of(2, {"categories": 4}, model="mocogan")
-    assert str(error.value) == (
-        "--set=categories=4: the videos of squares have no labels to tell categories by; leave it "
-        "out."
-    )
-    later = make_plan("mocogan", "later", "nowhere", None, "debug", {"categories": 4}, seed=0)
-    assert later.hyperparameters["categories"] == 4  # what is not made yet may have them
-
-
-def test_a_batch_of_images_is_refused_that_images_or_replicas_cannot_serve(plan_of, squares):
-    images = {"images": "stills", "images_folder": squares, "model": "rjgan"}
-    turns = {"objective.discriminator_steps": 2}
-    assert plan_of(2, {"training.image_batch": 12}, **images).image_batch == 12
-    for values, rest, message in (
-        ({"training.image_batch": 13}, {},
-         "training.image_batch=13: the split 'train' of --images=stills has 12 images; use 12 or "
-         "fewer."),
-        ({"training.image_batch": 3}, {"replicas": 2},
-         "training.image_batch=3 cannot be shared by 2 replicas; use a multiple of 2."),
-        ({"training.image_batch": 6, **turns}, {"replicas": 2},
-         "training.image_batch=6 cannot be shared by 2 replicas times "
-         "objective.discriminator_steps=2; use a multiple of 4."),
-    ):  # fmt: skip
-        with pytest.raises(ValueError) as error:
-            plan_of(2, values, **images, **rest)
-        assert str(error.value) == message
-    plan_of(2, {"training.image_batch": 3}, model="rjgan", replicas=2)  # which takes no images
-
-
-@pytest.mark.parametrize(
-    ("batch", "replicas", "shared"),
-    [(3, 1, "1 replica times"), (6, 2, "2 replicas times"), (4, 1, None), (8, 2, None)],
-)
-def test_replicas_and_turns_of_the_discriminators_share_a_batch(plan_of, batch, replicas, shared):
-    values = {"training.batch_size": batch, "objective.discriminator_steps": 2}
-    if shared is None:
-        assert plan_of(2, values, model="mocogan", replicas=replicas).steps == 2
-        return
-    with pytest.raises(ValueError) as error:
-        plan_of(2, values, model="mocogan", replicas=replicas)
-    assert str(error.value) == (
-        f"batch_size={batch} cannot be shared by {shared} objective.discriminator_steps=2; use a "
-        f"multiple of {2 * replicas}."
-    )
-
-
-def test_the_path_of_the_run_to_begin_with_may_be_written_in_another_way(
-    plan_of, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "link").symlink_to(tmp_path)
-    plan = plan_of(init_from=os.fspath(tmp_path / "runs" / "images"))
-    for path in ("runs/images", "./runs/images/", "runs//other/../images", "link/runs/images"):
-        assert plan.differences(dataclasses.replace(plan, init_from=path)) == []  # older runs
-    assert plan_of(init_from=path).init_from == plan.init_from
-    told = plan.differences(plan_of(init_from="runs/other"))
-    assert len(told) == 1 and told[0].startswith(f"init_from is {plan.init_from} (")
-    assert [line.split()[0] for line in plan.differences(plan_of())] == ["init_from"]
 
 
 def test_a_run_to_begin_with_is_looked_for_before_anything_is_written(plan_of, tmp_path):
