@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -48,6 +49,7 @@ def _parse_value(text: str) -> Any:
     return text
 
 
+@functools.cache  # it makes a model
 def known_keys(cls: type) -> dict[str, Any]:
     """Every key that `--set` takes for a model, with the type of its values.
 

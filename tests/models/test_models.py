@@ -30,7 +30,13 @@ def make_model(variant, **overrides):
     return model_class(name).from_preset("debug", **{**SMALL, **own, **overrides})
 
 
-@pytest.fixture(params=VARIANTS, scope="module")
+def models_first(names):
+    """Registered models as they are, variants of one in the slow tests."""
+    slow = pytest.mark.slow
+    return [name if name in MODELS else pytest.param(name, marks=slow) for name in names]
+
+
+@pytest.fixture(params=models_first(VARIANTS), scope="module")
 def variant(request):
     return request.param
 
@@ -254,7 +260,7 @@ def test_the_paper_preset_builds_and_makes_frames(variant):
 # === Training ===
 
 
-@pytest.mark.parametrize("variant", variants_with("encode"))
+@pytest.mark.parametrize("variant", models_first(variants_with("encode")))
 def test_fitting_a_small_batch_lowers_the_loss(variant, videos):
     keras.utils.set_random_seed(0)
     model = make_model(variant)
@@ -294,6 +300,7 @@ def test_a_saved_model_goes_on_as_the_one_in_memory(variant, videos, tmp_path):
         assert int(optimizer.iterations.numpy()) == 4
 
 
+@pytest.mark.slow
 def test_everything_works_in_bfloat16(variant, videos, precision, tmp_path):
     precision("mixed_bfloat16")
     model = compiled_by(make_model(variant))

@@ -86,7 +86,16 @@ def small_plan(model, values=None, batch=2):
     return make_plan(model, "none", "nowhere", None, "debug", values, precision="float32", seed=0)
 
 
-@pytest.mark.parametrize("model", sorted(MODELS))
+QUICK = ("rjvae", "mocogan")  # one of each family
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in sorted(MODELS)
+    ],
+)
 def test_every_product_of_a_step_has_a_rule(model):
     eager = tf.config.functions_run_eagerly()
     plan = small_plan(model, batch=2)

@@ -19,6 +19,11 @@ from kerasvid.runs.training_run import (
 )
 
 
+def of_steps(plan, steps):
+    """The plan of a longer or shorter run."""
+    return dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, steps=steps))
+
+
 def run_to_end(plan, folder):
     run = RunFolder(folder)
     with run.held():
@@ -32,16 +37,17 @@ def weights_of(path):
 
 
 def test_a_lengthened_run_ends_where_an_uninterrupted_one_does(plan_of, tmp_path):
-    whole, outcome = run_to_end(plan_of(6), tmp_path / "whole")
+    plan = plan_of(6)
+    whole, outcome = run_to_end(plan, tmp_path / "whole")
     assert (outcome.step, outcome.trained, outcome.signal) == (6, 6, None)
-    run_to_end(plan_of(3), tmp_path / "parts")
-    parts, outcome = run_to_end(plan_of(6), tmp_path / "parts")
+    run_to_end(of_steps(plan, 3), tmp_path / "parts")
+    parts, outcome = run_to_end(plan, tmp_path / "parts")
     assert (outcome.step, outcome.trained) == (6, 3)
     expected = weights_of(whole.model)
     assert len(expected) > 50
     for value, other in zip(expected, weights_of(parts.model), strict=True):
         np.testing.assert_array_equal(other, value)
-    _, outcome = run_to_end(plan_of(6), tmp_path / "parts")
+    _, outcome = run_to_end(plan, tmp_path / "parts")
     assert (outcome.step, outcome.trained) == (6, 0)
 
 
@@ -98,42 +104,43 @@ def content_of(folder):
 
 
 def test_a_finished_run_whose_checkpoints_were_deleted_is_left_as_it_is(plan_of, tmp_path):
-    run, _ = run_to_end(plan_of(2), tmp_path)
+    plan = plan_of(2)
+    run, _ = run_to_end(plan, tmp_path)
     shutil.rmtree(run.checkpoints)
     before = content_of(tmp_path)
-    _, outcome = run_to_end(plan_of(2), tmp_path)
+    _, outcome = run_to_end(plan, tmp_path)
     assert (outcome.step, outcome.trained, outcome.saved) == (2, 0, run.model)
     with pytest.raises(RunError, match=r"model\.keras is there \(step 2\), but no checkpoint"):
-        run_to_end(plan_of(4), tmp_path)
+        run_to_end(of_steps(plan, 4), tmp_path)
     assert content_of(tmp_path).keys() == before.keys()
     unchanged = [path for path, content in before.items() if path.read_bytes() == content]
     assert set(before) - set(unchanged) <= {run.config}  # which states the longer run
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_anew(plan_of, tmp_path):
-    run, _ = run_to_end(plan_of(4), tmp_path)
+    plan = plan_of(4)
+    run, _ = run_to_end(plan, tmp_path)
     for path in saved_steps(run.checkpoints).values():
         path.write_bytes(path.read_bytes()[:-50])
     figures, model = run.metrics.read_bytes(), run.model.read_bytes()
     with pytest.raises(RunError, match="none of the 2 checkpoints can be read") as error:
-        run_to_end(plan_of(6), tmp_path)
+        run_to_end(of_steps(plan, 6), tmp_path)
     assert "\n" not in str(error.value)
     assert (run.metrics.read_bytes(), run.model.read_bytes()) == (figures, model)
 
 
-@pytest.mark.parametrize(
-    ("count", "batch", "replicas", "expected"),
-    [(5, 16, 1, 5), (20, 8, 1, 6), (128, 16, 1, 16), (2664, 16, 1, 16), (7, 4, 2, 2), (1, 2, 2, 0)],
-)
-def test_a_small_held_out_split_is_evaluated_all_the_same(
-    plan_of, count, batch, replicas, expected
-):
+def test_a_small_held_out_split_is_evaluated_all_the_same(plan_of):
     plan = plan_of(2)
-    recipe = dataclasses.replace(plan.recipe, batch_size=batch)
-    plan = dataclasses.replace(plan, recipe=recipe, replicas=replicas)
-    assert _held_out_batch(plan, count) == expected
+    for count, batch, replicas, expected in (
+        (5, 16, 1, 5), (20, 8, 1, 6), (128, 16, 1, 16), (2664, 16, 1, 16), (7, 4, 2, 2),
+        (1, 2, 2, 0),
+    ):  # fmt: skip
+        recipe = dataclasses.replace(plan.recipe, batch_size=batch)
+        shared = dataclasses.replace(plan, recipe=recipe, replicas=replicas)
+        assert _held_out_batch(shared, count) == expected, (count, batch, replicas)
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_the_image_generator_of_another(plan_of, tmp_path, capsys):
     run_to_end(plan_of(2, {"frames": 1}, model="image_gan"), tmp_path / "images")
     plan = plan_of(2, model="rjgan", init_from=os.fspath(tmp_path / "images"))
@@ -142,21 +149,20 @@ def test_a_run_begins_with_the_image_generator_of_another(plan_of, tmp_path, cap
     assert len(told) == 1 and told[0].startswith("weights of decoder, image_discriminator from ")
     assert told[0].endswith("; residual, video_discriminator begin anew")
     shutil.rmtree(tmp_path / "images")  # resuming needs it no more
-    run_to_end(dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, steps=3)),
-               tmp_path / "videos")  # fmt: skip
+    run_to_end(of_steps(plan, 3), tmp_path / "videos")
     assert saved_step(run.model) == 3
     with pytest.raises(RunError, match="no run is there"):
         run_to_end(plan_of(2, model="rjgan", init_from="nowhere"), tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_images_beside_the_videos_are_trained_on_and_part_of_what_a_run_is(
     plan_of, squares, tmp_path
 ):
     images = {"images": "squares", "images_folder": squares}
     plan = plan_of(4, {"training.image_batch": 3}, model="rjgan", **images)
     whole, _ = run_to_end(plan, tmp_path / "whole")
-    short = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, steps=2))
-    run_to_end(short, tmp_path / "parts")
+    run_to_end(of_steps(plan, 2), tmp_path / "parts")
     parts, _ = run_to_end(plan, tmp_path / "parts")
     for value, other in zip(weights_of(whole.model), weights_of(parts.model), strict=True):
         np.testing.assert_array_equal(other, value)
@@ -223,15 +229,17 @@ def test_an_average_that_is_not_ripe_is_not_saved(plan_of, tmp_path):
         np.testing.assert_array_equal(value, expected)
 
 
+@pytest.mark.slow
 def test_the_model_of_a_lengthened_run_is_its_newest(plan_of, tmp_path):
-    run, _ = run_to_end(plan_of(2), tmp_path)
+    plan = plan_of(4)
+    run, _ = run_to_end(of_steps(plan, 2), tmp_path)
     stale = run.model.read_bytes()
-    run_to_end(plan_of(4), tmp_path)
+    run_to_end(plan, tmp_path)
     assert saved_step(run.model) == 4 and run.load_model()[1] == run.model
     run.model.write_bytes(stale)  # killed before the model was written
     model, source = run.load_model()
     assert source == saved_steps(run.checkpoints)[4] and int(model.steps_taken.numpy()) == 4
-    _, outcome = run_to_end(plan_of(4), tmp_path)
+    _, outcome = run_to_end(plan, tmp_path)
     assert outcome.trained == 0 and saved_step(run.model) == 4
 
 

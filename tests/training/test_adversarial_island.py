@@ -81,8 +81,14 @@ def test_two_replicas_train_a_model_as_one_does(same_rows, strategy_of, videos):
     "objective",
     [
         {},
-        {"loss": "wasserstein", "gradient_penalty": 10.0, "r1_weight": 1.0},
-        {"loss": "hinge", "instance_noise": (0.3, 0.0), "discriminator_steps": 2},
+        pytest.param(
+            {"loss": "wasserstein", "gradient_penalty": 10.0, "r1_weight": 1.0},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"loss": "hinge", "instance_noise": (0.3, 0.0), "discriminator_steps": 2},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["plain", "penalties", "noise"],
 )

@@ -9,6 +9,7 @@ from kerasvid.models.dsa import DSA
 from kerasvid.models.rjvae import RJVAE
 from kerasvid.training import step
 
+COMPILED_OR_NOT = [False, pytest.param(True, marks=pytest.mark.slow)]
 # XLA takes seconds for each convolution, twice on two devices: as few as possible.
 SMALL = {
     "image_shape": (8, 8, 3),
@@ -56,8 +57,8 @@ def reference(strategy_of, moving_squares):
     ("policy", "replicas"),
     [
         ("float32", 1),
-        ("float32", 2),
-        ("mixed_bfloat16", 1),
+        pytest.param("float32", 2, marks=pytest.mark.slow),
+        pytest.param("mixed_bfloat16", 1, marks=pytest.mark.slow),
         pytest.param("mixed_bfloat16", 2, marks=pytest.mark.slow),
     ],
 )
@@ -77,6 +78,7 @@ def test_compiled_gradients_are_the_uncompiled_ones(strategy_of, videos, referen
     assert np.abs(reference).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_compiled_island_in_float16_goes_the_way_of_float32(
     precision, strategy_of, videos, reference
 ):
@@ -91,7 +93,7 @@ def test_a_compiled_island_in_float16_goes_the_way_of_float32(
     assert np.linalg.norm(way) == pytest.approx(np.linalg.norm(reference), rel=0.05)
 
 
-@pytest.mark.parametrize("model_class", [RJVAE, DSA])
+@pytest.mark.parametrize("model_class", [RJVAE, pytest.param(DSA, marks=pytest.mark.slow)])
 def test_two_replicas_train_a_model_as_one_does(monkeypatch, strategy_of, videos, model_class):
     def without_noise(shapes, batch, key):
         return {name: tf.zeros([batch, *shape]) for name, shape in shapes.items()}
@@ -104,7 +106,7 @@ def test_two_replicas_train_a_model_as_one_does(monkeypatch, strategy_of, videos
         np.testing.assert_allclose(one.logs[name], two.logs[name], rtol=1e-4)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", COMPILED_OR_NOT)
 def test_batch_statistics_move_inside_the_island(strategy_of, videos, jit_compile):
     networks = {name: SMALL[name] for name in ("encoder", "decoder")}
     with_norm = {name: {**own, "normalization": "batch"} for name, own in networks.items()}
@@ -116,7 +118,7 @@ def test_batch_statistics_move_inside_the_island(strategy_of, videos, jit_compil
     assert np.isfinite(model.generate(2)).all()
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", COMPILED_OR_NOT)
 def test_replicas_keep_one_prior(strategy_of, videos, jit_compile):
     options = {"prior_momentum": 0.5, "prior_couplings": 2, "decoded_frames": 1}
     model = trained(strategy_of(2), videos, jit_compile, descent, summary_weight=0.1, **options)
