@@ -2,25 +2,18 @@
 
 import collections
 import concurrent.futures
-import contextlib
 import dataclasses
-import errno
 import os
-import re
-import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from kerasvid.data.schema import DatasetInfo, Video, finish_example, video_to_example
-from kerasvid.data.shards import INFO_FILE, temporary_name, write_info, write_split
-
-
-class ConversionError(ValueError):
-    """A conversion cannot go on; the one-line message says why and what to do."""
+from kerasvid.data.shards import write_info, write_split
+from tfrecords_tools.dataset_folder import ConversionError, folder_in_making
+from tfrecords_tools.progress_line import ProgressLine
 
 
 class UnreadableMedia(ValueError):
@@ -70,30 +63,21 @@ def write_dataset(
         >>> info = DatasetInfo("mine", "1", height=64, width=64, channels=3, fps=25.0)
         >>> write_dataset("data/mine", info, {"train": paths}, load=read_video)
     """
-    out_dir = os.path.abspath(os.fspath(out_dir))
-    _check_target(out_dir, overwrite)
     for split, items in splits.items():
         if not len(items):
             raise ConversionError(f"{out_dir}: the split {split!r} is empty; give it a video.")
-    _remove_leftovers(out_dir)
-    building = temporary_name(out_dir)
-    bar = _ProgressLine(sum(map(len, splits.values())), progress)
-    encoder = _Encoder(info, load, workers, skip_unreadable, jpeg_quality, bar)
-    try:
-        os.makedirs(building)
+    total = sum(map(len, splits.values()))
+    with (
+        folder_in_making(out_dir, overwrite=overwrite) as building,
+        ProgressLine(total, progress) as bar,
+    ):
+        encoder = _Encoder(info, load, workers, skip_unreadable, jpeg_quality, bar)
         written = {
             split: write_split(building, split, encoder.records(items), videos_per_shard)
             for split, items in splits.items()
         }
         info = dataclasses.replace(info, splits=written, fps=encoder.frame_rate())
         write_info(building, info)
-        _check_target(out_dir, overwrite)  # another process may have made it in the meantime
-        _move_into_place(building, out_dir)
-    except (OSError, tf.errors.OpError) as error:
-        raise _explain_disk_error(error, out_dir) from error
-    finally:
-        bar.close()
-        shutil.rmtree(building, ignore_errors=True)
     encoder.report_skipped()
     return info
 
@@ -172,86 +156,6 @@ class _Encoder:
         return video.id, len(video.frames), example
 
 
-class _ProgressLine:
-    """One line on stderr that is rewritten five times a second; in a log, a line each 10 s."""
-
-    def __init__(self, total: int, shown: bool) -> None:
-        self.total, self.done, self.shown = total, 0, shown
-        self.started = self.printed = time.monotonic()
-        self.rewrites = sys.stderr.isatty()
-
-    def advance(self) -> None:
-        self.done += 1
-        now = time.monotonic()
-        pause = 0.2 if self.rewrites else 10.0
-        if self.shown and (now - self.printed > pause or self.done == self.total):
-            self.printed = now
-            rate = self.done / max(now - self.started, 1e-6)
-            left = (self.total - self.done) / rate
-            filled = 30 * self.done // self.total
-            bar = "=" * filled + "." * (30 - filled)
-            text = f"[{bar}] {self.done}/{self.total} videos, {rate:.0f}/s, {left:.0f} s left"
-            sys.stderr.write(f"\r{text} " if self.rewrites else f"{text}\n")
-            sys.stderr.flush()
-
-    def close(self) -> None:
-        if self.shown and self.done and self.rewrites:
-            sys.stderr.write("\n")
-
-
-def _check_target(out_dir: str, overwrite: bool) -> None:
-    if not os.path.exists(out_dir) or (os.path.isdir(out_dir) and not os.listdir(out_dir)):
-        return
-    if not os.path.exists(os.path.join(out_dir, INFO_FILE)):
-        raise ConversionError(f"{out_dir}: exists and is no data set; give another --out_dir.")
-    if not overwrite:
-        raise ConversionError(
-            f"{out_dir}: holds a data set already; replace it with --overwrite or give another "
-            "--out_dir."
-        )
-
-
-def _move_into_place(building: str, out_dir: str) -> None:
-    if not os.path.isdir(out_dir):
-        os.rename(building, out_dir)
-        return
-    old = f"{building}.old"
-    os.rename(out_dir, old)
-    try:
-        os.rename(building, out_dir)
-    except OSError:
-        os.rename(old, out_dir)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _remove_leftovers(out_dir: str) -> None:
-    """Removes what interrupted conversions to the same folder left behind on this host.
-
-    On a shared disk the process numbers of other hosts say nothing here.
-    """
-    parent, name = os.path.split(out_dir)
-    if not os.path.isdir(parent):
-        return
-    ours = temporary_name(name).removesuffix(str(os.getpid()))
-    for entry in os.listdir(parent):
-        match = re.fullmatch(re.escape(ours) + r"(\d+)", entry)
-        if match and not _is_running(int(match[1])):
-            shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    if pid == os.getpid():
-        return False  # this process builds one data set in a folder at a time
-    with contextlib.suppress(ProcessLookupError):
-        try:
-            os.kill(pid, 0)
-        except PermissionError:
-            return True
-        return True
-    return False
-
-
 def _explain_unreadable(lines: Sequence[str]) -> str:
     remedy = "or leave out what is unreadable with --skip_unreadable"
     if len(lines) == 1:
@@ -259,11 +163,3 @@ def _explain_unreadable(lines: Sequence[str]) -> str:
     return f"{len(lines)} unreadable, nothing is written; repair or remove these, {remedy}:\n" + (
         "\n".join(lines)
     )
-
-
-def _explain_disk_error(error: Exception, out_dir: str) -> ConversionError:
-    full = getattr(error, "errno", None) == errno.ENOSPC
-    if full or isinstance(error, tf.errors.ResourceExhaustedError) or "No space" in str(error):
-        return ConversionError(f"{out_dir}: the disk is full; free some space or move --out_dir.")
-    what = " ".join(str(error).split())
-    return ConversionError(f"{out_dir}: cannot be written ({what}); check the path and its rights.")

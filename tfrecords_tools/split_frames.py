@@ -14,33 +14,24 @@ encoded image; its id is that of its video with "/frame-0003".
 
 import dataclasses
 import os
-import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
 import tensorflow as tf
 from absl import flags
-from google.protobuf.message import DecodeError
 
 from kerasvid.data.schema import DatasetInfo, finish_example
-from kerasvid.data.shards import (
-    INFO_FILE,
-    DatasetError,
-    check_shards,
-    load_info,
-    temporary_name,
-    write_info,
-    write_split,
-)
-from tfrecords_tools import conversion
+from kerasvid.data.shards import load_info, write_info, write_split
 from tfrecords_tools.conversion import ConversionError
+from tfrecords_tools.converter_flags import run_command
+from tfrecords_tools.dataset_folder import folder_in_making
+from tfrecords_tools.derivation import check_choice, check_source, read_records, with_remark
+from tfrecords_tools.progress_line import ProgressLine
 
 PARTS = ("videos", "images")
 TRAIN = "train"
 IMAGES_PER_SHARD = 16384
-_REMAKE = "delete the folder and prepare the data set again."
 
 
 def split_frames(
@@ -76,27 +67,15 @@ def split_frames(
     Example:
         >>> videos, images = split_frames("data/mug", "data/mug-mixed", fraction=0.5)
     """
-    folder, out_dir = os.fspath(folder), os.path.abspath(os.fspath(out_dir))
+    folder = os.fspath(folder)
     info = load_info(folder)
     chosen = choose_videos(info, fraction, seed)
-    _check_target(folder, out_dir, overwrite)
-    check_shards(folder, info, deep=True)
-    conversion._remove_leftovers(out_dir)
-    building = temporary_name(out_dir)
     total = len(PARTS) * sum(split.count for split in info.splits.values())
-    bar = conversion._ProgressLine(total, progress)
-    try:
-        origin = f"{info.name}, by split_frames with fraction={fraction} and seed={seed}"
-        source = f"{info.source}; {origin}" if info.source else origin
-        info = dataclasses.replace(info, source=source)
-        written = [_write_part(folder, building, info, part, chosen, bar) for part in PARTS]
-        _check_target(folder, out_dir, overwrite)  # another process may have made it meanwhile
-        conversion._move_into_place(building, out_dir)
-    except (OSError, tf.errors.OpError) as error:
-        raise conversion._explain_disk_error(error, out_dir) from error
-    finally:
-        bar.close()
-        shutil.rmtree(building, ignore_errors=True)
+    with folder_in_making(out_dir, holds=PARTS, reads=folder, overwrite=overwrite) as building:
+        check_source(folder, info)
+        info = with_remark(info, f"by split_frames with fraction={fraction} and seed={seed}")
+        with ProgressLine(total, progress, "records read") as bar:
+            written = [_write_part(folder, building, info, part, chosen, bar) for part in PARTS]
     return written[0], written[1]
 
 
@@ -106,10 +85,7 @@ def choose_videos(info: DatasetInfo, fraction: float, seed: int) -> frozenset[in
     Raises:
         ConversionError: the fraction is out of range, or there are fewer than two videos.
     """
-    if not 0 < fraction < 1:
-        raise ConversionError(f"fraction={fraction}: must be above 0 and below 1.")
-    if seed < 0:
-        raise ConversionError(f"seed={seed}: must be 0 or more.")
+    check_choice(fraction, seed)
     if TRAIN not in info.splits:
         raise ConversionError(
             f"{info.name}: has no split {TRAIN!r} but {', '.join(info.splits)}; give a data set "
@@ -146,7 +122,7 @@ def _records(
 ) -> Iterator[tuple[bytes, int]]:
     """Pairs of a record and its length for one split of one of the two data sets."""
     index = 0
-    for number, example in enumerate(_read_split(folder, info, split)):
+    for number, example in enumerate(read_records(folder, info, split)):
         bar.advance()
         if split == TRAIN and (number in chosen) != images:
             continue
@@ -154,32 +130,6 @@ def _records(
             length = record.features.feature["length"].int64_list.value[0]
             yield finish_example(record, index), length
             index += 1
-
-
-def _read_split(folder: str, info: DatasetInfo, split: str) -> Iterator[tf.train.Example]:
-    for shard in info.splits[split].shards:
-        path = os.path.join(folder, shard.file)
-        count = 0
-        try:
-            for serialized in tf.data.TFRecordDataset(path).as_numpy_iterator():
-                yield _parse(serialized, path)
-                count += 1
-        except tf.errors.DataLossError as error:
-            raise DatasetError(f"{path}: record {count} is damaged; {_REMAKE}") from error
-        if count != shard.count:
-            raise DatasetError(f"{path}: {count} records instead of {shard.count}; {_REMAKE}")
-
-
-def _parse(serialized: bytes, path: str) -> tf.train.Example:
-    try:
-        example = tf.train.Example.FromString(serialized)
-    except DecodeError as error:
-        raise DatasetError(f"{path}: holds no tf.train.Example; {_REMAKE}") from error
-    feature = example.features.feature
-    frames, stated = feature["frames"].bytes_list.value, feature["length"].int64_list.value
-    if not frames or list(stated) != [len(frames)] or len(feature["id"].bytes_list.value) != 1:
-        raise DatasetError(f"{path}: a record lacks frames, length or id; {_REMAKE}")
-    return example
 
 
 def _frames(video: tf.train.Example) -> Iterator[tf.train.Example]:
@@ -197,25 +147,8 @@ def _frames(video: tf.train.Example) -> Iterator[tf.train.Example]:
         yield frame
 
 
-def _check_target(folder: str, out_dir: str, overwrite: bool) -> None:
-    source = os.path.realpath(folder)
-    if os.path.commonpath([source, os.path.realpath(out_dir)]) == os.path.realpath(out_dir):
-        raise ConversionError(f"{out_dir}: holds the data set to read; give another --out_dir.")
-    if not os.path.exists(out_dir) or (os.path.isdir(out_dir) and not os.listdir(out_dir)):
-        return
-    if not all(os.path.exists(os.path.join(out_dir, part, INFO_FILE)) for part in PARTS):
-        raise ConversionError(
-            f"{out_dir}: exists and does not hold videos and images; give another --out_dir."
-        )
-    if not overwrite:
-        raise ConversionError(
-            f"{out_dir}: holds videos and images already; replace them with --overwrite or give "
-            "another --out_dir."
-        )
-
-
-def _define_flags() -> flags.FlagValues:
-    # Flags of their own: importing this module must not add to those of another program.
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; every mistake ends it with one line on stderr and status 1."""
     values = flags.FlagValues()
     own = {"flag_values": values}
     flags.DEFINE_string("data_dir", None, "Folder of the data set to take apart.", **own)
@@ -223,38 +156,21 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_float("fraction", 0.5, "Share of the training videos to take apart.", **own)
     flags.DEFINE_integer("seed", 0, "Seed of the choice of these videos.", 0, **own)
     flags.DEFINE_bool("overwrite", False, "Replace two data sets in --out_dir.", **own)
-    flags.DEFINE_bool("help", False, "Show this text.", **own)
-    return values
 
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; every mistake ends it with one line on stderr and status 1."""
-    values = _define_flags()
-    try:
-        extra = values([sys.argv[0], *(sys.argv[1:] if arguments is None else arguments)])[1:]
-    except flags.Error as error:
-        sys.exit(f"error: {error}")
-    if values.help:
-        print(f"{__doc__}\n{values.get_help(include_special_flags=False)}")
-        return
-    if extra:
-        sys.exit(f"error: {extra[0]}: give everything as --flag=value; see --help.")
-    for name in ("data_dir", "out_dir"):
-        if not values[name].value:
-            sys.exit(f"error: --{name} is missing; see --help.")
-    try:
+    def work() -> list[str]:
         parts = split_frames(
             values.data_dir, values.out_dir, values.fraction, values.seed,
             overwrite=values.overwrite,
         )  # fmt: skip
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    count = load_info(values.data_dir).splits[TRAIN].count
-    chosen = count - parts[0].splits[TRAIN].count
-    print(f"Took {chosen} of {count} training videos apart.")
-    for part, info in zip(PARTS, parts, strict=True):
-        counts = ", ".join(f"{split.count} {name}" for name, split in info.splits.items())
-        print(f"{os.path.join(values.out_dir, part)}: {counts} {part}")
+        count = load_info(values.data_dir).splits[TRAIN].count
+        chosen = count - parts[0].splits[TRAIN].count
+        lines = [f"Took {chosen} of {count} training videos apart."]
+        for part, info in zip(PARTS, parts, strict=True):
+            counts = ", ".join(f"{split.count} {name}" for name, split in info.splits.items())
+            lines.append(f"{os.path.join(values.out_dir, part)}: {counts} {part}")
+        return lines
+
+    run_command(__doc__, values, ["data_dir", "out_dir"], work, arguments)
 
 
 if __name__ == "__main__":
