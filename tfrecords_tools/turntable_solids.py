@@ -1,0 +1,269 @@
+"""Sixteen solids as meshes of triangles: boxes, prisms, turned outlines, and what they make up.
+
+x points right, y up and z out of the front of a solid. Corners of a facet run counterclockwise as
+seen from outside. A solid is scaled and moved so that it fits into the sphere of radius 1 about the
+origin and its bounding box is centred there; it turns about the y axis.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+SIDES = 36  # of what is round: facets of 10 degrees, at which the sectors of marks may begin
+
+
+@dataclasses.dataclass(frozen=True)
+class Solid:
+    """A mesh of F triangles.
+
+    Args:
+        corners: float64 [F, 3, 3], x, y and z of the three corners of each facet.
+        normals: float64 [F, 3, 3], unit vectors, of the surface at these corners; they differ
+            from those of the facet where the surface is round.
+        marked: bool [F], the facets of the darker tone.
+    """
+
+    corners: np.ndarray
+    normals: np.ndarray
+    marked: np.ndarray
+
+
+def join(*parts: Solid) -> Solid:
+    """One solid of several, which may touch or overlap."""
+    fields = ("corners", "normals", "marked")
+    return Solid(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+
+
+def polygon(points: Sequence[Sequence[float]], marked: bool = False) -> Solid:
+    """A flat convex face.
+
+    Args:
+        points: [K, 3], its corners, counterclockwise as seen from outside.
+        marked: of the darker tone.
+    """
+    corners = np.array([[points[0], *points[k : k + 2]] for k in range(1, len(points) - 1)], float)
+    normal = np.cross(corners[0, 1] - corners[0, 0], corners[0, 2] - corners[0, 0])
+    normals = np.broadcast_to(normal / np.linalg.norm(normal), corners.shape)
+    return Solid(corners, normals, np.full(len(corners), marked))
+
+
+def prism(
+    outline: Sequence[tuple[float, float]], back: float, front: float, marked: bool = False
+) -> Solid:
+    """A convex outline with depth.
+
+    Args:
+        outline: [K, 2], x and y, counterclockwise.
+        back, front: z of the two ends.
+        marked: of the darker tone.
+    """
+    near = [(x, y, front) for x, y in outline]
+    far = [(x, y, back) for x, y in outline]
+    faces = [near, far[::-1]]
+    for k in range(len(outline)):
+        faces.append([near[k - 1], far[k - 1], far[k], near[k]])
+    return join(*(polygon(face, marked) for face in faces))
+
+
+def box(low: Sequence[float], high: Sequence[float], marked: bool = False) -> Solid:
+    """A box from its lowest x, y and z to its highest."""
+    (left, bottom, back), (right, top, front) = low, high
+    outline = [(left, bottom), (right, bottom), (right, top), (left, top)]
+    return prism(outline, back, front, marked)
+
+
+def lathe(
+    profile: Sequence[tuple[float, float]],
+    marks: Sequence[tuple[float, float]] = (),
+    normals: Sequence[tuple[float, float]] | None = None,
+) -> Solid:
+    """What a profile leaves behind as it turns about the y axis.
+
+    Args:
+        profile: [K, 2], radius and y, upwards where the outside is; it begins and ends on the axis
+            or is closed.
+        marks: sectors of the darker tone, in degrees from the front to the right.
+        normals: [K, 2], the surface at the points of the profile; by default it has edges there.
+    """
+    profile = np.array(profile, float)
+    ends = np.stack([profile[:-1], profile[1:]], axis=1)  # [K-1, 2 ends, 2]
+    if normals is None:
+        along = ends[:, 1] - ends[:, 0]
+        across = np.stack([along[:, 1], -along[:, 0]], axis=1)
+        across /= np.linalg.norm(across, axis=1, keepdims=True)
+        slopes = np.stack([across, across], axis=1)
+    else:
+        slopes = np.stack([normals[:-1], normals[1:]], axis=1)
+    angles = 2 * np.pi * np.arange(SIDES + 1) / SIDES
+    angles[-1] = 0  # to the bit the first one, so that the mesh closes
+    around = np.stack([angles[:-1], angles[1:]], axis=1)  # [SIDES, 2]
+    quads = np.array([(0, 0), (0, 1), (1, 1), (1, 0)])  # end of the segment, end of the sector
+    split = [[0, 1, 2], [0, 2, 3]]
+    corners, directions = (
+        _turn(values[:, None, quads[:, 0]], around[None, :, quads[:, 1]])[:, :, split]
+        for values in (ends, slopes)
+    )  # [K-1, SIDES, 2 triangles, 3 corners, 3]
+    middles = np.degrees(angles[:-1]) + 180 / SIDES
+    marked = np.zeros(SIDES, bool)
+    for first, last in marks:
+        marked |= (middles - first) % 360 < last - first
+    marked = np.broadcast_to(marked[None, :, None], corners.shape[:3])
+    edges = corners[..., 1:, :] - corners[..., :1, :]
+    whole = np.linalg.norm(np.cross(edges[..., 0, :], edges[..., 1, :]), axis=-1) > 1e-12
+    return Solid(corners[whole], directions[whole], marked[whole])
+
+
+def _turn(values: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """Radius and y [..., 2] at angles [...] from the front to the right: [..., 3]."""
+    radius, height = np.broadcast_arrays(values[..., 0], values[..., 1])
+    return np.stack(
+        [radius * np.sin(angles), height + 0 * angles, radius * np.cos(angles)], axis=-1
+    )
+
+
+def _circle(radius: float, first: float, last: float, points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points [K, 2] from one angle to another, in degrees, and the directions to them."""
+    angles = np.radians(np.linspace(first, last, points))
+    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return radius * directions, directions
+
+
+def ball(radius: float, marks: Sequence[tuple[float, float]] = ()) -> Solid:
+    """A sphere about the origin."""
+    profile, normals = _circle(radius, -90, 90, SIDES // 2 + 1)
+    profile[[0, -1], 0] = 0  # the poles lie on the axis to the bit
+    return lathe(profile, marks, normals)
+
+
+def torus(radius: float, thickness: float, marks: Sequence[tuple[float, float]] = ()) -> Solid:
+    """A torus about the y axis; `thickness` is the radius of the tube."""
+    profile, normals = _circle(thickness, 0, 360, SIDES // 2 + 1)
+    profile[-1] = profile[0]
+    return lathe(profile + [radius, 0], marks, normals)
+
+
+def place(solid: Solid, offset: Sequence[float] = (0, 0, 0), up: str = "y") -> Solid:
+    """A solid that is tipped over, so that its y axis becomes the axis `up`, then moved."""
+    axes = {"x": [1, 2, 0], "y": [0, 1, 2], "z": [2, 0, 1]}[up]  # even: no mirror image
+    return dataclasses.replace(
+        solid, corners=solid.corners[..., axes] + offset, normals=solid.normals[..., axes]
+    )
+
+
+def _legs(x: float, z: float, width: float, bottom: float, top: float) -> Solid:
+    """Four legs whose outer edges are `x` and `z` away from the axis."""
+    lefts, backs = (-x, x - width), (-z, z - width)
+    return join(*(
+        box((left, bottom, back), (left + width, top, back + width))
+        for left in lefts for back in backs
+    ))  # fmt: skip
+
+
+def _pyramid() -> Solid:
+    base = [(-0.8, -0.6, 0.8), (0.8, -0.6, 0.8), (0.8, -0.6, -0.8), (-0.8, -0.6, -0.8)]
+    sides = [polygon([base[k - 1], base[k], (0, 0.9, 0)]) for k in range(4)]
+    return join(polygon(base[::-1]), *sides)
+
+
+def _cone() -> Solid:
+    return lathe([(0, -0.8), (0.75, -0.8), (0, 0.8)], [(-40, 30), (150, 200)])
+
+
+def _cylinder() -> Solid:
+    profile = [(0, -0.75), (0.55, -0.75), (0.55, 0.75), (0, 0.75)]
+    return lathe(profile, [(-30, 30), (100, 130), (190, 240)])
+
+
+def _l_shape() -> Solid:
+    return join(
+        box((-0.65, -1, -0.3), (0.65, -0.5, 0.3)), box((-0.65, -0.5, -0.3), (-0.15, 1, 0.3))
+    )
+
+
+def _t_shape() -> Solid:
+    return join(
+        box((-0.9, 0.45, -0.3), (0.9, 0.95, 0.3)), box((-0.25, -1, -0.3), (0.25, 0.45, 0.3))
+    )
+
+
+def _arch() -> Solid:
+    return join(
+        box((-1, -0.8, -0.35), (-0.55, 0.35, 0.35)),
+        box((0.55, -0.8, -0.35), (1, 0.35, 0.35)),
+        box((-1, 0.35, -0.35), (1, 0.8, 0.35)),
+    )
+
+
+def _stairs() -> Solid:
+    return join(*(box((k / 2 - 1, 0, -0.5), (k / 2 - 0.5, (k + 1) * 0.4, 0.5)) for k in range(4)))
+
+
+def _chair() -> Solid:
+    return join(
+        box((-0.5, 0, -0.5), (0.5, 0.14, 0.5)),
+        box((-0.5, 0.14, -0.5), (0.5, 1.0, -0.36)),
+        _legs(0.5, 0.5, 0.14, -0.75, 0),
+    )
+
+
+def _table() -> Solid:
+    return join(box((-1, 0, -0.65), (1, 0.14, 0.65)), _legs(0.95, 0.6, 0.16, -0.85, 0))
+
+
+def _house() -> Solid:
+    roof = [(-0.75, 0.1), (0.75, 0.1), (0, 0.8)]
+    door = box((-0.2, -0.7, 0.8), (0.2, -0.15, 0.85), marked=True)
+    return join(box((-0.6, -0.7, -0.8), (0.6, 0.1, 0.8)), prism(roof, -0.9, 0.9), door)
+
+
+def _mug() -> Solid:
+    profile = [(0, -0.7), (0.6, -0.7), (0.6, 0.7), (0.48, 0.7), (0.48, -0.55), (0, -0.55)]
+    return join(
+        lathe(profile),
+        box((-1.02, 0.27, -0.1), (-0.54, 0.45, 0.1)),  # the handle, which comes by in front
+        box((-1.02, -0.45, -0.1), (-0.54, -0.27, 0.1)),
+        box((-1.02, -0.27, -0.1), (-0.84, 0.27, 0.1)),
+    )
+
+
+def _dumbbell() -> Solid:
+    bar = lathe([(0, -0.6), (0.2, -0.6), (0.2, 0.6), (0, 0.6)])
+    small = ball(0.44, marks=[(0, 360)])
+    return join(place(ball(0.6), (-0.65, 0, 0)), place(bar, up="x"), place(small, (0.75, 0, 0)))
+
+
+SOLIDS: dict[str, Callable[[], Solid]] = {
+    "box": lambda: box((-0.9, -0.45, -0.55), (0.9, 0.45, 0.55)),
+    "pyramid": _pyramid,
+    "cone": _cone,
+    "cylinder": _cylinder,
+    "ball": lambda: ball(1.0, [(-30, 20), (60, 90), (140, 210), (250, 290)]),
+    "ring": lambda: place(torus(0.75, 0.25, [(30, 90)]), up="z"),
+    "dumbbell": _dumbbell,
+    "wedge": lambda: prism([(-0.9, -0.5), (0.9, -0.5), (-0.9, 0.55)], -0.5, 0.5),
+    "L": _l_shape,
+    "T": _t_shape,
+    "arch": _arch,
+    "stairs": _stairs,
+    "chair": _chair,
+    "table": _table,
+    "house": _house,
+    "mug": _mug,
+}
+
+
+@functools.cache
+def make_solid(name: str) -> Solid:
+    """The solid of a name in `SOLIDS`, in the middle of the sphere of radius 1.
+
+    Example:
+        >>> make_solid("pyramid").corners.shape
+        (6, 3, 3)
+    """
+    solid = SOLIDS[name]()
+    points = solid.corners.reshape(-1, 3)
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    reach = np.linalg.norm(points - middle, axis=1).max()
+    return dataclasses.replace(solid, corners=(solid.corners - middle) / reach)
