@@ -1,6 +1,11 @@
 """Losses as pure functions over network outputs; every term keeps its batch axis."""
 
+import math
+
+import numpy as np
 import tensorflow as tf
+
+from kerasvid.laplacian_pyramid import laplacian_pyramid
 
 
 def squared_error(target: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
@@ -131,3 +136,62 @@ def mixed_rows(real: tf.Tensor, fake: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
     """`share * real + (1 - share) * fake`, with one share in [0, 1] a row: `[B]`."""
     share = tf.reshape(share, [-1] + [1] * (real.shape.rank - 1))
     return share * real + (1.0 - share) * fake
+
+
+def pyramid_loss(target: tf.Tensor, prediction: tf.Tensor, levels: int) -> tf.Tensor:
+    """The Laplacian pyramid loss, sum_l 2^(2l) |L^l(v) - L^l(v')|_1: `[B, ..., H, W, C] -> [B]`.
+
+    A pixel of the finest band counts 1 / (H W C), and the loss of a clip is the mean over its
+    frames. Pyramids are linear: that of the difference is the difference of the two.
+
+    Args:
+        target: `[B, H, W, C]` or `[B, T, H, W, C]` float32.
+        prediction: the same shape.
+        levels: of the pyramid, see `laplacian_pyramid`.
+    """
+    difference = target - prediction
+    frames = tf.reshape(difference, [-1, *difference.shape[-3:]])  # [N, H, W, C]
+    totals = [
+        4.0**level * tf.reduce_sum(tf.abs(band), axis=[1, 2, 3])
+        for level, band in enumerate(laplacian_pyramid(frames, levels))
+    ]
+    size = float(math.prod(difference.shape[-3:]))
+    return per_row(tf.reshape(tf.add_n(totals) / size, tf.shape(difference)[:-3]))
+
+
+def triplet_mask(frames: int, positive_range: int, negative_range: int) -> np.ndarray:
+    """Which (anchor, positive, negative) of a clip count: bool `[T, T, T]`.
+
+    A positive is another frame at most `positive_range` from the anchor, a negative one that is
+    further than `negative_range`.
+    """
+    gaps = np.abs(np.subtract.outer(np.arange(frames), np.arange(frames)))
+    positive, negative = (gaps > 0) & (gaps <= positive_range), gaps > negative_range
+    return positive[:, :, None] & negative[:, None, :]
+
+
+def triplet_loss(
+    codes: tf.Tensor, margin: float, positive_range: int = 2, negative_range: int = 2
+) -> tf.Tensor:
+    """The mean over all triplets of max(|a - p|^2 + margin - |a - n|^2, 0): `[B, T, D] -> [B]`.
+
+    Args:
+        codes: a frame's each, `[B, T, D]`; T static.
+        margin: alpha.
+        positive_range, negative_range: see `triplet_mask`.
+
+    Raises:
+        ValueError: clips of that length have no triplet.
+    """
+    mask = triplet_mask(codes.shape[1], positive_range, negative_range)
+    if not mask.any():
+        raise ValueError(
+            f"Clips of {codes.shape[1]} frames have no triplets: a negative must be further than "
+            f"{negative_range} frames from its anchor; give longer clips or a smaller range."
+        )
+    # |a - b|^2 by differences: the expanded square would lose the small distances.
+    gaps = codes[:, :, None] - codes[:, None]  # [B, T, T, D]
+    distances = tf.reduce_sum(tf.square(gaps), axis=-1)  # [B, T, T]
+    violations = tf.nn.relu(distances[:, :, :, None] + margin - distances[:, :, None, :])
+    counted = tf.where(mask, violations, 0.0)  # [B, T, T, T]
+    return tf.reduce_sum(counted, axis=[1, 2, 3]) / float(mask.sum())

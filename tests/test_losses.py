@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid import losses
+from kerasvid.laplacian_pyramid import laplacian_pyramid
 
 
 @pytest.fixture
@@ -173,3 +174,44 @@ def test_mixed_rows_lie_between_by_the_share_of_their_row():
     mixed = losses.mixed_rows(tf.constant(real), tf.constant(fake), tf.constant(share))
     expected = [fake[0], real[1], 0.25 * real[2] + 0.75 * fake[2]]
     np.testing.assert_allclose(mixed, expected, rtol=1e-5)
+
+
+# === Learned codes ===
+
+
+def test_the_pyramid_loss_is_the_weighted_sum_of_its_bands():
+    generator = np.random.default_rng(0)
+    target, shown = generator.normal(size=[2, 2, 3, 8, 8, 1]).astype("float32")
+    losses_of = losses.pyramid_loss(tf.constant(target), tf.constant(shown), 2)
+    expected = np.zeros(2)
+    for row in range(2):
+        for frame in range(3):
+            one, other = (laplacian_pyramid(v[row, frame][None], 2) for v in (target, shown))
+            for level in range(3):
+                total = np.abs(one[level].numpy() - other[level].numpy()).sum()
+                expected[row] += 4.0**level * total / 64.0 / 3.0
+    np.testing.assert_allclose(losses_of, expected, rtol=1e-5)
+
+
+def test_the_triplet_loss_is_that_of_a_triple_loop():
+    codes = np.random.default_rng(0).normal(size=[2, 7, 3]).astype("float32")
+    for margin, near, far in ((0.5, 2, 2), (3.0, 1, 4)):
+        expected = []
+        for clip in codes.astype(float):
+            found = []
+            for a in range(7):
+                for p in range(7):
+                    for n in range(7):
+                        if 0 < abs(a - p) <= near and abs(a - n) > far:
+                            near_gap = np.sum((clip[a] - clip[p]) ** 2)
+                            far_gap = np.sum((clip[a] - clip[n]) ** 2)
+                            found.append(max(near_gap + margin - far_gap, 0.0))
+            expected.append(np.mean(found))
+        loss = losses.triplet_loss(tf.constant(codes), margin, near, far)
+        np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_clips_without_triplets_are_refused():
+    with pytest.raises(ValueError, match=r"Clips of 3 frames have no triplets") as error:
+        losses.triplet_loss(tf.zeros([1, 3, 2]), 1.0, 2, 2)
+    assert "\n" not in str(error.value)
