@@ -16,7 +16,7 @@ flags.DEFINE_string("run_dir", None, "The run to show.", required=True)
 flags.DEFINE_list(
     "show",
     "samples,reconstructions,swaps,interpolations,summary",
-    "Any of samples, reconstructions, swaps, interpolations, summary, nearest.",
+    "Any of samples, reconstructions, swaps, interpolations, summary, nearest, frames_between.",
 )
 flags.DEFINE_integer("count", 8, "Samples.", lower_bound=1)
 flags.DEFINE_integer("frames", None, "Length of samples; by default the model's.", lower_bound=1)
@@ -31,7 +31,8 @@ def main(argv: list[str]) -> None:
     from kerasvid.callbacks.exhibits import EXHIBITS, Request, can_show
     from kerasvid.data import load_info
     from kerasvid.naming import nearest_names
-    from kerasvid.runs.training_run import ERRORS, RunFolder, pictured_videos
+    from kerasvid.runs.evaluation_data import pictured_batch
+    from kerasvid.runs.training_run import ERRORS, RunFolder
 
     with one_line_errors(ValueError, *ERRORS):
         refuse_arguments(argv)
@@ -42,14 +43,16 @@ def main(argv: list[str]) -> None:
         plan = _with_data(run.plan())
         model, source = run.load_model()
         print(f"{plan.model} on {plan.dataset}, weights of {source}", flush=True)
+        pictured = pictured_batch(plan, max(2, _F.count))
         request = Request(
             model,
-            pictured_videos(plan, max(2, _F.count)),
+            pictured["video"],
             _F.count,
             _F.frames,
             _F.seed,
             _F.scale,
             lambda frames: _real_clips(plan, frames),
+            pictured,
         )
         fps = load_info(plan.data_folder).fps
         for name in _F.show:

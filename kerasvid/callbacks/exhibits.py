@@ -3,12 +3,13 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import keras
 import numpy as np
 
 from kerasvid.callbacks import pictures
+from kerasvid.callbacks.samples import again
 from kerasvid.metrics.nearest_clip import nearest_clips
 
 
@@ -24,6 +25,7 @@ class Request:
         seed: of the samples.
         scale: integer enlargement, or `None` for at least 64 pixels a frame.
         real_clips: makes batches of all real clips, uint8 `[N, T, H, W, C]`, of a length.
+        rows: `"index"`, `"identity"` and `"label"` of the clips, for a model with learned codes.
     """
 
     model: keras.Model
@@ -33,6 +35,23 @@ class Request:
     seed: int = 0
     scale: int | None = None
     real_clips: Callable[[int], Iterable[np.ndarray]] | None = None
+    rows: Mapping[str, np.ndarray] | None = None
+
+    def reconstructed(self) -> np.ndarray:
+        """The clips as the model has them, uint8 `[B, T, H, W, C]`."""
+        return again(self.model, self.held_out, self.rows)
+
+    def swapped(self, content: np.ndarray, motion: np.ndarray) -> np.ndarray:
+        """The content of some of the clips with the motion of others, `[B, T, H, W, C]`.
+
+        Args:
+            content: numbers of clips, int `[B]`.
+            motion: numbers of clips, int `[B]`.
+        """
+        if self.rows is not None and hasattr(self.model, "exchange"):
+            static, transient = self.model.static_by, self.model.transient_by
+            return self.model.exchange(self.rows[static][content], self.rows[transient][motion])
+        return self.model.swap(self.held_out[content], self.held_out[motion])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,9 +83,9 @@ def samples(request: Request) -> Exhibit:
 
 
 def reconstructions(request: Request) -> Exhibit:
-    """Held-out clips, each above its reconstruction."""
-    again = request.model.reconstruct(request.held_out)
-    return _pairs(request, request.held_out, again, "held out: real above, reconstruction below")
+    """Clips, held out where the model has not learned codes of its own, above reconstructions."""
+    caption = "real above, reconstruction below"
+    return _pairs(request, request.held_out, request.reconstructed(), caption)
 
 
 def summary(request: Request) -> Exhibit:
@@ -83,7 +102,8 @@ def summary(request: Request) -> Exhibit:
 def swaps(request: Request) -> Exhibit:
     """Content by row, motion by column; the picture shows some of them frame by frame."""
     real = request.held_out[: min(len(request.held_out), 6)]
-    columns = [request.model.swap(real, np.repeat(m[None], len(real), 0)) for m in real]
+    numbers = np.arange(len(real))
+    columns = [request.swapped(numbers, np.full(len(real), number)) for number in numbers]
     rows = [[None, *real], *([real[i], *(c[i] for c in columns)] for i in range(len(real)))]
     triples = []
     for i in range(min(len(real), 4)):
@@ -106,15 +126,29 @@ def interpolations(request: Request) -> Exhibit:
     return Exhibit(grid, pictures.mosaic([list(way) for way in videos], request.scale))
 
 
+def frames_between(request: Request) -> Exhibit:
+    """Learned clips from one frame to a later one, with further frames in between."""
+    model, rows = request.model, request.rows
+    first, last = model.frames // 4, model.frames // 2 + 1
+    chosen = {key: rows[key] for key in ("index", "identity", "label")}
+    recalled = model.recall(**chosen)
+    between = model.interpolate_frames(first, last, 2 * (last - first) - 1, **chosen)
+    ends = recalled[:, first : first + 1], recalled[:, last : last + 1]
+    videos = np.concatenate([ends[0], between, ends[1]], axis=1)  # [B, T, H, W, C]
+    caption = f"frame {first}, twice as many in between, frame {last}"
+    grid = pictures.captioned(pictures.grid(pictures.clip_rows(videos), request.scale), caption)
+    return Exhibit(grid, pictures.mosaic(_wrapped(videos), request.scale))
+
+
 def nearest(request: Request) -> Exhibit:
     """Samples, each above the real clip nearest to it, with the mean PSNR of both."""
     videos = request.model.generate(request.count, request.frames, seed=request.seed)
     real, psnr = nearest_clips(videos, request.real_clips(videos.shape[1]))
     remark = f"PSNR of samples to their nearest real clips: {psnr.mean():.2f} dB"
     if hasattr(request.model, "reconstruct"):
-        again = request.model.reconstruct(request.held_out)
-        held_out = nearest_clips(again, request.real_clips(again.shape[1]))[1]
-        remark += f"; of reconstructions of held-out clips: {held_out.mean():.2f} dB"
+        clips = request.reconstructed()
+        held_out = nearest_clips(clips, request.real_clips(clips.shape[1]))[1]
+        remark += f"; of reconstructions: {held_out.mean():.2f} dB"
     shown = _pairs(request, videos, real, "sample above, nearest real clip below")
     return dataclasses.replace(shown, remark=remark)
 
@@ -127,6 +161,7 @@ EXHIBITS = {
     "interpolations": (interpolations, ("interpolate",)),
     "summary": (summary, ("generate_images",)),
     "nearest": (nearest, ("generate",)),
+    "frames_between": (frames_between, ("interpolate_frames",)),
 }
 
 

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import time
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -15,7 +16,13 @@ FIRST_PICTURE_STEP = 100
 FIRST_PICTURE_SECONDS = 45.0
 
 
-def sample_panel(model: keras.Model, held_out: np.ndarray, count: int, seed: int) -> dict:
+def sample_panel(
+    model: keras.Model,
+    held_out: np.ndarray,
+    count: int,
+    seed: int,
+    rows: Mapping[str, np.ndarray] | None = None,
+) -> dict:
     """Real clips, their reconstructions and samples of the prior, by name; what the model has.
 
     Args:
@@ -23,15 +30,25 @@ def sample_panel(model: keras.Model, held_out: np.ndarray, count: int, seed: int
         held_out: uint8 `[B, T, H, W, C]`.
         count: samples.
         seed: of the samples.
+        rows: of those clips, for a model that recalls videos from learned codes.
     """
     panel = {"real": held_out, "samples": model.generate(count, held_out.shape[1], seed=seed)}
     if hasattr(model, "reconstruct"):
-        panel["reconstructions"] = model.reconstruct(held_out)
+        panel["reconstructions"] = again(model, held_out, rows)
     if hasattr(model, "summary_frames"):
         panel["real_summaries"] = model.summary_frames(held_out)
     if hasattr(model, "generate_images"):
         panel["sample_summaries"] = model.generate_images(count, seed=seed)
     return panel
+
+
+def again(
+    model: keras.Model, videos: np.ndarray, rows: Mapping[str, np.ndarray] | None
+) -> np.ndarray:
+    """The clips as the model has them: from their learned codes, or else encoded and decoded."""
+    if rows is not None and hasattr(model, "recall"):
+        return model.recall(**{key: rows[key] for key in ("index", "identity", "label")})
+    return model.reconstruct(videos)
 
 
 def panel_picture(panel: dict, pairs: int = 4) -> np.ndarray:
@@ -46,7 +63,7 @@ def panel_picture(panel: dict, pairs: int = 4) -> np.ndarray:
             again = [[frame, *row] for frame, row in zip(summaries, again, strict=False)]
         rows = [row for pair in zip(real, again, strict=True) for row in pair]
         note = ", summary frame first" if summaries is not None else ""
-        caption = f"held out: real above, reconstruction below{note}"
+        caption = f"real above, reconstruction below{note}"
         blocks.append(pictures.captioned(pictures.grid(rows), caption))
     summaries = panel.get("sample_summaries")
     rows = pictures.clip_rows(panel["samples"], summaries)
@@ -72,6 +89,7 @@ class SampleWriter(StepCallback):
     Args:
         folder: where they go; made if absent.
         held_out: uint8 `[B, T, H, W, C]`, clips to reconstruct.
+        rows: their `"index"`, `"identity"` and `"label"`, for a model with learned codes.
         every: steps; 0 for never.
         count: samples.
         seed: of the samples, the same each time so that pictures can be compared.
@@ -88,9 +106,10 @@ class SampleWriter(StepCallback):
         seed: int = 0,
         fps: float = 8.0,
         last_step: int | None = None,
+        rows: Mapping[str, np.ndarray] | None = None,
     ):
         super().__init__(every, last_step)
-        self.folder, self.held_out = pathlib.Path(folder), held_out
+        self.folder, self.held_out, self.rows = pathlib.Path(folder), held_out, rows
         self.count, self.seed, self.fps = count, seed, fps
         self._written = False
 
@@ -108,7 +127,7 @@ class SampleWriter(StepCallback):
         """Writes the pictures now; the path of the PNG."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with best_weights(self.model):
-            panel = sample_panel(self.model, self.held_out, self.count, self.seed)
+            panel = sample_panel(self.model, self.held_out, self.count, self.seed, self.rows)
         path = self.folder / f"step-{step:06d}.png"
         pictures.write_gif(path.with_suffix(".gif"), panel_animation(panel), self.fps)
         pictures.write_png(path, panel_picture(panel))

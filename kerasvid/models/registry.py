@@ -6,8 +6,10 @@ from kerasvid.naming import nearest_names
 
 MODELS = {
     "dsa": "kerasvid.models.dsa:DSA",
+    "glo": "kerasvid.models.glo:GLO",
     "image_gan": "kerasvid.models.image_gan:ImageGAN",
     "mocogan": "kerasvid.models.mocogan:MoCoGAN",
+    "navsynth": "kerasvid.models.navsynth:Navsynth",
     "rjgan": "kerasvid.models.rjgan:RJGAN",
     "rjvae": "kerasvid.models.rjvae:RJVAE",
     "rmocogan": "kerasvid.models.rmocogan:RMoCoGAN",

@@ -4,7 +4,7 @@ A model defines `noise_shapes(frames)`, `codes(noise)` and `decode(codes)`; this
 `generate`, `interpolate` and `from_preset` of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -93,6 +93,11 @@ class VideoGenerator:
     def hyperparameters(cls) -> dict[str, Any]:
         """The constructor's named arguments and their defaults."""
         return {name: default for name, (_, default) in constructor_arguments(cls).items()}
+
+    @classmethod
+    def learns_videos(cls, hyperparameters: Mapping[str, Any]) -> bool:
+        """Whether a model so made has codes of single training videos, and hence of no others."""
+        return False
 
     def sample_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
         """Named standard Gaussians for `batch` videos.

@@ -16,6 +16,7 @@ import tensorflow as tf
 from kerasvid.data import make_pipeline
 from kerasvid.runs.describe import parameter_count
 from kerasvid.runs.plan import TrainingPlan
+from kerasvid.training.latent_optimization import ROW_KEYS
 from kerasvid.training.step import draw_noise
 
 FORWARD = ("Conv2D", "Conv3D")
@@ -123,8 +124,11 @@ def step_operations(plan: TrainingPlan) -> float:
     """Operations of one training step: every player's turns, each on its share of the batch."""
     model = plan.make_model()
     plan.compile(model)
-    shape = [plan.recipe.batch_size, plan.frames, *plan.hyperparameters["image_shape"]]
+    rows = plan.recipe.batch_size
+    shape = [rows, plan.frames, *plan.hyperparameters["image_shape"]]
     batch = {"video": tf.TensorSpec(shape, tf.uint8)}
+    if hasattr(model, "tables"):
+        batch |= {key: tf.TensorSpec([rows], tf.int64) for key in ROW_KEYS}
     with _functions_inlined():
         step = tf.function(model.train_step).get_concrete_function(batch)
     return count_operations(step.graph)
@@ -180,7 +184,8 @@ def measure_generation(plan: TrainingPlan, steps: int) -> dict:
 
 def _batches(plan: TrainingPlan) -> Iterable[dict]:
     batch, stride = plan.recipe.batch_size, plan.recipe.stride
-    return make_pipeline(plan.data_folder, "train", batch, plan.frames, stride)
+    pick = plan.recipe.pick
+    return make_pipeline(plan.data_folder, "train", batch, plan.frames, stride, pick)
 
 
 def _rates(plan: TrainingPlan, seconds: float) -> dict:

@@ -138,6 +138,7 @@ class TrainingPlan:
             jit_compile=self.jit_compile,
             clip_norm=self.recipe.clip_norm or None,
             seed=self.seed,
+            **(self.recipe.code_arguments() if hasattr(model, "tables") else {}),
         )
 
 
@@ -178,6 +179,10 @@ def make_plan(
     given = {name: value for name, value in given.items() if value is not None}
     recipe = dataclasses.replace(recipe, **given)
     train = training_split(info) if info else None
+    if info:
+        counts = {"videos": train.count, "identities": len(info.identity_names),
+                  "classes": len(info.class_names)}  # fmt: skip
+        hyperparameters |= {k: v for k, v in counts.items() if k in hyperparameters}
     if epochs is not None:
         if "steps" in given:
             raise ValueError("give --steps or --epochs, not both.")

@@ -17,6 +17,8 @@ from kerasvid.training.recipe import Recipe
 TRAINING = "training."
 # What a model tells its parts itself.
 FROM_MODEL = ("image_shape", "categories")
+# What the data set tells.
+FROM_DATA = ("image_shape", "videos", "identities", "classes")
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def known_keys(cls: type) -> dict[str, Any]:
         cls: a model with `PRESETS`; an instance of its smallest one tells the nested keys.
     """
     example = cls.from_preset("debug")
-    keys: dict[str, Any] = {}  # without image_shape, which the data tells
+    keys: dict[str, Any] = {}
     for name, kind in _argument_types(cls).items():
         nested = getattr(example, name, None)
         if isinstance(nested, keras.layers.Layer):
@@ -66,7 +68,7 @@ def known_keys(cls: type) -> dict[str, Any]:
             nested = dict.fromkeys(nested, Any)
         if isinstance(nested, Mapping):
             keys.update({f"{name}.{k}": v for k, v in nested.items() if k not in FROM_MODEL})
-        elif name != "image_shape":
+        elif name not in FROM_DATA:
             keys[name] = kind
     keys.update({TRAINING + k: kind for k, kind in typing.get_type_hints(Recipe).items()})
     return keys

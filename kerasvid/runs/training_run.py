@@ -3,13 +3,11 @@
 import contextlib
 import dataclasses
 import fcntl
-import math
 import os
 import pathlib
 from collections.abc import Iterator
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kerasvid.callbacks.best_weights import adopt_average, trained_weights_kept
@@ -29,12 +27,11 @@ from kerasvid.callbacks.metrics_log import MetricsLog
 from kerasvid.callbacks.samples import SampleWriter
 from kerasvid.callbacks.step_callback import global_step
 from kerasvid.callbacks.stopping import GracefulStop, StopAtStep
-from kerasvid.data import DatasetError, DatasetInfo, load_info, make_pipeline, with_images
+from kerasvid.data import DatasetError, load_info, make_pipeline, with_images
+from kerasvid.runs.evaluation_data import held_out_batches, pictured_batch
 from kerasvid.runs.initial_weights import adopt_weights
-from kerasvid.runs.plan import TrainingPlan, held_out_split, training_split
+from kerasvid.runs.plan import TrainingPlan, training_split
 
-HELD_OUT_VIDEOS = 128
-PICTURED_VIDEOS = 8
 NOTHING_SAVED = "nothing is saved yet; let it train for longer."
 
 
@@ -286,6 +283,7 @@ def _fit(plan: TrainingPlan, run: RunFolder, model: keras.Model, start: int) -> 
         plan.recipe.batch_size,
         plan.frames,
         plan.recipe.stride,
+        plan.recipe.pick,
         seed=plan.seed,
         start_step=start,
     )
@@ -315,77 +313,20 @@ def _make_callbacks(plan: TrainingPlan, run: RunFolder) -> tuple[list, GracefulS
     checkpoints = Checkpoints(run.checkpoints, plan.checkpoint_every, last_step=last)
     stop = GracefulStop(checkpoints if run.chief else None)
     callbacks: list[keras.callbacks.Callback] = [FiniteLoss()]
-    if held_out := _held_out_batches(plan):
+    if held_out := held_out_batches(plan):
         callbacks.append(HeldOutEvaluation(held_out, plan.sample_every, last))
     if run.chief:
-        fps = load_info(plan.data_folder).fps
+        fps, pictured = load_info(plan.data_folder).fps, pictured_batch(plan)
         callbacks += [
             MetricsLog(run.metrics, plan.log_every, run.events, last),
             checkpoints,
             SampleWriter(
                 run.samples,
-                pictured_videos(plan),
+                pictured["video"],
                 plan.sample_every,
+                rows=pictured,
                 fps=fps if fps > 0 else 8.0,
                 last_step=last,
             ),
         ]
     return [*callbacks, stop, StopAtStep(plan.steps)], stop
-
-
-def _held_out_batches(plan: TrainingPlan) -> tf.data.Dataset | None:
-    info = load_info(plan.data_folder)
-    split, reason = _usable_held_out(plan, info)
-    batch = 0 if reason else _held_out_batch(plan, info.splits[split].count)
-    if reason is None and not batch:
-        reason = f"the split {split!r} has fewer videos than there are replicas"
-    if reason is not None:
-        print(f"no held-out evaluation: {reason}", flush=True)
-        return None
-    batches = make_pipeline(
-        plan.data_folder,
-        split,
-        batch,
-        plan.frames,
-        plan.recipe.stride,
-        pick="start",
-        repeat=False,
-    )
-    return batches.take(max(1, HELD_OUT_VIDEOS // batch)).cache()
-
-
-def _held_out_batch(plan: TrainingPlan, count: int) -> int:
-    """Videos a batch of the evaluation: of a small split such that next to none is left out."""
-    batch = plan.recipe.batch_size
-    if count < HELD_OUT_VIDEOS:
-        batch = count // math.ceil(count / batch)
-    return batch - batch % plan.replicas
-
-
-def _usable_held_out(plan: TrainingPlan, info: DatasetInfo) -> tuple[str | None, str | None]:
-    """The held-out split, and why it does not serve, if it does not."""
-    split = held_out_split(info)
-    if split is None:
-        return None, "the data set has no held-out split"
-    shortest = info.splits[split].min_length
-    if shortest < plan.span():
-        needed = f"a clip needs {plan.span()}"
-        return None, f"the split {split!r} has videos of {shortest} frames, {needed}"
-    return split, None
-
-
-def pictured_videos(plan: TrainingPlan, count: int = PICTURED_VIDEOS) -> np.ndarray:
-    """The same few held-out clips each time, uint8 `[B, T, H, W, C]`; of "train" if it must be."""
-    info = load_info(plan.data_folder)
-    split = _usable_held_out(plan, info)[0] or "train"
-    batches = make_pipeline(
-        plan.data_folder,
-        split,
-        min(count, info.splits[split].count),
-        plan.frames,
-        plan.recipe.stride,
-        pick="start",
-        seed=1,
-        repeat=False,
-    )
-    return next(iter(batches))["video"].numpy()

@@ -67,6 +67,7 @@ class Recipe:
             where `None`.
         frames: T of the training clips; `None` for the model's own.
         stride: distance of two frames of a clip in its video.
+        pick: where in its video a clip begins: anywhere (`"window"`) or at its `"start"`.
         learning_rate: peak rate of Adam.
         warmup_steps: linear warm-up of the rate.
         decay_steps: where the cosine decay ends; 0 for none.
@@ -75,6 +76,8 @@ class Recipe:
             multiple of the first's.
         ema_momentum: of the first player's averaged weights; 0 for none.
         clip_norm: the largest global gradient norm; 0 for none.
+        code_rate, code_momentum: of the descent of latent codes that are weights; the rate is
+            warmed up and decays as the networks' does. Other models have none.
 
     Raises:
         ValueError: a value is out of its range; the message names the field.
@@ -85,6 +88,7 @@ class Recipe:
     image_batch: int | None = None
     frames: int | None = None
     stride: int = 1
+    pick: str = "window"
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     decay_steps: int = 0
@@ -93,6 +97,8 @@ class Recipe:
     rival_rate: float = 1.0
     ema_momentum: float = 0.99
     clip_norm: float = 0.0
+    code_rate: float = 12.5
+    code_momentum: float = 0.9
 
     def __post_init__(self) -> None:
         for name, least in dict(
@@ -103,9 +109,11 @@ class Recipe:
             value = getattr(self, name)
             self._require(name, value is None or _whole(value, 1), "1 or more, or None")
         self._require("learning_rate", _within(self.learning_rate, above=0.0), "positive")
+        self._require("pick", self.pick in ("window", "start"), "window or start")
+        self._require("code_rate", _within(self.code_rate, above=0.0), "positive")
         self._require("clip_norm", _within(self.clip_norm), "0 or more")
         self._require("rival_rate", _within(self.rival_rate, above=0.0), "positive")
-        for name in ("beta_1", "beta_2", "ema_momentum"):
+        for name in ("beta_1", "beta_2", "ema_momentum", "code_momentum"):
             rate = getattr(self, name)
             self._require(name, _within(rate) and rate < 1.0, "at least 0 and less than 1")
 
@@ -120,6 +128,11 @@ class Recipe:
         averaged = self.ema_momentum and not rival
         average = {"use_ema": True, "ema_momentum": self.ema_momentum} if averaged else {}
         return keras.optimizers.Adam(rate, beta_1=self.beta_1, beta_2=self.beta_2, **average)
+
+    def code_arguments(self) -> dict[str, object]:
+        """What `LatentModel.compile` takes beside the optimizers."""
+        rate = WarmupCosine(self.code_rate, self.warmup_steps, self.decay_steps)
+        return {"code_rate": rate, "code_momentum": self.code_momentum}
 
     def make_optimizers(self, players: Sequence[str]) -> dict[str, keras.optimizers.Optimizer]:
         """An optimizer for each player, the first of them with the averaged weights."""

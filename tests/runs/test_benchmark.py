@@ -86,7 +86,7 @@ def small_plan(model, values=None, batch=2):
     return make_plan(model, "none", "nowhere", None, "debug", values, precision="float32", seed=0)
 
 
-QUICK = ("rjvae", "mocogan")  # one of each family
+QUICK = ("rjvae", "mocogan", "navsynth")  # one of each family
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,10 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.callbacks.checkpoints import latest, save_model, saved_step, saved_steps
+from kerasvid.runs.evaluation_data import held_out_batch, pictured_batch
 from kerasvid.runs.training_run import (
     RunError,
     RunFolder,
-    _held_out_batch,
-    pictured_videos,
     train,
 )
 
@@ -137,7 +136,7 @@ def test_a_small_held_out_split_is_evaluated_all_the_same(plan_of):
     ):  # fmt: skip
         recipe = dataclasses.replace(plan.recipe, batch_size=batch)
         shared = dataclasses.replace(plan, recipe=recipe, replicas=replicas)
-        assert _held_out_batch(shared, count) == expected, (count, batch, replicas)
+        assert held_out_batch(shared, count) == expected, (count, batch, replicas)
 
 
 @pytest.mark.slow
@@ -199,7 +198,7 @@ def test_held_out_videos_that_are_too_short_are_left_out(
     told = [line for line in capsys.readouterr().out.splitlines() if "held-out" in line]
     assert told == ["no held-out evaluation: the split 'test' has videos of 2 frames, "
                     "a clip needs 3"]  # fmt: skip
-    assert pictured_videos(plan).shape == (8, 3, 16, 16, 3) and run.model.exists()
+    assert pictured_batch(plan)["video"].shape == (8, 3, 16, 16, 3) and run.model.exists()
 
 
 def test_a_run_that_has_saved_nothing_may_be_begun_anew(plan_of, tmp_path):

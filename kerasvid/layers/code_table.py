@@ -1,0 +1,162 @@
+"""Latent codes that are weights: a row for a video, an identity or an action, trained itself."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+LARGEST_FACTOR = 64  # directions of the Gaussian fitted to a table
+FITTED_ROWS = 2048  # of a large table, evenly spread, that the Gaussian is fitted to
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class CodeTable(keras.layers.Layer):
+    """A table of latent codes, updated by SGD with momentum on the rows of a batch alone.
+
+    Every vector of a row, along its last axis, lies in the unit ball: after an update it is
+    z / max(1, ||z||) (Bojanowski et al., "Optimizing the Latent Space of Generative Networks",
+    ICML 2018). Neither the time of an update nor the memory it needs beside the table and its
+    momentum grows with the number of rows.
+
+    The codes are no `trainable_variables`: `descend` trains them, no Keras optimizer does.
+
+    Args:
+        rows: how many.
+        shape: of a row: `(D,)`, or `(T, D)` for a sequence.
+        deviation: of the initial Gaussian; 1 / sqrt(D) where `None`, so that vectors begin near
+            the border of the ball.
+
+    Raises:
+        ValueError: `rows` is less than 1.
+
+    Example:
+        >>> table = CodeTable(rows=100, shape=(16, 8))
+        >>> table(tf.constant([3, 7])).shape
+        TensorShape([2, 16, 8])
+    """
+
+    def __init__(self, rows: int, shape: Sequence[int], deviation: float | None = None, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # codes stay float32
+        if not isinstance(rows, int) or rows < 1:
+            raise ValueError(f"rows={rows!r} of a table of codes must be 1 or more.")
+        self.rows, self.shape, self.deviation = rows, tuple(shape), deviation
+        self.size = int(np.prod(self.shape))
+        self.build()
+
+    def build(self, input_shape=None) -> None:
+        if self.built:
+            return
+        deviation = self.shape[-1] ** -0.5 if self.deviation is None else self.deviation
+        start = keras.initializers.RandomNormal(stddev=deviation)
+        directions = min(LARGEST_FACTOR, self.rows, self.size)
+
+        def in_the_ball(shape, dtype=None):
+            return projected_to_ball(start(shape, dtype))
+
+        self.codes = self._state("codes", (self.rows, *self.shape), in_the_ball)
+        self.momentum = self._state("momentum", (self.rows, *self.shape), "zeros")
+        self.mean = self._state("mean", (self.size,), "zeros")
+        # Before the first fit: as far apart as the codes begin.
+        spread = keras.initializers.RandomNormal(stddev=deviation / directions**0.5)
+        self.factor = self._state("factor", (directions, self.size), spread)
+        self.built = True
+
+    def _state(self, name: str, shape: Sequence[int], initializer) -> keras.Variable:
+        return self.add_weight(
+            shape, initializer, "float32", trainable=False, autocast=False, name=name
+        )
+
+    def call(self, rows: tf.Tensor) -> tf.Tensor:
+        """The codes of some rows: int `[B] -> [B, *shape]`."""
+        return tf.gather(self.codes.value, rows)
+
+    # === Training ===
+
+    def descend(
+        self,
+        rows: tf.Tensor,
+        gradients: tf.Tensor,
+        rate: tf.Tensor | float,
+        momentum: float,
+        rank: int | None = None,
+    ) -> None:
+        """One step of SGD with momentum on some rows, then the projections; in replica context.
+
+            m <- momentum m + g,  z <- z - rate m
+
+        A row that several videos of the batch share, on one replica or on several, gets the sum of
+        their gradients. Where a gradient is not finite nothing is changed: loss scaling skips that
+        step.
+
+        Args:
+            rows: int `[B]`.
+            gradients: `[B, *shape]`, of the loss summed over the replicas.
+            rate: learning rate.
+            momentum: in [0, 1).
+            rank: of the matrix of a sequence after the update, see `projected_to_rank`, or `None`.
+        """
+        rows, gradients = _of_all_replicas(rows, gradients)
+        flat = tf.reshape(gradients, [-1, self.size])  # [B, S]
+        shared = tf.cast(rows[:, None] == rows[None], tf.float32)  # [B, B]
+        total = tf.reshape(tf.matmul(shared, flat), tf.shape(gradients))
+        codes, before = tf.gather(self.codes.value, rows), tf.gather(self.momentum.value, rows)
+        moved = momentum * before + total
+        new = codes - rate * moved
+        if rank is not None:
+            new = projected_to_rank(new, rank)
+        finite = tf.reduce_all(tf.math.is_finite(flat))
+        # Copies of a shared row hold the same numbers: which of them is written last is no matter.
+        self.momentum.value.scatter_update(tf.IndexedSlices(tf.where(finite, moved, before), rows))
+        new = tf.where(finite, projected_to_ball(new), codes)
+        self.codes.value.scatter_update(tf.IndexedSlices(new, rows))
+
+    # === The Gaussian of the codes ===
+
+    def fit_gaussian(self) -> None:
+        """Fits `mean + e factor`, e ~ N(0, I), to the rows, as `sample` draws from it.
+
+        By the largest directions of the covariance, at most 64; of a table of more than 2,048 rows
+        that many, evenly spread.
+        """
+        chosen = np.linspace(0, self.rows - 1, min(self.rows, FITTED_ROWS)).astype(int)
+        codes = tf.gather(self.codes.value, chosen).numpy().reshape(len(chosen), self.size)
+        mean = codes.mean(axis=0)
+        _, deviations, directions = np.linalg.svd(codes - mean, full_matrices=False)
+        count = self.factor.shape[0]
+        scaled = deviations[:count, None] * directions[:count] / max(len(chosen) - 1, 1) ** 0.5
+        self.mean.assign(mean)
+        self.factor.assign(scaled)
+
+    def sample(self, noise: tf.Tensor) -> tf.Tensor:
+        """Codes from standard Gaussian noise `[B, K]`, K = `factor.shape[0]`: `[B, *shape]`."""
+        flat = self.mean.value + tf.matmul(noise, self.factor.value)
+        return projected_to_ball(tf.reshape(flat, [-1, *self.shape]))
+
+    def get_config(self) -> dict:
+        own = {"rows": self.rows, "shape": self.shape, "deviation": self.deviation}
+        return {**super().get_config(), **own}
+
+
+def projected_to_ball(codes: tf.Tensor) -> tf.Tensor:
+    """z / max(1, ||z||) of every vector along the last axis."""
+    norms = tf.norm(codes, axis=-1, keepdims=True)
+    return codes / tf.maximum(norms, 1.0)
+
+
+def projected_to_rank(codes: tf.Tensor, rank: int) -> tf.Tensor:
+    """Every sequence `[B, T, D]` from its top `rank` singular vectors.
+
+    Equation (7) of Aich et al.: transient codes of low rank lie on a manifold along which frames
+    can be interpolated.
+    """
+    values, left, right = tf.linalg.svd(codes)  # [B, K], [B, T, K], [B, D, K]
+    kept = left[..., :rank] * values[:, None, :rank]
+    return tf.matmul(kept, right[..., :rank], transpose_b=True)
+
+
+def _of_all_replicas(rows: tf.Tensor, gradients: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return rows, gradients
+    return context.all_gather(rows, axis=0), context.all_gather(gradients, axis=0)

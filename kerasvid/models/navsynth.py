@@ -1,0 +1,400 @@
+"""Non-adversarial video synthesis with learned priors.
+
+Aich, Gupta, Panda, Hyder, Asif, Roy-Chowdhury: "Non-Adversarial Video Synthesis with Learned
+Priors", CVPR 2020. Codes are trained together with the networks, without encoder or discriminator:
+
+    z^(s)                          static, one a video (or an identity)
+    z_1..T^(t)                     transient, one sequence a video (or an action)
+    r_1..T = R(z_1..T^(t))         a GRU, and a dense layer back to the size of z^(t)
+    v'_i = G([z^(s), r_i])         a DCGAN generator
+
+    l = l_rec + lambda_s l_static + lambda_t l_triplet                                   (6)
+
+l_rec is the Laplacian pyramid loss of all frames, l_static that of one random frame, l_triplet of
+the RNN's outputs: those of near frames are to be nearer to each other, by a margin alpha, than
+those of distant ones. With `rank` the transient codes of a video are projected to a matrix of that
+rank after every update (7), for the interpolation of frames.
+
+Departures: G's output is linear and what is shown is clipped (a tanh saturates on black grounds);
+all triplets of a clip count, where the paper draws some.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasvid import losses
+from kerasvid.laplacian_pyramid import check_levels
+from kerasvid.layers.frame_networks import FrameDecoder
+from kerasvid.layers.recurrent import NoiseGRU
+from kerasvid.models.latent_verbs import LatentVerbs
+from kerasvid.models.video_generator import as_pixels, check_same_batch
+from kerasvid.naming import nearest_names
+from kerasvid.training.batch_parts import frames_at
+from kerasvid.training.latent_optimization import LatentModel
+from kerasvid.training.recipe import Recipe
+
+# The released sizes: a DCGAN generator of width 64, without batch norm as far as is told.
+DCGAN: dict[str, Any] = {
+    "dense_units": (),
+    "seed_channels": 512,
+    "channels": (256, 128, 64),
+    "upsampling": (2, 2, 2),
+    "kernel_size": 4,
+    "transposed": True,
+    "patch": 2,
+}
+OBJECTIVE = {
+    "levels": 4,  # bands of the pyramid
+    "static_weight": 0.01,  # lambda_s
+    "triplet_weight": 0.01,  # lambda_t
+    "margin": 2.0,  # alpha
+    "positive_range": 2,  # frames; a positive is at most so far from its anchor
+    "negative_range": 2,  # a negative is further
+}
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class Navsynth(LatentVerbs, LatentModel):
+    """Videos as one static code and a sequence of transient codes, all learned.
+
+    Args:
+        image_shape: `(H, W, C)`.
+        frames: T; the codes are of that length.
+        videos, identities, classes: sizes of the training split, which a run takes from the data
+            set: rows of the tables looked up by `"index"`, `"identity"` and `"label"`.
+        static_dim: size of z^(s).
+        transient_dim: size of z_i^(t) and of the RNN's outputs.
+        static_by: what has a static code of its own: a video (`"index"`) or an `"identity"`.
+        transient_by: what has transient codes of its own: a video (`"index"`) or an action
+            (`"label"`).
+        conditional: also give the generator the label, one-hot, as for Weizmann.
+        units: of the GRU.
+        rank: rho of equation (7), or `None`.
+        decoder: arguments of `FrameDecoder` (G), without `image_shape`.
+        objective: `levels`, `static_weight`, `triplet_weight`, `margin`, `positive_range` and
+            `negative_range`; what is left out is as in `OBJECTIVE`.
+        stages: epochs of the two stages, `{"network": 5, "codes": 300}`; `None` trains all at once.
+
+    Raises:
+        ValueError: a value is out of its range or unknown, or clips are too short for triplets.
+
+    Example:
+        >>> model = Navsynth.from_preset("debug", videos=100)
+        >>> model.compile("adam", code_rate=10.0)
+        >>> model.fit(make_pipeline("data/turntable", pick="start"), steps_per_epoch=500)
+        >>> model.recall(index=[3, 5])  # uint8 [2, T, H, W, C], training videos from their codes
+    """
+
+    term_names = ("loss", "reconstruction", "static", "triplet", "psnr")
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (64, 64, 3),
+        frames: int = 16,
+        videos: int = 16,
+        identities: int = 0,
+        classes: int = 0,
+        static_dim: int = 206,
+        transient_dim: int = 50,
+        static_by: str = "index",
+        transient_by: str = "index",
+        conditional: bool = False,
+        units: int = 500,
+        rank: int | None = None,
+        decoder: Mapping[str, Any] | None = None,
+        objective: Mapping[str, Any] | None = None,
+        stages: Mapping[str, int] | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.image_shape, self.frames = tuple(image_shape), frames
+        self.videos, self.identities, self.classes = videos, identities, classes
+        self.static_dim, self.transient_dim = static_dim, transient_dim
+        self.static_by, self.transient_by = static_by, transient_by
+        self.conditional, self.units = conditional, units
+        self.rank = self._checked_rank(rank)
+        self.decoder_arguments = dict(decoder or {})
+        self.set_objective(objective)
+        self.set_stages(stages)
+        if conditional and classes < 1:
+            raise ValueError("conditional=True needs videos with labels, classes of 1 or more.")
+
+        # === Codes ===
+        self.static_codes = self.add_table(
+            "static", static_by, self.rows_by(static_by), (static_dim,)
+        )
+        self.transient_codes = self.add_table(
+            "transient", transient_by, self.rows_by(transient_by), (frames, transient_dim)
+        )
+
+        # === Networks ===
+        policy = self.dtype_policy
+        self.motion = NoiseGRU(units, dtype=policy)
+        self.motion_output = keras.layers.Dense(transient_dim, dtype="float32")
+        self.decoder = FrameDecoder(self.image_shape, **self.decoder_arguments, dtype=policy)
+        self.decode(self.codes(self.sample_noise(1)))
+        self.build()
+
+    def _checked_rank(self, rank: int | None) -> int | None:
+        largest = min(self.frames, self.transient_dim)
+        if rank is not None and not (isinstance(rank, int) and 1 <= rank <= largest):
+            raise ValueError(f"rank={rank!r} must be from 1 to {largest}, or None.")
+        return rank
+
+    def set_objective(self, objective: Mapping[str, Any] | None) -> None:
+        """What is minimised; see `OBJECTIVE`.
+
+        Raises:
+            ValueError: a name is unknown, a weight negative, or clips are too short for triplets.
+        """
+        for name, value in (objective or {}).items():
+            if name not in OBJECTIVE:
+                known = nearest_names(name, OBJECTIVE)
+                raise ValueError(f"The objective has no {name!r}: {known}.")
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+                raise ValueError(f"objective.{name}={value!r} must be 0 or more.")
+        self.objective = {**OBJECTIVE, **(objective or {})}
+        self.levels = self.objective["levels"]
+        check_levels(*self.image_shape[:2], self.levels)
+        ranges = self.objective["positive_range"], self.objective["negative_range"]
+        if self.objective["triplet_weight"] and not losses.triplet_mask(self.frames, *ranges).any():
+            raise ValueError(
+                f"Clips of {self.frames} frames have no triplets with objective.negative_range="
+                f"{ranges[1]}: give longer clips, a smaller range or objective.triplet_weight=0."
+            )
+
+    @classmethod
+    def learns_videos(cls, hyperparameters: Mapping[str, Any]) -> bool:
+        return "index" in (hyperparameters["static_by"], hyperparameters["transient_by"])
+
+    # === Training ===
+
+    def recurrent_variables(self) -> list:
+        return [*self.motion.trainable_variables, *self.motion_output.trainable_variables]
+
+    def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """What chooses the frame of the static loss."""
+        return {"static_frame": (1, frames)}
+
+    def label_of(self, data: Any) -> tf.Tensor | None:
+        if not self.conditional:
+            return None
+        data = data[0] if isinstance(data, tuple | list) else data
+        if "label" not in data:
+            raise ValueError('The batch has no "label", which a conditional generator needs.')
+        return tf.cast(data["label"], tf.int64)
+
+    def reconstruction_terms(self, video, codes, label, chances, training):
+        outputs = self.outputs(codes["transient"])  # [B, T, E]
+        decoded = self.decoded(self.joined(codes["static"], outputs, label), training)
+        chosen = chances["static_frame"]
+        still, shown = frames_at(video, chosen), frames_at(decoded, chosen)  # [B, H, W, C]
+        terms = {
+            "reconstruction": losses.pyramid_loss(video, decoded, self.levels),
+            "static": losses.pyramid_loss(still, shown, self.levels),
+            "triplet": self._triplet(outputs),
+        }
+        loss = (
+            terms["reconstruction"]
+            + self.objective["static_weight"] * terms["static"]
+            + self.objective["triplet_weight"] * terms["triplet"]
+        )
+        shown = tf.clip_by_value(decoded, -1.0, 1.0)
+        return {"loss": loss, **terms, "psnr": losses.psnr(video, shown)}
+
+    def _triplet(self, outputs: tf.Tensor) -> tf.Tensor:
+        if not self.objective["triplet_weight"]:
+            return tf.zeros_like(outputs[:, 0, 0])
+        names = ("margin", "positive_range", "negative_range")
+        return losses.triplet_loss(outputs, *(self.objective[name] for name in names))
+
+    # === From codes to frames ===
+
+    def outputs(self, transient: tf.Tensor) -> tf.Tensor:
+        """r = R(z^(t)): `[B, T, transient_dim] -> [B, T, transient_dim]`."""
+        return self.motion_output(self.motion(transient))
+
+    def joined(
+        self, static: tf.Tensor, outputs: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """[z^(s), r_i], and the label where there is one: `[B, T, D]`."""
+        parts = [static] if label is None else [static, tf.one_hot(label, self.classes)]
+        beside = tf.concat(parts, axis=-1)
+        return tf.concat([tf.repeat(beside[:, None], outputs.shape[1], axis=1), outputs], axis=-1)
+
+    def latents_of(self, codes: Mapping[str, tf.Tensor], label: tf.Tensor | None) -> tf.Tensor:
+        return self.joined(codes["static"], self.outputs(codes["transient"]), label)
+
+    # === Verbs of its own ===
+
+    def exchange(self, identity: Sequence[int], action: Sequence[int]) -> np.ndarray:
+        """The static code of some with the transient codes of others, seen together or not.
+
+        Args:
+            identity: rows `[B]` of the static codes: identities, or videos where each has its own.
+            action: rows `[B]` of the transient codes: labels, or videos.
+
+        Returns:
+            uint8 `[B, T, H, W, C]`.
+
+        Raises:
+            ValueError: different numbers of rows, or there is no such row.
+
+        Example:
+            >>> model.exchange(identity=[0, 0, 0], action=[0, 1, 2])  # one person, three actions
+        """
+        static = self.checked_rows(self.static_by, identity)
+        transient = self.checked_rows(self.transient_by, action)
+        check_same_batch(identity=static, action=transient)
+        label = transient if self.transient_by == "label" else None
+        if self.conditional and label is None:
+            raise ValueError("exchange: a conditional generator needs transient_by='label'.")
+        codes = {"static": self.static_codes(static), "transient": self.transient_codes(transient)}
+        return as_pixels(self.decode(self.latents_of(codes, self.condition(label))))
+
+    def interpolate_frames(
+        self, first: int, last: int, count: int, **rows: Sequence[int]
+    ) -> np.ndarray:
+        """Frames that were not in a video, on the way from one of its frames to another.
+
+        z_first + n / (k + 1) (z_last - z_first) for n = 1..k in the place of the transient codes
+        between; the RNN runs over the changed sequence. (The paper's last frame is frame z_last.)
+
+        Args:
+            first, last: numbers of the two frames, from 0.
+            count: k, frames in between.
+            **rows: which videos, as `recall`.
+
+        Returns:
+            uint8 `[B, k, H, W, C]`.
+
+        Raises:
+            ValueError: there are no such frames or rows.
+
+        Example:
+            >>> model.interpolate_frames(1, 4, 3, index=[0])
+        """
+        if not 0 <= first < last < self.frames:
+            raise ValueError(
+                f"first={first} and last={last} must be two frames from 0 to {self.frames - 1}, "
+                "in that order."
+            )
+        if count < 1:
+            raise ValueError(f"count={count} must be at least 1.")
+        codes, label = self.codes_at(rows)
+        transient = codes["transient"]  # [B, T, E]
+        fractions = tf.reshape(tf.range(1.0, count + 1.0) / (count + 1.0), [1, count, 1])
+        start, end = transient[:, first : first + 1], transient[:, last : last + 1]
+        between = start + fractions * (end - start)  # [B, k, E]
+        changed = tf.concat([transient[:, : first + 1], between], axis=1)
+        latents = self.latents_of({**codes, "transient": changed}, label)
+        return as_pixels(self.decode(latents[:, first + 1 :]))
+
+    def swap(self, content_of: np.ndarray, motion_of: np.ndarray) -> np.ndarray:
+        """The static code of some new videos with the transient codes of others.
+
+        Args:
+            content_of: `[B, S, H, W, C]`, uint8 or float in [-1, 1].
+            motion_of: `[B, T, H, W, C]`.
+
+        Returns:
+            uint8 `[B, T, H, W, C]`.
+
+        Raises:
+            ValueError: different numbers of videos.
+        """
+        check_same_batch(content_of=content_of, motion_of=motion_of)
+        static, motion = self.encode(content_of)["static"], self.encode(motion_of)
+        codes = {"static": static, "transient": motion["transient"]}
+        latents = self.latents_of(codes, None)[:, : motion["codes"].shape[1]]
+        return as_pixels(self.decode(latents))
+
+    def get_config(self) -> dict:
+        names = (
+            "image_shape", "frames", "videos", "identities", "classes", "static_dim",
+            "transient_dim", "static_by", "transient_by", "conditional", "units", "rank",
+            "objective", "stages",
+        )  # fmt: skip
+        own = {name: getattr(self, name) for name in names}
+        return {**super().get_config(), **own, "decoder": self.decoder_arguments}
+
+
+Navsynth.PRESETS = {
+    # Seconds: for tests and for trying a data set out.
+    "debug": {
+        "frames": 8,
+        "static_dim": 8,
+        "transient_dim": 4,
+        "units": 16,
+        "decoder": {
+            "dense_units": (),
+            "seed_channels": 16,
+            "channels": (16, 8),
+            "upsampling": (2, 2),
+            "patch": 2,
+        },
+        "objective": {"levels": 2},
+    },
+    # Good reconstructions on two CPU cores in minutes.
+    "base": {
+        "static_dim": 64,
+        "transient_dim": 32,
+        "units": 256,
+        "decoder": {
+            "dense_units": (),
+            "seed_channels": 256,
+            "channels": (128, 64, 32),
+            "upsampling": (2, 2, 2),
+            "kernel_size": 4,
+            "transposed": True,
+            "patch": 2,
+        },
+    },
+    # Table 2 of the supplement, with a DCGAN generator: Chair-CAD here, the others below.
+    "paper": {"decoder": DCGAN, "stages": {"network": 5, "codes": 300}},
+    "weizmann": {
+        "static_dim": 56,
+        "transient_dim": 200,
+        "static_by": "identity",
+        "transient_by": "label",
+        "conditional": True,
+        "identities": 9,
+        "classes": 10,
+        "decoder": DCGAN,
+        "objective": {"levels": 3, "triplet_weight": 0.1},
+        "stages": {"network": 5, "codes": 700},
+    },
+    "golf": {
+        "static_dim": 56,
+        "transient_dim": 200,
+        "decoder": DCGAN,
+        "stages": {"network": 10, "codes": 1000},
+    },
+}
+Navsynth.RECIPES = {
+    "debug": Recipe(
+        steps=60, batch_size=8, pick="start", warmup_steps=10, ema_momentum=0.0, code_rate=1.0
+    ),
+    "base": Recipe(
+        steps=4_000, batch_size=8, pick="start", decay_steps=4_000, ema_momentum=0.0, code_rate=10.0
+    ),
+    # 305 epochs of 820 videos.
+    "paper": Recipe(
+        steps=15_700, batch_size=16, pick="start", learning_rate=6.25e-5, warmup_steps=0,
+        beta_2=0.999, ema_momentum=0.0, code_rate=12.5,
+    ),
+    # 705 epochs of 90 videos.
+    "weizmann": Recipe(
+        steps=4_000, batch_size=16, learning_rate=6.25e-5, rival_rate=100.0, warmup_steps=0,
+        beta_2=0.999, ema_momentum=0.0, code_rate=12.5,
+    ),
+    # 1,010 epochs of 500 videos.
+    "golf": Recipe(
+        steps=31_600, batch_size=16, pick="start", learning_rate=0.1, warmup_steps=0,
+        beta_2=0.999, ema_momentum=0.0, code_rate=12.5,
+    ),
+}  # fmt: skip

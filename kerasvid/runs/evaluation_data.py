@@ -1,0 +1,82 @@
+"""Which videos a run is evaluated on and pictures, and how they are batched."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from kerasvid.data import DatasetInfo, load_info, make_pipeline
+from kerasvid.models.registry import model_class
+from kerasvid.runs.plan import TrainingPlan, held_out_split
+
+HELD_OUT_VIDEOS = 128
+PICTURED_VIDEOS = 8
+
+
+def held_out_batches(plan: TrainingPlan) -> tf.data.Dataset | None:
+    """The batches to evaluate on, the same each time; `None`, and a line why, if there are none."""
+    info = load_info(plan.data_folder)
+    split, reason = evaluation_split(plan, info)
+    batch = 0 if reason else held_out_batch(plan, info.splits[split].count)
+    if reason is None and not batch:
+        reason = f"the split {split!r} has fewer videos than there are replicas"
+    if reason is not None:
+        print(f"no held-out evaluation: {reason}", flush=True)
+        return None
+    if split == "train":
+        print("evaluated on training videos: there are codes of no others", flush=True)
+    batches = make_pipeline(
+        plan.data_folder,
+        split,
+        batch,
+        plan.frames,
+        plan.recipe.stride,
+        pick="start",
+        repeat=False,
+    )
+    return batches.take(max(1, HELD_OUT_VIDEOS // batch)).cache()
+
+
+def held_out_batch(plan: TrainingPlan, count: int) -> int:
+    """Videos a batch of the evaluation: of a small split such that next to none is left out."""
+    batch = plan.recipe.batch_size
+    if count < HELD_OUT_VIDEOS:
+        batch = count // math.ceil(count / batch)
+    return batch - batch % plan.replicas
+
+
+def evaluation_split(plan: TrainingPlan, info: DatasetInfo) -> tuple[str | None, str | None]:
+    """The split to evaluate on, and why it does not serve, if it does not.
+
+    Where the codes of videos are learned, there are none of others.
+    """
+    if model_class(plan.model).learns_videos(plan.hyperparameters):
+        return "train", None
+    split = held_out_split(info)
+    if split is None:
+        return None, "the data set has no held-out split"
+    shortest = info.splits[split].min_length
+    if shortest < plan.span():
+        needed = f"a clip needs {plan.span()}"
+        return None, f"the split {split!r} has videos of {shortest} frames, {needed}"
+    return split, None
+
+
+def pictured_batch(plan: TrainingPlan, count: int = PICTURED_VIDEOS) -> dict[str, np.ndarray]:
+    """The same few held-out clips each time, of "train" if it must be, as the pipeline's batches.
+
+    `"video"` is uint8 `[B, T, H, W, C]`; `"index"`, `"identity"` and `"label"` are int64 `[B]`.
+    """
+    info = load_info(plan.data_folder)
+    split = evaluation_split(plan, info)[0] or "train"
+    batches = make_pipeline(
+        plan.data_folder,
+        split,
+        min(count, info.splits[split].count),
+        plan.frames,
+        plan.recipe.stride,
+        pick="start",
+        seed=1,
+        repeat=False,
+    )
+    return {name: value.numpy() for name, value in next(iter(batches)).items()}

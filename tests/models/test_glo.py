@@ -1,0 +1,35 @@
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasvid import losses
+from kerasvid.models.glo import GLO
+
+
+def make_model():
+    keras.utils.set_random_seed(0)
+    return GLO.from_preset("debug", image_shape=(16, 16, 3), frames=3, videos=4)
+
+
+def test_every_frame_has_a_code_of_its_own():
+    model = make_model()
+    codes = model.learned_codes()["frame"]
+    assert codes.shape == (4, 3, 12)
+    other = codes.copy()
+    other[2, 1] = 0.0
+    before = model.recall(index=[1, 2])
+    model.frame_codes.codes.assign(other)
+    after = model.recall(index=[1, 2])
+    changed = (before != after).any(axis=(2, 3, 4))
+    np.testing.assert_array_equal(changed, [[False, False, False], [False, True, False]])
+
+
+def test_the_loss_is_that_of_the_pyramid_over_the_frames(moving_squares):
+    model = make_model()
+    video = tf.cast(moving_squares(2, 3), tf.float32) / 127.5 - 1.0
+    codes = {"frame": model.frame_codes(tf.constant([0, 3]))}
+    terms = model.reconstruction_terms(video, codes, None, {}, True)
+    frames = [
+        losses.pyramid_loss(video[:, t], model.decoder(codes["frame"][:, t]), 2) for t in range(3)
+    ]
+    np.testing.assert_allclose(terms["loss"], np.mean(frames, axis=0), rtol=1e-4)

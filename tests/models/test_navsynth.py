@@ -1,0 +1,200 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid import losses
+from kerasvid.models.navsynth import Navsynth
+
+PAIRS = {"static_by": "identity", "transient_by": "label", "identities": 3, "classes": 4}
+
+
+def make_model(**overrides):
+    keras.utils.set_random_seed(0)
+    return Navsynth.from_preset("debug", image_shape=(16, 16, 3), videos=5, **overrides)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A model of 8 frames that tests may read, not train."""
+    return make_model()
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """A model of 3 identities and 4 actions that tests may read, not train."""
+    return make_model(**PAIRS, conditional=True)
+
+
+def one_line(error):
+    return "\n" not in str(error.value)
+
+
+# === The objective ===
+
+
+def test_the_loss_is_equation_six(model, moving_squares):
+    video = tf.cast(moving_squares(2, 8), tf.float32) / 127.5 - 1.0
+    rows = tf.constant([4, 1])
+    codes = {"static": model.static_codes(rows), "transient": model.transient_codes(rows)}
+    chances = tf.random.stateless_normal([2, 1, 8], [1, 2])
+    terms = model.reconstruction_terms(video, codes, None, {"static_frame": chances}, True)
+
+    outputs = model.motion_output(model.motion(codes["transient"]))
+    frames = [model.decoder(tf.concat([codes["static"], outputs[:, t]], axis=-1)) for t in range(8)]
+    decoded = tf.stack(frames, axis=1)
+    reconstruction = losses.pyramid_loss(video, decoded, 2).numpy()
+    chosen = chances.numpy()[:, 0].argmax(axis=-1)
+    still = [
+        losses.pyramid_loss(video[i : i + 1, t], decoded[i : i + 1, t], 2).numpy()[0]
+        for i, t in enumerate(chosen)
+    ]
+    triplet = losses.triplet_loss(outputs, 2.0, 2, 2).numpy()
+    np.testing.assert_allclose(terms["reconstruction"], reconstruction, rtol=1e-4)
+    np.testing.assert_allclose(terms["static"], still, rtol=1e-4)
+    np.testing.assert_allclose(terms["triplet"], triplet, rtol=1e-4)
+    expected = reconstruction + 0.01 * np.array(still) + 0.01 * triplet
+    np.testing.assert_allclose(terms["loss"], expected, rtol=1e-4)
+
+
+def test_the_triplet_loss_reaches_the_recurrent_network_alone(model, moving_squares):
+    video = tf.cast(moving_squares(1, 8), tf.float32) / 127.5 - 1.0
+    codes = {
+        "static": model.static_codes(tf.constant([0])),
+        "transient": model.transient_codes(tf.constant([0])),
+    }
+    chances = {"static_frame": tf.zeros([1, 1, 8])}
+    with tf.GradientTape() as tape:
+        tape.watch(codes)
+        loss = model.reconstruction_terms(video, codes, None, chances, True)["triplet"]
+    players = model.player_variables()
+    sources = {"generator": players["generator"], "recurrent": players["recurrent"], **codes}
+    slopes = tape.gradient(loss, sources)
+    assert all(slope is None for slope in slopes["generator"]) and slopes["static"] is None
+    assert all(slope is not None for slope in slopes["recurrent"])
+    assert slopes["transient"] is not None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"objective": {"margn": 1.0}}, r"no 'margn': did you mean 'margin'"),
+        ({"objective": {"levels": 2, "margin": -1.0}}, r"objective.margin=-1.0 must be 0 or more"),
+        ({"frames": 3}, r"Clips of 3 frames have no triplets"),
+        ({"rank": 9}, r"rank=9 must be from 1 to 4, or None"),
+        ({"static_by": "person"}, r"static_by='person'"),
+        ({"static_by": "identity"}, r"Codes by identity need .* identities=0"),
+        ({"conditional": True}, r"conditional=True needs videos with labels"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(overrides, message):
+    with pytest.raises(ValueError, match=message) as error:
+        make_model(**overrides)
+    assert one_line(error)
+
+
+# === Learned codes ===
+
+
+def test_recalling_is_decoding_the_rows(model):
+    videos = model.recall(index=[3, 0])
+    again = model.recall(index=[0], identity=[7], label=[9])
+    assert videos.shape == (2, 8, 16, 16, 3) and videos.dtype == np.uint8
+    assert np.abs(videos[1:].astype(int) - again).max() <= 1
+
+
+def test_pairs_are_recalled_by_identity_and_action(pairs):
+    recalled = pairs.recall(identity=[2, 0], label=[1, 3])
+    np.testing.assert_array_equal(recalled, pairs.exchange(identity=[2, 0], action=[1, 3]))
+
+
+def test_an_exchange_keeps_the_static_code_and_takes_the_motion(model):
+    codes = model.learned_codes()
+    latents = model.joined(
+        tf.constant(codes["static"][[1]]), model.outputs(tf.constant(codes["transient"][[4]]))
+    )
+    expected = np.round((model.decode(latents).numpy() + 1.0) * 127.5)
+    difference = model.exchange(identity=[1], action=[4]).astype(int) - expected
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda m: m.recall(identity=[0]), r"Give index, by which the codes are looked up"),
+        (lambda m: m.recall(index=[5]), r"index=\[5\]: there are the rows 0 to 4"),
+        (lambda m: m.recall(index=[0.5]), r"index: give a list of whole numbers"),
+        (lambda m: m.exchange([0, 1], [0]), r"identity 2, action 1\): give as many"),
+        (lambda m: m.interpolate_frames(3, 3, 1, index=[0]), r"first=3 and last=3 must be two"),
+        (lambda m: m.interpolate_frames(0, 3, 0, index=[0]), r"count=0 must be at least 1"),
+        (lambda m: m.generate(1, frames=9), r"frames=9: .* at most 8 frames"),
+        (lambda m: m.generate_learned(0), r"batch=0 must be at least 1"),
+    ],
+)
+def test_rows_and_frames_that_are_not_there_are_refused_in_one_line(model, ask, message):
+    with pytest.raises(ValueError, match=message) as error:
+        ask(model)
+    assert one_line(error)
+
+
+def test_interpolated_frames_are_those_of_codes_in_between(model):
+    transient = model.learned_codes()["transient"][2]
+    ways = [transient[1] + share * (transient[4] - transient[1]) for share in (0.25, 0.5, 0.75)]
+    changed = np.concatenate([transient[:2], ways])[None]
+    latents = model.joined(
+        model.static_codes(tf.constant([2])), model.outputs(tf.constant(changed))
+    )
+    expected = np.round((model.decode(latents[:, 2:]).numpy() + 1.0) * 127.5)
+    difference = model.interpolate_frames(1, 4, 3, index=[2]) - expected
+    assert difference.shape == (1, 3, 16, 16, 3) and np.abs(difference).max() <= 1
+
+
+def test_frames_between_neighbours_of_a_straight_path_are_the_path():
+    model = make_model()
+    codes = model.learned_codes()["transient"]
+    codes[0] = np.linspace(codes[0, 0], codes[0, 7], 8)
+    model.transient_codes.codes.assign(codes)
+    between = model.interpolate_frames(2, 6, 3, index=[0])
+    difference = between.astype(int) - model.recall(index=[0])[:, 3:6]
+    assert np.abs(difference).max() <= 1
+
+
+def test_random_pairs_of_learned_codes_are_told_by_their_seed(model, pairs):
+    for each in (model, pairs):
+        videos = each.generate_learned(4, seed=1)
+        assert videos.shape == (4, 8, 16, 16, 3)
+        np.testing.assert_array_equal(videos, each.generate_learned(4, seed=1))
+        assert (videos != each.generate_learned(4, seed=2)).any()
+
+
+# === New codes ===
+
+
+def test_samples_follow_codes_that_were_trained_since(moving_squares):
+    model = make_model()
+    before = model.generate(2, seed=1)
+    model.compile("adam", code_rate=5.0, jit_compile=False)
+    model.fit({"video": moving_squares(5, 8), "index": np.arange(5)}, epochs=2, verbose=0)
+    assert (model.generate(2, seed=1) != before).any()
+    codes = model.static_codes.codes.numpy()
+    np.testing.assert_allclose(model.static_codes.mean, codes.mean(axis=0), atol=1e-6)
+
+
+def test_encoding_finds_codes_of_a_video_that_the_generator_can_show(model):
+    shown = model.exchange(identity=[1, 3], action=[2, 0])
+    before = model.learned_codes()
+    start = model.decode(model.encode(shown, steps=0)["codes"])
+    found = model.encode(shown, steps=200)
+    target = shown / 127.5 - 1.0
+    errors = [np.mean((np.asarray(v) - target) ** 2) for v in (start, model.decode(found["codes"]))]
+    assert errors[1] < 0.2 * errors[0]
+    assert np.linalg.norm(found["transient"], axis=-1).max() <= 1.0 + 1e-5
+    for name, codes in model.learned_codes().items():
+        np.testing.assert_array_equal(codes, before[name])
+
+
+def test_a_conditional_generator_asks_for_labels(pairs, moving_squares):
+    videos = moving_squares(2, 8)
+    with pytest.raises(ValueError, match="needs the label of each video"):
+        pairs.encode(videos, steps=1)
+    assert pairs.encode(videos, steps=1, label=[0, 3])["codes"].shape == (2, 8, 8 + 4 + 4)

@@ -1,0 +1,196 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.models.navsynth import Navsynth
+
+STAGES = {"network": 2, "codes": 3}
+
+
+def make_model(**overrides):
+    """A small model of three videos, of 3 epochs' updates a stage at most."""
+    keras.utils.set_random_seed(0)
+    small = {"image_shape": (8, 8, 3), "frames": 4, "videos": 4}
+    decoder = {"dense_units": (), "seed_channels": 8, "channels": (8,), "upsampling": (2,),
+               "patch": 2}  # fmt: skip
+    return Navsynth.from_preset("debug", **{**small, "decoder": decoder, **overrides})
+
+
+def batch_of(videos, rows=None):
+    rows = np.arange(len(videos)) if rows is None else np.asarray(rows)
+    return {"video": videos, "index": rows, "identity": rows, "label": rows}
+
+
+def state_of(model):
+    """Every number of the codes, the generator and the recurrent network."""
+    players = model.player_variables()
+    tables = model.tables().values()
+    return {
+        "codes": [v.numpy() for table in tables for v in (table.codes, table.momentum)],
+        "generator": [v.numpy() for v in players["generator"]],
+        "recurrent": [v.numpy() for v in players["recurrent"]],
+    }
+
+
+def changed(before, after):
+    return {
+        name
+        for name in before
+        if any((a != b).any() for a, b in zip(before[name], after[name], strict=True))
+    }
+
+
+@pytest.fixture
+def clips(moving_squares):
+    """uint8 `[4, 4, 8, 8, 3]`."""
+    return moving_squares(4, 4, size=8)
+
+
+def test_a_joint_step_moves_networks_and_codes(clips):
+    model = make_model()
+    model.compile("sgd", code_rate=1.0, jit_compile=False)
+    before = state_of(model)
+    model.fit(batch_of(clips), verbose=0)
+    assert changed(before, state_of(model)) == {"codes", "generator", "recurrent"}
+
+
+def test_codes_descend_along_the_gradient_of_the_loss(clips):
+    model = make_model(objective={"levels": 2, "static_weight": 0.0, "triplet_weight": 0.3})
+    model.compile(keras.optimizers.SGD(0.0), code_rate=0.2, code_momentum=0.5, jit_compile=False)
+    static, transient = model.static_codes, model.transient_codes
+    video = tf.cast(clips, tf.float32) / 127.5 - 1.0
+    with tf.GradientTape() as tape:
+        codes = {"static": static.codes.value, "transient": transient.codes.value}
+        tape.watch(codes)
+        chances = {"static_frame": tf.zeros([4, 1, 4])}
+        terms = model.reconstruction_terms(video, codes, None, chances, training=True)
+        loss = tf.reduce_mean(terms["loss"])
+    slopes = tape.gradient(loss, codes)
+    expected = {}
+    for name, slope in slopes.items():
+        moved = codes[name].numpy() - 0.2 * slope.numpy()
+        norms = np.sqrt(np.sum(moved**2, axis=-1, keepdims=True))
+        expected[name] = moved / np.maximum(norms, 1.0)
+    model.fit(batch_of(clips), verbose=0)
+    for name, table in model.tables().items():
+        np.testing.assert_allclose(table.codes, expected[name], atol=1e-6)
+        np.testing.assert_allclose(table.momentum, slopes[name], atol=1e-6)
+
+
+def test_videos_outside_the_batch_keep_their_codes_to_the_bit(clips):
+    model = make_model()
+    model.compile("adam", code_rate=1.0, jit_compile=False)
+    model.fit(batch_of(clips), verbose=0)
+    before = [v.numpy() for t in model.tables().values() for v in (t.codes, t.momentum)]
+    model.fit(batch_of(clips[:2], [3, 1]), verbose=0)
+    after = [v.numpy() for t in model.tables().values() for v in (t.codes, t.momentum)]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(new[[0, 2]], old[[0, 2]])
+        assert (new[[1, 3]] != old[[1, 3]]).any()
+
+
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_each_stage_leaves_the_others_weights_alone(clips, jit_compile):
+    model = make_model(stages=STAGES)
+    model.compile("adam", code_rate=1.0, jit_compile=jit_compile)
+    data = tf.data.Dataset.from_tensor_slices(batch_of(clips)).batch(2)  # two steps an epoch
+    for epoch in range(7):
+        before = state_of(model)
+        model.fit(data, verbose=0)
+        moved = changed(before, state_of(model))
+        network = epoch % 5 < 2
+        assert moved == ({"generator"} if network else {"codes", "recurrent"}), epoch
+
+
+def test_stages_go_on_where_a_saved_model_stood(clips, tmp_path):
+    model = make_model(stages=STAGES)
+    model.compile("adam", code_rate=1.0, jit_compile=False)
+    model.fit(batch_of(clips), epochs=3, verbose=0)
+    model.save(tmp_path / "model.keras")
+    restored = keras.saving.load_model(tmp_path / "model.keras")
+    before = state_of(restored)
+    restored.fit(batch_of(clips), verbose=0)
+    model.fit(batch_of(clips), verbose=0)
+    assert changed(before, state_of(restored)) == {"codes", "recurrent"}
+    assert not changed(state_of(model), state_of(restored))
+
+
+def test_two_replicas_that_share_a_row_agree_with_one(strategy_of, clips):
+    shared = {"static_by": "identity", "transient_by": "label", "identities": 2, "classes": 2}
+    batch = batch_of(clips, [0, 1, 1, 0])
+    data = tf.data.Dataset.from_tensor_slices(batch).batch(4, drop_remainder=True)
+    found = []
+    for replicas in (1, 2):
+        with strategy_of(replicas).scope():
+            # The random frame of the static loss is drawn by each replica.
+            model = make_model(objective={"levels": 2, "static_weight": 0.0}, **shared)
+            model.compile(keras.optimizers.SGD(0.1), code_rate=0.5, jit_compile=False)
+        model.fit(data, epochs=2, verbose=0)
+        found.append(state_of(model))
+    for name in found[0]:
+        for one, two in zip(found[0][name], found[1][name], strict=True):
+            np.testing.assert_allclose(one, two, atol=2e-6)
+
+
+def test_low_rank_codes_stay_of_low_rank(clips):
+    model = make_model(rank=2)
+    model.compile("adam", code_rate=1.0, jit_compile=False)
+    model.fit(batch_of(clips), verbose=0)
+    ranks = np.linalg.matrix_rank(model.transient_codes.codes.numpy(), tol=1e-5)
+    assert list(ranks) == [2, 2, 2, 2]
+
+
+@pytest.mark.slow
+def test_half_precision_unscales_the_gradient_of_the_codes(clips, precision):
+    found = []
+    for policy in ("float32", "mixed_float16"):
+        precision(policy)
+        model = make_model()
+        model.compile(keras.optimizers.SGD(0.0), code_rate=0.5, jit_compile=False)
+        model.fit(batch_of(clips), epochs=2, verbose=0)
+        found.append(model.static_codes.momentum.numpy())
+    assert np.abs(found[0] - found[1]).max() < 0.05 * np.abs(found[0]).max()
+
+
+# === Refusals ===
+
+
+def test_batches_without_rows_are_refused_in_one_line(clips):
+    model = make_model()
+    model.compile("adam", jit_compile=False)
+    with pytest.raises(ValueError, match=r'no "index", by which the static codes') as error:
+        model.fit(clips, verbose=0)
+    assert "\n" not in str(error.value)
+
+
+def test_clips_of_another_length_are_refused(clips):
+    model = make_model()
+    model.compile("adam", jit_compile=False)
+    with pytest.raises(ValueError, match=r"Clips of 3 frames, but the codes are of 4"):
+        model.fit(batch_of(clips[:, :3]), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"code_rate": 0.0}, r"code_rate=0.0 must be positive"),
+        ({"code_momentum": 1.0}, r"code_momentum=1.0 must be at least 0 and less than 1"),
+    ],
+)
+def test_a_descent_that_cannot_be_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_model().compile("adam", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ({"netwrok": 1, "codes": 2}, r"no stage 'netwrok': did you mean 'network'"),
+        ({"network": 1}, r"give the epochs of both"),
+        ({"network": 0, "codes": 2}, r"stages.network=0 must be 1 epoch or more"),
+    ],
+)
+def test_stages_that_cannot_be_are_refused(stages, message):
+    with pytest.raises(ValueError, match=message):
+        make_model(stages=stages)
