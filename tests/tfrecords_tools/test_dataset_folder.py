@@ -88,13 +88,22 @@ def test_what_a_killed_process_moved_aside_goes_only_where_it_was_replaced(tmp_p
             assert os.path.isdir(gone) and not (name == "there" and os.path.isdir(there))
 
 
-@pytest.mark.parametrize("out_dir", ["data/read", "data", "link", "."])
-def test_the_folder_that_is_read_is_never_replaced(tmp_path, monkeypatch, out_dir):
+@pytest.mark.parametrize(
+    ("out_dir", "reads"),
+    [
+        ("data/read", "data/read"),
+        ("data", "data/read"),
+        (".", "data/read"),
+        ("link", "data/read"),
+        ("data/read", "link"),
+    ],
+)
+def test_the_folder_that_is_read_is_never_replaced(tmp_path, monkeypatch, out_dir, reads):
     monkeypatch.chdir(tmp_path)
     make("data/read", "source")
     os.symlink("data/read", "link")
     with pytest.raises(ConversionError, match="holds the data set to read"):
-        make(out_dir, reads="data/read", overwrite=True)
+        make(out_dir, reads=reads, overwrite=True)
     assert text_of(tmp_path / "data" / "read") == "source"
     make("data/reader", reads="data/read")  # a name that begins alike is another folder
     make("data/read/below", reads="data/read")

@@ -248,20 +248,21 @@ def test_a_record_is_written_before_the_next_is_read(source, tmp_path, monkeypat
     assert all(events[k - 1] == ("read", events[k][1]) for k in written)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_fraction_out_of_reach_is_told_with_one_within(seed):
-    pairs = set(itertools.product(range(3), range(3)))
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("side", [3, 12])
+def test_a_fraction_out_of_reach_is_told_with_one_within(side, seed):
+    pairs = set(itertools.product(range(side), range(side)))
     with pytest.raises(ConversionError) as stop:
-        choose_pairs(pairs, 0.9, seed)
+        choose_pairs(pairs, 0.95, seed)
     found = re.fullmatch(
-        rf"fraction=0\.9: with seed={seed}, (\d) of 9 pairs can be held out, so that .*; give "
-        r"--fraction=([0-9.]+) or less, or another seed\.", str(stop.value)
+        rf"fraction=0\.95: with seed={seed}, (\d+) of {side**2} pairs can be held out, so that "
+        r".*; give --fraction=([0-9.]+) or less, or another seed\.", str(stop.value)
     )  # fmt: skip
     held_out = choose_pairs(pairs, float(found[2]), seed)
     assert len(held_out) == int(found[1])
     # No further pair can go: each that is left is the last of its identity or its label.
     left = pairs - held_out
-    assert {i for i, _ in left} == {i for _, i in left} == {0, 1, 2}
+    assert {i for i, _ in left} == {i for _, i in left} == set(range(side))
     for identity, label in left:
         rest = left - {(identity, label)}
         assert identity not in {i for i, _ in rest} or label not in {k for _, k in rest}
