@@ -1,4 +1,4 @@
-"""What holds for every model that draws a whole clip at once, of a length of its own."""
+"""What holds for every model that draws a whole clip at once, by one latent vector."""
 
 import keras
 import numpy as np
@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.models.registry import MODELS, model_class
+from kerasvid.models.vgan import FixedLength
 
-FIXED = [name for name in MODELS if getattr(model_class(name), "fixed_length", False)]
+FIXED = [name for name in MODELS if issubclass(model_class(name), FixedLength)]
 
 
 @pytest.fixture(params=FIXED)
