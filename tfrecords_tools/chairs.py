@@ -27,11 +27,11 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from absl import flags
 
 from kerasvid.data.schema import DatasetInfo, Video
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
+from tfrecords_tools.converter_flags import run_with_options
 from tfrecords_tools.expressions import subfolders
 
 SIDE = 64
@@ -286,50 +286,18 @@ def _instructions() -> str:
     )
 
 
-def _define_flags() -> flags.FlagValues:
-    # Flags of their own: importing this module must not add to those of another program.
-    values = flags.FlagValues()
-    own = {"flag_values": values}
-    given = ChairOptions()
-    flags.DEFINE_string("source_dir", None, "Folder of the models.", **own)
-    flags.DEFINE_string("out_dir", None, "Folder of the data set to make.", **own)
-    flags.DEFINE_integer("models", given.models, "How many to take, by seed.", **own)
-    flags.DEFINE_integer("frames", given.frames, "Azimuths of a video, 31 at most.", **own)
-    flags.DEFINE_integer("crop", given.crop, "Side of the middle that is kept, pixels.", **own)
-    flags.DEFINE_float(
-        "test_fraction", given.test_fraction, "Share of the videos for the test split.", **own
-    )
-    flags.DEFINE_integer("seed", given.seed, "Of the choice and of the splits.", **own)
-    flags.DEFINE_bool("skip_unreadable", False, "Leave unreadable videos out.", **own)
-    flags.DEFINE_bool("overwrite", False, "Replace a data set in --out_dir.", **own)
-    flags.DEFINE_bool("help", False, "Show this text.", **own)
-    return values
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; every mistake ends it with one line on stderr and status 1."""
-    values = _define_flags()
-    try:
-        extra = values([sys.argv[0], *(sys.argv[1:] if arguments is None else arguments)])[1:]
-    except flags.Error as error:
-        sys.exit(f"error: {error}")
-    if values.help:
-        print(f"{__doc__}\n{values.get_help(include_special_flags=False)}")
-        return
-    if extra:
-        sys.exit(f"error: {extra[0]}: give everything as --flag=value; see --help.")
-    if not values.out_dir:
-        sys.exit("error: --out_dir is missing: the folder of the data set to make.")
-    given = values.flag_values_dict()
-    fields = [field.name for field in dataclasses.fields(ChairOptions)]
-    more = {name: given[name] for name in ("skip_unreadable", "overwrite")}
-    try:
-        options = ChairOptions(**{name: given[name] for name in fields})
-        info = prepare(values.out_dir, values.source_dir, options, **more)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    counts = ", ".join(f"{split.count} {name}" for name, split in info.splits.items())
-    print(f"{info.name}: {counts} clips in {values.out_dir}")
+    option_help = {
+        "models": "How many to take, by seed.",
+        "frames": "Azimuths of a video, 31 at most.",
+        "crop": "Side of the middle that is kept, pixels.",
+        "test_fraction": "Share of the videos for the test split.",
+        "seed": "Of the choice and of the splits.",
+    }
+    run_with_options(
+        __doc__, prepare, ChairOptions, option_help, "Folder of the models.", arguments
+    )
 
 
 if __name__ == "__main__":

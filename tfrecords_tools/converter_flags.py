@@ -56,7 +56,7 @@ def run_with_options(
         description: of the converter, for --help.
         prepare: called as `prepare(out_dir, source_dir, options, skip_unreadable=...,
             overwrite=...)`.
-        options: a dataclass whose defaults are integers or tuples of strings.
+        options: a dataclass whose defaults are numbers or tuples of strings.
         option_help: what each of its fields is.
         source_help: what --source_dir is.
         arguments: in place of those of the process.
@@ -72,6 +72,8 @@ def run_with_options(
         text = option_help[field.name]
         if isinstance(field.default, tuple):
             flags.DEFINE_list(field.name, list(field.default), text, flag_values=values)
+        elif isinstance(field.default, float):
+            flags.DEFINE_float(field.name, field.default, text, flag_values=values)
         else:
             flags.DEFINE_integer(field.name, field.default, text, flag_values=values)
 

@@ -103,6 +103,19 @@ def test_each_stage_leaves_the_others_weights_alone(clips, jit_compile):
         assert moved == ({"generator"} if network else {"codes", "recurrent"}), epoch
 
 
+def test_running_statistics_move_with_the_generator_alone(clips):
+    decoder = {"dense_units": (), "seed_channels": 4, "channels": (4,), "upsampling": (2,),
+               "patch": 2, "normalization": "batch"}  # fmt: skip
+    model = make_model(stages={"network": 1, "codes": 1}, decoder=decoder)
+    model.compile("adam", code_rate=1.0, jit_compile=False)
+    for moves in (True, False):
+        before = [v.numpy() for v in model.decoder.non_trainable_variables]
+        model.fit(batch_of(clips), verbose=0)
+        after = [v.numpy() for v in model.decoder.non_trainable_variables]
+        assert len(before) == 4
+        assert all((a != b).any() == moves for a, b in zip(before, after, strict=True))
+
+
 def test_stages_go_on_where_a_saved_model_stood(clips, tmp_path):
     model = make_model(stages=STAGES)
     model.compile("adam", code_rate=1.0, jit_compile=False)
