@@ -261,8 +261,9 @@ class Navsynth(LatentVerbs, LatentModel):
     ) -> np.ndarray:
         """Frames that were not in a video, on the way from one of its frames to another.
 
-        z_first + n / (k + 1) (z_last - z_first) for n = 1..k in the place of the transient codes
-        between; the RNN runs over the changed sequence. (The paper's last frame is frame z_last.)
+        G([z^(s), r_first + n / (k + 1) (r_last - r_first)]) for n = 1..k, on the way between the
+        RNN's outputs: run over further codes, it would go on beyond the last frame. (The paper
+        divides by k, which makes its last frame the reference itself.)
 
         Args:
             first, last: numbers of the two frames, from 0.
@@ -286,13 +287,11 @@ class Navsynth(LatentVerbs, LatentModel):
         if count < 1:
             raise ValueError(f"count={count} must be at least 1.")
         codes, label = self.codes_at(rows)
-        transient = codes["transient"]  # [B, T, E]
+        outputs = self.outputs(codes["transient"])  # [B, T, E]
         fractions = tf.reshape(tf.range(1.0, count + 1.0) / (count + 1.0), [1, count, 1])
-        start, end = transient[:, first : first + 1], transient[:, last : last + 1]
+        start, end = outputs[:, first : first + 1], outputs[:, last : last + 1]
         between = start + fractions * (end - start)  # [B, k, E]
-        changed = tf.concat([transient[:, : first + 1], between], axis=1)
-        latents = self.latents_of({**codes, "transient": changed}, label)
-        return as_pixels(self.decode(latents[:, first + 1 :]))
+        return as_pixels(self.decode(self.joined(codes["static"], between, label)))
 
     def swap(self, content_of: np.ndarray, motion_of: np.ndarray) -> np.ndarray:
         """The static code of some new videos with the transient codes of others.
