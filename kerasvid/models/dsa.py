@@ -16,9 +16,11 @@ f is an invertible image of N(0, I) that follows the aggregate posterior (`prior
 `prior_couplings`), and so is that of z_1, where a Gaussian would blur the actions into each other
 (`aggregate_start`); the observation scale widens during training (`schedule`), so that at the end
 the loss is a weighted bound, and the KL of the motion weighs more than that of the content, so that
-what frames share is said once, above all at first, when a reconstruction counts most; a step
-decodes some of a clip's frames, counted for all (`decoded_frames`); and the networks work on 4x4
-patches, with sub-pixel enlargement and without normalization.
+what frames share is said once, above all at first, when a reconstruction counts most; the content
+drops what the motion says, too (`shared`, see `SharedInformation`), as what is said by both, such
+as the action, is drawn twice by the independent priors, and samples and swaps then show two actions
+at once; a step decodes some of a clip's frames, counted for all (`decoded_frames`); and the
+networks work on 4x4 patches, with sub-pixel enlargement and without normalization.
 """
 
 from collections.abc import Mapping
@@ -39,6 +41,7 @@ from kerasvid.layers.recurrent import (
     over_frames,
     unroll,
 )
+from kerasvid.layers.shared_information import SharedInformation
 from kerasvid.models.video_generator import (
     VideoGenerator,
     as_pixels,
@@ -74,9 +77,9 @@ class DSA(VideoGenerator, VariationalModel):
         decoder: arguments of `FrameDecoder`, without `image_shape`.
         decoded_frames: frames of a clip that a training step decodes, chosen at random; all
             where `None`. Fewer make a step cheaper, and the loss keeps its expectation.
-        schedule: how the loss moves: `observation_scale`, `kl_content` and `kl_motion`, each a
-            pair (start, end), and `steps`, the iterations from the one to the other. What is left
-            out stays at 1: the plain bound.
+        schedule: how the loss moves: `observation_scale`, `kl_content`, `kl_motion` and `shared`,
+            each a pair (start, end), and `steps`, the iterations from the one to the other. What
+            is left out stays at 1, `shared` at 0: the plain bound.
 
     Raises:
         ValueError: `posterior` is unknown, the decoder's factors do not fit the image size,
@@ -122,7 +125,9 @@ class DSA(VideoGenerator, VariationalModel):
         self.prior_units = prior_units
         self.encoder_arguments, self.decoder_arguments = dict(encoder or {}), dict(decoder or {})
         self.set_decoding(decoded_frames)
-        self.set_schedule(schedule, ("kl_content", "kl_motion"))
+        self.set_schedule(schedule, ("kl_content", "kl_motion"), further=("shared",))
+        if self.schedules("shared"):
+            self.add_term("shared")
 
         # === Networks ===
         policy = self.dtype_policy
@@ -141,6 +146,9 @@ class DSA(VideoGenerator, VariationalModel):
             self.start_prior = AggregatePrior(
                 motion_dim, 1.0, prior_momentum, prior_couplings, dtype=policy
             )
+        self.shared = None
+        if self.schedules("shared"):
+            self.shared = SharedInformation(content_dim, motion_dim, dtype=policy)
         self.prior = RecurrentPrior(motion_dim, prior_units, dtype=policy)
         self.decoder = FrameDecoder(self.image_shape, **self.decoder_arguments, dtype=policy)
         self.encoder.build([None, *self.image_shape])
@@ -185,6 +193,10 @@ class DSA(VideoGenerator, VariationalModel):
             "kl_content": self.content_prior.divergence(q_content, drawn),
             "kl_motion": tf.reduce_sum(kl_motion, axis=1),
         }
+        if self.shared is not None:
+            said = content, tf.reduce_mean(motion, axis=1)  # [B, D], [B, E]
+            kl["shared"] = self.shared.term(*said)
+            statistics["shared"] = self.shared.moments(*said)
         statistics = {name: moments for name, moments in statistics.items() if moments}
         return Posterior(join(content, motion), kl, statistics)
 
@@ -192,6 +204,8 @@ class DSA(VideoGenerator, VariationalModel):
         self.content_prior.follow(statistics.get("content", {}))
         if self.start_prior is not None:
             self.start_prior.follow(statistics.get("start", {}))
+        if self.shared is not None:
+            self.shared.follow(statistics["shared"])
 
     # === Generation ===
 
@@ -298,9 +312,10 @@ DSA.PRESETS = {
         "decoded_frames": 3,
         "schedule": {
             "observation_scale": (0.1, 2.0),
-            "kl_content": (0.5, 1.0),
-            "kl_motion": (100.0, 3.0),
-            "steps": 11_500,
+            "kl_content": (0.5, 1.5),
+            "kl_motion": (100.0, 2.0),
+            "shared": (1.0, 100.0),
+            "steps": 5_750,
         },
     },
     # The published sizes: content of 256, motion of 32, 5x5 convolutions of 256.
@@ -334,6 +349,6 @@ DSA.PRESETS = {
 }
 DSA.RECIPES = {
     "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
-    "base": Recipe(steps=14_000, decay_steps=14_000),
+    "base": Recipe(steps=7_000, decay_steps=7_000),
     "paper": Recipe(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
 }

@@ -53,18 +53,26 @@ class VariationalModel(CompiledStep):
     decoded_frames: int | None = None
     summary_weight: float = 0.0
 
-    def set_schedule(self, schedule: Mapping[str, Any] | None, kl_names: Sequence[str]) -> None:
+    def set_schedule(
+        self,
+        schedule: Mapping[str, Any] | None,
+        kl_names: Sequence[str],
+        further: Sequence[str] = (),
+    ) -> None:
         """How the loss moves in training.
 
         Args:
-            schedule: `observation_scale` and every one of `kl_names`, each a pair (start, end),
-                and `steps`. Names left out stand for (1, 1) and 0 steps: the plain bound.
+            schedule: `observation_scale` and every one of `kl_names` and `further`, each a pair
+                (start, end), and `steps`. Names left out stand for (1, 1), those of `further` for
+                (0, 0), and 0 steps: the plain bound.
             kl_names: the KL terms that `infer` returns.
+            further: terms that are no part of the bound; `schedules` tells whether one is asked
+                for.
 
         Raises:
             ValueError: a name is unknown, a scale not positive or a weight negative.
         """
-        known = ("observation_scale", *kl_names, "steps")
+        known = ("observation_scale", *kl_names, *further, "steps")
         schedule = dict(schedule or {})
         for name, value in schedule.items():
             if name not in known:
@@ -75,15 +83,20 @@ class VariationalModel(CompiledStep):
                 raise ValueError(f"schedule.{name}={value!r} must be a pair: [start, end].")
         steps = schedule.setdefault("steps", 0)
         for name in known[:-1]:
-            schedule[name] = tuple(float(v) for v in schedule.get(name, (1.0, 1.0)))
+            plain = (0.0, 0.0) if name in further else (1.0, 1.0)
+            schedule[name] = tuple(float(v) for v in schedule.get(name, plain))
             if min(schedule[name]) < 0:
                 raise ValueError(f"schedule.{name}={schedule[name]} must not be negative.")
         self.schedule = schedule
         self._observation_scale = Ramp(*schedule["observation_scale"], steps, geometric=True)
         self._kl_weights = {
             name: Ramp(*schedule[name], steps, geometric=min(schedule[name]) > 0)
-            for name in kl_names
+            for name in (*kl_names, *further)
         }
+
+    def schedules(self, name: str) -> bool:
+        """Whether a term has a weight at some time."""
+        return max(self.schedule[name]) > 0.0
 
     def set_decoding(self, decoded_frames: int | None, summary_weight: float = 0.0) -> None:
         """Which frames the loss decodes; see the attributes.

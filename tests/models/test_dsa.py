@@ -154,3 +154,49 @@ def test_both_priors_follow_the_posteriors_they_belong_to(started, videos):
     q_motion = started.posteriors(as_video_tensor(videos), started.sample_noise(3, seed=2))[2]
     expected = q_motion.mean().numpy()[:, 0].mean(axis=0)
     np.testing.assert_allclose(posterior.statistics["start"]["mean"], expected, atol=1e-6)
+
+
+# === What content and motion both say ===
+
+
+@pytest.fixture(scope="module")
+def unsharing():
+    schedule = {"shared": (1.0, 3.0), "steps": 10}
+    return DSA.from_preset("debug", image_shape=(16, 16, 3), frames=4, schedule=schedule)
+
+
+def test_the_shared_term_is_of_draws_of_the_content_and_the_mean_motion(unsharing, videos):
+    video = as_video_tensor(videos)
+    noise = unsharing.sample_noise(3)
+    posterior = unsharing.posterior_codes(video, noise)
+    _, content, _, motion = unsharing.posteriors(video, noise)
+    said = content, tf.reduce_mean(motion, axis=1)
+    both = np.concatenate(said, axis=1)
+    np.testing.assert_allclose(posterior.statistics["shared"]["mean"], both.mean(axis=0), atol=1e-6)
+
+    unsharing.absorb(posterior.statistics)
+    np.testing.assert_allclose(unsharing.shared.mean, 0.01 * both.mean(axis=0), atol=1e-6)
+    value = unsharing.posterior_codes(video, noise).kl["shared"]
+    np.testing.assert_allclose(value, unsharing.shared.term(*said), atol=1e-6)
+    assert np.any(np.abs(value) > 1e-8)
+
+
+def test_the_shared_term_moves_the_content_and_not_the_motion(unsharing, videos):
+    video = as_video_tensor(videos)
+    for _ in range(3):
+        unsharing.absorb(unsharing.posterior_codes(video, None).statistics)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(unsharing.posterior_codes(video, None).kl["shared"])
+    heads = unsharing.content_head, unsharing.motion_head
+    content, motion = (h.trainable_variables for h in heads)
+    gradients = tape.gradient(loss, [*content, *motion])
+    assert any(g is not None and np.any(g) for g in gradients[: len(content)])
+    assert all(g is None for g in gradients[len(content) :])
+
+
+def test_the_shared_term_counts_by_its_weight(unsharing, videos):
+    video = as_video_tensor(videos)
+    noise = unsharing.sample_noise(3)
+    terms, _ = unsharing.terms(video, noise, tf.constant(20.0), training=False)
+    bound = terms["energy"] + terms["kl_content"] + terms["kl_motion"]
+    np.testing.assert_allclose(terms["loss"], bound + 3.0 * terms["shared"], rtol=1e-5)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.models.dsa import DSA
 from kerasvid.models.rjvae import RJVAE
 from kerasvid.training.step import draw_noise, replica_key
 from kerasvid.training.variational import EVALUATION_SEED
@@ -61,6 +62,12 @@ def test_names_left_out_stand_for_the_plain_bound():
         "kl_residual": (1.0, 1.0),
         "steps": 0,
     }
+
+
+def test_further_terms_are_left_out_unless_they_are_asked_for():
+    plain, asked = (DSA.from_preset("debug", schedule=s) for s in ({}, {"shared": [0.0, 2.0]}))
+    assert plain.schedule["shared"] == (0.0, 0.0) and plain.schedule["kl_motion"] == (1.0, 1.0)
+    assert "shared" not in plain.term_names and "shared" in asked.term_names
 
 
 # === The loss ===
