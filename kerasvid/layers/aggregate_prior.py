@@ -157,8 +157,12 @@ class AggregatePrior(keras.layers.Layer):
         rate = 1.0 - self.momentum
         mean = tf.where(finite, self.mean + rate * (mean - self.mean), self.mean)
         moved = self.covariance + rate * (covariance - self.covariance)
-        covariance = tf.where(finite, moved, self.covariance)
-        self.mean.assign(mean)
+        self.set_moments(mean, tf.where(finite, moved, self.covariance))
+
+    def set_moments(self, mean: tf.Tensor, covariance: tf.Tensor) -> None:
+        """Makes a mean `[D]` and a covariance `[D, D]` the prior's own."""
+        covariance = tf.cast(covariance, tf.float32)
+        self.mean.assign(tf.cast(mean, tf.float32))
         self.covariance.assign(covariance)
         jitter = JITTER * tf.eye(self.latent_dim)
         self.scale_tril.assign(tf.linalg.cholesky(covariance + jitter))

@@ -200,6 +200,11 @@ class DSA(VideoGenerator, VariationalModel):
         statistics = {name: moments for name, moments in statistics.items() if moments}
         return Posterior(join(content, motion), kl, statistics)
 
+    def aggregated(self, video: tf.Tensor) -> dict[str, Any]:
+        q_content, _, q_motion, _ = self.posteriors(video, None)
+        first = {} if self.start_prior is None else {"start_prior": q_motion[:, 0]}
+        return {"content_prior": q_content, **first}
+
     def absorb(self, statistics: Mapping[str, Any]) -> None:
         self.content_prior.follow(statistics.get("content", {}))
         if self.start_prior is not None:
@@ -349,6 +354,6 @@ DSA.PRESETS = {
 }
 DSA.RECIPES = {
     "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
-    "base": Recipe(steps=7_000, decay_steps=7_000),
+    "base": Recipe(steps=7_000, decay_steps=7_000, prior_steps=3_000),
     "paper": Recipe(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
 }

@@ -157,6 +157,9 @@ class RJVAE(VideoGenerator, VariationalModel):
         moments = self.summary_prior.moments(q_summary)
         return Posterior(summary[:, None] + residual, kl, moments, still=summary)
 
+    def aggregated(self, video: tf.Tensor) -> dict[str, Any]:
+        return {"summary_prior": self.posteriors(video, None)[0]}
+
     def absorb(self, statistics: Mapping[str, tf.Tensor]) -> None:
         self.summary_prior.follow(statistics)
 
@@ -305,6 +308,6 @@ RJVAE.PRESETS = {
 }
 RJVAE.RECIPES = {
     "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
-    "base": Recipe(steps=14_000, decay_steps=14_000),
+    "base": Recipe(steps=14_000, decay_steps=14_000, prior_steps=3_000),
     "paper": Recipe(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
 }

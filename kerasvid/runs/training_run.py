@@ -228,8 +228,31 @@ def train(plan: TrainingPlan, run: RunFolder, strategy: tf.distribute.Strategy) 
     # A run may have been killed between its last checkpoint and this file.
     if run.chief and saved_step(run.model) < step:
         adopt_average(model)
+        fit_priors(plan, model)
         save_model(model, run.model)
     return Outcome(step, step - start, None, run.model if run.chief else run.path)
+
+
+def fit_priors(plan: TrainingPlan, model: keras.Model) -> None:
+    """Moves the priors to the posteriors of the training videos, where the recipe says so.
+
+    The file of the finished run has them; checkpoints, from which a longer run goes on, do not.
+    """
+    if not plan.recipe.prior_steps or not hasattr(model, "fit_priors"):
+        return
+    recipe = plan.recipe
+    batches = make_pipeline(
+        plan.data_folder,
+        "train",
+        recipe.batch_size,
+        plan.frames,
+        recipe.stride,
+        recipe.pick,
+        seed=plan.seed,
+        repeat=False,
+    )
+    for name, fit in model.fit_priors(batches, recipe.prior_steps, plan.seed).items():
+        print(f"{name}: fitted to posteriors, {fit.before:.1f} -> {fit.after:.1f} nats", flush=True)
 
 
 def begin_from(run_dir: str, model: keras.Model) -> None:

@@ -76,6 +76,8 @@ class Recipe:
             multiple of the first's.
         ema_momentum: of the first player's averaged weights; 0 for none.
         clip_norm: the largest global gradient norm; 0 for none.
+        prior_steps: updates of the priors that follow the posteriors, after the training of the
+            networks; 0 for none. Models without such priors have none.
         code_rate, code_momentum: of the descent of latent codes that are weights; the rate is
             warmed up and decays as the networks' does. Other models have none.
 
@@ -97,12 +99,13 @@ class Recipe:
     rival_rate: float = 1.0
     ema_momentum: float = 0.99
     clip_norm: float = 0.0
+    prior_steps: int = 0
     code_rate: float = 12.5
     code_momentum: float = 0.9
 
     def __post_init__(self) -> None:
         for name, least in dict(
-            steps=1, batch_size=1, stride=1, warmup_steps=0, decay_steps=0
+            steps=1, batch_size=1, stride=1, warmup_steps=0, decay_steps=0, prior_steps=0
         ).items():
             self._require(name, _whole(getattr(self, name), least), f"a whole number from {least}")
         for name in ("frames", "image_batch"):

@@ -6,20 +6,23 @@ at 0.
 """
 
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasvid import losses
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.naming import nearest_names
+from kerasvid.training.prior_fit import Fit, fit_prior
 from kerasvid.training.ramp import Ramp, is_pair
 from kerasvid.training.step import CompiledStep, draw_noise, replica_key
 
 EVALUATION_SEED = 0x5EED
 DECODED = "decoded_frames"  # the noise whose order chooses the frames
+FITTED_VIDEOS = 20_000
 
 
 class Posterior(NamedTuple):
@@ -130,6 +133,56 @@ class VariationalModel(CompiledStep):
         """
         raise NotImplementedError
 
+    def aggregated(self, video: tf.Tensor) -> dict[str, Any]:
+        """The posteriors that an `AggregatePrior` is for, by the attribute that holds it.
+
+        Args:
+            video: `[B, T, H, W, C]` float32 in [-1, 1].
+
+        Returns:
+            Diagonal Gaussians with batch shape `[B]`; by default none.
+        """
+        return {}
+
+    def fit_priors(self, batches: Iterable, steps: int = 3_000, seed: int = 0) -> dict[str, Fit]:
+        """Moves the priors that follow the posteriors to where they are, the networks at rest.
+
+        For the end of training; `apps/train.py` does so by `training.prior_steps`. Averaged
+        weights are to be in place by then, as `fit` leaves them.
+
+        Args:
+            batches: of training videos as `fit` takes them, a finite number; up to 20,000 videos
+                are used.
+            steps: updates of the flow of each prior.
+            seed: of their draws.
+
+        Returns:
+            By prior the mean divergence of held-out posteriors from it, before and after; without
+            those that are fixed.
+
+        Example:
+            >>> model.fit(batches.repeat(), steps_per_epoch=5000)
+            >>> model.fit_priors(batches)
+            {'content_prior': Fit(before=15.1, after=10.4)}
+        """
+        encode = tf.function(lambda video: _moments_of(self.aggregated(video)))
+        rows: dict[str, list] = {}
+        seen = 0
+        for batch in batches:
+            video = self.video_of(tf.nest.map_structure(tf.convert_to_tensor, batch))
+            for name, moments in encode(video).items():
+                rows.setdefault(name, []).append([value.numpy() for value in moments])
+            seen += video.shape[0]
+            if seen >= FITTED_VIDEOS or not rows:
+                break
+        fits = {}
+        for name, parts in rows.items():
+            means, deviations = (np.concatenate(values) for values in zip(*parts, strict=True))
+            fit = fit_prior(getattr(self, name), means, deviations, steps, seed=seed)
+            if fit is not None:
+                fits[name] = fit
+        return fits
+
     def infer(self, video: tf.Tensor, noise: dict | None, training: bool = False):
         """Encodes and decodes: the reconstruction, of the video's shape, and the KL terms."""
         posterior = self.posterior_codes(video, noise, training=training)
@@ -209,3 +262,7 @@ class VariationalModel(CompiledStep):
         terms, _ = self.terms(video, noise, tf.constant(float("inf")), training=False)
         terms["psnr"] = losses.psnr(video, self(video, training=False))
         return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})
+
+
+def _moments_of(posteriors: Mapping[str, Any]) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    return {name: (each.mean(), each.stddev()) for name, each in posteriors.items()}

@@ -35,10 +35,17 @@ def weights_of(path):
     return [v.numpy() for v in [*model.weights, *model.optimizer.variables]]
 
 
-def test_a_lengthened_run_ends_where_an_uninterrupted_one_does(plan_of, tmp_path):
-    plan = plan_of(6)
+def test_a_lengthened_run_ends_where_an_uninterrupted_one_does(plan_of, tmp_path, capsys):
+    prior = {"prior_momentum": 0.9, "prior_couplings": 2, "training.prior_steps": 5}
+    plan = plan_of(6, prior)
     whole, outcome = run_to_end(plan, tmp_path / "whole")
     assert (outcome.step, outcome.trained, outcome.signal) == (6, 6, None)
+    assert "summary_prior: fitted to posteriors, " in capsys.readouterr().out
+    fitted, following = (
+        keras.models.load_model(path).summary_prior.mean.numpy()
+        for path in (whole.model, latest(whole.checkpoints))
+    )
+    assert np.max(np.abs(fitted - following)) > 1e-3  # what a longer run goes on from is not fitted
     run_to_end(of_steps(plan, 3), tmp_path / "parts")
     parts, outcome = run_to_end(plan, tmp_path / "parts")
     assert (outcome.step, outcome.trained) == (6, 3)
