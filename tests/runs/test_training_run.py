@@ -147,6 +147,7 @@ def test_a_small_held_out_split_is_evaluated_all_the_same(plan_of):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_run_begins_with_the_image_generator_of_another(plan_of, tmp_path, capsys):
     run_to_end(plan_of(2, {"frames": 1}, model="image_gan"), tmp_path / "images")
     plan = plan_of(2, model="rjgan", init_from=os.fspath(tmp_path / "images"))
@@ -161,6 +162,7 @@ def test_a_run_begins_with_the_image_generator_of_another(plan_of, tmp_path, cap
         run_to_end(plan_of(2, model="rjgan", init_from="nowhere"), tmp_path / "other")
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_images_beside_the_videos_are_trained_on_and_part_of_what_a_run_is(
     plan_of, squares, tmp_path
