@@ -2,6 +2,7 @@
 
 python apps/generate.py --run_dir=runs/rjvae-sprites
 python apps/generate.py --run_dir=runs/dsa-sprites --show=samples,swaps,nearest --count=16
+python apps/generate.py --run_dir=runs/cvae-shapes --first=a.png --last=b.png --frames=30
 """
 
 import os
@@ -15,9 +16,12 @@ _F = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "The run to show.", required=True)
 flags.DEFINE_list(
     "show",
-    "samples,reconstructions,swaps,interpolations,summary",
-    "Any of samples, reconstructions, swaps, interpolations, summary, nearest, frames_between.",
+    "samples,reconstructions,swaps,interpolations,summary,between",
+    "Any of these, nearest and frames_between; by default those of these that the model can show.",
 )
+flags.DEFINE_string("first", None, "Picture to begin with, for models of what is in between.")
+flags.DEFINE_string("last", None, "Picture to end with.")
+flags.DEFINE_float("temperature", 1.0, "Of videos between two pictures; 0: the best guess.", 0.0)
 flags.DEFINE_integer("count", 8, "Samples.", lower_bound=1)
 flags.DEFINE_integer("frames", None, "Length of samples; by default the model's.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Of the samples.")
@@ -28,10 +32,9 @@ flags.DEFINE_integer("scale", None, "Enlargement of a frame.", lower_bound=1)
 
 def main(argv: list[str]) -> None:
     start_tensorflow()
-    from kerasvid.callbacks.exhibits import EXHIBITS, Request, can_show
-    from kerasvid.data import load_info
+    from kerasvid.callbacks.exhibits import EXHIBITS, can_show
     from kerasvid.naming import nearest_names
-    from kerasvid.runs.evaluation_data import pictured_batch
+    from kerasvid.runs.evaluation_data import make_request
     from kerasvid.runs.training_run import ERRORS, RunFolder
 
     with one_line_errors(ValueError, *ERRORS):
@@ -40,29 +43,50 @@ def main(argv: list[str]) -> None:
             if name not in EXHIBITS:
                 raise ValueError(f"--show={name}: {nearest_names(name, EXHIBITS)}.")
         run = RunFolder(_F.run_dir)
-        plan = _with_data(run.plan())
-        model, source = run.load_model()
-        print(f"{plan.model} on {plan.dataset}, weights of {source}", flush=True)
-        pictured = pictured_batch(plan, max(2, _F.count))
-        request = Request(
-            model,
-            pictured["video"],
-            _F.count,
-            _F.frames,
-            _F.seed,
-            _F.scale,
-            lambda frames: _real_clips(plan, frames),
-            pictured,
-        )
-        fps = load_info(plan.data_folder).fps
+        plan = run.plan()
+        if _F.first or _F.last:
+            return _fill_in(run, plan)
+        plan = _with_data(plan)
+        model = _load(run, plan)
+        options = {name: _F[name].value for name in ("frames", "seed", "scale")}
+        request = make_request(plan, model, _F.count, **options)
         for name in _F.show:
-            if not can_show(model, name):
+            if can_show(model, name):
+                _write(EXHIBITS[name][0](request), name, plan)
+            elif _F["show"].present:  # it was asked for
                 print(f"{name}: {plan.model} cannot show this", file=sys.stderr)
-                continue
-            exhibit = EXHIBITS[name][0](request)
-            out_dir = _F.out_dir or os.path.join(_F.run_dir, "generated")
-            paths = exhibit.write(out_dir, name, fps if fps > 0 else 8.0)
-            print("\n".join(map(str, [*paths, exhibit.remark] if exhibit.remark else paths)))
+
+
+def _fill_in(run, plan) -> None:
+    """Videos between the pictures --first and --last."""
+    from kerasvid.callbacks.exhibits import between_pictures
+    from kerasvid.models.registry import model_class
+    from tfrecords_tools.media import read_frame
+
+    if not (_F.first and _F.last):
+        missing = "--last" if _F.first else "--first"
+        raise ValueError(f"{missing} is missing: give both pictures to go between.")
+    if not hasattr(model_class(plan.model), "between"):
+        raise ValueError(f"--first: {plan.model} makes no video between two pictures; give a run "
+                         "of a model that does, such as cvae.")  # fmt: skip
+    ends = [read_frame(p, *plan.hyperparameters["image_shape"]) for p in (_F.first, _F.last)]
+    options = _F.count, _F.frames, _F.seed, _F.temperature, _F.scale
+    exhibit = between_pictures(_load(run, plan), *ends, *options)
+    _write(exhibit, "between_pictures", plan)
+
+
+def _load(run, plan):
+    model, source = run.load_model()
+    print(f"{plan.model} on {plan.dataset}, weights of {source}", flush=True)
+    return model
+
+
+def _write(exhibit, name: str, plan) -> None:
+    from kerasvid.runs.evaluation_data import frame_rate
+
+    out_dir = _F.out_dir or os.path.join(_F.run_dir, "generated")
+    paths = exhibit.write(out_dir, name, frame_rate(plan))
+    print("\n".join(map(str, [*paths, exhibit.remark] if exhibit.remark else paths)))
 
 
 def _with_data(plan):
@@ -82,19 +106,6 @@ def _with_data(plan):
             f"{data_dir}: {plan.dataset} is not there; give --data_dir, the folder that holds it."
         ) from error
     return dataclasses.replace(plan, data_folder=folder)
-
-
-def _real_clips(plan, frames: int):
-    """Batches of every real clip, from the start of each video."""
-    from kerasvid.data import load_info, make_pipeline
-
-    for split in load_info(plan.data_folder).splits:
-        batches = make_pipeline(
-            plan.data_folder, split, 256, frames, plan.recipe.stride, pick="start",
-            repeat=False, shuffle=False, drop_remainder=False,
-        )  # fmt: skip
-        for batch in batches:
-            yield batch["video"].numpy()
 
 
 if __name__ == "__main__":

@@ -71,3 +71,13 @@ def kl_to_gaussian(
     quadratic = tf.reduce_sum(spread + tf.square(distance), axis=-1) - size
     volume = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(scale_tril)))
     return 0.5 * quadratic + volume - tf.reduce_sum(tf.math.log(deviation), axis=-1)
+
+
+def kl_to_standard(posterior: tfd.Distribution) -> tf.Tensor:
+    """KL(posterior || N(0, I)) in nats of a diagonal Gaussian, summed over the event.
+
+    sum_d (s_d^2 + m_d^2 - 1) / 2 - log s_d.
+    """
+    mean, deviation = posterior.mean(), posterior.stddev()
+    squares = tf.square(mean) + tf.square(deviation) - 1.0
+    return tf.reduce_sum(0.5 * squares - tf.math.log(deviation), axis=-1)

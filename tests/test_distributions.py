@@ -115,6 +115,12 @@ def test_kl_to_a_diagonal_gaussian_agrees_with_that_of_diagonal_ones(pair):
     np.testing.assert_allclose(kl, closed_form(mean, deviation, 1.0, 1.5), rtol=1e-4)
 
 
+def test_kl_to_the_standard_gaussian_is_the_closed_form(pair):
+    mean, deviation, _, _ = pair
+    kl = distributions.kl_to_standard(distributions.diagonal_normal(parameters(mean, deviation)))
+    np.testing.assert_allclose(kl, closed_form(mean, deviation, 0.0, 1.0), rtol=1e-4)
+
+
 def test_kl_divergence_is_the_mean_of_log_ratios_over_draws(pair):
     mean_q, deviation_q, mean_p, deviation_p = pair
     posterior = distributions.diagonal_normal(parameters(mean_q, deviation_q))

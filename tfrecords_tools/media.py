@@ -60,6 +60,16 @@ def read_image(path: str) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
+def read_frame(path: str, height: int, width: int, channels: int) -> np.ndarray:
+    """One image as a frame uint8 [height, width, channels]: RGB, or grey for one channel.
+
+    Raises:
+        UnreadableMedia: as `read_image`.
+    """
+    frame = resize_and_crop(read_image(path), height, width)
+    return frame if channels == 3 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None]
+
+
 def iterate_video(path: str) -> Iterator[np.ndarray]:
     """The frames of a video or an animated GIF, each uint8 RGB [H, W, 3].
 

@@ -10,7 +10,11 @@ import numpy as np
 
 from kerasvid.callbacks import pictures
 from kerasvid.callbacks.samples import again
+from kerasvid.metrics.l2_distance import l2_distances
 from kerasvid.metrics.nearest_clip import nearest_clips
+from kerasvid.models.linear_interpolation import LinearInterpolation
+
+COMPARED_CLIPS = 100  # held-out clips that the distance of what is filled in is told of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Request:
     """What to show it with.
 
     Args:
-        model: with the public verbs of a video generator.
+        model: with the public verbs of a video generator, or of one between two frames.
         held_out: real clips, uint8 `[B, T, H, W, C]`, at least two.
         count: samples.
         frames: T of what is generated, or `None` for the model's own.
@@ -26,6 +30,7 @@ class Request:
         scale: integer enlargement, or `None` for at least 64 pixels a frame.
         real_clips: makes batches of all real clips, uint8 `[N, T, H, W, C]`, of a length.
         rows: `"index"`, `"identity"` and `"label"` of the clips, for a model with learned codes.
+        more_held_out: makes so many real clips, or as many as there are; `held_out` where `None`.
     """
 
     model: keras.Model
@@ -36,6 +41,7 @@ class Request:
     scale: int | None = None
     real_clips: Callable[[int], Iterable[np.ndarray]] | None = None
     rows: Mapping[str, np.ndarray] | None = None
+    more_held_out: Callable[[int], np.ndarray] | None = None
 
     def reconstructed(self) -> np.ndarray:
         """The clips as the model has them, uint8 `[B, T, H, W, C]`."""
@@ -153,6 +159,63 @@ def nearest(request: Request) -> Exhibit:
     return dataclasses.replace(shown, remark=remark)
 
 
+def between(request: Request) -> Exhibit:
+    """Held-out clips, what the model makes between their ends, and the linear interpolation.
+
+    The remark tells the L2 distance of both to the real clips.
+    """
+    model, shown = request.model, request.held_out
+    linear = LinearInterpolation(shown.shape[2:])
+    rivals = [shown, *(filled_in(each, shown, request.seed) for each in (model, linear))]
+    caption = "real above, filled in between its ends, linear interpolation below"
+    rows = zip(*map(pictures.clip_rows, rivals), strict=True)
+    grid = pictures.grid([row for group in rows for row in group], request.scale)
+    wrapped = zip(*map(_wrapped, rivals), strict=True)
+    animation = pictures.mosaic([row for group in wrapped for row in group], request.scale)
+
+    real = shown if request.more_held_out is None else request.more_held_out(COMPARED_CLIPS)
+    told = [("linear interpolation", linear, 1.0)]
+    if model.noise_shapes(real.shape[1]):
+        told = [("samples", model, 1.0), ("best guesses", model, 0.0), *told]
+    else:  # there is but one guess
+        told = [("model", model, 1.0), *told]
+    figures = []
+    for name, each, temperature in told:
+        distances = l2_distances(filled_in(each, real, request.seed, temperature), real)
+        figures.append(f"{name} {distances.mean():.2f} ± {distances.std():.2f}")
+    remark = f"L2 distance over {len(real)} held-out clips: {'; '.join(figures)}"
+    return Exhibit(pictures.captioned(grid, caption), animation, remark)
+
+
+def filled_in(
+    model: keras.Model, clips: np.ndarray, seed: int = 0, temperature: float = 1.0
+) -> np.ndarray:
+    """What a model makes between the ends of clips `[B, T, H, W, C]`, eight at a time."""
+    parts = [clips[start : start + 8] for start in range(0, len(clips), 8)]
+    filled = [
+        model.between(part[:, 0], part[:, -1], part.shape[1], seed + number, temperature)
+        for number, part in enumerate(parts)
+    ]
+    return np.concatenate(filled)
+
+
+def between_pictures(
+    model: keras.Model,
+    first: np.ndarray,
+    last: np.ndarray,
+    count: int = 4,
+    frames: int | None = None,
+    seed: int = 0,
+    temperature: float = 1.0,
+    scale: int | None = None,
+) -> Exhibit:
+    """Several videos between two frames, uint8 `[H, W, C]`, a row each; arguments of `between`."""
+    ends = (np.repeat(end[None], count, axis=0) for end in (first, last))
+    videos = model.between(*ends, frames, seed, temperature)
+    grid = pictures.grid(pictures.clip_rows(videos), scale)
+    return Exhibit(grid, pictures.mosaic(_wrapped(videos), scale))
+
+
 # Name -> (what shows it, the verbs that it needs of a model).
 EXHIBITS = {
     "samples": (samples, ("generate",)),
@@ -162,6 +225,7 @@ EXHIBITS = {
     "summary": (summary, ("generate_images",)),
     "nearest": (nearest, ("generate",)),
     "frames_between": (frames_between, ("interpolate_frames",)),
+    "between": (between, ("between",)),
 }
 
 

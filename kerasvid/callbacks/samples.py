@@ -23,20 +23,24 @@ def sample_panel(
     seed: int,
     rows: Mapping[str, np.ndarray] | None = None,
 ) -> dict:
-    """Real clips, their reconstructions and samples of the prior, by name; what the model has.
+    """Real clips, and what the model can make: reconstructions, clips in between, samples; by name.
 
     Args:
-        model: with the public verbs of a video generator.
+        model: with the public verbs of a video generator, or of one between two frames.
         held_out: uint8 `[B, T, H, W, C]`.
         count: samples.
         seed: of the samples.
         rows: of those clips, for a model that recalls videos from learned codes.
     """
-    panel = {"real": held_out, "samples": model.generate(count, held_out.shape[1], seed=seed)}
+    panel, frames = {"real": held_out}, held_out.shape[1]
     if hasattr(model, "reconstruct"):
         panel["reconstructions"] = again(model, held_out, rows)
     if hasattr(model, "summary_frames"):
         panel["real_summaries"] = model.summary_frames(held_out)
+    if hasattr(model, "between"):
+        panel["between"] = model.between(held_out[:, 0], held_out[:, -1], frames, seed=seed)
+    if hasattr(model, "generate"):
+        panel["samples"] = model.generate(count, frames, seed=seed)
     if hasattr(model, "generate_images"):
         panel["sample_summaries"] = model.generate_images(count, seed=seed)
     return panel
@@ -51,34 +55,42 @@ def again(
     return model.reconstruct(videos)
 
 
+# What stands below a real clip, and what it is called.
+BELOW_REAL = {"reconstructions": "reconstruction", "between": "between its ends"}
+
+
 def panel_picture(panel: dict, pairs: int = 4) -> np.ndarray:
-    """The panel as one picture: pairs of real clip and reconstruction, then the samples."""
-    blocks = []
-    if "reconstructions" in panel:
-        summaries = panel.get("real_summaries")
-        real = pictures.clip_rows(panel["real"][:pairs])
-        again = pictures.clip_rows(panel["reconstructions"][:pairs])
-        if summaries is not None:
-            real = [[None, *row] for row in real]
-            again = [[frame, *row] for frame, row in zip(summaries, again, strict=False)]
-        rows = [row for pair in zip(real, again, strict=True) for row in pair]
+    """The panel as one picture: real clips with what was made of each below, then the samples."""
+    blocks, summaries = [], panel.get("real_summaries")
+
+    def rows_of(name: str) -> list[list]:
+        rows = pictures.clip_rows(panel[name][:pairs])
+        if summaries is None:
+            return rows
+        heads = summaries if name == "reconstructions" else [None] * len(rows)
+        return [[head, *row] for head, row in zip(heads, rows, strict=False)]
+
+    if below := [name for name in BELOW_REAL if name in panel]:
+        groups = zip(*map(rows_of, ("real", *below)), strict=True)
         note = ", summary frame first" if summaries is not None else ""
-        caption = f"real above, reconstruction below{note}"
-        blocks.append(pictures.captioned(pictures.grid(rows), caption))
-    summaries = panel.get("sample_summaries")
-    rows = pictures.clip_rows(panel["samples"], summaries)
-    caption = "samples of the prior" + (", summary frame first" if summaries is not None else "")
-    blocks.append(pictures.captioned(pictures.grid(rows), caption))
+        caption = f"real above, {', '.join(BELOW_REAL[name] for name in below)} below{note}"
+        grid = pictures.grid([row for group in groups for row in group])
+        blocks.append(pictures.captioned(grid, caption))
+    if "samples" in panel:
+        heads = panel.get("sample_summaries")
+        rows = pictures.clip_rows(panel["samples"], heads)
+        note = ", summary frame first" if heads is not None else ""
+        blocks.append(pictures.captioned(pictures.grid(rows), f"samples of the prior{note}"))
     return pictures.stacked(blocks)
 
 
 def panel_animation(panel: dict) -> np.ndarray:
-    """The panel in motion: a row of real clips, a row of reconstructions, then the samples."""
+    """The panel in motion: real clips, a row of each thing made of them, then the samples."""
     width = len(panel["real"])
-    rows = [list(panel["real"]), list(panel.get("reconstructions", ()))]
-    samples = list(panel["samples"])
+    rows = [list(panel[name]) for name in ("real", *BELOW_REAL) if name in panel]
+    samples = list(panel.get("samples", ()))
     rows += [samples[i : i + width] for i in range(0, len(samples), width)]
-    return pictures.mosaic([row for row in rows if row])
+    return pictures.mosaic(rows)
 
 
 class SampleWriter(StepCallback):
@@ -88,7 +100,7 @@ class SampleWriter(StepCallback):
 
     Args:
         folder: where they go; made if absent.
-        held_out: uint8 `[B, T, H, W, C]`, clips to reconstruct.
+        held_out: uint8 `[B, T, H, W, C]`, clips to reconstruct or to fill in between their ends.
         rows: their `"index"`, `"identity"` and `"label"`, for a model with learned codes.
         every: steps; 0 for never.
         count: samples.

@@ -5,9 +5,12 @@ import importlib
 from kerasvid.naming import nearest_names
 
 MODELS = {
+    "cgan": "kerasvid.models.cgan:CGAN",
+    "cvae": "kerasvid.models.cvae:CVAE",
     "dsa": "kerasvid.models.dsa:DSA",
     "glo": "kerasvid.models.glo:GLO",
     "image_gan": "kerasvid.models.image_gan:ImageGAN",
+    "linear_interpolation": "kerasvid.models.linear_interpolation:LinearInterpolation",
     "mocogan": "kerasvid.models.mocogan:MoCoGAN",
     "navsynth": "kerasvid.models.navsynth:Navsynth",
     "rjgan": "kerasvid.models.rjgan:RJGAN",

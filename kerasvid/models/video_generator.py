@@ -1,17 +1,16 @@
-"""The public verbs that all models of videos share, over three of their own.
+"""The public verbs that all models share that make videos from noise, over three of their own.
 
 A model defines `noise_shapes(frames)`, `codes(noise)` and `decode(codes)`; this class makes
-`generate`, `interpolate` and `from_preset` of them.
+`generate` and `interpolate` of them.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.naming import constructor_arguments, nearest_names
-from kerasvid.training.recipe import Recipe
+from kerasvid.models.presets import WithPresets
+from kerasvid.models.row_noise import row_noise
 
 
 def as_pixels(videos: tf.Tensor) -> np.ndarray:
@@ -41,9 +40,6 @@ def as_video_tensor(
     return tf.cast(videos, tf.float32)
 
 
-OF_KERAS = ("dtype", "name")  # arguments that every Keras model takes
-
-
 def check_same_batch(**videos: np.ndarray | tf.Tensor) -> None:
     """Refuses videos of different batch sizes, in one line.
 
@@ -56,48 +52,12 @@ def check_same_batch(**videos: np.ndarray | tf.Tensor) -> None:
         raise ValueError(f"Different numbers of videos ({listing}): give as many of each.")
 
 
-class VideoGenerator:
+class VideoGenerator(WithPresets):
     """Mix-in for a `keras.Model` that makes videos from named Gaussian noise.
 
-    A subclass lists its named hyper-parameters in the class attribute `PRESETS` and how each is
-    trained in `RECIPES`, and has the attributes `frames` (the default length), `noise_shapes`,
-    `codes` and `decode`.
+    A subclass has `PRESETS` and `RECIPES`, and the attributes `frames` (the default length),
+    `noise_shapes`, `codes` and `decode`.
     """
-
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
-    RECIPES: ClassVar[dict[str, Recipe]] = {}
-
-    @classmethod
-    def from_preset(cls, preset: str, /, **overrides: Any):
-        """A new model with the named hyper-parameters, some of them replaced.
-
-        `dtype` and `name` are those of every Keras model.
-
-        Example:
-            >>> RJVAE.from_preset("debug", frames=4)
-
-        Raises:
-            ValueError: the preset or a hyper-parameter is unknown; the message names near ones.
-        """
-        if preset not in cls.PRESETS:
-            known = nearest_names(preset, cls.PRESETS)
-            raise ValueError(f"{cls.__name__} has no preset {preset!r}: {known}.")
-        accepted = cls.hyperparameters()
-        for key in overrides:
-            if key not in accepted and key not in OF_KERAS:
-                known = nearest_names(key, accepted)
-                raise ValueError(f"{cls.__name__} has no hyper-parameter {key!r}: {known}.")
-        return cls(**{**cls.PRESETS[preset], **overrides})
-
-    @classmethod
-    def hyperparameters(cls) -> dict[str, Any]:
-        """The constructor's named arguments and their defaults."""
-        return {name: default for name, (_, default) in constructor_arguments(cls).items()}
-
-    @classmethod
-    def learns_videos(cls, hyperparameters: Mapping[str, Any]) -> bool:
-        """Whether a model so made has codes of single training videos, and hence of no others."""
-        return False
 
     def sample_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
         """Named standard Gaussians for `batch` videos.
@@ -122,14 +82,7 @@ class VideoGenerator:
         frames = self.frames if frames is None else frames
         if batch < 1 or frames < 1:
             raise ValueError(f"batch={batch} and frames={frames} must be at least 1.")
-        # Two int32 words of the seed; the second is 0 for the usual small ones.
-        key = tf.constant([seed % 2**31, (seed // 2**31) % 2**31], tf.int32)
-        rows = [tf.random.experimental.stateless_fold_in(key, row) for row in range(batch)]
-        noise = {}
-        for position, (name, shape) in enumerate(sorted(self.noise_shapes(frames).items())):
-            keys = [tf.random.experimental.stateless_fold_in(row, position) for row in rows]
-            noise[name] = tf.stack([tf.random.stateless_normal(shape, k) for k in keys])
-        return noise
+        return row_noise(self.noise_shapes(frames), batch, seed)
 
     def generate(self, batch: int, frames: int | None = None, seed: int = 0) -> np.ndarray:
         """New videos: uint8 `[B, T, H, W, C]`.

@@ -169,13 +169,17 @@ def measure_training(plan: TrainingPlan, steps: int) -> dict:
 
 
 def measure_generation(plan: TrainingPlan, steps: int) -> dict:
-    """From noise to pixels, as one graph."""
+    """From noise, and grey ends where the model asks for ends, to pixels, as one graph."""
     model = plan.make_model()
     shapes, count = model.noise_shapes(plan.frames), plan.recipe.batch_size
+    grey = tf.zeros([count, *model.image_shape])
 
     @tf.function
     def generate(key: tf.Tensor) -> tf.Tensor:
-        return model.decode(model.codes(draw_noise(shapes, count, key)))
+        noise = draw_noise(shapes, count, key)
+        if hasattr(model, "between"):
+            return model.fill(grey, grey, noise, plan.frames)
+        return model.decode(model.codes(noise))
 
     seeds = iter(range(10**9))
     seconds = median_seconds(lambda: generate(tf.constant([0, next(seeds)])).numpy(), steps)

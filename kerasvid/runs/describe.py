@@ -18,10 +18,10 @@ def parameter_count(model: keras.Model) -> int:
 
 def describe_models() -> str:
     """The registered models with their presets and parameter counts."""
-    lines = ["Models (--model, --preset):"]
+    lines, width = ["Models (--model, --preset):"], max(map(len, MODELS)) + 1
     for name in sorted(MODELS):
         cls = model_class(name)
-        lines.append(f"  {name:<10}{(cls.__doc__ or '').strip().splitlines()[0]}")
+        lines.append(f"  {name:<{width}}{(cls.__doc__ or '').strip().splitlines()[0]}")
         for preset in cls.PRESETS:
             count = parameter_count(cls.from_preset(preset))
             recipe = cls.RECIPES[preset]

@@ -1,11 +1,15 @@
 """Which videos a run is evaluated on and pictures, and how they are batched."""
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.data import DatasetInfo, load_info, make_pipeline
+from kerasvid.callbacks.exhibits import Request
+from kerasvid.data import DatasetError, DatasetInfo, load_info, make_pipeline
 from kerasvid.models.registry import model_class
 from kerasvid.runs.plan import TrainingPlan, held_out_split
 
@@ -80,3 +84,58 @@ def pictured_batch(plan: TrainingPlan, count: int = PICTURED_VIDEOS) -> dict[str
         repeat=False,
     )
     return {name: value.numpy() for name, value in next(iter(batches)).items()}
+
+
+def real_clips(plan: TrainingPlan, frames: int) -> Iterator[np.ndarray]:
+    """Batches of every real clip of all splits, from the start of each video.
+
+    Args:
+        frames: T.
+
+    Returns:
+        uint8 `[N, T, H, W, C]` each.
+    """
+    for split in load_info(plan.data_folder).splits:
+        batches = make_pipeline(
+            plan.data_folder,
+            split,
+            256,
+            frames,
+            plan.recipe.stride,
+            pick="start",
+            repeat=False,
+            shuffle=False,
+            drop_remainder=False,
+        )
+        for batch in batches:
+            yield batch["video"].numpy()
+
+
+def frame_rate(plan: TrainingPlan) -> float:
+    """Frames a second of the data; 8 where it does not tell, or lies here no more."""
+    try:
+        fps = load_info(plan.data_folder).fps
+    except (DatasetError, OSError):
+        return 8.0
+    return fps if fps > 0 else 8.0
+
+
+def make_request(plan: TrainingPlan, model: keras.Model, count: int, **rest: Any) -> Request:
+    """What exhibits of a model are made of, with the held-out and the real clips of its data.
+
+    Args:
+        plan: of the model's run.
+        model: trained.
+        count: samples, and held-out clips to show.
+        **rest: `frames`, `seed` and `scale` of `Request`.
+    """
+    pictured = pictured_batch(plan, max(2, count))
+    return Request(
+        model,
+        pictured["video"],
+        count,
+        real_clips=lambda frames: real_clips(plan, frames),
+        rows=pictured,
+        more_held_out=lambda number: pictured_batch(plan, number)["video"],
+        **rest,
+    )

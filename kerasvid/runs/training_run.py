@@ -28,7 +28,7 @@ from kerasvid.callbacks.samples import SampleWriter
 from kerasvid.callbacks.step_callback import global_step
 from kerasvid.callbacks.stopping import GracefulStop, StopAtStep
 from kerasvid.data import DatasetError, load_info, make_pipeline, with_images
-from kerasvid.runs.evaluation_data import held_out_batches, pictured_batch
+from kerasvid.runs.evaluation_data import frame_rate, held_out_batches, pictured_batch
 from kerasvid.runs.initial_weights import adopt_weights
 from kerasvid.runs.plan import TrainingPlan, training_split
 
@@ -339,7 +339,7 @@ def _make_callbacks(plan: TrainingPlan, run: RunFolder) -> tuple[list, GracefulS
     if held_out := held_out_batches(plan):
         callbacks.append(HeldOutEvaluation(held_out, plan.sample_every, last))
     if run.chief:
-        fps, pictured = load_info(plan.data_folder).fps, pictured_batch(plan)
+        pictured = pictured_batch(plan)
         callbacks += [
             MetricsLog(run.metrics, plan.log_every, run.events, last),
             checkpoints,
@@ -348,7 +348,7 @@ def _make_callbacks(plan: TrainingPlan, run: RunFolder) -> tuple[list, GracefulS
                 pictured["video"],
                 plan.sample_every,
                 rows=pictured,
-                fps=fps if fps > 0 else 8.0,
+                fps=frame_rate(plan),
                 last_step=last,
             ),
         ]

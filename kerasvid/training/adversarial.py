@@ -34,8 +34,8 @@ GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminat
 class AdversarialModel(CompiledStep):
     """A generator trained against an image discriminator, a video discriminator, or both.
 
-    A subclass, which is a `VideoGenerator` too, defines `noise_shapes` and `fakes`; its
-    constructor makes the generator's layers, sets `image_discriminator` and
+    A subclass, a `VideoGenerator` or, with `conditions`, an `InBetween`, defines `noise_shapes` and
+    `fakes`; its constructor makes the generator's layers, sets `image_discriminator` and
     `video_discriminator` (or leaves them `None`), and calls `set_objective` before and
     `build_players` after.
 
@@ -53,8 +53,19 @@ class AdversarialModel(CompiledStep):
 
     # === What a model defines ===
 
+    def conditions(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """What the generator is told of a batch, beside the noise that it gets; by default nothing.
+
+        Args:
+            batch: of `batch_of`, or the part of it that a turn of the discriminators sees.
+
+        Returns:
+            Tensors `[B, ...]` by names that no noise has; `fakes` gets them among its noise.
+        """
+        return {}
+
     def fakes(self, noise: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
-        """What the generator makes of noise.
+        """What the generator makes of noise, and of `conditions` where the model has any.
 
         Returns:
             `"video"` `[B, T, H, W, C]`; where the model has a fixed image prior, `"still"`
@@ -93,7 +104,9 @@ class AdversarialModel(CompiledStep):
             self.video_discriminator(tf.zeros(shape))
             self.add_term("video_discriminator_loss")
         self._check_slopes()
-        noise = self.sample_noise(1, self.frames)
+        shapes = self.noise_shapes(self.frames)
+        noise = {name: tf.zeros([1, *own]) for name, own in shapes.items()}
+        noise |= self.conditions({"video": tf.zeros(shape)})
         for name in self.generator_terms(self.fakes(noise, training=False)):
             self.add_term(name)
         self.build()
@@ -132,7 +145,7 @@ class AdversarialModel(CompiledStep):
         self._convince = tf.function(self.convince, jit_compile=jit)
 
     def call(self, noise: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """The clips of named noise, `[B, T, H, W, C]`."""
+        """The clips `[B, T, H, W, C]` of named noise, with the conditions if there are any."""
         return self.fakes(noise, training)["video"]
 
     # === Chance ===
@@ -333,7 +346,7 @@ class AdversarialModel(CompiledStep):
         return self.tracked(self._named(judged, terms))
 
     def _draw(self, batch: Mapping, key: tf.Tensor, number: int) -> tuple[dict, dict, dict]:
-        """Noise of generation, and the chances of the discriminators' and the generator's turn."""
+        """What `fakes` takes, and the chances of the discriminators' and the generator's turn."""
         frames, rows = batch["video"].shape[1], tf.shape(batch["video"])[0]
         keys = [tf.random.experimental.stateless_fold_in(key, 4 * number + i) for i in range(4)]
         shapes = self.chance_shapes(frames)
@@ -342,7 +355,7 @@ class AdversarialModel(CompiledStep):
         if "image" in batch and "on_still" in shapes:
             size = tf.shape(batch["image"])[0]
             chances |= draw_noise({"on_image": self.image_shape}, size, keys[3])
-        return noise, chances, again
+        return {**noise, **self.conditions(batch)}, chances, again
 
     def _named(self, judged: Mapping, terms: Mapping) -> dict[str, tf.Tensor]:
         """All terms by the names of `term_names`, and their sum as `"loss"`."""

@@ -1,5 +1,6 @@
 """A data set of moving squares on disk, and the apps run as a user runs them."""
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -59,16 +60,15 @@ def run_app(start_app):
 
 
 @pytest.fixture
-def train_here(capsys, monkeypatch, tmp_path):
-    """Runs apps/train.py in this process and an empty folder: (exit status, stdout, stderr)."""
+def app_here(capsys, monkeypatch, tmp_path):
+    """Runs an app in this process and an empty folder: (exit status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    train = _train_module()
 
-    def run(*given: str) -> tuple[int, str, str]:
-        with flagsaver.flagsaver():
-            flags.FLAGS(["train.py", *given])
+    def run(name: str, *given: str) -> tuple[int, str, str]:
+        with _app_module(name) as module, flagsaver.flagsaver():
+            flags.FLAGS([f"{name}.py", *given])
             try:
-                train.main(["train.py", *(flag for flag in given if not flag.startswith("--"))])
+                module.main([name, *(flag for flag in given if not flag.startswith("--"))])
                 status = 0
             except SystemExit as end:
                 status = end.code or 0
@@ -77,12 +77,24 @@ def train_here(capsys, monkeypatch, tmp_path):
     return run
 
 
-@functools.cache
-def _train_module():
-    spec = importlib.util.spec_from_file_location("train_app", ROOT / "apps" / "train.py")
+@pytest.fixture
+def train_here(app_here):
+    """As `app_here`, of apps/train.py."""
+    return functools.partial(app_here, "train")
+
+
+@contextlib.contextmanager
+def _app_module(name: str):
+    """An app as a module; its flags, of which other apps have some too, are there within alone."""
+    before = set(flags.FLAGS)
+    spec = importlib.util.spec_from_file_location(f"{name}_app", ROOT / "apps" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)  # defines its flags, hence once
-    return module
+    try:
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        for flag in set(flags.FLAGS) - before:
+            delattr(flags.FLAGS, flag)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasvid.callbacks.exhibits import EXHIBITS, Request, can_show
+from kerasvid.callbacks.exhibits import EXHIBITS, Request, between_pictures, can_show
 
 ROWS = {"index": np.array([4, 2]), "identity": np.array([0, 1]), "label": np.array([2, 3])}
 
@@ -35,6 +35,25 @@ class Memory(Encoder):
 
     def interpolate_frames(self, first, last, count, index, identity, label):
         return np.stack([clip(50 + i, count) for i in index])
+
+
+class Between:
+    """Fills a clip with twice the sum of its ends, or with the sum where the temperature is 0.
+
+    Args:
+        chance: whether it takes noise.
+    """
+
+    def __init__(self, chance=True):
+        self.chance, self.seeds = chance, []
+
+    def noise_shapes(self, frames):
+        return {"noise": (2,)} if self.chance else {}
+
+    def between(self, first, last, frames, seed=0, temperature=1.0):
+        self.seeds.append(seed)
+        level = (first + last) * (2 if temperature else 1)
+        return np.repeat(level[:, None], frames, axis=1).astype(np.uint8)
 
 
 @pytest.fixture
@@ -69,3 +88,52 @@ def test_frames_between_stand_between_their_frames(held_out):
     shown = [(frame == 4).any() for frame in animation]
     assert shown == [True, False, False, False, True]  # frames 1 and 3, and three between
     assert all((frame == 54).any() for frame in animation[1:-1])
+
+
+def test_what_is_filled_in_stands_between_the_real_clip_and_the_linear_interpolation():
+    real = np.stack([clip(10), clip(20)])
+    real[:, -1] = 40
+    exhibit = EXHIBITS["between"][0](Request(Between(), real, scale=1))
+    assert can_show(Between(), "between") and not can_show(Encoder(), "between")
+    cells = exhibit.picture[18 + 5 :: 10, 5::10, 0]  # under the caption
+    assert cells.tolist() == [
+        [10, 10, 10, 40], [100] * 4, [10, 20, 30, 40],
+        [20, 20, 20, 40], [120] * 4, [20, 27, 33, 40],
+    ]  # fmt: skip
+
+
+def distances(filled, real):
+    """The remark's figures of clips `[B, T]` of one level a frame, 8x8x3 pixels each."""
+    squares = np.square((np.asarray(filled, float) - real) / 255).sum(axis=1) * 8 * 8 * 3
+    return f"{np.sqrt(squares).mean():.2f} ± {np.sqrt(squares).std():.2f}"
+
+
+def test_the_distances_of_samples_best_guesses_and_interpolations_are_told_of_more_clips():
+    levels = np.array([[10, 10, 10, 40]] * 10 + [[0, 0, 0, 30]] * 7)
+    more = levels[..., None, None, None] * np.ones([8, 8, 3]).astype(np.uint8)
+    asked, model = [], Between()
+    request = Request(
+        model, more[:2].astype(np.uint8), seed=5,
+        more_held_out=lambda count: asked.append(count) or more.astype(np.uint8),
+    )  # fmt: skip
+    remark = EXHIBITS["between"][0](request).remark
+    sums = (levels[:, :1] + levels[:, -1:]) * np.ones(4)
+    linear = np.round(np.linspace(levels[:, 0], levels[:, -1], 4, axis=1))
+    assert asked == [100] and model.seeds == [5, *[5, 6, 7] * 2]  # no noise twice in a measure
+    assert remark == (
+        f"L2 distance over 17 held-out clips: samples {distances(2 * sums, levels)}; best guesses "
+        f"{distances(sums, levels)}; linear interpolation {distances(linear, levels)}"
+    )
+
+
+def test_a_model_without_chance_has_one_distance():
+    real = np.stack([clip(10), clip(20)])
+    remark = EXHIBITS["between"][0](Request(Between(chance=False), real)).remark
+    assert remark.startswith("L2 distance over 2 held-out clips: model ")
+    assert "samples" not in remark
+
+
+def test_several_videos_go_between_two_given_pictures():
+    exhibit = between_pictures(Between(), clip(3)[0], clip(4)[0], count=2, frames=5, scale=1)
+    assert exhibit.animation.shape[0] == 5 and exhibit.picture.shape[:2] == (2 * 10 + 2, 5 * 10 + 2)
+    assert (exhibit.picture[5, 5::10] == 14).all() and (exhibit.picture[15, 5::10] == 14).all()

@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 
 from kerasvid.callbacks import pictures
-from kerasvid.callbacks.samples import SampleWriter
+from kerasvid.callbacks.samples import (
+    SampleWriter,
+    panel_animation,
+    panel_picture,
+    sample_panel,
+)
 
 
 def ramp(frames=5, size=16):
@@ -99,3 +104,18 @@ def test_the_first_picture_does_not_wait_longer_than_45_seconds(
     held_out = np.zeros([2, 2, 8, 8, 3], np.uint8)
     fit(counter(), [0.1] * 5, [SampleWriter(tmp_path, held_out, every=1000)])
     assert [path.name for path in sorted(tmp_path.glob("*.png"))] == ["step-000003.png"]
+
+
+def test_a_model_of_what_is_in_between_is_shown_below_the_real_clips():
+    class Between:
+        def between(self, first, last, frames, seed):
+            return np.repeat(np.maximum(first, last)[:, None] + seed, frames, axis=1)
+
+    real = np.stack([np.full([3, 64, 64, 3], level, np.uint8) for level in (10, 20)])
+    real[:, -1] += 30
+    panel = sample_panel(Between(), real, count=8, seed=7)
+    assert set(panel) == {"real", "between"}
+    cells = panel_picture(panel)[18 + 30 :: 66, 30::66, 0]  # under the caption
+    assert cells.tolist() == [[10, 10, 40], [47] * 3, [20, 20, 50], [57] * 3]
+    frames = panel_animation(panel)
+    assert frames[0][30::66, 30::66, 0].tolist() == [[10, 20], [47, 57]]

@@ -10,7 +10,7 @@ from kerasvid.data import load_info, make_pipeline, parse_record
 from kerasvid.data.schema import decode_frames
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.folder import Clip, convert_folder, find_clips, main, split_clips
-from tfrecords_tools.media import natural_key, resize_and_crop
+from tfrecords_tools.media import natural_key, read_frame, resize_and_crop
 from tfrecords_tools.verify import verify
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mov": "mp4v", ".mkv": "MJPG", ".webm": "VP80"}
@@ -322,3 +322,13 @@ def test_real_strips(shared_data, tmp_path, name):
         strip = cv2.imread(str(tmp_path / "in" / clip_id))[..., ::-1]
         assert len(frames) == strip.shape[1] // 64
         np.testing.assert_array_equal(np.concatenate(list(frames), axis=1), strip)
+
+
+def test_a_picture_is_read_as_a_frame_of_a_models_size_and_colours(tmp_path):
+    picture = np.zeros([8, 16, 3], np.uint8)
+    picture[:, 4:12] = (0, 0, 200)  # red, in OpenCV's order
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    colour = read_frame(str(tmp_path / "a.png"), 4, 4, 3)
+    grey = read_frame(str(tmp_path / "a.png"), 4, 4, 1)
+    assert (colour == [200, 0, 0]).all() and colour.shape == (4, 4, 3)
+    assert grey.shape == (4, 4, 1) and abs(int(grey[0, 0, 0]) - 0.299 * 200) <= 1

@@ -1,0 +1,85 @@
+"""Frames put together from two given ones: moved, blended, and drawn over."""
+
+import tensorflow as tf
+
+# Beside the colours that are drawn: two displacements, a visibility of each end, and a cover.
+EXTRA_CHANNELS = 2 + 2 + 2 + 1
+REACH = 0.5  # the displacement that an output of 1 stands for, as a share of a side
+UNCOVERED = -3.0  # the raw cover of an untrained decoder: one twentieth of a pixel is drawn
+
+
+def warped(images: tf.Tensor, displacement: tf.Tensor) -> tf.Tensor:
+    """Images of which pixel (y, x) shows what lies at (y + dy, x + dx).
+
+    Between pixels it is bilinear; beyond the border lies the border itself.
+
+    Args:
+        images: `[B, H, W, C]` float32.
+        displacement: `[B, T, H, W, 2]` float32, (dy, dx) in pixels; each image is moved T times.
+
+    Returns:
+        `[B, T, H, W, C]`.
+
+    Example:
+        >>> right = tf.broadcast_to([0.0, -3.0], [1, 1, 8, 8, 2])  # shows what lay 3 pixels left
+        >>> warped(images, right)[:, 0, :, 3:]  # images[:, :, :-3]
+    """
+    height, width, channels = images.shape[1:]
+    frames = displacement.shape[1]
+    rows, columns = tf.meshgrid(
+        tf.range(height, dtype=tf.float32), tf.range(width, dtype=tf.float32), indexing="ij"
+    )
+    y = tf.clip_by_value(rows + displacement[..., 0], 0.0, height - 1.0)  # [B, T, H, W]
+    x = tf.clip_by_value(columns + displacement[..., 1], 0.0, width - 1.0)
+    top, left = tf.stop_gradient(tf.floor(y)), tf.stop_gradient(tf.floor(x))
+    down, right = (y - top)[..., None], (x - left)[..., None]  # in [0, 1)
+
+    # A pixel with its three neighbours, so that one look-up finds all four; padding never counts.
+    padded = tf.pad(images, [[0, 0], [0, 1], [0, 1], [0, 0]])
+    quads = tf.concat(
+        [padded[:, :-1, :-1], padded[:, :-1, 1:], padded[:, 1:, :-1], padded[:, 1:, 1:]], axis=-1
+    )
+    places = tf.cast(top, tf.int32) * width + tf.cast(left, tf.int32)
+    found = tf.gather(
+        tf.reshape(quads, [-1, height * width, 4 * channels]),
+        tf.reshape(places, [-1, frames * height * width]),
+        batch_dims=1,
+    )
+    found = tf.reshape(found, [-1, frames, height, width, 4 * channels])
+    here, beside, below, across = tf.split(found, 4, axis=-1)
+    upper = (1.0 - right) * here + right * beside
+    lower = (1.0 - right) * below + right * across
+    return (1.0 - down) * upper + down * lower
+
+
+def composed(raw: tf.Tensor, first: tf.Tensor, last: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+    """Frames from what a decoder says of them and the two ends of their clip.
+
+        x = c d + (1 - c) [(1 - s) v_1 W(x_1, s f_1) + s v_T W(x_T, (1 - s) f_T)] / norm
+        norm = (1 - s) v_1 + s v_T
+
+    with colours d that are drawn, a cover c, displacements f of the ends (W moves them; no end
+    moves in its own place) and their visibilities v in (0, 1), all pixel by pixel, as in Jiang et
+    al., "Super SloMo", CVPR 2018; the cover is this library's. An output of zero is the linear
+    interpolation of the ends, a twentieth of it covered by grey.
+
+    Args:
+        raw: `[B, T, H, W, C + 7]` float32: d, (dy, dx) of f_1 and of f_T in halves of a side, and
+            the logits of v_1, v_T and, less 3, of c.
+        first, last: `[B, H, W, C]` in [-1, 1].
+        place: s of each frame, `[B, T]` in [0, 1].
+
+    Returns:
+        `[B, T, H, W, C]`.
+    """
+    colors = first.shape[-1]
+    drawn, from_first, from_last, seen, cover = tf.split(raw, [colors, 2, 2, 2, 1], axis=-1)
+    size = REACH * tf.constant([float(raw.shape[2]), float(raw.shape[3])])
+    s = place[:, :, None, None, None]  # [B, T, 1, 1, 1]
+    seen = tf.sigmoid(seen)
+    weight_first, weight_last = (1.0 - s) * seen[..., :1], s * seen[..., 1:]
+    moved = weight_first * warped(first, s * size * from_first)
+    moved += weight_last * warped(last, (1.0 - s) * size * from_last)
+    moved /= weight_first + weight_last + 1e-6
+    cover = tf.sigmoid(cover + UNCOVERED)
+    return cover * drawn + (1.0 - cover) * moved

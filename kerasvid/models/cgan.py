@@ -1,0 +1,217 @@
+"""CGAN: video between a first and a last frame, by a conditional adversarial network.
+
+Penington, Teo, Wang: "Generating Video from Images" (poster, Stanford CS230), objective (2):
+
+    min_G max_D  E_x [log D(x)] + E_z [log(1 - D(G(z)))] + lambda E_x |c(G(z)) - c(x)|^2
+
+with c(.) the first and the last frame, and "one-sided label smoothing": D is asked for 0.9 at real
+clips (`objective.real_target`). The generator is told codes of the two frames beside its noise, the
+discriminator sees clips. The last term is a sum over pixels in [-1, 1], `ends_weight` is lambda.
+
+The poster tells neither layers nor lambda, nor the size of z: the preset `paper` has that of the
+CVAE. So that T can be any, the generator makes a frame from z, the codes and the frame's place in
+the clip, and the discriminator scores patches. The generator minimises -log D(G(z)), as everywhere
+in this library and in Goodfellow et al. 2014. `warping` and `exact_ends`, off by default, are those
+of the CVAE.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasvid import losses
+from kerasvid.layers.clip_ends import EndsEncoder, PlacedDecoder, check_ends, places
+from kerasvid.layers.discriminators import VideoDiscriminator
+from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
+from kerasvid.models.cvae import DCGAN_DECODER, DCGAN_ENCODER, DEBUG_DECODER, DEBUG_ENCODER
+from kerasvid.models.in_between import InBetween
+from kerasvid.training.adversarial import AdversarialModel
+from kerasvid.training.recipe import Recipe
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class CGAN(InBetween, AdversarialModel):
+    """Video between two frames, trained adversarially.
+
+    Args:
+        image_shape: `(H, W, C)`.
+        frames: T of `between` where it is not told; training may use any other that the video
+            discriminator admits.
+        noise_dim: size of z.
+        ends_dim: size of the code of one conditioning frame.
+        hidden_units: width of the layer that joins z and the codes with the place of a frame.
+        encoder: arguments of `FrameEncoder`, of the conditioning frames.
+        decoder: arguments of `FrameDecoder`, without `image_shape`; a tanh follows its colours.
+        video_discriminator: arguments of `VideoDiscriminator` (D).
+        warping: whether frames are put together from the two ends, or drawn alone.
+        exact_ends: whether the first and the last frame come out exactly as given; then there is
+            no lambda term.
+        ends_weight: lambda.
+        objective: what the players minimise, see `resolve_objective`.
+
+    Raises:
+        ValueError: the decoder's factors do not fit the image size, `frames` is less than 2 or too
+            few for D, or a value is out of its range or unknown to `objective`.
+
+    Example:
+        >>> model = CGAN.from_preset("debug")
+        >>> model.compile("adam")
+        >>> model.fit(batches)
+        >>> model.between(videos[:, 0], videos[:, -1], frames=30)  # uint8 [B, 30, H, W, C]
+    """
+
+    term_names = ("loss", "generator_loss")
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (64, 64, 3),
+        frames: int = 16,
+        noise_dim: int = 600,
+        ends_dim: int = 1000,
+        hidden_units: int = 512,
+        encoder: Mapping[str, Any] | None = None,
+        decoder: Mapping[str, Any] | None = None,
+        video_discriminator: Mapping[str, Any] | None = None,
+        warping: bool = False,
+        exact_ends: bool = False,
+        ends_weight: float = 1e-3,
+        objective: Mapping[str, Any] | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_ends(frames)
+        if not ends_weight >= 0.0:
+            raise ValueError(f"ends_weight={ends_weight} must be 0 or more.")
+        self.image_shape, self.frames = tuple(image_shape), frames
+        self.noise_dim, self.ends_dim, self.hidden_units = noise_dim, ends_dim, hidden_units
+        self.warping, self.exact_ends, self.ends_weight = warping, exact_ends, ends_weight
+        self.set_objective(objective)
+        self._network_arguments = {
+            "encoder": dict(encoder or {}),
+            "decoder": dict(decoder or {}),
+            "video_discriminator": dict(video_discriminator or {}),
+        }
+
+        # === Networks ===
+        policy, chosen = self.dtype_policy, self._network_arguments
+        self.ends_encoder = EndsEncoder(ends_dim, chosen["encoder"], dtype=policy)
+        self.placed_decoder = PlacedDecoder(
+            self.image_shape,
+            hidden_units,
+            warping,
+            exact_ends,
+            bounded=True,
+            decoder=chosen["decoder"],
+            dtype=policy,
+        )
+        self.video_discriminator = VideoDiscriminator(**chosen["video_discriminator"], dtype=policy)
+        self.encoder.build([None, *self.image_shape])
+        self.build_players()
+
+    @property
+    def encoder(self) -> FrameEncoder:
+        """What the codes of the ends are made from."""
+        return self.ends_encoder.encoder
+
+    @property
+    def decoder(self) -> FrameDecoder:
+        """What makes a frame of its hidden vector."""
+        return self.placed_decoder.decoder
+
+    # === Generation ===
+
+    def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        return {"latent": (self.noise_dim,)}
+
+    def conditions(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The ends `"first"` and `"last"` of real clips, and the `"place"` of every frame."""
+        video = batch["video"]
+        place = places(tf.shape(video)[0], video.shape[1])
+        return {"first": video[:, 0], "last": video[:, -1], "place": place}
+
+    def fakes(self, noise: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
+        """`"video"` `[B, T, H, W, C]`, and `"ends_error"` |c(G(z)) - c(x)|^2, `[B]`."""
+        first, last = noise["first"], noise["last"]
+        codes = self.ends_encoder(first, last, training=training)
+        joined = tf.concat([noise["latent"], codes], axis=-1)  # [B, D + 2 E]
+        video = self.placed_decoder(joined, noise["place"], first, last, training=training)
+        error = losses.squared_error(first, video[:, 0]) + losses.squared_error(last, video[:, -1])
+        return {"video": video, "ends_error": error}
+
+    def generator_terms(self, fakes: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """`"ends_loss"`: lambda times the squared error at the two conditioning frames, `[B]`."""
+        return {} if self.exact_ends else {"ends_loss": self.ends_weight * fakes["ends_error"]}
+
+    def fill(
+        self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
+    ) -> tf.Tensor:
+        told = {"first": first, "last": last, "place": places(tf.shape(first)[0], frames)}
+        return tf.clip_by_value(self.fakes({**noise, **told}, False)["video"], -1.0, 1.0)
+
+    def get_config(self) -> dict:
+        own = {
+            "image_shape": self.image_shape,
+            "frames": self.frames,
+            "noise_dim": self.noise_dim,
+            "ends_dim": self.ends_dim,
+            "hidden_units": self.hidden_units,
+            **self._network_arguments,
+            "warping": self.warping,
+            "exact_ends": self.exact_ends,
+            "ends_weight": self.ends_weight,
+            "objective": self.objective,
+        }
+        return {**super().get_config(), **own}
+
+
+_SMOOTHED: dict[str, Any] = {"real_target": 0.9}
+_JUDGE: dict[str, Any] = {"temporal_stride": 2, "temporal_padding": "same"}
+
+CGAN.PRESETS = {
+    # Seconds: for tests and for trying a data set out.
+    "debug": {
+        "noise_dim": 8,
+        "ends_dim": 8,
+        "hidden_units": 32,
+        "encoder": DEBUG_ENCODER,
+        "decoder": DEBUG_DECODER,
+        "video_discriminator": {**_JUDGE, "channels": (8,), "patch": 2},
+        "objective": _SMOOTHED,
+    },
+    # Two CPU cores.
+    "base": {
+        "noise_dim": 32,
+        "ends_dim": 128,
+        "encoder": {"channels": (32, 64, 128)},
+        "decoder": {"channels": (64, 64, 48)},
+        "video_discriminator": {
+            **_JUDGE, "channels": (64, 128, 256), "strides": (2, 2, 1), "patch": 4,
+            "spectral": True,
+        },
+        "objective": _SMOOTHED,
+    },
+    # The poster's sizes and length; its layers and lambda are not told.
+    "paper": {
+        "frames": 30,
+        "hidden_units": 1024,
+        "encoder": DCGAN_ENCODER,
+        "decoder": DCGAN_DECODER,
+        "video_discriminator": {
+            **_JUDGE, "channels": (64, 128, 256, 512), "normalization": "batch",
+        },
+        "objective": _SMOOTHED,
+    },
+}  # fmt: skip
+CGAN.RECIPES = {
+    "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
+    "base": Recipe(
+        steps=5_000, batch_size=8, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
+        beta_2=0.999, ema_momentum=0.99,
+    ),
+    "paper": Recipe(
+        steps=100_000, batch_size=16, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
+        beta_2=0.999, ema_momentum=0.999,
+    ),
+}  # fmt: skip

@@ -1,0 +1,324 @@
+"""CVAE: video between a first and a last frame, by a conditional variational autoencoder.
+
+Penington, Teo, Wang: "Generating Video from Images" (poster, Stanford CS230), objective (1):
+
+    min E_x { KL[N(m(x), S(x)) || N(0, I)] + lambda_1 |x - g(z)|^2 + lambda_2 |c(g(z)) - c(x)|^2 }
+
+with c(.) the first and the last frame, and z = (z_video, z_first, z_last) of 600 + 1000 + 1000
+numbers: a posterior sample for the video, and the codes of the two conditioning frames.
+
+The poster tells neither layers nor weights. So that T can be any, the decoder makes a frame from z
+and the frame's place in the clip, and the posterior reads the frames by a bidirectional LSTM.
+lambda_1 = 1 / (2 scale^2) with `schedule.observation_scale`; lambda_2 is `ends_weight` times that.
+
+The preset `base` departs from the poster, each time by a flag that is off by default:
+- `warping`: a frame is put together from the two given ones, moved and blended as the decoder says,
+  and from what it draws over them (`layers/warping.py`): edges are those of the given frames.
+- `mean_weight`: the clip of z_video = 0 is trained to be near the true one, too. What happens
+  between two frames is uncertain: samples are each a possibility, this clip is the best guess.
+- `schedule`: the observation scale widens during training, as in RJVAE.
+- `decoded_frames`: a step decodes the ends and some of the frames between, counted for all.
+- Networks work on 4x4 patches, without normalization.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasvid import distributions, losses
+from kerasvid.layers.clip_ends import EndsEncoder, PlacedDecoder, check_ends, places
+from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
+from kerasvid.layers.gaussian_head import GaussianHead
+from kerasvid.layers.recurrent import BidirectionalSummary, over_frames
+from kerasvid.models.in_between import InBetween
+from kerasvid.models.video_generator import as_pixels, as_video_tensor
+from kerasvid.training.recipe import Recipe
+from kerasvid.training.variational import DECODED, VariationalModel
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class CVAE(InBetween, VariationalModel):
+    """Video between two frames, with what happens there as a latent vector.
+
+    Args:
+        image_shape: `(H, W, C)`.
+        frames: T of `between` where it is not told; training may use any other.
+        video_dim: size of z_video.
+        ends_dim: size of the code of one conditioning frame.
+        summary_units: width of each direction of the posterior's LSTM.
+        hidden_units: width of the layer that joins z with the place of a frame.
+        encoder: arguments of `FrameEncoder`; the ends have one of their own, of the same sizes.
+        decoder: arguments of `FrameDecoder`, without `image_shape`.
+        warping: whether frames are put together from the two ends, or drawn alone.
+        exact_ends: whether the first and the last frame come out exactly as given.
+        ends_weight: lambda_2 / lambda_1.
+        mean_weight: of the energy of the clip of z_video = 0, as a multiple of lambda_1.
+        decoded_frames: frames of a clip that a training step decodes between its two ends, chosen
+            at random; all where `None`. Fewer make a step cheaper, and the loss keeps its
+            expectation.
+        schedule: how the loss moves: `observation_scale` and `kl_video`, each a pair (start, end),
+            and `steps`, the iterations from the one to the other. What is left out stays at 1.
+
+    Raises:
+        ValueError: the decoder's factors do not fit the image size, `frames` is less than 2, or a
+            value is out of its range or unknown to `schedule`.
+
+    Example:
+        >>> model = CVAE.from_preset("debug")
+        >>> model.compile("adam")
+        >>> model.fit(batches)
+        >>> model.between(videos[:, 0], videos[:, -1], frames=30)  # uint8 [B, 30, H, W, C]
+        >>> model.between(videos[:, 0], videos[:, -1], temperature=0.0)  # the best guess
+    """
+
+    term_names = ("loss", "energy", "ends", "kl_video", "psnr")
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (64, 64, 3),
+        frames: int = 16,
+        video_dim: int = 600,
+        ends_dim: int = 1000,
+        summary_units: int = 256,
+        hidden_units: int = 512,
+        encoder: Mapping[str, Any] | None = None,
+        decoder: Mapping[str, Any] | None = None,
+        warping: bool = False,
+        exact_ends: bool = False,
+        ends_weight: float = 1.0,
+        mean_weight: float = 0.0,
+        decoded_frames: int | None = None,
+        schedule: Mapping[str, Any] | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_ends(frames)
+        for name, value in (("ends_weight", ends_weight), ("mean_weight", mean_weight)):
+            if not value >= 0.0:
+                raise ValueError(f"{name}={value} must be 0 or more.")
+        self.image_shape, self.frames = tuple(image_shape), frames
+        self.video_dim, self.ends_dim = video_dim, ends_dim
+        self.summary_units, self.hidden_units = summary_units, hidden_units
+        self.encoder_arguments, self.decoder_arguments = dict(encoder or {}), dict(decoder or {})
+        self.warping, self.exact_ends = warping, exact_ends
+        self.ends_weight, self.mean_weight = ends_weight, mean_weight
+        self.set_decoding(decoded_frames)
+        self.set_schedule(schedule, ("kl_video",))
+        if mean_weight:
+            self.add_term("mean_energy")
+
+        # === Networks ===
+        policy, sizes = self.dtype_policy, self.encoder_arguments
+        self.encoder = FrameEncoder(**sizes, dtype=policy)
+        self.summarizer = BidirectionalSummary(summary_units, dtype=policy)
+        self.video_head = GaussianHead(video_dim, dtype=policy)
+        self.ends_encoder = EndsEncoder(ends_dim, sizes, dtype=policy)
+        self.placed_decoder = PlacedDecoder(
+            self.image_shape,
+            hidden_units,
+            warping,
+            exact_ends,
+            decoder=self.decoder_arguments,
+            dtype=policy,
+        )
+        self.encoder.build([None, *self.image_shape])
+        self.build_networks()
+
+    @property
+    def decoder(self) -> FrameDecoder:
+        """What makes a frame of its hidden vector."""
+        return self.placed_decoder.decoder
+
+    # === Inference ===
+
+    def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        return {"video": (self.video_dim,)}
+
+    def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """That of z_video, and what chooses the frames between the ends to decode."""
+        shapes = self.noise_shapes(frames)
+        if self.decoded_frames and self.decoded_frames < frames - 2:
+            shapes[DECODED] = (frames - 2,)
+        return shapes
+
+    def posterior(self, video: tf.Tensor, training: bool = False):
+        """q(z_video | x_1..T): a diagonal Gaussian with batch shape `[B]`."""
+        features = over_frames(self.encoder, video, training=training)  # [B, T, F]
+        return self.video_head.posterior(self.summarizer(features))
+
+    def decoded(
+        self,
+        latents: tf.Tensor,
+        codes: tf.Tensor,
+        place: tf.Tensor,
+        *ends: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """g(z): the frames at places, `[B, K, H, W, C]`, unclipped.
+
+        Args:
+            latents: z_video, `[B, D]`.
+            codes: z_first and z_last, `[B, 2 E]`.
+            place: `[B, K]`.
+            ends: first and last frame, `[B, H, W, C]`.
+            training: as in Keras.
+        """
+        joined = tf.concat([latents, codes], axis=-1)  # [B, D + 2 E]
+        return self.placed_decoder(joined, place, *ends, training=training)
+
+    def infer(self, video: tf.Tensor, noise: dict | None, training: bool = False):
+        """Encodes and decodes: the reconstruction, of the video's shape, and the KL term."""
+        q_video = self.posterior(video, training)
+        latents = distributions.reparameterize(q_video, (noise or {}).get("video"))
+        place, ends = places(tf.shape(video)[0], video.shape[1]), (video[:, 0], video[:, -1])
+        codes = self.ends_encoder(*ends, training=training)
+        reconstruction = self.decoded(latents, codes, place, *ends, training=training)
+        return reconstruction, {"kl_video": distributions.kl_to_standard(q_video)}
+
+    def terms(self, video, noise, iteration, training: bool) -> tuple[dict, dict]:
+        q_video = self.posterior(video, training)
+        latents = distributions.reparameterize(q_video, (noise or {}).get("video"))
+        ends, count = (video[:, 0], video[:, -1]), video.shape[1]
+        place, share = places(tf.shape(video)[0], count), 1.0
+        if noise is not None and DECODED in noise:
+            share = (count - 2) / self.decoded_frames
+            number = self.chosen_frames(noise[DECODED])  # [B, K + 2]
+            place = tf.gather(place, number, batch_dims=1)
+            video = tf.gather(video, number, batch_dims=1)
+        told = [self.ends_encoder(*ends, training=training), place, *ends]
+        if self.mean_weight:  # both clips by one pass of the decoder
+            latents = tf.concat([latents, tf.zeros_like(latents)], axis=0)
+            told = [tf.concat([each, each], axis=0) for each in told]
+        decoded = self.decoded(latents, *told, training=training)
+        shown = tf.split(decoded, 1 + bool(self.mean_weight))
+
+        scale = self._observation_scale(iteration)
+        energy, at_ends = energies(video, shown[0], scale, share)
+        kl = distributions.kl_to_standard(q_video)
+        terms = {"energy": energy, "ends": self.ends_weight * at_ends, "kl_video": kl}
+        weighted = [energy, terms["ends"], self._kl_weights["kl_video"](iteration) * kl]
+        if self.mean_weight:
+            terms["mean_energy"] = self.mean_weight * energies(video, shown[1], scale, share)[0]
+            weighted.append(terms["mean_energy"])
+        return {"loss": tf.add_n(weighted), **terms, "psnr": losses.psnr(video, shown[0])}, {}
+
+    def chosen_frames(self, chances: tf.Tensor) -> tf.Tensor:
+        """Numbers of the frames to decode: the first, K between, the last: `[B, K + 2]` int32.
+
+        Args:
+            chances: Gaussians `[B, T - 2]`, whose order chooses.
+        """
+        between = 1 + tf.argsort(chances, axis=1)[:, : self.decoded_frames]
+        first = tf.zeros_like(between[:, :1])
+        return tf.concat([first, between, first + chances.shape[1] + 1], axis=1)
+
+    # === Videos ===
+
+    def fill(
+        self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
+    ) -> tf.Tensor:
+        codes, place = self.ends_encoder(first, last), places(tf.shape(first)[0], frames)
+        shown = self.decoded(noise["video"], codes, place, first, last)
+        return tf.clip_by_value(shown, -1.0, 1.0)
+
+    def reconstruct(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
+        """The videos through their posterior means and ends: uint8 `[B, T, H, W, C]`.
+
+        Args:
+            videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1], T at least 2.
+
+        Raises:
+            ValueError: other axes, another frame size, or a single frame.
+        """
+        return as_pixels(self.infer(as_video_tensor(videos, self.image_shape), None)[0])
+
+    def get_config(self) -> dict:
+        own = {
+            "image_shape": self.image_shape,
+            "frames": self.frames,
+            "video_dim": self.video_dim,
+            "ends_dim": self.ends_dim,
+            "summary_units": self.summary_units,
+            "hidden_units": self.hidden_units,
+            "encoder": self.encoder_arguments,
+            "decoder": self.decoder_arguments,
+            "warping": self.warping,
+            "exact_ends": self.exact_ends,
+            "ends_weight": self.ends_weight,
+            "mean_weight": self.mean_weight,
+            "decoded_frames": self.decoded_frames,
+            "schedule": self.schedule,
+        }
+        return {**super().get_config(), **own}
+
+
+def energies(
+    video: tf.Tensor, shown: tf.Tensor, scale: tf.Tensor, share: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """|x - g|^2 / (2 scale^2) of whole clips, and of their two ends: each `[B]`.
+
+    Args:
+        video: true frames, `[B, K + 2, H, W, C]`, the ends first and last.
+        shown: the same shape.
+        scale: positive scalar.
+        share: how many frames each of those between the ends stands for.
+    """
+    at_ends = losses.gaussian_energy(video[:, 0], shown[:, 0], scale)
+    at_ends += losses.gaussian_energy(video[:, -1], shown[:, -1], scale)
+    between = losses.gaussian_energy(video[:, 1:-1], shown[:, 1:-1], scale)
+    return at_ends + share * between, at_ends
+
+
+# A pyramid of strided convolutions with batch normalization, and back, as in DCGAN.
+DCGAN_ENCODER: dict[str, Any] = {
+    "channels": (64, 128, 256, 512), "strides": (2, 2, 2, 2), "kernel_size": 5, "patch": 1,
+    "features": 1024, "normalization": "batch",
+}  # fmt: skip
+DCGAN_DECODER: dict[str, Any] = {
+    "dense_units": (), "seed_channels": 512, "channels": (256, 128, 64), "upsampling": (2, 2, 2),
+    "kernel_size": 5, "transposed": True, "patch": 2, "normalization": "batch",
+}  # fmt: skip
+DEBUG_ENCODER: dict[str, Any] = {"channels": (8, 16), "strides": (1, 2), "features": 16}
+DEBUG_DECODER: dict[str, Any] = {
+    "dense_units": (32,), "seed_channels": 8, "channels": (16, 8), "upsampling": (1, 2),
+}  # fmt: skip
+
+CVAE.PRESETS = {
+    # Seconds: for tests and for trying a data set out.
+    "debug": {
+        "video_dim": 8,
+        "ends_dim": 8,
+        "summary_units": 16,
+        "hidden_units": 32,
+        "encoder": DEBUG_ENCODER,
+        "decoder": DEBUG_DECODER,
+    },
+    # Two CPU cores.
+    "base": {
+        "video_dim": 32,
+        "ends_dim": 128,
+        "summary_units": 128,
+        "encoder": {"channels": (32, 64, 128)},
+        "decoder": {"channels": (64, 64, 48)},
+        "warping": True,
+        "mean_weight": 1.0,
+        "decoded_frames": 2,
+        "schedule": {"observation_scale": (0.1, 1.0), "kl_video": (0.5, 1.0), "steps": 3_000},
+    },
+    # The poster's sizes and length; its layers and weights are not told.
+    "paper": {
+        "frames": 30,
+        "summary_units": 512,
+        "hidden_units": 1024,
+        "encoder": DCGAN_ENCODER,
+        "decoder": DCGAN_DECODER,
+    },
+}
+CVAE.RECIPES = {
+    "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
+    "base": Recipe(steps=4_000, decay_steps=4_000),
+    "paper": Recipe(steps=100_000, batch_size=16, learning_rate=2e-4, ema_momentum=0.999),
+}

@@ -1,0 +1,91 @@
+"""Linear interpolation between a first and a last frame: the baseline of the in-between models.
+
+Penington, Teo, Wang: "Generating Video from Images" (poster, Stanford CS230):
+
+    x^(t) = (1 - s) x^(1) + s x^(T),  s = (t - 1) / (T - 1)
+"""
+
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+
+from kerasvid import losses
+from kerasvid.layers.clip_ends import places, straight
+from kerasvid.models.in_between import InBetween
+from kerasvid.training.recipe import Recipe
+from kerasvid.training.step import CompiledStep
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class LinearInterpolation(InBetween, CompiledStep):
+    """Every pixel goes straight from the first frame to the last; there is nothing to learn.
+
+    It has no weights. A run of one step evaluates it by the commands that train the models:
+    `python apps/train.py --model=linear_interpolation --dataset=shapes --steps=1`. Its loss is the
+    mean L2 distance to the true clips, pixels in [0, 1] (`kerasvid/metrics/l2_distance.py`).
+
+    Args:
+        image_shape: `(H, W, C)`.
+        frames: T of `between` where it is not told.
+
+    Raises:
+        ValueError: `frames` is less than 2.
+
+    Example:
+        >>> model = LinearInterpolation.from_preset("base")
+        >>> model.between(videos[:, 0], videos[:, -1], frames=30)  # uint8 [B, 30, H, W, C]
+    """
+
+    term_names = ("loss", "psnr")
+
+    def __init__(self, image_shape: tuple[int, int, int] = (64, 64, 3), frames: int = 16, **kwargs):
+        super().__init__(**kwargs)
+        self.image_shape, self.frames = tuple(image_shape), frames
+        places(1, frames)  # refuses what is too short
+        self.build()
+
+    def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    def fill(
+        self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
+    ) -> tf.Tensor:
+        return straight(first, last, places(tf.shape(first)[0], frames))
+
+    def call(self, video: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """The interpolation of the ends of a batch as `fit` takes it, `[B, T, H, W, C]`."""
+        video = self.video_of(video)
+        return self.fill(video[:, 0], video[:, -1], {}, video.shape[1])
+
+    # === The step that changes nothing ===
+
+    def terms(self, video: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Means over the batch: the L2 distance as `"loss"`, and the PSNR."""
+        shown = self(video)
+        distances = 0.5 * tf.sqrt(losses.squared_error(video, shown))  # pixels in [0, 1]
+        return {
+            "loss": tf.reduce_mean(distances),
+            "psnr": tf.reduce_mean(losses.psnr(video, shown)),
+        }
+
+    def compute_gradients(self, video, noise, iteration):
+        return self.terms(video), [], {}
+
+    def update(self, player: str, gradients: list) -> None:
+        """Counts the step: there are no weights to update."""
+        self.optimizer.iterations.assign_add(1)
+
+    def test_step(self, data) -> dict:
+        """As a step of training."""
+        return self.tracked(self.terms(self.video_of(data)))
+
+    def get_config(self) -> dict:
+        own = {"image_shape": self.image_shape, "frames": self.frames}
+        return {**super().get_config(), **own}
+
+
+LinearInterpolation.PRESETS = {"debug": {}, "base": {}, "paper": {"frames": 30}}
+LinearInterpolation.RECIPES = {
+    name: Recipe(steps=1, ema_momentum=0.0, warmup_steps=0) for name in LinearInterpolation.PRESETS
+}

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.layers.warping import EXTRA_CHANNELS, composed, warped
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(3)
+
+
+def pixels(random, *shape):
+    return random.uniform(-1, 1, shape).astype("float32")
+
+
+def looked_up(image, y, x):
+    """A pixel `[C]` of an image `[H, W, C]` between pixels, by the weights of its neighbours."""
+    height, width, _ = image.shape
+    y, x = min(max(y, 0.0), height - 1.0), min(max(x, 0.0), width - 1.0)
+    value = np.zeros(image.shape[-1])
+    for row in range(height):
+        for column in range(width):
+            weight = max(0.0, 1.0 - abs(row - y)) * max(0.0, 1.0 - abs(column - x))
+            value += weight * image[row, column]
+    return value
+
+
+def warped_by_loops(image, displacement):
+    """`warped` of one image `[H, W, C]` and one displacement `[H, W, 2]`."""
+    result = np.zeros_like(image)
+    for row in range(image.shape[0]):
+        for column in range(image.shape[1]):
+            dy, dx = displacement[row, column]
+            result[row, column] = looked_up(image, row + dy, column + dx)
+    return result
+
+
+def test_pixels_are_looked_up_between_pixels_and_beyond_borders(random):
+    images = pixels(random, 2, 5, 4, 3)
+    displacement = 3.0 * pixels(random, 2, 3, 5, 4, 2)  # many lead out of the image
+    result = warped(tf.constant(images), tf.constant(displacement))
+    assert result.shape == (2, 3, 5, 4, 3)
+    for row in range(2):
+        for frame in range(3):
+            expected = warped_by_loops(images[row], displacement[row, frame])
+            np.testing.assert_allclose(result[row, frame], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (2, 0), (0, -3), (-1, 2)])
+def test_whole_pixels_shift_an_image_and_repeat_its_border(random, down, right):
+    image = pixels(random, 1, 6, 7, 2)
+    displacement = np.broadcast_to(np.float32([-down, -right]), [1, 1, 6, 7, 2])
+    result = warped(tf.constant(image), tf.constant(displacement))[0, 0]
+    rows = np.clip(np.arange(6) - down, 0, 5)
+    columns = np.clip(np.arange(7) - right, 0, 6)
+    np.testing.assert_array_equal(result, image[0][rows][:, columns])
+
+
+def test_the_gradient_moves_a_displacement_towards_what_should_be_seen():
+    ramp = tf.reshape(tf.range(8.0), [1, 1, 8, 1])  # brighter to the right, one a pixel
+    displacement = tf.fill([1, 1, 1, 8, 2], 0.25)
+    with tf.GradientTape() as tape:
+        tape.watch(displacement)
+        seen = tf.reduce_sum(warped(ramp, displacement)[0, 0, 0, :7])
+    slopes = tape.gradient(seen, displacement)[0, 0, 0]  # [8, 2]
+    np.testing.assert_allclose(slopes[:7, 1], 1.0, atol=1e-6)
+    np.testing.assert_allclose(slopes[:7, 0], 0.0, atol=1e-6)
+
+
+def sigmoid(x):
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def test_frames_are_composed_as_the_formula_says(random):
+    """Displacements, visibilities and cover by loops over everything."""
+    first, last = pixels(random, 2, 4, 6, 3), pixels(random, 2, 4, 6, 3)
+    raw = 2.0 * pixels(random, 2, 3, 4, 6, 3 + EXTRA_CHANNELS)
+    place = np.float32([[0.0, 0.3, 1.0], [0.5, 0.9, 0.1]])
+    result = composed(*map(tf.constant, (raw, first, last, place)))
+    for row in range(2):
+        for frame in range(3):
+            s, said = place[row, frame], raw[row, frame].astype(float)
+            half = np.array([4.0, 6.0]) / 2.0
+            from_first = warped_by_loops(first[row].astype(float), s * half * said[..., 3:5])
+            from_last = warped_by_loops(last[row].astype(float), (1 - s) * half * said[..., 5:7])
+            a, b = (1 - s) * sigmoid(said[..., 7:8]), s * sigmoid(said[..., 8:9])
+            cover = sigmoid(said[..., 9:10] - 3.0)
+            moved = (a * from_first + b * from_last) / (a + b)
+            expected = cover * said[..., :3] + (1 - cover) * moved
+            np.testing.assert_allclose(result[row, frame], expected, atol=2e-5)
+
+
+def test_an_untrained_decoder_shows_the_linear_interpolation_nearly_uncovered(random):
+    first, last = pixels(random, 1, 4, 4, 1), pixels(random, 1, 4, 4, 1)
+    zeros, place = tf.zeros([1, 2, 4, 4, 1 + EXTRA_CHANNELS]), tf.constant([[0.25, 1.0]])
+    result = composed(zeros, tf.constant(first), tf.constant(last), place)
+    straight = np.stack([0.75 * first + 0.25 * last, last], axis=1)
+    np.testing.assert_allclose(result, (1 - sigmoid(-3.0)) * straight, atol=1e-5)

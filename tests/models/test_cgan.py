@@ -1,0 +1,144 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.models.cgan import CGAN
+
+SMALL = {"image_shape": (8, 8, 3), "frames": 4}
+LAMBDA = 0.05
+
+
+def make_model(**overrides):
+    model = CGAN.from_preset("debug", **{**SMALL, "ends_weight": LAMBDA, **overrides})
+    model.set_weights([1.5 * weight for weight in model.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A model that tests may read, not train."""
+    return make_model()
+
+
+@pytest.fixture
+def batch():
+    pixels = np.random.default_rng(0).uniform(-1, 1, [4, 4, 8, 8, 3])
+    return {"video": tf.constant(pixels, tf.float32)}
+
+
+@pytest.fixture
+def fakes(model, batch):
+    noise = model.between_noise(4, seed=1)
+    return model.fakes({**noise, **model.conditions(batch)}, training=False)
+
+
+def chances(model):
+    return {name: tf.zeros([4, *shape]) for name, shape in model.chance_shapes(4).items()}
+
+
+def log_sigmoid(x):
+    return -np.log1p(np.exp(-np.asarray(x, float)))
+
+
+def test_the_generator_pays_for_being_found_out_and_for_other_ends(model, batch, fakes):
+    """-log D(G(z)) + lambda |c(G(z)) - c(x)|^2."""
+    clock = tf.constant(0.0)
+    terms = model.generator_losses(fakes, None, chances(model), clock, training=False)
+    error = np.zeros(4)
+    for row in range(4):
+        for frame in (0, -1):
+            difference = batch["video"][row, frame].numpy() - fakes["video"][row, frame].numpy()
+            error[row] += np.square(difference.astype(float)).sum()
+    assert error.min() > 1.0
+    logits = model.video_discriminator(fakes["video"]).realness
+    assert float(terms["ends_loss"]) == pytest.approx(LAMBDA * error.mean(), rel=1e-4)
+    expected = -log_sigmoid(logits).mean() + LAMBDA * error.mean()
+    assert float(terms["generator_loss"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_discriminator_is_asked_for_nine_tenths_at_real_clips(model, batch, fakes):
+    clock = tf.constant(0.0)
+    judged = model.discriminator_losses(batch, fakes, None, chances(model), clock, training=False)
+    real, fake = (model.video_discriminator(v["video"]).realness for v in (batch, fakes))
+    on_real = 0.9 * log_sigmoid(real) + 0.1 * log_sigmoid(-real)
+    expected = -on_real.mean() - log_sigmoid(-fake).mean()
+    assert float(judged["video_discriminator"]) == pytest.approx(expected, rel=1e-4)
+    assert all(preset["objective"]["real_target"] == 0.9 for preset in CGAN.PRESETS.values())
+
+
+def test_the_clips_of_a_batch_go_between_its_ends(model, batch, fakes):
+    filled = model.fill(
+        batch["video"][:, 0], batch["video"][:, -1], model.between_noise(4, seed=1), 4
+    )
+    np.testing.assert_allclose(filled, tf.clip_by_value(fakes["video"], -1, 1), atol=1e-5)
+    conditions = model.conditions(batch)
+    np.testing.assert_array_equal(conditions["first"], batch["video"][:, 0])
+    np.testing.assert_array_equal(conditions["last"], batch["video"][:, -1])
+
+
+def test_the_gradient_of_the_lambda_term_pulls_the_ends_to_the_real_ones(model, batch, fakes):
+    """Where the discriminator says nothing: d lambda |a - x|^2 / d error is lambda / B a row."""
+    _, slopes = make_compiled(model).convince(fakes, None, chances(model), tf.constant(0.0))
+    np.testing.assert_allclose(slopes["ends_error"], np.full(4, LAMBDA / 4), rtol=1e-5)
+
+
+def make_compiled(model, **rates):
+    rates = {"generator": 0.1, "video_discriminator": 0.1, **rates}
+    model.compile(
+        {name: keras.optimizers.SGD(rate) for name, rate in rates.items()}, jit_compile=False
+    )
+    return model
+
+
+@pytest.mark.parametrize("resting", ["generator", "video_discriminator"])
+def test_a_players_update_leaves_the_other_player_alone(batch, resting):
+    model = make_compiled(make_model(), **{resting: 0.0})
+    players = model.player_variables()
+    before = {name: [v.numpy() for v in variables] for name, variables in players.items()}
+    assert sum(map(len, players.values())) == len(model.trainable_variables)
+    tf.config.run_functions_eagerly(True)
+    try:
+        model.train_step(batch)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    for name, variables in players.items():
+        moved = [(v.numpy() != b).any() for v, b in zip(variables, before[name], strict=True)]
+        assert not any(moved) if name == resting else all(moved), name
+
+
+def test_every_turn_of_the_discriminator_sees_clips_between_the_ends_of_its_own_part(batch):
+    model = make_model(exact_ends=True, objective={"discriminator_steps": 2})
+    assert "ends_loss" not in model.term_names  # there is nothing to pay for
+    seen = []
+
+    def judge(batch, fakes, *rest):
+        seen.append((batch["video"], fakes["video"]))
+        return CGAN.judge(model, batch, fakes, *rest)
+
+    model.judge = judge
+    make_compiled(model)
+    tf.config.run_functions_eagerly(True)
+    try:
+        model.train_step(batch)
+        model.test_step(batch)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert len(seen) == 2
+    np.testing.assert_array_equal(tf.concat([real for real, _ in seen], axis=0), batch["video"])
+    for real, fake in seen:
+        for frame in (0, -1):
+            np.testing.assert_array_equal(real[:, frame], fake[:, frame])
+        assert np.abs(real[:, 1] - fake[:, 1]).max() > 0.1
+
+
+def test_a_negative_lambda_is_refused():
+    with pytest.raises(ValueError, match=r"ends_weight=-1.0 must be 0 or more"):
+        CGAN.from_preset("debug", **SMALL, ends_weight=-1.0)
+
+
+def test_the_sizes_of_the_poster_are_the_preset_paper():
+    defaults = CGAN.hyperparameters()
+    assert not defaults["warping"] and not defaults["exact_ends"]
+    sizes = {**defaults, **CGAN.PRESETS["paper"]}
+    assert (sizes["noise_dim"], sizes["ends_dim"], sizes["frames"]) == (600, 1000, 30)

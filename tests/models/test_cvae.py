@@ -1,0 +1,167 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.models.cvae import CVAE
+from kerasvid.models.video_generator import as_pixels
+
+SMALL = {"image_shape": (8, 8, 3), "frames": 4}
+SCALE = (0.5, 0.5)
+START = tf.constant(0.0)
+
+
+def make_model(**overrides):
+    model = CVAE.from_preset("debug", **{**SMALL, **overrides})
+    model.set_weights([1.5 * weight for weight in model.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Every term of the loss has a weight of its own."""
+    return make_model(
+        ends_weight=0.7,
+        mean_weight=0.3,
+        schedule={"observation_scale": SCALE, "kl_video": (3.0, 3.0)},
+    )
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """The poster's model, decoding three frames beside the ends where a clip has more."""
+    return make_model(decoded_frames=3)
+
+
+@pytest.fixture
+def video():
+    pixels = np.random.default_rng(0).uniform(-1, 1, [3, 4, 8, 8, 3])
+    return tf.constant(pixels, tf.float32)
+
+
+@pytest.fixture
+def noise(model):
+    return model.between_noise(3, 4, seed=2)
+
+
+def squares(video, shown):
+    """Squared error of each frame, float64 `[B, T]`."""
+    return np.square(np.asarray(video, float) - np.asarray(shown)).sum(axis=(2, 3, 4))
+
+
+def shown_by(model, video, latents):
+    """The unclipped clip of z_video between the ends of a clip."""
+    from kerasvid.layers.clip_ends import places
+
+    ends = video[:, 0], video[:, -1]
+    return model.decoded(latents, model.ends_encoder(*ends), places(3, 4), *ends)
+
+
+def test_the_loss_is_the_posters_objective(model, video, noise):
+    """lambda_1 |x - g|^2 + lambda_2 |c(g) - c(x)|^2 + KL, and the clip of z_video = 0."""
+    terms, statistics = model.terms(video, noise, START, training=True)
+    q_video = model.posterior(video)
+    mean, deviation = q_video.mean().numpy(), q_video.stddev().numpy()
+    errors = squares(video, shown_by(model, video, mean + deviation * noise["video"]))
+    guessed = squares(video, shown_by(model, video, tf.zeros([3, 8])))
+    kl = (0.5 * (deviation**2 + mean**2 - 1.0) - np.log(deviation)).sum(axis=1)
+    weight = 1.0 / (2.0 * 0.5**2)
+    expected = {
+        "energy": weight * errors.sum(axis=1),
+        "ends": 0.7 * weight * (errors[:, 0] + errors[:, -1]),
+        "mean_energy": 0.3 * weight * guessed.sum(axis=1),
+        "kl_video": kl,
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
+    total = expected["energy"] + expected["ends"] + expected["mean_energy"] + 3.0 * kl
+    np.testing.assert_allclose(terms["loss"], total, rtol=1e-4)
+    assert statistics == {} and set(terms) == set(model.term_names)
+
+
+def test_without_a_mean_weight_the_poster_alone_is_minimised(plain, video, noise):
+    terms, _ = plain.terms(video, noise, START, training=True)
+    assert set(terms) == set(plain.term_names) == {"loss", "energy", "ends", "kl_video", "psnr"}
+    np.testing.assert_allclose(
+        terms["loss"], terms["energy"] + terms["ends"] + terms["kl_video"], rtol=1e-5
+    )
+
+
+def test_of_some_decoded_frames_the_energies_keep_their_expectation(model, video, noise):
+    some = make_model(ends_weight=0.7, mean_weight=0.3, decoded_frames=1, schedule=model.schedule)
+    some.set_weights(model.get_weights())
+    assert some.training_noise_shapes(4) == {"video": (8,), "decoded_frames": (2,)}
+    assert some.training_noise_shapes(3) == model.training_noise_shapes(4) == {"video": (8,)}
+    drawn = []
+    for choice in ([0.0, 1.0], [1.0, 0.0]):  # the second frame, then the third
+        chances = tf.tile([choice], [3, 1])
+        given = {**noise, "decoded_frames": chances}
+        drawn.append(some.terms(video, given, START, training=True)[0])
+    whole, _ = model.terms(video, noise, START, training=True)
+    for name in ("loss", "energy", "mean_energy", "ends"):
+        np.testing.assert_allclose(
+            0.5 * (drawn[0][name] + drawn[1][name]), whole[name], rtol=1e-4, err_msg=name
+        )
+    np.testing.assert_allclose(drawn[0]["ends"], whole["ends"], rtol=1e-4)
+    assert np.abs(drawn[0]["energy"] - drawn[1]["energy"]).max() > 1.0
+
+
+def test_the_frames_to_decode_are_the_ends_and_different_ones_between(plain):
+    chances = tf.random.stateless_normal([50, 6], [1, 2])
+    numbers = plain.chosen_frames(chances).numpy()
+    assert numbers.shape == (50, 5)
+    assert (numbers[:, 0] == 0).all() and (numbers[:, -1] == 7).all()
+    assert all(len(set(row)) == 5 for row in numbers)
+    assert set(numbers[:, 1:-1].ravel()) == set(range(1, 7))
+
+
+def test_reconstruction_is_that_of_the_posterior_mean_and_the_ends(model, video):
+    videos = as_pixels(video)
+    latents = model.posterior(videos / np.float32(127.5) - 1.0).mean()
+    expected = model.fill(video[:, 0], video[:, -1], {"video": latents}, 4)
+    difference = np.abs(model.reconstruct(videos).astype(int) - as_pixels(expected))
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.05  # pixels were rounded
+    assert model.reconstruct(videos[:, :3]).shape == (3, 3, 8, 8, 3)
+    with pytest.raises(ValueError, match="frames=1 must be at least 2"):
+        model.reconstruct(videos[:, :1])
+
+
+def test_the_posterior_sees_every_frame(model, video):
+    before = model.posterior(video).mean().numpy()
+    for frame in range(4):
+        bump = tf.one_hot(frame, 4)[None, :, None, None, None]
+        moved = np.abs(model.posterior(video * (1.0 - bump)).mean() - before)
+        assert (moved.max(axis=1) > 1e-5).all()
+
+
+@pytest.mark.parametrize("name", ["ends_weight", "mean_weight"])
+def test_negative_weights_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name}=-1.0 must be 0 or more"):
+        CVAE.from_preset("debug", **SMALL, **{name: -1.0})
+
+
+def test_the_poster_is_the_default_and_its_sizes_are_the_preset_paper():
+    defaults = CVAE.hyperparameters()
+    assert not defaults["warping"] and not defaults["exact_ends"] and defaults["mean_weight"] == 0
+    sizes = {**defaults, **CVAE.PRESETS["paper"]}
+    assert (sizes["video_dim"], sizes["ends_dim"], sizes["frames"]) == (600, 1000, 30)
+
+
+@pytest.mark.slow
+def test_a_best_guess_comes_near_what_is_certain(moving_squares):
+    """Clips of one motion: once trained, the clip of z_video = 0 beats the linear interpolation."""
+    import keras
+
+    from kerasvid.metrics.l2_distance import l2_distances
+    from kerasvid.models.linear_interpolation import LinearInterpolation
+
+    keras.utils.set_random_seed(0)
+    videos = moving_squares(48, 6)
+    model = CVAE.from_preset(
+        "debug", image_shape=(16, 16, 3), frames=6, warping=True, mean_weight=1.0
+    )
+    model.compile(keras.optimizers.Adam(3e-3), jit_compile=False)
+    model.fit(videos[:40], batch_size=20, epochs=200, verbose=0)
+    rest = videos[40:]
+    guesses = model.between(rest[:, 0], rest[:, -1], temperature=0.0)
+    linear = LinearInterpolation((16, 16, 3), 6).between(rest[:, 0], rest[:, -1])
+    assert l2_distances(guesses, rest).mean() < 0.7 * l2_distances(linear, rest).mean()
