@@ -69,7 +69,7 @@ class CodeTable(keras.layers.Layer):
 
     def call(self, rows: tf.Tensor) -> tf.Tensor:
         """The codes of some rows: int `[B] -> [B, *shape]`."""
-        return tf.gather(self.codes.value, rows)
+        return _looked_up(self.codes, rows)
 
     # === Training ===
 
@@ -100,7 +100,7 @@ class CodeTable(keras.layers.Layer):
         flat = tf.reshape(gradients, [-1, self.size])  # [B, S]
         shared = tf.cast(rows[:, None] == rows[None], tf.float32)  # [B, B]
         total = tf.reshape(tf.matmul(shared, flat), tf.shape(gradients))
-        codes, before = tf.gather(self.codes.value, rows), tf.gather(self.momentum.value, rows)
+        codes, before = _looked_up(self.codes, rows), _looked_up(self.momentum, rows)
         moved = momentum * before + total
         new = codes - rate * moved
         if rank is not None:
@@ -111,6 +111,10 @@ class CodeTable(keras.layers.Layer):
         new = tf.where(finite, projected_to_ball(new), codes)
         self.codes.value.scatter_update(tf.IndexedSlices(new, rows))
 
+    def forget_momentum(self) -> None:
+        """Sets the momentum to zero, where a descent begins anew."""
+        self.momentum.assign(tf.zeros([self.rows, *self.shape]))
+
     # === The Gaussian of the codes ===
 
     def fit_gaussian(self) -> None:
@@ -120,13 +124,11 @@ class CodeTable(keras.layers.Layer):
         that many, evenly spread.
         """
         chosen = np.linspace(0, self.rows - 1, min(self.rows, FITTED_ROWS)).astype(int)
-        codes = tf.gather(self.codes.value, chosen).numpy().reshape(len(chosen), self.size)
-        mean = codes.mean(axis=0)
-        _, deviations, directions = np.linalg.svd(codes - mean, full_matrices=False)
-        count = self.factor.shape[0]
-        scaled = deviations[:count, None] * directions[:count] / max(len(chosen) - 1, 1) ** 0.5
+        codes = _looked_up(self.codes, chosen).numpy().reshape(len(chosen), self.size)
+        mean = codes.mean(axis=0, dtype=np.float64)
+        scaled = _largest_directions(codes - mean, self.factor.shape[0])
         self.mean.assign(mean)
-        self.factor.assign(scaled)
+        self.factor.assign(scaled / max(len(chosen) - 1, 1) ** 0.5)
 
     def sample(self, noise: tf.Tensor) -> tf.Tensor:
         """Codes from standard Gaussian noise `[B, K]`, K = `factor.shape[0]`: `[B, *shape]`."""
@@ -155,8 +157,46 @@ def projected_to_rank(codes: tf.Tensor, rank: int) -> tf.Tensor:
     return tf.matmul(kept, right[..., :rank], transpose_b=True)
 
 
+def _looked_up(variable: keras.Variable, rows: tf.Tensor) -> tf.Tensor:
+    """Some rows; `tf.gather` would read the whole table of a mirrored variable."""
+    table = variable.value
+    if tf.distribute.in_cross_replica_context():
+        table = tf.distribute.get_strategy().experimental_local_results(table)[0]
+    return tf.raw_ops.ResourceGather(resource=table.handle, indices=rows, dtype=table.dtype)
+
+
+def _largest_directions(rows: np.ndarray, count: int) -> np.ndarray:
+    """The right singular vectors `[count, D]` of rows `[N, D]`, times their singular values.
+
+    By the smaller Gram matrix: several times quicker than a decomposition of the rows themselves.
+    """
+    if len(rows) <= rows.shape[1]:
+        _, left = np.linalg.eigh(rows @ rows.T)  # in ascending order
+        return left[:, ::-1][:, :count].T @ rows
+    values, right = np.linalg.eigh(rows.T @ rows)
+    deviations = np.sqrt(np.maximum(values[::-1][:count], 0.0))
+    return deviations[:, None] * right[:, ::-1][:, :count].T
+
+
 def _of_all_replicas(rows: tf.Tensor, gradients: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return rows, gradients
+    if isinstance(context.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return _gathered_by_sum(rows), _gathered_by_sum(gradients)
     return context.all_gather(rows, axis=0), context.all_gather(gradients, axis=0)
+
+
+def _gathered_by_sum(value: tf.Tensor) -> tf.Tensor:
+    """`[B, ...]` of every replica, one after the other; all of them need the same B.
+
+    `all_gather` fails on several workers of one replica each.
+    """
+    context = tf.distribute.get_replica_context()
+    places = tf.range(context.num_replicas_in_sync)
+    own = tf.equal(places, context.replica_id_in_sync_group)
+    own = tf.reshape(own, [-1] + [1] * value.shape.rank)
+    # A choice, not a product: infinity times 0 is not 0.
+    mine = tf.where(own, value[None], tf.zeros_like(value)[None])  # [R, B, ...]
+    every = context.all_reduce(tf.distribute.ReduceOp.SUM, mine)
+    return tf.reshape(every, tf.concat([[-1], tf.shape(value)[1:]], axis=0))

@@ -7,11 +7,17 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import losses
-from kerasvid.layers.code_table import projected_to_ball
+from kerasvid.layers.code_table import projected_to_ball, projected_to_rank
 from kerasvid.layers.recurrent import over_frames
-from kerasvid.models.video_generator import VideoGenerator, as_pixels, as_video_tensor
+from kerasvid.models.video_generator import (
+    VideoGenerator,
+    as_pixels,
+    as_video_tensor,
+    check_same_batch,
+)
 
-CATEGORY, LENGTH = "category", "length"
+# The length sorts last, as noise is drawn by the place of its name: shorter clips begin as longer.
+CATEGORY, LENGTH = "category", "until"
 
 
 class LatentVerbs(VideoGenerator):
@@ -36,7 +42,7 @@ class LatentVerbs(VideoGenerator):
     # === From noise ===
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of the named noise; of `"length"`, for shorter clips, the shape alone counts.
+        """Shapes of the named noise; of `"until"`, for shorter clips, the shape alone counts.
 
         Raises:
             ValueError: the clip would be longer than the codes.
@@ -108,7 +114,7 @@ class LatentVerbs(VideoGenerator):
         """Rows of a table that is looked up by a key of the batch."""
         rows = {"index": self.videos, "identity": self.identities, "label": self.classes}.get(key)
         if rows is not None and rows < 1:
-            names = {"identity": "identities", "label": "classes"}
+            names = {"index": "videos", "identity": "identities", "label": "classes"}
             raise ValueError(f"Codes by {key} need videos with a known {key}: {names[key]}={rows}.")
         return rows or 1
 
@@ -168,20 +174,22 @@ class LatentVerbs(VideoGenerator):
 
         Of every table a row of its own, so that most pairs were never seen.
 
+        Args:
+            batch: how many.
+            seed: any integer; video i depends on (seed, i) alone.
+
         Raises:
             ValueError: `batch` is less than 1.
         """
         if batch < 1:
             raise ValueError(f"batch={batch} must be at least 1.")
-        generator = np.random.default_rng(seed)
-        codes, label = {}, None
-        for name, table in sorted(self.tables().items()):
-            rows = generator.integers(table.rows, size=batch)
-            codes[name] = table(tf.constant(rows))
+        codes, label, tables = {}, None, sorted(self.tables().items())
+        for position, (name, table) in enumerate(tables):
+            rows = _drawn_rows(table.rows, batch, seed, position)
+            codes[name] = table(rows)
             label = rows if self.row_keys[name] == "label" else label
         if self.conditional and label is None:
-            label = generator.integers(self.classes, size=batch)
-        label = None if label is None else tf.constant(label)
+            label = _drawn_rows(self.classes, batch, seed, len(tables))
         return as_pixels(self.decode(self.latents_of(codes, self.condition(label))))
 
     # === Codes of new videos ===
@@ -205,7 +213,8 @@ class LatentVerbs(VideoGenerator):
             float32 tensors: the codes by table `[B, ...]`, and `"codes"` `[B, T, D]`.
 
         Raises:
-            ValueError: other axes, another frame size, clips that are too long, or no label.
+            ValueError: other axes, another frame size, clips that are too long, or no label, too
+                few or unknown ones.
 
         Example:
             >>> codes = model.encode(videos, steps=500)["codes"]
@@ -215,7 +224,9 @@ class LatentVerbs(VideoGenerator):
         self.noise_shapes(video.shape[1])  # refuses what is too long
         if self.conditional and label is None:
             raise ValueError("label: a conditional generator needs the label of each video.")
-        label = None if label is None else tf.constant(np.asarray(label), tf.int64)
+        if self.conditional:
+            label = self.checked_rows("label", label)
+            check_same_batch(videos=video, label=label)
         label = self.condition(label)
         codes = self._start(video.shape[0])
         first = {name: tf.zeros_like(value) for name, value in codes.items()}
@@ -228,10 +239,19 @@ class LatentVerbs(VideoGenerator):
 
     def _start(self, batch: int) -> dict[str, tf.Tensor]:
         """Where a descent begins: the mean of every table, `batch` times."""
-        return {
-            name: tf.repeat(tf.reduce_mean(table.codes.value, axis=0, keepdims=True), batch, axis=0)
+        means = {
+            name: tf.reduce_mean(table.codes.value, axis=0, keepdims=True)
             for name, table in self.tables().items()
         }
+        return {
+            name: tf.repeat(self._projected(name, mean), batch, axis=0)
+            for name, mean in means.items()
+        }
+
+    def _projected(self, name: str, codes: tf.Tensor) -> tf.Tensor:
+        """Codes of a table `[B, ...]`, to where training keeps them."""
+        rank = self.rank_of(name)
+        return projected_to_ball(codes if rank is None else projected_to_rank(codes, rank))
 
     @tf.function
     def _descend(self, video, label, codes, first, second, clock, rate):
@@ -247,9 +267,20 @@ class LatentVerbs(VideoGenerator):
         for name, code in codes.items():
             mean = first[name] / (1.0 - tf.pow(0.9, clock))
             size = tf.sqrt(second[name] / (1.0 - tf.pow(0.999, clock)))
-            moved[name] = projected_to_ball(code - rate * mean / (size + 1e-8))
+            moved[name] = self._projected(name, code - rate * mean / (size + 1e-8))
         return moved, first, second
 
-    def reconstruct(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
-        """New videos through the codes that `encode` finds: uint8 `[B, T, H, W, C]`."""
-        return as_pixels(self.decode(self.encode(videos)["codes"]))
+    def reconstruct(self, videos: np.ndarray | tf.Tensor, label: Any = None) -> np.ndarray:
+        """New videos through the codes that `encode` finds: uint8 `[B, T, H, W, C]`.
+
+        Args:
+            videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1].
+            label: int `[B]`, for a conditional generator.
+        """
+        return as_pixels(self.decode(self.encode(videos, label=label)["codes"]))
+
+
+def _drawn_rows(count: int, batch: int, seed: int, position: int) -> tf.Tensor:
+    """Numbers below `count` at random, int64 `[batch]`: of a stream for each seed and position."""
+    generator = np.random.default_rng([seed % 2**63, position])
+    return tf.constant(generator.integers(count, size=batch))

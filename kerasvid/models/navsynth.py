@@ -16,9 +16,11 @@ those of distant ones. With `rank` the transient codes of a video are projected 
 rank after every update (7), for the interpolation of frames.
 
 Departures: G's output is linear and what is shown is clipped (a tanh saturates on black grounds);
-all triplets of a clip count, where the paper draws some.
+all triplets of a clip count, where the paper draws some; frames are interpolated between outputs of
+the RNN, whose rank (7) does not bound, where the paper's section 4.3.3 does so between learned z.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,22 +33,12 @@ from kerasvid.laplacian_pyramid import check_levels
 from kerasvid.layers.frame_networks import FrameDecoder
 from kerasvid.layers.recurrent import NoiseGRU
 from kerasvid.models.latent_verbs import LatentVerbs
+from kerasvid.models.navsynth_presets import PRESETS, RECIPES
 from kerasvid.models.video_generator import as_pixels, check_same_batch
 from kerasvid.naming import nearest_names
 from kerasvid.training.batch_parts import frames_at
-from kerasvid.training.latent_optimization import LatentModel
-from kerasvid.training.recipe import Recipe
+from kerasvid.training.latent_optimization import LatentModel, existing_rows
 
-# The released sizes: a DCGAN generator of width 64, without batch norm as far as is told.
-DCGAN: dict[str, Any] = {
-    "dense_units": (),
-    "seed_channels": 512,
-    "channels": (256, 128, 64),
-    "upsampling": (2, 2, 2),
-    "kernel_size": 4,
-    "transposed": True,
-    "patch": 2,
-}
 OBJECTIVE = {
     "levels": 4,  # bands of the pyramid
     "static_weight": 0.01,  # lambda_s
@@ -55,6 +47,7 @@ OBJECTIVE = {
     "positive_range": 2,  # frames; a positive is at most so far from its anchor
     "negative_range": 2,  # a negative is further
 }
+SMALLEST = {"levels": 1, "positive_range": 1}  # of the objective; 0 elsewhere
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -149,14 +142,19 @@ class Navsynth(LatentVerbs, LatentModel):
         """What is minimised; see `OBJECTIVE`.
 
         Raises:
-            ValueError: a name is unknown, a weight negative, or clips are too short for triplets.
+            ValueError: a name is unknown, a value out of its range, or clips are too short for
+                triplets.
         """
         for name, value in (objective or {}).items():
             if name not in OBJECTIVE:
                 known = nearest_names(name, OBJECTIVE)
                 raise ValueError(f"The objective has no {name!r}: {known}.")
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-                raise ValueError(f"objective.{name}={value!r} must be 0 or more.")
+            whole = isinstance(OBJECTIVE[name], int)
+            number = isinstance(value, int if whole else int | float)
+            least = SMALLEST.get(name, 0)
+            if isinstance(value, bool) or not number or not least <= value < math.inf:
+                kind = f"a whole number, {least}" if whole else str(least)
+                raise ValueError(f"objective.{name}={value!r} must be {kind} or more.")
         self.objective = {**OBJECTIVE, **(objective or {})}
         self.levels = self.objective["levels"]
         check_levels(*self.image_shape[:2], self.levels)
@@ -186,7 +184,7 @@ class Navsynth(LatentVerbs, LatentModel):
         data = data[0] if isinstance(data, tuple | list) else data
         if "label" not in data:
             raise ValueError('The batch has no "label", which a conditional generator needs.')
-        return tf.cast(data["label"], tf.int64)
+        return existing_rows("label", data["label"], self.classes)
 
     def reconstruction_terms(self, video, codes, label, chances, training):
         outputs = self.outputs(codes["transient"])  # [B, T, E]
@@ -263,7 +261,8 @@ class Navsynth(LatentVerbs, LatentModel):
 
         G([z^(s), r_first + n / (k + 1) (r_last - r_first)]) for n = 1..k, on the way between the
         RNN's outputs: run over further codes, it would go on beyond the last frame. (The paper
-        divides by k, which makes its last frame the reference itself.)
+        goes between the learned z, whose rank `rank` bounds, and divides by k, which makes its
+        last frame the reference itself.)
 
         Args:
             first, last: numbers of the two frames, from 0.
@@ -293,23 +292,34 @@ class Navsynth(LatentVerbs, LatentModel):
         between = start + fractions * (end - start)  # [B, k, E]
         return as_pixels(self.decode(self.joined(codes["static"], between, label)))
 
-    def swap(self, content_of: np.ndarray, motion_of: np.ndarray) -> np.ndarray:
+    def swap(
+        self,
+        content_of: np.ndarray,
+        motion_of: np.ndarray,
+        label: Any = None,
+        content_label: Any = None,
+    ) -> np.ndarray:
         """The static code of some new videos with the transient codes of others.
 
         Args:
             content_of: `[B, S, H, W, C]`, uint8 or float in [-1, 1].
             motion_of: `[B, T, H, W, C]`.
+            label: int `[B]`, of `motion_of`, for a conditional generator.
+            content_label: int `[B]`, of `content_of`; as `label` where `None`.
 
         Returns:
             uint8 `[B, T, H, W, C]`.
 
         Raises:
-            ValueError: different numbers of videos.
+            ValueError: different numbers of videos, or as `encode`.
         """
         check_same_batch(content_of=content_of, motion_of=motion_of)
-        static, motion = self.encode(content_of)["static"], self.encode(motion_of)
+        motion = self.encode(motion_of, label=label)
+        content_label = label if content_label is None else content_label
+        static = self.encode(content_of, label=content_label)["static"]
         codes = {"static": static, "transient": motion["transient"]}
-        latents = self.latents_of(codes, None)[:, : motion["codes"].shape[1]]
+        shown = self.checked_rows("label", label) if self.conditional else None
+        latents = self.latents_of(codes, shown)[:, : motion["codes"].shape[1]]
         return as_pixels(self.decode(latents))
 
     def get_config(self) -> dict:
@@ -322,78 +332,4 @@ class Navsynth(LatentVerbs, LatentModel):
         return {**super().get_config(), **own, "decoder": self.decoder_arguments}
 
 
-Navsynth.PRESETS = {
-    # Seconds: for tests and for trying a data set out.
-    "debug": {
-        "frames": 8,
-        "static_dim": 8,
-        "transient_dim": 4,
-        "units": 16,
-        "decoder": {
-            "dense_units": (),
-            "seed_channels": 16,
-            "channels": (16, 8),
-            "upsampling": (2, 2),
-            "patch": 2,
-        },
-        "objective": {"levels": 2},
-    },
-    # Good reconstructions on two CPU cores in minutes.
-    "base": {
-        "static_dim": 64,
-        "transient_dim": 32,
-        "units": 256,
-        "decoder": {
-            "dense_units": (),
-            "seed_channels": 256,
-            "channels": (128, 64, 32),
-            "upsampling": (2, 2, 2),
-            "kernel_size": 4,
-            "transposed": True,
-            "patch": 2,
-        },
-    },
-    # Table 2 of the supplement, with a DCGAN generator: Chair-CAD here, the others below.
-    "paper": {"decoder": DCGAN, "stages": {"network": 5, "codes": 300}},
-    "weizmann": {
-        "static_dim": 56,
-        "transient_dim": 200,
-        "static_by": "identity",
-        "transient_by": "label",
-        "conditional": True,
-        "identities": 9,
-        "classes": 10,
-        "decoder": DCGAN,
-        "objective": {"levels": 3, "triplet_weight": 0.1},
-        "stages": {"network": 5, "codes": 700},
-    },
-    "golf": {
-        "static_dim": 56,
-        "transient_dim": 200,
-        "decoder": DCGAN,
-        "stages": {"network": 10, "codes": 1000},
-    },
-}
-Navsynth.RECIPES = {
-    "debug": Recipe(
-        steps=60, batch_size=8, pick="start", warmup_steps=10, ema_momentum=0.0, code_rate=1.0
-    ),
-    "base": Recipe(
-        steps=4_000, batch_size=8, pick="start", decay_steps=4_000, ema_momentum=0.0, code_rate=10.0
-    ),
-    # 305 epochs of 820 videos.
-    "paper": Recipe(
-        steps=15_700, batch_size=16, pick="start", learning_rate=6.25e-5, warmup_steps=0,
-        beta_2=0.999, ema_momentum=0.0, code_rate=12.5,
-    ),
-    # 705 epochs of 90 videos.
-    "weizmann": Recipe(
-        steps=4_000, batch_size=16, learning_rate=6.25e-5, rival_rate=100.0, warmup_steps=0,
-        beta_2=0.999, ema_momentum=0.0, code_rate=12.5,
-    ),
-    # 1,010 epochs of 500 videos.
-    "golf": Recipe(
-        steps=31_600, batch_size=16, pick="start", learning_rate=0.1, warmup_steps=0,
-        beta_2=0.999, ema_momentum=0.0, code_rate=12.5,
-    ),
-}  # fmt: skip
+Navsynth.PRESETS, Navsynth.RECIPES = PRESETS, RECIPES

@@ -2,6 +2,8 @@
 
 import keras
 
+from kerasvid.layers.code_table import CodeTable
+
 
 def adopt_weights(model: keras.Model, source: keras.Model) -> tuple[list[str], list[str]]:
     """Copies the weights of the parts that two models have in common.
@@ -9,7 +11,7 @@ def adopt_weights(model: keras.Model, source: keras.Model) -> tuple[list[str], l
     A part is a layer that a model holds under a name, such as `decoder` (G_I) or
     `image_discriminator` (D_I); it is copied whole, where all its weights have the same shapes, or
     not at all. So an RJGAN begins with the image generator of an image GAN, or the reverse.
-    Optimizers begin anew.
+    Optimizers begin anew, and so does the momentum of learned codes.
 
     Args:
         model: whose weights are replaced.
@@ -35,6 +37,8 @@ def adopt_weights(model: keras.Model, source: keras.Model) -> tuple[list[str], l
         )
     for name in alike:
         own[name].set_weights(theirs[name].get_weights())
+        if isinstance(own[name], CodeTable):
+            own[name].forget_momentum()
     return alike, [name for name in own if name not in alike]
 
 

@@ -10,6 +10,8 @@ jointly, or in the two stages of Aich et al., "Non-Adversarial Video Synthesis w
 Priors", CVPR 2020: the generator alone (3.1), then the codes and the recurrent network (3.2).
 """
 
+import math
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -144,14 +146,18 @@ class LatentModel(CompiledStep):
             **kwargs: as `CompiledStep.compile`.
 
         Raises:
-            ValueError: as there, or the rate is not positive or the momentum out of range.
+            ValueError: as there, the rate is not positive or the momentum out of range, or there
+                are stages and more than one step is executed at once.
         """
-        if isinstance(code_rate, Mapping):  # of a file
-            code_rate = keras.saving.deserialize_keras_object(code_rate)
-        if isinstance(code_rate, int | float) and not code_rate > 0:
-            raise ValueError(f"code_rate={code_rate} must be positive.")
+        code_rate = checked_rate(code_rate)
         if not 0 <= code_momentum < 1:
             raise ValueError(f"code_momentum={code_momentum} must be at least 0 and less than 1.")
+        at_once = kwargs.get("steps_per_execution", 1)
+        if self.stages is not None and at_once != 1:
+            raise ValueError(
+                f"steps_per_execution={at_once!r}: stages are chosen before every step; use 1, or "
+                "stages=None."
+            )
         super().compile(optimizer, **kwargs)
         self._code_rate, self._code_momentum = code_rate, code_momentum
         if isinstance(code_rate, keras.optimizers.schedules.LearningRateSchedule):
@@ -204,6 +210,7 @@ class LatentModel(CompiledStep):
 
         Raises:
             ValueError: the batch lacks one of them.
+            InvalidArgumentError: there is no such row.
         """
         data = data[0] if isinstance(data, tuple | list) else data
         for name, key in self.row_keys.items():
@@ -212,7 +219,11 @@ class LatentModel(CompiledStep):
                     f'The batch has no "{key}", by which the {name} codes are looked up: give the '
                     "batches of make_pipeline, or dicts with it."
                 )
-        return {name: tf.cast(data[key], tf.int64) for name, key in self.row_keys.items()}
+        tables = self.tables()
+        return {
+            name: existing_rows(key, data[key], tables[name].rows)
+            for name, key in self.row_keys.items()
+        }
 
     def label_of(self, data: Any) -> tf.Tensor | None:
         """The label int64 `[B]` of a batch where the model is conditional; `None` elsewhere."""
@@ -226,7 +237,7 @@ class LatentModel(CompiledStep):
             tape.watch(codes)
             learning = GENERATOR in players  # else batch norm stays as it is, too
             terms = self.reconstruction_terms(video, codes, label, chances, training=learning)
-            loss = self.scaled(tf.reduce_mean(terms["loss"]), GENERATOR)
+            loss = self.scaled(tf.reduce_mean(terms["loss"]), self.scaler_of(stage))
         sources = {"players": variables, "codes": codes if with_codes else {}}
         zero = tf.UnconnectedGradients.ZERO
         gradients = tape.gradient(loss, sources, unconnected_gradients=zero)
@@ -236,7 +247,7 @@ class LatentModel(CompiledStep):
     def train_step(self, data) -> dict:
         """One update of the networks and the codes of the batch, in replica context."""
         video, rows, label = self.video_of(data), self.rows_of(data), self.label_of(data)
-        self.check_length(video.shape[1])
+        self.check_clips(video)
         iteration = tf.convert_to_tensor(self.steps_taken)
         batch = tf.shape(video)[0]
         key = replica_key(self._noise_seed, iteration)
@@ -244,7 +255,7 @@ class LatentModel(CompiledStep):
         tables = self.tables()
         codes = {name: tables[name](rows[name]) for name in tables}
         terms, by_player, by_code = self._islands[self._stage](video, codes, label, chances)
-        scale = self._loss_scale(GENERATOR)
+        scale = self._loss_scale(self.scaler_of(self._stage))
         for name, slopes in by_code.items():
             rate = self._code_rate(iteration) if callable(self._code_rate) else self._code_rate
             tables[name].descend(
@@ -263,17 +274,31 @@ class LatentModel(CompiledStep):
         """The rank that a table's sequences are projected to, or `None`."""
         return self.rank if len(self.tables()[table].shape) > 1 else None
 
-    def check_length(self, frames: int) -> None:
-        """Refuses clips that there are no codes for.
+    def check_clips(self, video: tf.Tensor) -> None:
+        """Refuses clips `[B, T, H, W, C]` that there are no codes for.
 
         Raises:
-            ValueError: another length than the model's.
+            ValueError: another length or frame size than the model's.
         """
+        frames, shape = video.shape[1], video.shape[2:]
+        # A grey batch would train a colour model by broadcasting.
+        if not shape.is_compatible_with(self.image_shape):
+            raise ValueError(
+                f"The frames are of {tuple(shape)}, the model's of {self.image_shape}: resize them."
+            )
         if frames != self.frames:
             raise ValueError(
                 f"Clips of {frames} frames, but the codes are of {self.frames}: train on clips of "
                 f"that length, or make the model with frames={frames}."
             )
+
+    def scaler_of(self, stage: str) -> str:
+        """The player whose optimizer scales the loss of a stage: one that the stage updates.
+
+        The scale of any other would never fall, however often the gradients overflow.
+        """
+        players = self.player_variables()
+        return next((name for name in STAGES[stage][0] if name in players), GENERATOR)
 
     def _loss_scale(self, player: str) -> tf.Tensor:
         return tf.cast(getattr(self.optimizer_of(player), "dynamic_scale", 1.0), tf.float32)
@@ -281,10 +306,48 @@ class LatentModel(CompiledStep):
     def test_step(self, data) -> dict:
         """The terms of videos whose codes are learned."""
         video, rows, label = self.video_of(data), self.rows_of(data), self.label_of(data)
-        self.check_length(video.shape[1])
+        self.check_clips(video)
         shapes = self.training_noise_shapes(video.shape[1])
         chances = draw_noise(shapes, tf.shape(video)[0], tf.constant([EVALUATION_SEED, 0]))
         tables = self.tables()
         codes = {name: tables[name](rows[name]) for name in tables}
         terms = self.reconstruction_terms(video, codes, label, chances, training=False)
         return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})
+
+
+def checked_rate(code_rate: Any) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """A learning rate of codes; a schedule may be given as a saved model has it, as a mapping.
+
+    Raises:
+        ValueError: neither a positive, finite number nor a schedule.
+    """
+    rate = code_rate
+    if isinstance(rate, Mapping):  # of a file
+        try:
+            rate = keras.saving.deserialize_keras_object(rate)
+        except (TypeError, ValueError):
+            rate = None
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        return rate
+    number = isinstance(rate, numbers.Real) and not isinstance(rate, bool)
+    if not (number and 0 < rate < math.inf):
+        raise ValueError(
+            f"code_rate={code_rate!r} must be positive: a finite number, or a schedule."
+        )
+    return rate
+
+
+def existing_rows(key: str, rows: tf.Tensor, count: int) -> tf.Tensor:
+    """The rows int64 `[B]` that a batch names, if a table of `count` rows has them.
+
+    Raises:
+        InvalidArgumentError: it has not; without this a GPU would read zeros.
+    """
+    rows = tf.cast(rows, tf.int64)
+    message = (
+        f'The batch has another "{key}" than 0 to {count - 1}, the rows that there are codes of '
+        "(-1 is unknown)."
+    )
+    there = tf.reduce_all((rows >= 0) & (rows < count))
+    with tf.control_dependencies([tf.debugging.Assert(there, [message, rows], summarize=8)]):
+        return tf.identity(rows)

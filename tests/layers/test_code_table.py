@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.layers import code_table
 from kerasvid.layers.code_table import CodeTable, projected_to_ball, projected_to_rank
 
 
@@ -84,8 +85,42 @@ def test_two_replicas_agree_with_one(strategy_of, table, generator, rows):
         descend(of_replica(rows), of_replica(gradients))
         together = tf.constant(np.concatenate(rows)), tf.constant(np.concatenate(gradients))
         table.descend(*together, 0.5, 0.9)
-    for copy in strategy.experimental_local_results(shared.codes.value):
-        np.testing.assert_allclose(copy, table.codes.numpy(), atol=1e-6)
+    for name in ("codes", "momentum"):
+        for copy in strategy.experimental_local_results(getattr(shared, name).value):
+            np.testing.assert_allclose(copy, getattr(table, name).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("verb", ["call", "descend"])
+def test_a_replica_reads_nothing_of_the_size_of_the_table(strategy_of, verb):
+    strategy = strategy_of(2)
+    with strategy.scope():
+        table = CodeTable(rows=1009, shape=(4,))  # a prime
+
+    def step(rows, gradients):
+        return table(rows) if verb == "call" else table.descend(rows, gradients, 0.1, 0.9)
+
+    traced = tf.function(lambda rows, gradients: strategy.run(step, args=(rows, gradients)))
+    graph = traced.get_concrete_function(
+        tf.TensorSpec([3], tf.int64), tf.TensorSpec([3, 4], tf.float32)
+    ).graph
+    tensors = [output for node in graph.get_operations() for output in node.outputs]
+    sizes = [
+        tensor.shape.num_elements()
+        for tensor in tensors
+        if tensor.dtype != tf.resource and tensor.shape.is_fully_defined()
+    ]
+    assert 12 in sizes and not any(size and size % 1009 == 0 for size in sizes)
+
+
+def test_rows_of_several_workers_are_gathered_by_a_sum(strategy_of):
+    strategy = strategy_of(2)
+    values = [np.array([[1.0, np.inf]], "float32"), np.array([[3.0, 4.0]], "float32")]
+    shares = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(values[context.replica_id_in_sync_group])
+    )
+    gathered = tf.function(lambda: strategy.run(code_table._gathered_by_sum, args=(shares,)))()
+    for copy in strategy.experimental_local_results(gathered):
+        np.testing.assert_array_equal(copy, np.concatenate(values))
 
 
 def test_gradients_that_are_not_finite_change_nothing(table, generator):
@@ -157,6 +192,18 @@ def test_a_gaussian_of_fewer_rows_than_dimensions_draws_between_them(generator):
     offset = table.sample(noise).numpy().reshape(4, 6) - table.mean.numpy()
     way = table.codes.numpy().reshape(2, 6)
     assert np.linalg.matrix_rank(np.vstack([offset, way[:1] - way[1:]]), tol=1e-4) == 1
+
+
+@pytest.mark.parametrize(("rows", "size"), [(90, 100), (100, 90)])
+def test_a_gaussian_of_many_directions_keeps_the_largest(generator, rows, size):
+    table = CodeTable(rows=rows, shape=(size,))
+    table.fit_gaussian()
+    codes = table.codes.numpy().astype("float64")
+    values, axes = np.linalg.eigh(np.cov(codes.T))
+    nearest = (axes[:, -64:] * values[-64:]) @ axes[:, -64:].T  # Eckart and Young
+    factor = table.factor.numpy()
+    assert factor.shape == (64, size)
+    np.testing.assert_allclose(factor.T @ factor, nearest, atol=1e-6)
 
 
 def test_a_table_without_rows_is_refused():

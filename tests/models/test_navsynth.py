@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ PAIRS = {"static_by": "identity", "transient_by": "label", "identities": 3, "cla
 
 def make_model(**overrides):
     keras.utils.set_random_seed(0)
-    return Navsynth.from_preset("debug", image_shape=(16, 16, 3), videos=5, **overrides)
+    sizes = {"image_shape": (16, 16, 3), "videos": 5}
+    return Navsynth.from_preset("debug", **{**sizes, **overrides})
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,16 @@ def test_the_triplet_loss_reaches_the_recurrent_network_alone(model, moving_squa
     [
         ({"objective": {"margn": 1.0}}, r"no 'margn': did you mean 'margin'"),
         ({"objective": {"levels": 2, "margin": -1.0}}, r"objective.margin=-1.0 must be 0 or more"),
+        (
+            {"objective": {"levels": 2, "margin": float("nan")}},
+            r"objective.margin=nan must be 0 or",
+        ),
+        ({"objective": {"levels": 2.0}}, r"objective.levels=2.0 must be a whole number, 1 or more"),
+        (
+            {"objective": {"levels": 2, "positive_range": 0}},
+            r"objective.positive_range=0 must be a whole number, 1 or more",
+        ),
+        ({"videos": 0}, r"Codes by index need videos with a known index: videos=0"),
         ({"frames": 3}, r"Clips of 3 frames have no triplets"),
         ({"rank": 9}, r"rank=9 must be from 1 to 4, or None"),
         ({"static_by": "person"}, r"static_by='person'"),
@@ -160,6 +173,22 @@ def test_random_pairs_of_learned_codes_are_told_by_their_seed(model, pairs):
         assert (videos != each.generate_learned(4, seed=2)).any()
 
 
+def test_random_rows_do_not_depend_on_the_batch(model):
+    alone = model.generate_learned(2, seed=-1).astype(int)
+    assert np.abs(model.generate_learned(5, seed=-1)[:2] - alone).max() <= 1
+
+
+def test_labels_of_random_videos_do_not_depend_on_the_batch():
+    model = make_model(classes=4, conditional=True)
+    alone = model.generate_learned(3, seed=2).astype(int)
+    assert np.abs(model.generate_learned(9, seed=2)[:3] - alone).max() <= 1
+
+
+def test_shorter_clips_are_the_start_of_longer_ones(model):
+    whole = model.generate(2, seed=3)[:, :5].astype(int)
+    assert np.abs(model.generate(2, frames=5, seed=3) - whole).max() <= 1
+
+
 # === New codes ===
 
 
@@ -176,6 +205,7 @@ def test_samples_follow_codes_that_were_trained_since(moving_squares):
 def test_encoding_finds_codes_of_a_video_that_the_generator_can_show(model):
     shown = model.exchange(identity=[1, 3], action=[2, 0])
     before = model.learned_codes()
+    weights = [weight.numpy() for weight in model.weights]  # networks, momentum and counters, too
     start = model.decode(model.encode(shown, steps=0)["codes"])
     found = model.encode(shown, steps=200)
     target = shown / 127.5 - 1.0
@@ -184,6 +214,13 @@ def test_encoding_finds_codes_of_a_video_that_the_generator_can_show(model):
     assert np.linalg.norm(found["transient"], axis=-1).max() <= 1.0 + 1e-5
     for name, codes in model.learned_codes().items():
         np.testing.assert_array_equal(codes, before[name])
+    for weight, old in zip(model.weights, weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), old)
+
+
+def test_codes_of_new_videos_are_of_the_rank_of_the_learned_ones(moving_squares):
+    found = make_model(rank=2).encode(moving_squares(2, 8), steps=3)["transient"].numpy()
+    assert list(np.linalg.matrix_rank(found, tol=1e-5)) == [2, 2]
 
 
 def test_a_conditional_generator_asks_for_labels(pairs, moving_squares):
@@ -191,3 +228,30 @@ def test_a_conditional_generator_asks_for_labels(pairs, moving_squares):
     with pytest.raises(ValueError, match="needs the label of each video"):
         pairs.encode(videos, steps=1)
     assert pairs.encode(videos, steps=1, label=[0, 3])["codes"].shape == (2, 8, 8 + 4 + 4)
+
+
+def test_a_conditional_generator_reconstructs_and_swaps_by_label(
+    pairs, moving_squares, monkeypatch
+):
+    videos, label = moving_squares(2, 8), [0, 3]
+    monkeypatch.setattr(pairs, "encode", functools.partial(pairs.encode, steps=3))
+    codes = pairs.encode(videos, label=label)
+    expected = np.round((pairs.decode(codes["codes"]).numpy() + 1.0) * 127.5)
+    for shown in (
+        pairs.reconstruct(videos, label=label),
+        pairs.swap(videos, videos, label=label),
+    ):
+        assert shown.shape == (2, 8, 16, 16, 3) and np.abs(shown - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ([99, 0], r"label=\[99, 0\]: there are the rows 0 to 3"),
+        ([0], r"Different numbers of videos \(videos 2, label 1\)"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused_in_one_line(pairs, moving_squares, label, message):
+    with pytest.raises(ValueError, match=message) as error:
+        pairs.encode(moving_squares(2, 8), steps=1, label=label)
+    assert one_line(error)

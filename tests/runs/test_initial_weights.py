@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from kerasvid.models.glo import GLO
 from kerasvid.models.image_gan import ImageGAN
 from kerasvid.models.rjgan import RJGAN
 from kerasvid.models.rjvae import RJVAE
@@ -26,6 +27,16 @@ def test_an_image_generator_and_its_discriminator_go_both_ways(source, target):
             np.testing.assert_array_equal(value, other)
     decoders = zip(before["decoder"], values_of(model.decoder), strict=True)
     assert any((one != other).any() for one, other in decoders)
+
+
+def test_learned_codes_are_lent_without_their_momentum():
+    lender, model = (GLO.from_preset("debug", **SMALL, frames=2, videos=3) for _ in range(2))
+    lender.frame_codes.momentum.assign(0.5 + lender.frame_codes.momentum)
+    taken, _ = adopt_weights(model, lender)
+    assert "frame_codes" in taken
+    np.testing.assert_array_equal(model.frame_codes.codes, lender.frame_codes.codes)
+    assert not model.frame_codes.momentum.numpy().any()
+    assert lender.frame_codes.momentum.numpy().all()
 
 
 def test_parts_of_other_sizes_begin_anew():

@@ -166,7 +166,53 @@ def test_half_precision_unscales_the_gradient_of_the_codes(clips, precision):
     assert np.abs(found[0] - found[1]).max() < 0.05 * np.abs(found[0]).max()
 
 
+@pytest.mark.slow
+def test_a_stage_of_codes_gets_over_a_loss_scale_that_is_too_large(clips, precision):
+    precision("mixed_float16")
+    model = make_model(stages={"network": 1, "codes": 1000})
+    model.compile("adam", code_rate=1.0, jit_compile=False)
+    model.videos_seen.assign(4)  # the first stage is over
+    for player in ("generator", "recurrent"):
+        model.optimizer_of(player).dynamic_scale.assign(2.0**40)
+    before = state_of(model)
+    model.fit(batch_of(clips), epochs=40, verbose=0)
+    assert changed(before, state_of(model)) == {"codes", "recurrent"}
+
+
 # === Refusals ===
+
+
+@pytest.mark.parametrize(("row", "keys"), [(7, "index"), (-1, "index"), (4, "label")])
+def test_rows_that_there_are_no_codes_of_are_refused(clips, row, keys):
+    own = {"transient_by": "label", "classes": 4} if keys == "label" else {}
+    model = make_model(**own)
+    model.compile("adam", jit_compile=False, run_eagerly=True)
+    before = state_of(model)
+    batch = {**batch_of(clips), keys: np.array([0, 1, 2, row])}
+    message = f'another "{keys}" than 0 to 3, the rows that there are codes of'
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        model.fit(batch, verbose=0)
+    assert not changed(before, state_of(model))
+
+
+def test_a_label_that_is_not_known_is_refused_where_it_conditions(clips):
+    model = make_model(conditional=True, classes=3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r'another "label" than 0 to 2'):
+        model.label_of({"label": np.array([0, -1])})
+
+
+def test_frames_of_another_size_are_refused_in_one_line(clips):
+    model = make_model()
+    model.compile("adam", jit_compile=False)
+    with pytest.raises(ValueError, match=r"frames are of \(8, 8, 1\), .* \(8, 8, 3\): resize"):
+        model.fit(batch_of(clips[..., :1]), verbose=0)
+
+
+def test_stages_are_not_stepped_over():
+    message = r"steps_per_execution=4: stages are chosen before every step; use 1, or stages=None"
+    with pytest.raises(ValueError, match=message):
+        make_model(stages=STAGES).compile("adam", steps_per_execution=4)
+    make_model().compile("adam", steps_per_execution=4)
 
 
 def test_batches_without_rows_are_refused_in_one_line(clips):
@@ -188,12 +234,17 @@ def test_clips_of_another_length_are_refused(clips):
     ("arguments", "message"),
     [
         ({"code_rate": 0.0}, r"code_rate=0.0 must be positive"),
+        ({"code_rate": "fast"}, r"code_rate='fast' must be positive: a finite number, or a sched"),
+        ({"code_rate": True}, r"code_rate=True must be"),
+        ({"code_rate": float("inf")}, r"code_rate=inf must be"),
+        ({"code_rate": {"a": 1}}, r"code_rate=\{'a': 1\} must be"),
         ({"code_momentum": 1.0}, r"code_momentum=1.0 must be at least 0 and less than 1"),
     ],
 )
 def test_a_descent_that_cannot_be_is_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as error:
         make_model().compile("adam", **arguments)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
