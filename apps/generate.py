@@ -5,6 +5,7 @@ python apps/generate.py --run_dir=runs/dsa-sprites --show=samples,swaps,nearest 
 python apps/generate.py --run_dir=runs/cvae-shapes --first=a.png --last=b.png --frames=30
 """
 
+import dataclasses
 import os
 import sys
 
@@ -36,6 +37,7 @@ def main(argv: list[str]) -> None:
     from kerasvid.naming import nearest_names
     from kerasvid.runs.evaluation_data import make_request
     from kerasvid.runs.training_run import ERRORS, RunFolder
+    from tfrecords_tools import registry
 
     with one_line_errors(ValueError, *ERRORS):
         refuse_arguments(argv)
@@ -46,7 +48,8 @@ def main(argv: list[str]) -> None:
         plan = run.plan()
         if _F.first or _F.last:
             return _fill_in(run, plan)
-        plan = _with_data(plan)
+        folder = registry.find_again(plan.dataset, plan.data_folder, _F.data_dir)
+        plan = dataclasses.replace(plan, data_folder=folder)
         model = _load(run, plan)
         options = {name: _F[name].value for name in ("frames", "seed", "scale")}
         request = make_request(plan, model, _F.count, **options)
@@ -87,25 +90,6 @@ def _write(exhibit, name: str, plan) -> None:
     out_dir = _F.out_dir or os.path.join(_F.run_dir, "generated")
     paths = exhibit.write(out_dir, name, frame_rate(plan))
     print("\n".join(map(str, [*paths, exhibit.remark] if exhibit.remark else paths)))
-
-
-def _with_data(plan):
-    """The plan with the folder where its data set lies now."""
-    import dataclasses
-
-    from tfrecords_tools import registry
-    from tfrecords_tools.conversion import ConversionError
-
-    if _F.data_dir is None and os.path.isdir(plan.data_folder):
-        return plan
-    data_dir = _F.data_dir or os.path.dirname(plan.data_folder)
-    try:
-        folder = registry.prepare(plan.dataset, data_dir)
-    except ConversionError as error:  # it may ask for flags of train.py
-        raise ValueError(
-            f"{data_dir}: {plan.dataset} is not there; give --data_dir, the folder that holds it."
-        ) from error
-    return dataclasses.replace(plan, data_folder=folder)
 
 
 if __name__ == "__main__":

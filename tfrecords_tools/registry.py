@@ -138,6 +138,32 @@ def locate(
     return folder, load_info(folder) if there else None
 
 
+def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
+    """Where a data set lies that once lay in `folder`; made again if it needs no raw material.
+
+    Args:
+        name: of the data set, as `prepare` takes it.
+        folder: where it was.
+        data_dir: where data sets live now; by default the parent of `folder`.
+
+    Raises:
+        ConversionError: it is not there; the message says so in one line.
+
+    Example:
+        >>> find_again("sprites", "/old/data/sprites", data_dir="data")
+        'data/sprites'
+    """
+    if data_dir is None and os.path.isdir(folder):
+        return folder
+    data_dir = data_dir or os.path.dirname(folder)
+    try:
+        return prepare(name, data_dir)
+    except ConversionError as error:  # it may ask for raw material, by flags of train.py
+        raise ConversionError(
+            f"{data_dir}: {name} is not there; give --data_dir, the folder that holds it."
+        ) from error
+
+
 def _converter(dataset: Dataset):
     module, function = dataset.converter.split(":")
     return getattr(importlib.import_module(module), function)

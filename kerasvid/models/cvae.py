@@ -199,7 +199,7 @@ class CVAE(InBetween, VariationalModel):
         energy, at_ends = energies(video, shown[0], scale, share)
         kl = distributions.kl_to_standard(q_video)
         terms = {"energy": energy, "ends": self.ends_weight * at_ends, "kl_video": kl}
-        weighted = [energy, terms["ends"], self._kl_weights["kl_video"](iteration) * kl]
+        weighted = [energy, terms["ends"], self._term_weights["kl_video"](iteration) * kl]
         if self.mean_weight:
             terms["mean_energy"] = self.mean_weight * energies(video, shown[1], scale, share)[0]
             weighted.append(terms["mean_energy"])

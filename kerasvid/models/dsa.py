@@ -19,8 +19,10 @@ the loss is a weighted bound, and the KL of the motion weighs more than that of 
 what frames share is said once, above all at first, when a reconstruction counts most; the content
 drops what the motion says, too (`shared`, see `SharedInformation`), as what is said by both, such
 as the action, is drawn twice by the independent priors, and samples and swaps then show two actions
-at once; a step decodes some of a clip's frames, counted for all (`decoded_frames`); and the
-networks work on 4x4 patches, with sub-pixel enlargement and without normalization.
+at once; both priors are fitted to the posteriors once more when the networks have learned
+(`training.prior_steps`, see `fit_priors`); a step decodes some of a clip's frames, counted for all
+(`decoded_frames`); and the networks work on 4x4 patches, with sub-pixel enlargement and without
+normalization.
 """
 
 from collections.abc import Mapping

@@ -69,8 +69,8 @@ class GLO(LatentVerbs, LatentModel):
         self.build()
 
     @classmethod
-    def learns_videos(cls, hyperparameters: Mapping[str, Any]) -> bool:
-        return True
+    def code_keys(cls, hyperparameters: Mapping[str, Any]) -> frozenset[str]:
+        return frozenset({"index"})
 
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         return {}

@@ -12,7 +12,8 @@ import tensorflow as tf
 from kerasvid.layers.clip_ends import check_ends
 from kerasvid.models.presets import WithPresets
 from kerasvid.models.row_noise import row_noise
-from kerasvid.models.video_generator import as_pixels
+from kerasvid.models.video_generator import as_pixels, check_same_batch
+from kerasvid.pixels import as_floats
 
 
 class InBetween(WithPresets):
@@ -77,7 +78,7 @@ class InBetween(WithPresets):
             uint8 `[B, T, H, W, C]`.
 
         Raises:
-            ValueError: other axes, another frame size, different numbers of frames, T below 2, or
+            ValueError: other axes, another frame size, different numbers of ends, T below 2, or
                 a negative temperature.
 
         Example:
@@ -87,11 +88,7 @@ class InBetween(WithPresets):
             raise ValueError(f"temperature={temperature} must be 0 or more.")
         frames = self.frames if frames is None else frames
         first, last = self._end("first", first), self._end("last", last)
-        if first.shape[0] != last.shape[0]:
-            raise ValueError(
-                f"Different numbers of frames (first {first.shape[0]}, last {last.shape[0]}): "
-                "give as many of each."
-            )
+        check_same_batch(first=first, last=last)
         noise = self.between_noise(first.shape[0], frames, seed)
         noise = {name: temperature * value for name, value in noise.items()}
         return as_pixels(self.fill(first, last, noise, frames))
@@ -108,6 +105,4 @@ class InBetween(WithPresets):
                 f"{name}: the frames are of {tuple(frames.shape[1:])}, the model's of "
                 f"{tuple(self.image_shape)}: resize them."
             )
-        if frames.dtype == tf.uint8:
-            return tf.cast(frames, tf.float32) / 127.5 - 1.0
-        return tf.cast(frames, tf.float32)
+        return as_floats(frames)

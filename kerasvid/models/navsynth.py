@@ -166,8 +166,8 @@ class Navsynth(LatentVerbs, LatentModel):
             )
 
     @classmethod
-    def learns_videos(cls, hyperparameters: Mapping[str, Any]) -> bool:
-        return "index" in (hyperparameters["static_by"], hyperparameters["transient_by"])
+    def code_keys(cls, hyperparameters: Mapping[str, Any]) -> frozenset[str]:
+        return frozenset({hyperparameters["static_by"], hyperparameters["transient_by"]})
 
     # === Training ===
 

@@ -35,15 +35,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "static_dim": 64,
         "transient_dim": 32,
         "units": 256,
-        "decoder": {
-            "dense_units": (),
-            "seed_channels": 256,
-            "channels": (128, 64, 32),
-            "upsampling": (2, 2, 2),
-            "kernel_size": 4,
-            "transposed": True,
-            "patch": 2,
-        },
+        "decoder": {**DCGAN, "seed_channels": 256, "channels": (128, 64, 32)},
     },
     # Table 2 of the supplement, with a DCGAN generator: Chair-CAD here, the others below.
     "paper": {"decoder": DCGAN, "stages": {"network": 5, "codes": 300}},

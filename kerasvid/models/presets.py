@@ -46,6 +46,9 @@ class WithPresets:
         return {name: default for name, (_, default) in constructor_arguments(cls).items()}
 
     @classmethod
-    def learns_videos(cls, hyperparameters: Mapping[str, Any]) -> bool:
-        """Whether a model so made has codes of single training videos, and hence of no others."""
-        return False
+    def code_keys(cls, hyperparameters: Mapping[str, Any]) -> frozenset[str]:
+        """The fields of a record by which a model so made looks learned codes up; by default none.
+
+        It has codes of the values that occur in training, and hence of no others.
+        """
+        return frozenset()

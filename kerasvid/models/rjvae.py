@@ -13,7 +13,8 @@ The bound scores the prior of delta_t given the posterior sample of delta_(t-1) 
 
 The preset `base` departs from the paper, each time by a flag that is off by default:
 - `prior_momentum`, `prior_couplings`: the prior of mu is an invertible image of N(0, I) that
-  follows the aggregate posterior (`AggregatePrior`); samples then fall where the decoder was
+  follows the aggregate posterior (`AggregatePrior`) and is fitted to it once more when the networks
+  have learned (`training.prior_steps`, see `fit_priors`); samples then fall where the decoder was
   trained.
 - `schedule`: the observation scale widens during training, so that information which buys little
   is squeezed out of the codes, and the KL of the residuals weighs more than that of the summary,

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kerasvid.models.presets import WithPresets
 from kerasvid.models.row_noise import row_noise
+from kerasvid.pixels import as_floats
 
 
 def as_pixels(videos: tf.Tensor) -> np.ndarray:
@@ -35,9 +36,7 @@ def as_video_tensor(
             f"The frames are of {tuple(videos.shape[2:])}, the model's of {tuple(image_shape)}: "
             "resize them."
         )
-    if videos.dtype == tf.uint8:
-        return tf.cast(videos, tf.float32) / 127.5 - 1.0
-    return tf.cast(videos, tf.float32)
+    return as_floats(videos)
 
 
 def check_same_batch(**videos: np.ndarray | tf.Tensor) -> None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kerasvid.callbacks.exhibits import Request
 from kerasvid.data import DatasetError, DatasetInfo, load_info, make_pipeline
+from kerasvid.data.record_values import record_values
 from kerasvid.models.registry import model_class
 from kerasvid.runs.plan import TrainingPlan, held_out_split
 
@@ -52,13 +53,19 @@ def held_out_batch(plan: TrainingPlan, count: int) -> int:
 def evaluation_split(plan: TrainingPlan, info: DatasetInfo) -> tuple[str | None, str | None]:
     """The split to evaluate on, and why it does not serve, if it does not.
 
-    Where the codes of videos are learned, there are none of others.
+    Where codes are learned, there are none of videos, identities or labels that do not occur in
+    training; then training videos serve.
     """
-    if model_class(plan.model).learns_videos(plan.hyperparameters):
+    keys = model_class(plan.model).code_keys(plan.hyperparameters)
+    if "index" in keys:
         return "train", None
     split = held_out_split(info)
     if split is None:
         return None, "the data set has no held-out split"
+    for key in sorted(keys):
+        known, asked = (record_values(plan.data_folder, s, key) for s in ("train", split))
+        if not asked <= known:
+            return "train", None
     shortest = info.splits[split].min_length
     if shortest < plan.span():
         needed = f"a clip needs {plan.span()}"

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from kerasvid.pixels import as_floats
+
 
 def frames_at(clips: tf.Tensor, chances: tf.Tensor) -> tf.Tensor:
     """S_1: random frames of every clip, each equally likely.
@@ -47,5 +49,4 @@ def stills_of(images: tf.Tensor) -> tf.Tensor:
         images = images[:, 0]
     if images.shape.rank != 4:
         raise ValueError(f'"image" needs the axes [N, H, W, C], not the shape {images.shape}.')
-    floats = tf.cast(images, tf.float32)
-    return floats / 127.5 - 1.0 if images.dtype == tf.uint8 else floats
+    return as_floats(images)

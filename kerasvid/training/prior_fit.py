@@ -49,7 +49,7 @@ def fit_prior(
         seed: of the draws.
 
     Returns:
-        `None`, and nothing is changed, where the prior is fixed or there are fewer than 20
+        `None`, and nothing is changed, where the prior is fixed or there are fewer than 10
         posteriors.
 
     Example:
@@ -73,8 +73,8 @@ def fit_prior(
         best = _keep_better(prior, copy, best, _divergence(copy, judged, draw))
     if prior.flow is not None and steps:
         learn = _learner(copy, means, deviations, steps, rate, seed)
-        for _ in range(TURNS):
-            learn(-(-steps // TURNS))
+        for turn in range(TURNS):
+            learn(steps * (turn + 1) // TURNS - steps * turn // TURNS)
             best = _keep_better(prior, copy, best, _divergence(copy, judged, draw))
     return Fit(before, best)
 

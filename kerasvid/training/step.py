@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasvid.pixels import as_floats
+
 JIT_CHOICES = ("auto", True, False)
 COMPILE_ARGUMENTS = ("run_eagerly", "steps_per_execution", "auto_scale_loss")  # of Keras
 
@@ -268,9 +270,7 @@ class CompiledStep(keras.Model):
                 "The number of frames is not known: give clips of one length, or compile again "
                 "before training on those of another."
             )
-        if video.dtype == tf.uint8:
-            return tf.cast(video, tf.float32) / 127.5 - 1.0
-        return tf.cast(video, tf.float32)
+        return as_floats(video)
 
     def train_step(self, data) -> dict:
         """One update, in replica context."""

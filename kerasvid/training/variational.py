@@ -30,7 +30,7 @@ class Posterior(NamedTuple):
 
     Args:
         codes: a frame's latent each, `[B, T, D]`.
-        kl: the KL terms by name, in nats, each `[B]`.
+        kl: the KL terms by name, and what else the schedule weighs, in nats, each `[B]`.
         statistics: of the batch for `absorb`, means over its videos; tensors, or dicts of them.
         still: the latent of one frame that stands for the clip, `[B, D]`, or `None`.
     """
@@ -92,7 +92,7 @@ class VariationalModel(CompiledStep):
                 raise ValueError(f"schedule.{name}={schedule[name]} must not be negative.")
         self.schedule = schedule
         self._observation_scale = Ramp(*schedule["observation_scale"], steps, geometric=True)
-        self._kl_weights = {
+        self._term_weights = {
             name: Ramp(*schedule[name], steps, geometric=min(schedule[name]) > 0)
             for name in (*kl_names, *further)
         }
@@ -235,7 +235,7 @@ class VariationalModel(CompiledStep):
             weighted.append(self.summary_weight * terms["summary_energy"])
         for name, value in posterior.kl.items():
             terms[name] = value
-            weighted.append(self._kl_weights[name](iteration) * value)
+            weighted.append(self._term_weights[name](iteration) * value)
         loss = {"loss": tf.add_n(weighted)}
         psnr = {"psnr": losses.psnr(video, reconstruction)}
         return {**loss, **terms, **psnr}, posterior.statistics

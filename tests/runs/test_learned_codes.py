@@ -80,6 +80,27 @@ def test_videos_are_evaluated_that_there_are_codes_of(plan_of, persons):
     assert evaluation_split(plan_of(**PAIRS), info) == ("test", None)
 
 
+def test_persons_are_evaluated_that_there_are_codes_of(plan_of, persons, tmp_path, moving_squares):
+    videos, info = moving_squares(6, 8), dataclasses.replace(load_info(persons), splits={})
+    splits = {"train": [0, 1, 2, 3], "test": [4, 5]}
+
+    def load(i):
+        return Video(videos[i], f"clip-{i}", label=i % 3, identity=min(i, 3) if i < 5 else 0)
+
+    write_dataset(str(tmp_path / "seen"), info, splits, load, progress=False)
+
+    def load_stranger(i):
+        return dataclasses.replace(load(i), identity=i // 2)
+
+    write_dataset(str(tmp_path / "new"), info, splits, load_stranger, progress=False)
+    ends = {}
+    for name in ("seen", "new"):
+        folder = str(tmp_path / name)
+        plan = dataclasses.replace(plan_of(**PAIRS), data_folder=folder)
+        ends[name] = evaluation_split(plan, load_info(folder))
+    assert ends == {"seen": ("test", None), "new": ("train", None)}
+
+
 def test_a_resumed_run_has_the_codes_of_an_uninterrupted_one(plan_of, tmp_path):
     plan = plan_of(4, sample_every=4)
     whole, _ = run_to_end(plan, tmp_path / "whole")

@@ -8,8 +8,8 @@ import pytest
 from kerasvid.data import DatasetError
 from kerasvid.data.schema import DatasetInfo, Video
 from tfrecords_tools import registry
-from tfrecords_tools.conversion import write_dataset
-from tfrecords_tools.registry import DATASETS, UnknownDataset, names, prepare
+from tfrecords_tools.conversion import ConversionError, write_dataset
+from tfrecords_tools.registry import DATASETS, UnknownDataset, find_again, names, prepare
 
 made = []
 
@@ -67,6 +67,23 @@ def test_a_path_without_a_data_set_is_refused(tmp_path):
         prepare(str(tmp_path))
     with pytest.raises(UnknownDataset, match="no such folder"):
         prepare(str(tmp_path / "none"))
+
+
+def test_a_data_set_is_found_again_where_it_was_moved(tmp_path):
+    folder = prepare("toy/small", str(tmp_path / "before"))
+    assert find_again("toy/small", folder) == folder
+    os.rename(tmp_path / "before", tmp_path / "after")
+    moved = str(tmp_path / "after" / "toy-small")
+    assert find_again("toy/small", folder, str(tmp_path / "after")) == moved
+    assert len(made) == 1
+    assert find_again("toy/small", folder) == folder  # drawn anew, as it needs no raw material
+    assert len(made) == 2
+
+
+def test_a_data_set_of_raw_material_that_is_gone_asks_for_its_folder(tmp_path):
+    gone = str(tmp_path / "data" / "weizmann")
+    with pytest.raises(ConversionError, match=r"data: weizmann is not there; give --data_dir"):
+        find_again("weizmann", gone)
 
 
 @pytest.mark.parametrize("name, nearest", [("sprite", "sprites"), ("sprites-lpc", "sprites/lpc")])

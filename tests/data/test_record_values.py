@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+
+from kerasvid.data import DatasetInfo, Video
+from kerasvid.data.record_values import record_values
+from tfrecords_tools.conversion import write_dataset
+
+
+@pytest.mark.parametrize(
+    ("split", "key", "expected"),
+    [
+        ("train", "label", {0, 1, -1}),
+        ("train", "identity", {5}),
+        ("test", "label", {2}),
+        ("test", "identity", {6, 7}),
+    ],
+)
+def test_the_values_that_occur_in_a_split_are_told(tmp_path, split, key, expected):
+    labels, identities = [0, 1, 1, -1, 2, 2], [5, 5, 5, 5, 6, 7]
+    info = DatasetInfo(
+        "people", "1", 8, 8, 3, fps=8.0,
+        class_names=("a", "b", "c"), identity_names=tuple("abcdefgh"),
+    )  # fmt: skip
+
+    def load(i):
+        frames = np.full([2, 8, 8, 3], i, np.uint8)
+        return Video(frames, f"clip-{i}", label=labels[i], identity=identities[i])
+
+    folder = str(tmp_path / "people")
+    write_dataset(folder, info, {"train": [0, 1, 2, 3], "test": [4, 5]}, load, progress=False)
+    assert record_values(folder, split, key) == expected
