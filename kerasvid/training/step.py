@@ -325,3 +325,6 @@ class CompiledStep(keras.Model):
     @property
     def metrics(self) -> list:
         return list(self._trackers.values())
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None) -> None:
+        """Nothing: constructors make every variable. Keras would average a batch over workers."""
