@@ -139,15 +139,18 @@ def mixed_rows(real: tf.Tensor, fake: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
 
 
 def pyramid_loss(target: tf.Tensor, prediction: tf.Tensor, levels: int) -> tf.Tensor:
-    """The Laplacian pyramid loss, sum_l 2^(2l) |L^l(v) - L^l(v')|_1: `[B, ..., H, W, C] -> [B]`.
+    """The Laplacian pyramid loss of images, sum_l 2^(2l) |L^l(v) - L^l(v')|_1.
 
-    A pixel of the finest band counts 1 / (H W C), and the loss of a clip is the mean over its
-    frames. Pyramids are linear: that of the difference is the difference of the two.
+    A pixel of the finest band counts 1 / (H W C). Pyramids are linear: that of the difference is
+    the difference of the two.
 
     Args:
-        target: `[B, H, W, C]` or `[B, T, H, W, C]` float32.
+        target: `[..., H, W, C]` float32.
         prediction: the same shape.
         levels: of the pyramid, see `laplacian_pyramid`.
+
+    Returns:
+        A loss for each image, `[...]`.
     """
     difference = target - prediction
     frames = tf.reshape(difference, [-1, *difference.shape[-3:]])  # [N, H, W, C]
@@ -156,7 +159,7 @@ def pyramid_loss(target: tf.Tensor, prediction: tf.Tensor, levels: int) -> tf.Te
         for level, band in enumerate(laplacian_pyramid(frames, levels))
     ]
     size = float(math.prod(difference.shape[-3:]))
-    return per_row(tf.reshape(tf.add_n(totals) / size, tf.shape(difference)[:-3]))
+    return tf.reshape(tf.add_n(totals) / size, tf.shape(difference)[:-3])
 
 
 def triplet_mask(frames: int, positive_range: int, negative_range: int) -> np.ndarray:

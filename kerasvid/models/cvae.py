@@ -35,8 +35,9 @@ from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import BidirectionalSummary, over_frames
 from kerasvid.models.in_between import InBetween
 from kerasvid.models.video_generator import as_pixels, as_video_tensor
+from kerasvid.training.decoded_frames import DECODED, choice_shapes, chosen_frames
 from kerasvid.training.recipe import Recipe
-from kerasvid.training.variational import DECODED, VariationalModel
+from kerasvid.training.variational import VariationalModel
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -139,10 +140,7 @@ class CVAE(InBetween, VariationalModel):
 
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """That of z_video, and what chooses the frames between the ends to decode."""
-        shapes = self.noise_shapes(frames)
-        if self.decoded_frames and self.decoded_frames < frames - 2:
-            shapes[DECODED] = (frames - 2,)
-        return shapes
+        return self.noise_shapes(frames) | choice_shapes(self.decoded_frames, frames - 2)
 
     def posterior(self, video: tf.Tensor, training: bool = False):
         """q(z_video | x_1..T): a diagonal Gaussian with batch shape `[B]`."""
@@ -185,7 +183,7 @@ class CVAE(InBetween, VariationalModel):
         place, share = places(tf.shape(video)[0], count), 1.0
         if noise is not None and DECODED in noise:
             share = (count - 2) / self.decoded_frames
-            number = self.chosen_frames(noise[DECODED])  # [B, K + 2]
+            number = with_ends(chosen_frames(noise[DECODED], self.decoded_frames), count)
             place = tf.gather(place, number, batch_dims=1)
             video = tf.gather(video, number, batch_dims=1)
         told = [self.ends_encoder(*ends, training=training), place, *ends]
@@ -204,16 +202,6 @@ class CVAE(InBetween, VariationalModel):
             terms["mean_energy"] = self.mean_weight * energies(video, shown[1], scale, share)[0]
             weighted.append(terms["mean_energy"])
         return {"loss": tf.add_n(weighted), **terms, "psnr": losses.psnr(video, shown[0])}, {}
-
-    def chosen_frames(self, chances: tf.Tensor) -> tf.Tensor:
-        """Numbers of the frames to decode: the first, K between, the last: `[B, K + 2]` int32.
-
-        Args:
-            chances: Gaussians `[B, T - 2]`, whose order chooses.
-        """
-        between = 1 + tf.argsort(chances, axis=1)[:, : self.decoded_frames]
-        first = tf.zeros_like(between[:, :1])
-        return tf.concat([first, between, first + chances.shape[1] + 1], axis=1)
 
     # === Videos ===
 
@@ -253,6 +241,17 @@ class CVAE(InBetween, VariationalModel):
             "schedule": self.schedule,
         }
         return {**super().get_config(), **own}
+
+
+def with_ends(chosen: tf.Tensor, frames: int) -> tf.Tensor:
+    """Numbers of the first frame, those chosen between, and the last: `[B, K] -> [B, K + 2]`.
+
+    Args:
+        chosen: int32, counted from the second frame on.
+        frames: T.
+    """
+    first = tf.zeros_like(chosen[:, :1])
+    return tf.concat([first, 1 + chosen, first + frames - 1], axis=1)
 
 
 def energies(

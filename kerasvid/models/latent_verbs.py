@@ -259,7 +259,8 @@ class LatentVerbs(VideoGenerator):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(codes)
             shown = self.decoded(self.latents_of(codes, label)[:, : video.shape[1]])
-            loss = tf.reduce_sum(losses.pyramid_loss(video, shown, self.levels))
+            by_frame = losses.pyramid_loss(video, shown, self.levels)  # [B, T]
+            loss = tf.reduce_sum(tf.reduce_mean(by_frame, axis=1))
         slopes = tape.gradient(loss, codes, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         first = {n: 0.9 * first[n] + 0.1 * slope for n, slope in slopes.items()}
         second = {n: 0.999 * second[n] + 0.001 * tf.square(slope) for n, slope in slopes.items()}

@@ -36,7 +36,6 @@ from kerasvid.models.latent_verbs import LatentVerbs
 from kerasvid.models.navsynth_presets import PRESETS, RECIPES
 from kerasvid.models.video_generator import as_pixels, check_same_batch
 from kerasvid.naming import nearest_names
-from kerasvid.training.batch_parts import frames_at
 from kerasvid.training.latent_optimization import LatentModel, existing_rows
 
 OBJECTIVE = {
@@ -68,6 +67,8 @@ class Navsynth(LatentVerbs, LatentModel):
         units: of the GRU.
         rank: rho of equation (7), or `None`.
         decoder: arguments of `FrameDecoder` (G), without `image_shape`.
+        decoded_frames: frames of a clip that a training step decodes, chosen at random; all where
+            `None`. Fewer make a step cheaper, and the loss keeps its expectation.
         objective: `levels`, `static_weight`, `triplet_weight`, `margin`, `positive_range` and
             `negative_range`; what is left out is as in `OBJECTIVE`.
         stages: epochs of the two stages, `{"network": 5, "codes": 300}`; `None` trains all at once.
@@ -99,6 +100,7 @@ class Navsynth(LatentVerbs, LatentModel):
         units: int = 500,
         rank: int | None = None,
         decoder: Mapping[str, Any] | None = None,
+        decoded_frames: int | None = None,
         objective: Mapping[str, Any] | None = None,
         stages: Mapping[str, int] | None = None,
         **kwargs,
@@ -111,6 +113,7 @@ class Navsynth(LatentVerbs, LatentModel):
         self.conditional, self.units = conditional, units
         self.rank = self._checked_rank(rank)
         self.decoder_arguments = dict(decoder or {})
+        self.set_decoding(decoded_frames)
         self.set_objective(objective)
         self.set_stages(stages)
         if conditional and classes < 1:
@@ -175,8 +178,8 @@ class Navsynth(LatentVerbs, LatentModel):
         return [*self.motion.trainable_variables, *self.motion_output.trainable_variables]
 
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        """What chooses the frame of the static loss."""
-        return {"static_frame": (1, frames)}
+        """What chooses the frames to decode, and among them that of the static loss."""
+        return super().training_noise_shapes(frames) | {"static_frame": (frames,)}
 
     def label_of(self, data: Any) -> tf.Tensor | None:
         if not self.conditional:
@@ -188,12 +191,13 @@ class Navsynth(LatentVerbs, LatentModel):
 
     def reconstruction_terms(self, video, codes, label, chances, training):
         outputs = self.outputs(codes["transient"])  # [B, T, E]
-        decoded = self.decoded(self.joined(codes["static"], outputs, label), training)
-        chosen = chances["static_frame"]
-        still, shown = frames_at(video, chosen), frames_at(decoded, chosen)  # [B, H, W, C]
+        video, latents = self.decoded_part(chances, video, outputs)
+        decoded = self.decoded(self.joined(codes["static"], latents, label), training)
+        by_frame = losses.pyramid_loss(video, decoded, self.levels)  # [B, K]
+        still = tf.argmax(chances["static_frame"][:, : by_frame.shape[1]], axis=1)
         terms = {
-            "reconstruction": losses.pyramid_loss(video, decoded, self.levels),
-            "static": losses.pyramid_loss(still, shown, self.levels),
+            "reconstruction": tf.reduce_mean(by_frame, axis=1),
+            "static": tf.gather(by_frame, still, batch_dims=1),
             "triplet": self._triplet(outputs),
         }
         loss = (
@@ -326,7 +330,7 @@ class Navsynth(LatentVerbs, LatentModel):
         names = (
             "image_shape", "frames", "videos", "identities", "classes", "static_dim",
             "transient_dim", "static_by", "transient_by", "conditional", "units", "rank",
-            "objective", "stages",
+            "decoded_frames", "objective", "stages",
         )  # fmt: skip
         own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own, "decoder": self.decoder_arguments}

@@ -20,6 +20,12 @@ import tensorflow as tf
 
 from kerasvid.layers.code_table import CodeTable
 from kerasvid.naming import nearest_names
+from kerasvid.training.decoded_frames import (
+    DECODED,
+    checked_count,
+    choice_shapes,
+    chosen_frames,
+)
 from kerasvid.training.step import CompiledStep, draw_noise, replica_key
 
 EVALUATION_SEED = 0x5EED
@@ -46,11 +52,13 @@ class LatentModel(CompiledStep):
     Attributes:
         videos: of the training split; an epoch is so many.
         rank: of the codes of a sequence after every update, or `None`.
+        decoded_frames: of a clip at a training step, chosen at random; all where `None`.
     """
 
     term_names = ("loss", "psnr")
     videos: int = 1
     rank: int | None = None
+    decoded_frames: int | None = None
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -81,7 +89,8 @@ class LatentModel(CompiledStep):
             video: `[B, T, H, W, C]` float32 in [-1, 1].
             codes: by table, a row each.
             label: int64 `[B]`, where the model is conditional.
-            chances: Gaussians by `training_noise_shapes`.
+            chances: Gaussians by `training_noise_shapes`; an evaluation has none that choose the
+                frames to decode, and decodes all.
             training: as in Keras.
         """
         raise NotImplementedError
@@ -129,6 +138,27 @@ class LatentModel(CompiledStep):
             return "joint"
         first = self.stages["network"]
         return "network" if epoch % (first + self.stages["codes"]) < first else "codes"
+
+    def set_decoding(self, decoded_frames: int | None) -> None:
+        """How many frames of a clip a training step decodes.
+
+        Raises:
+            ValueError: it is not a whole number from 1 on, or `None`.
+        """
+        self.decoded_frames = checked_count(decoded_frames)
+
+    def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """What chooses the frames to decode."""
+        return choice_shapes(self.decoded_frames, frames)
+
+    def decoded_part(
+        self, chances: Mapping[str, tf.Tensor], *sequences: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """What sequences `[B, T, ...]` have of the frames to decode: `[B, K, ...]` each."""
+        if DECODED not in chances:
+            return list(sequences)
+        chosen = chosen_frames(chances[DECODED], self.decoded_frames)  # [B, K]
+        return [tf.gather(sequence, chosen, batch_dims=1) for sequence in sequences]
 
     def compile(
         self,
@@ -308,6 +338,7 @@ class LatentModel(CompiledStep):
         video, rows, label = self.video_of(data), self.rows_of(data), self.label_of(data)
         self.check_clips(video)
         shapes = self.training_noise_shapes(video.shape[1])
+        shapes.pop(DECODED, None)
         chances = draw_noise(shapes, tf.shape(video)[0], tf.constant([EVALUATION_SEED, 0]))
         tables = self.tables()
         codes = {name: tables[name](rows[name]) for name in tables}

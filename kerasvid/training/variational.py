@@ -16,12 +16,17 @@ import tensorflow as tf
 from kerasvid import losses
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.naming import nearest_names
+from kerasvid.training.decoded_frames import (
+    DECODED,
+    checked_count,
+    choice_shapes,
+    chosen_frames,
+)
 from kerasvid.training.prior_fit import Fit, fit_prior
 from kerasvid.training.ramp import Ramp, is_pair
 from kerasvid.training.step import CompiledStep, draw_noise, replica_key
 
 EVALUATION_SEED = 0x5EED
-DECODED = "decoded_frames"  # the noise whose order chooses the frames
 FITTED_VIDEOS = 20_000
 
 
@@ -107,13 +112,10 @@ class VariationalModel(CompiledStep):
         Raises:
             ValueError: `decoded_frames` is less than 1, or `summary_weight` negative.
         """
-        if decoded_frames is not None and not (
-            isinstance(decoded_frames, int) and decoded_frames >= 1
-        ):
-            raise ValueError(f"decoded_frames={decoded_frames!r} must be 1 or more, or None.")
         if not isinstance(summary_weight, int | float) or summary_weight < 0:
             raise ValueError(f"summary_weight={summary_weight!r} must be 0 or more.")
-        self.decoded_frames, self.summary_weight = decoded_frames, float(summary_weight)
+        self.decoded_frames = checked_count(decoded_frames)
+        self.summary_weight = float(summary_weight)
         if summary_weight:
             self.add_term("summary_energy")
 
@@ -190,10 +192,7 @@ class VariationalModel(CompiledStep):
 
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """Those of `noise_shapes`, and what chooses the frames to decode."""
-        shapes = self.noise_shapes(frames)
-        if self.decoded_frames and self.decoded_frames < frames:
-            shapes[DECODED] = (frames,)
-        return shapes
+        return self.noise_shapes(frames) | choice_shapes(self.decoded_frames, frames)
 
     def call(self, video: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The reconstruction from posterior means, `[B, T, H, W, C]`, of a batch as `fit` takes it.
@@ -216,9 +215,8 @@ class VariationalModel(CompiledStep):
         posterior = self.posterior_codes(video, noise, training=training)
         codes, share = posterior.codes, 1.0
         if noise is not None and DECODED in noise:
-            # Frames of one clip say much the same: some of them, counted for all, cost less.
             share = video.shape[1] / self.decoded_frames
-            chosen = tf.argsort(noise[DECODED], axis=1)[:, : self.decoded_frames]  # [B, K]
+            chosen = chosen_frames(noise[DECODED], self.decoded_frames)  # [B, K]
             codes = tf.gather(codes, chosen, batch_dims=1)
             video = tf.gather(video, chosen, batch_dims=1)
         with_still = self.summary_weight > 0 and posterior.still is not None

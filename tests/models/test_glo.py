@@ -33,3 +33,8 @@ def test_the_loss_is_that_of_the_pyramid_over_the_frames(moving_squares):
         losses.pyramid_loss(video[:, t], model.decoder(codes["frame"][:, t]), 2) for t in range(3)
     ]
     np.testing.assert_allclose(terms["loss"], np.mean(frames, axis=0), rtol=1e-4)
+    model.set_decoding(2)
+    order = tf.constant([[0.1, 0.3, 0.2], [0.3, 0.2, 0.1]])
+    some = model.reconstruction_terms(video, codes, None, {"decoded_frames": order}, True)
+    expected = [frames[0][0] + frames[2][0], frames[2][1] + frames[1][1]]
+    np.testing.assert_allclose(some["loss"], np.divide(expected, 2), rtol=1e-4)

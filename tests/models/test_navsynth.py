@@ -40,18 +40,15 @@ def test_the_loss_is_equation_six(model, moving_squares):
     video = tf.cast(moving_squares(2, 8), tf.float32) / 127.5 - 1.0
     rows = tf.constant([4, 1])
     codes = {"static": model.static_codes(rows), "transient": model.transient_codes(rows)}
-    chances = tf.random.stateless_normal([2, 1, 8], [1, 2])
+    chances = tf.random.stateless_normal([2, 8], [1, 2])
     terms = model.reconstruction_terms(video, codes, None, {"static_frame": chances}, True)
 
     outputs = model.motion_output(model.motion(codes["transient"]))
     frames = [model.decoder(tf.concat([codes["static"], outputs[:, t]], axis=-1)) for t in range(8)]
     decoded = tf.stack(frames, axis=1)
-    reconstruction = losses.pyramid_loss(video, decoded, 2).numpy()
-    chosen = chances.numpy()[:, 0].argmax(axis=-1)
-    still = [
-        losses.pyramid_loss(video[i : i + 1, t], decoded[i : i + 1, t], 2).numpy()[0]
-        for i, t in enumerate(chosen)
-    ]
+    by_frame = losses.pyramid_loss(video, decoded, 2).numpy()
+    reconstruction = by_frame.mean(axis=1)
+    still = [by_frame[i, t] for i, t in enumerate(chances.numpy().argmax(axis=1))]
     triplet = losses.triplet_loss(outputs, 2.0, 2, 2).numpy()
     np.testing.assert_allclose(terms["reconstruction"], reconstruction, rtol=1e-4)
     np.testing.assert_allclose(terms["static"], still, rtol=1e-4)
@@ -60,13 +57,49 @@ def test_the_loss_is_equation_six(model, moving_squares):
     np.testing.assert_allclose(terms["loss"], expected, rtol=1e-4)
 
 
+def test_a_step_decodes_some_frames_and_the_triplets_see_all(model, moving_squares):
+    some = Navsynth.from_config({**model.get_config(), "decoded_frames": 3})
+    some.set_weights(model.get_weights())
+    assert model.training_noise_shapes(8) == {"static_frame": (8,)}
+    assert some.training_noise_shapes(8) == {"static_frame": (8,), "decoded_frames": (8,)}
+    assert some.training_noise_shapes(3) == {"static_frame": (3,)}
+
+    video = tf.cast(moving_squares(2, 8), tf.float32) / 127.5 - 1.0
+    rows = tf.constant([4, 1])
+    codes = {"static": model.static_codes(rows), "transient": model.transient_codes(rows)}
+    still, order = (tf.random.stateless_normal([2, 8], [1, seed]) for seed in (2, 3))
+    chances = {"static_frame": still, "decoded_frames": order}
+    terms = some.reconstruction_terms(video, codes, None, chances, True)
+    decoded = model.decoded(model.latents_of(codes, None))
+    by_frame = losses.pyramid_loss(video, decoded, 2).numpy()
+    chosen = np.argsort(order, axis=1)[:, :3]
+    by_frame = np.take_along_axis(by_frame, chosen, axis=1)  # [B, 3]
+    np.testing.assert_allclose(terms["reconstruction"], by_frame.mean(axis=1), rtol=1e-4)
+    expected = [by_frame[i, t] for i, t in enumerate(still.numpy()[:, :3].argmax(axis=1))]
+    np.testing.assert_allclose(terms["static"], expected, rtol=1e-4)
+    whole = model.reconstruction_terms(video, codes, None, {"static_frame": still}, True)
+    np.testing.assert_allclose(terms["triplet"], whole["triplet"], rtol=1e-5)
+
+
+def test_an_evaluation_decodes_all_frames(model, moving_squares):
+    batch = {"video": tf.constant(moving_squares(2, 8)), "index": tf.constant([4, 1])}
+    found = []
+    for count in (None, 2):
+        same = Navsynth.from_config({**model.get_config(), "decoded_frames": count})
+        same.set_weights(model.get_weights())
+        same.compile("adam", jit_compile=False, run_eagerly=True)
+        found.append(same.test_step(batch))
+    for name, value in found[0].items():
+        np.testing.assert_allclose(found[1][name], value, rtol=1e-5)
+
+
 def test_the_triplet_loss_reaches_the_recurrent_network_alone(model, moving_squares):
     video = tf.cast(moving_squares(1, 8), tf.float32) / 127.5 - 1.0
     codes = {
         "static": model.static_codes(tf.constant([0])),
         "transient": model.transient_codes(tf.constant([0])),
     }
-    chances = {"static_frame": tf.zeros([1, 1, 8])}
+    chances = {"static_frame": tf.zeros([1, 8])}
     with tf.GradientTape() as tape:
         tape.watch(codes)
         loss = model.reconstruction_terms(video, codes, None, chances, True)["triplet"]

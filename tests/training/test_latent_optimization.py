@@ -63,7 +63,7 @@ def test_codes_descend_along_the_gradient_of_the_loss(clips):
     with tf.GradientTape() as tape:
         codes = {"static": static.codes.value, "transient": transient.codes.value}
         tape.watch(codes)
-        chances = {"static_frame": tf.zeros([4, 1, 4])}
+        chances = {"static_frame": tf.zeros([4, 4])}
         terms = model.reconstruction_terms(video, codes, None, chances, training=True)
         loss = tf.reduce_mean(terms["loss"])
     slopes = tape.gradient(loss, codes)
