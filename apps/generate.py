@@ -44,9 +44,14 @@ def main(argv: list[str]) -> None:
         for name in _F.show:
             if name not in EXHIBITS:
                 raise ValueError(f"--show={name}: {nearest_names(name, EXHIBITS)}.")
+        ends = _F.first or _F.last
+        if ends and _F["show"].present:
+            raise ValueError("--show: leave it out with --first and --last.")
+        if not ends and _F["temperature"].present:
+            raise ValueError("--temperature needs --first and --last.")
         run = RunFolder(_F.run_dir)
         plan = run.plan()
-        if _F.first or _F.last:
+        if ends:
             return _fill_in(run, plan)
         folder = registry.find_again(plan.dataset, plan.data_folder, _F.data_dir)
         plan = dataclasses.replace(plan, data_folder=folder)
@@ -73,9 +78,8 @@ def _fill_in(run, plan) -> None:
         raise ValueError(f"--first: {plan.model} makes no video between two pictures; give a run "
                          "of a model that does, such as cvae.")  # fmt: skip
     ends = [read_frame(p, *plan.hyperparameters["image_shape"]) for p in (_F.first, _F.last)]
-    options = _F.count, _F.frames, _F.seed, _F.temperature, _F.scale
-    exhibit = between_pictures(_load(run, plan), *ends, *options)
-    _write(exhibit, "between_pictures", plan)
+    options = {n: _F[n].value for n in ("count", "frames", "seed", "temperature", "scale")}
+    _write(between_pictures(_load(run, plan), *ends, **options), "between_pictures", plan)
 
 
 def _load(run, plan):

@@ -31,8 +31,12 @@ def gaussian_energy(target: tf.Tensor, prediction: tf.Tensor, scale: tf.Tensor) 
 def psnr(target: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
     """Peak signal-to-noise ratio in dB of `[B, ...]` pixels in [-1, 1], over each row: `[B]`."""
     axes = list(range(1, target.shape.rank))
-    error = tf.reduce_mean(tf.math.squared_difference(target, prediction), axis=axes)
-    return 10.0 * tf.math.log(4.0 / tf.maximum(error, 1e-10)) / tf.math.log(10.0)
+    return psnr_of_error(tf.reduce_mean(tf.math.squared_difference(target, prediction), axis=axes))
+
+
+def psnr_of_error(mean_squared_error: tf.Tensor) -> tf.Tensor:
+    """Peak signal-to-noise ratio in dB of mean squared errors of pixels in [-1, 1], each alone."""
+    return 10.0 * tf.math.log(4.0 / tf.maximum(mean_squared_error, 1e-10)) / tf.math.log(10.0)
 
 
 ADVERSARIAL_LOSSES = ("logistic", "hinge", "least_squares", "wasserstein")

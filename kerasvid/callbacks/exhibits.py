@@ -162,7 +162,7 @@ def nearest(request: Request) -> Exhibit:
 def between(request: Request) -> Exhibit:
     """Held-out clips, what the model makes between their ends, and the linear interpolation.
 
-    The remark tells the L2 distance of both to the real clips.
+    The remark tells the L2 distance of each to the real clips, and how often the model is nearer.
     """
     model, shown = request.model, request.held_out
     linear = LinearInterpolation(shown.shape[2:])
@@ -174,15 +174,15 @@ def between(request: Request) -> Exhibit:
     animation = pictures.mosaic([row for group in wrapped for row in group], request.scale)
 
     real = shown if request.more_held_out is None else request.more_held_out(COMPARED_CLIPS)
-    told = [("linear interpolation", linear, 1.0)]
-    if model.noise_shapes(real.shape[1]):
-        told = [("samples", model, 1.0), ("best guesses", model, 0.0), *told]
-    else:  # there is but one guess
-        told = [("model", model, 1.0), *told]
-    figures = []
-    for name, each, temperature in told:
-        distances = l2_distances(filled_in(each, real, request.seed, temperature), real)
-        figures.append(f"{name} {distances.mean():.2f} ± {distances.std():.2f}")
+    straight = l2_distances(filled_in(linear, real), real)
+    figures = [f"linear interpolation {straight.mean():.2f} ± {straight.std():.2f}"]
+    chance = model.between_noise(1, real.shape[1])  # none: there is but one clip
+    for name, temperature in (
+        [("samples", 1.0), ("at temperature 0", 0.0)] if chance else [("model", 1.0)]
+    ):
+        distances = l2_distances(filled_in(model, real, request.seed, temperature), real)
+        nearer = np.sum(distances < straight)
+        figures.append(f"{name} {distances.mean():.2f} ± {distances.std():.2f}, {nearer} nearer")
     remark = f"L2 distance over {len(real)} held-out clips: {'; '.join(figures)}"
     return Exhibit(pictures.captioned(grid, caption), animation, remark)
 

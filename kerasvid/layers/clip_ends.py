@@ -64,14 +64,15 @@ def with_exact_ends(
 ) -> tf.Tensor:
     """Frames `[B, T, H, W, C]` that turn into the given ends at their places.
 
-        g x + (1 - g) [(1 - s) x_1 + s x_T],  g = 1 - (2 s - 1)^16
+        g x + (1 - g) [(1 - s) x_1 + s x_T],  g = 1 - (2 s - 1)^64
 
-    g is 0 at the ends, and more than 0.9 between s = 0.07 and 0.93.
+    g is 0 at the ends, and more than 0.98 between s = 0.03 and 0.97: of the frames next to the ends
+    a clip of 30 keeps all, one of 100 three quarters.
     """
-    sixteenth = 2.0 * place - 1.0
-    for _ in range(4):
-        sixteenth = tf.square(sixteenth)  # exactly 1 at both ends, unlike powers on some devices
-    gate = (1.0 - sixteenth)[:, :, None, None, None]
+    power = 2.0 * place - 1.0
+    for _ in range(6):
+        power = tf.square(power)  # exactly 1 at both ends, unlike powers on some devices
+    gate = (1.0 - power)[:, :, None, None, None]
     return gate * frames + (1.0 - gate) * straight(first, last, place)
 
 

@@ -4,8 +4,10 @@ import tensorflow as tf
 
 # Beside the colours that are drawn: two displacements, a visibility of each end, and a cover.
 EXTRA_CHANNELS = 2 + 2 + 2 + 1
-REACH = 0.5  # the displacement that an output of 1 stands for, as a share of a side
-UNCOVERED = -3.0  # the raw cover of an untrained decoder: one twentieth of a pixel is drawn
+# What outputs of a fresh decoder, about 1, stand for; all three learn at similar rates then.
+REACH = 0.125  # a displacement, as a share of a side
+UNCOVERED = -1.0  # the raw cover: a quarter of a pixel is drawn
+LEAST_SEEN = 1e-3  # visibility, so that one end is always seen
 
 
 def warped(images: tf.Tensor, displacement: tf.Tensor) -> tf.Tensor:
@@ -34,8 +36,9 @@ def warped(images: tf.Tensor, displacement: tf.Tensor) -> tf.Tensor:
     top, left = tf.stop_gradient(tf.floor(y)), tf.stop_gradient(tf.floor(x))
     down, right = (y - top)[..., None], (x - left)[..., None]  # in [0, 1)
 
-    # A pixel with its three neighbours, so that one look-up finds all four; padding never counts.
-    padded = tf.pad(images, [[0, 0], [0, 1], [0, 1], [0, 0]])
+    # A pixel with its three neighbours, so that one look-up finds all four. Beyond the border they
+    # never count, but the slope of a displacement is their difference.
+    padded = tf.pad(images, [[0, 0], [0, 1], [0, 1], [0, 0]], mode="SYMMETRIC")
     quads = tf.concat(
         [padded[:, :-1, :-1], padded[:, :-1, 1:], padded[:, 1:, :-1], padded[:, 1:, 1:]], axis=-1
     )
@@ -59,13 +62,14 @@ def composed(raw: tf.Tensor, first: tf.Tensor, last: tf.Tensor, place: tf.Tensor
         norm = (1 - s) v_1 + s v_T
 
     with colours d that are drawn, a cover c, displacements f of the ends (W moves them; no end
-    moves in its own place) and their visibilities v in (0, 1), all pixel by pixel, as in Jiang et
-    al., "Super SloMo", CVPR 2018; the cover is this library's. An output of zero is the linear
-    interpolation of the ends, a twentieth of it covered by grey.
+    moves in its own place) and their visibilities v in (0.001, 1), all pixel by pixel, as in Jiang
+    et al., "Super SloMo", CVPR 2018; the cover is this library's. An output of zero is the linear
+    interpolation of the ends, a quarter of it covered by grey. The ends are given: no gradient
+    flows back into them.
 
     Args:
-        raw: `[B, T, H, W, C + 7]` float32: d, (dy, dx) of f_1 and of f_T in halves of a side, and
-            the logits of v_1, v_T and, less 3, of c.
+        raw: `[B, T, H, W, C + 7]` float32: d, (dy, dx) of f_1 and of f_T in eighths of a side, and
+            the logits of v_1, v_T and, less 1, of c.
         first, last: `[B, H, W, C]` in [-1, 1].
         place: s of each frame, `[B, T]` in [0, 1].
 
@@ -76,10 +80,11 @@ def composed(raw: tf.Tensor, first: tf.Tensor, last: tf.Tensor, place: tf.Tensor
     drawn, from_first, from_last, seen, cover = tf.split(raw, [colors, 2, 2, 2, 1], axis=-1)
     size = REACH * tf.constant([float(raw.shape[2]), float(raw.shape[3])])
     s = place[:, :, None, None, None]  # [B, T, 1, 1, 1]
-    seen = tf.sigmoid(seen)
+    seen = LEAST_SEEN + (1.0 - LEAST_SEEN) * tf.sigmoid(seen)
+    first, last = tf.stop_gradient(first), tf.stop_gradient(last)
     weight_first, weight_last = (1.0 - s) * seen[..., :1], s * seen[..., 1:]
     moved = weight_first * warped(first, s * size * from_first)
     moved += weight_last * warped(last, (1.0 - s) * size * from_last)
-    moved /= weight_first + weight_last + 1e-6
+    moved /= weight_first + weight_last
     cover = tf.sigmoid(cover + UNCOVERED)
     return cover * drawn + (1.0 - cover) * moved

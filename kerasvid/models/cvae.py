@@ -11,17 +11,22 @@ The poster tells neither layers nor weights. So that T can be any, the decoder m
 and the frame's place in the clip, and the posterior reads the frames by a bidirectional LSTM.
 lambda_1 = 1 / (2 scale^2) with `schedule.observation_scale`; lambda_2 is `ends_weight` times that.
 
-The preset `base` departs from the poster, each time by a flag that is off by default:
+The preset `base` departs from the poster. By flags that are off by default:
 - `warping`: a frame is put together from the two given ones, moved and blended as the decoder says,
   and from what it draws over them (`layers/warping.py`): edges are those of the given frames.
+- `exact_ends`: the two ends are the given frames, and the lambda_2 term is nought.
 - `mean_weight`: the clip of z_video = 0 is trained to be near the true one, too. What happens
-  between two frames is uncertain: samples are each a possibility, this clip is the best guess.
-- `schedule`: the observation scale widens during training, as in RJVAE.
-- `decoded_frames`: a step decodes the ends and some of the frames between, counted for all.
-- Networks work on 4x4 patches, without normalization.
+  between two frames is uncertain: samples are each a possibility, this clip is the best guess. A
+  sample's squared distance is twice the uncertainty, the best guess's is once.
+- `schedule`: the observation scale widens during training, as in RJVAE, and the KL begins at half
+  its weight.
+- `decoded_frames`: a step decodes some of the frames between the ends, counted for all.
+And by its sizes: codes of 32 and 128 numbers, and networks on 4x4 patches without normalization,
+which are the defaults of this library.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -56,10 +61,11 @@ class CVAE(InBetween, VariationalModel):
         warping: whether frames are put together from the two ends, or drawn alone.
         exact_ends: whether the first and the last frame come out exactly as given.
         ends_weight: lambda_2 / lambda_1.
-        mean_weight: of the energy of the clip of z_video = 0, as a multiple of lambda_1.
+        mean_weight: of the squared error, between the ends, of the clip of z_video = 0, as a
+            multiple of lambda_1.
         decoded_frames: frames of a clip that a training step decodes between its two ends, chosen
             at random; all where `None`. Fewer make a step cheaper, and the loss keeps its
-            expectation.
+            expectation; batch normalization, if there is any, sees ends more often then.
         schedule: how the loss moves: `observation_scale` and `kl_video`, each a pair (start, end),
             and `steps`, the iterations from the one to the other. What is left out stays at 1.
 
@@ -179,29 +185,76 @@ class CVAE(InBetween, VariationalModel):
     def terms(self, video, noise, iteration, training: bool) -> tuple[dict, dict]:
         q_video = self.posterior(video, training)
         latents = distributions.reparameterize(q_video, (noise or {}).get("video"))
-        ends, count = (video[:, 0], video[:, -1]), video.shape[1]
-        place, share = places(tf.shape(video)[0], count), 1.0
+        ends, between, share = (video[:, 0], video[:, -1]), video[:, 1:-1], 1.0
+        place = places(tf.shape(video)[0], video.shape[1])[:, 1:-1]  # [B, T - 2]
         if noise is not None and DECODED in noise:
-            share = (count - 2) / self.decoded_frames
-            number = with_ends(chosen_frames(noise[DECODED], self.decoded_frames), count)
-            place = tf.gather(place, number, batch_dims=1)
-            video = tf.gather(video, number, batch_dims=1)
-        told = [self.ends_encoder(*ends, training=training), place, *ends]
-        if self.mean_weight:  # both clips by one pass of the decoder
-            latents = tf.concat([latents, tf.zeros_like(latents)], axis=0)
-            told = [tf.concat([each, each], axis=0) for each in told]
-        decoded = self.decoded(latents, *told, training=training)
-        shown = tf.split(decoded, 1 + bool(self.mean_weight))
+            share = between.shape[1] / self.decoded_frames
+            chosen = chosen_frames(noise[DECODED], self.decoded_frames)  # [B, K]
+            between = tf.gather(between, chosen, batch_dims=1)
+            place = tf.gather(place, chosen, batch_dims=1)
+        told = self.ends_encoder(*ends, training=training), place, ends, between, training
 
-        scale = self._observation_scale(iteration)
-        energy, at_ends = energies(video, shown[0], scale, share)
+        unit = 1.0 / (2.0 * tf.square(self._observation_scale(iteration)))  # lambda_1
+        error, at_ends = self.squared_errors(latents, *told)
+        whole = at_ends + share * error
         kl = distributions.kl_to_standard(q_video)
-        terms = {"energy": energy, "ends": self.ends_weight * at_ends, "kl_video": kl}
-        weighted = [energy, terms["ends"], self._term_weights["kl_video"](iteration) * kl]
+        terms = {"energy": unit * whole, "ends": unit * self.ends_weight * at_ends, "kl_video": kl}
+        weighted = [terms["energy"], terms["ends"], self._term_weights["kl_video"](iteration) * kl]
         if self.mean_weight:
-            terms["mean_energy"] = self.mean_weight * energies(video, shown[1], scale, share)[0]
+            error = self.squared_errors(tf.zeros_like(latents), *told, with_ends=False)[0]
+            terms["mean_energy"] = unit * self.mean_weight * share * error
             weighted.append(terms["mean_energy"])
-        return {"loss": tf.add_n(weighted), **terms, "psnr": losses.psnr(video, shown[0])}, {}
+        pixels = float(math.prod(video.shape[1:]))
+        terms["psnr"] = losses.psnr_of_error(whole / pixels)
+        return {"loss": tf.add_n(weighted), **terms}, {}
+
+    def squared_errors(
+        self,
+        latents: tf.Tensor,
+        codes: tf.Tensor,
+        place: tf.Tensor,
+        ends: Sequence[tf.Tensor],
+        between: tf.Tensor,
+        training: bool = False,
+        with_ends: bool = True,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """|x - g|^2 summed over frames between the ends, and over the two ends: `[B]` each.
+
+        Args:
+            latents: z_video, `[B, D]`.
+            codes: z_first and z_last, `[B, 2 E]`.
+            place: of frames between the ends, `[B, K]`.
+            ends: first and last frame, `[B, H, W, C]`.
+            between: the true frames at those places, `[B, K, H, W, C]`.
+            training: as in Keras.
+            with_ends: whether to decode the ends, too; exact ones never are, and have no error.
+        """
+        none = tf.zeros_like(latents[:, 0])  # [B]
+        with_ends = with_ends and not self.exact_ends
+        if with_ends:
+            edge = tf.zeros_like(codes[:, :1])
+            place = tf.concat([edge, place, edge + 1.0], axis=1)  # [B, K + 2]
+            between = tf.concat([ends[0][:, None], between, ends[1][:, None]], axis=1)
+        if not place.shape[1]:
+            return none, none
+        shown = self.decoded(latents, codes, place, *ends, training=training)
+        if not with_ends:
+            return losses.squared_error(between, shown), none
+        at_ends = losses.squared_error(ends[0], shown[:, 0])
+        at_ends += losses.squared_error(ends[1], shown[:, -1])
+        return losses.squared_error(between[:, 1:-1], shown[:, 1:-1]), at_ends
+
+    def encode(self, videos: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
+        """Posterior means: `"video"` `[B, D]`, z_video of videos that have their ends beside it.
+
+        Args:
+            videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1], T at least 2.
+
+        Raises:
+            ValueError: other axes or another frame size.
+        """
+        videos = as_video_tensor(videos, self.image_shape)
+        return {"video": tf.convert_to_tensor(self.posterior(videos).mean())}
 
     # === Videos ===
 
@@ -243,35 +296,7 @@ class CVAE(InBetween, VariationalModel):
         return {**super().get_config(), **own}
 
 
-def with_ends(chosen: tf.Tensor, frames: int) -> tf.Tensor:
-    """Numbers of the first frame, those chosen between, and the last: `[B, K] -> [B, K + 2]`.
-
-    Args:
-        chosen: int32, counted from the second frame on.
-        frames: T.
-    """
-    first = tf.zeros_like(chosen[:, :1])
-    return tf.concat([first, 1 + chosen, first + frames - 1], axis=1)
-
-
-def energies(
-    video: tf.Tensor, shown: tf.Tensor, scale: tf.Tensor, share: float
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """|x - g|^2 / (2 scale^2) of whole clips, and of their two ends: each `[B]`.
-
-    Args:
-        video: true frames, `[B, K + 2, H, W, C]`, the ends first and last.
-        shown: the same shape.
-        scale: positive scalar.
-        share: how many frames each of those between the ends stands for.
-    """
-    at_ends = losses.gaussian_energy(video[:, 0], shown[:, 0], scale)
-    at_ends += losses.gaussian_energy(video[:, -1], shown[:, -1], scale)
-    between = losses.gaussian_energy(video[:, 1:-1], shown[:, 1:-1], scale)
-    return at_ends + share * between, at_ends
-
-
-# A pyramid of strided convolutions with batch normalization, and back, as in DCGAN.
+# A pyramid of strided convolutions with batch normalization, and back, much as in DCGAN.
 DCGAN_ENCODER: dict[str, Any] = {
     "channels": (64, 128, 256, 512), "strides": (2, 2, 2, 2), "kernel_size": 5, "patch": 1,
     "features": 1024, "normalization": "batch",
@@ -303,8 +328,9 @@ CVAE.PRESETS = {
         "encoder": {"channels": (32, 64, 128)},
         "decoder": {"channels": (64, 64, 48)},
         "warping": True,
+        "exact_ends": True,
         "mean_weight": 1.0,
-        "decoded_frames": 2,
+        "decoded_frames": 4,
         "schedule": {"observation_scale": (0.1, 1.0), "kl_video": (0.5, 1.0), "steps": 3_000},
     },
     # The poster's sizes and length; its layers and weights are not told.

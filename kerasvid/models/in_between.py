@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from kerasvid import losses
 from kerasvid.layers.clip_ends import check_ends
 from kerasvid.models.presets import WithPresets
 from kerasvid.models.row_noise import row_noise
@@ -24,6 +25,9 @@ class InBetween(WithPresets):
     `noise_shapes` and `fill`.
     """
 
+    least_frames = 2
+    evaluation_names = ("l2",)
+
     def fill(
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
     ) -> tf.Tensor:
@@ -38,6 +42,18 @@ class InBetween(WithPresets):
             `[B, T, H, W, C]` float32 in [-1, 1].
         """
         raise NotImplementedError
+
+    def test_step(self, data) -> dict:
+        """As that of a model's family, and `"l2"`, which is the loss of `LinearInterpolation`.
+
+        The mean L2 distance of the clips without noise to the true ones, pixels in [0, 1].
+        """
+        told, video = super().test_step(data), self.video_of(data)
+        batch, frames = tf.shape(video)[0], video.shape[1]
+        noise = {n: tf.zeros([batch, *shape]) for n, shape in self.noise_shapes(frames).items()}
+        shown = self.fill(video[:, 0], video[:, -1], noise, frames)
+        distances = 0.5 * tf.sqrt(losses.squared_error(video, shown))  # [B]
+        return {**told, **self.tracked({"l2": tf.reduce_mean(distances)})}
 
     def between_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
         """Named standard Gaussians for `batch` videos; row i depends on (seed, i) alone.

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from kerasvid import losses
-from kerasvid.layers.clip_ends import places, straight
+from kerasvid.layers.clip_ends import check_ends, places, straight
 from kerasvid.models.in_between import InBetween
 from kerasvid.training.recipe import Recipe
 from kerasvid.training.step import CompiledStep
@@ -38,11 +38,12 @@ class LinearInterpolation(InBetween, CompiledStep):
     """
 
     term_names = ("loss", "psnr")
+    evaluation_names = ()  # the loss is the L2 distance
 
     def __init__(self, image_shape: tuple[int, int, int] = (64, 64, 3), frames: int = 16, **kwargs):
         super().__init__(**kwargs)
         self.image_shape, self.frames = tuple(image_shape), frames
-        places(1, frames)  # refuses what is too short
+        check_ends(frames)
         self.build()
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:

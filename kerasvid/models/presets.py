@@ -13,8 +13,12 @@ class WithPresets:
     """Mix-in for a `keras.Model` with named hyper-parameters.
 
     A subclass lists them in the class attribute `PRESETS` and how each is trained in `RECIPES`.
+
+    Attributes:
+        least_frames: the shortest clips that a model of this class is trained on.
     """
 
+    least_frames: ClassVar[int] = 1
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
     RECIPES: ClassVar[dict[str, Recipe]] = {}
 

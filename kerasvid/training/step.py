@@ -115,10 +115,12 @@ class CompiledStep(keras.Model):
     """
 
     term_names: tuple[str, ...] = ("loss",)
+    evaluation_names: tuple[str, ...] = ()  # what evaluations tell beside the terms
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)  # noise and latents stay float32
-        self._trackers = {name: keras.metrics.Mean(name=name) for name in self.term_names}
+        names = (*self.term_names, *self.evaluation_names)
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
         self._island = None
         self.rival_optimizers: dict[str, keras.optimizers.Optimizer] = {}
         # Not the optimizer's count of updates: loss scaling skips some, and a skipped step has

@@ -45,10 +45,10 @@ def test_a_run_shows_what_its_model_can_and_how_far_it_is_from_the_truth(app_her
         f"between.{e}" for e in FILES
     }
     line = out.splitlines()[-1]
-    assert line.startswith("L2 distance over 8 held-out clips: model ")
+    assert line.startswith("L2 distance over 8 held-out clips: linear interpolation ")
     assert (run.samples / "step-000001.png").exists()
-    figures = line.partition("model ")[2].split("; linear interpolation ")
-    assert figures[0] == figures[1]
+    figures = line.partition("interpolation ")[2].split("; model ")
+    assert f"{figures[0]}, 0 nearer" == figures[1]
 
     status, out, err = app_here("generate", f"--run_dir={run.path}", "--show=samples")
     assert (status, err) == (0, "samples: linear_interpolation cannot show this\n")
@@ -78,6 +78,8 @@ def test_what_cannot_be_gone_between_is_told_in_one_line(app_here, run, pictures
         (["--first=none.png", "--last=b.png"], "none.png: cannot be read (No such file"),
         (["--first=a.png", "--last=torn.png"], "torn.png: "),
         ([*pictures, "--frames=1"], "frames=1 must be at least 2"),
+        ([*pictures, "--show=between"], "--show: leave it out with --first and --last"),
+        (["--temperature=0"], "--temperature needs --first and --last"),
         (["--run_dir=nowhere", *pictures], "nowhere: no run is there"),
     ):
         status, _, err = app_here("generate", f"--run_dir={run.path}", "--out_dir=out", *flags)

@@ -10,6 +10,7 @@ from kerasvid.layers.clip_ends import (
     straight,
     with_exact_ends,
 )
+from kerasvid.layers.warping import composed
 
 ENCODER = {"channels": (4,), "strides": (2,), "features": 6}
 DECODER = {"dense_units": (8,), "seed_channels": 4, "channels": (4,), "upsampling": (2,)}
@@ -35,22 +36,26 @@ def test_a_single_frame_has_no_two_ends():
     assert "\n" not in str(error.value)
 
 
-def test_no_two_places_of_a_long_clip_are_told_alike():
-    told = place_features(places(1, 64))[0].numpy()  # [64, F]
-    gaps = np.abs(told[:, None] - told[None]).max(axis=-1) + np.eye(64)
-    assert gaps.min() > 0.03
+def test_a_place_is_told_by_itself_and_four_waves():
+    place = np.float32([[0.0, 0.3, 1.0]])
+    told = place_features(tf.constant(place)).numpy()
+    waves = [np.pi * n * place for n in (1, 2, 3, 4)]
+    expected = [2.0 * place - 1.0, *map(np.sin, waves), *map(np.cos, waves)]
+    np.testing.assert_allclose(told, np.stack(expected, axis=-1), atol=1e-6)
 
 
 def test_frames_turn_into_the_ends_at_their_places_alone(ends):
-    place, drawn = places(3, 5), tf.random.stateless_normal([3, 5, 8, 8, 3], [1, 2])
+    place, drawn = places(3, 100), tf.random.stateless_normal([3, 100, 8, 8, 3], [1, 2])
     shown = with_exact_ends(drawn, *ends, place)
     np.testing.assert_array_equal(shown[:, 0], ends[0])
     np.testing.assert_array_equal(shown[:, -1], ends[1])
-    gate = 1.0 - 0.5**16
-    between = 0.75 * ends[0] + 0.25 * ends[1]
-    expected = gate * drawn[:, 1] + (1.0 - gate) * between
-    np.testing.assert_allclose(shown[:, 1], expected, atol=1e-6)
-    np.testing.assert_array_equal(shown[:, 2], drawn[:, 2])
+    for number in (1, 2, 30):
+        s = number / 99.0
+        gate = 1.0 - (2.0 * s - 1.0) ** 64
+        between = (1.0 - s) * ends[0] + s * ends[1]
+        expected = gate * drawn[:, number] + (1.0 - gate) * between
+        np.testing.assert_allclose(shown[:, number], expected, atol=1e-4)
+    np.testing.assert_allclose(shown[:, 30], drawn[:, 30], atol=1e-6)
     np.testing.assert_array_equal(straight(*ends, place)[:, -1], ends[1])
 
 
@@ -72,15 +77,15 @@ def test_a_frame_depends_on_its_place_and_not_on_the_others(ends):
     assert all(np.abs(frames[:, t] - frames[:, t + 1]).max() > 1e-3 for t in range(4))
 
 
-def test_bounded_colours_stay_in_the_range_and_the_rest_is_as_it_was(ends):
+def test_bounded_colours_go_through_a_tanh_and_the_rest_is_as_it_was(ends):
     latents, place = 100.0 * tf.random.stateless_normal([3, 5], [3, 4]), places(3, 4)
-    options = {"decoder": {**DECODER, "patch": 2}, "warping": True}
-    free, bounded = (PlacedDecoder((8, 8, 3), 16, bounded=b, **options) for b in (False, True))
-    ends = [tf.clip_by_value(end, -1.0, 1.0) for end in ends]
-    wild = free(latents, place, *ends)
-    bounded(latents, place, *ends)
-    bounded.set_weights(free.get_weights())
-    tame = bounded(latents, place, *ends)
-    assert np.abs(wild).max() > 1.5 and np.abs(tame).max() <= 1.0 + 1e-6
-    assert len(free.decoder.output_layer.bias.shape) == 1
-    assert free.decoder.image_shape == (8, 8, 10)
+    decoder = PlacedDecoder(
+        (8, 8, 3), 16, bounded=True, warping=True, decoder={**DECODER, "patch": 2}
+    )
+    shown = decoder(latents, place, *ends)
+    told = decoder.place_layer(place_features(place))  # [B, T, units]
+    hidden = tf.nn.leaky_relu(decoder.latent_layer(latents)[:, None] + told)
+    raw = tf.stack([decoder.decoder(hidden[:, t]) for t in range(4)], axis=1)
+    assert np.abs(raw[..., :3]).max() > 1.5
+    expected = composed(tf.concat([tf.tanh(raw[..., :3]), raw[..., 3:]], -1), *ends, place)
+    np.testing.assert_allclose(shown, expected, atol=1e-3)

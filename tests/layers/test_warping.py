@@ -68,6 +68,35 @@ def test_the_gradient_moves_a_displacement_towards_what_should_be_seen():
     np.testing.assert_allclose(slopes[:7, 0], 0.0, atol=1e-6)
 
 
+def test_a_displacement_along_what_is_constant_beyond_the_border_has_no_slope():
+    ramp = tf.reshape(tf.range(8.0), [1, 1, 8, 1])
+    displacement = tf.zeros([1, 1, 1, 8, 2])
+    with tf.GradientTape() as tape:
+        tape.watch(displacement)
+        seen = tf.reduce_sum(warped(ramp, displacement))
+    slopes = tape.gradient(seen, displacement)[0, 0, 0]  # [8, 2]
+    np.testing.assert_array_equal(slopes[:, 0], np.zeros(8))  # one row: nothing above or below
+    np.testing.assert_array_equal(slopes[:, 1], [1, 1, 1, 1, 1, 1, 1, 0])
+
+
+def test_an_end_that_is_not_seen_at_all_is_shown_where_there_is_no_other(random):
+    first, last = pixels(random, 1, 4, 4, 1), pixels(random, 1, 4, 4, 1)
+    raw = np.zeros([1, 2, 4, 4, 1 + EXTRA_CHANNELS], np.float32)
+    raw[..., -3:] = -40.0  # neither end, nor a cover
+    result = composed(*map(tf.constant, (raw, first, last)), tf.constant([[0.0, 1.0]]))
+    np.testing.assert_allclose(result, np.stack([first, last], axis=1), rtol=1e-6)
+
+
+def test_no_gradient_flows_into_the_given_frames(random):
+    ends = [tf.constant(pixels(random, 1, 4, 4, 1)) for _ in range(2)]
+    raw = tf.constant(pixels(random, 1, 2, 4, 4, 1 + EXTRA_CHANNELS))
+    with tf.GradientTape() as tape:
+        tape.watch([raw, *ends])
+        seen = tf.reduce_sum(composed(raw, *ends, tf.constant([[0.3, 0.6]])))
+    slopes = tape.gradient(seen, [raw, *ends])
+    assert np.abs(slopes[0]).max() > 0.0 and slopes[1:] == [None, None]
+
+
 def sigmoid(x):
     return 1.0 / (1.0 + np.exp(-x))
 
@@ -75,25 +104,26 @@ def sigmoid(x):
 def test_frames_are_composed_as_the_formula_says(random):
     """Displacements, visibilities and cover by loops over everything."""
     first, last = pixels(random, 2, 4, 6, 3), pixels(random, 2, 4, 6, 3)
-    raw = 2.0 * pixels(random, 2, 3, 4, 6, 3 + EXTRA_CHANNELS)
+    raw = 4.0 * pixels(random, 2, 3, 4, 6, 3 + EXTRA_CHANNELS)
     place = np.float32([[0.0, 0.3, 1.0], [0.5, 0.9, 0.1]])
     result = composed(*map(tf.constant, (raw, first, last, place)))
     for row in range(2):
         for frame in range(3):
             s, said = place[row, frame], raw[row, frame].astype(float)
-            half = np.array([4.0, 6.0]) / 2.0
-            from_first = warped_by_loops(first[row].astype(float), s * half * said[..., 3:5])
-            from_last = warped_by_loops(last[row].astype(float), (1 - s) * half * said[..., 5:7])
-            a, b = (1 - s) * sigmoid(said[..., 7:8]), s * sigmoid(said[..., 8:9])
-            cover = sigmoid(said[..., 9:10] - 3.0)
+            unit = np.array([4.0, 6.0]) / 8.0
+            from_first = warped_by_loops(first[row].astype(float), s * unit * said[..., 3:5])
+            from_last = warped_by_loops(last[row].astype(float), (1 - s) * unit * said[..., 5:7])
+            seen = 0.001 + 0.999 * sigmoid(said[..., 7:9])
+            a, b = (1 - s) * seen[..., :1], s * seen[..., 1:]
+            cover = sigmoid(said[..., 9:10] - 1.0)
             moved = (a * from_first + b * from_last) / (a + b)
             expected = cover * said[..., :3] + (1 - cover) * moved
             np.testing.assert_allclose(result[row, frame], expected, atol=2e-5)
 
 
-def test_an_untrained_decoder_shows_the_linear_interpolation_nearly_uncovered(random):
+def test_a_decoder_that_says_nothing_shows_the_linear_interpolation_under_a_veil(random):
     first, last = pixels(random, 1, 4, 4, 1), pixels(random, 1, 4, 4, 1)
     zeros, place = tf.zeros([1, 2, 4, 4, 1 + EXTRA_CHANNELS]), tf.constant([[0.25, 1.0]])
     result = composed(zeros, tf.constant(first), tf.constant(last), place)
     straight = np.stack([0.75 * first + 0.25 * last, last], axis=1)
-    np.testing.assert_allclose(result, (1 - sigmoid(-3.0)) * straight, atol=1e-5)
+    np.testing.assert_allclose(result, (1 - sigmoid(-1.0)) * straight, atol=1e-5)

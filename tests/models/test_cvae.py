@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.models.cvae import CVAE, with_ends
+from kerasvid.layers.clip_ends import places
+from kerasvid.models.cvae import CVAE
 from kerasvid.models.video_generator import as_pixels
 
 SMALL = {"image_shape": (8, 8, 3), "frames": 4}
@@ -50,8 +51,6 @@ def squares(video, shown):
 
 def shown_by(model, video, latents):
     """The unclipped clip of z_video between the ends of a clip."""
-    from kerasvid.layers.clip_ends import places
-
     ends = video[:, 0], video[:, -1]
     return model.decoded(latents, model.ends_encoder(*ends), places(3, 4), *ends)
 
@@ -68,8 +67,9 @@ def test_the_loss_is_the_posters_objective(model, video, noise):
     expected = {
         "energy": weight * errors.sum(axis=1),
         "ends": 0.7 * weight * (errors[:, 0] + errors[:, -1]),
-        "mean_energy": 0.3 * weight * guessed.sum(axis=1),
+        "mean_energy": 0.3 * weight * guessed[:, 1:-1].sum(axis=1),
         "kl_video": kl,
+        "psnr": 10.0 * np.log10(4.0 / (errors.sum(axis=1) / (4 * 8 * 8 * 3))),
     }
     for name, value in expected.items():
         np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
@@ -81,9 +81,11 @@ def test_the_loss_is_the_posters_objective(model, video, noise):
 def test_without_a_mean_weight_the_poster_alone_is_minimised(plain, video, noise):
     terms, _ = plain.terms(video, noise, START, training=True)
     assert set(terms) == set(plain.term_names) == {"loss", "energy", "ends", "kl_video", "psnr"}
-    np.testing.assert_allclose(
-        terms["loss"], terms["energy"] + terms["ends"] + terms["kl_video"], rtol=1e-5
-    )
+    q_video = plain.posterior(video)
+    latents = q_video.mean() + q_video.stddev() * noise["video"]
+    errors = squares(video, shown_by(plain, video, latents))
+    expected = 0.5 * errors.sum(axis=1) + 0.5 * (errors[:, 0] + errors[:, -1]) + terms["kl_video"]
+    np.testing.assert_allclose(terms["loss"], expected, rtol=1e-4)
 
 
 def test_of_some_decoded_frames_the_energies_keep_their_expectation(model, video, noise):
@@ -103,11 +105,31 @@ def test_of_some_decoded_frames_the_energies_keep_their_expectation(model, video
         )
     np.testing.assert_allclose(drawn[0]["ends"], whole["ends"], rtol=1e-4)
     assert np.abs(drawn[0]["energy"] - drawn[1]["energy"]).max() > 1.0
+    errors = [10.0 ** (-0.1 * terms["psnr"].numpy()) for terms in (*drawn, whole)]
+    np.testing.assert_allclose(0.5 * (errors[0] + errors[1]), errors[2], rtol=1e-4)
 
 
-def test_the_frames_to_decode_are_the_ends_and_those_chosen_between():
-    numbers = with_ends(tf.constant([[0, 5, 2], [3, 1, 0]]), 8)
-    np.testing.assert_array_equal(numbers, [[0, 1, 6, 3, 7], [0, 4, 2, 1, 7]])
+@pytest.mark.parametrize("frames", [4, 2])
+def test_exact_ends_cost_nothing(model, video, noise, frames):
+    video = video[:, :frames]
+    exact = make_model(exact_ends=True, ends_weight=0.7, mean_weight=0.3, schedule=model.schedule)
+    exact.set_weights(model.get_weights())
+    terms, _ = exact.terms(video, noise, START, training=True)
+    q_video = exact.posterior(video)
+    latents = q_video.mean() + q_video.stddev() * noise["video"]
+    told = exact.ends_encoder(video[:, 0], video[:, -1]), places(3, frames), video[:, 0]
+    shown = exact.decoded(latents, *told, video[:, -1])
+    errors = squares(video, shown)
+    np.testing.assert_allclose(errors[:, [0, -1]], 0.0)
+    np.testing.assert_allclose(terms["energy"], 2.0 * errors.sum(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(terms["ends"], 0.0)
+
+
+def test_encoding_gives_the_posterior_mean(model, video):
+    codes = model.encode(video)
+    np.testing.assert_allclose(codes["video"], model.posterior(video).mean(), atol=1e-6)
+    with pytest.raises(ValueError, match="resize them"):
+        model.encode(video[:, :, :4])
 
 
 def test_reconstruction_is_that_of_the_posterior_mean_and_the_ends(model, video):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.metrics.l2_distance import l2_distances
 from kerasvid.models.registry import MODELS, model_class
 
 SMALL = {"image_shape": (16, 16, 3), "frames": 4}
@@ -139,3 +140,13 @@ def test_filling_compiles_and_gives_the_same_clips(model, ends):
     noise = model.between_noise(7, 5, seed=1)
     compiled = tf.function(lambda *given: model.fill(*given, 5), jit_compile=True)
     np.testing.assert_allclose(compiled(*floats, noise), model.fill(*floats, noise, 5), atol=1e-4)
+
+
+def test_an_evaluation_tells_the_distance_of_the_clips_without_noise(variant, model):
+    videos = np.random.default_rng(1).integers(0, 256, [6, 4, 16, 16, 3], dtype=np.uint8)
+    model.compile("sgd", jit_compile=False)
+    told = model.evaluate(videos, batch_size=3, verbose=0, return_dict=True)
+    filled = model.between(videos[:, 0], videos[:, -1], temperature=0.0)
+    expected = l2_distances(filled, videos).mean()
+    key = "loss" if variant == "linear_interpolation" else "l2"
+    np.testing.assert_allclose(told[key], expected, rtol=1e-2)  # bytes are rounded

@@ -23,6 +23,11 @@ VARIANTS = {
         {"static_by": "identity", "transient_by": "label", "identities": 3, "classes": 3},
     ),
     **{name: (name, {}) for name in MODELS if hasattr(model_class(name), "between")},
+    "cvae-guesses": (
+        "cvae",
+        {"warping": True, "exact_ends": True, "mean_weight": 1.0, "decoded_frames": 1},
+    ),
+    "cgan-warping": ("cgan", {"warping": True}),
 }
 
 

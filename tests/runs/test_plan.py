@@ -29,6 +29,11 @@ def test_what_data_replicas_and_random_numbers_cannot_serve_is_refused(plan_of):
         assert "\n" not in str(error.value)
 
 
+def test_a_clip_that_has_not_two_ends_is_refused_before_anything_is_written(plan_of):
+    with pytest.raises(ValueError, match=r"^frames=1: cvae needs clips of 2 or more\.$"):
+        plan_of(values={"frames": 4, "training.frames": 1}, model="cvae")
+
+
 def test_another_number_of_replicas_is_refused_and_another_strategy_is_not(plan_of):
     plan = plan_of(replicas=2, strategy="mirrored")
     assert plan.differences(plan_of(replicas=2, strategy="multi_worker")) == []

@@ -12,12 +12,12 @@ from kerasvid.training import prior_fit
 from kerasvid.training.prior_fit import fit_prior
 
 
-def clustered(rows=400, seed=0):
+def clustered(rows=400, seed=0, deviation=0.1):
     """Means in four clusters on a ring, far from the origin, and deviations."""
     random = np.random.RandomState(seed)
     corner = random.choice([-2.0, 2.0], (rows, 2))
     means = corner + 0.05 * random.normal(size=(rows, 2)) + [5.0, -3.0]
-    return means.astype("float32"), np.full((rows, 2), 0.1, "float32")
+    return means.astype("float32"), np.full((rows, 2), deviation, "float32")
 
 
 def test_moments_become_those_of_the_posteriors_held_out_ones_aside():
@@ -51,14 +51,14 @@ def share_inside(prior):
 
 def test_a_flow_learns_the_clusters_that_moments_do_not_know():
     keras.utils.set_random_seed(0)
-    means, deviations = clustered()
+    means, deviations = clustered(deviation=0.4)  # the clusters are wide by their draws alone
     gaussian = AggregatePrior(2, momentum=0.99)
     flow = AggregatePrior(2, momentum=0.99, couplings=4, units=32)
     least, fit = (
         fit_prior(prior, means, deviations, steps=600, rate=1e-2) for prior in (gaussian, flow)
     )
     # Two bits tell a cluster: no density needs less.
-    assert np.log(4.0) - 0.1 < fit.after < least.after - 1.0
+    assert np.log(4.0) - 0.1 < fit.after < least.after - 0.7
     assert share_inside(flow) > 1.3 * share_inside(gaussian)
 
 
