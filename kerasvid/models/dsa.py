@@ -320,9 +320,10 @@ DSA.PRESETS = {
         "schedule": {
             "observation_scale": (0.1, 2.0),
             "kl_content": (0.5, 1.5),
-            "kl_motion": (100.0, 2.0),
-            "shared": (1.0, 100.0),
-            "steps": 5_750,
+            "kl_motion": (100.0, 4.0),
+            # Late: while the motion still knows the clothes, the content must not drop them.
+            "shared": (0.01, 100.0),
+            "steps": 6_600,
         },
     },
     # The published sizes: content of 256, motion of 32, 5x5 convolutions of 256.
@@ -356,6 +357,6 @@ DSA.PRESETS = {
 }
 DSA.RECIPES = {
     "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
-    "base": Recipe(steps=7_000, decay_steps=7_000, prior_steps=3_000),
+    "base": Recipe(steps=8_000, decay_steps=8_000, prior_steps=3_000),
     "paper": Recipe(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
 }

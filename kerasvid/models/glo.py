@@ -35,6 +35,8 @@ class GLO(LatentVerbs, LatentModel):
         decoder: arguments of `FrameDecoder` (G), without `image_shape`.
         decoded_frames: frames of a clip that a training step decodes, chosen at random; all where
             `None`. Fewer make a step cheaper, and the loss keeps its expectation.
+        scaled_codes: whether the networks see codes times the square root of their size, which are
+            numbers of about unit variance.
 
     Raises:
         ValueError: the decoder's factors or the levels do not fit the image size.
@@ -57,6 +59,7 @@ class GLO(LatentVerbs, LatentModel):
         levels: int = 4,
         decoder: Mapping[str, Any] | None = None,
         decoded_frames: int | None = None,
+        scaled_codes: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -64,6 +67,7 @@ class GLO(LatentVerbs, LatentModel):
         self.code_dim, self.levels = code_dim, levels
         self.decoder_arguments = dict(decoder or {})
         self.set_decoding(decoded_frames)
+        self.scaled_codes = scaled_codes
         check_levels(*self.image_shape[:2], levels)
         self.set_stages(None)
         self.frame_codes = self.add_table("frame", "index", videos, (frames, code_dim))
@@ -78,13 +82,13 @@ class GLO(LatentVerbs, LatentModel):
 
     def reconstruction_terms(self, video, codes, label, chances, training):
         video, latents = self.decoded_part(chances, video, codes["frame"])
-        decoded = self.decoded(latents, training)
+        decoded = self.decoded(self.seen(latents), training)
         shown = tf.clip_by_value(decoded, -1.0, 1.0)
         loss = tf.reduce_mean(losses.pyramid_loss(video, decoded, self.levels), axis=1)
         return {"loss": loss, "psnr": losses.psnr(video, shown)}
 
     def latents_of(self, codes: Mapping[str, tf.Tensor], label: tf.Tensor | None) -> tf.Tensor:
-        return codes["frame"]
+        return self.seen(codes["frame"])
 
     def get_config(self) -> dict:
         own = {
@@ -95,6 +99,7 @@ class GLO(LatentVerbs, LatentModel):
             "levels": self.levels,
             "decoder": self.decoder_arguments,
             "decoded_frames": self.decoded_frames,
+            "scaled_codes": self.scaled_codes,
         }
         return {**super().get_config(), **own}
 
@@ -106,7 +111,7 @@ def _of_navsynth(preset: str, **own: Any) -> dict[str, Any]:
 # The generators of Navsynth, so that the two can be compared.
 GLO.PRESETS = {
     "debug": _of_navsynth("debug", frames=8, code_dim=12, levels=2),
-    "base": _of_navsynth("base", code_dim=96),
+    "base": _of_navsynth("base", code_dim=96, decoded_frames=4, scaled_codes=True),
     "paper": _of_navsynth("paper"),
 }
 GLO.RECIPES = {name: Navsynth.RECIPES[name] for name in GLO.PRESETS}

@@ -18,6 +18,9 @@ rank after every update (7), for the interpolation of frames.
 Departures: G's output is linear and what is shown is clipped (a tanh saturates on black grounds);
 all triplets of a clip count, where the paper draws some; frames are interpolated between outputs of
 the RNN, whose rank (7) does not bound, where the paper's section 4.3.3 does so between learned z.
+Flags that are off by default and on in `base`: networks see codes times the square root of their
+size (`scaled_codes`: without, the motion was still not learned after 1,200 steps), and a step
+decodes some of a clip's frames (`decoded_frames`).
 """
 
 import math
@@ -69,6 +72,8 @@ class Navsynth(LatentVerbs, LatentModel):
         decoder: arguments of `FrameDecoder` (G), without `image_shape`.
         decoded_frames: frames of a clip that a training step decodes, chosen at random; all where
             `None`. Fewer make a step cheaper, and the loss keeps its expectation.
+        scaled_codes: whether the networks see codes times the square root of their size, which are
+            numbers of about unit variance; the paper's see the codes.
         objective: `levels`, `static_weight`, `triplet_weight`, `margin`, `positive_range` and
             `negative_range`; what is left out is as in `OBJECTIVE`.
         stages: epochs of the two stages, `{"network": 5, "codes": 300}`; `None` trains all at once.
@@ -101,6 +106,7 @@ class Navsynth(LatentVerbs, LatentModel):
         rank: int | None = None,
         decoder: Mapping[str, Any] | None = None,
         decoded_frames: int | None = None,
+        scaled_codes: bool = False,
         objective: Mapping[str, Any] | None = None,
         stages: Mapping[str, int] | None = None,
         **kwargs,
@@ -114,6 +120,7 @@ class Navsynth(LatentVerbs, LatentModel):
         self.rank = self._checked_rank(rank)
         self.decoder_arguments = dict(decoder or {})
         self.set_decoding(decoded_frames)
+        self.scaled_codes = scaled_codes
         self.set_objective(objective)
         self.set_stages(stages)
         if conditional and classes < 1:
@@ -218,12 +225,13 @@ class Navsynth(LatentVerbs, LatentModel):
 
     def outputs(self, transient: tf.Tensor) -> tf.Tensor:
         """r = R(z^(t)): `[B, T, transient_dim] -> [B, T, transient_dim]`."""
-        return self.motion_output(self.motion(transient))
+        return self.motion_output(self.motion(self.seen(transient)))
 
     def joined(
         self, static: tf.Tensor, outputs: tf.Tensor, label: tf.Tensor | None = None
     ) -> tf.Tensor:
         """[z^(s), r_i], and the label where there is one: `[B, T, D]`."""
+        static = self.seen(static)
         parts = [static] if label is None else [static, tf.one_hot(label, self.classes)]
         beside = tf.concat(parts, axis=-1)
         return tf.concat([tf.repeat(beside[:, None], outputs.shape[1], axis=1), outputs], axis=-1)
@@ -330,7 +338,7 @@ class Navsynth(LatentVerbs, LatentModel):
         names = (
             "image_shape", "frames", "videos", "identities", "classes", "static_dim",
             "transient_dim", "static_by", "transient_by", "conditional", "units", "rank",
-            "decoded_frames", "objective", "stages",
+            "decoded_frames", "scaled_codes", "objective", "stages",
         )  # fmt: skip
         own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own, "decoder": self.decoder_arguments}

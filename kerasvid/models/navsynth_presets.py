@@ -35,6 +35,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "static_dim": 64,
         "transient_dim": 32,
         "units": 256,
+        "decoded_frames": 4,
+        "scaled_codes": True,
         "decoder": {**DCGAN, "seed_channels": 256, "channels": (128, 64, 32)},
     },
     # Table 2 of the supplement, with a DCGAN generator: Chair-CAD here, the others below.
@@ -64,7 +66,7 @@ RECIPES: dict[str, Recipe] = {
         steps=60, batch_size=8, pick="start", warmup_steps=10, ema_momentum=0.0, code_rate=1.0
     ),
     "base": Recipe(
-        steps=4_000, batch_size=8, pick="start", decay_steps=4_000, ema_momentum=0.0, code_rate=10.0
+        steps=4_000, batch_size=16, pick="start", decay_steps=4_000, ema_momentum=0.0, code_rate=2.0
     ),
     # 305 epochs of 1,476 videos: 820 chairs from 2 elevations, less a tenth.
     "paper": Recipe(

@@ -274,9 +274,9 @@ RJVAE.PRESETS = {
         "decoded_frames": 2,
         "schedule": {
             "observation_scale": (0.1, 2.0),
-            "kl_summary": (0.5, 1.0),
+            "kl_summary": (0.5, 2.5),
             "kl_residual": (3.0, 3.0),
-            "steps": 11_500,
+            "steps": 6_600,
         },
     },
     # The sizes of the published DSA, which RJVAE was compared to: 5x5 convolutions of 256.
@@ -309,6 +309,6 @@ RJVAE.PRESETS = {
 }
 RJVAE.RECIPES = {
     "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
-    "base": Recipe(steps=14_000, decay_steps=14_000, prior_steps=3_000),
+    "base": Recipe(steps=8_000, decay_steps=8_000, prior_steps=3_000),
     "paper": Recipe(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
 }

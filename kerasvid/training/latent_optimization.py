@@ -53,12 +53,14 @@ class LatentModel(CompiledStep):
         videos: of the training split; an epoch is so many.
         rank: of the codes of a sequence after every update, or `None`.
         decoded_frames: of a clip at a training step, chosen at random; all where `None`.
+        scaled_codes: whether networks see codes times the square root of their size.
     """
 
     term_names = ("loss", "psnr")
     videos: int = 1
     rank: int | None = None
     decoded_frames: int | None = None
+    scaled_codes: bool = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -150,6 +152,14 @@ class LatentModel(CompiledStep):
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """What chooses the frames to decode."""
         return choice_shapes(self.decoded_frames, frames)
+
+    def seen(self, codes: tf.Tensor) -> tf.Tensor:
+        """Codes `[..., D]` as the networks see them; see `scaled_codes`.
+
+        In the unit ball a number is about 1 / sqrt(D), which layers made for unit variance hardly
+        tell from another.
+        """
+        return codes * codes.shape[-1] ** 0.5 if self.scaled_codes else codes
 
     def decoded_part(
         self, chances: Mapping[str, tf.Tensor], *sequences: tf.Tensor

@@ -6,9 +6,9 @@ from kerasvid import losses
 from kerasvid.models.glo import GLO
 
 
-def make_model():
+def make_model(**overrides):
     keras.utils.set_random_seed(0)
-    return GLO.from_preset("debug", image_shape=(16, 16, 3), frames=3, videos=4)
+    return GLO.from_preset("debug", image_shape=(16, 16, 3), frames=3, videos=4, **overrides)
 
 
 def test_every_frame_has_a_code_of_its_own():
@@ -38,3 +38,15 @@ def test_the_loss_is_that_of_the_pyramid_over_the_frames(moving_squares):
     some = model.reconstruction_terms(video, codes, None, {"decoded_frames": order}, True)
     expected = [frames[0][0] + frames[2][0], frames[2][1] + frames[1][1]]
     np.testing.assert_allclose(some["loss"], np.divide(expected, 2), rtol=1e-4)
+
+
+def test_the_generator_sees_scaled_codes_where_asked(moving_squares):
+    model, scaled = make_model(), make_model(scaled_codes=True)
+    scaled.set_weights(model.get_weights())
+    codes = {"frame": model.frame_codes(tf.constant([0, 3]))}
+    larger = {"frame": 12**0.5 * codes["frame"]}
+    np.testing.assert_allclose(scaled.latents_of(codes, None), larger["frame"], rtol=1e-5)
+    video = tf.cast(moving_squares(2, 3), tf.float32) / 127.5 - 1.0
+    found = scaled.reconstruction_terms(video, codes, None, {}, True)["loss"]
+    expected = model.reconstruction_terms(video, larger, None, {}, True)["loss"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kerasvid import losses
 from kerasvid.models.navsynth import Navsynth
+from kerasvid.models.video_generator import as_pixels
 
 PAIRS = {"static_by": "identity", "transient_by": "label", "identities": 3, "classes": 4}
 
@@ -79,6 +80,20 @@ def test_a_step_decodes_some_frames_and_the_triplets_see_all(model, moving_squar
     np.testing.assert_allclose(terms["static"], expected, rtol=1e-4)
     whole = model.reconstruction_terms(video, codes, None, {"static_frame": still}, True)
     np.testing.assert_allclose(terms["triplet"], whole["triplet"], rtol=1e-5)
+
+
+def test_networks_see_scaled_codes_where_asked_and_tables_hold_them_in_the_ball(model):
+    scaled = Navsynth.from_config({**model.get_config(), "scaled_codes": True})
+    scaled.set_weights(model.get_weights())
+    static, transient = model.static_codes(tf.constant([2])), model.transient_codes(tf.constant([2]))
+    assert np.linalg.norm(static) <= 1.0 + 1e-6
+    larger = {"static": 8**0.5 * static, "transient": 4**0.5 * transient}
+    seen = scaled.latents_of({"static": static, "transient": transient}, None)
+    np.testing.assert_allclose(seen, model.latents_of(larger, None), rtol=1e-5, atol=1e-6)
+    shown = as_pixels(model.decode(model.latents_of(larger, None)))
+    difference = np.abs(scaled.recall(index=[2]).astype(int) - shown)
+    assert difference.max() <= 1
+    assert (scaled.exchange([2], [2]) == scaled.recall(index=[2])).all()
 
 
 def test_an_evaluation_decodes_all_frames(model, moving_squares):
