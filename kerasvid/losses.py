@@ -14,6 +14,11 @@ def squared_error(target: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.math.squared_difference(target, prediction), axis=axes)
 
 
+def l2_distance(target: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
+    """|v - v'|_2 of each row, in pixels of [0, 1], of pixels in [-1, 1]: `[B, ...] -> [B]`."""
+    return 0.5 * tf.sqrt(squared_error(target, prediction))
+
+
 def gaussian_energy(target: tf.Tensor, prediction: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
     """-log N(target; prediction, scale^2 I) without its normalising constant: `[B, ...] -> [B]`.
 

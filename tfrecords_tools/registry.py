@@ -139,7 +139,7 @@ def locate(
 
 
 def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
-    """Where a data set lies that once lay in `folder`; made again if it needs no raw material.
+    """Where a data set lies that once lay in `folder`; made again if it is drawn by code.
 
     Args:
         name: of the data set, as `prepare` takes it.
@@ -148,6 +148,7 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
 
     Raises:
         ConversionError: it is not there; the message says so in one line.
+        DatasetError: what is there is half-written or altered.
 
     Example:
         >>> find_again("sprites", "/old/data/sprites", data_dir="data")
@@ -156,9 +157,11 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
     if data_dir is None and os.path.isdir(folder):
         return folder
     data_dir = data_dir or os.path.dirname(folder)
+    if name not in names():  # it was given by its path
+        name = os.path.join(data_dir, os.path.basename(os.path.normpath(folder)))
     try:
         return prepare(name, data_dir)
-    except ConversionError as error:  # it may ask for raw material, by flags of train.py
+    except (ConversionError, UnknownDataset) as error:  # it may ask for flags of train.py
         raise ConversionError(
             f"{data_dir}: {name} is not there; give --data_dir, the folder that holds it."
         ) from error

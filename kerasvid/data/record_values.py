@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasvid.data.schema import parse_record
 from kerasvid.data.shards import load_info
 
-BATCH = 256  # records parsed at once
+BATCH = 256  # values fetched at once
 
 
 @functools.lru_cache(maxsize=32)

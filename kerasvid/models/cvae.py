@@ -15,9 +15,9 @@ The preset `base` departs from the poster. By flags that are off by default:
 - `warping`: a frame is put together from the two given ones, moved and blended as the decoder says,
   and from what it draws over them (`layers/warping.py`): edges are those of the given frames.
 - `exact_ends`: the two ends are the given frames, and the lambda_2 term is nought.
-- `mean_weight`: the clip of z_video = 0 is trained to be near the true one, too. What happens
-  between two frames is uncertain: samples are each a possibility, this clip is the best guess. A
-  sample's squared distance is twice the uncertainty, the best guess's is once.
+- `mean_weight`: the clip of z_video = 0 is trained to be near the true one between the ends, too.
+  What happens between two frames is uncertain: samples are each a possibility, this clip is the
+  best guess. A sample's squared distance is twice the uncertainty, the best guess's is once.
 - `schedule`: the observation scale widens during training, as in RJVAE, and the KL begins at half
   its weight.
 - `decoded_frames`: a step decodes some of the frames between the ends, counted for all.
@@ -40,7 +40,7 @@ from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import BidirectionalSummary, over_frames
 from kerasvid.models.in_between import InBetween
 from kerasvid.models.video_generator import as_pixels, as_video_tensor
-from kerasvid.training.decoded_frames import DECODED, choice_shapes, chosen_frames
+from kerasvid.training.decoded_frames import DECODED, choice_shapes, decoded_part
 from kerasvid.training.recipe import Recipe
 from kerasvid.training.variational import VariationalModel
 
@@ -183,15 +183,15 @@ class CVAE(InBetween, VariationalModel):
         return reconstruction, {"kl_video": distributions.kl_to_standard(q_video)}
 
     def terms(self, video, noise, iteration, training: bool) -> tuple[dict, dict]:
+        if training and self.exact_ends and video.shape[1] < 3:
+            raise ValueError("Clips of 2 frames have nothing between exact ends: give longer ones.")
         q_video = self.posterior(video, training)
         latents = distributions.reparameterize(q_video, (noise or {}).get("video"))
         ends, between, share = (video[:, 0], video[:, -1]), video[:, 1:-1], 1.0
         place = places(tf.shape(video)[0], video.shape[1])[:, 1:-1]  # [B, T - 2]
         if noise is not None and DECODED in noise:
             share = between.shape[1] / self.decoded_frames
-            chosen = chosen_frames(noise[DECODED], self.decoded_frames)  # [B, K]
-            between = tf.gather(between, chosen, batch_dims=1)
-            place = tf.gather(place, chosen, batch_dims=1)
+            between, place = decoded_part(noise, self.decoded_frames, between, place)
         told = self.ends_encoder(*ends, training=training), place, ends, between, training
 
         unit = 1.0 / (2.0 * tf.square(self._observation_scale(iteration)))  # lambda_1
@@ -245,15 +245,16 @@ class CVAE(InBetween, VariationalModel):
         return losses.squared_error(between[:, 1:-1], shown[:, 1:-1]), at_ends
 
     def encode(self, videos: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
-        """Posterior means: `"video"` `[B, D]`, z_video of videos that have their ends beside it.
+        """Posterior means as `fill` takes them beside the ends: `"video"` `[B, D]`, z_video.
 
         Args:
             videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1], T at least 2.
 
         Raises:
-            ValueError: other axes or another frame size.
+            ValueError: other axes, another frame size, or a single frame.
         """
         videos = as_video_tensor(videos, self.image_shape)
+        check_ends(videos.shape[1])
         return {"video": tf.convert_to_tensor(self.posterior(videos).mean())}
 
     # === Videos ===

@@ -19,6 +19,7 @@ from kerasvid.laplacian_pyramid import check_levels
 from kerasvid.layers.frame_networks import FrameDecoder
 from kerasvid.models.latent_verbs import LatentVerbs
 from kerasvid.models.navsynth import Navsynth
+from kerasvid.training.decoded_frames import decoded_part
 from kerasvid.training.latent_optimization import LatentModel
 
 
@@ -36,7 +37,7 @@ class GLO(LatentVerbs, LatentModel):
         decoded_frames: frames of a clip that a training step decodes, chosen at random; all where
             `None`. Fewer make a step cheaper, and the loss keeps its expectation.
         scaled_codes: whether the networks see codes times the square root of their size, which are
-            numbers of about unit variance.
+            numbers of about unit variance. The rate of the codes wants to be smaller then.
 
     Raises:
         ValueError: the decoder's factors or the levels do not fit the image size.
@@ -81,7 +82,7 @@ class GLO(LatentVerbs, LatentModel):
         return frozenset({"index"})
 
     def reconstruction_terms(self, video, codes, label, chances, training):
-        video, latents = self.decoded_part(chances, video, codes["frame"])
+        video, latents = decoded_part(chances, self.decoded_frames, video, codes["frame"])
         decoded = self.decoded(self.seen(latents), training)
         shown = tf.clip_by_value(decoded, -1.0, 1.0)
         loss = tf.reduce_mean(losses.pyramid_loss(video, decoded, self.levels), axis=1)

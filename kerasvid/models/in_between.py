@@ -5,6 +5,7 @@ A model defines `noise_shapes(frames)` and `fill(first, last, noise, frames)`; t
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,8 +26,11 @@ class InBetween(WithPresets):
     `noise_shapes` and `fill`.
     """
 
-    least_frames = 2
     evaluation_names = ("l2",)
+
+    @classmethod
+    def shortest_clip(cls, hyperparameters: Mapping[str, Any]) -> int:
+        return 3 if hyperparameters.get("exact_ends") else 2  # something must be left to learn
 
     def fill(
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
@@ -52,8 +56,7 @@ class InBetween(WithPresets):
         batch, frames = tf.shape(video)[0], video.shape[1]
         noise = {n: tf.zeros([batch, *shape]) for n, shape in self.noise_shapes(frames).items()}
         shown = self.fill(video[:, 0], video[:, -1], noise, frames)
-        distances = 0.5 * tf.sqrt(losses.squared_error(video, shown))  # [B]
-        return {**told, **self.tracked({"l2": tf.reduce_mean(distances)})}
+        return {**told, **self.tracked({"l2": tf.reduce_mean(losses.l2_distance(video, shown))})}
 
     def between_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
         """Named standard Gaussians for `batch` videos; row i depends on (seed, i) alone.

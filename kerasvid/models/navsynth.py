@@ -39,6 +39,7 @@ from kerasvid.models.latent_verbs import LatentVerbs
 from kerasvid.models.navsynth_presets import PRESETS, RECIPES
 from kerasvid.models.video_generator import as_pixels, check_same_batch
 from kerasvid.naming import nearest_names
+from kerasvid.training.decoded_frames import decoded_part
 from kerasvid.training.latent_optimization import LatentModel, existing_rows
 
 OBJECTIVE = {
@@ -73,7 +74,8 @@ class Navsynth(LatentVerbs, LatentModel):
         decoded_frames: frames of a clip that a training step decodes, chosen at random; all where
             `None`. Fewer make a step cheaper, and the loss keeps its expectation.
         scaled_codes: whether the networks see codes times the square root of their size, which are
-            numbers of about unit variance; the paper's see the codes.
+            numbers of about unit variance; the paper's see the codes. The rate of the codes
+            wants to be smaller then, up to D times.
         objective: `levels`, `static_weight`, `triplet_weight`, `margin`, `positive_range` and
             `negative_range`; what is left out is as in `OBJECTIVE`.
         stages: epochs of the two stages, `{"network": 5, "codes": 300}`; `None` trains all at once.
@@ -198,7 +200,7 @@ class Navsynth(LatentVerbs, LatentModel):
 
     def reconstruction_terms(self, video, codes, label, chances, training):
         outputs = self.outputs(codes["transient"])  # [B, T, E]
-        video, latents = self.decoded_part(chances, video, outputs)
+        video, latents = decoded_part(chances, self.decoded_frames, video, outputs)
         decoded = self.decoded(self.joined(codes["static"], latents, label), training)
         by_frame = losses.pyramid_loss(video, decoded, self.levels)  # [B, K]
         still = tf.argmax(chances["static_frame"][:, : by_frame.shape[1]], axis=1)

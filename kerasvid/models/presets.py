@@ -13,12 +13,8 @@ class WithPresets:
     """Mix-in for a `keras.Model` with named hyper-parameters.
 
     A subclass lists them in the class attribute `PRESETS` and how each is trained in `RECIPES`.
-
-    Attributes:
-        least_frames: the shortest clips that a model of this class is trained on.
     """
 
-    least_frames: ClassVar[int] = 1
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
     RECIPES: ClassVar[dict[str, Recipe]] = {}
 
@@ -48,6 +44,11 @@ class WithPresets:
     def hyperparameters(cls) -> dict[str, Any]:
         """The constructor's named arguments and their defaults."""
         return {name: default for name, (_, default) in constructor_arguments(cls).items()}
+
+    @classmethod
+    def shortest_clip(cls, hyperparameters: Mapping[str, Any]) -> int:
+        """Frames of the shortest clips that a model so made can learn from."""
+        return 1
 
     @classmethod
     def code_keys(cls, hyperparameters: Mapping[str, Any]) -> frozenset[str]:

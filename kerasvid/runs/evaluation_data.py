@@ -57,20 +57,23 @@ def evaluation_split(plan: TrainingPlan, info: DatasetInfo) -> tuple[str | None,
     training; then training videos serve.
     """
     keys = model_class(plan.model).code_keys(plan.hyperparameters)
-    if "index" in keys:
-        return "train", None
-    split = held_out_split(info)
+    split, reason = held_out_split(info), None
     if split is None:
-        return None, "the data set has no held-out split"
-    for key in sorted(keys):
-        known, asked = (record_values(plan.data_folder, s, key) for s in ("train", split))
-        if not asked <= known:
-            return "train", None
-    shortest = info.splits[split].min_length
-    if shortest < plan.span():
-        needed = f"a clip needs {plan.span()}"
-        return None, f"the split {split!r} has videos of {shortest} frames, {needed}"
-    return split, None
+        reason = "the data set has no held-out split"
+    elif info.splits[split].min_length < plan.span():
+        shortest, needed = info.splits[split].min_length, f"a clip needs {plan.span()}"
+        reason = f"the split {split!r} has videos of {shortest} frames, {needed}"
+    elif "index" in keys or any(_unknown(plan, split, key) for key in keys):
+        reason = "there are codes of other videos"
+    if reason and keys:
+        return "train", None
+    return (None, reason) if reason else (split, None)
+
+
+def _unknown(plan: TrainingPlan, split: str, key: str) -> frozenset[int]:
+    """The values of a field in a split that do not occur in training."""
+    known, asked = (record_values(plan.data_folder, each, key) for each in ("train", split))
+    return asked - known
 
 
 def pictured_batch(plan: TrainingPlan, count: int = PICTURED_VIDEOS) -> dict[str, np.ndarray]:

@@ -215,7 +215,7 @@ def _check_resources(plan: TrainingPlan, train: SplitInfo | None) -> None:
     if not 0 <= plan.seed <= LARGEST_SEED:
         raise ValueError(f"seed={plan.seed} must be from 0 to {LARGEST_SEED}.")
     _check_division(plan, "batch_size", batch)
-    least = model_class(plan.model).least_frames
+    least = model_class(plan.model).shortest_clip(plan.hyperparameters)
     if plan.frames < least:
         raise ValueError(f"frames={plan.frames}: {plan.model} needs clips of {least} or more.")
     if plan.images:

@@ -4,6 +4,8 @@ Frames of one clip say much the same, and decoding them is most of what a step c
 some of them has the expectation of that over all.
 """
 
+from collections.abc import Mapping
+
 import tensorflow as tf
 
 DECODED = "decoded_frames"  # the noise whose order chooses the frames
@@ -24,6 +26,19 @@ def checked_count(decoded_frames: int | None) -> int | None:
 def choice_shapes(decoded_frames: int | None, frames: int) -> dict[str, tuple[int, ...]]:
     """The noise that `chosen_frames` needs by name; none where all `frames` are decoded."""
     return {DECODED: (frames,)} if decoded_frames and decoded_frames < frames else {}
+
+
+def decoded_part(
+    noise: Mapping[str, tf.Tensor], count: int | None, *sequences: tf.Tensor
+) -> list[tf.Tensor]:
+    """What sequences `[B, T, ...]` have of the frames to decode: `[B, count, ...]` each.
+
+    All of it where the noise has nothing that chooses.
+    """
+    if DECODED not in noise:
+        return list(sequences)
+    chosen = chosen_frames(noise[DECODED], count)
+    return [tf.gather(sequence, chosen, batch_dims=1) for sequence in sequences]
 
 
 def chosen_frames(chances: tf.Tensor, count: int) -> tf.Tensor:

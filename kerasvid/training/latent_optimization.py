@@ -24,7 +24,6 @@ from kerasvid.training.decoded_frames import (
     DECODED,
     checked_count,
     choice_shapes,
-    chosen_frames,
 )
 from kerasvid.training.step import CompiledStep, draw_noise, replica_key
 
@@ -157,18 +156,9 @@ class LatentModel(CompiledStep):
         """Codes `[..., D]` as the networks see them; see `scaled_codes`.
 
         In the unit ball a number is about 1 / sqrt(D), which layers made for unit variance hardly
-        tell from another.
+        tell from another. A step of the same code rate moves what is seen D times as far.
         """
         return codes * codes.shape[-1] ** 0.5 if self.scaled_codes else codes
-
-    def decoded_part(
-        self, chances: Mapping[str, tf.Tensor], *sequences: tf.Tensor
-    ) -> list[tf.Tensor]:
-        """What sequences `[B, T, ...]` have of the frames to decode: `[B, K, ...]` each."""
-        if DECODED not in chances:
-            return list(sequences)
-        chosen = chosen_frames(chances[DECODED], self.decoded_frames)  # [B, K]
-        return [tf.gather(sequence, chosen, batch_dims=1) for sequence in sequences]
 
     def compile(
         self,

@@ -20,7 +20,7 @@ from kerasvid.training.decoded_frames import (
     DECODED,
     checked_count,
     choice_shapes,
-    chosen_frames,
+    decoded_part,
 )
 from kerasvid.training.prior_fit import Fit, fit_prior
 from kerasvid.training.ramp import Ramp, is_pair
@@ -216,9 +216,7 @@ class VariationalModel(CompiledStep):
         codes, share = posterior.codes, 1.0
         if noise is not None and DECODED in noise:
             share = video.shape[1] / self.decoded_frames
-            chosen = chosen_frames(noise[DECODED], self.decoded_frames)  # [B, K]
-            codes = tf.gather(codes, chosen, batch_dims=1)
-            video = tf.gather(video, chosen, batch_dims=1)
+            codes, video = decoded_part(noise, self.decoded_frames, codes, video)
         with_still = self.summary_weight > 0 and posterior.still is not None
         if with_still:
             codes = tf.concat([codes, posterior.still[:, None]], axis=1)  # [B, K + 1, D]

@@ -87,5 +87,7 @@ def test_bounded_colours_go_through_a_tanh_and_the_rest_is_as_it_was(ends):
     hidden = tf.nn.leaky_relu(decoder.latent_layer(latents)[:, None] + told)
     raw = tf.stack([decoder.decoder(hidden[:, t]) for t in range(4)], axis=1)
     assert np.abs(raw[..., :3]).max() > 1.5
+    tame = [tf.clip_by_value(end, -1.0, 1.0) for end in ends]
+    assert np.abs(decoder(latents, place, *tame)).max() <= 1.0 + 1e-6
     expected = composed(tf.concat([tf.tanh(raw[..., :3]), raw[..., 3:]], -1), *ends, place)
     np.testing.assert_allclose(shown, expected, atol=1e-3)

@@ -114,7 +114,7 @@ def test_exact_ends_cost_nothing(model, video, noise, frames):
     video = video[:, :frames]
     exact = make_model(exact_ends=True, ends_weight=0.7, mean_weight=0.3, schedule=model.schedule)
     exact.set_weights(model.get_weights())
-    terms, _ = exact.terms(video, noise, START, training=True)
+    terms, _ = exact.terms(video, noise, START, training=False)
     q_video = exact.posterior(video)
     latents = q_video.mean() + q_video.stddev() * noise["video"]
     told = exact.ends_encoder(video[:, 0], video[:, -1]), places(3, frames), video[:, 0]
@@ -123,11 +123,18 @@ def test_exact_ends_cost_nothing(model, video, noise, frames):
     np.testing.assert_allclose(errors[:, [0, -1]], 0.0)
     np.testing.assert_allclose(terms["energy"], 2.0 * errors.sum(axis=1), rtol=1e-4)
     np.testing.assert_allclose(terms["ends"], 0.0)
+    if frames == 2:
+        with pytest.raises(ValueError, match="nothing between exact ends: give longer ones"):
+            exact.terms(video, noise, START, training=True)
 
 
 def test_encoding_gives_the_posterior_mean(model, video):
     codes = model.encode(video)
     np.testing.assert_allclose(codes["video"], model.posterior(video).mean(), atol=1e-6)
+    filled = model.fill(video[:, 0], video[:, -1], codes, 4)  # what `fill` takes as noise
+    np.testing.assert_array_equal(as_pixels(filled), model.reconstruct(video))
+    with pytest.raises(ValueError, match="frames=1 must be at least 2"):
+        model.encode(video[:, :1])
     with pytest.raises(ValueError, match="resize them"):
         model.encode(video[:, :, :4])
 

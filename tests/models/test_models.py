@@ -31,9 +31,10 @@ VARIANTS = {
 }
 
 
-def variants_with(verb):
-    """The variants that have a verb, for tests of what not every model can do."""
-    return [each for each, (name, _) in VARIANTS.items() if hasattr(model_class(name), verb)]
+def variants_with(*verbs):
+    """The variants that have verbs, for tests of what not every model can do."""
+    classes = {each: model_class(name) for each, (name, _) in VARIANTS.items()}
+    return [each for each, cls in classes.items() if all(hasattr(cls, verb) for verb in verbs)]
 
 
 def make_model(variant, **overrides):
@@ -64,7 +65,7 @@ def model(variant):
     return make_model(variant)
 
 
-@pytest.fixture(params=variants_with("encode"), scope="module")
+@pytest.fixture(params=variants_with("encode", "decode"), scope="module")
 def encoder(request):
     """A model with an encoder, which tests may read, not train."""
     return make_model(request.param)

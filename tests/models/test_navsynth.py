@@ -85,7 +85,10 @@ def test_a_step_decodes_some_frames_and_the_triplets_see_all(model, moving_squar
 def test_networks_see_scaled_codes_where_asked_and_tables_hold_them_in_the_ball(model):
     scaled = Navsynth.from_config({**model.get_config(), "scaled_codes": True})
     scaled.set_weights(model.get_weights())
-    static, transient = model.static_codes(tf.constant([2])), model.transient_codes(tf.constant([2]))
+    static, transient = (
+        model.static_codes(tf.constant([2])),
+        model.transient_codes(tf.constant([2])),
+    )
     assert np.linalg.norm(static) <= 1.0 + 1e-6
     larger = {"static": 8**0.5 * static, "transient": 4**0.5 * transient}
     seen = scaled.latents_of({"static": static, "transient": transient}, None)

@@ -30,8 +30,11 @@ def test_what_data_replicas_and_random_numbers_cannot_serve_is_refused(plan_of):
 
 
 def test_a_clip_that_has_not_two_ends_is_refused_before_anything_is_written(plan_of):
+    values = {"frames": 4, "training.frames": 1}
     with pytest.raises(ValueError, match=r"^frames=1: cvae needs clips of 2 or more\.$"):
-        plan_of(values={"frames": 4, "training.frames": 1}, model="cvae")
+        plan_of(values=values, model="cvae")
+    with pytest.raises(ValueError, match=r"^frames=2: cgan needs clips of 3 or more\.$"):
+        plan_of(values={**values, "training.frames": 2, "exact_ends": True}, model="cgan")
 
 
 def test_another_number_of_replicas_is_refused_and_another_strategy_is_not(plan_of):

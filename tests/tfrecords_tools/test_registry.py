@@ -80,6 +80,15 @@ def test_a_data_set_is_found_again_where_it_was_moved(tmp_path):
     assert len(made) == 2
 
 
+def test_a_folder_that_was_given_by_its_path_is_found_again(tmp_path):
+    folder = prepare("toy/small", str(tmp_path / "before"))
+    os.rename(tmp_path / "before", tmp_path / "after")
+    after = str(tmp_path / "after")
+    assert find_again(folder, folder, after) == os.path.join(after, "toy-small")
+    with pytest.raises(ConversionError, match=r"toy-small is not there; give --data_dir"):
+        find_again(folder, folder)
+
+
 def test_a_data_set_of_raw_material_that_is_gone_asks_for_its_folder(tmp_path):
     gone = str(tmp_path / "data" / "weizmann")
     with pytest.raises(ConversionError, match=r"data: weizmann is not there; give --data_dir"):

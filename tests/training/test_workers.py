@@ -58,10 +58,15 @@ def test_two_workers_end_where_two_replicas_end(tmp_path, strategy_of):
         environment = {**os.environ, "TF_CONFIG": json.dumps(task), "PYTHONPATH": str(CHECKOUT)}
         file = str(tmp_path / f"{index}.weights.h5")
         command = [sys.executable, "-c", WORKER, file]
-        processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE))
-    mirrored = trained(strategy_of(2))
-    for process in processes:
-        assert process.wait(300) == 0, process.stderr.read().decode()[-2000:]
+        with open(tmp_path / f"{index}.log", "wb") as log:
+            processes.append(subprocess.Popen(command, env=environment, stderr=log))
+    try:
+        mirrored = trained(strategy_of(2))
+        for index, process in enumerate(processes):
+            assert process.wait(300) == 0, (tmp_path / f"{index}.log").read_text()[-2000:]
+    finally:
+        for process in processes:  # one waits for the other for ever
+            process.kill()
     for index in range(2):
         worker = RJVAE.from_preset("debug", image_shape=(8, 8, 3), frames=3)
         worker.load_weights(str(tmp_path / f"{index}.weights.h5"))
