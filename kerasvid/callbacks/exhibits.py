@@ -176,10 +176,10 @@ def between(request: Request) -> Exhibit:
     real = shown if request.more_held_out is None else request.more_held_out(COMPARED_CLIPS)
     straight = l2_distances(filled_in(linear, real), real)
     figures = [f"linear interpolation {straight.mean():.2f} ± {straight.std():.2f}"]
-    chance = model.between_noise(1, real.shape[1])  # none: there is but one clip
-    for name, temperature in (
-        [("samples", 1.0), ("at temperature 0", 0.0)] if chance else [("model", 1.0)]
-    ):
+    measures = {"samples": 1.0, "at temperature 0": 0.0}
+    if not model.between_noise(1, real.shape[1]):  # there is but one filling
+        measures = {"model": 1.0}
+    for name, temperature in measures.items():
         distances = l2_distances(filled_in(model, real, request.seed, temperature), real)
         nearer = np.sum(distances < straight)
         figures.append(f"{name} {distances.mean():.2f} ± {distances.std():.2f}, {nearer} nearer")

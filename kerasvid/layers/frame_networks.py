@@ -7,6 +7,7 @@ away; `patch=1` is the classical pyramid.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -25,6 +26,22 @@ def normalization_layer(kind: str, width: int, dtype) -> keras.layers.Layer:
     if kind == "group":
         return keras.layers.GroupNormalization(groups=math.gcd(8, width), dtype=dtype)
     raise ValueError(f"normalization={kind!r} is unknown: use one of {', '.join(NORMALIZATIONS)}.")
+
+
+def dcgan_generator(width: int, **rest: Any) -> dict[str, Any]:
+    """Arguments of `FrameDecoder` for the generator of DCGAN at 64x64 pixels.
+
+    Radford, Metz, Chintala: "Unsupervised Representation Learning with Deep Convolutional
+    Generative Adversarial Networks", ICLR 2016, with its 4x4 kernels of later code.
+
+    Args:
+        width: channels at the largest resolution; each smaller one has twice as many.
+        **rest: further arguments, or others instead.
+    """
+    channels = (4 * width, 2 * width, width)
+    sizes = {"dense_units": (), "seed_channels": 8 * width, "channels": channels}
+    shape = {"upsampling": (2, 2, 2), "kernel_size": 4, "transposed": True, "patch": 2}
+    return {**sizes, **shape, **rest}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

@@ -35,7 +35,7 @@ import tensorflow as tf
 
 from kerasvid import distributions, losses
 from kerasvid.layers.clip_ends import EndsEncoder, PlacedDecoder, check_ends, places
-from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
+from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder, dcgan_generator
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import BidirectionalSummary, over_frames
 from kerasvid.models.in_between import InBetween
@@ -302,10 +302,7 @@ DCGAN_ENCODER: dict[str, Any] = {
     "channels": (64, 128, 256, 512), "strides": (2, 2, 2, 2), "kernel_size": 5, "patch": 1,
     "features": 1024, "normalization": "batch",
 }  # fmt: skip
-DCGAN_DECODER: dict[str, Any] = {
-    "dense_units": (), "seed_channels": 512, "channels": (256, 128, 64), "upsampling": (2, 2, 2),
-    "kernel_size": 5, "transposed": True, "patch": 2, "normalization": "batch",
-}  # fmt: skip
+DCGAN_DECODER = dcgan_generator(64, kernel_size=5, normalization="batch")
 DEBUG_ENCODER: dict[str, Any] = {"channels": (8, 16), "strides": (1, 2), "features": 16}
 DEBUG_DECODER: dict[str, Any] = {
     "dense_units": (32,), "seed_channels": 8, "channels": (16, 8), "upsampling": (1, 2),

@@ -23,6 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasvid.layers.frame_networks import dcgan_generator
 from kerasvid.layers.recurrent import NoiseGRU
 from kerasvid.models.frame_gan import FrameGAN
 from kerasvid.training.recipe import Recipe
@@ -141,16 +142,7 @@ DEBUG: dict[str, Any] = {
 }
 # Half the released widths and a stride in time, for two CPU cores.
 BASE: dict[str, Any] = {
-    "decoder": {
-        "dense_units": (),
-        "seed_channels": 256,
-        "channels": (128, 64, 32),
-        "upsampling": (2, 2, 2),
-        "kernel_size": 4,
-        "transposed": True,
-        "patch": 2,
-        "normalization": "batch",
-    },
+    "decoder": dcgan_generator(32, normalization="batch"),
     "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
     "video_discriminator": {
         "channels": (32, 96, 192),
@@ -162,16 +154,7 @@ BASE: dict[str, Any] = {
 }
 # The released sizes: DCGAN networks of width 64 with batch norm.
 PAPER: dict[str, Any] = {
-    "decoder": {
-        "dense_units": (),
-        "seed_channels": 512,
-        "channels": (256, 128, 64),
-        "upsampling": (2, 2, 2),
-        "kernel_size": 4,
-        "transposed": True,
-        "patch": 2,
-        "normalization": "batch",
-    },
+    "decoder": dcgan_generator(64, normalization="batch"),
     "image_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
     "video_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
 }

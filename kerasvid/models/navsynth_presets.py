@@ -2,18 +2,11 @@
 
 from typing import Any
 
+from kerasvid.layers.frame_networks import dcgan_generator
 from kerasvid.training.recipe import Recipe
 
 # The released sizes: a DCGAN generator of width 64, without batch norm as far as is told.
-DCGAN: dict[str, Any] = {
-    "dense_units": (),
-    "seed_channels": 512,
-    "channels": (256, 128, 64),
-    "upsampling": (2, 2, 2),
-    "kernel_size": 4,
-    "transposed": True,
-    "patch": 2,
-}
+DCGAN = dcgan_generator(64)
 PRESETS: dict[str, dict[str, Any]] = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
@@ -37,7 +30,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "units": 256,
         "decoded_frames": 4,
         "scaled_codes": True,
-        "decoder": {**DCGAN, "seed_channels": 256, "channels": (128, 64, 32)},
+        "decoder": dcgan_generator(32),
     },
     # Table 2 of the supplement, with a DCGAN generator: Chair-CAD here, the others below.
     "paper": {"decoder": DCGAN, "stages": {"network": 5, "codes": 300}},

@@ -38,6 +38,7 @@ from kerasvid.layers.aggregate_prior import AggregatePrior
 from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import BidirectionalSummary, RecurrentPrior, over_frames
+from kerasvid.models.dsa import DSA
 from kerasvid.models.video_generator import (
     VideoGenerator,
     as_pixels,
@@ -285,25 +286,8 @@ RJVAE.PRESETS = {
         "summary_units": 512,
         "residual_units": 512,
         "prior_units": 512,
-        "encoder": {
-            "channels": (256, 256, 256, 256),
-            "strides": (1, 2, 2, 2),
-            "kernel_size": 5,
-            "patch": 1,
-            "dense_units": (2048,),
-            "features": 1024,
-            "normalization": "batch",
-        },
-        "decoder": {
-            "dense_units": (2048,),
-            "seed_channels": 256,
-            "channels": (256, 256, 256),
-            "upsampling": (2, 2, 2),
-            "kernel_size": 5,
-            "transposed": True,
-            "patch": 1,
-            "normalization": "batch",
-        },
+        "encoder": DSA.PRESETS["paper"]["encoder"],
+        "decoder": DSA.PRESETS["paper"]["decoder"],
         "schedule": {"observation_scale": (0.5, 0.5)},
     },
 }

@@ -54,7 +54,7 @@ def test_frames_turn_into_the_ends_at_their_places_alone(ends):
         gate = 1.0 - (2.0 * s - 1.0) ** 64
         between = (1.0 - s) * ends[0] + s * ends[1]
         expected = gate * drawn[:, number] + (1.0 - gate) * between
-        np.testing.assert_allclose(shown[:, number], expected, atol=1e-4)
+        np.testing.assert_allclose(shown[:, number], expected, atol=1e-5)
     np.testing.assert_allclose(shown[:, 30], drawn[:, 30], atol=1e-6)
     np.testing.assert_array_equal(straight(*ends, place)[:, -1], ends[1])
 
@@ -90,4 +90,4 @@ def test_bounded_colours_go_through_a_tanh_and_the_rest_is_as_it_was(ends):
     tame = [tf.clip_by_value(end, -1.0, 1.0) for end in ends]
     assert np.abs(decoder(latents, place, *tame)).max() <= 1.0 + 1e-6
     expected = composed(tf.concat([tf.tanh(raw[..., :3]), raw[..., 3:]], -1), *ends, place)
-    np.testing.assert_allclose(shown, expected, atol=1e-3)
+    np.testing.assert_allclose(shown, expected, atol=1e-5)
