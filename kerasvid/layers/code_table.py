@@ -19,7 +19,9 @@ class CodeTable(keras.layers.Layer):
     ICML 2018). Neither the time of an update nor the memory it needs beside the table and its
     momentum grows with the number of rows.
 
-    The codes are no `trainable_variables`: `descend` trains them, no Keras optimizer does.
+    The codes are no `trainable_variables`: `descend` trains them, no Keras optimizer does. Rows that
+    it never updated, of an identity without a training video say, are initial noise: they are no
+    part of the Gaussian of the codes (see `learned_rows`).
 
     Args:
         rows: how many.
@@ -56,6 +58,7 @@ class CodeTable(keras.layers.Layer):
 
         self.codes = self._state("codes", (self.rows, *self.shape), in_the_ball)
         self.momentum = self._state("momentum", (self.rows, *self.shape), "zeros")
+        self.learned = self._state("learned", (self.rows,), "zeros")  # 1 where ever updated
         self.mean = self._state("mean", (self.size,), "zeros")
         # Before the first fit: as far apart as the codes begin.
         spread = keras.initializers.RandomNormal(stddev=deviation / directions**0.5)
@@ -110,20 +113,29 @@ class CodeTable(keras.layers.Layer):
         self.momentum.value.scatter_update(tf.IndexedSlices(tf.where(finite, moved, before), rows))
         new = tf.where(finite, projected_to_ball(new), codes)
         self.codes.value.scatter_update(tf.IndexedSlices(new, rows))
+        marks = tf.maximum(_looked_up(self.learned, rows), tf.cast(finite, tf.float32))
+        self.learned.value.scatter_update(tf.IndexedSlices(marks, rows))
 
     def forget_momentum(self) -> None:
         """Sets the momentum to zero, where a descent begins anew."""
         self.momentum.assign(tf.zeros([self.rows, *self.shape]))
 
-    # === The Gaussian of the codes ===
+    # === What was learned ===
+
+    def learned_rows(self) -> np.ndarray:
+        """The numbers of the rows that were ever updated, int `[N]`; of a fresh table, all."""
+        (rows,) = np.nonzero(self.learned.numpy())
+        return rows if len(rows) else np.arange(self.rows)
 
     def fit_gaussian(self) -> None:
-        """Fits `mean + e factor`, e ~ N(0, I), to the rows, as `sample` draws from it.
+        """Fits `mean + e factor`, e ~ N(0, I), to the learned rows, as `sample` draws from it.
 
-        By the largest directions of the covariance, at most 64; of a table of more than 2,048 rows
-        that many, evenly spread.
+        By the largest directions of the covariance, at most 64; of more than 2,048 rows that many,
+        evenly spread.
         """
-        chosen = np.linspace(0, self.rows - 1, min(self.rows, FITTED_ROWS)).astype(int)
+        learned = self.learned_rows()
+        spread = np.linspace(0, len(learned) - 1, min(len(learned), FITTED_ROWS)).astype(int)
+        chosen = learned[spread]
         codes = _looked_up(self.codes, chosen).numpy().reshape(len(chosen), self.size)
         mean = codes.mean(axis=0, dtype=np.float64)
         scaled = _largest_directions(codes - mean, self.factor.shape[0])

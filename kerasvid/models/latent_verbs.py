@@ -121,6 +121,9 @@ class LatentVerbs(VideoGenerator):
     def learned_codes(self) -> dict[str, np.ndarray]:
         """The tables by name, float32 `[rows, ...]`: the data set in a compact form.
 
+        Rows of what occurs in no training video are noise; `tables()[name].learned_rows()` tells
+        the others.
+
         Example:
             >>> model.learned_codes()["static"].shape
             (820, 206)
@@ -172,7 +175,7 @@ class LatentVerbs(VideoGenerator):
     def generate_learned(self, batch: int, seed: int = 0) -> np.ndarray:
         """Videos of learned codes put together at random: uint8 `[B, T, H, W, C]`.
 
-        Of every table a row of its own, so that most pairs were never seen.
+        Of every table a learned row of its own, so that most pairs were never seen.
 
         Args:
             batch: how many.
@@ -185,7 +188,8 @@ class LatentVerbs(VideoGenerator):
             raise ValueError(f"batch={batch} must be at least 1.")
         codes, label, tables = {}, None, sorted(self.tables().items())
         for position, (name, table) in enumerate(tables):
-            rows = _drawn_rows(table.rows, batch, seed, position)
+            learned = tf.constant(table.learned_rows(), tf.int64)
+            rows = tf.gather(learned, _drawn_rows(len(learned), batch, seed, position))
             codes[name] = table(rows)
             label = rows if self.row_keys[name] == "label" else label
         if self.conditional and label is None:
@@ -238,9 +242,9 @@ class LatentVerbs(VideoGenerator):
         return {**codes, "codes": latents}
 
     def _start(self, batch: int) -> dict[str, tf.Tensor]:
-        """Where a descent begins: the mean of every table, `batch` times."""
+        """Where a descent begins: the mean of what every table learned, `batch` times."""
         means = {
-            name: tf.reduce_mean(table.codes.value, axis=0, keepdims=True)
+            name: tf.reduce_mean(table(table.learned_rows()), axis=0, keepdims=True)
             for name, table in self.tables().items()
         }
         return {

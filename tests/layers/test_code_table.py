@@ -85,7 +85,7 @@ def test_two_replicas_agree_with_one(strategy_of, table, generator, rows):
         descend(of_replica(rows), of_replica(gradients))
         together = tf.constant(np.concatenate(rows)), tf.constant(np.concatenate(gradients))
         table.descend(*together, 0.5, 0.9)
-    for name in ("codes", "momentum"):
+    for name in ("codes", "momentum", "learned"):
         for copy in strategy.experimental_local_results(getattr(shared, name).value):
             np.testing.assert_allclose(copy, getattr(table, name).numpy(), atol=1e-6)
 
@@ -131,6 +131,13 @@ def test_gradients_that_are_not_finite_change_nothing(table, generator):
     table.descend(tf.constant([0, 3]), tf.constant(gradients), 0.3, 0.9)
     np.testing.assert_array_equal(table.codes.numpy(), codes)
     np.testing.assert_array_equal(table.momentum.numpy(), momentum)
+
+
+def test_a_row_whose_gradients_were_never_finite_is_not_learned(table):
+    table.descend(tf.constant([1]), tf.fill([1, 3, 2], np.inf), 0.3, 0.9)
+    table.descend(tf.constant([4]), tf.ones([1, 3, 2]), 0.3, 0.9)
+    table.descend(tf.constant([4]), tf.fill([1, 3, 2], np.nan), 0.3, 0.9)
+    np.testing.assert_array_equal(table.learned_rows(), [4])
 
 
 def test_the_step_holds_nothing_of_the_size_of_the_table():
@@ -183,6 +190,21 @@ def test_the_gaussian_has_the_moments_of_the_codes(generator):
     np.testing.assert_allclose(factor.T @ factor, np.cov(codes.T), atol=1e-6)
     drawn = table.sample(tf.constant(normals(generator, 5000, 3))).numpy()
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), atol=0.01)
+
+
+def test_rows_that_were_never_updated_are_no_part_of_the_gaussian(generator):
+    table = CodeTable(rows=60, shape=(3,))
+    assert len(table.learned_rows()) == 60  # of a fresh table nothing better is known
+    rows = np.array([3, 5, 8, 13, 21])
+    table.codes.assign(np.full([60, 3], 7.0))  # what must not count
+    table.descend(tf.constant(rows), tf.constant(normals(generator, 5, 3)), 0.3, 0.9)
+    np.testing.assert_array_equal(table.learned_rows(), rows)
+    table.codes.value.scatter_update(tf.IndexedSlices(0.1 * normals(generator, 5, 3), rows))
+    table.fit_gaussian()
+    learned = table.codes.numpy()[rows]
+    np.testing.assert_allclose(table.mean, learned.mean(axis=0), atol=1e-6)
+    factor = table.factor.numpy()
+    np.testing.assert_allclose(factor.T @ factor, np.cov(learned.T), atol=1e-6)
 
 
 def test_a_gaussian_of_fewer_rows_than_dimensions_draws_between_them(generator):

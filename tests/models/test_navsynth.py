@@ -229,6 +229,20 @@ def test_random_rows_do_not_depend_on_the_batch(model):
     assert np.abs(model.generate_learned(5, seed=-1)[:2] - alone).max() <= 1
 
 
+def test_what_no_training_video_shows_is_not_drawn():
+    model = make_model(**{**PAIRS, "identities": 30})
+    trained = {"static": [4, 17], "transient": [0, 3]}
+    for name, rows in trained.items():
+        table = model.tables()[name]
+        table.descend(tf.constant(rows), 0.1 * table(tf.constant(rows)), 1.0, 0.0)
+    seen = model.recall(identity=[4, 4, 17, 17], label=[0, 3, 0, 3]).astype(int)
+    for video in model.generate_learned(12, seed=1).astype(int):
+        assert np.abs(seen - video).max(axis=(1, 2, 3, 4)).min() <= 1
+    start = model.encode(model.generate_learned(1), steps=0)
+    mean = model.static_codes(tf.constant([4, 17])).numpy().mean(axis=0)
+    np.testing.assert_allclose(start["static"][0], mean, atol=1e-6)
+
+
 def test_labels_of_random_videos_do_not_depend_on_the_batch():
     model = make_model(classes=4, conditional=True)
     alone = model.generate_learned(3, seed=2).astype(int)
