@@ -7,9 +7,9 @@ python apps/benchmark.py --what=data --dataset=sprites --steps=200
 import json
 import os
 
-from absl import app, flags
+from absl import flags
 
-from kerasvid.command_line import one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.command_line import one_line_errors, refuse_arguments, run_app, start_tensorflow
 
 _F = flags.FLAGS
 flags.DEFINE_enum("what", "train", ["data", "train", "generate"], "What to measure.")
@@ -31,8 +31,8 @@ def main(argv: list[str]) -> None:
     from kerasvid.data import load_info
     from kerasvid.runs import benchmark
     from kerasvid.runs.plan import make_plan
+    from kerasvid.runs.run_folder import ERRORS
     from kerasvid.runs.settings import parse_assignments
-    from kerasvid.runs.training_run import ERRORS
     from tfrecords_tools import registry
 
     with one_line_errors(ValueError, *ERRORS):
@@ -72,4 +72,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_app(main)

@@ -9,17 +9,13 @@ import dataclasses
 import os
 import sys
 
-from absl import app, flags
+from absl import flags
 
-from kerasvid.command_line import one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.command_line import one_line_errors, refuse_arguments, run_app, start_tensorflow
 
 _F = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "The run to show.", required=True)
-flags.DEFINE_list(
-    "show",
-    "samples,reconstructions,swaps,interpolations,summary,between",
-    "Any of these, nearest and frames_between; by default those of these that the model can show.",
-)
+flags.DEFINE_list("show", None, "By default all that the model can, but nearest, frames_between.")
 flags.DEFINE_string("first", None, "Picture to begin with, for models of what is in between.")
 flags.DEFINE_string("last", None, "Picture to end with.")
 flags.DEFINE_float("temperature", 1.0, "Of videos between two pictures; 0: the best guess.", 0.0)
@@ -33,19 +29,16 @@ flags.DEFINE_integer("scale", None, "Enlargement of a frame.", lower_bound=1)
 
 def main(argv: list[str]) -> None:
     start_tensorflow()
-    from kerasvid.callbacks.exhibits import EXHIBITS, can_show
-    from kerasvid.naming import nearest_names
+    from kerasvid.callbacks.exhibits import BY_DEFAULT, EXHIBITS, can_show, check_names
     from kerasvid.runs.evaluation_data import make_request
-    from kerasvid.runs.training_run import ERRORS, RunFolder
+    from kerasvid.runs.run_folder import ERRORS, RunFolder
     from tfrecords_tools import registry
 
     with one_line_errors(ValueError, *ERRORS):
         refuse_arguments(argv)
-        for name in _F.show:
-            if name not in EXHIBITS:
-                raise ValueError(f"--show={name}: {nearest_names(name, EXHIBITS)}.")
+        check_names(_F.show or ())
         ends = _F.first or _F.last
-        if ends and _F["show"].present:
+        if ends and _F.show:
             raise ValueError("--show: leave it out with --first and --last.")
         if not ends and _F["temperature"].present:
             raise ValueError("--temperature needs --first and --last.")
@@ -53,16 +46,24 @@ def main(argv: list[str]) -> None:
         plan = run.plan()
         if ends:
             return _fill_in(run, plan)
-        folder = registry.find_again(plan.dataset, plan.data_folder, _F.data_dir)
-        plan = dataclasses.replace(plan, data_folder=folder)
         model = _load(run, plan)
+        names = [name for name in _F.show or BY_DEFAULT if can_show(model, name)]
+        for name in {*(_F.show or ())}.difference(names):
+            print(f"{name}: {plan.model} cannot show this", file=sys.stderr)
+        drawn = [name for name in names if not EXHIBITS[name].of_clips]
+        try:
+            if names != drawn:
+                folder = registry.find_again(plan.dataset, plan.data_folder, _F.data_dir)
+                plan = dataclasses.replace(plan, data_folder=folder)
+        except registry.ConversionError as error:
+            if _F.show or not drawn:
+                raise
+            print(f"{error} Without it: {', '.join(drawn)}.", file=sys.stderr)
+            names = drawn
         options = {name: _F[name].value for name in ("frames", "seed", "scale")}
-        request = make_request(plan, model, _F.count, **options)
-        for name in _F.show:
-            if can_show(model, name):
-                _write(EXHIBITS[name][0](request), name, plan)
-            elif _F["show"].present:  # it was asked for
-                print(f"{name}: {plan.model} cannot show this", file=sys.stderr)
+        request = make_request(plan, model, _F.count, names != drawn, **options)
+        for name in names:
+            _write(EXHIBITS[name].show(request), name, plan)
 
 
 def _fill_in(run, plan) -> None:
@@ -71,12 +72,11 @@ def _fill_in(run, plan) -> None:
     from kerasvid.models.registry import model_class
     from tfrecords_tools.media import read_frame
 
-    if not (_F.first and _F.last):
-        missing = "--last" if _F.first else "--first"
-        raise ValueError(f"{missing} is missing: give both pictures to go between.")
+    for name in ("first", "last"):
+        if not _F[name].value:
+            raise ValueError(f"--{name} is missing: give both pictures to go between.")
     if not hasattr(model_class(plan.model), "between"):
-        raise ValueError(f"--first: {plan.model} makes no video between two pictures; give a run "
-                         "of a model that does, such as cvae.")  # fmt: skip
+        raise ValueError(f"--first: {plan.model} makes no video between two pictures; a cvae does.")
     ends = [read_frame(p, *plan.hyperparameters["image_shape"]) for p in (_F.first, _F.last)]
     options = {n: _F[n].value for n in ("count", "frames", "seed", "temperature", "scale")}
     _write(between_pictures(_load(run, plan), *ends, **options), "between_pictures", plan)
@@ -93,8 +93,8 @@ def _write(exhibit, name: str, plan) -> None:
 
     out_dir = _F.out_dir or os.path.join(_F.run_dir, "generated")
     paths = exhibit.write(out_dir, name, frame_rate(plan))
-    print("\n".join(map(str, [*paths, exhibit.remark] if exhibit.remark else paths)))
+    print("\n".join(map(str, [*paths, *filter(None, [exhibit.remark])])))
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_app(main)

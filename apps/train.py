@@ -7,11 +7,11 @@ Running the same command again resumes; a longer --steps lengthens a finished ru
 """
 
 import contextlib
-import shlex
 import sys
 
-from absl import app, flags
+from absl import flags
 
+from kerasvid import command_line
 from kerasvid.command_line import one_line_errors, refuse_arguments, start_tensorflow
 from kerasvid.models.registry import MODELS
 from kerasvid.naming import nearest_names
@@ -35,7 +35,8 @@ flags.DEFINE_integer("seed", 0, "Of weights, noise and the order of videos.")
 flags.DEFINE_string("run_dir", None, "By default runs/<model>-<dataset>.")
 flags.DEFINE_bool("deterministic", False, "Only operations with reproducible results.")
 flags.DEFINE_integer("log_every", 50, "Steps between two rows of metrics.csv.", lower_bound=1)
-flags.DEFINE_integer("sample_every", 500, "Steps between pictures, 0 for none.", lower_bound=0)
+flags.DEFINE_integer("sample_every", 500, "Steps between pictures and figures on held-out videos; "
+                     "0: no pictures, figures at the end.", lower_bound=0)  # fmt: skip
 flags.DEFINE_integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
 flags.DEFINE_bool("dry_run", False, "Print what would be done, and end.")
 flags.DEFINE_bool("list", False, "Print the known models and data sets, and end.")
@@ -50,26 +51,28 @@ def main(argv: list[str]) -> None:
             raise ValueError(f"no model {_F.model!r}: {nearest_names(_F.model, MODELS)}.")
     start_tensorflow()
     from kerasvid.runs import describe
+    from kerasvid.runs.run_folder import ERRORS, RunFolder, default_folder
     from kerasvid.runs.strategy import is_chief, make_strategy
-    from kerasvid.runs.training_run import ERRORS, RunFolder, train
+    from kerasvid.runs.training_run import train
     from tfrecords_tools import registry
 
     if _F.list:
         return print(describe.describe_all(registry.DATASETS))
-    run_dir = _F.run_dir or f"runs/{_F.model}-{_F.dataset.strip('/.').replace('/', '-')}"
+    run_dir = _F.run_dir or default_folder(_F.model, _F.dataset)
     with one_line_errors(ValueError, *ERRORS), contextlib.ExitStack() as held:
         strategy = make_strategy(_F.strategy)  # before anything else of TensorFlow runs
         run, replicas = RunFolder(run_dir, is_chief(strategy)), strategy.num_replicas_in_sync
         plan = _plan(run, replicas, prepare=False)  # finds typing errors before any long work
         run.check_source(plan)
         if _F.dry_run:
+            run.check_settings(plan)
             return print(describe.describe_plan(plan, run_dir))
         held.enter_context(run.held())
         plan = _plan(run, replicas, prepare=True)
         print(describe.describe_plan(plan, run_dir), flush=True)
         run.begin(plan)
         outcome = train(plan, run, strategy)
-    print("\n" + describe.describe_end(outcome, run_dir, f"python {shlex.join(sys.argv)}"))
+    print("\n" + describe.describe_end(outcome, run_dir, command_line.python_command(*sys.argv)))
     sys.exit(128 + outcome.signal if outcome.signal else 0)
 
 
@@ -93,4 +96,4 @@ def _plan(run, replicas: int, prepare: bool):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run_app(main)

@@ -4,11 +4,43 @@ import contextlib
 import importlib
 import os
 import re
+import shlex
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+from absl import app, flags
 
 TRACEBACK = "KERASVID_TRACEBACK"  # set it to see where an error comes from
+
+
+def run_app(main: Callable[[list[str]], None]) -> None:
+    """As `absl.app.run`; a mistake in the flags is one line, too."""
+    app.run(main, flags_parser=_parsed_flags)
+
+
+def _parsed_flags(arguments: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        sys.exit(1)
+
+
+def python_command(*arguments: str) -> str:
+    """A line for the shell that runs Python as this process does, environment included.
+
+    Example:
+        >>> python_command("apps/train.py", "--set=frames=4")
+        '.venv/bin/python apps/train.py --set=frames=4'
+    """
+    python, found = sys.executable, shutil.which("python")
+    if found and os.path.dirname(found) == os.path.dirname(python):
+        python = "python"  # that of the environment, which is activated
+    elif not os.path.relpath(python).startswith(os.pardir):
+        python = os.path.relpath(python)
+    return shlex.join([python, *arguments])
 
 
 def start_tensorflow() -> None:
@@ -37,16 +69,27 @@ def refuse_arguments(argv: list[str]) -> None:
 
 
 def one_line(message: str) -> str:
-    """A message without line breaks; of a failed TensorFlow assertion, what it says alone.
+    """A message without line breaks; of an error out of a graph, what it says alone.
 
     Example:
         >>> one_line("Graph execution error: ... assertion failed: [a.tfrecord] [: empty.] [[...")
         'a.tfrecord: empty.'
     """
     failed = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[\[|\[Op:|\n|$)", message)
+    # Out of `fit`, a stack trace comes before what is said, and the node after it.
+    said = re.search(r"^(.*\S.*)\n\s*\[\[\{\{node", message, re.MULTILINE)
     if failed:
         message = failed[1].replace("] [", " ").replace(" : ", ": ")
+    elif said:
+        message = said[1]
     return " ".join(message.split())
+
+
+def remedy(error: BaseException) -> str:
+    """What to do about an error that does not say so itself; mostly nothing is known."""
+    if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow may not be imported yet
+        return "; out of memory: use a smaller --batch_size, or fewer frames by --set frames=T."
+    return ""
 
 
 @contextlib.contextmanager
@@ -60,10 +103,10 @@ def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        print("\ninterrupted; the same command begins again from what is saved", file=sys.stderr)
         sys.exit(130)
     except kinds as error:
         if os.environ.get(TRACEBACK):
             raise
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}{remedy(error)}", file=sys.stderr)
         sys.exit(1)

@@ -130,6 +130,16 @@ def run_command(
     print(*lines, sep="\n")
 
 
+def describe_dataset(info: DatasetInfo, out_dir: str) -> list[str]:
+    """What was made, a line a split, and how to check it."""
+    lines = [
+        f"{split}: {clips.count} videos of {clips.min_length} to {clips.max_length} frames, "
+        f"{info.height}x{info.width}"
+        for split, clips in info.splits.items()
+    ]
+    return [*lines, f"Wrote {out_dir}. Check it: python -m tfrecords_tools.verify {out_dir}"]
+
+
 def _define_flags(source_help: str) -> flags.FlagValues:
     values = flags.FlagValues()
     own = {"flag_values": values}

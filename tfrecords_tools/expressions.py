@@ -10,6 +10,7 @@ from absl import flags
 from kerasvid.data.schema import DatasetInfo, Video
 from tfrecords_tools import faces, media
 from tfrecords_tools.conversion import ConversionError, write_dataset
+from tfrecords_tools.converter_flags import describe_dataset, run_command
 from tfrecords_tools.folder import split_clips
 
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -181,7 +182,6 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_integer("seed", given.seed, "Seed of the division into splits.", 0, **own)
     flags.DEFINE_bool("skip_unreadable", False, "Leave out what shows no face.", **own)
     flags.DEFINE_bool("overwrite", False, "Replace a data set in --out_dir.", **own)
-    flags.DEFINE_bool("help", False, "Show this text.", **own)
     return values
 
 
@@ -202,26 +202,13 @@ def run_command_line(
     values = _define_flags()
     for name, known in variants.items():
         flags.DEFINE_enum(name, known[0], known, f"The {name} to take.", flag_values=values)
-    try:
-        extra = values([sys.argv[0], *(sys.argv[1:] if arguments is None else arguments)])[1:]
-    except flags.Error as error:
-        sys.exit(f"error: {error}")
-    if values.help:
-        print(f"{description}\n{values.get_help(include_special_flags=False)}")
-        return
-    if extra:
-        sys.exit(f"error: {extra[0]}: give everything as --flag=value; see --help.")
-    if not values.out_dir:
-        sys.exit("error: --out_dir is missing: the folder of the data set to make.")
-    given = values.flag_values_dict()
-    fields = [field.name for field in dataclasses.fields(ClipOptions)]
-    more = {name: given[name] for name in (*variants, "skip_unreadable", "overwrite")}
-    try:
-        options = ClipOptions(**{name: given[name] for name in fields})
-        info = prepare(values.out_dir, values.source_dir, options, **more)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    for split, clips in info.splits.items():
-        span = f"{clips.min_length} to {clips.max_length} frames"
-        print(f"{split}: {clips.count} videos of {span}, {info.height}x{info.width}")
-    print(f"Wrote {values.out_dir}. Check it: python -m tfrecords_tools.verify {values.out_dir}")
+
+    def work() -> list[str]:
+        fields = [field.name for field in dataclasses.fields(ClipOptions)]
+        options = ClipOptions(**{name: values[name].value for name in fields})
+        more = (*variants, "skip_unreadable", "overwrite")
+        given = {name: values[name].value for name in more}
+        info = prepare(values.out_dir, values.source_dir, options, **given)
+        return describe_dataset(info, values.out_dir)
+
+    run_command(description, values, ("out_dir",), work, arguments)

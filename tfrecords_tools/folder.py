@@ -2,9 +2,9 @@
 
     python -m tfrecords_tools.folder --source_dir=my_videos --out_dir=data/mine
 
-It reads MP4, AVI, MOV, MKV, WEBM and GIF files, image sequences (a subfolder of images a video)
-and strips (one wide image of frames side by side). The first folder level below --source_dir
-names the class of a video:
+It reads MP4, AVI, MOV, MKV, WEBM, MPEG, WMV, FLV and GIF files, image sequences (a subfolder of
+images a video) and strips (one wide image of frames side by side). The first folder level below
+--source_dir names the class of a video:
 
     my_videos/walking/anna.mp4          class "walking"
     my_videos/walking/bob/frame2.png    class "walking", bob's images are one video
@@ -15,8 +15,7 @@ names the class of a video:
 import collections
 import dataclasses
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from absl import flags
@@ -24,7 +23,9 @@ from absl import flags
 from kerasvid.data.schema import ENCODINGS, DatasetInfo, Video
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
+from tfrecords_tools.converter_flags import describe_dataset, run_command
 
+NAMED = 3  # of the files that are left alone
 IMAGE_MODES = ("auto", "sequences", "strips", "stills")
 
 
@@ -65,18 +66,54 @@ def find_clips(
     if not os.path.isdir(source_dir):
         raise ConversionError(f"{source_dir}: no such folder; give the folder of your videos.")
     clips = []
-    for folder, subfolders, names in os.walk(source_dir, onerror=_refuse_folder):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        names = sorted((n for n in names if not n.startswith(".")), key=media.natural_key)
+    for folder, names in _folders(source_dir):
         below = os.path.relpath(folder, source_dir).replace(os.sep, "/")
         clips += _video_clips(folder, below, names)
         clips += _image_clips(folder, below, names, images, strip_frame_width)
     if not clips:
         raise ConversionError(
-            f"{source_dir}: no videos found; put MP4, AVI, MOV, MKV, WEBM or GIF files, strips or "
+            f"{source_dir}: no videos found; put video files (MP4, AVI and so on), strips or "
             "subfolders of images there."
         )
     return sorted(clips, key=lambda clip: media.natural_key(clip.id))
+
+
+def describe_source(
+    source_dir: str, images: str = "auto", strip_frame_width: int | None = None
+) -> str:
+    """What `find_clips` finds, and what it leaves alone, as a line.
+
+    Example:
+        >>> describe_source("my_videos")
+        'found 12 videos and 1 sequence; left alone: notes.txt, walking/a.xyz'
+    """
+    kinds = collections.Counter(c.kind for c in find_clips(source_dir, images, strip_frame_width))
+    found = [f"{count} {kind}{'s' * (count > 1)}" for kind, count in sorted(kinds.items())]
+    suffixes = (*media.VIDEO_SUFFIXES, *media.IMAGE_SUFFIXES)
+    others = [
+        os.path.relpath(os.path.join(folder, name), source_dir)
+        for folder, names in _folders(source_dir)
+        for name in names
+        if not name.lower().endswith(suffixes)
+    ]
+    line = f"found {' and '.join(found)}"
+    if others:
+        rest = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        line += f"; left alone: {', '.join(others[:NAMED])}{rest}"
+    return line
+
+
+def _folders(source_dir: str) -> Iterator[tuple[str, list[str]]]:
+    """Every folder once, linked ones too, with its files in natural order; none that is hidden."""
+    seen = set()
+    for folder, subfolders, names in os.walk(source_dir, onerror=_refuse_folder, followlinks=True):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        real = os.path.realpath(folder)
+        if real in seen:  # a link back
+            subfolders.clear()
+            continue
+        seen.add(real)
+        yield folder, sorted((n for n in names if not n.startswith(".")), key=media.natural_key)
 
 
 def _refuse_folder(error: OSError) -> None:
@@ -258,37 +295,20 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_enum("encoding", "png", ENCODINGS, "Of the frames on disk.", **own)
     flags.DEFINE_bool("skip_unreadable", False, "Leave unreadable files out.", **own)
     flags.DEFINE_bool("overwrite", False, "Replace a data set in --out_dir.", **own)
-    flags.DEFINE_bool("help", False, "Show this text.", **own)
     return values
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; every mistake ends it with one line."""
     values = _define_flags()
-    try:
-        extra = values([sys.argv[0], *(sys.argv[1:] if arguments is None else arguments)])[1:]
-    except flags.Error as error:
-        sys.exit(f"error: {error}")
-    if values.help:
-        print(f"{__doc__}\n{values.get_help(include_special_flags=False)}")
-        return
-    if extra:
-        sys.exit(f"error: {extra[0]}: give everything as --flag=value; see --help.")
-    options = values.flag_values_dict()
-    options.pop("help")
-    for name in ("source_dir", "out_dir"):
-        if not options[name]:
-            sys.exit(f"error: --{name} is missing; see --help.")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # broken files get one line, ours
-    try:
-        info = convert_folder(**options)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    for split, clips in info.splits.items():
-        span = f"{clips.min_length} to {clips.max_length} frames"
-        print(f"{split}: {clips.count} videos of {span}, {info.height}x{info.width}")
-    print(f"Wrote {options['out_dir']}. Check it: python -m tfrecords_tools.verify "
-          f"{options['out_dir']}")  # fmt: skip
+
+    def work() -> list[str]:
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # broken files get one line, ours
+        options = {name: values[name].value for name in values if name != "help"}
+        print(describe_source(values.source_dir, values.images, values.strip_frame_width))
+        return describe_dataset(convert_folder(**options), values.out_dir)
+
+    run_command(__doc__, values, ("source_dir", "out_dir"), work, arguments)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
     """The folder of a data set, which is made first where it is missing.
 
     Args:
-        name: of a known data set, or the path of a folder with a data set.
+        name: of a known data set, or the path of a folder with a data set, `s3://` with the extra
+            `io` too.
         data_dir: where data sets live; "sprites/lpc" becomes its subfolder "sprites-lpc".
         source_dir: raw material, for a data set that needs it.
 
@@ -107,7 +108,7 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
     """
     known = {dataset.name: dataset for dataset in DATASETS}
     if name not in known:
-        if not os.path.isdir(name):
+        if "://" not in name and not os.path.isdir(name):
             raise UnknownDataset(_unknown(name))
         check_shards(name, load_info(name))
         return name
@@ -134,7 +135,7 @@ def locate(
     folder = folder_of(name, data_dir)
     if make or name not in names():
         folder = prepare(name, data_dir, source_dir)
-    there = os.path.isdir(folder) and os.listdir(folder)
+    there = "://" in folder or (os.path.isdir(folder) and os.listdir(folder))
     return folder, load_info(folder) if there else None
 
 
@@ -154,7 +155,7 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
         >>> find_again("sprites", "/old/data/sprites", data_dir="data")
         'data/sprites'
     """
-    if data_dir is None and os.path.isdir(folder):
+    if data_dir is None and ("://" in folder or os.path.isdir(folder)):
         return folder
     data_dir = data_dir or os.path.dirname(folder)
     if name not in names():  # it was given by its path

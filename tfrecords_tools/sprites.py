@@ -23,6 +23,7 @@ if __name__ == "__main__":
 from kerasvid.data.schema import DatasetInfo, Video
 from tfrecords_tools import lpc_sheets, sprites_drawing
 from tfrecords_tools.conversion import write_dataset
+from tfrecords_tools.converter_flags import run_command
 
 VIEWS = ("front", "left", "right")
 ATTRIBUTES = ("body", "bottomwear", "topwear", "hair")
@@ -212,31 +213,20 @@ def _define_flags() -> flags.FlagValues:
     )
     flags.DEFINE_string("out_dir", None, "Folder of the data set to make.", **own)
     flags.DEFINE_bool("overwrite", False, "Replace a data set in --out_dir.", **own)
-    flags.DEFINE_bool("help", False, "Show this text.", **own)
     return values
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; every mistake ends it with one line on stderr and status 1."""
     values = _define_flags()
-    try:
-        extra = values([sys.argv[0], *(sys.argv[1:] if arguments is None else arguments)])[1:]
-    except flags.Error as error:
-        sys.exit(f"error: {error}")
-    if values.help:
-        print(f"{__doc__}\n{values.get_help(include_special_flags=False)}")
-        return
-    if extra:
-        sys.exit(f"error: {extra[0]}: give everything as --flag=value; see --help.")
-    if not values.out_dir:
-        sys.exit("error: --out_dir is missing: the folder of the data set to make.")
-    prepare = _VARIANTS[values.variant]
-    try:
+
+    def work() -> list[str]:
+        prepare = _VARIANTS[values.variant]
         info = prepare(values.out_dir, values.source_dir, overwrite=values.overwrite)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    counts = ", ".join(f"{split.count} {name}" for name, split in info.splits.items())
-    print(f"{info.name}: {counts} clips in {values.out_dir}")
+        counts = ", ".join(f"{split.count} {name}" for name, split in info.splits.items())
+        return [f"{info.name}: {counts} clips in {values.out_dir}"]
+
+    run_command(__doc__, values, ("out_dir",), work, arguments)
 
 
 _VARIANTS = {"embedded": prepare_embedded, "lpc": prepare_lpc}

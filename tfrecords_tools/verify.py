@@ -91,9 +91,10 @@ def _check_shard(
     alone = dataclasses.replace(info.splits[name], shards=(shard,))
     try:
         check_shards(folder, dataclasses.replace(info, splits={name: alone}), deep=True)
-    except DatasetError as error:
-        yield str(error)
-        if not os.path.exists(path):
+    except (DatasetError, OSError, tf.errors.OpError) as error:
+        unreadable = not isinstance(error, DatasetError)
+        yield f"{path}: cannot be read; check its rights" if unreadable else str(error)
+        if unreadable or not os.path.exists(path):
             return
     count = 0
     try:

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from kerasvid.callbacks.samples import again
 from kerasvid.metrics.l2_distance import l2_distances
 from kerasvid.metrics.nearest_clip import nearest_clips
 from kerasvid.models.linear_interpolation import LinearInterpolation
+from kerasvid.naming import nearest_names
 
 COMPARED_CLIPS = 100  # held-out clips that the distance of what is filled in is told of
 
@@ -23,25 +25,27 @@ class Request:
 
     Args:
         model: with the public verbs of a video generator, or of one between two frames.
-        held_out: real clips, uint8 `[B, T, H, W, C]`, at least two.
+        held_out: real clips, uint8 `[B, T, H, W, C]`, at least two; `None` serves what is made of
+            noise alone.
         count: samples.
         frames: T of what is generated, or `None` for the model's own.
         seed: of the samples.
         scale: integer enlargement, or `None` for at least 64 pixels a frame.
         real_clips: makes batches of all real clips, uint8 `[N, T, H, W, C]`, of a length.
         rows: `"index"`, `"identity"` and `"label"` of the clips, for a model with learned codes.
-        more_held_out: makes so many real clips, or as many as there are; `held_out` where `None`.
+        compared: makes so many real clips, or as many as there are, and says what they are;
+            `held_out` where `None`.
     """
 
     model: keras.Model
-    held_out: np.ndarray
+    held_out: np.ndarray | None = None
     count: int = 8
     frames: int | None = None
     seed: int = 0
     scale: int | None = None
     real_clips: Callable[[int], Iterable[np.ndarray]] | None = None
     rows: Mapping[str, np.ndarray] | None = None
-    more_held_out: Callable[[int], np.ndarray] | None = None
+    compared: Callable[[int], tuple[np.ndarray, str]] | None = None
 
     def reconstructed(self) -> np.ndarray:
         """The clips as the model has them, uint8 `[B, T, H, W, C]`."""
@@ -56,7 +60,11 @@ class Request:
         """
         if self.rows is not None and hasattr(self.model, "exchange"):
             static, transient = self.model.static_by, self.model.transient_by
-            return self.model.exchange(self.rows[static][content], self.rows[transient][motion])
+            return self.model.exchange(
+                self.rows[static][content],
+                self.rows[transient][motion],
+                label=self.rows["label"][motion],
+            )
         return self.model.swap(self.held_out[content], self.held_out[motion])
 
 
@@ -69,12 +77,11 @@ class Exhibit:
     remark: str = ""
 
     def write(self, folder: str | os.PathLike, name: str, fps: float = 8.0) -> list[pathlib.Path]:
-        """Writes `name.png`, `name.gif` and `name.mp4`; the paths of what OpenCV could write."""
+        """Writes `name.png`, `name.gif` and `name.mp4`; their paths."""
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
         paths = [pathlib.Path(folder) / f"{name}.{ending}" for ending in ("png", "gif", "mp4")]
         pictures.write_png(paths[0], self.picture)
-        if not pictures.write_gif(paths[1], self.animation, fps):
-            del paths[1]
+        pictures.write_gif(paths[1], self.animation, fps)
         # Players stop at the end: a few rounds of a short clip.
         rounds = max(1, round(3.0 * fps / len(self.animation)))
         pictures.write_mp4(paths[-1], self.animation, fps, rounds)
@@ -173,7 +180,9 @@ def between(request: Request) -> Exhibit:
     wrapped = zip(*map(_wrapped, rivals), strict=True)
     animation = pictures.mosaic([row for group in wrapped for row in group], request.scale)
 
-    real = shown if request.more_held_out is None else request.more_held_out(COMPARED_CLIPS)
+    real, what = shown, f"{len(shown)} held-out clips"
+    if request.compared is not None:
+        real, what = request.compared(COMPARED_CLIPS)
     straight = l2_distances(filled_in(linear, real), real)
     figures = [f"linear interpolation {straight.mean():.2f} ± {straight.std():.2f}"]
     measures = {"samples": 1.0, "at temperature 0": 0.0}
@@ -183,7 +192,7 @@ def between(request: Request) -> Exhibit:
         distances = l2_distances(filled_in(model, real, request.seed, temperature), real)
         nearer = np.sum(distances < straight)
         figures.append(f"{name} {distances.mean():.2f} ± {distances.std():.2f}, {nearer} nearer")
-    remark = f"L2 distance over {len(real)} held-out clips: {'; '.join(figures)}"
+    remark = f"L2 distance over {what}: {'; '.join(figures)}"
     return Exhibit(pictures.captioned(grid, caption), animation, remark)
 
 
@@ -216,22 +225,42 @@ def between_pictures(
     return Exhibit(grid, pictures.mosaic(_wrapped(videos), scale))
 
 
-# Name -> (what shows it, the verbs that it needs of a model).
+class Exhibition(NamedTuple):
+    """How to show something, the verbs that it needs of a model, and whether real clips, too."""
+
+    show: Callable[[Request], Exhibit]
+    verbs: tuple[str, ...]
+    of_clips: bool = True
+
+
 EXHIBITS = {
-    "samples": (samples, ("generate",)),
-    "reconstructions": (reconstructions, ("reconstruct",)),
-    "swaps": (swaps, ("swap",)),
-    "interpolations": (interpolations, ("interpolate",)),
-    "summary": (summary, ("generate_images",)),
-    "nearest": (nearest, ("generate",)),
-    "frames_between": (frames_between, ("interpolate_frames",)),
-    "between": (between, ("between",)),
+    "samples": Exhibition(samples, ("generate",), of_clips=False),
+    "reconstructions": Exhibition(reconstructions, ("reconstruct",)),
+    "swaps": Exhibition(swaps, ("swap",)),
+    "interpolations": Exhibition(interpolations, ("interpolate",), of_clips=False),
+    "summary": Exhibition(summary, ("generate_images",), of_clips=False),
+    "nearest": Exhibition(nearest, ("generate",)),
+    "frames_between": Exhibition(frames_between, ("interpolate_frames",)),
+    "between": Exhibition(between, ("between",)),
 }
+
+BY_DEFAULT = tuple(name for name in EXHIBITS if name not in ("nearest", "frames_between"))
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuses what is no exhibit.
+
+    Raises:
+        ValueError: one is unknown; the message names near ones.
+    """
+    for name in names:
+        if name not in EXHIBITS:
+            raise ValueError(f"--show={name}: {nearest_names(name, EXHIBITS)}.")
 
 
 def can_show(model: keras.Model, name: str) -> bool:
     """Whether the model has what the exhibit needs."""
-    return all(hasattr(model, verb) for verb in EXHIBITS[name][1])
+    return all(hasattr(model, verb) for verb in EXHIBITS[name].verbs)
 
 
 def _pairs(request: Request, above: np.ndarray, below: np.ndarray, caption: str) -> Exhibit:

@@ -21,7 +21,9 @@ def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
 
 
 class MetricsLog(StepCallback):
-    """A row each `every` steps: means since the row before, learning rate, seconds of training.
+    """A row each `every` steps: means, learning rate, seconds of training.
+
+    The means are over the steps since the row before or, if it is later, the start of the epoch.
 
     On resuming, rows past the checkpoint are dropped, so that the file stays one clean series.
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from kerasvid.callbacks.files import replaced_when_complete
 
@@ -12,7 +13,6 @@ GAP = 2  # pixels between frames
 BACKGROUND = 32
 CAPTION_HEIGHT = 18
 MAX_COLUMNS = 16
-GIF_END = b";"
 
 
 def to_rgb(frames: np.ndarray) -> np.ndarray:
@@ -120,25 +120,12 @@ def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
         _check(cv2.imwrite(temporary, picture[..., ::-1]), path)
 
 
-def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> bool:
-    """Writes an endless animation of `[T, H, W, 3]`, atomically.
-
-    Returns:
-        Whether this OpenCV can write GIF at all: builds for NumPy 1 cannot, and nothing is written.
-    """
-    if not hasattr(cv2, "Animation") or not cv2.haveImageWriter("a.gif"):
-        return False
-    animation = cv2.Animation()
-    animation.frames = [np.ascontiguousarray(frame[..., ::-1]) for frame in frames]
-    animation.durations = [round(1000 / fps)] * len(frames)
-    animation.loop_count = 0
-    # The best quantisation that OpenCV has; its default dithers coarsely.
-    settings = [cv2.IMWRITE_GIF_QUALITY, 8, cv2.IMWRITE_GIF_DITHER, 3]
-    settings += [cv2.IMWRITE_GIF_COLORTABLE, 1]
+def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> None:
+    """Writes an endless animation of `[T, H, W, 3]`, atomically; each frame has its own palette."""
+    images = [Image.fromarray(frame).quantize(256) for frame in np.ascontiguousarray(frames)]
+    options = {"duration": round(1000 / fps), "loop": 0, "optimize": False}
     with replaced_when_complete(path) as temporary:
-        _check(cv2.imwriteanimation(temporary, animation, settings), path)
-        _check(_last_byte(temporary) == GIF_END, path)  # OpenCV does not notice a full disk
-    return True
+        images[0].save(temporary, save_all=True, append_images=images[1:], **options)
 
 
 def write_mp4(
@@ -160,12 +147,6 @@ def write_mp4(
             writer.write(np.ascontiguousarray(padded[..., ::-1]))
         writer.release()
         _check(cv2.VideoCapture(temporary).isOpened(), path)
-
-
-def _last_byte(path: str) -> bytes:
-    with open(path, "rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read()
 
 
 def _check(written: bool, path: str | os.PathLike) -> None:

@@ -137,11 +137,16 @@ class SampleWriter(StepCallback):
 
     def write(self, step: int) -> pathlib.Path:
         """Writes the pictures now; the path of the PNG."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         with best_weights(self.model):
-            panel = sample_panel(self.model, self.held_out, self.count, self.seed, self.rows)
-        path = self.folder / f"step-{step:06d}.png"
+            path = self.write_as(f"step-{step:06d}", self.model)
+        self._written = True
+        return path
+
+    def write_as(self, name: str, model: keras.Model) -> pathlib.Path:
+        """Writes pictures of a model with the weights that it has; the path of the PNG."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        panel = sample_panel(model, self.held_out, self.count, self.seed, self.rows)
+        path = self.folder / f"{name}.png"
         pictures.write_gif(path.with_suffix(".gif"), panel_animation(panel), self.fps)
         pictures.write_png(path, panel_picture(panel))
-        self._written = True
         return path

@@ -1,5 +1,6 @@
 """How a run ends: at its last step, or early but in order."""
 
+import os
 import signal
 import threading
 
@@ -43,6 +44,8 @@ class GracefulStop(StepCallback):
 
     def _receive(self, number, frame) -> None:
         self.received = number
+        os.write(2, b"\nstopping after this step; a second signal ends at once\n")  # not print:
+        # the signal may have come amid another one
         for each in self.SIGNALS:
             signal.signal(each, signal.SIG_DFL)
 

@@ -15,6 +15,7 @@ from types import TracebackType
 
 import tensorflow as tf
 
+from kerasvid.data.remote import open_file_system
 from kerasvid.data.schema import DatasetInfo, ShardInfo, SplitInfo
 
 INFO_FILE = "dataset.json"
@@ -152,12 +153,14 @@ def load_info(folder: str) -> DatasetInfo:
     Raises:
         DatasetError: there is no such folder, it is empty, half-written, holds no data set, or
             its description is broken or of another format version.
+        RemoteError: it is remote, on a file system that cannot be read.
 
     Example:
         >>> load_info("data/sprites").splits["train"].count
         9000
     """
     folder = os.fspath(folder)
+    open_file_system(folder)
     path = os.path.join(folder, INFO_FILE)
     remake = f"delete the folder {folder} and prepare the data set again"
     if not tf.io.gfile.isdir(folder):

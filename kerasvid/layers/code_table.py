@@ -19,9 +19,9 @@ class CodeTable(keras.layers.Layer):
     ICML 2018). Neither the time of an update nor the memory it needs beside the table and its
     momentum grows with the number of rows.
 
-    The codes are no `trainable_variables`: `descend` trains them, no Keras optimizer does. Rows that
-    it never updated, of an identity without a training video say, are initial noise: they are no
-    part of the Gaussian of the codes (see `learned_rows`).
+    The codes are no `trainable_variables`: `descend` trains them, no Keras optimizer does. Rows
+    that it never updated, of an identity without a training video say, are initial noise: they are
+    no part of the Gaussian of the codes (see `learned_rows`).
 
     Args:
         rows: how many.

@@ -177,7 +177,7 @@ class RJVAE(VideoGenerator, VariationalModel):
         return tf.clip_by_value(over_frames(self.decoder, codes), -1.0, 1.0)
 
     def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
-        """Summary frames G_I(mu) from the fixed prior: uint8 `[B, H, W, C]`; no LSTM runs.
+        """Summary frames G_I(mu) of the prior alone: uint8 `[B, H, W, C]`; no LSTM runs.
 
         Row i shows the summary of row i of `generate` at the same seed.
         """

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
+from kerasvid.command_line import python_command
 from kerasvid.models.registry import MODELS, model_class
 from kerasvid.runs.plan import TrainingPlan
 from kerasvid.runs.strategy import device_name
@@ -58,7 +59,22 @@ def describe_plan(plan: TrainingPlan, run_dir: str) -> str:
         f"{plan.precision}, jit_compile {plan.jit_compile}",
         "run": run_dir,
     }
-    return "\n".join(f"{name:>9}: {text}" for name, text in facts.items())
+    lines = [f"{name:>9}: {text}" for name, text in facts.items()]
+    return "\n".join([*lines, *_cut_short(plan)])
+
+
+def _cut_short(plan: TrainingPlan) -> list[str]:
+    """A line for each schedule that the run ends in the middle of."""
+    schedule = plan.hyperparameters.get("schedule") or {}
+    ends = {"schedule.steps": schedule.get("steps", 0),
+            "training.decay_steps": plan.recipe.decay_steps}  # fmt: skip
+    share = plan.steps / model_class(plan.model).RECIPES[plan.preset].steps
+    return [
+        f"     note: after {plan.steps:,} steps {name}={end} is not at its end; "
+        f"--set {name}={max(1, round(share * end))} would be"
+        for name, end in ends.items()
+        if end > plan.steps
+    ]
 
 
 def _beside(plan: TrainingPlan) -> dict[str, str]:
@@ -86,5 +102,6 @@ def describe_end(outcome: Outcome, run_dir: str, command: str) -> str:
             f"To go on, continue with the same command:\n  {command}"
         )
     done = f"{outcome.step:,} steps, saved {outcome.saved}\n"
+    show = f"--run_dir={run_dir}"
     state = "trained: " if outcome.trained else "is finished already (lengthen it with --steps): "
-    return f"{run_dir} {state}{done}Next:\n  python apps/generate.py --run_dir={run_dir}"
+    return f"{run_dir} {state}{done}Next:\n  {python_command('apps/generate.py', show)}"

@@ -96,6 +96,28 @@ def pictured_batch(plan: TrainingPlan, count: int = PICTURED_VIDEOS) -> dict[str
     return {name: value.numpy() for name, value in next(iter(batches)).items()}
 
 
+def compared_clips(plan: TrainingPlan, count: int) -> tuple[np.ndarray, str]:
+    """The same clips each time to measure a model by, and what they are.
+
+    Of a split of fewer videos, which are longer than a clip, random windows; these overlap.
+
+    Returns:
+        uint8 `[N, T, H, W, C]`, and e.g. "100 held-out clips".
+    """
+    info = load_info(plan.data_folder)
+    split = evaluation_split(plan, info)[0] or "train"
+    chosen, kind = info.splits[split], "training" if split == "train" else "held-out"
+    if chosen.count >= count or chosen.max_length <= plan.span():
+        clips = pictured_batch(plan, count)["video"]
+        return clips, f"{len(clips)} {kind} clips"
+    batches = make_pipeline(
+        plan.data_folder, split, chosen.count, plan.frames, plan.recipe.stride, seed=1
+    )
+    rounds = batches.take(math.ceil(count / chosen.count)).as_numpy_iterator()
+    clips = np.concatenate([batch["video"] for batch in rounds])[:count]
+    return clips, f"{count} windows of {chosen.count} {kind} clips"
+
+
 def real_clips(plan: TrainingPlan, frames: int) -> Iterator[np.ndarray]:
     """Batches of every real clip of all splits, from the start of each video.
 
@@ -130,15 +152,20 @@ def frame_rate(plan: TrainingPlan) -> float:
     return fps if fps > 0 else 8.0
 
 
-def make_request(plan: TrainingPlan, model: keras.Model, count: int, **rest: Any) -> Request:
+def make_request(
+    plan: TrainingPlan, model: keras.Model, count: int, of_clips: bool = True, **rest: Any
+) -> Request:
     """What exhibits of a model are made of, with the held-out and the real clips of its data.
 
     Args:
         plan: of the model's run.
         model: trained.
         count: samples, and held-out clips to show.
+        of_clips: whether real clips are needed; without, no data is read.
         **rest: `frames`, `seed` and `scale` of `Request`.
     """
+    if not of_clips:
+        return Request(model, count=count, **rest)
     pictured = pictured_batch(plan, max(2, count))
     return Request(
         model,
@@ -146,6 +173,6 @@ def make_request(plan: TrainingPlan, model: keras.Model, count: int, **rest: Any
         count,
         real_clips=lambda frames: real_clips(plan, frames),
         rows=pictured,
-        more_held_out=lambda number: pictured_batch(plan, number)["video"],
+        compared=lambda number: compared_clips(plan, number),
         **rest,
     )

@@ -6,10 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
+from kerasvid.callbacks.checkpoints import save_model
 from kerasvid.data import load_info
+from kerasvid.models.rjvae import RJVAE
 from kerasvid.runs.plan import make_plan
+from kerasvid.runs.run_folder import RunFolder
 from kerasvid.runs.strategy import make_strategy
-from kerasvid.runs.training_run import RunFolder, train
+from kerasvid.runs.training_run import train
 
 FILES = ("png", "gif", "mp4")
 
@@ -45,13 +48,40 @@ def test_a_run_shows_what_its_model_can_and_how_far_it_is_from_the_truth(app_her
         f"between.{e}" for e in FILES
     }
     line = out.splitlines()[-1]
-    assert line.startswith("L2 distance over 8 held-out clips: linear interpolation ")
+    assert line.startswith(
+        "L2 distance over 100 windows of 8 held-out clips: linear interpolation "
+    )
     assert (run.samples / "step-000001.png").exists()
     figures = line.partition("interpolation ")[2].split("; model ")
     assert f"{figures[0]}, 0 nearer" == figures[1]
 
     status, out, err = app_here("generate", f"--run_dir={run.path}", "--show=samples")
     assert (status, err) == (0, "samples: linear_interpolation cannot show this\n")
+
+
+def test_what_is_made_of_noise_needs_no_data(app_here, run, tmp_path):
+    plan = dataclasses.replace(
+        run.plan(),
+        model="rjvae",
+        data_folder="gone/squares",
+        hyperparameters={**RJVAE.PRESETS["debug"], "image_shape": (16, 16, 3), "frames": 2},
+    )
+    other = RunFolder(tmp_path / "other")
+    other.path.mkdir()
+    other.begin(plan)
+    model = plan.make_model()
+    plan.compile(model)
+    save_model(model, other.model)
+    status, _, err = app_here("generate", f"--run_dir={other.path}", "--count=2")
+    assert status == 0 and len(err.splitlines()) == 1
+    assert "squares is not there; give --data_dir" in err
+    assert "Without it: samples, interpolations, summary." in err
+    written = {path.stem for path in (other.path / "generated").iterdir()}
+    assert written == {"samples", "interpolations", "summary"}
+    status, _, err = app_here("generate", f"--run_dir={other.path}", "--show=swaps")
+    assert status == 1 and "give --data_dir" in err
+    status, _, err = app_here("generate", f"--run_dir={other.path}", "--show=summary")
+    assert (status, err) == (0, "")
 
 
 def test_videos_go_from_one_picture_to_another_cropped_to_their_middle(app_here, run, pictures):

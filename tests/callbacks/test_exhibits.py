@@ -30,7 +30,8 @@ class Memory(Encoder):
     def recall(self, index, identity, label):
         return np.stack([clip(i) for i in index])
 
-    def exchange(self, identity, action):
+    def exchange(self, identity, action, label):
+        assert list(action) == list(label)
         return np.stack([clip(100 + 10 * i + a) for i, a in zip(identity, action, strict=True)])
 
     def interpolate_frames(self, first, last, count, index, identity, label):
@@ -77,14 +78,14 @@ def test_clips_are_swapped_or_their_rows_exchanged(held_out):
 
 
 def test_swaps_have_a_row_a_content_and_a_column_a_motion(held_out):
-    animation = EXHIBITS["swaps"][0](Request(Encoder(), held_out, scale=1)).animation
+    animation = EXHIBITS["swaps"].show(Request(Encoder(), held_out, scale=1)).animation
     levels = [value for value in range(256) if (animation == value).any()]
     assert {1, 2, 11, 12, 21, 22} <= set(levels)
 
 
 def test_frames_between_stand_between_their_frames(held_out):
     assert can_show(Memory(), "frames_between") and not can_show(Encoder(), "frames_between")
-    animation = EXHIBITS["frames_between"][0](Request(Memory(), held_out, rows=ROWS)).animation
+    animation = EXHIBITS["frames_between"].show(Request(Memory(), held_out, rows=ROWS)).animation
     shown = [(frame == 4).any() for frame in animation]
     assert shown == [True, False, False, False, True]  # frames 1 and 3, and three between
     assert all((frame == 54).any() for frame in animation[1:-1])
@@ -93,7 +94,7 @@ def test_frames_between_stand_between_their_frames(held_out):
 def test_what_is_filled_in_stands_between_the_real_clip_and_the_linear_interpolation():
     real = np.stack([clip(10), clip(20)])
     real[:, -1] = 40
-    exhibit = EXHIBITS["between"][0](Request(Between(), real, scale=1))
+    exhibit = EXHIBITS["between"].show(Request(Between(), real, scale=1))
     assert can_show(Between(), "between") and not can_show(Encoder(), "between")
     cells = exhibit.picture[18 + 5 :: 10, 5::10, 0]  # under the caption
     assert cells.tolist() == [
@@ -123,14 +124,14 @@ def test_the_distances_of_samples_of_their_mean_and_of_interpolations_are_told_o
     asked, model = [], Between()
     request = Request(
         model, more[:2].astype(np.uint8), seed=5,
-        more_held_out=lambda count: asked.append(count) or more.astype(np.uint8),
+        compared=lambda count: asked.append(count) or (more.astype(np.uint8), "17 clips"),
     )  # fmt: skip
-    remark = EXHIBITS["between"][0](request).remark
+    remark = EXHIBITS["between"].show(request).remark
     sums = (levels[:, :1] + levels[:, -1:]) * np.ones(4)
     linear = np.round(np.linspace(levels[:, 0], levels[:, -1], 4, axis=1))
     assert asked == [100] and model.seeds == [5, *[5, 6, 7] * 2]  # no noise twice in a measure
     assert remark == (
-        f"L2 distance over 17 held-out clips: linear interpolation {told(linear, levels)}; samples "
+        f"L2 distance over 17 clips: linear interpolation {told(linear, levels)}; samples "
         f"{told(2 * sums, levels, linear)}; at temperature 0 {told(sums, levels, linear)}"
     )
     assert remark.endswith("7 nearer")
@@ -138,7 +139,7 @@ def test_the_distances_of_samples_of_their_mean_and_of_interpolations_are_told_o
 
 def test_a_model_without_chance_has_one_distance():
     real = np.stack([clip(10), clip(20)])
-    remark = EXHIBITS["between"][0](Request(Between(chance=False), real)).remark
+    remark = EXHIBITS["between"].show(Request(Between(chance=False), real)).remark
     assert "; model " in remark
     assert "samples" not in remark
 

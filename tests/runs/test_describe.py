@@ -24,6 +24,13 @@ def test_what_a_run_resolved_to_is_told_a_line_each(plan):
     assert lines["training"] == "60 steps of 8 videos, seed 0" and lines["run"] == "runs/x"
 
 
+def test_a_run_that_ends_amid_a_schedule_is_told_how_to_end_with_it():
+    plan = make_plan("rjvae", "squares", "data/squares", None, "base", seed=0, steps=1000)
+    notes = [line for line in describe_plan(plan, "runs/x").splitlines() if "note: " in line]
+    assert ["--set schedule.steps=825" in notes[0], "--set training.decay_steps=1000" in notes[1]]
+    assert "note: " not in describe_plan(make_plan("rjvae", "s", "s", None, seed=0), "runs/x")
+
+
 def test_images_and_the_run_to_begin_with_are_told_where_they_are_set(plan):
     beside = {"images": "mixed", "init_from": "/runs/images"}
     lines = lines_of(dataclasses.replace(plan, **beside))

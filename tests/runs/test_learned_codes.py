@@ -10,8 +10,9 @@ from kerasvid.data import DatasetInfo, Video, load_info
 from kerasvid.models.navsynth import Navsynth
 from kerasvid.runs.evaluation_data import evaluation_split, pictured_batch
 from kerasvid.runs.plan import make_plan
+from kerasvid.runs.run_folder import RunFolder
 from kerasvid.runs.settings import apply_settings
-from kerasvid.runs.training_run import RunFolder, train
+from kerasvid.runs.training_run import train
 from tfrecords_tools.conversion import write_dataset
 
 PAIRS = {"static_by": "identity", "transient_by": "label"}

@@ -3,19 +3,25 @@
 import dataclasses
 import os
 import shutil
+import signal
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.callbacks.checkpoints import latest, save_model, saved_step, saved_steps
-from kerasvid.runs.evaluation_data import held_out_batch, pictured_batch
-from kerasvid.runs.training_run import (
-    RunError,
-    RunFolder,
-    train,
+from kerasvid.callbacks.checkpoints import (
+    Checkpoints,
+    latest,
+    save_model,
+    saved_step,
+    saved_steps,
 )
+from kerasvid.callbacks.held_out import HeldOutEvaluation
+from kerasvid.data import make_pipeline
+from kerasvid.runs.evaluation_data import compared_clips, held_out_batch, pictured_batch
+from kerasvid.runs.run_folder import RunError, RunFolder, default_folder
+from kerasvid.runs.training_run import _make_callbacks, train
 
 
 def of_steps(plan, steps):
@@ -37,10 +43,13 @@ def weights_of(path):
 
 def test_a_lengthened_run_ends_where_an_uninterrupted_one_does(plan_of, tmp_path, capsys):
     prior = {"prior_momentum": 0.9, "prior_couplings": 2, "training.prior_steps": 5}
-    plan = plan_of(6, prior)
+    plan = plan_of(6, prior, sample_every=6)
     whole, outcome = run_to_end(plan, tmp_path / "whole")
     assert (outcome.step, outcome.trained, outcome.signal) == (6, 6, None)
     assert "summary_prior: fitted to posteriors, " in capsys.readouterr().out
+    pictured = {path.stem: path.read_bytes() for path in whole.samples.glob("*.png")}
+    assert sorted(pictured) == ["final", "step-000006"]
+    assert pictured["final"] != pictured["step-000006"]
     fitted, following = (
         keras.models.load_model(path).summary_prior.mean.numpy()
         for path in (whole.model, latest(whole.checkpoints))
@@ -103,6 +112,61 @@ def test_other_settings_are_refused_by_name_and_longer_runs_are_not(plan_of, tmp
     assert run.config.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("dataset", "folder"),
+    [
+        ("sprites/lpc", "runs/dsa-sprites-lpc"),
+        ("../data/my-clips/", "runs/dsa-data-my-clips"),
+        ("s3://bucket/a.b", "runs/dsa-s3-bucket-a.b"),
+    ],
+)
+def test_a_run_goes_by_its_model_and_its_data(dataset, folder):
+    assert default_folder("dsa", dataset) == folder
+
+
+def test_half_written_files_of_a_killed_process_are_removed(plan_of, tmp_path):
+    (tmp_path / "samples").mkdir()
+    kept = tmp_path / "samples" / "step-000001.png"
+    for path in (
+        tmp_path / "partial-7-model.keras",
+        tmp_path / "samples" / "partial-7-a.png",
+        kept,
+    ):
+        path.touch()
+    RunFolder(tmp_path).begin(plan_of(6))
+    assert sorted(tmp_path.rglob("*.*")) == [tmp_path / "config.json", kept]
+
+
+def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path):
+    (tmp_path / "there").mkdir()
+    for name in ("new", "there"):
+        with pytest.raises(ValueError), RunFolder(tmp_path / name).held():
+            raise ValueError
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    with RunFolder(tmp_path / "new").held():
+        (tmp_path / "new" / "config.json").touch()
+    assert (tmp_path / "new" / "config.json").exists()
+
+
+def test_figures_on_held_out_videos_come_without_pictures_too(plan_of):
+    callbacks, _ = _make_callbacks(plan_of(6, sample_every=0), RunFolder("nowhere"))
+    (held_out,) = [each for each in callbacks if isinstance(each, HeldOutEvaluation)]
+    assert [held_out.due(step) for step in (1, 5, 6)] == [False, False, True]
+
+
+def test_signals_are_let_go_of_where_training_fails(plan_of, tmp_path, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def fail(*_):
+        assert signal.getsignal(signal.SIGTERM) != before
+        raise OSError("no space")
+
+    monkeypatch.setattr(Checkpoints, "save", fail)
+    with pytest.raises(OSError, match="no space"):
+        run_to_end(plan_of(2), tmp_path)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def content_of(folder):
     """Every file of a run but its lock, with what is in it."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
@@ -146,7 +210,21 @@ def test_a_small_held_out_split_is_evaluated_all_the_same(plan_of):
         assert held_out_batch(shared, count) == expected, (count, batch, replicas)
 
 
-@pytest.mark.slow
+def test_few_long_videos_are_measured_by_windows(plan_of, squares):
+    plan = plan_of()
+    clips, what = compared_clips(plan, 5)
+    assert (clips.shape, what) == ((5, 3, 16, 16, 3), "5 held-out clips")
+    clips, what = compared_clips(plan, 20)  # of 8 videos of 4 frames, two windows each
+    assert (clips.shape, what) == ((20, 3, 16, 16, 3), "20 windows of 8 held-out clips")
+    np.testing.assert_array_equal(clips, compared_clips(plan, 20)[0])
+    whole = next(iter(make_pipeline(squares, "test", 8, 4, repeat=False)))["video"].numpy()
+    windows = {clip.tobytes() for video in whole for clip in (video[:3], video[1:])}
+    found = {clip.tobytes() for clip in clips}
+    assert found <= windows and len(found) > 8
+    clips, what = compared_clips(plan_of(values={"frames": 4}), 20)
+    assert what == "8 held-out clips" and len({clip.tobytes() for clip in clips}) == 8
+
+
 @pytest.mark.slow
 def test_a_run_begins_with_the_image_generator_of_another(plan_of, tmp_path, capsys):
     run_to_end(plan_of(2, {"frames": 1}, model="image_gan"), tmp_path / "images")
@@ -162,7 +240,6 @@ def test_a_run_begins_with_the_image_generator_of_another(plan_of, tmp_path, cap
         run_to_end(plan_of(2, model="rjgan", init_from="nowhere"), tmp_path / "other")
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_images_beside_the_videos_are_trained_on_and_part_of_what_a_run_is(
     plan_of, squares, tmp_path

@@ -190,11 +190,26 @@ def test_a_folder_of_other_files_is_never_replaced(tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+def no_space(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(conversion, "write_info", full)
+
+def no_space_for_tensorflow(*_):
+    message = "train-00000.part; No space left on device"
+    raise tf.errors.ResourceExhaustedError(None, None, message)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "fault"),
+    [
+        (conversion, "write_info", no_space),
+        (tf.io.TFRecordWriter, "write", no_space_for_tensorflow),
+        (tf.io.TFRecordWriter, "close", no_space_for_tensorflow),
+        (os, "fsync", no_space),
+    ],
+)
+def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch, owner, name, fault):
+    monkeypatch.setattr(owner, name, fault)
     message = refused(tmp_path / "a", "the disk is full")
     assert "\n" not in message and os.listdir(tmp_path) == []
 

@@ -9,7 +9,14 @@ import tensorflow as tf
 from kerasvid.data import load_info, make_pipeline, parse_record
 from kerasvid.data.schema import decode_frames
 from tfrecords_tools.conversion import ConversionError
-from tfrecords_tools.folder import Clip, convert_folder, find_clips, main, split_clips
+from tfrecords_tools.folder import (
+    Clip,
+    convert_folder,
+    describe_source,
+    find_clips,
+    main,
+    split_clips,
+)
 from tfrecords_tools.media import natural_key, read_frame, resize_and_crop
 from tfrecords_tools.verify import verify
 
@@ -301,6 +308,28 @@ def test_mistakes_on_the_command_line_are_one_line(flags, message):
         main(flags)
     assert str(caught.value.code).startswith("error: ") and message in caught.value.code
     assert "\n" not in caught.value.code
+
+
+def test_what_is_found_and_what_is_left_alone_is_told(tmp_path):
+    source = tmp_path / "in"
+    write_video(source / "a" / "1.avi")
+    write_video(source / "a" / "2.avi")
+    for number in range(3):
+        write_image(source / "b" / f"{number}.png", np.zeros([8, 9, 3], np.uint8))
+    for name in ("notes.txt", "a/3.xyz", "b/4.doc", "b/5.doc", ".hidden"):
+        (source / name).write_text("")
+    assert describe_source(str(source)) == (
+        "found 1 sequence and 2 videos; left alone: notes.txt, a/3.xyz, b/4.doc and 1 more"
+    )
+
+
+def test_linked_folders_are_classes_too_and_a_link_back_ends(tmp_path):
+    write_video(tmp_path / "elsewhere" / "1.avi")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "walking").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "in")
+    (clip,) = find_clips(str(tmp_path / "in"))
+    assert (clip.id, clip.class_name) == ("walking/1.avi", "walking")
 
 
 def test_an_empty_folder_is_refused(tmp_path):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.data import shards
 from kerasvid.data.schema import DatasetInfo, Video, encode_video
 from kerasvid.data.shards import load_info, write_info, write_split
 from tfrecords_tools.verify import main, verify
@@ -43,6 +44,15 @@ def has_fault(folder, *words):
     faults = verify(folder).faults
     assert all("\n" not in fault for fault in faults)
     assert any(all(word in fault for word in words) for fault in faults), faults
+
+
+def test_a_shard_that_may_not_be_read_is_named(make, monkeypatch):
+    def refuse(path):
+        raise tf.errors.PermissionDeniedError(None, None, f"{path}; Permission denied")
+
+    folder = make()
+    monkeypatch.setattr(shards, "hash_file", refuse)
+    has_fault(folder, "train-00000", "cannot be read; check its rights")
 
 
 def altered(value, change):
