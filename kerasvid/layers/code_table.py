@@ -138,9 +138,11 @@ class CodeTable(keras.layers.Layer):
         chosen = learned[spread]
         codes = _looked_up(self.codes, chosen).numpy().reshape(len(chosen), self.size)
         mean = codes.mean(axis=0, dtype=np.float64)
-        scaled = _largest_directions(codes - mean, self.factor.shape[0])
+        factor = np.zeros(self.factor.shape)
+        scaled = _largest_directions(codes - mean, len(factor))
+        factor[: len(scaled)] = scaled / max(len(chosen) - 1, 1) ** 0.5  # few rows span few
         self.mean.assign(mean)
-        self.factor.assign(scaled / max(len(chosen) - 1, 1) ** 0.5)
+        self.factor.assign(factor)
 
     def sample(self, noise: tf.Tensor) -> tf.Tensor:
         """Codes from standard Gaussian noise `[B, K]`, K = `factor.shape[0]`: `[B, *shape]`."""

@@ -192,14 +192,15 @@ def test_the_gaussian_has_the_moments_of_the_codes(generator):
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), atol=0.01)
 
 
-def test_rows_that_were_never_updated_are_no_part_of_the_gaussian(generator):
+@pytest.mark.parametrize("count", [5, 2])  # more and fewer than directions
+def test_rows_that_were_never_updated_are_no_part_of_the_gaussian(generator, count):
     table = CodeTable(rows=60, shape=(3,))
     assert len(table.learned_rows()) == 60  # of a fresh table nothing better is known
-    rows = np.array([3, 5, 8, 13, 21])
+    rows = np.array([3, 5, 8, 13, 21][:count])
     table.codes.assign(np.full([60, 3], 7.0))  # what must not count
-    table.descend(tf.constant(rows), tf.constant(normals(generator, 5, 3)), 0.3, 0.9)
+    table.descend(tf.constant(rows), tf.constant(normals(generator, count, 3)), 0.3, 0.9)
     np.testing.assert_array_equal(table.learned_rows(), rows)
-    table.codes.value.scatter_update(tf.IndexedSlices(0.1 * normals(generator, 5, 3), rows))
+    table.codes.value.scatter_update(tf.IndexedSlices(0.1 * normals(generator, count, 3), rows))
     table.fit_gaussian()
     learned = table.codes.numpy()[rows]
     np.testing.assert_allclose(table.mean, learned.mean(axis=0), atol=1e-6)

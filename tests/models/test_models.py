@@ -355,6 +355,11 @@ def test_a_saved_model_goes_on_as_the_one_in_memory(variant, clips, tmp_path):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     for optimizer in optimizers_of(restored):
         assert int(optimizer.iterations.numpy()) == 4
+    # Other lengths and batches than those of training, 3 clips of 4 frames.
+    frames = 3 if getattr(model, "fixed_length", False) else 7
+    many, few = made_by(restored, 5, frames).astype(int), made_by(restored, 2, frames)
+    assert many.shape == (5, frames, *model.image_shape)
+    assert np.abs(many[:2] - few).max() <= 1
 
 
 @pytest.mark.slow
