@@ -19,9 +19,9 @@ class CodeTable(keras.layers.Layer):
     ICML 2018). Neither the time of an update nor the memory it needs beside the table and its
     momentum grows with the number of rows.
 
-    The codes are no `trainable_variables`: `descend` trains them, no Keras optimizer does. Rows that
-    it never updated, of an identity without a training video say, are initial noise: they are no
-    part of the Gaussian of the codes (see `learned_rows`).
+    The codes are no `trainable_variables`: `descend` trains them, no Keras optimizer does. Rows
+    that it never updated, of an identity without a training video say, are initial noise: they are
+    no part of the Gaussian of the codes (see `learned_rows`).
 
     Args:
         rows: how many.
@@ -167,6 +167,22 @@ def projected_to_rank(codes: tf.Tensor, rank: int) -> tf.Tensor:
     values, left, right = tf.linalg.svd(codes)  # [B, K], [B, T, K], [B, D, K]
     kept = left[..., :rank] * values[:, None, :rank]
     return tf.matmul(kept, right[..., :rank], transpose_b=True)
+
+
+def existing_rows(key: str, rows: tf.Tensor, count: int) -> tf.Tensor:
+    """The rows int64 `[B]` that a batch names, if a table of `count` rows has them.
+
+    Raises:
+        InvalidArgumentError: it has not; without this a GPU would read zeros.
+    """
+    rows = tf.cast(rows, tf.int64)
+    message = (
+        f'The batch has another "{key}" than 0 to {count - 1}, the rows that there are codes of '
+        "(-1 is unknown)."
+    )
+    there = tf.reduce_all((rows >= 0) & (rows < count))
+    with tf.control_dependencies([tf.debugging.Assert(there, [message, rows], summarize=8)]):
+        return tf.identity(rows)
 
 
 def _looked_up(variable: keras.Variable, rows: tf.Tensor) -> tf.Tensor:

@@ -33,6 +33,7 @@ import tensorflow as tf
 
 from kerasvid import losses
 from kerasvid.laplacian_pyramid import check_levels
+from kerasvid.layers.code_table import existing_rows
 from kerasvid.layers.frame_networks import FrameDecoder
 from kerasvid.layers.recurrent import NoiseGRU
 from kerasvid.models.latent_verbs import LatentVerbs
@@ -40,7 +41,7 @@ from kerasvid.models.navsynth_presets import PRESETS, RECIPES
 from kerasvid.models.video_generator import as_pixels, check_same_batch
 from kerasvid.naming import nearest_names
 from kerasvid.training.decoded_frames import decoded_part
-from kerasvid.training.latent_optimization import LatentModel, existing_rows
+from kerasvid.training.latent_optimization import LatentModel
 
 OBJECTIVE = {
     "levels": 4,  # bands of the pyramid
@@ -61,7 +62,8 @@ class Navsynth(LatentVerbs, LatentModel):
         image_shape: `(H, W, C)`.
         frames: T; the codes are of that length.
         videos, identities, classes: sizes of the training split, which a run takes from the data
-            set: rows of the tables looked up by `"index"`, `"identity"` and `"label"`.
+            set: rows of the tables looked up by `"index"`, `"identity"` and `"label"`. An epoch of
+            `stages` is `videos` videos, whatever codes are looked up by.
         static_dim: size of z^(s).
         transient_dim: size of z_i^(t) and of the RNN's outputs.
         static_by: what has a static code of its own: a video (`"index"`) or an `"identity"`.

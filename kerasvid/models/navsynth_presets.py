@@ -40,6 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "static_by": "identity",
         "transient_by": "label",
         "conditional": True,
+        "videos": 80,
         "identities": 9,
         "classes": 10,
         "decoder": DCGAN,
