@@ -16,8 +16,11 @@ those of distant ones. With `rank` the transient codes of a video are projected 
 rank after every update (7), for the interpolation of frames.
 
 Departures: G's output is linear and what is shown is clipped (a tanh saturates on black grounds);
-all triplets of a clip count, where the paper draws some; frames are interpolated between outputs of
-the RNN, whose rank (7) does not bound, where the paper's section 4.3.3 does so between learned z.
+it has leaky ReLUs where DCGAN has ReLUs, and no batch norm (`decoder.normalization` adds it);
+chairs and golf scenes have a static code a video, as sections 1 and 3 say, where section 4.1 speaks
+of one for the whole training set; all triplets of a clip count, where the paper draws some; frames
+are interpolated between outputs of the RNN, whose rank (7) does not bound, where the paper's
+section 4.3.3 does so between learned z, as `interpolate_frames` does with `space="codes"`.
 Flags that are off by default and on in `base`: networks see codes times the square root of their
 size (`scaled_codes`: without, the motion was still not learned after 1,200 steps), and a step
 decodes some of a clip's frames (`decoded_frames`).
