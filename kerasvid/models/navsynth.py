@@ -55,6 +55,7 @@ OBJECTIVE = {
     "negative_range": 2,  # a negative is further
 }
 SMALLEST = {"levels": 1, "positive_range": 1}  # of the objective; 0 elsewhere
+SPACES = ("outputs", "codes")  # where frames are interpolated
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -248,51 +249,64 @@ class Navsynth(LatentVerbs, LatentModel):
 
     # === Verbs of its own ===
 
-    def exchange(self, identity: Sequence[int], action: Sequence[int]) -> np.ndarray:
+    def exchange(
+        self, identity: Sequence[int], action: Sequence[int], label: Sequence[int] | None = None
+    ) -> np.ndarray:
         """The static code of some with the transient codes of others, seen together or not.
 
         Args:
             identity: rows `[B]` of the static codes: identities, or videos where each has its own.
             action: rows `[B]` of the transient codes: labels, or videos.
+            label: int `[B]`, of the clips whose action it is, for a conditional generator; `action`
+                itself where `None` and the transient codes are by label.
 
         Returns:
             uint8 `[B, T, H, W, C]`.
 
         Raises:
-            ValueError: different numbers of rows, or there is no such row.
+            ValueError: different numbers of rows, there is no such row, or a label is missing.
 
         Example:
             >>> model.exchange(identity=[0, 0, 0], action=[0, 1, 2])  # one person, three actions
         """
         static = self.checked_rows(self.static_by, identity)
         transient = self.checked_rows(self.transient_by, action)
-        check_same_batch(identity=static, action=transient)
-        label = transient if self.transient_by == "label" else None
-        if self.conditional and label is None:
-            raise ValueError("exchange: a conditional generator needs transient_by='label'.")
+        rows = {"identity": static, "action": transient}
+        if self.conditional:
+            label = action if label is None and self.transient_by == "label" else label
+            if label is None:
+                raise ValueError("label: a conditional generator needs that of each action's clip.")
+            rows["label"] = self.checked_rows("label", label)
+        check_same_batch(**rows)
         codes = {"static": self.static_codes(static), "transient": self.transient_codes(transient)}
-        return as_pixels(self.decode(self.latents_of(codes, self.condition(label))))
+        return as_pixels(self.decode(self.latents_of(codes, rows.get("label"))))
 
     def interpolate_frames(
-        self, first: int, last: int, count: int, **rows: Sequence[int]
+        self, first: int, last: int, count: int, *, space: str = "outputs", **rows: Sequence[int]
     ) -> np.ndarray:
         """Frames that were not in a video, on the way from one of its frames to another.
 
-        G([z^(s), r_first + n / (k + 1) (r_last - r_first)]) for n = 1..k, on the way between the
-        RNN's outputs: run over further codes, it would go on beyond the last frame. (The paper
-        goes between the learned z, whose rank `rank` bounds, and divides by k, which makes its
-        last frame the reference itself.)
+        By default G([z^(s), r_first + n / (k + 1) (r_last - r_first)]) for n = 1..k, on the way
+        between the RNN's outputs. With `space="codes"` on the way between learned codes, whose rank
+        `rank` bounds, as the paper does, and then through the RNN, of which it does not tell there:
+
+            r' = R(z_1, ..., z_first, ..., z_first + n / (k + 1) (z_last - z_first), ...)
+
+        and G of the outputs r' of the k new codes. Each is a step of the RNN, so that it comes to
+        z_last earlier or later than in the video where k is not last - first - 1. (The paper
+        divides by k, which makes its last frame the reference itself.)
 
         Args:
             first, last: numbers of the two frames, from 0.
             count: k, frames in between.
+            space: `"outputs"` or `"codes"`.
             **rows: which videos, as `recall`.
 
         Returns:
             uint8 `[B, k, H, W, C]`.
 
         Raises:
-            ValueError: there are no such frames or rows.
+            ValueError: there are no such frames or rows, or the space is unknown.
 
         Example:
             >>> model.interpolate_frames(1, 4, 3, index=[0])
@@ -304,11 +318,16 @@ class Navsynth(LatentVerbs, LatentModel):
             )
         if count < 1:
             raise ValueError(f"count={count} must be at least 1.")
+        if space not in SPACES:
+            raise ValueError(f"space={space!r}: {nearest_names(space, SPACES)}.")
         codes, label = self.codes_at(rows)
-        outputs = self.outputs(codes["transient"])  # [B, T, E]
+        path = codes["transient"] if space == "codes" else self.outputs(codes["transient"])
         fractions = tf.reshape(tf.range(1.0, count + 1.0) / (count + 1.0), [1, count, 1])
-        start, end = outputs[:, first : first + 1], outputs[:, last : last + 1]
+        start, end = path[:, first : first + 1], path[:, last : last + 1]  # [B, 1, E]
         between = start + fractions * (end - start)  # [B, k, E]
+        if space == "codes":  # the RNN comes to them from the codes before
+            run = self.outputs(tf.concat([path[:, : first + 1], between], axis=1))
+            between = run[:, first + 1 :]
         return as_pixels(self.decode(self.joined(codes["static"], between, label)))
 
     def swap(
