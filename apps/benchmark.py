@@ -2,8 +2,10 @@
 
 python apps/benchmark.py --what=train --model=rjvae --dataset=sprites --batch_size=16
 python apps/benchmark.py --what=data --dataset=sprites --steps=200
+python apps/benchmark.py --what=train --model=navsynth --dataset=turntable --rows=100000
 """
 
+import functools
 import json
 import os
 
@@ -24,6 +26,7 @@ flags.DEFINE_integer("frames", None, "Frames a clip.", lower_bound=1)
 flags.DEFINE_string("precision", "auto", "auto, float32, mixed_bfloat16 or mixed_float16.")
 flags.DEFINE_enum("jit_compile", "auto", ["auto", "true", "false"], "Compile gradients by XLA.")
 flags.DEFINE_integer("steps", 20, "Steps to measure, after a warm-up.", lower_bound=1)
+flags.DEFINE_integer("rows", None, "Rows of learned codes, looked up at random.", lower_bound=1)
 
 
 def main(argv: list[str]) -> None:
@@ -37,6 +40,8 @@ def main(argv: list[str]) -> None:
 
     with one_line_errors(ValueError, *ERRORS):
         refuse_arguments(argv)
+        if _F.rows is not None and _F.what != "train":
+            raise ValueError(f"--rows={_F.rows} goes with --what=train alone.")
         values = parse_assignments(_F.set)
         if _F.frames is not None:
             values |= {"frames": _F.frames, "training.frames": _F.frames}
@@ -55,7 +60,7 @@ def main(argv: list[str]) -> None:
         )
         measure = {
             "data": benchmark.measure_data,
-            "train": benchmark.measure_training,
+            "train": functools.partial(benchmark.measure_training, rows=_F.rows),
             "generate": benchmark.measure_generation,
         }[_F.what]
         facts = {

@@ -171,6 +171,22 @@ def projected_to_rank(codes: tf.Tensor, rank: int) -> tf.Tensor:
     return tf.matmul(kept, right[..., :rank], transpose_b=True)
 
 
+def existing_rows(key: str, rows: tf.Tensor, count: int) -> tf.Tensor:
+    """The rows int64 `[B]` that a batch names, if a table of `count` rows has them.
+
+    Raises:
+        InvalidArgumentError: it has not; without this a GPU would read zeros.
+    """
+    rows = tf.cast(rows, tf.int64)
+    message = (
+        f'The batch has another "{key}" than 0 to {count - 1}, the rows that there are codes of '
+        "(-1 is unknown)."
+    )
+    there = tf.reduce_all((rows >= 0) & (rows < count))
+    with tf.control_dependencies([tf.debugging.Assert(there, [message, rows], summarize=8)]):
+        return tf.identity(rows)
+
+
 def _looked_up(variable: keras.Variable, rows: tf.Tensor) -> tf.Tensor:
     """Some rows; `tf.gather` would read the whole table of a mirrored variable."""
     table = variable.value

@@ -112,11 +112,13 @@ class LatentVerbs(VideoGenerator):
 
     def rows_by(self, key: str) -> int:
         """Rows of a table that is looked up by a key of the batch."""
-        rows = {"index": self.videos, "identity": self.identities, "label": self.classes}.get(key)
-        if rows is not None and rows < 1:
-            names = {"index": "videos", "identity": "identities", "label": "classes"}
-            raise ValueError(f"Codes by {key} need videos with a known {key}: {names[key]}={rows}.")
-        return rows or 1
+        name = {"index": "videos", "identity": "identities", "label": "classes"}.get(key)
+        if name is None:
+            return 1  # `add_table` refuses the key
+        rows = getattr(self, name)
+        if rows is None or rows < 1:
+            raise ValueError(f"Codes by {key} need videos with a known {key}: {name}={rows}.")
+        return rows
 
     def learned_codes(self) -> dict[str, np.ndarray]:
         """The tables by name, float32 `[rows, ...]`: the data set in a compact form.

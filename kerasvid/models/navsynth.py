@@ -16,8 +16,11 @@ those of distant ones. With `rank` the transient codes of a video are projected 
 rank after every update (7), for the interpolation of frames.
 
 Departures: G's output is linear and what is shown is clipped (a tanh saturates on black grounds);
-all triplets of a clip count, where the paper draws some; frames are interpolated between outputs of
-the RNN, whose rank (7) does not bound, where the paper's section 4.3.3 does so between learned z.
+it has leaky ReLUs where DCGAN has ReLUs, and no batch norm (`decoder.normalization` adds it);
+chairs and golf scenes have a static code a video, as sections 1 and 3 say, where section 4.1 speaks
+of one for the whole training set; all triplets of a clip count, where the paper draws some; frames
+are interpolated between outputs of the RNN, whose rank (7) does not bound, where the paper's
+section 4.3.3 does so between learned z, as `interpolate_frames` does with `space="codes"`.
 Flags that are off by default and on in `base`: networks see codes times the square root of their
 size (`scaled_codes`: without, the motion was still not learned after 1,200 steps), and a step
 decodes some of a clip's frames (`decoded_frames`).
@@ -33,6 +36,7 @@ import tensorflow as tf
 
 from kerasvid import losses
 from kerasvid.laplacian_pyramid import check_levels
+from kerasvid.layers.code_table import existing_rows
 from kerasvid.layers.frame_networks import FrameDecoder
 from kerasvid.layers.recurrent import NoiseGRU
 from kerasvid.models.latent_verbs import LatentVerbs
@@ -40,7 +44,7 @@ from kerasvid.models.navsynth_presets import PRESETS, RECIPES
 from kerasvid.models.video_generator import as_pixels, check_same_batch
 from kerasvid.naming import nearest_names
 from kerasvid.training.decoded_frames import decoded_part
-from kerasvid.training.latent_optimization import LatentModel, existing_rows
+from kerasvid.training.latent_optimization import LatentModel
 
 OBJECTIVE = {
     "levels": 4,  # bands of the pyramid
@@ -51,6 +55,7 @@ OBJECTIVE = {
     "negative_range": 2,  # a negative is further
 }
 SMALLEST = {"levels": 1, "positive_range": 1}  # of the objective; 0 elsewhere
+SPACES = ("outputs", "codes")  # where frames are interpolated
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -61,7 +66,8 @@ class Navsynth(LatentVerbs, LatentModel):
         image_shape: `(H, W, C)`.
         frames: T; the codes are of that length.
         videos, identities, classes: sizes of the training split, which a run takes from the data
-            set: rows of the tables looked up by `"index"`, `"identity"` and `"label"`.
+            set: rows of the tables looked up by `"index"`, `"identity"` and `"label"`. An epoch of
+            `stages` is `videos` videos, whatever codes are looked up by.
         static_dim: size of z^(s).
         transient_dim: size of z_i^(t) and of the RNN's outputs.
         static_by: what has a static code of its own: a video (`"index"`) or an `"identity"`.
@@ -243,51 +249,64 @@ class Navsynth(LatentVerbs, LatentModel):
 
     # === Verbs of its own ===
 
-    def exchange(self, identity: Sequence[int], action: Sequence[int]) -> np.ndarray:
+    def exchange(
+        self, identity: Sequence[int], action: Sequence[int], label: Sequence[int] | None = None
+    ) -> np.ndarray:
         """The static code of some with the transient codes of others, seen together or not.
 
         Args:
             identity: rows `[B]` of the static codes: identities, or videos where each has its own.
             action: rows `[B]` of the transient codes: labels, or videos.
+            label: int `[B]`, of the clips whose action it is, for a conditional generator; `action`
+                itself where `None` and the transient codes are by label.
 
         Returns:
             uint8 `[B, T, H, W, C]`.
 
         Raises:
-            ValueError: different numbers of rows, or there is no such row.
+            ValueError: different numbers of rows, there is no such row, or a label is missing.
 
         Example:
             >>> model.exchange(identity=[0, 0, 0], action=[0, 1, 2])  # one person, three actions
         """
         static = self.checked_rows(self.static_by, identity)
         transient = self.checked_rows(self.transient_by, action)
-        check_same_batch(identity=static, action=transient)
-        label = transient if self.transient_by == "label" else None
-        if self.conditional and label is None:
-            raise ValueError("exchange: a conditional generator needs transient_by='label'.")
+        rows = {"identity": static, "action": transient}
+        if self.conditional:
+            label = action if label is None and self.transient_by == "label" else label
+            if label is None:
+                raise ValueError("label: a conditional generator needs that of each action's clip.")
+            rows["label"] = self.checked_rows("label", label)
+        check_same_batch(**rows)
         codes = {"static": self.static_codes(static), "transient": self.transient_codes(transient)}
-        return as_pixels(self.decode(self.latents_of(codes, self.condition(label))))
+        return as_pixels(self.decode(self.latents_of(codes, rows.get("label"))))
 
     def interpolate_frames(
-        self, first: int, last: int, count: int, **rows: Sequence[int]
+        self, first: int, last: int, count: int, *, space: str = "outputs", **rows: Sequence[int]
     ) -> np.ndarray:
         """Frames that were not in a video, on the way from one of its frames to another.
 
-        G([z^(s), r_first + n / (k + 1) (r_last - r_first)]) for n = 1..k, on the way between the
-        RNN's outputs: run over further codes, it would go on beyond the last frame. (The paper
-        goes between the learned z, whose rank `rank` bounds, and divides by k, which makes its
-        last frame the reference itself.)
+        By default G([z^(s), r_first + n / (k + 1) (r_last - r_first)]) for n = 1..k, on the way
+        between the RNN's outputs. With `space="codes"` on the way between learned codes, whose rank
+        `rank` bounds, as the paper does, and then through the RNN, of which it does not tell there:
+
+            r' = R(z_1, ..., z_first, ..., z_first + n / (k + 1) (z_last - z_first), ...)
+
+        and G of the outputs r' of the k new codes. Each is a step of the RNN, so that it comes to
+        z_last earlier or later than in the video where k is not last - first - 1. (The paper
+        divides by k, which makes its last frame the reference itself.)
 
         Args:
             first, last: numbers of the two frames, from 0.
             count: k, frames in between.
+            space: `"outputs"` or `"codes"`.
             **rows: which videos, as `recall`.
 
         Returns:
             uint8 `[B, k, H, W, C]`.
 
         Raises:
-            ValueError: there are no such frames or rows.
+            ValueError: there are no such frames or rows, or the space is unknown.
 
         Example:
             >>> model.interpolate_frames(1, 4, 3, index=[0])
@@ -299,11 +318,16 @@ class Navsynth(LatentVerbs, LatentModel):
             )
         if count < 1:
             raise ValueError(f"count={count} must be at least 1.")
+        if space not in SPACES:
+            raise ValueError(f"space={space!r}: {nearest_names(space, SPACES)}.")
         codes, label = self.codes_at(rows)
-        outputs = self.outputs(codes["transient"])  # [B, T, E]
+        path = codes["transient"] if space == "codes" else self.outputs(codes["transient"])
         fractions = tf.reshape(tf.range(1.0, count + 1.0) / (count + 1.0), [1, count, 1])
-        start, end = outputs[:, first : first + 1], outputs[:, last : last + 1]
+        start, end = path[:, first : first + 1], path[:, last : last + 1]  # [B, 1, E]
         between = start + fractions * (end - start)  # [B, k, E]
+        if space == "codes":  # the RNN comes to them from the codes before
+            run = self.outputs(tf.concat([path[:, : first + 1], between], axis=1))
+            between = run[:, first + 1 :]
         return as_pixels(self.decode(self.joined(codes["static"], between, label)))
 
     def swap(

@@ -5,7 +5,7 @@ from typing import Any
 from kerasvid.layers.frame_networks import dcgan_generator
 from kerasvid.training.recipe import Recipe
 
-# The released sizes: a DCGAN generator of width 64, without batch norm as far as is told.
+# The paper names DCGAN and tells no sizes: width 64 is that of DCGAN's code in Torch.
 DCGAN = dcgan_generator(64)
 PRESETS: dict[str, dict[str, Any]] = {
     # Seconds: for tests and for trying a data set out.
@@ -40,6 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "static_by": "identity",
         "transient_by": "label",
         "conditional": True,
+        "videos": 80,
         "identities": 9,
         "classes": 10,
         "decoder": DCGAN,
@@ -53,7 +54,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "stages": {"network": 10, "codes": 1000},
     },
 }
-# Where there are stages a recipe ends with the last of them, before a further one begins.
+# Where there are stages a recipe ends with the last of them, before a further one begins. The
+# optimizers are the supplement's, which tells no batch size.
 RECIPES: dict[str, Recipe] = {
     "debug": Recipe(
         steps=60, batch_size=8, pick="start", warmup_steps=10, ema_momentum=0.0, code_rate=1.0
@@ -64,16 +66,16 @@ RECIPES: dict[str, Recipe] = {
     # 305 epochs of 1,476 videos: 820 chairs from 2 elevations, less a tenth.
     "paper": Recipe(
         steps=28_136, batch_size=16, pick="start", learning_rate=6.25e-5, warmup_steps=0,
-        beta_2=0.999, ema_momentum=0.0, code_rate=12.5,
+        beta_2=0.999, epsilon=1e-8, ema_momentum=0.0, code_rate=12.5,
     ),
     # 705 epochs of 80 videos: 9 persons in 10 actions, less a person of each.
     "weizmann": Recipe(
         steps=3_525, batch_size=16, learning_rate=6.25e-5, rival_rate=100.0, warmup_steps=0,
-        beta_2=0.999, ema_momentum=0.0, code_rate=12.5,
+        beta_2=0.999, epsilon=1e-8, ema_momentum=0.0, code_rate=12.5,
     ),
     # 1,010 epochs of 500 videos.
     "golf": Recipe(
         steps=31_562, batch_size=16, pick="start", learning_rate=0.1, warmup_steps=0,
-        beta_2=0.999, ema_momentum=0.0, code_rate=12.5,
+        beta_2=0.999, epsilon=1e-8, ema_momentum=0.0, code_rate=12.5,
     ),
 }  # fmt: skip

@@ -6,14 +6,19 @@ are in the graph and need no rule of thumb, and neither do several turns of disc
 """
 
 import contextlib
+import dataclasses
+import itertools
 import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasvid.data import make_pipeline
+from kerasvid.models.registry import model_class
 from kerasvid.runs.describe import parameter_count
 from kerasvid.runs.plan import TrainingPlan
 from kerasvid.training.latent_optimization import ROW_KEYS
@@ -151,21 +156,75 @@ def measure_data(plan: TrainingPlan, steps: int) -> dict:
     return _rates(plan, median_seconds(lambda: next(batches)["video"].numpy(), steps))
 
 
-def measure_training(plan: TrainingPlan, steps: int) -> dict:
-    """A training step on batches that lie ready, and its share of the machine's peak."""
-    model = plan.make_model()
-    plan.compile(model)
+def measure_training(plan: TrainingPlan, steps: int, rows: int | None = None) -> dict:
+    """A training step on batches that lie ready, and its share of the machine's peak.
+
+    Args:
+        plan: what would be trained.
+        steps: to measure.
+        rows: of the codes that are looked up by index, in place of one a video; every step then
+            looks up others, at random, which no cache has at hand.
+
+    Raises:
+        ValueError: there are no such codes.
+    """
+    sized = plan if rows is None else with_rows(plan, rows)
+    model = sized.make_model()
+    sized.compile(model)
     batch = next(iter(_batches(plan)))
+    batches = itertools.repeat(batch)
+    if rows is not None:
+        batches = iter(batches_of_random_rows(batch, rows, WARM_UP + steps))
     step = tf.function(model.train_step)
-    seconds = median_seconds(lambda: step(batch)["loss"].numpy(), steps)
+    seconds = median_seconds(lambda: step(next(batches))["loss"].numpy(), steps)
     operations, peak = step_operations(plan), matmul_peak(plan.precision)
     return {
         **_rates(plan, seconds),
         "parameters": parameter_count(model),
+        **(code_sizes(model) if hasattr(model, "tables") else {}),
         "gflop_per_step": round(operations / 1e9, 3),
         "matmul_peak_gflops": round(peak / 1e9, 1),
         "share_of_peak": round(operations / seconds / peak, 4),
     }
+
+
+def with_rows(plan: TrainingPlan, rows: int) -> TrainingPlan:
+    """The plan for a data set of so many videos, as far as the model's codes go.
+
+    Raises:
+        ValueError: the model has no codes that are looked up by index.
+    """
+    keys = model_class(plan.model).code_keys(plan.hyperparameters)
+    if "index" not in keys:
+        found = f"codes by {' and '.join(sorted(keys))} alone" if keys else "no learned codes"
+        raise ValueError(
+            f"--rows={rows}: {plan.model} has {found}; measure a model with codes by index, such "
+            "as navsynth or glo."
+        )
+    return dataclasses.replace(plan, hyperparameters={**plan.hyperparameters, "videos": rows})
+
+
+def batches_of_random_rows(batch: dict, rows: int, count: int, seed: int = 0) -> list[dict]:
+    """A batch so many times, each with indices of its own below `rows`, told by the seed."""
+    generator = np.random.default_rng(seed)
+    drawn = generator.integers(rows, size=[count, len(batch["index"])])  # [count, B]
+    return [{**batch, "index": tf.constant(index, tf.int64)} for index in drawn]
+
+
+def code_sizes(model: keras.Model) -> dict:
+    """Rows of the tables of codes, and the bytes of what training keeps beside the networks."""
+    tables = model.tables()
+    optimizers = [model.optimizer_of(player) for player in model.player_variables()]
+    return {
+        "rows": {name: table.rows for name, table in tables.items()},
+        "code_bytes": _bytes(table.codes for table in tables.values()),
+        "momentum_bytes": _bytes(table.momentum for table in tables.values()),
+        "optimizer_bytes": _bytes(v for optimizer in optimizers for v in optimizer.variables),
+    }
+
+
+def _bytes(variables: Iterable[keras.Variable]) -> int:
+    return sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in variables)
 
 
 def measure_generation(plan: TrainingPlan, steps: int) -> dict:

@@ -18,13 +18,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasvid.layers.code_table import CodeTable
+from kerasvid.layers.code_table import CodeTable, existing_rows
 from kerasvid.naming import nearest_names
-from kerasvid.training.decoded_frames import (
-    DECODED,
-    checked_count,
-    choice_shapes,
-)
+from kerasvid.training.decoded_frames import DECODED, checked_count, choice_shapes
 from kerasvid.training.step import CompiledStep, draw_noise, replica_key
 
 EVALUATION_SEED = 0x5EED
@@ -118,10 +114,11 @@ class LatentModel(CompiledStep):
 
         Args:
             stages: `None` for all at once; or epochs of the two stages, `{"network": 5,
-                "codes": 300}`, which take turns.
+                "codes": 300}`, which take turns; an epoch is `videos` videos.
 
         Raises:
-            ValueError: a stage is unknown, missing, or of less than one epoch.
+            ValueError: a stage is unknown, missing, or of less than one epoch, or the number of
+                videos is not known.
         """
         self.stages = dict(stages) if stages else None
         for name, epochs in (self.stages or {}).items():
@@ -132,6 +129,12 @@ class LatentModel(CompiledStep):
                 raise ValueError(f"stages.{name}={epochs!r} must be 1 epoch or more.")
         if self.stages and len(self.stages) < 2:
             raise ValueError("stages: give the epochs of both, network and codes, or neither.")
+        known = isinstance(self.videos, numbers.Integral) and self.videos >= 1
+        if self.stages and not known:
+            raise ValueError(
+                f"videos={self.videos!r}: the epochs of stages are counted by the training videos; "
+                "give their number, or stages=None."
+            )
 
     def stage_of(self, epoch: int) -> str:
         """What an epoch, counted from 0, trains: `"joint"`, `"network"` or `"codes"`."""
@@ -255,6 +258,25 @@ class LatentModel(CompiledStep):
             for name, key in self.row_keys.items()
         }
 
+    def counted_rows(self, data: Any) -> dict[str, tf.Tensor]:
+        """As `rows_of`, if the videos are among those that the stages are counted by.
+
+        Raises:
+            InvalidArgumentError: the batch numbers its videos, and one of them is beyond `videos`.
+        """
+        rows = self.rows_of(data)
+        data = data[0] if isinstance(data, tuple | list) else data
+        if self.stages is None or "index" in self.row_keys.values() or "index" not in data:
+            return rows
+        message = (
+            f"The stages are counted by videos={self.videos}, but the batch has a later index: "
+            "make the model with the number of training videos."
+        )
+        index = tf.convert_to_tensor(data["index"])
+        there = tf.reduce_all(index < self.videos)
+        with tf.control_dependencies([tf.debugging.Assert(there, [message, index], summarize=8)]):
+            return {name: tf.identity(value) for name, value in rows.items()}
+
     def label_of(self, data: Any) -> tf.Tensor | None:
         """The label int64 `[B]` of a batch where the model is conditional; `None` elsewhere."""
         return None
@@ -276,7 +298,7 @@ class LatentModel(CompiledStep):
 
     def train_step(self, data) -> dict:
         """One update of the networks and the codes of the batch, in replica context."""
-        video, rows, label = self.video_of(data), self.rows_of(data), self.label_of(data)
+        video, rows, label = self.video_of(data), self.counted_rows(data), self.label_of(data)
         self.check_clips(video)
         iteration = tf.convert_to_tensor(self.steps_taken)
         batch = tf.shape(video)[0]
@@ -366,19 +388,3 @@ def checked_rate(code_rate: Any) -> float | keras.optimizers.schedules.LearningR
             f"code_rate={code_rate!r} must be positive: a finite number, or a schedule."
         )
     return rate
-
-
-def existing_rows(key: str, rows: tf.Tensor, count: int) -> tf.Tensor:
-    """The rows int64 `[B]` that a batch names, if a table of `count` rows has them.
-
-    Raises:
-        InvalidArgumentError: it has not; without this a GPU would read zeros.
-    """
-    rows = tf.cast(rows, tf.int64)
-    message = (
-        f'The batch has another "{key}" than 0 to {count - 1}, the rows that there are codes of '
-        "(-1 is unknown)."
-    )
-    there = tf.reduce_all((rows >= 0) & (rows < count))
-    with tf.control_dependencies([tf.debugging.Assert(there, [message, rows], summarize=8)]):
-        return tf.identity(rows)

@@ -72,6 +72,7 @@ class Recipe:
         warmup_steps: linear warm-up of the rate.
         decay_steps: where the cosine decay ends; 0 for none.
         beta_1, beta_2: Adam's decay rates.
+        epsilon: what Adam adds to the root of the second moment.
         rival_rate: rate of the players beside the first, discriminators for instance, as a
             multiple of the first's.
         ema_momentum: of the first player's averaged weights; 0 for none.
@@ -96,6 +97,7 @@ class Recipe:
     decay_steps: int = 0
     beta_1: float = 0.9
     beta_2: float = 0.99
+    epsilon: float = 1e-7
     rival_rate: float = 1.0
     ema_momentum: float = 0.99
     clip_norm: float = 0.0
@@ -112,6 +114,7 @@ class Recipe:
             value = getattr(self, name)
             self._require(name, value is None or _whole(value, 1), "1 or more, or None")
         self._require("learning_rate", _within(self.learning_rate, above=0.0), "positive")
+        self._require("epsilon", _within(self.epsilon, above=0.0), "positive")
         self._require("pick", self.pick in ("window", "start"), "window or start")
         self._require("code_rate", _within(self.code_rate, above=0.0), "positive")
         self._require("clip_norm", _within(self.clip_norm), "0 or more")
@@ -130,7 +133,8 @@ class Recipe:
         rate = WarmupCosine(peak, self.warmup_steps, self.decay_steps)
         averaged = self.ema_momentum and not rival
         average = {"use_ema": True, "ema_momentum": self.ema_momentum} if averaged else {}
-        return keras.optimizers.Adam(rate, beta_1=self.beta_1, beta_2=self.beta_2, **average)
+        decay = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        return keras.optimizers.Adam(rate, **decay, **average)
 
     def code_arguments(self) -> dict[str, object]:
         """What `LatentModel.compile` takes beside the optimizers."""

@@ -112,14 +112,22 @@ def test_a_replica_reads_nothing_of_the_size_of_the_table(strategy_of, verb):
     assert 12 in sizes and not any(size and size % 1009 == 0 for size in sizes)
 
 
-def test_rows_of_several_workers_are_gathered_by_a_sum(strategy_of):
+@pytest.mark.parametrize(
+    "values",
+    [
+        [np.array([[1.0, np.inf]], "float32"), np.array([[3.0, 4.0]], "float32")],
+        [np.array([2**53 + 1, -1]), np.array([5, 2**24 + 1])],  # numbers that no float holds
+    ],
+    ids=["gradients", "rows"],
+)
+def test_rows_of_several_workers_are_gathered_by_a_sum(strategy_of, values):
     strategy = strategy_of(2)
-    values = [np.array([[1.0, np.inf]], "float32"), np.array([[3.0, 4.0]], "float32")]
     shares = strategy.experimental_distribute_values_from_function(
         lambda context: tf.constant(values[context.replica_id_in_sync_group])
     )
     gathered = tf.function(lambda: strategy.run(code_table._gathered_by_sum, args=(shares,)))()
     for copy in strategy.experimental_local_results(gathered):
+        assert copy.dtype == values[0].dtype
         np.testing.assert_array_equal(copy, np.concatenate(values))
 
 

@@ -30,6 +30,12 @@ def pairs():
     return make_model(**PAIRS, conditional=True)
 
 
+@pytest.fixture(scope="module")
+def labelled():
+    """A model whose codes are by video and whose generator is told one of 4 labels; likewise."""
+    return make_model(classes=4, conditional=True)
+
+
 def one_line(error):
     return "\n" not in str(error.value)
 
@@ -144,6 +150,7 @@ def test_the_triplet_loss_reaches_the_recurrent_network_alone(model, moving_squa
             r"objective.positive_range=0 must be a whole number, 1 or more",
         ),
         ({"videos": 0}, r"Codes by index need videos with a known index: videos=0"),
+        ({"videos": None}, r"Codes by index need videos with a known index: videos=None"),
         ({"frames": 3}, r"Clips of 3 frames have no triplets"),
         ({"rank": 9}, r"rank=9 must be from 1 to 4, or None"),
         ({"static_by": "person"}, r"static_by='person'"),
@@ -182,6 +189,24 @@ def test_an_exchange_keeps_the_static_code_and_takes_the_motion(model):
     assert np.abs(difference).max() <= 1
 
 
+def test_an_exchange_is_told_the_label_where_codes_are_by_video(model, pairs, labelled):
+    shown = labelled.exchange(identity=[2, 3], action=[2, 3], label=[1, 0])
+    np.testing.assert_array_equal(shown, labelled.recall(index=[2, 3], label=[1, 0]))
+    assert (shown != labelled.recall(index=[2, 3], label=[0, 1])).any()
+    with pytest.raises(ValueError, match=r"^label: a conditional generator needs that") as error:
+        labelled.exchange(identity=[2], action=[3])
+    assert one_line(error)
+    with pytest.raises(ValueError, match=r"label=\[4\]: there are the rows 0 to 3"):
+        labelled.exchange(identity=[2], action=[3], label=[4])
+    with pytest.raises(ValueError, match=r"identity 1, action 1, label 2\): give as many"):
+        labelled.exchange(identity=[2], action=[3], label=[0, 1])
+    # Not looked at where the generator is not conditional; said already where codes are by label.
+    np.testing.assert_array_equal(model.exchange([1], [4], label=[-1]), model.exchange([1], [4]))
+    np.testing.assert_array_equal(
+        pairs.exchange([1, 0], [3, 2], label=[3, 2]), pairs.exchange([1, 0], [3, 2])
+    )
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
@@ -191,6 +216,10 @@ def test_an_exchange_keeps_the_static_code_and_takes_the_motion(model):
         (lambda m: m.exchange([0, 1], [0]), r"identity 2, action 1\): give as many"),
         (lambda m: m.interpolate_frames(3, 3, 1, index=[0]), r"first=3 and last=3 must be two"),
         (lambda m: m.interpolate_frames(0, 3, 0, index=[0]), r"count=0 must be at least 1"),
+        (
+            lambda m: m.interpolate_frames(0, 3, 1, space="code", index=[0]),
+            r"space='code': did you mean 'codes'",
+        ),
         (lambda m: m.generate(1, frames=9), r"frames=9: .* at most 8 frames"),
         (lambda m: m.generate_learned(0), r"batch=0 must be at least 1"),
     ],
@@ -208,6 +237,26 @@ def test_interpolated_frames_are_on_the_way_between_two_outputs(model):
     expected = np.round((model.decode(latents).numpy() + 1.0) * 127.5)
     difference = model.interpolate_frames(1, 4, 3, index=[2]) - expected
     assert difference.shape == (1, 3, 16, 16, 3) and np.abs(difference).max() <= 1
+
+
+def test_codes_between_two_codes_take_their_place_in_the_sequence(model, monkeypatch):
+    codes = model.learned_codes()
+    static, path = codes["static"][2], codes["transient"][2]
+    between = [path[1] + share * (path[4] - path[1]) for share in (0.25, 0.5, 0.75)]
+    sequence = np.concatenate([path[:2], between, path[4:]])
+    outputs = model.outputs(tf.constant(sequence[None])).numpy()[0]
+    expected = [[*static, *output] for output in outputs[2:5]]
+    shown = []
+
+    def decode(latents):
+        shown.append(latents.numpy())
+        return tf.zeros([1, 3, 16, 16, 3])
+
+    monkeypatch.setattr(model, "decode", decode)
+    for space in ("codes", "outputs"):
+        model.interpolate_frames(1, 4, 3, space=space, index=[2])
+    np.testing.assert_allclose(shown[0], [expected], atol=1e-6)
+    assert np.abs(shown[1] - shown[0]).max() > 1e-3
 
 
 def test_many_frames_between_begin_and_end_beside_their_frames(model):
@@ -243,10 +292,9 @@ def test_what_no_training_video_shows_is_not_drawn():
     np.testing.assert_allclose(start["static"][0], mean, atol=1e-6)
 
 
-def test_labels_of_random_videos_do_not_depend_on_the_batch():
-    model = make_model(classes=4, conditional=True)
-    alone = model.generate_learned(3, seed=2).astype(int)
-    assert np.abs(model.generate_learned(9, seed=2)[:3] - alone).max() <= 1
+def test_labels_of_random_videos_do_not_depend_on_the_batch(labelled):
+    alone = labelled.generate_learned(3, seed=2).astype(int)
+    assert np.abs(labelled.generate_learned(9, seed=2)[:3] - alone).max() <= 1
 
 
 def test_shorter_clips_are_the_start_of_longer_ones(model):

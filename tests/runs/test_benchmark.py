@@ -4,7 +4,12 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.models.registry import MODELS
-from kerasvid.runs.benchmark import count_operations, median_seconds, step_operations
+from kerasvid.runs.benchmark import (
+    count_operations,
+    measure_training,
+    median_seconds,
+    step_operations,
+)
 from kerasvid.runs.plan import make_plan
 
 
@@ -146,6 +151,20 @@ def test_a_batch_of_unknown_size_is_refused():
     x, w = tf.TensorSpec([None, 7]), tf.TensorSpec([7, 11])
     with pytest.raises(ValueError, match="not static"):
         count_operations(graph_of(tf.matmul, x, w))
+
+
+@pytest.mark.parametrize(
+    ("model", "preset", "message"),
+    [
+        ("rjvae", "debug", "--rows=9: rjvae has no learned codes; measure a model with codes by"),
+        ("navsynth", "weizmann", "--rows=9: navsynth has codes by identity and label alone; meas"),
+    ],
+)
+def test_rows_of_what_has_no_codes_by_video_are_refused(model, preset, message):
+    plan = make_plan(model, "none", "nowhere", None, preset, precision="float32", seed=0)
+    with pytest.raises(ValueError, match=message) as error:
+        measure_training(plan, 1, rows=9)
+    assert "\n" not in str(error.value)
 
 
 def test_the_median_leaves_the_warm_up_out(monkeypatch):

@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -90,10 +92,13 @@ def test_videos_outside_the_batch_keep_their_codes_to_the_bit(clips):
         assert (new[[1, 3]] != old[[1, 3]]).any()
 
 
-@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_each_stage_leaves_the_others_weights_alone(clips, jit_compile):
-    model = make_model(stages=STAGES)
-    model.compile("adam", code_rate=1.0, jit_compile=jit_compile)
+@pytest.mark.parametrize(
+    ("replicas", "jit_compile"), [(2, False), pytest.param(1, True, marks=pytest.mark.slow)]
+)
+def test_each_stage_leaves_the_others_weights_alone(strategy_of, clips, replicas, jit_compile):
+    with strategy_of(replicas).scope():
+        model = make_model(stages=STAGES)
+        model.compile("adam", code_rate=1.0, jit_compile=jit_compile)
     data = tf.data.Dataset.from_tensor_slices(batch_of(clips)).batch(2)  # two steps an epoch
     for epoch in range(7):
         before = state_of(model)
@@ -129,7 +134,7 @@ def test_stages_go_on_where_a_saved_model_stood(clips, tmp_path):
     assert not changed(state_of(model), state_of(restored))
 
 
-def test_two_replicas_that_share_a_row_agree_with_one(strategy_of, clips):
+def test_two_replicas_that_share_a_row_agree_with_one_and_keep_the_rank(strategy_of, clips):
     shared = {"static_by": "identity", "transient_by": "label", "identities": 2, "classes": 2}
     batch = batch_of(clips, [0, 1, 1, 0])
     data = tf.data.Dataset.from_tensor_slices(batch).batch(4, drop_remainder=True)
@@ -137,21 +142,34 @@ def test_two_replicas_that_share_a_row_agree_with_one(strategy_of, clips):
     for replicas in (1, 2):
         with strategy_of(replicas).scope():
             # The random frame of the static loss is drawn by each replica.
-            model = make_model(objective={"levels": 2, "static_weight": 0.0}, **shared)
+            model = make_model(objective={"levels": 2, "static_weight": 0.0}, rank=2, **shared)
             model.compile(keras.optimizers.SGD(0.1), code_rate=0.5, jit_compile=False)
         model.fit(data, epochs=2, verbose=0)
         found.append(state_of(model))
+        ranks = np.linalg.matrix_rank(model.transient_codes.codes.numpy(), tol=1e-5)
+        assert list(ranks) == [2, 2]
     for name in found[0]:
         for one, two in zip(found[0][name], found[1][name], strict=True):
             np.testing.assert_allclose(one, two, atol=2e-6)
 
 
-def test_low_rank_codes_stay_of_low_rank(clips):
-    model = make_model(rank=2)
+def test_a_step_holds_nothing_of_the_size_of_the_tables():
+    model = make_model(videos=1009, rank=2)  # a prime
     model.compile("adam", code_rate=1.0, jit_compile=False)
-    model.fit(batch_of(clips), verbose=0)
-    ranks = np.linalg.matrix_rank(model.transient_codes.codes.numpy(), tol=1e-5)
-    assert list(ranks) == [2, 2, 2, 2]
+    # Not a function of its own: its operations are to be seen.
+    model._islands = {"joint": functools.partial(model.differentiate, stage="joint")}
+    video, index = tf.TensorSpec([3, 4, 8, 8, 3], tf.uint8), tf.TensorSpec([3], tf.int64)
+    batch = {"video": video, "index": index}
+    graph = tf.function(model.train_step).get_concrete_function(batch).graph
+    functions = graph.as_graph_def().library.function
+    assert all(function.signature.name.startswith("Assert") for function in functions)
+    tensors = [output for node in graph.get_operations() for output in node.outputs]
+    sizes = [
+        tensor.shape.num_elements()
+        for tensor in tensors
+        if tensor.dtype != tf.resource and tensor.shape.is_fully_defined()
+    ]
+    assert 3 * 4 * 4 in sizes and not any(size and size % 1009 == 0 for size in sizes)
 
 
 @pytest.mark.slow
@@ -193,6 +211,28 @@ def test_rows_that_there_are_no_codes_of_are_refused(clips, row, keys):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         model.fit(batch, verbose=0)
     assert not changed(before, state_of(model))
+
+
+def test_more_videos_than_the_stages_are_counted_by_are_refused(clips):
+    pairs = {"static_by": "identity", "transient_by": "label", "identities": 4, "classes": 4}
+    model = make_model(videos=3, stages=STAGES, **pairs)
+    model.compile("adam", jit_compile=False)
+    before = state_of(model)
+    message = "stages are counted by videos=3, but the batch has a later index: make the model wit"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        model.fit(batch_of(clips), verbose=0)
+    assert not changed(before, state_of(model))
+    model.fit(batch_of(clips[:3]), verbose=0)
+    assert changed(before, state_of(model)) == {"generator"}
+
+
+@pytest.mark.parametrize("videos", [None, 0])
+def test_stages_need_the_number_of_videos_that_an_epoch_has(videos):
+    pairs = {"static_by": "identity", "transient_by": "label", "identities": 4, "classes": 4}
+    message = rf"^videos={videos}: the epochs of stages are counted by the training videos; give"
+    with pytest.raises(ValueError, match=message) as error:
+        make_model(videos=videos, stages=STAGES, **pairs)
+    assert "\n" not in str(error.value)
 
 
 def test_a_label_that_is_not_known_is_refused_where_it_conditions(clips):

@@ -44,9 +44,10 @@ def test_a_schedule_round_trips_in_its_optimizer():
 
 
 def test_the_optimizer_is_what_the_recipe_says():
-    optimizer = Recipe(learning_rate=0.01, warmup_steps=1, beta_2=0.95).make_optimizer()
+    recipe = Recipe(learning_rate=0.01, warmup_steps=1, beta_2=0.95, epsilon=1e-5)
+    optimizer = recipe.make_optimizer()
     assert isinstance(optimizer, keras.optimizers.Adam)
-    assert optimizer.beta_2 == 0.95
+    assert (optimizer.beta_2, optimizer.epsilon) == (0.95, 1e-5)
     assert optimizer.use_ema
     assert optimizer.ema_momentum == 0.99
     assert float(optimizer.learning_rate) == pytest.approx(0.01)
@@ -87,6 +88,7 @@ def test_rivals_go_as_fast_as_the_first_player_unless_told():
         ("warmup_steps", -1),
         ("decay_steps", "abc"),
         ("beta_2", 1.0),
+        ("epsilon", 0.0),
         ("ema_momentum", -0.1),
         ("clip_norm", float("inf")),
         ("rival_rate", 0.0),
