@@ -116,27 +116,42 @@ def _known_kind(kind: str, logits: tf.Tensor) -> tf.Tensor:
     return logits
 
 
-def classification_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+def known_share(labels: tf.Tensor) -> tf.Tensor:
+    """How many of the labels `[B]` are known, from 0 to 1; -1 is an unknown one."""
+    return tf.reduce_mean(tf.cast(labels >= 0, tf.float32))
+
+
+def classification_loss(
+    logits: tf.Tensor, labels: tf.Tensor, share: tf.Tensor | None = None
+) -> tf.Tensor:
     """Cross-entropy of the known labels, -1 for an unknown one: `[B, K], [B] -> [B]`.
 
     The rows without a label are 0, the others weighted so that the mean over the batch is the mean
     over the known ones.
+
+    Args:
+        logits: `[B, K]` float32.
+        labels: `[B]`, less than K.
+        share: `known_share` of the whole batch where these rows are one replica's part of it; of
+            these rows where `None`.
     """
     known = tf.cast(labels >= 0, logits.dtype)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), logits)
-    rows = tf.cast(tf.shape(labels)[0], logits.dtype)
-    return entropy * known * rows / tf.maximum(tf.reduce_sum(known), 1.0)
+    return tf.math.divide_no_nan(entropy * known, known_share(labels) if share is None else share)
 
 
-def gradient_norms(outputs: tf.Tensor, inputs: tf.Tensor, tape: tf.GradientTape) -> tf.Tensor:
+def gradient_norms(
+    outputs: tf.Tensor, inputs: tf.Tensor, tape: tf.GradientTape, scale: float = 1.0
+) -> tf.Tensor:
     """The norm of each row's gradient: `[B]`.
 
     Args:
         outputs: `[B]`, of which row i depends on row i of the inputs alone.
-        inputs: `[B, ...]`, watched by the tape.
+        inputs: `[B, ...]` float32, watched by the tape.
         tape: that recorded the outputs.
+        scale: that the outputs were multiplied by, which the norms are not.
     """
-    gradient = tape.gradient(outputs, inputs)
+    gradient = tape.gradient(outputs, inputs) / scale
     squares = tf.reduce_sum(tf.square(tf.reshape(gradient, [tf.shape(gradient)[0], -1])), axis=1)
     return tf.sqrt(squares + 1e-12)  # the root has no derivative at 0
 

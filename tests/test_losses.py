@@ -136,6 +136,18 @@ def test_classification_is_the_cross_entropy_of_the_known_labels():
     assert float(tf.reduce_mean(loss)) == pytest.approx((entropy[0] + entropy[2]) / 2, rel=1e-5)
 
 
+def test_parts_of_a_batch_are_classified_as_the_whole_of_it():
+    logits = tf.constant(np.random.default_rng(0).normal(size=[6, 3]), tf.float32)
+    labels = tf.constant([2, -1, 0, -1, -1, 1])
+    whole, share = losses.classification_loss(logits, labels), losses.known_share(labels)
+    assert float(share) == 0.5
+    parts = [
+        losses.classification_loss(logits[rows], labels[rows], share)
+        for rows in (slice(0, 2), slice(2, 6))
+    ]
+    np.testing.assert_allclose(tf.concat(parts, axis=0), whole, rtol=1e-6)
+
+
 def test_without_any_label_nothing_is_classified():
     logits = tf.Variable(tf.ones([2, 3]))
     with tf.GradientTape() as tape:
@@ -155,6 +167,15 @@ def test_gradient_norms_are_those_of_each_row():
         outputs = tf.reduce_sum(inputs**3, axis=[1, 2])
     expected = [np.linalg.norm(3 * row.astype("float64") ** 2) for row in points]
     np.testing.assert_allclose(losses.gradient_norms(outputs, inputs, tape), expected, rtol=1e-5)
+
+
+def test_the_scale_of_outputs_is_none_of_their_gradients():
+    inputs = tf.constant([[3.0, 4.0], [0.0, 2.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = 8.0 * 0.5 * tf.reduce_sum(inputs**2, axis=1)
+    norms = losses.gradient_norms(outputs, inputs, tape, scale=8.0)
+    np.testing.assert_allclose(norms, [5.0, 2.0], rtol=1e-6)
 
 
 def test_a_gradient_norm_of_zero_can_be_differentiated():

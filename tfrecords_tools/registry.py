@@ -4,6 +4,8 @@ import dataclasses
 import difflib
 import importlib
 import os
+import re
+import shlex
 
 from kerasvid.data.schema import DatasetInfo
 from kerasvid.data.shards import INFO_FILE, check_shards, load_info
@@ -116,10 +118,10 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
     if not os.path.isdir(folder) or not os.listdir(folder):
         try:
             _converter(known[name])(folder, source_dir)
-        except ConversionError:
+        except ConversionError as error:
             # Another process may have made it in the meantime.
             if not os.path.exists(os.path.join(folder, INFO_FILE)):
-                raise
+                raise _with_command(error, known[name], folder, source_dir) from error
     check_shards(folder, load_info(folder))
     return folder
 
@@ -166,6 +168,21 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
         raise ConversionError(
             f"{data_dir}: {name} is not there; give --data_dir, the folder that holds it."
         ) from error
+
+
+def _with_command(
+    error: ConversionError, dataset: Dataset, folder: str, source_dir: str | None
+) -> ConversionError:
+    """The error, and the command whose flags it advises, if those are not of who asks for data."""
+    if not set(re.findall(r"--\w+", str(error))) - {"--source_dir"}:
+        return error
+    command = ["python", "-m", dataset.converter.partition(":")[0], f"--out_dir={folder}"]
+    if "/" in dataset.name:
+        command.append(f"--variant={dataset.name.partition('/')[2]}")
+    if source_dir:
+        command.append(f"--source_dir={source_dir}")
+    between = "\n" if "\n" in str(error) else " "
+    return ConversionError(f"{error}{between}(flags of: {shlex.join(command)})")
 
 
 def _converter(dataset: Dataset):

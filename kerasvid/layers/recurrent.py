@@ -239,3 +239,8 @@ def over_frames(layer: Callable[..., tf.Tensor], sequence: tf.Tensor, **kwargs) 
     flat = tf.ensure_shape(flat, [None, *sequence.shape[2:]])
     output = layer(flat, **kwargs)
     return tf.reshape(output, [-1, frames, *output.shape[1:]])
+
+
+def repeated(vectors: tf.Tensor, frames: int) -> tf.Tensor:
+    """The same vector at every frame: `[B, D] -> [B, T, D]`."""
+    return tf.repeat(vectors[:, None], frames, axis=1)

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from kerasvid.layers.strided_convolution import strided_convolution
 
+SMALLEST_NORM = 1e-6  # below it vectors are not normalised, see `tf.math.l2_normalize`
+
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class SpectralConvolution(keras.layers.Layer):
@@ -17,7 +19,8 @@ class SpectralConvolution(keras.layers.Layer):
     u and v approach its first singular vectors by one power iteration a training step.
 
     The iteration is a method and not a part of the call: it moves a weight, which all replicas
-    must do alike, once a step and however often the layer is called (`iterate_spectra`).
+    must do alike, once a step and however often the layer is called (`iterate_spectra`). A fresh
+    layer wants some of them first: of a random u, sigma is an underestimate.
 
     Args:
         filters: O, channels of the output.
@@ -64,18 +67,20 @@ class SpectralConvolution(keras.layers.Layer):
         return matrix, tf.stop_gradient(v), u
 
     def normalized_kernel(self) -> tf.Tensor:
-        """The kernel in use, float32."""
+        """The kernel in use, float32; one of zeros stays so."""
         kernel = tf.convert_to_tensor(self.kernel)
         if not self.spectral:
             return kernel
         matrix, v, u = self._power_iteration()
-        return kernel / tf.reduce_sum(v * tf.matmul(matrix, u))
+        return kernel / tf.maximum(tf.reduce_sum(v * tf.matmul(matrix, u)), SMALLEST_NORM)
 
     def iterate(self) -> None:
         """One step of the power iteration; nothing without spectral normalisation."""
         if self.spectral:
-            matrix, v, _ = self._power_iteration()
-            u = tf.math.l2_normalize(tf.matmul(matrix, v, transpose_a=True))
+            matrix, v, u = self._power_iteration()
+            moved = tf.matmul(matrix, v, transpose_a=True)
+            # A kernel of zeros has no direction to move to.
+            u = tf.where(tf.norm(moved) > SMALLEST_NORM, tf.math.l2_normalize(moved), u)
             self.singular.assign(u[:, 0])
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -103,10 +108,11 @@ class SpectralConvolution(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-def iterate_spectra(layer: keras.layers.Layer) -> None:
-    """One power iteration of every normalised convolution within a layer or model."""
+def iterate_spectra(layer: keras.layers.Layer, times: int = 1) -> None:
+    """Power iterations of every normalised convolution within a layer or model."""
     for each in spectral_convolutions(layer):
-        each.iterate()
+        for _ in range(times):
+            each.iterate()
 
 
 def spectral_convolutions(layer: keras.layers.Layer) -> Iterator[SpectralConvolution]:

@@ -23,8 +23,8 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         frames: T of `generate` where it is not told; training may use any other that the video
             discriminator admits.
         decoder: arguments of `FrameDecoder` (G_I), without `image_shape`; a tanh follows it.
-        image_discriminator: arguments of `ImageDiscriminator` (D_I); `None` for its defaults,
-            `False` for no such player.
+        image_discriminator: arguments of `ImageDiscriminator` (D_I); `None` or `True` for its
+            defaults, `False` for no such player.
         video_discriminator: arguments of `VideoDiscriminator` (D_V), likewise.
         objective: what the players minimise, see `resolve_objective`.
 
@@ -50,8 +50,8 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         self.set_objective(objective)
         self._network_arguments = {
             "decoder": dict(decoder or {}),
-            "image_discriminator": _arguments(image_discriminator),
-            "video_discriminator": _arguments(video_discriminator),
+            "image_discriminator": _arguments("image_discriminator", image_discriminator),
+            "video_discriminator": _arguments("video_discriminator", video_discriminator),
         }
 
         # === Networks ===
@@ -89,7 +89,12 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         return {**super().get_config(), **own}
 
 
-def _arguments(given: Mapping[str, Any] | bool | None) -> dict[str, Any] | bool:
+def _arguments(name: str, given: Mapping[str, Any] | bool | None) -> dict[str, Any] | bool:
+    """Arguments of a discriminator, or `False` for none; refuses what is neither in one line."""
     if given is False:
         return False
-    return dict(given) if isinstance(given, Mapping) else {}
+    if given is None or given is True:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{name}={given!r} must be a mapping of its arguments, or true or false.")
+    return dict(given)

@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.layers.frame_networks import dcgan_generator
-from kerasvid.layers.recurrent import NoiseGRU
+from kerasvid.layers.recurrent import NoiseGRU, repeated
 from kerasvid.models.frame_gan import FrameGAN
 from kerasvid.training.recipe import Recipe
 
@@ -73,7 +73,10 @@ class MoCoGAN(FrameGAN):
 
     def motion_codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """z_M^(t), with the category beside it if there is one: `[B, T, E]`."""
-        motion = self.motion(noise["motion"], start=noise["start"])
+        return self.with_category(self.motion(noise["motion"], start=noise["start"]), noise)
+
+    def with_category(self, motion: tf.Tensor, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Motion `[B, T, D]` with the category beside it if there is one: `[B, T, E]`."""
         if not self.categories:
             return motion
         category = tf.one_hot(self.category_of(noise), self.categories)  # [B, K]
@@ -121,11 +124,6 @@ class MoCoGAN(FrameGAN):
             "categories": self.categories,
         }
         return {**super().get_config(), **own}
-
-
-def repeated(vectors: tf.Tensor, frames: int) -> tf.Tensor:
-    """The same vector at every frame: `[B, D] -> [B, T, D]`."""
-    return tf.repeat(vectors[:, None], frames, axis=1)
 
 
 # Seconds: for tests and for trying a data set out.

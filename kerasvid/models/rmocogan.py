@@ -3,7 +3,7 @@
 Dandi, Das, Singhal, Namboodiri, Rai: "Jointly Trained Image and Video Generation using Residual
 Vectors", WACV 2020, section 4.2.
 
-    z_C ~ N(0, I)                                 the content summary, once a video
+    z_C ~ N(0, sigma^2 I)                         the content summary, once a video
     z_M^(t)                                       the motion, as in MoCoGAN, independent of z_C
     delta_C^(t) = R(z_C, z_M^(t))                 the residual: of nothing else
     x^(t) = G_I([z_C + delta_C^(t), z_M^(t)])
@@ -17,7 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.models.mocogan import BASE, DEBUG, PAPER, MoCoGAN, repeated
+from kerasvid.layers.recurrent import repeated
+from kerasvid.models.mocogan import BASE, DEBUG, PAPER, MoCoGAN
 from kerasvid.models.video_generator import as_pixels
 
 
@@ -27,18 +28,21 @@ class RMoCoGAN(MoCoGAN):
 
     Args:
         residual_units: width of the hidden layer of R.
+        prior_scale: sigma of the content summary's prior.
         **kwargs: of `MoCoGAN`.
 
     Raises:
-        ValueError: as `MoCoGAN`.
+        ValueError: as `MoCoGAN`, or `prior_scale` is not positive.
 
     Example:
         >>> model = RMoCoGAN.from_preset("debug")
         >>> videos = model.recombine(content_of=noise, motion_of=other)  # figure 5 of the paper
     """
 
-    def __init__(self, residual_units: int = 128, **kwargs):
-        self.residual_units = residual_units
+    def __init__(self, residual_units: int = 128, prior_scale: float = 1.0, **kwargs):
+        if prior_scale <= 0:
+            raise ValueError(f"prior_scale={prior_scale} must be positive.")
+        self.residual_units, self.prior_scale = residual_units, prior_scale
         super().__init__(**kwargs)
 
     def make_layers(self) -> None:
@@ -55,23 +59,29 @@ class RMoCoGAN(MoCoGAN):
         hidden = self.residual_hidden(tf.concat([content, motion], axis=-1))
         return self.residual_output(tf.nn.leaky_relu(hidden))
 
+    def summary_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """z_C of named noise: `[B, D]`."""
+        return self.prior_scale * noise["content"]
+
     def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """[z_C + delta_C^(t), z_M^(t)], `[B, T, D]`."""
         motion = self.motion_codes(noise)
-        content = repeated(noise["content"], motion.shape[1])
+        content = repeated(self.summary_of(noise), motion.shape[1])
         return tf.concat([content + self.residual(content, motion), motion], axis=-1)
 
     def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
-        """Frames of the content summary itself, with the first motion: uint8 `[B, H, W, C]`.
+        """Frames of the content summary itself, beside h_0: uint8 `[B, H, W, C]`; no GRU runs.
 
-        Row i shows the content of row i of `generate` at the same seed.
+        Row i shows the content of row i of `generate` at the same seed, where its motion starts.
         """
         noise = self.sample_noise(batch, 1, seed)
-        codes = tf.concat([noise["content"][:, None], self.motion_codes(noise)], axis=-1)
+        start = self.with_category(noise["start"][:, None], noise)  # [B, 1, E]
+        codes = tf.concat([self.summary_of(noise)[:, None], start], axis=-1)
         return as_pixels(self.decode(codes))[:, 0]
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "residual_units": self.residual_units}
+        own = {"residual_units": self.residual_units, "prior_scale": self.prior_scale}
+        return {**super().get_config(), **own}
 
 
 RMoCoGAN.PRESETS = {

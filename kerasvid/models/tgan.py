@@ -16,6 +16,9 @@ Where this departs from the paper:
   each for its own half of the first grid's channels; that is this layer with half of its weights
   at zero.
 - G_1 is the `FrameDecoder` of the other models: leaky rectifiers, one kernel size throughout.
+- D_V has no batch norm, which the authors' released code has behind every convolution but the
+  first and the last: what it divides by is not held, and so the slope would not be.
+  `video_discriminator.normalization=batch` brings it.
 - The paper keeps D_V's singular values at 1 or less by clipping them every fifth step. Here
   `video_discriminator.spectral` divides each kernel by the largest of them at every step, or
   `objective.gradient_penalty` bounds the slope itself.
@@ -28,9 +31,11 @@ import keras
 import tensorflow as tf
 
 from kerasvid.layers.frame_networks import normalization_layer
+from kerasvid.layers.recurrent import repeated
+from kerasvid.models.fixed_length import FixedLength
 from kerasvid.models.frame_gan import FrameGAN
-from kerasvid.models.mocogan import BASE, DEBUG, repeated
-from kerasvid.models.vgan import BASE_JUDGE, DEBUG_JUDGE, PAPER_JUDGE, VGAN, FixedLength
+from kerasvid.models.mocogan import BASE, DEBUG
+from kerasvid.models.vgan import BASE_JUDGE, DEBUG_JUDGE, PAPER_JUDGE, VGAN
 from kerasvid.training.recipe import Recipe
 
 

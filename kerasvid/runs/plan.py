@@ -246,7 +246,7 @@ def _check_division(plan: TrainingPlan, name: str, size: int) -> None:
     if size % (plan.replicas * turns):
         sharers = f"{plan.replicas} replica{'s' * (plan.replicas > 1)}"
         if turns > 1:
-            sharers += f" times objective.discriminator_steps={turns}"
+            sharers += f" times objective.discriminator_steps={turns}, each of which sees a part"
         raise ValueError(f"{name}={size} cannot be shared by {sharers}; use a multiple of "
                          f"{plan.replicas * turns}.")  # fmt: skip
 
@@ -259,6 +259,12 @@ def _check_model(plan: TrainingPlan, values: Mapping[str, Any], info: DatasetInf
         given = " ".join(f"--set={key}={value}" for key, value in values.items())
         why = " ".join(str(error).split())[:200]
         raise ValueError(f"{given}: no {plan.model} can be made of this ({why})") from error
+    try:
+        model.check_training_length(plan.frames)
+    except ValueError as error:
+        raise ValueError(
+            f"training.frames={plan.frames}: {plan.model} cannot learn from such clips ({error})"
+        ) from error
     if plan.images and getattr(model, "image_discriminator", None) is None:
         raise ValueError(
             f"--images={plan.images}: {plan.model} has no image discriminator to show them to; "

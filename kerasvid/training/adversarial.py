@@ -12,23 +12,44 @@ With v real and v~ generated clips, S_1 a random frame and S_T the whole clip, t
     G:   E[-log D_I(S_1(v~))] + E[-log D_V(S_T(v~))]
 
 and, where the model makes still images from a fixed prior (RJGAN), the terms of equation (1) of the
-residual-vector paper that feed them to D_I.
+residual-vector paper that feed them to D_I. Where there are still images beside the videos, D_I's
+expectation over real frames is half over frames of clips and half over images.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from kerasvid import losses
 from kerasvid.layers.spectral_convolution import iterate_spectra
 from kerasvid.training.batch_parts import divided, frames_at, stills_of
+from kerasvid.training.judgement import check_slopes, image_loss, video_loss
 from kerasvid.training.objective import resolve_objective
 from kerasvid.training.ramp import Ramp
 from kerasvid.training.step import CompiledStep, draw_noise, replica_key
 
 EVALUATION_SEED = 0x5EED
 GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminator"
+WARM_UP = 15  # power iterations of fresh kernels, without which their norms are underestimated
+
+
+class Turn(NamedTuple):
+    """What a turn of the discriminators leaves to the generator's update.
+
+    Args:
+        fakes: what the generator made for it.
+        tape: that recorded how.
+        category: what the fakes should be told by, see `AdversarialModel.asked_category`.
+        chances: Gaussians for the generator's own turn.
+        judged: what the discriminators lost, by player.
+    """
+
+    fakes: dict[str, tf.Tensor]
+    tape: tf.GradientTape
+    category: tf.Tensor | None
+    chances: dict[str, tf.Tensor]
+    judged: dict[str, tf.Tensor]
 
 
 class AdversarialModel(CompiledStep):
@@ -40,8 +61,10 @@ class AdversarialModel(CompiledStep):
     `build_players` after.
 
     Batches are those of `CompiledStep`; beside the `"video"`, an `"image"` of uint8
-    `[N, H, W, C]` or `[N, 1, H, W, C]` is shown to D_I alone, as that many more real frames, and a
-    `"label"` of int64 `[B]` says what a clip shows, -1 where unknown.
+    `[N, H, W, C]` or `[N, 1, H, W, C]` is shown to D_I alone, whose real frames are then half
+    images and half frames of clips, by weight, whatever N; and a `"label"` of int64 `[B]` says what
+    a clip shows, -1 where unknown. Where no clip of a batch has one, nothing asks generated clips
+    for their category.
 
     Attributes:
         categories: K of the category code, 0 for none.
@@ -81,9 +104,20 @@ class AdversarialModel(CompiledStep):
         """The category int64 `[B]` of generated clips, where there are categories."""
         return tf.argmax(noise["category"], axis=-1)
 
-    def _asked_category(self, batch: Mapping, noise: Mapping) -> tf.Tensor | None:
-        """What generated clips should be told by, where labels teach D_V to tell categories."""
-        return self.category_of(noise) if self.categories and "label" in batch else None
+    def asked_category(self, batch: Mapping, noise: Mapping) -> tf.Tensor | None:
+        """What generated clips should be told by, where labels teach D_V to tell categories.
+
+        Args:
+            batch: with the share of its labels that are known, if it has any labels.
+            noise: of the generated clips.
+
+        Returns:
+            int64 `[B]`, -1 where no clip of the batch has a label: D_V's answer would be chance.
+        """
+        if not self.categories or "label" not in batch:
+            return None
+        category = self.category_of(noise)
+        return tf.where(batch["known"] > 0.0, category, tf.constant(-1, category.dtype))
 
     # === Set-up, called by constructors ===
 
@@ -103,7 +137,9 @@ class AdversarialModel(CompiledStep):
             self.video_discriminator.check_length(self.frames)
             self.video_discriminator(tf.zeros(shape))
             self.add_term("video_discriminator_loss")
-        self._check_slopes()
+        check_slopes(self.objective, self._judges())
+        for judge in self._judges().values():
+            iterate_spectra(judge, WARM_UP)
         shapes = self.noise_shapes(self.frames)
         noise = {name: tf.zeros([1, *own]) for name, own in shapes.items()}
         noise |= self.conditions({"video": tf.zeros(shape)})
@@ -111,21 +147,10 @@ class AdversarialModel(CompiledStep):
             self.add_term(name)
         self.build()
 
-    def _check_slopes(self) -> None:
-        """Refuses discriminators whose slopes the objective cannot hold, or does not."""
-        penalized = bool(self.objective["gradient_penalty"] or self.objective["r1_weight"])
-        for name, judge in self._judges().items():
-            if penalized and getattr(judge, "normalization", None) == "batch":
-                raise ValueError(
-                    "objective: penalties of gradients are of single rows, which batch norm "
-                    "mixes: set the discriminators' normalization to none or group."
-                )
-            held = self.objective["gradient_penalty"] or getattr(judge, "spectral", False)
-            if self.objective["loss"] == "wasserstein" and not held:
-                raise ValueError(
-                    "objective.loss='wasserstein' needs discriminators of bounded slope: set "
-                    f"objective.gradient_penalty=10 or {name}.spectral=true."
-                )
+    def check_training_length(self, frames: int) -> None:
+        self.noise_shapes(frames)  # which a model of fixed length refuses
+        if self.video_discriminator is not None:
+            self.video_discriminator.check_length(frames)
 
     def _judges(self) -> dict[str, Any]:
         judges = {IMAGE: self.image_discriminator, VIDEO: self.video_discriminator}
@@ -161,11 +186,16 @@ class AdversarialModel(CompiledStep):
             shapes |= {"on_real": (frames, *frame), "on_fake": (frames, *frame), "on_still": frame}
         return shapes
 
+    def image_chance_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Gaussians that a judgement draws for one still image beside the videos."""
+        shapes = {"image_share": ()} if self.objective["gradient_penalty"] else {}
+        noisy = any(self.objective["instance_noise"])
+        return {**shapes, "on_image": self.image_shape} if noisy else shapes
+
     def batch_of(self, data: Any) -> dict[str, tf.Tensor]:
         """`"video"`, and `"image"` `[N, H, W, C]` and `"label"` where they are needed and there."""
         batch = {"video": self.video_of(data)}
-        if self.video_discriminator is not None:
-            self.video_discriminator.check_length(batch["video"].shape[1])
+        self.check_training_length(batch["video"].shape[1])
         data = data[0] if isinstance(data, tuple | list) else data
         if isinstance(data, Mapping):
             if "image" in data and self.image_discriminator is not None:
@@ -173,6 +203,13 @@ class AdversarialModel(CompiledStep):
             if "label" in data and self.categories:
                 batch["label"] = data["label"]
         return batch
+
+    def _with_known(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The batch with the `"known"` share of its labels on all replicas, if it has any."""
+        if "label" not in batch:
+            return batch
+        context, known = tf.distribute.get_replica_context(), losses.known_share(batch["label"])
+        return {**batch, "known": context.all_reduce(tf.distribute.ReduceOp.MEAN, known)}
 
     def _seen(self, clips: tf.Tensor, chances: Mapping, name: str, clock: tf.Tensor) -> tf.Tensor:
         """What discriminators see of clips or stills: with instance noise, if there is any."""
@@ -184,7 +221,6 @@ class AdversarialModel(CompiledStep):
         self,
         batch: Mapping[str, tf.Tensor],
         fakes: Mapping[str, tf.Tensor],
-        category: tf.Tensor | None,
         chances: Mapping[str, tf.Tensor],
         clock: tf.Tensor,
         training: bool = True,
@@ -192,77 +228,30 @@ class AdversarialModel(CompiledStep):
         """What each discriminator loses, a scalar by player.
 
         Args:
-            batch: of `batch_of`.
+            batch: of `batch_of`; a `"known"` share of labels is that of all replicas.
             fakes: of `fakes`.
-            category: int64 `[B]` of the fakes; `None` where nothing asks for it.
-            chances: Gaussians by `chance_shapes`.
+            chances: Gaussians by `chance_shapes`, and for images by `image_chance_shapes`.
             clock: float32 scalar, the iteration.
             training: as in Keras; penalties are left out without it.
         """
         real = self._seen(batch["video"], chances, "on_real", clock)
         fake = self._seen(fakes["video"], chances, "on_fake", clock)
-        result = {}
+        result, common = {}, {"chances": chances, "training": training}
         if self.image_discriminator is not None:
             still = fakes.get("still")
             count = self.objective["image_frames"] + (still is not None)
-            real_frames = frames_at(real, chances["real_frames"][:, :count])
+            sources = [frames_at(real, chances["real_frames"][:, :count])]
             if "image" in batch:
-                images = self._seen(batch["image"], chances, "on_image", clock)
-                real_frames = tf.concat([real_frames, images], axis=0)
+                sources.append(self._seen(batch["image"], chances, "on_image", clock))
             fake_frames = frames_at(fake, chances["fake_frame"])
             if still is not None:
                 still = self._seen(still, chances, "on_still", clock)
-            result[IMAGE] = self._image_loss(real_frames, fake_frames, still, chances, training)
+            judge = self.image_discriminator
+            result[IMAGE] = image_loss(judge, self.objective, sources, fake_frames, still, **common)
         if self.video_discriminator is not None:
-            label = batch.get("label")
-            result[VIDEO] = self._video_loss(real, fake, label, chances, training)
+            judge, labels = self.video_discriminator, (batch.get("label"), batch.get("known"))
+            result[VIDEO] = video_loss(judge, self.objective, real, fake, *labels, **common)
         return result
-
-    def _image_loss(self, real, fake, still, chances, training) -> tf.Tensor:
-        """D_I's terms; with stills those of equation (1), where real frames count a second time."""
-        judge, kind = self.image_discriminator, self.objective["loss"]
-        on_real = self._loss_on_real(judge(real, training=training).realness)
-        on_fake = losses.loss_on_fake(judge(fake, training=training).realness, kind)
-        loss = tf.reduce_mean(on_fake)
-        weight = 0.0
-        if still is not None:
-            weight = self.objective["still_weight"]
-            on_still = losses.loss_on_fake(judge(still, training=training).realness, kind)
-            loss += weight * tf.reduce_mean(on_still)
-            fake = tf.concat([fake, still], axis=0)  # each paired with a real frame of its own
-        loss += (1.0 + weight) * tf.reduce_mean(on_real)
-        return loss + self._penalties(judge, real, fake, chances, training)
-
-    def _video_loss(self, real, fake, label, chances, training) -> tf.Tensor:
-        """D_V's terms, and the classification of real clips whose label is known."""
-        judge, kind = self.video_discriminator, self.objective["loss"]
-        verdict = judge(real, training=training)
-        on_fake = losses.loss_on_fake(judge(fake, training=training).realness, kind)
-        loss = tf.reduce_mean(self._loss_on_real(verdict.realness)) + tf.reduce_mean(on_fake)
-        if verdict.categories is not None and label is not None:
-            classified = losses.classification_loss(verdict.categories, label)
-            loss += self.objective["category_weight"] * tf.reduce_mean(classified)
-        return loss + self._penalties(judge, real, fake, chances, training)
-
-    def _loss_on_real(self, logits: tf.Tensor) -> tf.Tensor:
-        return losses.loss_on_real(logits, self.objective["loss"], self.objective["real_target"])
-
-    def _penalties(self, judge, real, fake, chances, training) -> tf.Tensor | float:
-        """Gradient penalty and R1 of a discriminator; a row's score is the mean of its patches."""
-        penalty, objective = 0.0, self.objective
-        if not training:
-            return penalty
-        if objective["gradient_penalty"]:
-            uniform = 0.5 * tf.math.erfc(-chances["share"] / 2.0**0.5)  # in [0, 1]
-            count = tf.shape(fake)[0]
-            share = tf.reshape(tf.transpose(uniform), [-1])[:count]
-            between = losses.mixed_rows(real[:count], fake, share)
-            norms = score_slopes(judge, between)
-            penalty += objective["gradient_penalty"] * tf.reduce_mean(tf.square(norms - 1.0))
-        if objective["r1_weight"]:
-            norms = score_slopes(judge, real)
-            penalty += 0.5 * objective["r1_weight"] * tf.reduce_mean(tf.square(norms))
-        return penalty
 
     def generator_losses(
         self,
@@ -272,7 +261,10 @@ class AdversarialModel(CompiledStep):
         clock: tf.Tensor,
         training: bool = True,
     ) -> dict[str, tf.Tensor]:
-        """`"generator_loss"`, a scalar, and the model's own terms in it; arguments as above."""
+        """`"generator_loss"`, a scalar, and the model's own terms in it.
+
+        Arguments as above; `category` is that of `asked_category`.
+        """
         kind, terms = self.objective["loss"], []
         fake = self._seen(fakes["video"], chances, "on_fake", clock)
         judge = self.image_discriminator
@@ -296,11 +288,11 @@ class AdversarialModel(CompiledStep):
 
     # === The step ===
 
-    def judge(self, batch, fakes, category, chances, clock):
+    def judge(self, batch, fakes, chances, clock):
         """Losses and gradients of the discriminators, by player; inside a compiled island."""
         fakes = {name: tf.stop_gradient(value) for name, value in fakes.items()}
         with tf.GradientTape(persistent=True) as tape:
-            values = self.discriminator_losses(batch, fakes, category, chances, clock)
+            values = self.discriminator_losses(batch, fakes, chances, clock)
             scaled = {player: self.scaled(value, player) for player, value in values.items()}
         variables = self.player_variables()
         gradients = {
@@ -323,19 +315,10 @@ class AdversarialModel(CompiledStep):
         iteration = tf.convert_to_tensor(self.steps_taken)
         clock, key = tf.cast(iteration, tf.float32), replica_key(self._noise_seed, iteration)
         parts = divided(batch, self.objective["discriminator_steps"])
-        for number, part in enumerate(parts):
-            noise, chances, again = self._draw(part, key, number)
-            with tf.GradientTape() as tape:
-                fakes = self._generate(noise)
-            category = self._asked_category(part, noise)
-            judged, gradients = self._judge(part, fakes, category, chances, clock)
-            for player, gradient in gradients.items():
-                self.update(player, gradient)
-            for judge in self._judges().values():
-                iterate_spectra(judge)
-        terms, slopes = self._convince(fakes, category, again, clock)
-        gradients = tape.gradient(
-            fakes,
+        turn = [self._turn(part, key, number, clock) for number, part in enumerate(parts)][-1]
+        terms, slopes = self._convince(turn.fakes, turn.category, turn.chances, clock)
+        gradients = turn.tape.gradient(
+            turn.fakes,
             self.player_variables()[GENERATOR],
             output_gradients=slopes,
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
@@ -343,7 +326,20 @@ class AdversarialModel(CompiledStep):
         self.update(GENERATOR, gradients)
         self.share_normalizations()
         self.steps_taken.assign_add(1)
-        return self.tracked(self._named(judged, terms))
+        return self.tracked(self._named(turn.judged, terms))
+
+    def _turn(self, part: Mapping, key: tf.Tensor, number: int, clock: tf.Tensor) -> Turn:
+        """One update of the discriminators, on a part of the batch and as many generated clips."""
+        part = self._with_known(part)
+        noise, chances, again = self._draw(part, key, number)
+        with tf.GradientTape() as tape:
+            fakes = self._generate(noise)
+        judged, gradients = self._judge(part, fakes, chances, clock)
+        for player, gradient in gradients.items():
+            self.update(player, gradient)
+        for judge in self._judges().values():
+            iterate_spectra(judge)
+        return Turn(fakes, tape, self.asked_category(part, noise), again, judged)
 
     def _draw(self, batch: Mapping, key: tf.Tensor, number: int) -> tuple[dict, dict, dict]:
         """What `fakes` takes, and the chances of the discriminators' and the generator's turn."""
@@ -352,9 +348,8 @@ class AdversarialModel(CompiledStep):
         shapes = self.chance_shapes(frames)
         noise = draw_noise(self.training_noise_shapes(frames), rows, keys[0])
         chances, again = draw_noise(shapes, rows, keys[1]), draw_noise(shapes, rows, keys[2])
-        if "image" in batch and "on_still" in shapes:
-            size = tf.shape(batch["image"])[0]
-            chances |= draw_noise({"on_image": self.image_shape}, size, keys[3])
+        if "image" in batch and (of_images := self.image_chance_shapes()):
+            chances |= draw_noise(of_images, tf.shape(batch["image"])[0], keys[3])
         return {**noise, **self.conditions(batch)}, chances, again
 
     def _named(self, judged: Mapping, terms: Mapping) -> dict[str, tf.Tensor]:
@@ -368,12 +363,12 @@ class AdversarialModel(CompiledStep):
 
         Every batch meets the same generated clips, so that two evaluations differ by the weights.
         """
-        batch, clock = self.batch_of(data), tf.constant(float("inf"))
+        batch, clock = self._with_known(self.batch_of(data)), tf.constant(float("inf"))
         key = replica_key(EVALUATION_SEED, tf.constant(0))
         noise, chances, again = self._draw(batch, key, 0)
         fakes = self.fakes(noise, training=False)
-        category = self._asked_category(batch, noise)
-        judged = self.discriminator_losses(batch, fakes, category, chances, clock, training=False)
+        category = self.asked_category(batch, noise)
+        judged = self.discriminator_losses(batch, fakes, chances, clock, training=False)
         terms = self.generator_losses(fakes, category, again, clock, training=False)
         return self.tracked(self._named(judged, terms))
 
@@ -389,11 +384,3 @@ class AdversarialModel(CompiledStep):
             return super().fit(*args, **kwargs)
         finally:
             del optimizer.finalize_variable_values
-
-
-def score_slopes(judge, samples: tf.Tensor) -> tf.Tensor:
-    """|d D / d x| at each of the samples `[B, ...]`: `[B]`."""
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(samples)
-        scores = losses.per_row(judge(samples, training=True).realness)
-    return losses.gradient_norms(scores, samples, tape)

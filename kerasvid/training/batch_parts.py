@@ -1,6 +1,6 @@
 """What players see of a batch: frames of its clips, its still images, a part of its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
@@ -21,6 +21,22 @@ def frames_at(clips: tf.Tensor, chances: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.transpose(chosen, [1, 0, 2, 3, 4]), [-1, *clips.shape[2:]])
 
 
+def joined(sources: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Samples of several sources as one batch, in which every source counts alike.
+
+    Args:
+        sources: each `[N_i, ...]`, however many samples it has.
+
+    Returns:
+        All samples `[N, ...]` in order, and a weight for each, `[N]`: a weighted mean over the
+        samples is the mean over the sources of the mean over each.
+    """
+    rows = [tf.shape(source)[0] for source in sources]
+    even = tf.cast(tf.add_n(rows), tf.float32) / len(sources)
+    weights = [tf.fill([count], even / tf.cast(count, tf.float32)) for count in rows]
+    return tf.concat(sources, axis=0), tf.concat(weights, axis=0)
+
+
 def divided(batch: Mapping[str, tf.Tensor], count: int) -> list[dict[str, tf.Tensor]]:
     """The batch in `count` equal parts.
 
@@ -32,8 +48,8 @@ def divided(batch: Mapping[str, tf.Tensor], count: int) -> list[dict[str, tf.Ten
     for name, value in batch.items():
         if value.shape[0] is not None and value.shape[0] % count:
             raise ValueError(
-                f"objective.discriminator_steps={count}: a batch of {value.shape[0]} ({name}) "
-                f"cannot be divided; use a multiple of {count}."
+                f"objective.discriminator_steps={count}: each update sees a part of the batch, and "
+                f"{value.shape[0]} ({name}) cannot be divided; use a multiple of {count}."
             )
     parts = {name: tf.split(value, count) for name, value in batch.items()}
     return [{name: part[i] for name, part in parts.items()} for i in range(count)]

@@ -338,6 +338,9 @@ class LatentModel(CompiledStep):
             raise ValueError(
                 f"The frames are of {tuple(shape)}, the model's of {self.image_shape}: resize them."
             )
+        self.check_training_length(frames)
+
+    def check_training_length(self, frames: int) -> None:
         if frames != self.frames:
             raise ValueError(
                 f"Clips of {frames} frames, but the codes are of {self.frames}: train on clips of "

@@ -32,10 +32,10 @@ def resolve_objective(objective: Mapping[str, Any] | None) -> dict[str, Any]:
             - `real_target`: what logistic and least-squares discriminators should say of real
               samples; 0.9 is one-sided label smoothing.
             - `gradient_penalty`: weight of (|dD/dx| - 1)^2 between real and generated samples
-              (10 in Gulrajani et al., NeurIPS 2017); images that are shown beside videos are left
-              out of it.
+              (10 in Gulrajani et al., NeurIPS 2017).
             - `r1_weight`: gamma of gamma / 2 |dD/dx|^2 at real samples (Mescheder et al.,
-              ICML 2018).
+              ICML 2018). In both penalties, as in the loss, images that are shown beside videos
+              count as much as the frames of the videos.
             - `instance_noise`: pair (start, end) of the deviation of Gaussian noise on all
               that discriminators see, and `instance_noise_steps` from the one to the other.
             - `discriminator_steps`: updates of the discriminators before one of the

@@ -64,7 +64,8 @@ class Recipe:
         steps: updates in all.
         batch_size: videos a step, over all replicas.
         image_batch: still images a step, where there are any beside the videos; as many as videos
-            where `None`.
+            where `None`. All of them weigh as much as all frames of the videos, whatever their
+            number.
         frames: T of the training clips; `None` for the model's own.
         stride: distance of two frames of a clip in its video.
         pick: where in its video a clip begins: anywhere (`"window"`) or at its `"start"`.

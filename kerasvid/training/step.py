@@ -44,7 +44,7 @@ def draw_noise(shapes: Mapping[str, Sequence[int]], batch: tf.Tensor, key: tf.Te
     """A standard Gaussian `[batch, *shape]` float32 for each name, stateless in `key`."""
     return {
         name: tf.random.stateless_normal(
-            tf.concat([[batch], list(shape)], axis=0),
+            tf.stack([batch, *shape]),
             tf.random.experimental.stateless_fold_in(key, position),
         )
         for position, (name, shape) in enumerate(sorted(shapes.items()))
@@ -242,6 +242,13 @@ class CompiledStep(keras.Model):
         dict of tensors or an empty one, are averaged over the replicas for `absorb`.
         """
         raise NotImplementedError
+
+    def check_training_length(self, frames: int) -> None:
+        """Refuses clips of a length that cannot be learned from; by default any can.
+
+        Raises:
+            ValueError: one line that says which lengths can.
+        """
 
     def absorb(self, statistics: Mapping[str, Any]) -> None:
         """Moves running statistics, which all replicas keep alike; by default there are none."""

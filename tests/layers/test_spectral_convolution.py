@@ -85,6 +85,31 @@ def test_after_many_iterations_the_kernel_in_use_has_spectral_norm_one(kernel_si
     np.testing.assert_allclose(after, before / before[0], rtol=1e-3)
 
 
+@pytest.mark.parametrize("kernel_size", [3, None])
+def test_fifteen_iterations_of_a_fresh_layer_come_near_the_norm(kernel_size):
+    keras.utils.set_random_seed(0)
+    layer = SpectralConvolution(16, kernel_size, spectral=True)
+    layer.build([None, 8, 8, 8])
+    assert singular_values(layer.normalized_kernel())[0] > 1.2
+    iterate_spectra(layer, 15)
+    assert 1.0 - 1e-5 < singular_values(layer.normalized_kernel())[0] < 1.03
+
+
+@pytest.mark.parametrize("before", [0.0, 1e-9])
+def test_a_kernel_of_zeros_stays_so_and_its_vector_is_kept_for_what_comes(before):
+    layer, frames = made(3), gaussian(3, 4, 6, 2)
+    kernel = layer.kernel.numpy()
+    layer.kernel.assign(before * kernel)
+    with tf.GradientTape() as tape:
+        output = layer(frames) - layer.bias
+    np.testing.assert_allclose(output, np.zeros(output.shape), atol=0.1)
+    assert np.isfinite(tape.gradient(output, layer.kernel)).all()
+    iterate_spectra(layer, 3)
+    layer.kernel.assign(kernel)
+    iterate_spectra(layer, 30)
+    assert singular_values(layer.normalized_kernel())[0] == pytest.approx(1.0, abs=0.01)
+
+
 def test_the_output_is_that_of_the_normalized_kernel():
     layer, frames = made(3), gaussian(3, 4, 6, 2)
     settle(layer)

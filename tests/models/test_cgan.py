@@ -59,7 +59,7 @@ def test_the_generator_pays_for_being_found_out_and_for_other_ends(model, batch,
 
 def test_the_discriminator_is_asked_for_nine_tenths_at_real_clips(model, batch, fakes):
     clock = tf.constant(0.0)
-    judged = model.discriminator_losses(batch, fakes, None, chances(model), clock, training=False)
+    judged = model.discriminator_losses(batch, fakes, chances(model), clock, training=False)
     real, fake = (model.video_discriminator(v["video"]).realness for v in (batch, fakes))
     on_real = 0.9 * log_sigmoid(real) + 0.1 * log_sigmoid(-real)
     expected = -on_real.mean() - log_sigmoid(-fake).mean()

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.models.fixed_length import FixedLength
 from kerasvid.models.registry import MODELS, model_class
-from kerasvid.models.vgan import FixedLength
 
 FIXED = [name for name in MODELS if issubclass(model_class(name), FixedLength)]
 

@@ -130,6 +130,16 @@ def test_a_discriminator_can_be_left_out(left_out, moving_squares):
     assert len(logs) == 3
 
 
+@pytest.mark.parametrize("name", ["image_discriminator", "video_discriminator"])
+@pytest.mark.parametrize("given", ["full", 3, ["channels"]])
+def test_what_is_no_discriminator_is_refused_in_one_line(name, given):
+    with pytest.raises(ValueError) as error:
+        RJGAN.from_preset("debug", **SMALL, **{name: given})
+    assert str(error.value) == (
+        f"{name}={given!r} must be a mapping of its arguments, or true or false."
+    )
+
+
 def test_categories_that_it_has_no_code_for_are_refused():
     with pytest.raises(ValueError, match="categories"):
         RJGAN.from_preset("debug", **SMALL, categories=3)

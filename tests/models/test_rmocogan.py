@@ -6,14 +6,15 @@ import tensorflow as tf
 
 from kerasvid.models.mocogan import MoCoGAN
 from kerasvid.models.rmocogan import RMoCoGAN
+from kerasvid.models.video_generator import as_pixels
 
 SMALL = {"image_shape": (8, 8, 3), "frames": 4}
-CONTENT = 8  # of the preset
+CONTENT, SCALE = 8, 2.0  # of the preset, and of the prior of the model below
 
 
 @pytest.fixture(params=[0, 3], ids=["plain", "categories"], scope="module")
 def model(request):
-    model = RMoCoGAN.from_preset("debug", **SMALL, categories=request.param)
+    model = RMoCoGAN.from_preset("debug", **SMALL, categories=request.param, prior_scale=SCALE)
     generator = np.random.default_rng(0)
     for layer in (model.residual_hidden, model.residual_output):  # fresh ones hardly do anything
         layer.set_weights([0.5 * generator.normal(size=w.shape) for w in layer.get_weights()])
@@ -23,7 +24,7 @@ def model(request):
 
 def residuals(model, noise):
     """delta_C^(t) as the codes have it, `[B, T, D]`."""
-    return model.codes(noise)[..., :CONTENT] - noise["content"][:, None]
+    return model.codes(noise)[..., :CONTENT] - SCALE * noise["content"][:, None]
 
 
 def test_a_frame_has_the_content_plus_its_residual_beside_the_motion(model):
@@ -42,16 +43,14 @@ def test_a_residual_is_that_of_the_content_and_the_motion_of_its_frame_alone(mod
         [np.float64(w) for w in layer.get_weights()]
         for layer in (model.residual_hidden, model.residual_output)
     )
-    delta = residuals(model, noise)
+    delta, content = residuals(model, noise), SCALE * noise["content"]
     for row in range(3):
         for t in range(4):
-            beside = np.concatenate([noise["content"][row], motion[row, t]]).astype("float64")
+            beside = np.concatenate([content[row], motion[row, t]]).astype("float64")
             x = beside @ hidden[0] + hidden[1]
             x = np.where(x > 0, x, 0.2 * x)
             np.testing.assert_allclose(delta[row, t], x @ output[0] + output[1], atol=1e-5)
-            alone = model.residual(
-                noise["content"][row : row + 1, None], motion[row : row + 1, t : t + 1]
-            )
+            alone = model.residual(content[row : row + 1, None], motion[row : row + 1, t : t + 1])
             np.testing.assert_allclose(delta[row, t], alone[0, 0], atol=1e-5)
 
 
@@ -92,13 +91,33 @@ def test_the_motion_does_not_depend_on_the_content(model):
     np.testing.assert_array_equal(model.motion_codes(noise), model.motion_codes(other))
 
 
-def test_images_show_the_content_without_a_residual(model, monkeypatch):
+def test_images_show_the_content_without_a_residual_where_the_motion_starts(model):
     images = model.generate_images(3, seed=2)
     assert images.shape == (3, 8, 8, 3)
     assert images.dtype == np.uint8
+    noise = model.sample_noise(3, seed=2)
+    beside = [SCALE * noise["content"], noise["start"]]
+    if model.categories:
+        beside.append(np.eye(3, dtype="float32")[np.argmax(noise["category"], axis=-1)])
+    expected = as_pixels(tf.tanh(model.decoder(tf.concat(beside, axis=-1))))
+    assert np.abs(images.astype(int) - expected).max() <= 1
     assert np.abs(images.astype(int) - model.generate(3, frames=1, seed=2)[:, 0]).max() > 1
-    monkeypatch.setattr(model, "residual", lambda content, motion: tf.zeros_like(content))
-    assert np.abs(images.astype(int) - model.generate(3, frames=1, seed=2)[:, 0]).max() <= 1
+
+
+def test_images_do_not_run_the_gru(model, monkeypatch):
+    def fail(*args, **kwargs):
+        raise AssertionError("the GRU ran")
+
+    monkeypatch.setattr(model.motion.cell, "call", fail)
+    model.generate_images(2)
+    with pytest.raises(AssertionError, match="the GRU ran"):
+        model.generate(2)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0])
+def test_a_prior_without_width_is_refused(scale):
+    with pytest.raises(ValueError, match=r"prior_scale=.* must be positive"):
+        RMoCoGAN.from_preset("debug", **SMALL, prior_scale=scale)
 
 
 def test_an_untrained_model_is_nearly_a_mocogan():

@@ -133,7 +133,7 @@ def test_turns_of_the_discriminators_divide_the_batch_and_the_generator_sees_the
     generation = count_operations(graph_of(lambda: model.fakes(noise, training=True)))
     both = count_operations(graph_of(generate_and_update, specs_of(fakes)))
     judging = count_operations(
-        graph_of(lambda v: model.judge({"video": v}, fakes, None, chances, clock),
+        graph_of(lambda v: model.judge({"video": v}, fakes, chances, clock),
                  tf.TensorSpec(shape))
     )  # fmt: skip
     convincing = count_operations(

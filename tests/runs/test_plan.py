@@ -37,6 +37,27 @@ def test_a_clip_that_has_not_two_ends_is_refused_before_anything_is_written(plan
         plan_of(values={**values, "training.frames": 2, "exact_ends": True}, model="cgan")
 
 
+@pytest.mark.parametrize(
+    ("model", "values", "why"),
+    [
+        ("tgan", {"frames": 4, "training.frames": 3, "video_discriminator.score": "full"},
+         "Clips of 3 frames, but the full score was made for 4: "),
+        ("vgan", {"training.frames": 4}, "frames=4: this model makes clips of at most 3 frames; "),
+        ("mocogan", {"frames": 4, "training.frames": 2},
+         "Clips of 2 frames are too short for a video discriminator that needs 3: "),
+        ("glo", {"training.frames": 2}, "Clips of 2 frames, but the codes are of 3: "),
+    ],
+)  # fmt: skip
+def test_clips_that_a_model_cannot_learn_from_are_refused_before_anything_is_written(
+    plan_of, model, values, why
+):
+    with pytest.raises(ValueError) as error:
+        plan_of(2, values, model=model)
+    start = f"training.frames={values['training.frames']}: {model} cannot learn from such clips"
+    assert str(error.value).startswith(f"{start} ({why}")
+    assert "\n" not in str(error.value)
+
+
 def test_another_number_of_replicas_is_refused_and_another_strategy_is_not(plan_of):
     plan = plan_of(replicas=2, strategy="mirrored")
     assert plan.differences(plan_of(replicas=2, strategy="multi_worker")) == []
@@ -86,7 +107,7 @@ def test_a_batch_of_images_is_refused_that_images_or_replicas_cannot_serve(plan_
          "training.image_batch=3 cannot be shared by 2 replicas; use a multiple of 2."),
         ({"training.image_batch": 6, **turns}, {"replicas": 2},
          "training.image_batch=6 cannot be shared by 2 replicas times "
-         "objective.discriminator_steps=2; use a multiple of 4."),
+         "objective.discriminator_steps=2, each of which sees a part; use a multiple of 4."),
     ):  # fmt: skip
         with pytest.raises(ValueError) as error:
             plan_of(2, values, **images, **rest)
@@ -106,8 +127,8 @@ def test_replicas_and_turns_of_the_discriminators_share_a_batch(plan_of, batch, 
     with pytest.raises(ValueError) as error:
         plan_of(2, values, model="mocogan", replicas=replicas)
     assert str(error.value) == (
-        f"batch_size={batch} cannot be shared by {shared} objective.discriminator_steps=2; use a "
-        f"multiple of {2 * replicas}."
+        f"batch_size={batch} cannot be shared by {shared} objective.discriminator_steps=2, each of "
+        f"which sees a part; use a multiple of {2 * replicas}."
     )
 
 

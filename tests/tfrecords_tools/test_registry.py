@@ -8,7 +8,7 @@ import pytest
 from kerasvid.data import DatasetError
 from kerasvid.data.schema import DatasetInfo, Video
 from tfrecords_tools import registry
-from tfrecords_tools.conversion import ConversionError, write_dataset
+from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
 from tfrecords_tools.registry import DATASETS, UnknownDataset, find_again, names, prepare
 
 made = []
@@ -34,6 +34,32 @@ def test_a_missing_data_set_is_made_once_and_reused(tmp_path):
     assert folder == str(tmp_path / "toy-small")
     assert prepare("toy/small", str(tmp_path)) == folder
     assert made == [(folder, "sheets")]
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_an_error_that_advises_flags_of_a_converter_names_its_command(tmp_path, monkeypatch, files):
+    def refuse(out_dir, source_dir):
+        info = DatasetInfo("toy", "1", 8, 8, 3, -1.0)
+
+        def load(item):
+            raise UnreadableMedia(f"{item}.png: broken; or try --nocrop")
+
+        splits = {"train": [f"file-{number}" for number in range(files)]}
+        write_dataset(out_dir, info, splits, load, progress=False)
+
+    monkeypatch.setattr(sys.modules[__name__], "make_toy", refuse)
+    with pytest.raises(ConversionError, match="--skip_unreadable") as error:
+        prepare("toy/small", str(tmp_path), source_dir="raw files")
+    lines = str(error.value).splitlines()
+    assert len(lines) == (1 if files == 1 else files + 2)
+    command = f"python -m toy_converter --out_dir={tmp_path}/toy-small --variant=small"
+    assert lines[-1].endswith(f"(flags of: {command} '--source_dir=raw files')")
+
+
+def test_an_error_that_advises_no_such_flag_stays_as_it_is(tmp_path):
+    with pytest.raises(ConversionError, match="mug needs --source_dir") as error:
+        prepare("mug", str(tmp_path))
+    assert "flags of" not in str(error.value)
 
 
 def test_an_empty_folder_counts_as_missing(tmp_path):

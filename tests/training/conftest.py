@@ -136,23 +136,24 @@ class Sample(NamedTuple):
     fakes: dict
     chances: dict
 
-    def judged(self, model, batch=None, fakes=None, category=None, clock=0.0, training=True):
+    def judged(self, model, batch=None, fakes=None, clock=0.0, training=True):
         """The losses of the discriminators, by player."""
-        arguments = self._given(model, fakes, category, clock)
+        fakes, chances, clock = self._given(model, fakes, clock)
         batch = tensors(self.batch if batch is None else batch)
-        losses = model.discriminator_losses(batch, *arguments, training=training)
+        losses = model.discriminator_losses(batch, fakes, chances, clock, training=training)
         return {player: float(loss) for player, loss in losses.items()}
 
     def convinced(self, model, fakes=None, category=None, clock=0.0):
         """The loss of the generator."""
-        terms = model.generator_losses(*self._given(model, fakes, category, clock))
-        return float(terms["generator_loss"])
+        fakes, chances, clock = self._given(model, fakes, clock)
+        return float(model.generator_losses(fakes, category, chances, clock)["generator_loss"])
 
-    def _given(self, model, fakes, category, clock):
+    def _given(self, model, fakes, clock):
         """The model gets the Gaussians that it asks for."""
-        asked = {name: self.chances[name] for name in model.chance_shapes(2)}
+        names = [*model.chance_shapes(2), *model.image_chance_shapes()]
+        asked = {name: self.chances[name] for name in names}
         fakes = tensors(self.fakes if fakes is None else fakes)
-        return fakes, category, tensors(asked), tf.constant(clock, tf.float32)
+        return fakes, tensors(asked), tf.constant(clock, tf.float32)
 
     def frames(self, clips, name, draws=2):
         """S_1 by loops: the frames with the largest Gaussians of a name."""
@@ -171,7 +172,7 @@ def sample():
     """A `Sample` of Gaussian pixels."""
     shapes = {
         "real": (4, 2, 1, 2, 1),
-        "images": (3, 1, 2, 1),
+        "images": (5, 1, 2, 1),
         "fake": (4, 2, 1, 2, 1),
         "still": (4, 1, 2, 1),
         "real_frames": (4, 2, 2),
@@ -180,6 +181,8 @@ def sample():
         "on_real": (4, 2, 1, 2, 1),
         "on_fake": (4, 2, 1, 2, 1),
         "on_still": (4, 1, 2, 1),
+        "on_image": (5, 1, 2, 1),
+        "image_share": (5,),
     }
     generator = np.random.default_rng(1)
     drawn = {name: generator.normal(size=s).astype("float32") for name, s in shapes.items()}

@@ -37,13 +37,15 @@ def test_the_image_discriminator_loses_its_terms_of_equation_1(
     model = linear_gan({"still_weight": still_weight})
     judge = model.image_discriminator
     real = sample.frames(batch["video"], "real_frames")  # two independent ones a clip
-    if with_images:
-        batch, real = {**batch, "image": images}, [*real, *images]
+    on_real = minus_log(judge, real, True)
+    if with_images:  # eight frames of clips and five images: half for each
+        batch = {**batch, "image": images}
+        on_real = 0.5 * on_real + 0.5 * minus_log(judge, images, True)
     fake = sample.frames(fakes["video"], "fake_frame")
     expected = (
-        minus_log(judge, real, True)
+        on_real
         + minus_log(judge, fake, False)
-        + still_weight * (minus_log(judge, real, True) + minus_log(judge, fakes["still"], False))
+        + still_weight * (on_real + minus_log(judge, fakes["still"], False))
     )
     loss = sample.judged(model, batch, fakes)[IMAGE]
     assert loss == pytest.approx(expected, rel=0, abs=1e-5)
@@ -148,7 +150,7 @@ def test_a_mixed_batch_feeds_the_video_discriminator_videos_only(linear_gan, sam
     results = []
     for shown in ({}, {"image": images}, {"image": -images}):
         mixed = tensors({**batch, **shown})
-        results.append(model.judge(mixed, tensors(fakes), None, asked, tf.constant(0.0)))
+        results.append(model.judge(mixed, tensors(fakes), asked, tf.constant(0.0)))
     for losses, gradients in results[1:]:
         assert float(losses[VIDEO]) == float(results[0][0][VIDEO])
         np.testing.assert_array_equal(gradients[VIDEO][0], results[0][1][VIDEO][0])

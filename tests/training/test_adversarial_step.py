@@ -158,7 +158,8 @@ def test_every_update_of_the_discriminators_sees_its_part_of_the_batch(linear_ga
 def test_a_batch_that_the_discriminator_steps_do_not_divide_is_refused(linear_gan):
     model = compiled(linear_gan({"discriminator_steps": 2}))
     before = weights_of(model)
-    with pytest.raises(ValueError, match="discriminator_steps=2: a batch of 5") as error:
+    said = r"discriminator_steps=2: each update sees a part of the batch, and 5 \(video\) cannot"
+    with pytest.raises(ValueError, match=said) as error:
         model.train_step({"video": gaussian(5, 2, 1, 2, 1)})
     assert "\n" not in str(error.value)
     for one, other in zip(before, weights_of(model), strict=True):
@@ -190,13 +191,15 @@ def test_every_turn_draws_its_own_frames_and_every_step_its_own_noise(linear_gan
     assert len(set(firsts)) == len(firsts) == 2 * 2 * (2 + 2 + 2)
 
 
-def test_images_are_seen_with_instance_noise_too(linear_gan, eagerly):
-    model = compiled(linear_gan({"instance_noise": (0.5, 0.5)}))
+def test_images_are_seen_with_instance_noise_too_and_pay_the_penalty(linear_gan, eagerly):
+    model = compiled(linear_gan({"instance_noise": (0.5, 0.5), "gradient_penalty": 1.0}))
     model.image_discriminator.seen.clear()
     images = gaussian(3, 1, 2, 1)
     model.train_step({"video": gaussian(4, 2, 1, 2, 1), "image": images})
-    shown = model.image_discriminator.seen[0][-3:]
-    assert (np.abs(shown - images) > 1e-6).all()
+    shown, _, _, between = model.image_discriminator.seen[:4]
+    assert len(shown) == len(between) == 2 * 4 + 3
+    assert (np.abs(shown[-3:] - images) > 1e-6).all()
+    assert (np.abs(between[-3:] - shown[-3:]) > 1e-6).all()
 
 
 # === Players ===
@@ -207,7 +210,7 @@ def test_judging_gives_gradients_of_the_own_weights_alone(linear_gan, sample):
     asked = {name: sample.chances[name] for name in model.chance_shapes(2)}
 
     def judged():
-        arguments = ({"video": tf.constant(sample.batch["video"])}, sample.fakes, None, asked)
+        arguments = ({"video": tf.constant(sample.batch["video"])}, sample.fakes, asked)
         return model.judge(*arguments, tf.constant(0.0))[1]
 
     before = judged()
@@ -240,9 +243,14 @@ def test_a_player_moves_its_own_weights_and_all_of_them(moving_squares):
 
 
 def test_a_step_iterates_the_spectra_once_behind_the_update(moving_squares):
+    keras.utils.set_random_seed(0)
     model = RJGAN.from_preset("debug", **SMALL)
     compiled(model, rate=0.1)
     layers = [*model.image_discriminator.convolutions, model.image_discriminator.verdict]
+    for layer in layers:  # a new model is normalised already
+        kernel = layer.normalized_kernel().numpy()
+        norm = np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), 2)
+        assert norm == pytest.approx(1.0, abs=0.02)
     before = [layer.singular.numpy().astype("float64") for layer in layers]
     model.train_step({"video": tf.constant(moving_squares(4, 2, size=8))})
     for layer, u in zip(layers, before, strict=True):
@@ -376,11 +384,22 @@ def test_two_replicas_are_one_with_the_whole_batch(linear_gan, strategy_of, monk
     monkeypatch.setattr(adversarial, "draw_noise", same_in_every_row)
     objective = {"gradient_penalty": 1.0, "r1_weight": 1.0}
     clips, images, results = gaussian(8, 2, 1, 2, 1), gaussian(8, 1, 2, 1, seed=1), []
+    labels = [
+        0,
+        1,
+        -1,
+        1,
+        -1,
+        -1,
+        0,
+        -1,
+    ]  # of the second batch, one replica sees none that is known
     for replicas in (1, 2):
         with strategy_of(replicas).scope():
-            model = compiled(linear_gan(objective), rate=0.2, clip_norm=2.0)
+            model = compiled(linear_gan(objective, categories=2), rate=0.2, clip_norm=2.0)
         start = weights_of(model)
-        data = tf.data.Dataset.from_tensor_slices({"video": clips, "image": images})
+        rows = {"video": clips, "image": images, "label": labels}
+        data = tf.data.Dataset.from_tensor_slices(rows)
         logs = model.fit(data.batch(4, drop_remainder=True), verbose=0).history
         results.append((weights_of(model), logs))
     (one, one_logs), (two, two_logs) = results

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.training.batch_parts import divided, frames_at, stills_of
+from kerasvid.training.batch_parts import divided, frames_at, joined, stills_of
 
 
 def gaussian(*shape, seed=0):
@@ -51,6 +51,18 @@ def test_two_draws_are_the_right_frames_of_their_own_clip():
     assert (order[:, 0] != order[:, 1]).any()
 
 
+# === Sources ===
+
+
+def test_every_source_counts_alike_however_many_samples_it_has():
+    sources = [gaussian(count, 2, seed=count) for count in (6, 1, 3)]
+    samples, weights = joined([tf.constant(source) for source in sources])
+    np.testing.assert_array_equal(samples, np.concatenate(sources))
+    weighted = np.mean(weights[:, None] * samples, axis=0)
+    np.testing.assert_allclose(weighted, np.mean([s.mean(axis=0) for s in sources], 0), rtol=1e-5)
+    np.testing.assert_array_equal(joined([tf.constant(sources[0])])[1], np.ones(6))
+
+
 # === Parts of a batch ===
 
 
@@ -64,6 +76,7 @@ def test_a_batch_is_divided_in_the_order_of_its_rows():
 
 def test_a_batch_that_cannot_be_divided_is_refused_in_one_line():
     for batch in ({"video": tf.zeros([5])}, {"video": tf.zeros([4]), "image": tf.zeros([3])}):
-        with pytest.raises(ValueError, match=r"discriminator_steps=2: a batch of [53]") as error:
+        said = r"discriminator_steps=2: .* and [53] \((video|image)\) cannot be divided; use a mult"
+        with pytest.raises(ValueError, match=said) as error:
             divided(batch, 2)
         assert "\n" not in str(error.value)
