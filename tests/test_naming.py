@@ -28,7 +28,7 @@ def test_arguments_of_the_classes_behind_are_found_with_the_own_ones():
     assert found["residual_units"] == (int, 128)
     assert found["content_dim"] == (int, 50)  # of MoCoGAN
     assert found["frames"] == (int, 16)  # of FrameGAN
-    assert set(found) == {*constructor_arguments(MoCoGAN), "residual_units"}
+    assert set(found) == {*constructor_arguments(MoCoGAN), "residual_units", "prior_scale"}
 
 
 def test_of_two_defaults_the_nearest_class_has_the_say():

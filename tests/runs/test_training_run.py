@@ -187,6 +187,7 @@ def test_a_finished_run_whose_checkpoints_were_deleted_is_left_as_it_is(plan_of,
     assert set(before) - set(unchanged) <= {run.config}  # which states the longer run
 
 
+@pytest.mark.slow
 def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_anew(plan_of, tmp_path):
     plan = plan_of(4)
     run, _ = run_to_end(plan, tmp_path)
@@ -307,6 +308,7 @@ def test_a_process_that_is_not_the_chief_writes_nothing(plan_of, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_average_that_is_not_ripe_is_not_saved(plan_of, tmp_path):
     run, _ = run_to_end(plan_of(4, {"training.ema_momentum": 0.999}), tmp_path)
     trained = weights_of(latest(run.checkpoints))
