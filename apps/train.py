@@ -65,14 +65,18 @@ def main(argv: list[str]) -> None:
         plan = _plan(run, replicas, prepare=False)  # finds typing errors before any long work
         run.check_source(plan)
         if _F.dry_run:
-            run.check_settings(plan)
+            if plan.data_is_known:  # what is not made yet cannot be compared
+                run.check_settings(plan)
+            elif _F.epochs is not None:
+                raise ValueError(f"--epochs={_F.epochs}: {_F.dataset} is not made yet, so there "
+                                 "is no telling its steps; give --steps.")  # fmt: skip
             return print(describe.describe_plan(plan, run_dir))
         held.enter_context(run.held())
         plan = _plan(run, replicas, prepare=True)
         print(describe.describe_plan(plan, run_dir), flush=True)
         run.begin(plan)
         outcome = train(plan, run, strategy)
-    print("\n" + describe.describe_end(outcome, run_dir, command_line.python_command(*sys.argv)))
+    print("\n" + describe.describe_end(outcome, run_dir, sys.argv))
     sys.exit(128 + outcome.signal if outcome.signal else 0)
 
 

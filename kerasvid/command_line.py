@@ -87,7 +87,8 @@ def one_line(message: str) -> str:
 
 def remedy(error: BaseException) -> str:
     """What to do about an error that does not say so itself; mostly nothing is known."""
-    if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow may not be imported yet
+    exhausted = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow: maybe not imported
+    if exhausted and not re.search("No space|quota|open files", str(error)):
         return "; out of memory: use a smaller --batch_size, or fewer frames by --set frames=T."
     return ""
 

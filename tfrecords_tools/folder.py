@@ -104,10 +104,18 @@ def describe_source(
 
 
 def _folders(source_dir: str) -> Iterator[tuple[str, list[str]]]:
-    """Every folder once, linked ones too, with its files in natural order; none that is hidden."""
-    seen = set()
+    """Every folder once, with its files in natural order; none that is hidden.
+
+    Links that lead out of the folder are followed; what they show within it has its own place.
+    """
+    seen, inside = set(), os.path.join(os.path.realpath(source_dir), "")
     for folder, subfolders, names in os.walk(source_dir, onerror=_refuse_folder, followlinks=True):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = sorted(
+            name
+            for name, path in ((each, os.path.join(folder, each)) for each in subfolders)
+            if not name.startswith(".")
+            and not (os.path.islink(path) and os.path.realpath(path).startswith(inside))
+        )
         real = os.path.realpath(folder)
         if real in seen:  # a link back
             subfolders.clear()

@@ -7,7 +7,10 @@ import os
 import re
 import shlex
 
-from kerasvid.data.schema import DatasetInfo
+import tensorflow as tf
+
+from kerasvid.command_line import one_line
+from kerasvid.data.schema import DatasetError, DatasetInfo
 from kerasvid.data.shards import INFO_FILE, check_shards, load_info
 from tfrecords_tools.conversion import ConversionError
 
@@ -157,7 +160,13 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
         >>> find_again("sprites", "/old/data/sprites", data_dir="data")
         'data/sprites'
     """
-    if data_dir is None and ("://" in folder or os.path.isdir(folder)):
+    if data_dir is None and os.path.isdir(folder):
+        return folder
+    if data_dir is None and "://" in folder:
+        try:
+            load_info(folder)
+        except (DatasetError, OSError, tf.errors.OpError) as error:
+            raise ConversionError(f"{one_line(str(error))}; or give --data_dir.") from error
         return folder
     data_dir = data_dir or os.path.dirname(folder)
     if name not in names():  # it was given by its path

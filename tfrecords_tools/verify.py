@@ -94,7 +94,7 @@ def _check_shard(
     except (DatasetError, OSError, tf.errors.OpError) as error:
         unreadable = not isinstance(error, DatasetError)
         yield f"{path}: cannot be read; check its rights" if unreadable else str(error)
-        if unreadable or not os.path.exists(path):
+        if unreadable or not tf.io.gfile.exists(path):
             return
     count = 0
     try:
@@ -207,7 +207,7 @@ def _check_disjoint(folder: str, splits: dict[str, _Split]) -> Iterator[str]:
 
 def _check_strangers(folder: str, info: DatasetInfo) -> Iterator[str]:
     known = {shard.file for split in info.splits.values() for shard in split.shards}
-    for name in sorted(set(os.listdir(folder)) - known - {INFO_FILE}):
+    for name in sorted(set(tf.io.gfile.listdir(folder)) - known - {INFO_FILE}):
         if ".tfrecord" in name or ".tmp-" in name or name.endswith(".part"):
             path = os.path.join(folder, name)
             yield f"{path}: {INFO_FILE} does not know this file; remove it"

@@ -1,9 +1,12 @@
 """The terms of the loss over the steps: a CSV file and TensorBoard events."""
 
+import contextlib
 import csv
+import errno
 import os
 import pathlib
 import time
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -114,11 +117,22 @@ class MetricsLog(StepCallback):
     def _write_events(self, step: int, row: dict) -> None:
         if self._writer is None:
             return
-        with self._writer.as_default(step=step):
+        with faults_named(self.events), _faults_of_files(), self._writer.as_default(step=step):
             for name, value in row.items():
                 if name != "step":
                     _write_scalar(name, float(value))
-        self._writer.flush()
+            self._writer.flush()
+
+
+@contextlib.contextmanager
+def _faults_of_files() -> Iterator[None]:
+    """What TensorFlow cannot write becomes the OSError that Python would raise."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if "No space left" in error.message:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise OSError(error.message.strip()) from error
 
 
 def _short(value: float | int) -> float | int | str:

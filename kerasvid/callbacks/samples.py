@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasvid.callbacks import pictures
 from kerasvid.callbacks.best_weights import best_weights
-from kerasvid.callbacks.step_callback import StepCallback
+from kerasvid.callbacks.step_callback import StepCallback, global_step
 
 FIRST_PICTURE_STEP = 100
 FIRST_PICTURE_SECONDS = 45.0
@@ -127,6 +127,10 @@ class SampleWriter(StepCallback):
 
     def on_train_begin(self, logs=None) -> None:
         self._started = time.monotonic()
+        start = global_step(self.model)
+        for path in self.folder.glob("step-*.*"):  # of a run that stopped after its checkpoint
+            if path.stem[5:].isdigit() and int(path.stem[5:]) > start:
+                path.unlink()
         self._written = any(self.folder.glob("step-*.png"))
 
     def on_step_end(self, step: int, logs: dict) -> None:

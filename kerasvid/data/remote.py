@@ -4,8 +4,10 @@ import importlib
 
 import tensorflow as tf
 
+from kerasvid.data.schema import DatasetError
 
-class RemoteError(ValueError):
+
+class RemoteError(DatasetError):
     """A file system cannot be used; the message says what to install."""
 
 
@@ -27,7 +29,8 @@ def open_file_system(folder: str) -> None:
     scheme, remote, _ = folder.partition("://")
     if not remote or _is_known(folder):
         return
-    remedy = "install with the extra io: pip install -e '.[io]', which takes TensorFlow 2.17"
+    remedy = ("install with the extra io, pip install -e '.[io]', which takes TensorFlow 2.17 and "
+              "Python 3.10 to 3.12")  # fmt: skip
     if not tf.__version__.startswith("2.17."):
         raise RemoteError(
             f"{folder}: TensorFlow {tf.__version__} reads no {scheme}:// paths; {remedy}."

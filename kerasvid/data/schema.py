@@ -34,6 +34,10 @@ _MARKS = {"png": (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"), "jpeg": (b"\xff\xd8\
 _MISSING = -(2**31)  # the parser's stand-in for an absent integer
 
 
+class DatasetError(ValueError):
+    """A data set is absent, incomplete, altered or out of reach; the message names the remedy."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Video:
     """One video in memory.

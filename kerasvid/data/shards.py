@@ -16,15 +16,11 @@ from types import TracebackType
 import tensorflow as tf
 
 from kerasvid.data.remote import open_file_system
-from kerasvid.data.schema import DatasetInfo, ShardInfo, SplitInfo
+from kerasvid.data.schema import DatasetError, DatasetInfo, ShardInfo, SplitInfo
 
 INFO_FILE = "dataset.json"
 SHARD_SUFFIX = ".tfrecord"
 _verified: dict[str, tuple[int, int, str]] = {}  # path -> size, modification time, SHA-256
-
-
-class DatasetError(ValueError):
-    """A data set on disk is absent, incomplete or altered; the message names file and remedy."""
 
 
 def temporary_name(path: str) -> str:

@@ -28,6 +28,7 @@ from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
 from kerasvid.models.cvae import DCGAN_DECODER, DCGAN_ENCODER, DEBUG_DECODER, DEBUG_ENCODER
 from kerasvid.models.in_between import InBetween
 from kerasvid.training.adversarial import AdversarialModel
+from kerasvid.training.judgement import judge_arguments
 from kerasvid.training.recipe import Recipe
 
 
@@ -91,7 +92,7 @@ class CGAN(InBetween, AdversarialModel):
         self._network_arguments = {
             "encoder": dict(encoder or {}),
             "decoder": dict(decoder or {}),
-            "video_discriminator": dict(video_discriminator or {}),
+            "video_discriminator": judge_arguments("video_discriminator", video_discriminator),
         }
 
         # === Networks ===
@@ -106,7 +107,8 @@ class CGAN(InBetween, AdversarialModel):
             decoder=chosen["decoder"],
             dtype=policy,
         )
-        self.video_discriminator = VideoDiscriminator(**chosen["video_discriminator"], dtype=policy)
+        if (own := chosen["video_discriminator"]) is not False:  # which has no other judge
+            self.video_discriminator = VideoDiscriminator(**own, dtype=policy)
         self.encoder.build([None, *self.image_shape])
         self.build_players()
 

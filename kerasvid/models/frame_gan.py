@@ -10,6 +10,7 @@ from kerasvid.layers.frame_networks import FrameDecoder
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.models.video_generator import VideoGenerator
 from kerasvid.training.adversarial import AdversarialModel
+from kerasvid.training.judgement import judge_arguments
 
 
 class FrameGAN(VideoGenerator, AdversarialModel):
@@ -50,8 +51,8 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         self.set_objective(objective)
         self._network_arguments = {
             "decoder": dict(decoder or {}),
-            "image_discriminator": _arguments("image_discriminator", image_discriminator),
-            "video_discriminator": _arguments("video_discriminator", video_discriminator),
+            "image_discriminator": judge_arguments("image_discriminator", image_discriminator),
+            "video_discriminator": judge_arguments("video_discriminator", video_discriminator),
         }
 
         # === Networks ===
@@ -87,14 +88,3 @@ class FrameGAN(VideoGenerator, AdversarialModel):
             "objective": self.objective,
         }
         return {**super().get_config(), **own}
-
-
-def _arguments(name: str, given: Mapping[str, Any] | bool | None) -> dict[str, Any] | bool:
-    """Arguments of a discriminator, or `False` for none; refuses what is neither in one line."""
-    if given is False:
-        return False
-    if given is None or given is True:
-        return {}
-    if not isinstance(given, Mapping):
-        raise ValueError(f"{name}={given!r} must be a mapping of its arguments, or true or false.")
-    return dict(given)

@@ -70,13 +70,14 @@ class RMoCoGAN(MoCoGAN):
         return tf.concat([content + self.residual(content, motion), motion], axis=-1)
 
     def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
-        """Frames of the content summary itself, beside h_0: uint8 `[B, H, W, C]`; no GRU runs.
+        """Frames of the content summary itself: uint8 `[B, H, W, C]`; no GRU runs.
 
-        Row i shows the content of row i of `generate` at the same seed, where its motion starts.
+        Row i shows the content of row i of `generate` at the same seed, beside the mean of h_0:
+        h_0 itself is wider than the states that the decoder has learned from, h_1 to h_T.
         """
         noise = self.sample_noise(batch, 1, seed)
-        start = self.with_category(noise["start"][:, None], noise)  # [B, 1, E]
-        codes = tf.concat([self.summary_of(noise)[:, None], start], axis=-1)
+        still = self.with_category(tf.zeros_like(noise["start"])[:, None], noise)  # [B, 1, E]
+        codes = tf.concat([self.summary_of(noise)[:, None], still], axis=-1)
         return as_pixels(self.decode(codes))[:, 0]
 
     def get_config(self) -> dict:

@@ -29,6 +29,7 @@ from kerasvid.layers.recurrent import over_frames, repeated
 from kerasvid.models.fixed_length import FixedLength
 from kerasvid.models.video_generator import VideoGenerator
 from kerasvid.training.adversarial import AdversarialModel
+from kerasvid.training.judgement import judge_arguments
 from kerasvid.training.recipe import Recipe
 
 
@@ -232,13 +233,14 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         self.set_objective(objective)
         self._network_arguments = {
             "decoder": dict(decoder or {}),
-            "video_discriminator": dict(video_discriminator or {}),
+            "video_discriminator": judge_arguments("video_discriminator", video_discriminator),
         }
 
         # === Networks ===
         policy, chosen = self.dtype_policy, self._network_arguments
         self.decoder = TwoStreamDecoder(self.image_shape, frames, **chosen["decoder"], dtype=policy)
-        self.video_discriminator = VideoDiscriminator(**chosen["video_discriminator"], dtype=policy)
+        if (own := chosen["video_discriminator"]) is not False:  # which has no other judge
+            self.video_discriminator = VideoDiscriminator(**own, dtype=policy)
         self.build_players()
 
     # === Generation ===

@@ -1,6 +1,7 @@
 """What there is and what a run will do, as text for people."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
@@ -71,7 +72,7 @@ def _cut_short(plan: TrainingPlan) -> list[str]:
     share = plan.steps / model_class(plan.model).RECIPES[plan.preset].steps
     return [
         f"     note: after {plan.steps:,} steps {name}={end} is not at its end; "
-        f"--set {name}={max(1, round(share * end))} would be"
+        f"--set {name}={max(1, min(plan.steps, round(share * end)))} would be"
         for name, end in ends.items()
         if end > plan.steps
     ]
@@ -88,20 +89,20 @@ def _beside(plan: TrainingPlan) -> dict[str, str]:
     return facts
 
 
-def describe_end(outcome: Outcome, run_dir: str, command: str) -> str:
+def describe_end(outcome: Outcome, run_dir: str, command: Sequence[str]) -> str:
     """How a run ended, and what to do next.
 
     Args:
         outcome: of `train`.
         run_dir: the run's folder.
-        command: the one that began it.
+        command: the one that began it: the app's path, then its flags.
     """
     if outcome.signal is not None:
         return (
             f"stopped at step {outcome.step:,}, saved {outcome.saved}\n"
-            f"To go on, continue with the same command:\n  {command}"
+            f"To go on, continue with the same command:\n  {python_command(*command)}"
         )
     done = f"{outcome.step:,} steps, saved {outcome.saved}\n"
-    show = f"--run_dir={run_dir}"
+    generate = os.path.join(os.path.dirname(command[0]), "generate.py")
     state = "trained: " if outcome.trained else "is finished already (lengthen it with --steps): "
-    return f"{run_dir} {state}{done}Next:\n  {python_command('apps/generate.py', show)}"
+    return f"{run_dir} {state}{done}Next:\n  {python_command(generate, f'--run_dir={run_dir}')}"

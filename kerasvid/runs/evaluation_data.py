@@ -147,7 +147,7 @@ def frame_rate(plan: TrainingPlan) -> float:
     """Frames a second of the data; 8 where it does not tell, or lies here no more."""
     try:
         fps = load_info(plan.data_folder).fps
-    except (DatasetError, OSError):
+    except (DatasetError, OSError, tf.errors.OpError):
         return 8.0
     return fps if fps > 0 else 8.0
 

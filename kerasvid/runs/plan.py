@@ -84,6 +84,11 @@ class TrainingPlan:
         return self.recipe.steps
 
     @property
+    def data_is_known(self) -> bool:
+        """Whether the data set was there when the plan was made."""
+        return bool(self.data_digest)
+
+    @property
     def image_batch(self) -> int:
         """Still images a step, where there are any beside the videos."""
         return self.recipe.image_batch or self.recipe.batch_size
@@ -162,7 +167,7 @@ def make_plan(
         info: its description; `None` while it is not made yet, for a plan that is only looked at.
         preset: of the model.
         values: by dotted key, as `parse_assignments` returns them.
-        epochs: length of the run, instead of `steps`.
+        epochs: length of the run, instead of `steps`; without `info` it is checked alone.
         precision: dtype policy, or "auto" for what the device is fast at.
         **rest: further fields of `TrainingPlan`; `steps` or `batch_size` of `None` mean the
             recipe's.
@@ -188,10 +193,9 @@ def make_plan(
             raise ValueError("give --steps or --epochs, not both.")
         if not 0.0 < epochs < math.inf:
             raise ValueError(f"epochs={epochs} must be positive.")
-        if train is None:
-            raise ValueError(f"--epochs={epochs}: {dataset!r} is not made yet; give --steps.")
-        steps = max(1, round(epochs * train.count / recipe.batch_size))
-        recipe = dataclasses.replace(recipe, steps=steps)
+        if train:
+            steps = max(1, round(epochs * train.count / recipe.batch_size))
+            recipe = dataclasses.replace(recipe, steps=steps)
     plan = TrainingPlan(
         model=model,
         preset=preset,
@@ -288,10 +292,12 @@ def _check_categories(dataset: str, categories: int, classes: int) -> None:
 
 def _digest(info: DatasetInfo | None, images_folder: str | None = None) -> str:
     """Of the shards of the training and the held-out split, and of the images beside them."""
+    if info is None:
+        return ""
     digest = hashlib.sha256()
     shards = [
         shard
-        for split in (("train", held_out_split(info)) if info else ())
+        for split in ("train", held_out_split(info))
         for shard in (info.splits[split].shards if split else ())
     ]
     if images_folder:

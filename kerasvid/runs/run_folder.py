@@ -19,7 +19,7 @@ from kerasvid.callbacks.checkpoints import (
     saved_steps,
 )
 from kerasvid.callbacks.files import replaced_when_complete
-from kerasvid.data.shards import INFO_FILE, DatasetError
+from kerasvid.data.shards import DatasetError
 from kerasvid.runs.plan import TrainingPlan
 
 NOTHING_SAVED = "nothing is saved yet; let it train for longer."
@@ -100,7 +100,7 @@ class RunFolder:
         except OSError as error:
             why = error.strerror or error
             raise RunError(f"{self.path}: not writable ({why}); give another --run_dir.") from error
-        with lock, self._removed_if_unused(fresh):
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -108,7 +108,8 @@ class RunFolder:
                     f"{self.path}: another process is training there; wait for it or give another "
                     "--run_dir."
                 ) from error
-            yield
+            with self._removed_if_unused(fresh):  # by the holder alone
+                yield
 
     @contextlib.contextmanager
     def _removed_if_unused(self, fresh: bool) -> Iterator[None]:
@@ -140,14 +141,12 @@ class RunFolder:
     def check_settings(self, plan: TrainingPlan) -> None:
         """Compares a plan with the one that the run was begun with; writes nothing.
 
-        A run that has saved no weights yet may be begun anew with other settings, and a plan whose
-        data is not made yet cannot be compared.
+        A run that has saved no weights yet may be begun anew with other settings.
 
         Raises:
             RunError: they differ.
         """
-        comparable = self.exists() and os.path.exists(os.path.join(plan.data_folder, INFO_FILE))
-        if comparable and (differences := self.plan().differences(plan)):
+        if self.exists() and (differences := self.plan().differences(plan)):
             raise RunError(
                 f"{self.path} was begun with other settings: {'; '.join(differences)}. Use the "
                 "same, or another --run_dir."

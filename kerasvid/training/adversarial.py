@@ -128,7 +128,15 @@ class AdversarialModel(CompiledStep):
         self._deviation = Ramp(*self.objective["instance_noise"], steps)
 
     def build_players(self) -> None:
-        """Makes the variables of every layer; refuses penalties that batch norm would spoil."""
+        """Makes the variables of every layer.
+
+        Raises:
+            ValueError: there is no discriminator, one does not take clips of the model's length,
+                or its batch norm would spoil a penalty.
+        """
+        if not self._judges():
+            raise ValueError("Without a discriminator nobody tells the generator what is real: "
+                             "leave one of those that were set to false.")  # fmt: skip
         shape = [1, self.frames, *self.image_shape]
         if self.image_discriminator is not None:
             self.image_discriminator(tf.zeros([1, *self.image_shape]))

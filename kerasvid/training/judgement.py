@@ -173,3 +173,22 @@ def score_slopes(judge, samples: tf.Tensor) -> tf.Tensor:
         tape.watch(samples)
         scores = scale * losses.per_row(judge(samples, training=True).realness)
     return losses.gradient_norms(scores, samples, tape, scale)
+
+
+def judge_arguments(name: str, given: Mapping[str, Any] | bool | None) -> dict[str, Any] | bool:
+    """Arguments of a discriminator that is a player, or `False` for none.
+
+    Args:
+        name: of the argument.
+        given: a mapping of the discriminator's arguments; `None` or `True` for its defaults.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if given is False:
+        return False
+    if given is None or given is True:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{name}={given!r} must be a mapping of its arguments, or true or false.")
+    return dict(given)

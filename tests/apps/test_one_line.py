@@ -44,6 +44,13 @@ def test_too_little_memory_has_a_remedy(capsys):
     assert len(line.splitlines()) == 1
 
 
+@pytest.mark.parametrize("why", ["No space left on device", "Too many open files"])
+def test_other_things_may_be_exhausted_than_memory(why, capsys):
+    with pytest.raises(SystemExit), one_line_errors(tf.errors.OpError):
+        raise tf.errors.ResourceExhaustedError(None, None, f"a/events.v2; {why}")
+    assert capsys.readouterr().err == f"error: a/events.v2; {why}\n"
+
+
 def test_the_next_command_runs_the_same_python(monkeypatch, tmp_path):
     python = tmp_path / "my env" / "bin" / "python"
     python.parent.mkdir(parents=True)

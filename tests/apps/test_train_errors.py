@@ -27,6 +27,10 @@ from kerasvid.models.registry import MODELS
         (["--set=encoder.channels=[]"], "--set=encoder.channels=[]"),
         (["--epochs=-1"], "epochs=-1.0 must be positive"),
         # A data set that would be made first.
+        (
+            ["--dataset=sprites", "--epochs=2", "--dry_run"],
+            "sprites is not made yet, so there is no",
+        ),
         (["--dataset=sprites", "--init_from=runs/nowhere"], "runs/nowhere: no run is there"),
         (["--run_dir=/dev/null/run", "--set=frames=4"], "/dev/null/run: not writable"),
         (["model=dsa"], "write --flag=value"),

@@ -67,3 +67,17 @@ def test_events_carry_the_global_step(counter, fit, tmp_path):
         for value in event.summary.value:
             found[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
     assert found["loss", 12] == found["loss", 14] == pytest.approx(0.25)
+
+
+def test_events_that_cannot_be_written_are_named_with_the_cause(
+    counter, fit, tmp_path, monkeypatch
+):
+    def fail(*_):
+        text = "{{function_node x}} 0.v2; No space left on device\n\tFailed to flush"
+        raise tf.errors.ResourceExhaustedError(None, None, text)
+
+    monkeypatch.setattr("kerasvid.callbacks.metrics_log._write_scalar", fail)
+    log = MetricsLog(tmp_path / "metrics.csv", every=1, events=tmp_path / "events")
+    with pytest.raises(OSError, match=r"events: cannot be written \(the disk is full") as error:
+        fit(counter(), [0.1], [log])
+    assert "\n" not in str(error.value)

@@ -97,6 +97,15 @@ def test_pictures_come_at_their_steps_and_at_the_end(counter, fit, tmp_path, cap
     assert f"pictures: {tmp_path}/step-000002.png" in capsys.readouterr().out
 
 
+def test_pictures_of_steps_that_are_made_again_do_not_stay(counter, fit, tmp_path):
+    for name in ("step-000002.png", "step-000002.gif", "final.png", "step-by-step.txt"):
+        (tmp_path / name).touch()
+    held_out = np.zeros([2, 2, 8, 8, 3], np.uint8)
+    fit(counter(), [0.1] * 3, [SampleWriter(tmp_path, held_out, every=9, last_step=3)])
+    kept = {"final.png", "step-by-step.txt", "step-000003.png", "step-000003.gif"}
+    assert {path.name for path in tmp_path.iterdir()} == kept
+
+
 def test_the_first_picture_does_not_wait_longer_than_45_seconds(
     counter, fit, tmp_path, monkeypatch
 ):

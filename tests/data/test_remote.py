@@ -6,7 +6,7 @@ import types
 import pytest
 import tensorflow as tf
 
-from kerasvid.data import load_info, remote
+from kerasvid.data import DatasetError, load_info, remote
 from kerasvid.data.remote import RemoteError, open_file_system
 from tfrecords_tools import registry
 
@@ -51,3 +51,7 @@ def test_the_extra_adds_file_systems_and_its_absence_is_told(known_schemes, monk
     open_file_system("s3://bucket/a")
     with pytest.raises(RemoteError, match="knows no abc:// paths, either"):
         open_file_system("abc://bucket/a")
+
+
+def test_where_a_file_system_is_absent_so_is_the_data():
+    assert issubclass(RemoteError, DatasetError)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kerasvid.models.registry import MODELS, model_class
 from kerasvid.models.video_generator import as_pixels
+from kerasvid.training.adversarial import AdversarialModel
 
 SMALL = {"image_shape": (16, 16, 3), "frames": 4}
 # Beside each model as it comes, variants of one that run other code; those that go between two
@@ -42,10 +43,14 @@ def make_model(variant, **overrides):
     return model_class(name).from_preset("debug", **{**SMALL, **own, **overrides})
 
 
-def models_first(names):
+# One model of each way to train; where a test takes long, the others are in the slow tests.
+OF_EACH_KIND = ("rjvae", "cvae", "image_gan", "rjgan", "navsynth")
+
+
+def models_first(names, quick=tuple(MODELS)):
     """Registered models as they are, variants of one in the slow tests."""
     slow = pytest.mark.slow
-    return [name if name in MODELS else pytest.param(name, marks=slow) for name in names]
+    return [name if name in quick else pytest.param(name, marks=slow) for name in names]
 
 
 @pytest.fixture(params=models_first(VARIANTS), scope="module")
@@ -293,6 +298,23 @@ def test_a_preset_takes_a_precision_and_a_name(variant):
     assert getattr(model, "decoder", model).compute_dtype == "bfloat16" and model.name == "mine"
 
 
+ADVERSARIAL = [name for name in MODELS if issubclass(model_class(name), AdversarialModel)]
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_a_generator_without_a_discriminator_is_refused(name):
+    judges = {"image_discriminator", "video_discriminator"} & set(
+        model_class(name).hyperparameters()
+    )
+    with pytest.raises(ValueError, match="Without a discriminator nobody tells") as error:
+        model_class(name).from_preset("debug", **dict.fromkeys(judges, False))
+    assert "\n" not in str(error.value)
+    for judge in judges:
+        refused = f"{judge}=3 must be a mapping|has no {judge.replace('_', ' ')}"
+        with pytest.raises(ValueError, match=refused):
+            model_class(name).from_preset("debug", **{judge: 3})
+
+
 def test_every_preset_has_a_recipe(model):
     assert set(model.PRESETS) == set(model.RECIPES) >= {"debug", "base", "paper"}
     accepted = model.hyperparameters()
@@ -316,7 +338,7 @@ def test_the_published_presets_build_and_make_frames(name):
 # === Training ===
 
 
-@pytest.mark.parametrize("variant", models_first(variants_with("reconstruct")))
+@pytest.mark.parametrize("variant", models_first(variants_with("reconstruct"), OF_EACH_KIND))
 def test_fitting_a_small_batch_lowers_the_loss(variant, clips):
     keras.utils.set_random_seed(0)
     model = make_model(variant)
@@ -330,6 +352,9 @@ def test_fitting_a_small_batch_lowers_the_loss(variant, clips):
     assert made_by(model).shape == (2, 4, 16, 16, 3)
 
 
+@pytest.mark.parametrize(
+    "variant", models_first(VARIANTS, OF_EACH_KIND), indirect=True, scope="module"
+)
 def test_a_saved_model_goes_on_as_the_one_in_memory(variant, clips, tmp_path):
     model = compiled_by(make_model(variant))
     batches = tf.data.Dataset.from_tensors(training_clips(model, clips))

@@ -31,11 +31,11 @@ def squares(tmp_path_factory, moving_squares, write_squares) -> str:
     return write_squares(tmp_path_factory.mktemp("data") / "squares", moving_squares(20, 4))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def plan_of(squares):
-    """A function that makes a plan of a few steps on the squares."""
+    """A function that makes a plan of a few steps on the squares, of what is quickest to build."""
 
-    def make(steps=6, values=None, folder=squares, model="rjvae", **rest):
+    def make(steps=6, values=None, folder=squares, model="glo", **rest):
         values = {"frames": 3, "training.batch_size": 4, **(values or {})}
         rest = {"seed": 0, "log_every": 2, "checkpoint_every": 2, "sample_every": 0, **rest}
         return make_plan(

@@ -91,7 +91,7 @@ def small_plan(model, values=None, batch=2):
     return make_plan(model, "none", "nowhere", None, "debug", values, precision="float32", seed=0)
 
 
-QUICK = ("rjvae", "mocogan", "navsynth")  # one of each family
+QUICK = ("rjvae", "vgan", "navsynth")  # one of each family
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_every_product_of_a_step_has_a_rule(model):
     assert tf.config.functions_run_eagerly() == eager
 
 
-@pytest.mark.parametrize("turns", [1, 2])
+@pytest.mark.parametrize("turns", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_turns_of_the_discriminators_divide_the_batch_and_the_generator_sees_the_last(turns):
     rows = 4 // turns
     plan = small_plan("vgan", {"objective.discriminator_steps": turns}, batch=4)

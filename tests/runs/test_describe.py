@@ -2,8 +2,9 @@ import dataclasses
 
 import pytest
 
-from kerasvid.runs.describe import describe_plan
+from kerasvid.runs.describe import describe_end, describe_plan
 from kerasvid.runs.plan import make_plan
+from kerasvid.runs.training_run import Outcome
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +28,25 @@ def test_what_a_run_resolved_to_is_told_a_line_each(plan):
 def test_a_run_that_ends_amid_a_schedule_is_told_how_to_end_with_it():
     plan = make_plan("rjvae", "squares", "data/squares", None, "base", seed=0, steps=1000)
     notes = [line for line in describe_plan(plan, "runs/x").splitlines() if "note: " in line]
-    assert ["--set schedule.steps=825" in notes[0], "--set training.decay_steps=1000" in notes[1]]
+    assert len(notes) == 2
+    assert "--set schedule.steps=825" in notes[0] and "training.decay_steps=1000" in notes[1]
     assert "note: " not in describe_plan(make_plan("rjvae", "s", "s", None, seed=0), "runs/x")
+
+
+def test_no_schedule_is_advised_that_is_longer_than_the_run():
+    values = {"schedule.steps": 1200, "training.decay_steps": 2000, "training.steps": 1000}
+    plan = make_plan("rjvae", "squares", "data/squares", None, "debug", values, seed=0)
+    notes = [line for line in describe_plan(plan, "runs/x").splitlines() if "note: " in line]
+    assert [line.rpartition("=")[2] for line in notes] == ["1000 would be"] * 2
+
+
+@pytest.mark.parametrize("app", ["apps/train.py", "/at/apps/train.py", "train.py"])
+def test_the_next_command_is_of_the_app_beside(app, tmp_path):
+    ended = Outcome(step=7, trained=7, signal=None, saved=tmp_path / "model.keras")
+    told = describe_end(ended, "runs/x", [app, "--model=dsa"]).splitlines()
+    assert told[-1].endswith(f" {app.replace('train', 'generate')} --run_dir=runs/x")
+    stopped = dataclasses.replace(ended, signal=15)
+    assert describe_end(stopped, "runs/x", [app, "--model=dsa"]).endswith(f" {app} --model=dsa")
 
 
 def test_images_and_the_run_to_begin_with_are_told_where_they_are_set(plan):

@@ -64,6 +64,13 @@ def test_another_number_of_replicas_is_refused_and_another_strategy_is_not(plan_
     assert plan.differences(plan_of(replicas=1)) == ["replicas is 2 (1 asked for)"]
 
 
+def test_epochs_of_data_that_is_not_made_yet_are_counted_when_it_is(plan_of):
+    later = make_plan("glo", "later", "nowhere", None, "debug", epochs=2.0, seed=0)
+    assert not later.data_is_known
+    made = plan_of(None, epochs=2.0)  # 12 videos, 4 a step
+    assert made.data_is_known and made.steps == 6
+
+
 def test_other_held_out_videos_are_other_data(plan_of, tmp_path, moving_squares, write_squares):
     videos = moving_squares(20, 4)
     videos[15] ^= 1

@@ -36,41 +36,54 @@ def run_to_end(plan, folder):
         return run, train(plan, run, tf.distribute.get_strategy())
 
 
+@pytest.fixture(scope="module")
+def finished_run(plan_of, tmp_path_factory):
+    """A plan of 4 steps and the folder of its run, which nothing may change."""
+    plan = plan_of(4, model="rjvae", sample_every=4)
+    run, _ = run_to_end(plan, tmp_path_factory.mktemp("runs") / "finished")
+    return plan, run
+
+
+@pytest.fixture
+def finished(finished_run, tmp_path):
+    """A plan of 4 steps and a copy of the folder of its run."""
+    plan, run = finished_run
+    return plan, RunFolder(shutil.copytree(run.path, tmp_path / "finished"))
+
+
 def weights_of(path):
     model = keras.models.load_model(path)
     return [v.numpy() for v in [*model.weights, *model.optimizer.variables]]
 
 
+@pytest.mark.slow
 def test_a_lengthened_run_ends_where_an_uninterrupted_one_does(plan_of, tmp_path, capsys):
     prior = {"prior_momentum": 0.9, "prior_couplings": 2, "training.prior_steps": 5}
-    plan = plan_of(6, prior, sample_every=6)
+    plan = plan_of(4, {"frames": 2, **prior}, model="rjvae", sample_every=4)
     whole, outcome = run_to_end(plan, tmp_path / "whole")
-    assert (outcome.step, outcome.trained, outcome.signal) == (6, 6, None)
+    assert (outcome.step, outcome.trained, outcome.signal) == (4, 4, None)
     assert "summary_prior: fitted to posteriors, " in capsys.readouterr().out
     pictured = {path.stem: path.read_bytes() for path in whole.samples.glob("*.png")}
-    assert sorted(pictured) == ["final", "step-000006"]
-    assert pictured["final"] != pictured["step-000006"]
+    assert sorted(pictured) == ["final", "step-000004"]
+    assert pictured["final"] != pictured["step-000004"]
     fitted, following = (
         keras.models.load_model(path).summary_prior.mean.numpy()
         for path in (whole.model, latest(whole.checkpoints))
     )
     assert np.max(np.abs(fitted - following)) > 1e-3  # what a longer run goes on from is not fitted
-    run_to_end(of_steps(plan, 3), tmp_path / "parts")
+    run_to_end(of_steps(plan, 2), tmp_path / "parts")
     parts, outcome = run_to_end(plan, tmp_path / "parts")
-    assert (outcome.step, outcome.trained) == (6, 3)
+    assert (outcome.step, outcome.trained) == (4, 2)
     expected = weights_of(whole.model)
     assert len(expected) > 50
     for value, other in zip(expected, weights_of(parts.model), strict=True):
         np.testing.assert_array_equal(other, value)
-    _, outcome = run_to_end(plan, tmp_path / "parts")
-    assert (outcome.step, outcome.trained) == (6, 0)
 
 
-def test_a_run_writes_its_configuration_figures_pictures_and_model(plan_of, tmp_path):
-    plan = plan_of(4, sample_every=4)
-    run, _ = run_to_end(plan, tmp_path)
+def test_a_run_writes_its_configuration_figures_pictures_and_model(finished_run):
+    plan, run = finished_run
     assert run.plan() == dataclasses.replace(plan, **_as_json(plan))
-    names = {path.name for path in tmp_path.iterdir()} - {".lock"}
+    names = {path.name for path in run.path.iterdir()} - {".lock"}
     expected = {"config.json", "model.keras", "checkpoints", "samples", "metrics.csv", "events"}
     assert names == expected
     assert {p.name for p in run.samples.iterdir()} == {"step-000004.png", "step-000004.gif"}
@@ -86,7 +99,7 @@ def _as_json(plan):
 
 
 def test_a_checkpoint_is_shown_with_its_averaged_weights(plan_of, tmp_path):
-    run, _ = run_to_end(plan_of(40, {"training.ema_momentum": 0.9}), tmp_path)
+    run, _ = run_to_end(plan_of(6, {"training.ema_momentum": 0.5}, model="rjvae"), tmp_path)
     finished = run.load_model()[0].get_weights()
     run.model.unlink()
     model, source = run.load_model()
@@ -102,14 +115,24 @@ def test_other_settings_are_refused_by_name_and_longer_runs_are_not(plan_of, tmp
     (run.checkpoints / "step-000002.keras").write_bytes(b"")
     run.begin(plan_of(9, log_every=7, strategy="mirrored", jit_compile=True))
     before = run.config.read_bytes()
-    other = plan_of(6, {"latent_dim": 5, "training.learning_rate": 0.5}, seed=4)
+    other = plan_of(6, {"code_dim": 5, "training.learning_rate": 0.5}, seed=4)
     with pytest.raises(RunError) as error:
         run.begin(other)
-    for text in ("latent_dim is 8 (5 asked for)", "seed is 0 (4 asked for)",
+    for text in ("code_dim is 12 (5 asked for)", "seed is 0 (4 asked for)",
                  "training.learning_rate is 0.001 (0.5 asked for)"):  # fmt: skip
         assert text in str(error.value)
     assert str(error.value).count("asked for") == 3 and "\n" not in str(error.value)
     assert run.config.read_bytes() == before
+
+
+def test_settings_are_compared_where_the_data_lies_on_another_file_system(
+    plan_of, squares, tmp_path
+):
+    run, folder = RunFolder(tmp_path), f"file://{squares}"
+    run.begin(plan_of(folder=folder))
+    run.model.write_bytes(b"")
+    with pytest.raises(RunError, match=r"seed is 0 \(4 asked for\)"):
+        run.begin(plan_of(folder=folder, seed=4))
 
 
 @pytest.mark.parametrize(
@@ -148,8 +171,18 @@ def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path):
     assert (tmp_path / "new" / "config.json").exists()
 
 
+def test_who_comes_second_takes_no_folder_away(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    with RunFolder(folder).held():
+        with monkeypatch.context() as patch:
+            patch.setattr("pathlib.Path.exists", lambda path: False)  # both came at once
+            with pytest.raises(RunError, match="another process"), RunFolder(folder).held():
+                pass
+        assert (folder / ".lock").exists()
+
+
 def test_figures_on_held_out_videos_come_without_pictures_too(plan_of):
-    callbacks, _ = _make_callbacks(plan_of(6, sample_every=0), RunFolder("nowhere"))
+    callbacks, _ = _make_callbacks(plan_of(6, model="rjvae"), RunFolder("nowhere"))
     (held_out,) = [each for each in callbacks if isinstance(each, HeldOutEvaluation)]
     assert [held_out.due(step) for step in (1, 5, 6)] == [False, False, True]
 
@@ -173,29 +206,26 @@ def content_of(folder):
     return {path: path.read_bytes() for path in files}
 
 
-def test_a_finished_run_whose_checkpoints_were_deleted_is_left_as_it_is(plan_of, tmp_path):
-    plan = plan_of(2)
-    run, _ = run_to_end(plan, tmp_path)
+def test_a_finished_run_whose_checkpoints_were_deleted_is_left_as_it_is(finished):
+    plan, run = finished
     shutil.rmtree(run.checkpoints)
-    before = content_of(tmp_path)
-    _, outcome = run_to_end(plan, tmp_path)
-    assert (outcome.step, outcome.trained, outcome.saved) == (2, 0, run.model)
-    with pytest.raises(RunError, match=r"model\.keras is there \(step 2\), but no checkpoint"):
-        run_to_end(of_steps(plan, 4), tmp_path)
-    assert content_of(tmp_path).keys() == before.keys()
+    before = content_of(run.path)
+    _, outcome = run_to_end(plan, run.path)
+    assert (outcome.step, outcome.trained, outcome.saved) == (4, 0, run.model)
+    with pytest.raises(RunError, match=r"model\.keras is there \(step 4\), but no checkpoint"):
+        run_to_end(of_steps(plan, 6), run.path)
+    assert content_of(run.path).keys() == before.keys()
     unchanged = [path for path, content in before.items() if path.read_bytes() == content]
     assert set(before) - set(unchanged) <= {run.config}  # which states the longer run
 
 
-@pytest.mark.slow
-def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_anew(plan_of, tmp_path):
-    plan = plan_of(4)
-    run, _ = run_to_end(plan, tmp_path)
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_anew(finished):
+    plan, run = finished
     for path in saved_steps(run.checkpoints).values():
         path.write_bytes(path.read_bytes()[:-50])
     figures, model = run.metrics.read_bytes(), run.model.read_bytes()
     with pytest.raises(RunError, match="none of the 2 checkpoints can be read") as error:
-        run_to_end(of_steps(plan, 6), tmp_path)
+        run_to_end(of_steps(plan, 6), run.path)
     assert "\n" not in str(error.value)
     assert (run.metrics.read_bytes(), run.model.read_bytes()) == (figures, model)
 
@@ -212,7 +242,7 @@ def test_a_small_held_out_split_is_evaluated_all_the_same(plan_of):
 
 
 def test_few_long_videos_are_measured_by_windows(plan_of, squares):
-    plan = plan_of()
+    plan = plan_of(model="rjvae")
     clips, what = compared_clips(plan, 5)
     assert (clips.shape, what) == ((5, 3, 16, 16, 3), "5 held-out clips")
     clips, what = compared_clips(plan, 20)  # of 8 videos of 4 frames, two windows each
@@ -222,7 +252,7 @@ def test_few_long_videos_are_measured_by_windows(plan_of, squares):
     windows = {clip.tobytes() for video in whole for clip in (video[:3], video[1:])}
     found = {clip.tobytes() for clip in clips}
     assert found <= windows and len(found) > 8
-    clips, what = compared_clips(plan_of(values={"frames": 4}), 20)
+    clips, what = compared_clips(plan_of(values={"frames": 4}, model="rjvae"), 20)
     assert what == "8 held-out clips" and len({clip.tobytes() for clip in clips}) == 8
 
 
@@ -254,7 +284,7 @@ def test_images_beside_the_videos_are_trained_on_and_part_of_what_a_run_is(
         np.testing.assert_array_equal(other, value)
     without = plan_of(4, {"training.image_batch": 3}, model="rjgan")
     assert [line.split()[0] for line in plan.differences(without)] == ["data_digest"]
-    with pytest.raises(ValueError, match="rjvae has no image discriminator") as error:
+    with pytest.raises(ValueError, match="glo has no image discriminator") as error:
         plan_of(4, **images)
     assert "\n" not in str(error.value)
 
@@ -280,7 +310,7 @@ def test_held_out_videos_that_are_too_short_are_left_out(
     plan_of, tmp_path, moving_squares, write_squares, capsys
 ):
     videos = [*moving_squares(12, 4), *moving_squares(8, 2)]
-    plan = plan_of(2, folder=write_squares(tmp_path / "short", videos))
+    plan = plan_of(2, folder=write_squares(tmp_path / "short", videos), model="rjvae")
     run, _ = run_to_end(plan, tmp_path / "run")
     told = [line for line in capsys.readouterr().out.splitlines() if "held-out" in line]
     assert told == ["no held-out evaluation: the split 'test' has videos of 2 frames, "
@@ -300,7 +330,7 @@ def test_a_run_that_has_saved_nothing_may_be_begun_anew(plan_of, tmp_path):
 
 
 def test_a_process_that_is_not_the_chief_writes_nothing(plan_of, tmp_path):
-    plan, run = plan_of(2, sample_every=1), RunFolder(tmp_path, chief=False)
+    plan, run = plan_of(2, model="rjvae", sample_every=1), RunFolder(tmp_path, chief=False)
     with run.held():
         run.begin(plan)
         outcome = train(plan, run, tf.distribute.get_strategy())

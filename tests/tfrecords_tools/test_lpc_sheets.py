@@ -65,7 +65,10 @@ def test_a_frame_equals_its_layers_blended_pixel_by_pixel(
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize(("split", "count", "mean"), [("train", 9000, 23.12), ("test", 2664, 23.0)])
+@pytest.mark.parametrize(
+    ("split", "count", "mean"),
+    [pytest.param("train", 9000, 23.12, marks=pytest.mark.slow), ("test", 2664, 23.0)],
+)
 def test_counts_and_pixel_means_are_those_of_the_published_data(sheets, split, count, mean):
     clips = sprites.list_clips(lpc_sheets.ACTIONS)[split]
     assert len(clips) == count

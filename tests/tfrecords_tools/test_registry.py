@@ -106,6 +106,15 @@ def test_a_data_set_is_found_again_where_it_was_moved(tmp_path):
     assert len(made) == 2
 
 
+def test_a_remote_folder_is_found_again_if_it_can_be_read(tmp_path):
+    folder = f"file://{prepare('toy/small', str(tmp_path))}"
+    assert find_again(folder, folder) == folder
+    for gone in (f"{folder}-gone", "abc://bucket/a"):
+        with pytest.raises(ConversionError, match="; or give --data_dir") as error:
+            find_again(gone, gone)
+        assert str(error.value).startswith(gone) and "\n" not in str(error.value)
+
+
 def test_a_folder_that_was_given_by_its_path_is_found_again(tmp_path):
     folder = prepare("toy/small", str(tmp_path / "before"))
     os.rename(tmp_path / "before", tmp_path / "after")

@@ -69,6 +69,12 @@ def test_a_good_data_set_has_a_line_a_split(make):
     assert report.summaries[1].startswith("test: 3 videos")
 
 
+def test_a_data_set_on_another_file_system_is_checked_too(make):
+    assert verify(f"file://{make()}").faults == []
+    (fault,) = verify("abc://bucket/a").faults
+    assert fault.startswith("abc://bucket/a: ") and "install with the extra io" in fault
+
+
 @pytest.mark.parametrize("encoding", ["jpeg", "raw"])
 def test_other_encodings_verify(make, encoding):
     train = [encode_video(video(k), k, encoding) for k in range(2)]

@@ -21,8 +21,8 @@ def test_without_a_word_the_players_minimise_the_logistic_loss_alone():
 
 
 def test_what_is_given_replaces_the_default_and_nothing_else():
-    chosen = resolve_objective({"loss": "hinge", "instance_noise": [0.2, 0.0], "r1_weight": 3})
-    assert chosen == {**OBJECTIVE, "loss": "hinge", "instance_noise": (0.2, 0.0), "r1_weight": 3}
+    chosen = resolve_objective({"loss": "hinge", "instance_noise": [0.2, 0.2], "r1_weight": 3})
+    assert chosen == {**OBJECTIVE, "loss": "hinge", "instance_noise": (0.2, 0.2), "r1_weight": 3}
     assert resolve_objective(chosen) == chosen
     assert OBJECTIVE["loss"] == "logistic"
 
@@ -54,6 +54,7 @@ def test_labels_are_smoothed_where_the_loss_has_a_target(loss):
         ({"instance_noise": 0.1}, r"instance_noise=0.1 must be a pair \[start, end\]"),
         ({"instance_noise": (0.1, -0.1)}, "instance_noise"),
         ({"instance_noise": (0.1, 0.0, 0.0)}, "instance_noise"),
+        ({"instance_noise": (0.1, 0)}, r"=\[0.1,0\]: tell in how many steps, by objective.insta"),
         ({"instance_noise_steps": -1}, "instance_noise_steps=-1 must be a whole number from 0"),
         ({"instance_noise_steps": 2.5}, "instance_noise_steps=2.5"),
         ({"discriminator_steps": 0}, "discriminator_steps=0 must be a whole number from 1"),
