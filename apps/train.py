@@ -67,7 +67,7 @@ def main(argv: list[str]) -> None:
         if _F.dry_run:
             if plan.data_is_known:  # what is not made yet cannot be compared
                 run.check_settings(plan)
-            elif _F.epochs is not None:
+            if not plan.data_digest and _F.epochs is not None:
                 raise ValueError(f"--epochs={_F.epochs}: {_F.dataset} is not made yet, so there "
                                  "is no telling its steps; give --steps.")  # fmt: skip
             return print(describe.describe_plan(plan, run_dir))

@@ -106,15 +106,15 @@ def describe_source(
 def _folders(source_dir: str) -> Iterator[tuple[str, list[str]]]:
     """Every folder once, with its files in natural order; none that is hidden.
 
-    Links that lead out of the folder are followed; what they show within it has its own place.
+    Links are followed, unless to what is found within the folder without them.
     """
-    seen, inside = set(), os.path.join(os.path.realpath(source_dir), "")
+    seen, source = set(), os.path.realpath(source_dir)
     for folder, subfolders, names in os.walk(source_dir, onerror=_refuse_folder, followlinks=True):
         subfolders[:] = sorted(
             name
             for name, path in ((each, os.path.join(folder, each)) for each in subfolders)
             if not name.startswith(".")
-            and not (os.path.islink(path) and os.path.realpath(path).startswith(inside))
+            and not (os.path.islink(path) and _is_found_within(source, os.path.realpath(path)))
         )
         real = os.path.realpath(folder)
         if real in seen:  # a link back
@@ -122,6 +122,12 @@ def _folders(source_dir: str) -> Iterator[tuple[str, list[str]]]:
             continue
         seen.add(real)
         yield folder, sorted((n for n in names if not n.startswith(".")), key=media.natural_key)
+
+
+def _is_found_within(source: str, path: str) -> bool:
+    """Whether a walk through `source` comes by a path; both without links."""
+    parts = os.path.relpath(path, source).split(os.sep)
+    return not any(part.startswith(".") for part in parts)  # hidden, or by ".." out of it
 
 
 def _refuse_folder(error: OSError) -> None:

@@ -154,7 +154,7 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
 
     Raises:
         ConversionError: it is not there; the message says so in one line.
-        DatasetError: what is there is half-written or altered.
+        DatasetError: what is there, on a local disk, is half-written or altered.
 
     Example:
         >>> find_again("sprites", "/old/data/sprites", data_dir="data")
@@ -166,7 +166,8 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
         try:
             load_info(folder)
         except (DatasetError, OSError, tf.errors.OpError) as error:
-            raise ConversionError(f"{one_line(str(error))}; or give --data_dir.") from error
+            why = one_line(str(error)).rstrip(".")
+            raise ConversionError(f"{why}; or give --data_dir.") from error
         return folder
     data_dir = data_dir or os.path.dirname(folder)
     if name not in names():  # it was given by its path

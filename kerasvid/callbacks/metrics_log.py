@@ -60,7 +60,8 @@ class MetricsLog(StepCallback):
         self._started = time.monotonic() - earlier
         self._rewrite(rows)
         if self.events is not None:
-            self._writer = tf.summary.create_file_writer(os.fspath(self.events))
+            with faults_named(self.events), _faults_of_files():
+                self._writer = tf.summary.create_file_writer(os.fspath(self.events))
 
     def on_step_end(self, step: int, logs: dict) -> None:
         # Figures of a held-out evaluation between two rows go into the next one.
@@ -130,8 +131,9 @@ def _faults_of_files() -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        if "No space left" in error.message:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        for number in (errno.ENOSPC, errno.EDQUOT):
+            if os.strerror(number) in error.message:
+                raise OSError(number, os.strerror(number)) from error
         raise OSError(error.message.strip()) from error
 
 

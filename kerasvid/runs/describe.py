@@ -61,7 +61,7 @@ def describe_plan(plan: TrainingPlan, run_dir: str) -> str:
         "run": run_dir,
     }
     lines = [f"{name:>9}: {text}" for name, text in facts.items()]
-    return "\n".join([*lines, *_cut_short(plan)])
+    return "\n".join([*lines, *_cut_short(plan), *_skipped(plan)])
 
 
 def _cut_short(plan: TrainingPlan) -> list[str]:
@@ -75,6 +75,18 @@ def _cut_short(plan: TrainingPlan) -> list[str]:
         f"--set {name}={max(1, min(plan.steps, round(share * end)))} would be"
         for name, end in ends.items()
         if end > plan.steps
+    ]
+
+
+def _skipped(plan: TrainingPlan) -> list[str]:
+    """A line, if the noise on what discriminators see is to change, but in no steps."""
+    objective = plan.hyperparameters.get("objective") or {}
+    start, end = objective.get("instance_noise", (0.0, 0.0))
+    if start == end or objective.get("instance_noise_steps"):
+        return []
+    return [
+        f"     note: objective.instance_noise=[{start},{end}] is {end} from the first step on; "
+        f"--set objective.instance_noise_steps={plan.steps // 2} would take as long from {start}"
     ]
 
 

@@ -85,8 +85,8 @@ class TrainingPlan:
 
     @property
     def data_is_known(self) -> bool:
-        """Whether the data set was there when the plan was made."""
-        return bool(self.data_digest)
+        """Whether the data, with the images beside it, was there when the plan was made."""
+        return bool(self.data_digest) and (self.images is None or self.images_folder is not None)
 
     @property
     def image_batch(self) -> int:

@@ -37,8 +37,8 @@ def resolve_objective(objective: Mapping[str, Any] | None) -> dict[str, Any]:
               ICML 2018). In both penalties, as in the loss, images that are shown beside videos
               count as much as the frames of the videos.
             - `instance_noise`: pair (start, end) of the deviation of Gaussian noise on all
-              that discriminators see, and `instance_noise_steps` from the one to the other,
-              which two values that differ need.
+              that discriminators see, and `instance_noise_steps` from the one to the other;
+              of 0 steps only the end is seen.
             - `discriminator_steps`: updates of the discriminators before one of the
               generator; each sees its share of the batch, and the generator's update that of the
               last. Losses are reported as of the last one.
@@ -61,10 +61,6 @@ def resolve_objective(objective: Mapping[str, Any] | None) -> dict[str, Any]:
             f"objective.real_target={chosen['real_target']}: the loss {chosen['loss']!r} has no "
             "target to smooth; use logistic or least_squares."
         )
-    if not chosen["instance_noise_steps"] and len(set(chosen["instance_noise"])) > 1:
-        start, end = chosen["instance_noise"]
-        raise ValueError(f"objective.instance_noise=[{start},{end}]: tell in how many steps, by "
-                         "objective.instance_noise_steps.")  # fmt: skip
     return chosen
 
 

@@ -69,14 +69,16 @@ def test_events_carry_the_global_step(counter, fit, tmp_path):
     assert found["loss", 12] == found["loss", 14] == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("what", ["_write_scalar", "tf.summary.create_file_writer"])
+@pytest.mark.parametrize("why", ["No space left on device", "Disk quota exceeded"])
 def test_events_that_cannot_be_written_are_named_with_the_cause(
-    counter, fit, tmp_path, monkeypatch
+    counter, fit, tmp_path, monkeypatch, what, why
 ):
     def fail(*_):
-        text = "{{function_node x}} 0.v2; No space left on device\n\tFailed to flush"
+        text = f"{{{{function_node x}}}} 0.v2; {why}\n\tFailed to flush"
         raise tf.errors.ResourceExhaustedError(None, None, text)
 
-    monkeypatch.setattr("kerasvid.callbacks.metrics_log._write_scalar", fail)
+    monkeypatch.setattr(f"kerasvid.callbacks.metrics_log.{what}", fail)
     log = MetricsLog(tmp_path / "metrics.csv", every=1, events=tmp_path / "events")
     with pytest.raises(OSError, match=r"events: cannot be written \(the disk is full") as error:
         fit(counter(), [0.1], [log])

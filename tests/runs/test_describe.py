@@ -33,6 +33,22 @@ def test_a_run_that_ends_amid_a_schedule_is_told_how_to_end_with_it():
     assert "note: " not in describe_plan(make_plan("rjvae", "s", "s", None, seed=0), "runs/x")
 
 
+@pytest.mark.parametrize(
+    ("objective", "noted"),
+    [
+        ({"instance_noise": [0.1, 0]}, True),
+        ({"instance_noise": [0.1, 0], "instance_noise_steps": 9}, False),
+        ({"instance_noise": [0.1, 0.1]}, False),
+        ({}, False),
+    ],
+)
+def test_noise_that_changes_in_no_steps_is_told(plan, objective, noted):
+    of_noise = {**plan.hyperparameters, "objective": objective}
+    told = describe_plan(dataclasses.replace(plan, hyperparameters=of_noise), "runs/x")
+    text = "note: objective.instance_noise=[0.1,0] is 0 from the first step on; --set objective."
+    assert ("note: " in told, text in told) == (noted, noted)
+
+
 def test_no_schedule_is_advised_that_is_longer_than_the_run():
     values = {"schedule.steps": 1200, "training.decay_steps": 2000, "training.steps": 1000}
     plan = make_plan("rjvae", "squares", "data/squares", None, "debug", values, seed=0)

@@ -71,6 +71,12 @@ def test_epochs_of_data_that_is_not_made_yet_are_counted_when_it_is(plan_of):
     assert made.data_is_known and made.steps == 6
 
 
+def test_images_that_are_not_made_yet_leave_the_data_unknown(plan_of, squares):
+    images = {"images": "stills", "model": "rjgan"}
+    assert not plan_of(2, **images).data_is_known
+    assert plan_of(2, images_folder=squares, **images).data_is_known
+
+
 def test_other_held_out_videos_are_other_data(plan_of, tmp_path, moving_squares, write_squares):
     videos = moving_squares(20, 4)
     videos[15] ^= 1

@@ -339,6 +339,13 @@ def test_a_link_within_the_folder_shows_nothing_a_second_time(tmp_path):
     assert (clip.id, clip.class_name) == ("walking/1.avi", "walking")
 
 
+def test_a_link_to_a_hidden_folder_shows_what_is_in_it(tmp_path):
+    write_video(tmp_path / ".store" / "3" / "1.avi")
+    (tmp_path / "walking").symlink_to(tmp_path / ".store" / "3")
+    (clip,) = find_clips(str(tmp_path))
+    assert (clip.id, clip.class_name) == ("walking/1.avi", "walking")
+
+
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(ConversionError, match="no videos found"):
         convert(tmp_path, tmp_path / "out")

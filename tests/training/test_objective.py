@@ -54,7 +54,6 @@ def test_labels_are_smoothed_where_the_loss_has_a_target(loss):
         ({"instance_noise": 0.1}, r"instance_noise=0.1 must be a pair \[start, end\]"),
         ({"instance_noise": (0.1, -0.1)}, "instance_noise"),
         ({"instance_noise": (0.1, 0.0, 0.0)}, "instance_noise"),
-        ({"instance_noise": (0.1, 0)}, r"=\[0.1,0\]: tell in how many steps, by objective.insta"),
         ({"instance_noise_steps": -1}, "instance_noise_steps=-1 must be a whole number from 0"),
         ({"instance_noise_steps": 2.5}, "instance_noise_steps=2.5"),
         ({"discriminator_steps": 0}, "discriminator_steps=0 must be a whole number from 1"),
