@@ -4,14 +4,19 @@ The gradient of a strided convolution by its input, which is a transposed convol
 textbook-wise a convolution over the output's pixels with `stride - 1` zeros between them. XLA on a
 CPU multiplies those zeros, `stride`^2 times the work. The same sums are a convolution of stride 1
 that writes `stride` x `stride` pixels at every position (Shi et al., "Is the deconvolution layer
-the same as a convolutional layer?", 2016), which is how they are computed here. On a GPU the
-library's own kernels are used.
+the same as a convolutional layer?", 2016), which is how they are computed here under XLA. Without
+it, and on a GPU, TensorFlow's own kernels are quicker, but for the few channels of a picture on a
+CPU.
 """
 
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
+
+from kerasvid.compilation import compiled_by_xla
+
+FEW_CHANNELS = 8  # up to which a kernel library's blocks are mostly empty
 
 
 def strided_convolution(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
@@ -29,7 +34,7 @@ def strided_convolution(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf
         >>> strided_convolution(tf.ones([1, 8, 8, 3]), tf.ones([4, 4, 3, 5]), 2).shape
         TensorShape([1, 4, 4, 5])
     """
-    if stride == 1 or _has_gpu():
+    if stride == 1 or _own_kernels_are_quicker(kernel):
         return tf.nn.conv2d(inputs, kernel, stride, "SAME")
     return _strided(inputs, kernel, stride)
 
@@ -50,7 +55,7 @@ def transposed_convolution(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) ->
         TensorShape([1, 8, 8, 3])
     """
     height, width = stride * inputs.shape[1], stride * inputs.shape[2]
-    if stride == 1 or _has_gpu():
+    if stride == 1 or _own_kernels_are_quicker(kernel):
         shape = [tf.shape(inputs)[0], height, width, kernel.shape[2]]
         return tf.nn.conv2d_transpose(inputs, kernel, shape, stride, "SAME")
     return _transposed(inputs, kernel, stride, (height, width))
@@ -108,11 +113,14 @@ def _spread(outputs: tf.Tensor, kernel: tf.Tensor, stride: int, size: Sequence[i
         max((count - 1) * stride + side - length, 0) // 2
         for count, side, length in zip(outputs.shape[1:3], sides, size, strict=True)
     )  # how far the strided convolution's padding reaches beyond the border
-    return spread[:, top : top + size[0], left : left + size[1]]
+    return tf.slice(spread, [0, top, left, 0], [-1, *size, -1])
 
 
-def _has_gpu() -> bool:
-    return bool(tf.config.list_physical_devices("GPU"))
+def _own_kernels_are_quicker(kernel: tf.Tensor) -> bool:
+    """Of TensorFlow, for spreading onto the kernel's wide side, `[K, L, wide, narrow]`."""
+    if tf.config.list_physical_devices("GPU"):
+        return True
+    return not compiled_by_xla() and kernel.shape[2] > FEW_CHANNELS
 
 
 class _SamePadding:

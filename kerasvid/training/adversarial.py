@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kerasvid import losses
+from kerasvid.compilation import traced_function
 from kerasvid.layers.spectral_convolution import iterate_spectra
 from kerasvid.training.batch_parts import divided, frames_at, stills_of
 from kerasvid.training.judgement import check_slopes, image_loss, video_loss
@@ -173,9 +174,9 @@ class AdversarialModel(CompiledStep):
         return {GENERATOR: own, **judges}
 
     def make_islands(self, jit: bool) -> None:
-        self._generate = tf.function(lambda noise: self.fakes(noise, True), jit_compile=jit)
-        self._judge = tf.function(self.judge, jit_compile=jit)
-        self._convince = tf.function(self.convince, jit_compile=jit)
+        self._generate = traced_function(lambda noise: self.fakes(noise, True), jit)
+        self._judge = traced_function(self.judge, jit)
+        self._convince = traced_function(self.convince, jit)
 
     def call(self, noise: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """The clips `[B, T, H, W, C]` of named noise, with the conditions if there are any."""

@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasvid.compilation import traced_function
 from kerasvid.layers.code_table import CodeTable, existing_rows
 from kerasvid.naming import nearest_names
 from kerasvid.training.decoded_frames import DECODED, checked_count, choice_shapes
@@ -214,7 +215,7 @@ class LatentModel(CompiledStep):
             def differentiate(*arguments):
                 return self.differentiate(*arguments, stage)
 
-            return tf.function(differentiate, jit_compile=jit)
+            return traced_function(differentiate, jit)
 
         self._islands = {stage: island(stage) for stage in STAGES}
 

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasvid.compilation import traced_function
 from kerasvid.pixels import as_floats
 
 JIT_CHOICES = ("auto", True, False)
@@ -223,7 +224,7 @@ class CompiledStep(keras.Model):
 
     def make_islands(self, jit: bool) -> None:
         """Makes the compiled functions of a step; called by `compile`."""
-        self._island = tf.function(self.compute_gradients, jit_compile=jit)
+        self._island = traced_function(self.compute_gradients, jit)
 
     # === What a family of models defines ===
 

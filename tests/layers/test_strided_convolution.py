@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.compilation import traced_function, tracing_for_xla
 from kerasvid.layers.strided_convolution import (
     StridedConv2D,
     TransposedConv2D,
@@ -15,6 +16,13 @@ SHAPES = [(4, 2), (3, 2), (5, 2), (1, 2), (2, 2), (4, 3), (3, 4)]
 
 def gaussian(*shape, seed=0):
     return tf.constant(np.random.default_rng(seed).normal(size=shape), tf.float32)
+
+
+@pytest.fixture(params=[True, False], ids=["for-xla", "plain"])
+def form(request):
+    """How the sums are computed: as for XLA, or by TensorFlow's own kernels."""
+    with tracing_for_xla(request.param):
+        yield request.param
 
 
 def with_gradients(operation, *sources):
@@ -34,17 +42,19 @@ def assert_equal(ours, theirs):
 
 @pytest.mark.parametrize("size", [(8, 12), (7, 9)])
 @pytest.mark.parametrize(("side", "stride"), SHAPES)
-def test_a_strided_convolution_has_the_values_and_gradients_of_the_plain_one(side, stride, size):
-    inputs, kernel = gaussian(2, *size, 3), gaussian(side, side, 3, 5, seed=1)
+def test_a_strided_convolution_has_the_values_and_gradients_of_the_plain_one(
+    form, side, stride, size
+):
+    inputs, kernel = gaussian(2, *size, 9), gaussian(side, side, 9, 5, seed=1)
     ours = with_gradients(lambda x, w: strided_convolution(x, w, stride), inputs, kernel)
     theirs = with_gradients(lambda x, w: tf.nn.conv2d(x, w, stride, "SAME"), inputs, kernel)
     assert_equal(ours, theirs)
 
 
 @pytest.mark.parametrize(("side", "stride"), SHAPES)
-def test_a_transposed_convolution_has_the_values_and_gradients_of_the_plain_one(side, stride):
-    inputs, kernel = gaussian(2, 4, 5, 3), gaussian(side, side, 6, 3, seed=1)
-    shape = [2, 4 * stride, 5 * stride, 6]
+def test_a_transposed_convolution_has_the_values_and_gradients_of_the_plain_one(form, side, stride):
+    inputs, kernel = gaussian(2, 4, 5, 3), gaussian(side, side, 9, 3, seed=1)
+    shape = [2, 4 * stride, 5 * stride, 9]
     ours = with_gradients(lambda x, w: transposed_convolution(x, w, stride), inputs, kernel)
     theirs = with_gradients(
         lambda x, w: tf.nn.conv2d_transpose(x, w, shape, stride, "SAME"), inputs, kernel
@@ -57,7 +67,6 @@ def test_a_penalty_of_the_gradient_has_the_gradients_of_the_plain_convolution(ji
     inputs, kernel = gaussian(2, 8, 8, 3), gaussian(4, 4, 3, 5, seed=1)
 
     def penalty_slopes(convolve):
-        @tf.function(jit_compile=jit)
         def slopes(inputs, kernel):
             with tf.GradientTape() as outer:
                 outer.watch([inputs, kernel])
@@ -67,7 +76,7 @@ def test_a_penalty_of_the_gradient_has_the_gradients_of_the_plain_convolution(ji
                 penalty = tf.reduce_sum(tf.square(tape.gradient(score, inputs)))
             return outer.gradient(penalty, [inputs, kernel])
 
-        return slopes(inputs, kernel)
+        return traced_function(slopes, jit)(inputs, kernel)
 
     ours = penalty_slopes(lambda x, w: strided_convolution(x, w, 2))
     assert_equal(ours, penalty_slopes(lambda x, w: tf.nn.conv2d(x, w, 2, "SAME")))
@@ -93,17 +102,21 @@ def test_the_layers_are_keras_own_with_another_computation(ours, theirs, stride,
     np.testing.assert_allclose(again(inputs), plain(inputs), atol=1e-4)
 
 
-def test_the_gradient_is_tensorflows_own_where_there_is_a_gpu(monkeypatch):
-    inputs, kernel = gaussian(1, 8, 8, 3), gaussian(4, 4, 3, 5, seed=1)
+def operations_of_the_gradient(channels, jit_compile):
+    """What computes the gradient of a strided convolution by its input."""
+    inputs, kernel = gaussian(1, 8, 8, channels), gaussian(4, 4, channels, 5, seed=1)
+    step = lambda x: tf.gradients(strided_convolution(x, kernel, 2), x)  # noqa: E731
+    graph = traced_function(step, jit_compile).get_concrete_function(inputs).graph
+    return {operation.type for operation in graph.get_operations()}
 
-    def operations():
-        step = tf.function(lambda x: tf.gradients(strided_convolution(x, kernel, 2), x))
-        graph = step.get_concrete_function(inputs).graph
-        return {operation.type for operation in graph.get_operations()}
 
-    assert "Conv2DBackpropInput" not in operations()
+def test_the_gradient_is_tensorflows_own_where_that_is_quicker(monkeypatch):
+    own = "Conv2DBackpropInput"
+    assert own in operations_of_the_gradient(16, jit_compile=False)
+    assert own not in operations_of_the_gradient(16, jit_compile=True)
+    assert own not in operations_of_the_gradient(3, jit_compile=False)  # of a picture
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [kind])
-    assert "Conv2DBackpropInput" in operations()
+    assert own in operations_of_the_gradient(3, jit_compile=True)
 
 
 @pytest.mark.parametrize("layer", [StridedConv2D, TransposedConv2D])

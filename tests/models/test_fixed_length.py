@@ -47,6 +47,7 @@ def test_a_longer_clip_is_refused_in_one_line(make_model, moving_squares):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_discriminator_of_patches_trains_on_shorter_clips(make_model, videos):
     model = make_model()
     before = [weight.numpy() for weight in model.player_variables()["generator"]]

@@ -44,7 +44,7 @@ def make_model(variant, **overrides):
 
 
 # One model of each way to train; where a test takes long, the others are in the slow tests.
-OF_EACH_KIND = ("rjvae", "cvae", "image_gan", "rjgan", "navsynth")
+OF_EACH_KIND = ("rjvae", "image_gan", "navsynth")
 
 
 def models_first(names, quick=tuple(MODELS)):
@@ -70,13 +70,13 @@ def model(variant):
     return make_model(variant)
 
 
-@pytest.fixture(params=variants_with("encode", "decode"), scope="module")
+@pytest.fixture(params=models_first(variants_with("encode", "decode")), scope="module")
 def encoder(request):
     """A model with an encoder, which tests may read, not train."""
     return make_model(request.param)
 
 
-@pytest.fixture(params=variants_with("swap"), scope="module")
+@pytest.fixture(params=models_first(variants_with("swap")), scope="module")
 def swapper(request):
     """A model that exchanges content and motion, which tests may read, not train."""
     return make_model(request.param)

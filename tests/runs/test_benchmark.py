@@ -91,7 +91,7 @@ def small_plan(model, values=None, batch=2):
     return make_plan(model, "none", "nowhere", None, "debug", values, precision="float32", seed=0)
 
 
-QUICK = ("rjvae", "vgan", "navsynth")  # one of each family
+QUICK = ("vgan", "navsynth")
 
 
 @pytest.mark.parametrize(

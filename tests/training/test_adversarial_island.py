@@ -65,6 +65,7 @@ def assert_same_way(one, other, atol):
         assert np.abs(way).max() > 100 * atol, name
 
 
+@pytest.mark.slow
 def test_two_replicas_train_a_model_as_one_does(same_rows, strategy_of, videos):
     # Of pictures, the sums of two halves differ in the last digits alone.
     one, two = (trained(strategy_of(n), videos, False) for n in (1, 2))

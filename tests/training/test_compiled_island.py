@@ -53,15 +53,9 @@ def reference(strategy_of, moving_squares):
     return moved(trained(strategy_of(1), moving_squares(12, 2, size=8), False, descent))
 
 
-@pytest.mark.parametrize(
-    ("policy", "replicas"),
-    [
-        ("float32", 1),
-        pytest.param("float32", 2, marks=pytest.mark.slow),
-        pytest.param("mixed_bfloat16", 1, marks=pytest.mark.slow),
-        pytest.param("mixed_bfloat16", 2, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_a_compiled_island_trains(precision, strategy_of, videos, replicas, policy):
     precision(policy)
     adam = lambda: keras.optimizers.Adam(1e-2)  # noqa: E731

@@ -93,7 +93,11 @@ def test_videos_outside_the_batch_keep_their_codes_to_the_bit(clips):
 
 
 @pytest.mark.parametrize(
-    ("replicas", "jit_compile"), [(2, False), pytest.param(1, True, marks=pytest.mark.slow)]
+    ("replicas", "jit_compile"),
+    [
+        (1, False),
+        *(pytest.param(*ways, marks=pytest.mark.slow) for ways in ((2, False), (1, True))),
+    ],
 )
 def test_each_stage_leaves_the_others_weights_alone(strategy_of, clips, replicas, jit_compile):
     with strategy_of(replicas).scope():
