@@ -224,13 +224,14 @@ def every(stride: int, x: tf.Tensor, first: int, count: int) -> tf.Tensor:
 
     That of a strided slice is computed by one.
     """
+    length = min(count * stride, x.shape[1] - first)
+    part = tf.slice(x, [0, first, 0, 0, 0], [-1, length, -1, -1, -1])
     if stride == 1:
-        return tf.slice(x, [0, first, 0, 0, 0], [-1, count, -1, -1, -1])
-    x = x[:, first:]
-    missing = max(count * stride - x.shape[1], 0)
-    x = tf.pad(x, [[0, 0], [0, missing], [0, 0], [0, 0], [0, 0]])
-    groups = tf.reshape(x[:, : count * stride], [-1, count, stride, *x.shape[2:]])
-    return groups[:, :, 0]
+        return part
+    part = tf.pad(part, [[0, 0], [0, count * stride - length], [0, 0], [0, 0], [0, 0]])
+    groups = tf.reshape(part, [-1, stride, *x.shape[2:]])  # [B * count, stride, h, w, D]
+    chosen = tf.slice(groups, [0, 0, 0, 0, 0], [-1, 1, -1, -1, -1])
+    return tf.reshape(chosen, [-1, count, *x.shape[2:]])
 
 
 def as_verdict(scores: tf.Tensor, rows: tf.Tensor, categories: int) -> Verdict:

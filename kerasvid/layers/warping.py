@@ -31,8 +31,9 @@ def warped(images: tf.Tensor, displacement: tf.Tensor) -> tf.Tensor:
     rows, columns = tf.meshgrid(
         tf.range(height, dtype=tf.float32), tf.range(width, dtype=tf.float32), indexing="ij"
     )
-    y = tf.clip_by_value(rows + displacement[..., 0], 0.0, height - 1.0)  # [B, T, H, W]
-    x = tf.clip_by_value(columns + displacement[..., 1], 0.0, width - 1.0)
+    down, right = tf.unstack(displacement, axis=-1)  # [B, T, H, W]
+    y = tf.clip_by_value(rows + down, 0.0, height - 1.0)
+    x = tf.clip_by_value(columns + right, 0.0, width - 1.0)
     top, left = tf.stop_gradient(tf.floor(y)), tf.stop_gradient(tf.floor(x))
     down, right = (y - top)[..., None], (x - left)[..., None]  # in [0, 1)
 
@@ -82,7 +83,8 @@ def composed(raw: tf.Tensor, first: tf.Tensor, last: tf.Tensor, place: tf.Tensor
     s = place[:, :, None, None, None]  # [B, T, 1, 1, 1]
     seen = LEAST_SEEN + (1.0 - LEAST_SEEN) * tf.sigmoid(seen)
     first, last = tf.stop_gradient(first), tf.stop_gradient(last)
-    weight_first, weight_last = (1.0 - s) * seen[..., :1], s * seen[..., 1:]
+    seen_first, seen_last = tf.split(seen, 2, axis=-1)
+    weight_first, weight_last = (1.0 - s) * seen_first, s * seen_last
     moved = weight_first * warped(first, s * size * from_first)
     moved += weight_last * warped(last, (1.0 - s) * size * from_last)
     moved /= weight_first + weight_last
