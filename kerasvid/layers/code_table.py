@@ -127,6 +127,14 @@ class CodeTable(keras.layers.Layer):
         (rows,) = np.nonzero(self.learned.numpy())
         return rows if len(rows) else np.arange(self.rows)
 
+    def learned_mean(self) -> tf.Tensor:
+        """The mean `[*shape]` of the rows that were ever updated; of a fresh table, of all."""
+        marks = tf.convert_to_tensor(self.learned)
+        marks = tf.where(tf.reduce_any(marks > 0), marks, tf.ones_like(marks))[:, None]
+        flat = tf.reshape(tf.convert_to_tensor(self.codes), [self.rows, self.size])
+        mean = tf.reduce_sum(marks * flat, axis=0) / tf.reduce_sum(marks)
+        return tf.reshape(mean, self.shape)
+
     def fit_gaussian(self) -> None:
         """Fits `mean + e factor`, e ~ N(0, I), to the learned rows, as `sample` draws from it.
 

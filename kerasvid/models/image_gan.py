@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from kerasvid.models.frame_gan import FrameGAN
 from kerasvid.models.mocogan import BASE, DEBUG, PAPER, MoCoGAN
+from kerasvid.models.video_generator import as_pixels
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -63,7 +64,11 @@ class ImageGAN(FrameGAN):
 
     def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
         """Images from the fixed prior: uint8 `[B, H, W, C]`."""
-        return self.generate(batch, 1, seed)[:, 0]
+        return as_pixels(self.still_of(self.sample_noise(batch, 1, seed)))
+
+    def still_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The first frame `[B, H, W, C]` in [-1, 1] of named noise."""
+        return self.decode(self.codes(noise)[:, :1])[:, 0]
 
     def get_config(self) -> dict:
         own = {"latent_dim": self.latent_dim, "prior_scale": self.prior_scale}

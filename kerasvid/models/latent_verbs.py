@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import losses
-from kerasvid.layers.code_table import projected_to_ball, projected_to_rank
+from kerasvid.layers.code_table import existing_rows, projected_to_ball, projected_to_rank
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.models.video_generator import (
     VideoGenerator,
@@ -167,6 +167,8 @@ class LatentVerbs(VideoGenerator):
         Raises:
             ValueError: they are no list of whole numbers, or there is no such row.
         """
+        if tf.is_tensor(rows) and not tf.executing_eagerly():
+            return existing_rows(key, rows, self.rows_by(key))
         values, count = np.asarray(rows), self.rows_by(key)
         if values.ndim != 1 or values.dtype.kind not in "iu":
             raise ValueError(f"{key}: give a list of whole numbers.")
@@ -234,24 +236,16 @@ class LatentVerbs(VideoGenerator):
             label = self.checked_rows("label", label)
             check_same_batch(videos=video, label=label)
         label = self.condition(label)
-        codes = self._start(video.shape[0])
-        first = {name: tf.zeros_like(value) for name, value in codes.items()}
-        second = dict(first)
-        for step in range(1, steps + 1):
-            clock = tf.constant(step, tf.float32)
-            codes, first, second = self._descend(video, label, codes, first, second, clock, rate)
+        codes = self._start(tf.shape(video)[0])
+        codes = self._descended(video, label, codes, tf.constant(steps), tf.constant(rate))
         latents = self.latents_of(codes, label)[:, : video.shape[1]]
         return {**codes, "codes": latents}
 
-    def _start(self, batch: int) -> dict[str, tf.Tensor]:
+    def _start(self, batch: tf.Tensor) -> dict[str, tf.Tensor]:
         """Where a descent begins: the mean of what every table learned, `batch` times."""
-        means = {
-            name: tf.reduce_mean(table(table.learned_rows()), axis=0, keepdims=True)
-            for name, table in self.tables().items()
-        }
         return {
-            name: tf.repeat(self._projected(name, mean), batch, axis=0)
-            for name, mean in means.items()
+            name: tf.repeat(self._projected(name, table.learned_mean()[None]), batch, axis=0)
+            for name, table in self.tables().items()
         }
 
     def _projected(self, name: str, codes: tf.Tensor) -> tf.Tensor:
@@ -259,7 +253,19 @@ class LatentVerbs(VideoGenerator):
         rank = self.rank_of(name)
         return projected_to_ball(codes if rank is None else projected_to_rank(codes, rank))
 
-    @tf.function
+    @tf.function(autograph=False)
+    def _descended(self, video, label, codes, steps, rate):
+        """So many steps of Adam on codes, `[B, ...]` by table."""
+
+        def descend(clock, codes, first, second):
+            moved = self._descend(video, label, codes, first, second, clock, rate)
+            return clock + 1.0, *moved
+
+        zeros = {name: tf.zeros_like(value) for name, value in codes.items()}
+        start = (tf.constant(1.0), codes, zeros, dict(zeros))
+        last = tf.cast(steps, tf.float32)
+        return tf.while_loop(lambda clock, *_: clock <= last, descend, start)[1]
+
     def _descend(self, video, label, codes, first, second, clock, rate):
         """One step of Adam on codes, `[B, ...]` by table, and their projection to the ball."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -97,8 +97,11 @@ class RJGAN(FrameGAN):
 
         Row i shows the summary of row i of `generate` at the same seed.
         """
-        summary = self.summary_of(self.sample_noise(batch, 1, seed))
-        return as_pixels(self.decode(summary[:, None]))[:, 0]
+        return as_pixels(self.still_of(self.sample_noise(batch, 1, seed)))
+
+    def still_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The summary frame `[B, H, W, C]` in [-1, 1] of named noise."""
+        return self.decode(self.summary_of(noise)[:, None])[:, 0]
 
     def get_config(self) -> dict:
         own = {

@@ -181,8 +181,11 @@ class RJVAE(VideoGenerator, VariationalModel):
 
         Row i shows the summary of row i of `generate` at the same seed.
         """
-        summary = self.summary_prior.sample(self.sample_noise(batch, 1, seed)["summary"])
-        return as_pixels(self.decode(summary[:, None]))[:, 0]
+        return as_pixels(self.still_of(self.sample_noise(batch, 1, seed)))
+
+    def still_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The summary frame `[B, H, W, C]` in [-1, 1] of named noise."""
+        return self.decode(self.summary_prior.sample(noise["summary"])[:, None])[:, 0]
 
     # === Videos to codes and back ===
 

@@ -75,10 +75,13 @@ class RMoCoGAN(MoCoGAN):
         Row i shows the content of row i of `generate` at the same seed, beside the mean of h_0:
         h_0 itself is wider than the states that the decoder has learned from, h_1 to h_T.
         """
-        noise = self.sample_noise(batch, 1, seed)
+        return as_pixels(self.still_of(self.sample_noise(batch, 1, seed)))
+
+    def still_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The frame `[B, H, W, C]` in [-1, 1] of the content summary of named noise."""
         still = self.with_category(tf.zeros_like(noise["start"])[:, None], noise)  # [B, 1, E]
         codes = tf.concat([self.summary_of(noise)[:, None], still], axis=-1)
-        return as_pixels(self.decode(codes))[:, 0]
+        return self.decode(codes)[:, 0]
 
     def get_config(self) -> dict:
         own = {"residual_units": self.residual_units, "prior_scale": self.prior_scale}

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+LARGEST_SEED = 2**62 - 1
+
 
 def row_noise(
     shapes: Mapping[str, Sequence[int]], batch: int, seed: int = 0
@@ -24,9 +26,47 @@ def row_noise(
     """
     # Two int32 words of the seed; the second is 0 for the usual small ones.
     key = tf.constant([seed % 2**31, (seed // 2**31) % 2**31], tf.int32)
-    rows = [tf.random.experimental.stateless_fold_in(key, row) for row in range(batch)]
-    noise = {}
-    for position, (name, shape) in enumerate(sorted(shapes.items())):
-        keys = [tf.random.experimental.stateless_fold_in(row, position) for row in rows]
-        noise[name] = tf.stack([tf.random.stateless_normal(shape, k) for k in keys])
-    return noise
+    rows = [_noise_of_row(shapes, key, row) for row in range(batch)]
+    return {name: tf.stack([row[name] for row in rows]) for name in shapes}
+
+
+def noise_of_seeds(shapes: Mapping[str, Sequence[int]], seeds: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Named standard Gaussians of which each row has a seed of its own, within a graph.
+
+    Row i is that of `row_noise(shapes, 1, seeds[i])`, to the bit.
+
+    Args:
+        shapes: of one row, by name.
+        seeds: int64 `[B]`, from 0 to 2^62 - 1 (`LARGEST_SEED`): others would repeat those.
+
+    Returns:
+        float32 tensors `[B, ...]` by name.
+
+    Raises:
+        InvalidArgumentError: a seed is out of range.
+    """
+    message = "seed: give whole numbers from 0 to 2^62 - 1, one a video; got"
+    fits = tf.reduce_all((seeds >= 0) & (seeds <= LARGEST_SEED))
+    with tf.control_dependencies([tf.debugging.Assert(fits, [message, seeds], summarize=8)]):
+        words = tf.stack([seeds % 2**31, seeds // 2**31], axis=-1)  # [B, 2]
+    if not shapes:
+        return {}
+    signature = {name: tf.TensorSpec(shape, tf.float32) for name, shape in shapes.items()}
+    return tf.map_fn(
+        lambda key: _noise_of_row(shapes, key, 0),
+        tf.cast(words, tf.int32),
+        fn_output_signature=signature,
+    )
+
+
+def _noise_of_row(
+    shapes: Mapping[str, Sequence[int]], key: tf.Tensor, row: int
+) -> dict[str, tf.Tensor]:
+    """The Gaussians of one row, stateless in the key `[2]` and its number."""
+    key = tf.random.experimental.stateless_fold_in(key, row)
+    return {
+        name: tf.random.stateless_normal(
+            shape, tf.random.experimental.stateless_fold_in(key, position)
+        )
+        for position, (name, shape) in enumerate(sorted(shapes.items()))
+    }

@@ -14,10 +14,11 @@ from kerasvid.models.row_noise import row_noise
 from kerasvid.pixels import as_floats
 
 
-def as_pixels(videos: tf.Tensor) -> np.ndarray:
-    """uint8 numpy of pixels in [-1, 1]."""
+def as_pixels(videos: tf.Tensor) -> np.ndarray | tf.Tensor:
+    """uint8 of pixels in [-1, 1]: numpy, or a tensor while a graph is traced."""
     levels = tf.round((tf.clip_by_value(tf.cast(videos, tf.float32), -1.0, 1.0) + 1.0) * 127.5)
-    return tf.cast(levels, tf.uint8).numpy()
+    pixels = tf.cast(levels, tf.uint8)
+    return pixels.numpy() if tf.executing_eagerly() else pixels
 
 
 def as_video_tensor(
@@ -139,13 +140,20 @@ class VideoGenerator(WithPresets):
         return np.stack(rows, axis=1)
 
 
-def spherical(start: tf.Tensor, end: tf.Tensor, fraction: float) -> tf.Tensor:
-    """Spherical interpolation row by row; `fraction` 0 gives `start`, 1 gives `end`."""
+def spherical(start: tf.Tensor, end: tf.Tensor, fraction: float | tf.Tensor) -> tf.Tensor:
+    """Spherical interpolation row by row; `fraction` 0 gives `start`, 1 gives `end`.
+
+    Args:
+        start, end: `[B, ...]`, of the same shape.
+        fraction: a number, or float32 `[B, 1]`.
+    """
     shape = tf.shape(start)
     a = tf.reshape(start, [shape[0], -1])  # [B, D]
     b = tf.reshape(end, [shape[0], -1])
-    cosine = tf.reduce_sum(tf.math.l2_normalize(a, -1) * tf.math.l2_normalize(b, -1), -1)
-    angle = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))[:, None]  # [B, 1]
+    one, other = tf.math.l2_normalize(a, -1), tf.math.l2_normalize(b, -1)
+    # Of the chords: the arc cosine is inaccurate for near vectors, and no operation of TFLite.
+    chords = [tf.norm(each, axis=-1, keepdims=True) for each in (one - other, one + other)]
+    angle = 2.0 * tf.atan2(*chords)  # [B, 1]
     sine = tf.sin(angle)
     # Quotients first: at both ends they are exactly 1 and 0.
     safe = tf.maximum(sine, 1e-6)
