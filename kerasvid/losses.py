@@ -14,6 +14,33 @@ def squared_error(target: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.math.squared_difference(target, prediction), axis=axes)
 
 
+def coarse_error(target: tf.Tensor, prediction: tf.Tensor, levels: int) -> tf.Tensor:
+    """Squared error of what frames show in cells of 2, 4, ..., 2^levels pixels.
+
+        1/L sum_(l=1..L) 4^l |P_l (x - y)|^2,   P_l: the mean of every cell of 2^l x 2^l pixels
+
+    A thing beside its place differs by the same pixels wherever it is, so that their squares tell
+    no way to go; in cells as wide as the distance there is one. An error that has one sign over a
+    cell counts as it does in pixels.
+
+    Args:
+        target: `[B, T, H, W, C]`, H and W static multiples of 2^levels.
+        prediction: the same shape.
+        levels: L, at least 1.
+
+    Returns:
+        `[B]`.
+    """
+    rows, frames = tf.shape(target)[0], target.shape[1]
+    cells = tf.reshape(target - prediction, [-1, *target.shape[2:]])  # [B * T, H, W, C]
+    total = tf.zeros([rows])
+    for level in range(1, levels + 1):
+        cells = tf.nn.avg_pool2d(cells, 2, 2, "VALID")
+        squares = tf.reduce_sum(tf.square(cells), axis=[1, 2, 3])  # [B * T]
+        total += 4.0**level * tf.reduce_sum(tf.reshape(squares, [rows, frames]), axis=1)
+    return total / levels
+
+
 def l2_distance(target: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
     """|v - v'|_2 of each row, in pixels of [0, 1], of pixels in [-1, 1]: `[B, ...] -> [B]`."""
     return 0.5 * tf.sqrt(squared_error(target, prediction))

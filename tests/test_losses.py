@@ -236,3 +236,16 @@ def test_clips_without_triplets_are_refused():
     with pytest.raises(ValueError, match=r"Clips of 3 frames have no triplets") as error:
         losses.triplet_loss(tf.zeros([1, 3, 2]), 1.0, 2, 2)
     assert "\n" not in str(error.value)
+
+
+def test_a_thing_beside_its_place_has_a_way_to_go_in_cells_alone():
+    frame = np.zeros([1, 1, 16, 16, 1], np.float32)
+    near, far = frame.copy(), frame.copy()
+    frame[0, 0, 0:2, 0:2] = near[0, 0, 0:2, 4:6] = far[0, 0, 0:2, 12:14] = 1.0
+    frame, near, far = map(tf.constant, (frame, near, far))
+    pixels = [float(losses.squared_error(frame, other)[0]) for other in (near, far)]
+    assert pixels[0] == pixels[1] == 8.0
+    cells = [float(losses.coarse_error(frame, other, 4)[0]) for other in (near, far)]
+    # Of 4 pixels each: in cells of 2 and 4 pixels 4 (1 + 1) and 16 (1/16 + 1/16); those of 8 hold
+    # both where they are near, and 64 (1/256 + 1/256) where they are far.
+    assert cells == pytest.approx([(8.0 + 2.0) / 4, (8.0 + 2.0 + 0.5) / 4], rel=1e-6)

@@ -8,6 +8,7 @@ from kerasvid.models.video_generator import as_pixels
 
 SMALL = {"image_shape": (8, 8, 3), "frames": 4}
 SCALE = (0.5, 0.5)
+WEIGHTS = {"ends_weight": 0.7, "mean_weight": 0.3, "coarse_weight": 0.2}
 START = tf.constant(0.0)
 
 
@@ -21,8 +22,7 @@ def make_model(**overrides):
 def model():
     """Every term of the loss has a weight of its own."""
     return make_model(
-        ends_weight=0.7,
-        mean_weight=0.3,
+        **WEIGHTS,
         schedule={"observation_scale": SCALE, "kl_video": (3.0, 3.0)},
     )
 
@@ -49,6 +49,16 @@ def squares(video, shown):
     return np.square(np.asarray(video, float) - np.asarray(shown)).sum(axis=(2, 3, 4))
 
 
+def coarse_squares(video, shown):
+    """Squares of the means of cells of 2, 4 and 8 pixels, times their pixels, float64 `[B, T]`."""
+    error, total = np.asarray(video, float) - np.asarray(shown), 0.0
+    for side in (2, 4, 8):
+        cells = error.reshape(*error.shape[:2], 8 // side, side, 8 // side, side, 3)
+        means = cells.mean(axis=(3, 5))
+        total = total + side**2 * np.square(means).sum(axis=(2, 3, 4))
+    return total / 3
+
+
 def shown_by(model, video, latents):
     """The unclipped clip of z_video between the ends of a clip."""
     ends = video[:, 0], video[:, -1]
@@ -60,7 +70,8 @@ def test_the_loss_is_the_posters_objective(model, video, noise):
     terms, statistics = model.terms(video, noise, START, training=True)
     q_video = model.posterior(video)
     mean, deviation = q_video.mean().numpy(), q_video.stddev().numpy()
-    errors = squares(video, shown_by(model, video, mean + deviation * noise["video"]))
+    shown = shown_by(model, video, mean + deviation * noise["video"])
+    errors = squares(video, shown)
     guessed = squares(video, shown_by(model, video, tf.zeros([3, 8])))
     kl = (0.5 * (deviation**2 + mean**2 - 1.0) - np.log(deviation)).sum(axis=1)
     weight = 1.0 / (2.0 * 0.5**2)
@@ -68,12 +79,14 @@ def test_the_loss_is_the_posters_objective(model, video, noise):
         "energy": weight * errors.sum(axis=1),
         "ends": 0.7 * weight * (errors[:, 0] + errors[:, -1]),
         "mean_energy": 0.3 * weight * guessed[:, 1:-1].sum(axis=1),
+        "coarse_energy": 0.2 * weight * coarse_squares(video, shown)[:, 1:-1].sum(axis=1),
         "kl_video": kl,
         "psnr": 10.0 * np.log10(4.0 / (errors.sum(axis=1) / (4 * 8 * 8 * 3))),
     }
     for name, value in expected.items():
         np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
-    total = expected["energy"] + expected["ends"] + expected["mean_energy"] + 3.0 * kl
+    energies = ("energy", "ends", "mean_energy", "coarse_energy")
+    total = 3.0 * kl + sum(expected[name] for name in energies)
     np.testing.assert_allclose(terms["loss"], total, rtol=1e-4)
     assert statistics == {} and set(terms) == set(model.term_names)
 
@@ -89,7 +102,7 @@ def test_without_a_mean_weight_the_poster_alone_is_minimised(plain, video, noise
 
 
 def test_of_some_decoded_frames_the_energies_keep_their_expectation(model, video, noise):
-    some = make_model(ends_weight=0.7, mean_weight=0.3, decoded_frames=1, schedule=model.schedule)
+    some = make_model(**WEIGHTS, decoded_frames=1, schedule=model.schedule)
     some.set_weights(model.get_weights())
     assert some.training_noise_shapes(4) == {"video": (8,), "decoded_frames": (2,)}
     assert some.training_noise_shapes(3) == model.training_noise_shapes(4) == {"video": (8,)}
@@ -99,7 +112,7 @@ def test_of_some_decoded_frames_the_energies_keep_their_expectation(model, video
         given = {**noise, "decoded_frames": chances}
         drawn.append(some.terms(video, given, START, training=True)[0])
     whole, _ = model.terms(video, noise, START, training=True)
-    for name in ("loss", "energy", "mean_energy", "ends"):
+    for name in ("loss", "energy", "mean_energy", "coarse_energy", "ends"):
         np.testing.assert_allclose(
             0.5 * (drawn[0][name] + drawn[1][name]), whole[name], rtol=1e-4, err_msg=name
         )
@@ -112,7 +125,7 @@ def test_of_some_decoded_frames_the_energies_keep_their_expectation(model, video
 @pytest.mark.parametrize("frames", [4, 2])
 def test_exact_ends_cost_nothing(model, video, noise, frames):
     video = video[:, :frames]
-    exact = make_model(exact_ends=True, ends_weight=0.7, mean_weight=0.3, schedule=model.schedule)
+    exact = make_model(exact_ends=True, **WEIGHTS, schedule=model.schedule)
     exact.set_weights(model.get_weights())
     terms, _ = exact.terms(video, noise, START, training=False)
     q_video = exact.posterior(video)
@@ -158,7 +171,7 @@ def test_the_posterior_sees_every_frame(model, video):
         assert (moved.max(axis=1) > 1e-5).all()
 
 
-@pytest.mark.parametrize("name", ["ends_weight", "mean_weight"])
+@pytest.mark.parametrize("name", WEIGHTS)
 def test_negative_weights_are_refused(name):
     with pytest.raises(ValueError, match=f"{name}=-1.0 must be 0 or more"):
         CVAE.from_preset("debug", **SMALL, **{name: -1.0})
