@@ -1,7 +1,6 @@
 """TensorFlow Serving's gRPC interface, by its own protocol messages (the extra `serving`)."""
 
 import importlib
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,12 +17,16 @@ NO_MESSAGES = (
     "this needs TensorFlow Serving's protocol messages: pip install 'kerasvid[serving]', or use "
     "the protocol rest, which needs nothing."
 )
-# Videos are larger than gRPC's limit of 4 MiB; attempts are counted in one place, not here too.
 OPTIONS = [
+    # Videos are larger than gRPC's limit of 4 MiB.
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
+    # Attempts are counted in one place, and each connects anew.
     ("grpc.enable_retries", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 100),
 ]
+UNCONNECTED = ("failed to connect", "DNS resolution failed", "name resolution", "Domain name not")
 
 
 def protocol_messages(name: str) -> Any:
@@ -61,12 +64,17 @@ class GrpcService:
         models = protocol_messages("apis.model_service_pb2_grpc")
         import grpc
 
-        self._grpc, self._connect_timeout = grpc, connect_timeout
+        self._grpc = grpc
+        # The least pause between connections is also how long one of them may take.
+        options = [
+            *OPTIONS,
+            ("grpc.min_reconnect_backoff_ms", max(100, int(connect_timeout * 1e3))),
+        ]
         if scheme == "https":
             credentials = grpc.ssl_channel_credentials()
-            self._channel = grpc.secure_channel(self.server, credentials, OPTIONS)
+            self._channel = grpc.secure_channel(self.server, credentials, options)
         else:
-            self._channel = grpc.insecure_channel(self.server, OPTIONS)
+            self._channel = grpc.insecure_channel(self.server, options)
         self._predictions = services.PredictionServiceStub(self._channel)
         self._models = models.ModelServiceStub(self._channel)
 
@@ -125,7 +133,6 @@ class GrpcService:
         self._channel.close()
 
     def _call(self, method: Callable, request: Any, deadline: Deadline) -> Any:
-        self._connect(deadline)
         if deadline.left() <= 0:
             raise deadline.passed(self.server)
         try:
@@ -138,6 +145,8 @@ class GrpcService:
         said = " ".join(details.split()).rstrip(".") or "no reason told"
         if code == "DEADLINE_EXCEEDED" and deadline.left() <= 0.01:
             return deadline.passed(self.server)
+        if code == "UNAVAILABLE" and any(text in said for text in UNCONNECTED):
+            return TransientError(f"{self.server}: no server answers by gRPC", SERVER_DOWN)
         if code in TRANSIENT_CODES:
             remedy = "the server is overloaded, starting or down: try later."
             return TransientError(f"{self.server}: {code}: {said}", remedy)
@@ -146,27 +155,6 @@ class GrpcService:
         if code == "UNIMPLEMENTED":
             said += "; is this TensorFlow Serving's gRPC port, 8500 by default?"
         return ServingError(f"{self.server}: {code}: {said}")
-
-    def _connect(self, deadline: Deadline) -> None:
-        """Waits until the channel stands or has failed: a call alone waits for its deadline."""
-        states, settled = self._grpc.ChannelConnectivity, threading.Event()
-        seen = []
-
-        def note(state) -> None:
-            seen.append(state)
-            if state in (states.READY, states.TRANSIENT_FAILURE, states.SHUTDOWN):
-                settled.set()
-
-        seconds = min(self._connect_timeout, deadline.left())
-        self._channel.subscribe(note, try_to_connect=True)
-        try:
-            if not settled.wait(seconds):
-                raise TransientError(f"{self.server}: no connection within {seconds:g} s",
-                                     SERVER_DOWN)  # fmt: skip
-        finally:
-            self._channel.unsubscribe(note)
-        if states.READY not in seen:
-            raise TransientError(f"{self.server}: no server answers by gRPC", SERVER_DOWN)
 
 
 def _address(spec: Any, model: str, version: int | str | None) -> None:

@@ -129,8 +129,8 @@ def _shape(shape: Mapping[str, Any]) -> tuple[int | None, ...] | None:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'generate'?)`, or nothing where no known name is near."""
-    found = difflib.get_close_matches(name, list(known), n=2, cutoff=0.5)
-    return f" (did you mean {' or '.join(map(repr, found))}?)" if found else ""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 def list_of(names: Iterable[str]) -> str:
