@@ -14,7 +14,7 @@ import tensorflow as tf
 from export.serving.replay import WARM_UP, ReplayError, replay
 
 pytest.importorskip("tensorflow_serving", reason="pip install 'kerasvid[serving]'")
-from tensorflow_serving.apis import (  # noqa: E402
+from tensorflow_serving.apis import (
     classification_pb2,
     predict_pb2,
     prediction_log_pb2,
@@ -119,29 +119,32 @@ def test_the_command_prints_a_line_a_request(version_dir):
     assert summary.startswith("2 requests in ")
 
 
-def saved_model_cli(capsys, *arguments: str) -> str:
-    """What TensorFlow's own tool prints."""
-    from tensorflow.python.tools import saved_model_cli as tool
-
-    parsed = tool.create_parser().parse_args([*arguments])
-    parsed.func() if not hasattr(parsed, "func") else parsed.func(parsed)
-    return capsys.readouterr().out
-
-
-def test_saved_model_cli_shows_and_runs_what_a_server_sees(version_dir, tmp_path, capsys):
-    folder = f"--dir={version_dir}"
-    shown = saved_model_cli(
-        capsys, "show", folder, "--tag_set=serve", "--signature_def=serving_default"
-    )
-    assert "inputs['seed'] tensor_info:\n      dtype: DT_INT64\n      shape: (-1)" in shown
-    assert "outputs['video'] tensor_info:\n      dtype: DT_UINT8" in shown
-    assert "shape: (-1, 4, 16, 16, 3)" in shown and "tensorflow/serving/predict" in shown
-    pixels = "np.zeros((2, 16, 16, 3), np.uint8)"
-    inputs = f"seed=np.arange(2);first={pixels};last={pixels}+90;temperature=np.ones(2,np.float32)"
-    saved_model_cli(
-        capsys, "run", folder, "--tag_set=serve", "--signature_def=serving_default",
-        f"--input_exprs={inputs}", f"--outdir={tmp_path / 'out'}",
-    )  # fmt: skip
-    video = np.load(tmp_path / "out" / "video.npy")
+@pytest.mark.slow
+def test_saved_model_cli_shows_and_runs_what_a_server_sees(version_dir, tmp_path):
+    pixels = np.zeros([2, 16, 16, 3], np.uint8)
+    given = {"seed": np.arange(2), "first": pixels, "last": pixels + 90}
+    np.savez(tmp_path / "in.npz", **given, temperature=np.ones(2, np.float32))
+    names = (*given, "temperature")
+    inputs = ";".join(f"{name}={tmp_path / 'in.npz'}[{name}]" for name in names)
+    which = (f"--dir={version_dir}", "--tag_set=serve", "--signature_def=serving_default")
+    out_dir = tmp_path / "out"
+    started = [  # side by side: each spends its time on importing TensorFlow
+        subprocess.Popen(
+            [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for arguments in (
+            ("show", *which), ("run", *which, f"--inputs={inputs}", f"--outdir={out_dir}"),
+        )
+    ]  # fmt: skip
+    shown, ran = (process.communicate(timeout=120)[0] for process in started)
+    assert [process.returncode for process in started] == [0, 0], ran
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    seed = lines.index("inputs['seed'] tensor_info:")
+    assert lines[seed + 1 : seed + 3] == ["dtype: DT_INT64", "shape: (-1)"]
+    video = lines.index("outputs['video'] tensor_info:")
+    assert lines[video + 1 : video + 3] == ["dtype: DT_UINT8", "shape: (-1, 4, 16, 16, 3)"]
+    assert "Method name is: tensorflow/serving/predict" in lines
+    video = np.load(out_dir / "video.npy")
     assert video.shape == (2, 4, 16, 16, 3) and video.dtype == np.uint8
     np.testing.assert_array_equal(video[:, :, 0, 0, 0], [[0, 30, 60, 90]] * 2)
