@@ -1,0 +1,452 @@
+"""The client against servers that keep TensorFlow Serving's contract, well and failing."""
+
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from export.client import Client
+from export.serving.attempts import ServingError
+
+ROOT = pathlib.Path(__file__).parents[3]
+
+
+@pytest.fixture
+def client_of(rest):
+    """A function that makes a client of the REST server; its pauses are noted, not waited."""
+    pauses = []
+
+    def make(model="rjvae", version=None, **options) -> Client:
+        client = Client(rest.address, model, version, sleep=pauses.append, **options)
+        client.pauses = pauses
+        return client
+
+    return make
+
+
+def one_line(error: pytest.ExceptionInfo) -> str:
+    message = str(error.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+# === What is asked and answered ===
+
+
+def test_videos_of_seeds_travel_as_jpeg_and_stay_nearly_as_they_were(
+    client_of, rest, expected_video
+):
+    client = client_of()
+    videos = client.generate([3, 5])
+    method, path, body = rest.seen[-1]
+    expected = expected_video([3, 5])
+    assert videos.shape == expected.shape == (2, 4, 16, 16, 3) and videos.dtype == np.uint8
+    assert np.abs(videos.astype(int) - expected).mean() < 3  # JPEG
+    frames = client.call("generate_jpeg", seed=[3, 5])["frames_bytes"]
+    decoded = [[np.asarray(Image.open(io.BytesIO(f))) for f in row] for row in frames]
+    np.testing.assert_array_equal(videos, decoded)  # red and blue have not changed places
+    assert (method, path) == ("POST", "/v1/models/rjvae:predict")
+    assert json.loads(body) == {"signature_name": "generate_jpeg", "inputs": {"seed": [3, 5]}}
+
+
+def test_every_signature_can_be_called_with_named_arrays(client_of, served_models, expected_video):
+    client = client_of()
+    assert set(client.signatures()) == {
+        "serving_default", "generate_jpeg", "interpolate", "image", "encode", "swap"
+    }  # fmt: skip
+    videos = expected_video([1, 2])
+    np.testing.assert_array_equal(client.call("serving_default", seed=[1, 2])["video"], videos)
+    codes = client.call("encode", video=videos)  # several outputs: the answer is an object
+    expected = served_models.run(("rjvae", 2), "encode", {"video": videos})
+    assert set(codes) == set(expected) and len(codes) > 1
+    for name, code in codes.items():
+        assert code.dtype == np.float32
+        np.testing.assert_allclose(code, expected[name], rtol=1e-5, atol=1e-6)
+    ends = client.call("interpolate", seed_from=[1, 1], seed_to=[2, 2], fraction=[0.0, 1.0])
+    assert np.abs(ends["video"].astype(int) - videos).max() <= 1
+    same = client.call("swap", content_of=videos, motion_of=videos)["video"]
+    assert same.shape == videos.shape and same.dtype == np.uint8
+
+
+def test_an_input_without_the_batch_axis_holds_for_all_rows(client_of, expected_video):
+    client = client_of()
+    half = client.call("interpolate", seed_from=[1, 2], seed_to=7, fraction=0.5)["video"]
+    given = {"seed_from": [1, 2], "seed_to": [7, 7], "fraction": [0.5, 0.5]}
+    np.testing.assert_array_equal(half, client.call("interpolate", **given)["video"])
+    alone = client.call("serving_default", seed=4)["video"]
+    np.testing.assert_array_equal(alone, expected_video([4]))
+
+
+def test_many_rows_go_in_parts_that_a_batching_server_takes(client_of, rest, expected_video):
+    client = client_of(rows=2)
+    videos = client.call("serving_default", seed=[0, 1, 2, 3, 4])["video"]
+    np.testing.assert_array_equal(videos, expected_video([0, 1, 2, 3, 4]))
+    sent = [json.loads(body)["inputs"]["seed"] for _, _, body in rest.seen if body]
+    assert sent == [[0, 1], [2, 3], [4]]
+
+
+def test_seeds_keep_all_their_62_bits(client_of, expected_video):
+    largest = 2**62 - 1
+    videos = client_of().call("serving_default", seed=[largest, largest - 1])["video"]
+    np.testing.assert_array_equal(videos, expected_video([largest, largest - 1]))
+    assert (videos[0] != videos[1]).any()
+
+
+def test_videos_go_between_pictures_that_travel_as_png(client_of, rest):
+    first, last = np.zeros([2, 16, 16, 3], np.uint8)
+    first[..., 0], last[..., 2] = 200, 100
+    videos = client_of("cvae").between(first, last, seeds=[0, 1], temperature=0.5)
+    assert videos.shape == (2, 4, 16, 16, 3)
+    way = np.linspace([200, 0, 0], [0, 0, 100], 4)  # [T, 3]
+    assert np.abs(videos.mean((0, 2, 3)) - way).max() < 4  # JPEG
+    sent = json.loads(rest.seen[-1][2])["inputs"]
+    assert sent["temperature"] == [0.5, 0.5] and [*sent["first_bytes"][0]] == ["b64"]
+
+
+def test_a_version_is_asked_for_by_number_or_label(client_of, rest):
+    client_of(version=1).generate([1])
+    client_of(version="canary").generate([1])
+    assert [path for _, path, _ in rest.seen] == [
+        "/v1/models/rjvae/versions/1/metadata",
+        "/v1/models/rjvae/versions/1:predict",
+        "/v1/models/rjvae/labels/canary/metadata",
+        "/v1/models/rjvae/labels/canary:predict",
+    ]
+    assert client_of().versions() == {1: "AVAILABLE", 2: "AVAILABLE"}
+
+
+# === What fails and passes by itself ===
+
+
+@pytest.mark.parametrize(
+    "fault", [429, 502, 503, 504, "reset", "hang_up", "truncate"], ids=lambda fault: str(fault)
+)
+def test_what_may_pass_is_tried_again_after_growing_pauses(client_of, rest, fault, expected_video):
+    client = client_of(backoff=0.2)
+    client.signatures()
+    rest.faults = [fault, fault]
+    videos = client.call("serving_default", seed=[1])["video"]
+    np.testing.assert_array_equal(videos, expected_video([1]))
+    assert len(rest.seen) == 4 and rest.faults == []
+    first, second = client.pauses
+    assert 0.1 <= first <= 0.2 <= second <= 0.4
+
+
+def test_a_server_that_says_when_is_not_asked_before(client_of, rest):
+    client = client_of()
+    rest.faults = ["busy"]
+    client.signatures()
+    assert client.pauses == [7.0]
+
+
+def test_what_does_not_pass_is_told_with_the_number_of_attempts(client_of, rest):
+    client = client_of(retries=2)
+    rest.faults = [503] * 9
+    with pytest.raises(ServingError) as error:
+        client.generate([1])
+    assert one_line(error) == (
+        f"{rest.address}: status 503: told to fail with 503 (3 attempts); the server is overloaded "
+        "or starting: try later."
+    )
+    assert len(rest.seen) == 3
+
+
+@pytest.mark.parametrize("fault", [400, 403, 500, "no_json", "other_output"], ids=str)
+def test_what_would_fail_again_is_asked_once(client_of, rest, fault):
+    client = client_of()
+    client.signatures()
+    rest.faults = [fault]
+    with pytest.raises(ServingError) as error:
+        client.call("serving_default", seed=[1])
+    assert len(rest.seen) == 2 and client.pauses == []
+    told = {
+        "no_json": "sends an answer that is no JSON; is this TensorFlow Serving's REST port",
+        "other_output": "outputs that serving_default does not have (shape [2, 2] where uint8",
+    }
+    assert told.get(fault, f"status {fault}: told to fail with {fault}") in one_line(error)
+
+
+@pytest.mark.parametrize("fault", ["hang", "drip"])
+def test_no_answer_ends_with_the_timeout_also_where_bytes_drip(client_of, rest, fault):
+    client = client_of(timeout=0.4)
+    client.signatures()
+    rest.faults = [fault] * 5
+    begin = time.monotonic()
+    with pytest.raises(ServingError) as error:
+        client.generate([1])
+    assert 0.3 < time.monotonic() - begin < 5
+    assert one_line(error).startswith(f"{rest.address}: no answer within 0.4 s; the server is busy")
+
+
+def test_attempts_end_where_the_next_would_begin_after_the_deadline(client_of, rest):
+    client = client_of(timeout=3)
+    client.signatures()
+    rest.faults = ["busy"] * 5  # asks for 7 seconds
+    with pytest.raises(ServingError, match=r"queue is full \(1 attempt\)"):
+        client.generate([1])
+    assert client.pauses == []
+
+
+def test_a_server_that_is_down_is_tried_again_and_told(free_address):
+    pauses = []
+    with pytest.raises(ServingError) as error:
+        Client(free_address, "rjvae", retries=2, sleep=pauses.append).generate([1])
+    assert one_line(error) == (
+        f"{free_address}: no server answers (Connection refused) (3 attempts); start it "
+        "(export/serving/README.md), or check host and port; REST is 8501 by default."
+    )
+    assert len(pauses) == 2
+    with pytest.raises(ServingError, match="there is no such host; check the address"):
+        Client("no-such-host.invalid:8501", "rjvae").generate([1])
+
+
+# === What is wrong with what is asked ===
+
+
+def test_an_unknown_model_or_version_is_told_with_what_is_there(client_of, rest):
+    with pytest.raises(ServingError) as error:
+        client_of("rjvea").generate([1])
+    assert one_line(error) == (
+        f"{rest.address}: Servable not found for request: Latest(rjvea); give the name of a model "
+        "in its models.config instead of 'rjvea'."
+    )
+    for version, said in ((7, "Specific(rjvae, 7)"), ("gold", "version label: gold")):
+        with pytest.raises(ServingError) as error:
+            client_of(version=version).generate([1])
+        assert said in one_line(error)
+        assert "of rjvae there is version 1 (AVAILABLE), 2 (AVAILABLE)" in one_line(error)
+
+
+def test_wrong_inputs_are_told_before_anything_is_sent(client_of, rest):
+    client = client_of()
+    client.signatures()
+    asked = len(rest.seen)
+    video = np.zeros([2, 4, 16, 16, 3], np.uint8)
+    for signature, inputs, message in (
+        ("generate_jpg", {"seed": [1]}, "rjvae has no signature 'generate_jpg' (did you mean "
+         "'generate_jpeg'?); it has encode, generate_jpeg"),
+        ("serving_default", {}, "serving_default: seed missing; it takes seed int64 [any]."),
+        ("serving_default", {"sed": [1]}, "has no input 'sed' (did you mean 'seed'?)"),
+        ("serving_default", {"seed": [0.5]}, "seed is float64 where int64 [any] is wanted"),
+        ("serving_default", {"seed": ["1"]}, "seed is <U1 where int64 [any] is wanted"),
+        ("serving_default", {"seed": [True]}, "seed is bool where"),
+        ("serving_default", {"seed": [3, -1]}, "seed -1 is outside of 0 to 2^62 - 1"),
+        ("serving_default", {"seed": [2**62]}, f"seed {2**62} is outside of 0 to 2^62 - 1"),
+        ("serving_default", {"seed": [2**99]}, f"seed {2**99} is outside of 0 to 2^62 - 1"),
+        ("serving_default", {"seed": []}, "there is no row"),
+        ("serving_default", {"seed": [[1]]}, "seed has the shape [1, 1] where int64 [any] is"),
+        ("encode", {"video": video[:, :3]}, "video has the shape [2, 3, 16, 16, 3] where uint8 "
+         "[any, 4, 16, 16, 3] is wanted"),
+        ("encode", {"video": video / 255}, "video is float64 where uint8 [any, 4, 16, 16, 3] is"),
+        ("encode", {"video": video + np.int64(300)}, "video holds 300, outside of 0 to 255"),
+        ("encode", {"video": [[1], [1, 2]]}, "video is no array: its rows differ in length"),
+        ("swap", {"content_of": video, "motion_of": video[:1]}, "numbers of rows differ: "
+         "content_of 2, motion_of 1"),
+        ("interpolate", {"seed_from": [1], "seed_to": [2], "fraction": [np.nan]},
+         "fraction holds a number that is not finite"),
+        ("interpolate", {"seed_from": [-4], "seed_to": [2], "fraction": [0]}, "seed_from -4 is"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError) as error:
+            client.call(signature, **inputs)
+        assert message in one_line(error)
+    with pytest.raises(ValueError, match="first_bytes holds str where bytes are wanted"):
+        given = {"last_bytes": [b"x"], "seed": [1], "temperature": 1}
+        client_of("cvae").call("between_jpeg", first_bytes=["a.png"], **given)
+    assert len(rest.seen) == asked + 1  # the metadata of cvae
+
+
+def test_what_the_model_itself_refuses_is_told_in_its_words_on_one_line(client_of, rest):
+    given = {"last_bytes": [b"x"], "seed": [1], "temperature": 1}
+    with pytest.raises(ServingError) as error:
+        client_of("cvae").call("between_jpeg", first_bytes=[b"no picture"], **given)
+    assert one_line(error).startswith(f"{rest.address}: status 400: ")
+    assert len(rest.seen) == 2
+
+
+def test_arguments_that_are_none_are_refused():
+    for arguments, message in (
+        (("localhost", "a b", None, "rset"), r"protocol 'rset' is unknown \(did you mean 'rest'"),
+        (("localhost:x", "rjvae"), "address 'localhost:x' is none: write host:port"),
+        (("ftp://a:1", "rjvae"), "address 'ftp://a:1' is none"),
+        (("localhost:1", "models/rjvae"), "model 'models/rjvae' is no name"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Client(*arguments)
+    for options in ({"timeout": 0}, {"retries": -1}, {"rows": 0}):
+        with pytest.raises(ValueError):
+            Client("localhost:1", "rjvae", **options)
+
+
+# === gRPC ===
+
+
+@pytest.fixture
+def grpc_client_of(grpc_double):
+    pauses = []
+
+    def make(model="rjvae", version=None, **options) -> Client:
+        options = {"protocol": "grpc", "sleep": pauses.append, **options}
+        client = Client(grpc_double.address, model, version, **options)
+        client.pauses = pauses
+        return client
+
+    return make
+
+
+def test_grpc_tells_the_same_signatures_and_gives_the_very_pixels(
+    grpc_client_of, client_of, expected_video
+):
+    with grpc_client_of(rows=2) as client:
+        assert client.signatures() == client_of().signatures()
+        np.testing.assert_array_equal(client.generate([3, 5, 6]), expected_video([3, 5, 6]))
+        videos = expected_video([1, 2])
+        codes, same = client.call("encode", video=videos), client_of().call("encode", video=videos)
+        for name, code in codes.items():
+            np.testing.assert_allclose(code, same[name], rtol=1e-5, atol=1e-6)
+        assert client.versions() == {1: "AVAILABLE", 2: "AVAILABLE"}
+        frames = client.call("generate_jpeg", seed=[3])["frames_bytes"]
+    assert frames.shape == (1, 4) and frames[0, 0].startswith(b"\xff\xd8")
+
+
+def test_grpc_goes_between_pictures_and_takes_bytes(grpc_client_of):
+    first, last = np.zeros([16, 16, 3], np.uint8), np.full([16, 16, 3], 90, np.uint8)
+    client = grpc_client_of("cvae")
+    videos = client.between(first, last, seeds=[0])
+    np.testing.assert_array_equal(videos[0, :, 0, 0, 0], [0, 30, 60, 90])
+    coded = [cv2.imencode(".png", picture)[1].tobytes() for picture in (first, last)]
+    ends = dict(zip(("first_bytes", "last_bytes"), ([c] for c in coded), strict=True))
+    frames = client.call("between_jpeg", **ends, seed=[0], temperature=1.0)["frames_bytes"]
+    assert cv2.imdecode(np.frombuffer(frames[0, 3], np.uint8), 0).mean() == pytest.approx(90, abs=1)
+
+
+@pytest.mark.parametrize("fault", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"])
+def test_grpc_is_tried_again_where_it_may_pass(grpc_client_of, grpc_double, fault):
+    client = grpc_client_of(backoff=0.2)
+    grpc_double.faults = [fault, fault]
+    assert "serving_default" in client.signatures()
+    assert len(grpc_double.seen) == 3 and 0.1 <= client.pauses[0] <= 0.2 <= client.pauses[1]
+
+
+def test_grpc_errors_are_one_line_and_asked_once(grpc_client_of, grpc_double, free_address):
+    grpc_double.faults = ["INVALID_ARGUMENT"]
+    with pytest.raises(ServingError) as error:
+        grpc_client_of().signatures()
+    address = grpc_double.address
+    assert one_line(error) == f"{address}: INVALID_ARGUMENT: told to fail with INVALID_ARGUMENT"
+    assert len(grpc_double.seen) == 1
+    with pytest.raises(ServingError) as error:
+        grpc_client_of(version=7).generate([1])
+    assert "of rjvae there is version 1 (AVAILABLE), 2 (AVAILABLE)" in one_line(error)
+    with pytest.raises(ServingError) as error:
+        grpc_client_of("rjvea").generate([1])
+    assert "give the name of a model in its models.config" in one_line(error)
+    client = grpc_client_of(timeout=0.4)
+    client.signatures()
+    grpc_double.faults = [2.0]
+    with pytest.raises(ServingError, match=r"no answer within 0.4 s"):
+        client.generate([1])
+    pauses = []
+    client = Client(free_address, "rjvae", protocol="grpc", retries=1, sleep=pauses.append)
+    with pytest.raises(ServingError) as error:
+        client.generate([1])
+    assert f"{free_address}: no server answers by gRPC (2 attempts); start it" in one_line(error)
+    assert len(pauses) == 1
+
+
+def test_the_wrong_port_is_suspected(rest, grpc_double):
+    options = {"retries": 0, "timeout": 3, "connect_timeout": 1}
+    with pytest.raises(ServingError, match=r"is this .*REST port, 8501 by default\?"):
+        Client(grpc_double.address, "rjvae", **options).generate([1])
+    with pytest.raises(ServingError, match="gRPC"):
+        Client(rest.address, "rjvae", protocol="grpc", **options).generate([1])
+
+
+def test_without_the_extra_grpc_tells_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_serving", None)
+    monkeypatch.delitem(sys.modules, "tensorflow_serving.apis", raising=False)
+    name = "tensorflow_serving.apis.prediction_service_pb2_grpc"
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(ServingError, match=r"pip install 'kerasvid\[serving\]'"):
+        Client("localhost:8500", "rjvae", protocol="grpc")
+
+
+# === The command line ===
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs `python -m export.client` in an empty folder: (exit status, stdout, stderr)."""
+
+    def run(*flags: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "export.client", *flags],
+            cwd=tmp_path, capture_output=True, text=True, timeout=120,
+            env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_the_command_writes_pictures_and_arrays(command, rest, tmp_path, expected_video):
+    flags = (f"--address={rest.address}", "--model=rjvae", "--seeds=1,2,3")
+    status, out, err = command(*flags, "--out=clips.gif")
+    assert (status, err) == (0, "") and out == "clips.gif: video [3, 4, 16, 16, 3]\n"
+    with Image.open(tmp_path / "clips.gif") as gif:
+        assert gif.n_frames == 4 and gif.size == (3 * 66 + 2, 66 + 2)
+    status, out, err = command(*flags, "--signature=serving_default", "--out=clips.npz")
+    assert (status, err) == (0, "")
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "clips.npz")["video"], expected_video([1, 2, 3])
+    )
+    assert command(*flags, "--out=clips.mp4", "--version=stable")[0] == 0
+    capture = cv2.VideoCapture(str(tmp_path / "clips.mp4"))
+    assert capture.isOpened() and capture.get(cv2.CAP_PROP_FRAME_COUNT) == 4
+    np.savez(tmp_path / "in.npz", seed_from=[1, 2], seed_to=[3, 3], fraction=[0.5, 0.5])
+    more = ("--signature=interpolate", "--inputs=in.npz", "--out=way.png", "--scale=1")
+    assert command(*flags, *more)[0] == 0
+    assert cv2.imread(str(tmp_path / "way.png")).shape == (2 * 18 + 2, 4 * 18 + 2, 3)
+
+
+def test_the_command_goes_between_pictures(command, rest, tmp_path):
+    red, blue = np.zeros([32, 64, 3], np.uint8), np.zeros([16, 16, 3], np.uint8)
+    red[..., 2], blue[..., 0] = 200, 100  # OpenCV writes BGR
+    cv2.imwrite(str(tmp_path / "a.png"), red)
+    cv2.imwrite(str(tmp_path / "b.png"), blue)
+    flags = (f"--address={rest.address}", "--model=cvae", "--out=between.png", "--scale=1")
+    status, _, err = command(*flags, "--first=a.png", "--last=b.png")
+    assert (status, err) == (0, "")
+    middles = cv2.imread(str(tmp_path / "between.png"))[10, 10::18, ::-1].astype(int)  # [T, 3]
+    assert np.abs(middles - np.linspace([200, 0, 0], [0, 0, 100], 4)).max() < 6
+
+
+def test_the_command_tells_mistakes_in_one_line_and_writes_nothing(command, rest, tmp_path):
+    to = f"--address={rest.address}"
+    before = len(rest.seen)
+    for flags, message in (
+        ([to, "--model=rjvae", "--seeds=-1"], "seed -1 is outside of 0 to 2^62 - 1"),
+        ([to, "--model=rjvae", "--out=clips.webm"], "the ending must be .gif, .mp4, .png or .npz"),
+        ([to, "--model=rjvae", "--first=a.png"], "rjvae makes no video between two pictures"),
+        ([to, "--model=nobody"], "Latest(nobody); give the name of a model"),
+        ([to], "Flag --model must have a value"),
+    ):
+        status, out, err = command(*flags)
+        assert (status, out) == (1, "") and len(err.splitlines()) == 1, err
+        assert err.startswith("error: ") and message in err
+    assert not [*tmp_path.iterdir()]
+    assert all(method == "GET" for method, _, _ in rest.seen[before:])
+
+
+def test_the_command_lists_what_a_model_can(command, rest):
+    status, out, err = command(f"--address={rest.address}", "--model=rjvae", "--list")
+    assert (status, err) == (0, "")
+    assert out.splitlines()[:2] == ["version 1: AVAILABLE", "version 2: AVAILABLE"]
+    assert "generate_jpeg(seed: int64 [any]) -> frames_bytes: bytes [any, 4]" in out

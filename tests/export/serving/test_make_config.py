@@ -1,0 +1,177 @@
+"""models.config of a folder of models, read back by the server's own messages."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from export.serving.make_config import (
+    ServedModel,
+    config_text,
+    find_models,
+    plan_models,
+    write_config,
+)
+
+ROOT = pathlib.Path(__file__).parents[3]
+FOUND = {"cvae": (1,), "rjvae": (1, 2, 10)}
+
+
+@pytest.fixture
+def parsed():
+    """A function from the text of a models.config to its models by name."""
+    pytest.importorskip("tensorflow_serving", reason="pip install 'kerasvid[serving]'")
+    from google.protobuf import text_format
+    from tensorflow_serving.config import model_server_config_pb2
+
+    def parse(text: str) -> dict:
+        message = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+        return {each.name: each for each in message.model_config_list.config}
+
+    return parse
+
+
+@pytest.fixture
+def folder_of(tmp_path):
+    """A function that makes a folder of empty version folders from their paths."""
+
+    def make(*versions: str) -> pathlib.Path:
+        for version in versions:
+            path = tmp_path / "models" / version
+            path.mkdir(parents=True)
+            (path / "saved_model.pb").touch()
+        return tmp_path / "models"
+
+    return make
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs the command in an empty folder: (exit status, stdout, stderr)."""
+
+    def run(*flags: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "export.serving.make_config", *flags],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_versions_are_found_as_numbers_and_other_things_passed_over(folder_of):
+    folder = folder_of("rjvae/10", "rjvae/2", "rjvae/0001", "cvae/3")
+    (folder / "models.config").touch()
+    (folder / "notes" / "drafts").mkdir(parents=True)
+    (folder / "rjvae" / "partial-77-11").mkdir()
+    (folder / "rjvae" / "rjvae.tflite").touch()
+    (folder / "rjvae" / "7").touch()  # a file, no folder
+    assert find_models(folder) == {"cvae": (3,), "rjvae": (1, 2, 10)}
+
+
+def test_folders_that_a_server_would_choke_on_are_refused(folder_of, tmp_path):
+    with pytest.raises(ValueError, match="nowhere: this folder is not there"):
+        find_models(tmp_path / "nowhere")
+    folder = folder_of()
+    folder.mkdir()
+    with pytest.raises(ValueError, match=r"no model is there .*export one first"):
+        find_models(folder)
+    folder_of("rjvae/1", "rjvae/01")
+    with pytest.raises(ValueError, match="rjvae: version 1 is there twice"):
+        find_models(folder)
+    os.rename(folder / "rjvae" / "01", folder / "rjvae" / "2")
+    (folder / "rjvae" / "2" / "saved_model.pb").unlink()
+    with pytest.raises(ValueError, match=r"rjvae/2: has no saved_model.pb; finish this version"):
+        find_models(folder)
+    (folder / "rjvae" / "2").rmdir()
+    folder_of("a:b/1")
+    with pytest.raises(ValueError, match="a:b: a model of this name cannot be asked for"):
+        find_models(folder)
+
+
+def test_latest_takes_up_new_versions_and_has_no_labels(parsed):
+    models = parsed(config_text(plan_models(FOUND, count=2), "s3://bucket/models/", count=2))
+    assert [*models] == ["cvae", "rjvae"]
+    policy = models["rjvae"].model_version_policy
+    assert policy.WhichOneof("policy_choice") == "latest" and policy.latest.num_versions == 2
+    assert models["rjvae"].base_path == "s3://bucket/models/rjvae"
+    assert models["rjvae"].model_platform == "tensorflow"
+    assert not models["rjvae"].version_labels
+    assert [each.loaded for each in plan_models(FOUND, count=2)] == [(1,), (2, 10)]
+
+
+def test_all_and_specific_versions_have_labels(parsed):
+    models = parsed(config_text(plan_models(FOUND, "all", canary={"rjvae": 2})))
+    policy = models["rjvae"].model_version_policy
+    assert policy.WhichOneof("policy_choice") == "all"
+    assert dict(models["rjvae"].version_labels) == {"stable": 10, "canary": 2}
+    assert dict(models["cvae"].version_labels) == {"stable": 1}
+
+    planned = plan_models(FOUND, "specific", stable={"rjvae": 2}, keep=[("rjvae", 1)])
+    models = parsed(config_text(planned))
+    policy = models["rjvae"].model_version_policy
+    assert policy.WhichOneof("policy_choice") == "specific"
+    assert [*policy.specific.versions] == [1, 2]
+    assert dict(models["rjvae"].version_labels) == {"stable": 2}
+    # A label is only ever on a version that is loaded.
+    for model in plan_models(FOUND, "specific", {}.get("count", 1), {"rjvae": 1}, {"rjvae": 10}):
+        assert {*model.labels.values()} <= {*model.loaded}
+
+
+def test_strange_names_survive_the_text_form(parsed):
+    name = 'modèle "a"'
+    models = parsed(config_text([ServedModel(name, (1,), "all", (1,))]))
+    assert models[name].base_path == f"/models/{name}"
+
+
+def test_what_does_not_go_together_is_refused():
+    for arguments, message in (
+        (("newest",), "policy 'newest' is unknown; known: latest, all, specific"),
+        (("latest", 1, {"rjvae": 1}), "take specific or all"),
+        (("all", 2), "--count is of --policy=latest"),
+        (("all", 1, None, None, [("rjvae", 1)]), "--keep is of --policy=specific"),
+        (("all", 1, {"rjvea": 1}), r"--stable: there is no model 'rjvea' \(did you mean 'rjvae'"),
+        (("all", 1, None, {"rjvae": 3}), "--canary: rjvae has no version 3; it has 1, 2, 10"),
+        (("specific", 1, None, None, [("cvae", 9)]), "--keep: cvae has no version 9; it has 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            plan_models(FOUND, *arguments)
+    with pytest.raises(ValueError, match="--base_path=models: give the absolute path"):
+        config_text(plan_models(FOUND), "models")
+
+
+def test_the_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "models.config"
+    write_config(path, "old")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(OSError, match=r"models.config: cannot be written"):
+        write_config(path, "new")
+    assert path.read_text() == "old" and [*tmp_path.iterdir()] == [path]
+
+
+def test_the_command_writes_beside_the_models_and_says_what_is_loaded(command, folder_of, parsed):
+    folder = folder_of("rjvae/1", "rjvae/2", "cvae/1")
+    flags = ("--models_dir=models", "--policy=specific", "--stable=rjvae:1", "--canary=rjvae:2")
+    status, out, err = command(*flags)
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [
+        "models/models.config",
+        "cvae: specific, of [1] loads [1], stable is 1",
+        "rjvae: specific, of [1, 2] loads [1, 2], canary is 2, stable is 1",
+    ]
+    text = (folder / "models.config").read_text()
+    assert [*parsed(text)] == ["cvae", "rjvae"]
+    assert text == (ROOT / "export" / "serving" / "models.config").read_text()  # the example
+    for flags, message in (
+        (["--stable=rjvae"], "--stable: 'rjvae' is no model:version, as rjvae:1"),
+        (["--policy=all", "--stable=rjvae:1,rjvae:2"], "--stable: a model is named twice"),
+        (["--policy=al"], "--policy"),
+        (["models"], "'models' is no flag"),
+    ):
+        status, out, err = command("--models_dir=models", *flags)
+        assert (status, out) == (1, "") and len(err.splitlines()) == 1
+        assert err.startswith("error: ") and message in err
+    assert (folder / "models.config").read_text() == text
