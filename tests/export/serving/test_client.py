@@ -416,6 +416,7 @@ def test_the_command_writes_pictures_and_arrays(command, rest, tmp_path, expecte
     assert cv2.imread(str(tmp_path / "way.png")).shape == (2 * 18 + 2, 4 * 18 + 2, 3)
 
 
+@pytest.mark.slow
 def test_the_command_goes_between_pictures(command, rest, tmp_path):
     red, blue = np.zeros([32, 64, 3], np.uint8), np.zeros([16, 16, 3], np.uint8)
     red[..., 2], blue[..., 0] = 200, 100  # OpenCV writes BGR

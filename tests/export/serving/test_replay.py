@@ -106,6 +106,7 @@ def test_what_would_keep_a_version_from_loading_is_told_by_its_number(version_di
         replay(version_dir)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_line_a_request(version_dir):
     write(version_dir, request(rows=2), jpeg_request())
     done = subprocess.run(
