@@ -114,6 +114,7 @@ class PlacedDecoder(keras.layers.Layer):
         hidden_units: width of that layer.
         warping: put frames together from the two ends (`composed`), or draw them alone.
         exact_ends: turn into the ends at their places (`with_exact_ends`).
+        moving_cell: side in pixels of what is moved as one when warping; 1 moves single pixels.
         bounded: draw colours through a tanh; linear ones learn better from squared errors.
         decoder: arguments of `FrameDecoder`, without `image_shape`.
 
@@ -121,7 +122,7 @@ class PlacedDecoder(keras.layers.Layer):
     float32, trained towards [-1, 1].
 
     Raises:
-        ValueError: the decoder's factors do not fit the image size.
+        ValueError: the decoder's factors, or whole cells, do not fit the image size.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class PlacedDecoder(keras.layers.Layer):
         hidden_units: int = 512,
         warping: bool = False,
         exact_ends: bool = False,
+        moving_cell: int = 1,
         bounded: bool = False,
         decoder: Mapping[str, Any] | None = None,
         **kwargs,
@@ -137,6 +139,7 @@ class PlacedDecoder(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)  # places and frames stay float32
         self.image_shape, self.hidden_units = tuple(image_shape), hidden_units
         self.warping, self.exact_ends, self.bounded = warping, exact_ends, bounded
+        self.moving_cell = checked_cell(moving_cell, self.image_shape)
         self.decoder_arguments = dict(decoder or {})
 
         # === Networks ===
@@ -161,7 +164,7 @@ class PlacedDecoder(keras.layers.Layer):
             colors = self.image_shape[-1]
             frames = tf.concat([tf.tanh(frames[..., :colors]), frames[..., colors:]], axis=-1)
         if self.warping:
-            frames = composed(frames, first, last, place)
+            frames = composed(frames, first, last, place, self.moving_cell)
         return with_exact_ends(frames, first, last, place) if self.exact_ends else frames
 
     def get_config(self) -> dict:
@@ -170,7 +173,24 @@ class PlacedDecoder(keras.layers.Layer):
             "hidden_units": self.hidden_units,
             "warping": self.warping,
             "exact_ends": self.exact_ends,
+            "moving_cell": self.moving_cell,
             "bounded": self.bounded,
             "decoder": self.decoder_arguments,
         }
         return {**super().get_config(), **own}
+
+
+def checked_cell(cell: int, image_shape: Sequence[int]) -> int:
+    """The side of what is moved as one.
+
+    Raises:
+        ValueError: it is no whole number of pixels, or the frames are not made of whole cells.
+    """
+    height, width = image_shape[:2]
+    if isinstance(cell, bool) or not isinstance(cell, int) or cell < 1:
+        raise ValueError(f"moving_cell={cell!r} must be a whole number of pixels, 1 or more.")
+    if height % cell or width % cell:
+        raise ValueError(
+            f"moving_cell={cell} does not divide frames of {height}x{width}: use a divisor of both."
+        )
+    return cell

@@ -56,7 +56,30 @@ def warped(images: tf.Tensor, displacement: tf.Tensor) -> tf.Tensor:
     return (1.0 - down) * upper + down * lower
 
 
-def composed(raw: tf.Tensor, first: tf.Tensor, last: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+def coherent(displacement: tf.Tensor, cell: int) -> tf.Tensor:
+    """Displacements that change smoothly from cell to cell, so that things move as a whole.
+
+    The mean of each cell stands at its centre; between centres it is bilinear. Where every pixel
+    moves by itself, each finds some place of the right colour, and things dissolve on their way.
+
+    Args:
+        displacement: `[B, T, H, W, 2]`.
+        cell: side in pixels, a divisor of H and of W; 1 leaves them as they are.
+
+    Returns:
+        The same shape.
+    """
+    if cell == 1:
+        return displacement
+    frames, height, width = displacement.shape[1:4]
+    cells = tf.nn.avg_pool2d(tf.reshape(displacement, [-1, height, width, 2]), cell, cell, "VALID")
+    smooth = tf.image.resize(cells, [height, width], "bilinear")
+    return tf.reshape(smooth, [-1, frames, height, width, 2])
+
+
+def composed(
+    raw: tf.Tensor, first: tf.Tensor, last: tf.Tensor, place: tf.Tensor, cell: int = 1
+) -> tf.Tensor:
     """Frames from what a decoder says of them and the two ends of their clip.
 
         x = c d + (1 - c) [(1 - s) v_1 W(x_1, s f_1) + s v_T W(x_T, (1 - s) f_T)] / norm
@@ -73,12 +96,14 @@ def composed(raw: tf.Tensor, first: tf.Tensor, last: tf.Tensor, place: tf.Tensor
             the logits of v_1, v_T and, less 1, of c.
         first, last: `[B, H, W, C]` in [-1, 1].
         place: s of each frame, `[B, T]` in [0, 1].
+        cell: of the displacements, see `coherent`.
 
     Returns:
         `[B, T, H, W, C]`.
     """
     colors = first.shape[-1]
     drawn, from_first, from_last, seen, cover = tf.split(raw, [colors, 2, 2, 2, 1], axis=-1)
+    from_first, from_last = coherent(from_first, cell), coherent(from_last, cell)
     size = REACH * tf.constant([float(raw.shape[2]), float(raw.shape[3])])
     s = place[:, :, None, None, None]  # [B, T, 1, 1, 1]
     seen = LEAST_SEEN + (1.0 - LEAST_SEEN) * tf.sigmoid(seen)

@@ -47,6 +47,7 @@ class CGAN(InBetween, AdversarialModel):
         decoder: arguments of `FrameDecoder`, without `image_shape`; a tanh follows its colours.
         video_discriminator: arguments of `VideoDiscriminator` (D).
         warping: whether frames are put together from the two ends, or drawn alone.
+        moving_cell: side in pixels of what is moved as one when warping; 1 moves single pixels.
         exact_ends: whether the first and the last frame come out exactly as given; then there is
             no lambda term.
         ends_weight: lambda.
@@ -76,6 +77,7 @@ class CGAN(InBetween, AdversarialModel):
         decoder: Mapping[str, Any] | None = None,
         video_discriminator: Mapping[str, Any] | None = None,
         warping: bool = False,
+        moving_cell: int = 1,
         exact_ends: bool = False,
         ends_weight: float = 1e-3,
         objective: Mapping[str, Any] | None = None,
@@ -87,7 +89,8 @@ class CGAN(InBetween, AdversarialModel):
             raise ValueError(f"ends_weight={ends_weight} must be 0 or more.")
         self.image_shape, self.frames = tuple(image_shape), frames
         self.noise_dim, self.ends_dim, self.hidden_units = noise_dim, ends_dim, hidden_units
-        self.warping, self.exact_ends, self.ends_weight = warping, exact_ends, ends_weight
+        self.warping, self.exact_ends, self.moving_cell = warping, exact_ends, moving_cell
+        self.ends_weight = ends_weight
         self.set_objective(objective)
         self._network_arguments = {
             "encoder": dict(encoder or {}),
@@ -103,6 +106,7 @@ class CGAN(InBetween, AdversarialModel):
             hidden_units,
             warping,
             exact_ends,
+            moving_cell,
             bounded=True,
             decoder=chosen["decoder"],
             dtype=policy,
@@ -161,6 +165,7 @@ class CGAN(InBetween, AdversarialModel):
             "hidden_units": self.hidden_units,
             **self._network_arguments,
             "warping": self.warping,
+            "moving_cell": self.moving_cell,
             "exact_ends": self.exact_ends,
             "ends_weight": self.ends_weight,
             "objective": self.objective,

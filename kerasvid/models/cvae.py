@@ -14,6 +14,8 @@ lambda_1 = 1 / (2 scale^2) with `schedule.observation_scale`; lambda_2 is `ends_
 The preset `base` departs from the poster. By flags that are off by default:
 - `warping`: a frame is put together from the two given ones, moved and blended as the decoder says,
   and from what it draws over them (`layers/warping.py`): edges are those of the given frames.
+- `moving_cell`: cells of 8 pixels are moved as one. Where single pixels are, things dissolve on
+  their way.
 - `exact_ends`: the two ends are the given frames, and the lambda_2 term is nought.
 - `mean_weight`: the clip of z_video = 0 is trained to be near the true one between the ends, too.
   What happens between two frames is uncertain: samples are each a possibility, this clip is the
@@ -64,6 +66,7 @@ class CVAE(InBetween, VariationalModel):
         encoder: arguments of `FrameEncoder`; the ends have one of their own, of the same sizes.
         decoder: arguments of `FrameDecoder`, without `image_shape`.
         warping: whether frames are put together from the two ends, or drawn alone.
+        moving_cell: side in pixels of what is moved as one when warping; 1 moves single pixels.
         exact_ends: whether the first and the last frame come out exactly as given.
         ends_weight: lambda_2 / lambda_1.
         mean_weight: of the squared error, between the ends, of the clip of z_video = 0, as a
@@ -101,6 +104,7 @@ class CVAE(InBetween, VariationalModel):
         encoder: Mapping[str, Any] | None = None,
         decoder: Mapping[str, Any] | None = None,
         warping: bool = False,
+        moving_cell: int = 1,
         exact_ends: bool = False,
         ends_weight: float = 1.0,
         mean_weight: float = 0.0,
@@ -124,7 +128,7 @@ class CVAE(InBetween, VariationalModel):
         self.video_dim, self.ends_dim = video_dim, ends_dim
         self.summary_units, self.hidden_units = summary_units, hidden_units
         self.encoder_arguments, self.decoder_arguments = dict(encoder or {}), dict(decoder or {})
-        self.warping, self.exact_ends = warping, exact_ends
+        self.warping, self.exact_ends, self.moving_cell = warping, exact_ends, moving_cell
         self.ends_weight, self.mean_weight = ends_weight, mean_weight
         self.coarse_weight = coarse_weight
         self.set_decoding(decoded_frames)
@@ -145,6 +149,7 @@ class CVAE(InBetween, VariationalModel):
             hidden_units,
             warping,
             exact_ends,
+            moving_cell,
             decoder=self.decoder_arguments,
             dtype=policy,
         )
@@ -320,6 +325,7 @@ class CVAE(InBetween, VariationalModel):
             "encoder": self.encoder_arguments,
             "decoder": self.decoder_arguments,
             "warping": self.warping,
+            "moving_cell": self.moving_cell,
             "exact_ends": self.exact_ends,
             "ends_weight": self.ends_weight,
             "mean_weight": self.mean_weight,
@@ -359,6 +365,7 @@ CVAE.PRESETS = {
         "encoder": {"channels": (32, 64, 128)},
         "decoder": {"channels": (64, 64, 48)},
         "warping": True,
+        "moving_cell": 8,
         "exact_ends": True,
         "mean_weight": 1.0,
         "decoded_frames": 4,

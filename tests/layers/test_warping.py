@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.layers.warping import EXTRA_CHANNELS, composed, warped
+from kerasvid.layers.warping import EXTRA_CHANNELS, coherent, composed, warped
 
 
 @pytest.fixture
@@ -119,6 +119,31 @@ def test_frames_are_composed_as_the_formula_says(random):
             moved = (a * from_first + b * from_last) / (a + b)
             expected = cover * said[..., :3] + (1 - cover) * moved
             np.testing.assert_allclose(result[row, frame], expected, atol=2e-5)
+
+
+def between_centres(values, place):
+    """Linear interpolation of `[N, ...]` at 1.5, 5.5, ...; by its border beyond."""
+    at = min(max((place - 1.5) / 4.0, 0.0), len(values) - 1.0)
+    low = min(int(at), len(values) - 2)
+    return values[low] + (at - low) * (values[low + 1] - values[low])
+
+
+def test_cells_move_as_one_and_what_lies_between_their_centres_follows(random):
+    said = pixels(random, 2, 3, 8, 12, 2)
+    found = coherent(tf.constant(said), 4)
+    cells = said.reshape(2, 3, 2, 4, 3, 4, 2).mean(axis=(3, 5))  # [B, T, 2, 3, 2]
+    for row, column in np.ndindex(8, 12):
+        rows = between_centres(np.moveaxis(cells, 2, 0), row)  # [B, T, 3, 2]
+        expected = between_centres(np.moveaxis(rows, 2, 0), column)
+        np.testing.assert_allclose(found[:, :, row, column], expected, atol=1e-5)
+    np.testing.assert_array_equal(coherent(tf.constant(said), 1), said)
+    raw = tf.constant(4.0 * pixels(random, 2, 3, 8, 12, 3 + EXTRA_CHANNELS))
+    rest = tf.constant(pixels(random, 2, 8, 12, 3)), tf.constant(pixels(random, 2, 8, 12, 3))
+    place, smooth = tf.fill([2, 3], 0.4), [coherent(raw[..., k : k + 2], 4) for k in (3, 5)]
+    by_hand = tf.concat([raw[..., :3], *smooth, raw[..., 7:]], axis=-1)
+    np.testing.assert_allclose(
+        composed(raw, *rest, place, cell=4), composed(by_hand, *rest, place), atol=1e-6
+    )
 
 
 def test_a_decoder_that_says_nothing_shows_the_linear_interpolation_under_a_veil(random):

@@ -203,3 +203,18 @@ def test_a_best_guess_comes_near_what_is_certain(moving_squares):
     guesses = model.between(rest[:, 0], rest[:, -1], temperature=0.0)
     linear = LinearInterpolation((16, 16, 3), 6).between(rest[:, 0], rest[:, -1])
     assert l2_distances(guesses, rest).mean() < 0.7 * l2_distances(linear, rest).mean()
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [(3, "does not divide frames of 8x8"), (0, "1 or more"), (2.0, "a whole number")],
+)
+def test_frames_are_made_of_whole_cells(cell, message):
+    with pytest.raises(ValueError, match=message) as error:
+        make_model(warping=True, moving_cell=cell)
+    assert "\n" not in str(error.value)
+
+
+def test_frames_without_cells_have_no_coarse_error():
+    with pytest.raises(ValueError, match="have no cells of 2x2"):
+        make_model(image_shape=(9, 9, 3), decoder={}, coarse_weight=1.0)

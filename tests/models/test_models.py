@@ -26,7 +26,14 @@ VARIANTS = {
     **{name: (name, {}) for name in MODELS if hasattr(model_class(name), "between")},
     "cvae-guesses": (
         "cvae",
-        {"warping": True, "exact_ends": True, "mean_weight": 1.0, "decoded_frames": 1},
+        {
+            "warping": True,
+            "moving_cell": 4,
+            "exact_ends": True,
+            "mean_weight": 1.0,
+            "coarse_weight": 1.0,
+            "decoded_frames": 1,
+        },
     ),
     "cgan-warping": ("cgan", {"warping": True}),
 }
