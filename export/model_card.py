@@ -29,13 +29,16 @@ _LIBRARIES = ("tensorflow", "keras", "numpy")
 _PAPER = re.compile(r'[^":]+: "[^"]+"(?: \([^)]*\)|, [A-Za-z ]+ \d{4})?')
 
 
-def make_card(run: ExportedRun, verbs: Mapping[str, Verb], name: str) -> dict[str, Any]:
+def make_card(
+    run: ExportedRun, verbs: Mapping[str, Verb], name: str, whole_batches: bool = False
+) -> dict[str, Any]:
     """The card as nested dicts that JSON can hold.
 
     Args:
         run: of `load_for_export`.
         verbs: by name of the signature.
         name: of the exported model.
+        whole_batches: as `served_verbs` was told.
 
     Example:
         >>> make_card(run, served_verbs(run.model), "rjvae")["weights"]["step"]
@@ -69,6 +72,7 @@ def make_card(run: ExportedRun, verbs: Mapping[str, Verb], name: str) -> dict[st
             "averaged": run.averaged,
             "precision": "float32",
         },
+        "rows": "as many at once as there are" if whole_batches else "one by one",
         "signatures": {each: _signature(verb) for each, verb in verbs.items()},
         "software": _software(),
         "exported": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -195,7 +199,7 @@ def as_markdown(card: Mapping[str, Any]) -> str:
         _figures(card["metrics"]),
         "## Signatures",
         "The first axis, -1, is the batch: any size. Every input has as many rows, and row i of an "
-        "output depends on row i of the inputs alone.",
+        f"output depends on row i of the inputs. Rows are computed {card['rows']}.",
         *(_described(name, told) for name, told in card["signatures"].items()),
         "## What the model is",
         f"```\n{card['documentation']}\n```",

@@ -59,6 +59,10 @@ class Tensor:
         """`[batch, *shape]`, any batch where `None`."""
         return tf.TensorSpec([batch, *self.shape], self.dtype, name)
 
+    def row(self) -> tf.TensorSpec:
+        """One row, without the batch axis."""
+        return tf.TensorSpec(self.shape, self.dtype)
+
 
 @dataclasses.dataclass(frozen=True)
 class Verb:
