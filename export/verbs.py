@@ -30,6 +30,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasvid.layers.clip_ends import check_ends
 from kerasvid.models.row_noise import LARGEST_SEED, noise_of_seeds
 from kerasvid.models.video_generator import as_pixels, spherical
 from kerasvid.pixels import as_floats
@@ -109,7 +110,7 @@ def noise_verbs(model: keras.Model, frames: int | None = None) -> dict[str, Verb
         frames: T of what is made, the model's own where `None`; of what is read, too.
 
     Raises:
-        ValueError: a model of fixed length has another one.
+        ValueError: a model of fixed length has another one, or there are no two ends.
     """
     frames = model.frames if frames is None else frames
     if hasattr(model, "refresh_gaussians"):
@@ -195,6 +196,7 @@ def _drawn(model: keras.Model, frames: int) -> dict[str, Verb]:
 
 def _between_verbs(model: keras.Model, frames: int) -> dict[str, Verb]:
     """`decode` and `between` of models that make the video between two frames."""
+    check_ends(frames)
     noise, video = _gaussians(model.noise_shapes(frames)), _pixels(model, frames)
     floats = Tensor(video.shape, tf.float32, "pixels", -1, 1)
     ends = {name: _pixels(model, meaning=f"the {name} frame") for name in ("first", "last")}
