@@ -133,7 +133,9 @@ def _decoded(name: str, encoded: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor
         with tf.control_dependencies(
             [tf.debugging.Assert(fits, [message, tf.shape(pixels)[:2]], summarize=2)]
         ):
-            return tf.ensure_shape(tf.identity(pixels), shape)
+            pixels = tf.identity(pixels)
+        # Of the right shape in any case, so that what fails is the assertion.
+        return tf.image.resize_with_crop_or_pad(pixels, *shape[:2])
 
     return tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec(shape, tf.uint8))
 

@@ -37,6 +37,8 @@ def save(run, path, step):
     optimizer = inner_optimizer(model)
     optimizer.build(averaged_variables(model))
     optimizer.iterations.assign(step)
+    if hasattr(model, "steps_taken"):
+        model.steps_taken.assign(step)
     for average in getattr(optimizer, "_model_variables_moving_average", []):
         average.assign(np.full(average.shape, 7.0))
     save_model(model, path)

@@ -79,7 +79,7 @@ def test_fractions_that_are_none_are_refused(drawn, fraction):
 
 
 def test_different_numbers_of_rows_are_refused(drawn):
-    with pytest.raises(INVALID, match="Give as many rows of each of .*fraction"):
+    with pytest.raises(INVALID, match=r"Give as many rows of each of .*fraction"):
         drawn[1]["interpolate"](seed_from=as_seeds(0, 1), seed_to=as_seeds(1, 2),
                                 fraction=tf.constant([0.5]))  # fmt: skip
 

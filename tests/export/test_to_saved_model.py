@@ -33,8 +33,8 @@ class Refused:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ("kerasvid", "export", "keras", "tf_keras"):
             raise ImportError(name)
+import numpy as np, tensorflow as tf  # which looks where Keras is, without importing it
 sys.meta_path.insert(0, Refused())
-import numpy as np, tensorflow as tf
 serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
 np.save(sys.argv[2], serve(seed=tf.constant([3, 4], tf.int64))["video"].numpy())
 assert not {"kerasvid", "keras"} & set(sys.modules)
