@@ -10,6 +10,7 @@ from kerasvid.callbacks.best_weights import average_is_ripe
 from kerasvid.callbacks.checkpoints import saved_step
 from kerasvid.runs.plan import TrainingPlan
 from kerasvid.runs.run_folder import RunError, RunFolder
+from kerasvid.training.averaging import inner_optimizer
 
 AVERAGED, TRAINED = WEIGHTS = ("averaged", "trained")
 
@@ -61,7 +62,8 @@ def load_for_export(run_dir: str | os.PathLike, weights: str | None = None) -> E
     run = RunFolder(run_dir)
     plan = run.plan()
     trained, source = run.load_model(averaged=weights != TRAINED)
-    ripe = average_is_ripe(trained)
+    # Keras has a momentum even where it keeps no average.
+    ripe = inner_optimizer(trained).use_ema and average_is_ripe(trained)
     if weights == AVERAGED and not ripe:
         raise RunError(
             f"{run.path}: has no averaged weights, or not for long enough; leave --weights out."

@@ -82,7 +82,7 @@ def test_a_finished_run_with_an_average_has_nothing_else(make_run):
 
 def test_without_an_average_the_weights_are_the_trained_ones(make_run):
     run = make_run(**{"training.ema_momentum": 0.0})
-    trained = save(run, run.model, 60)
+    trained = save(run, run.model, 6000)  # for long enough
     for wanted in (None, "trained"):
         found = load_for_export(run.path, wanted)
         assert not found.averaged
