@@ -30,7 +30,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasvid.models.row_noise import noise_of_seeds
+from kerasvid.layers.clip_ends import check_ends
+from kerasvid.models.row_noise import LARGEST_SEED, noise_of_seeds
 from kerasvid.models.video_generator import as_pixels, spherical
 from kerasvid.pixels import as_floats
 
@@ -40,15 +41,28 @@ WAYS = ("from", "to")
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """A named input or output: its shape behind the batch axis, its type, and what it means."""
+    """A named input or output.
+
+    Args:
+        shape: behind the batch axis.
+        dtype: of its numbers.
+        meaning: what it is, in a few words.
+        least, most: its range, where it has one.
+    """
 
     shape: tuple[int, ...]
     dtype: tf.DType
     meaning: str
+    least: float | None = None
+    most: float | None = None
 
     def spec(self, name: str, batch: int | None = None) -> tf.TensorSpec:
         """`[batch, *shape]`, any batch where `None`."""
         return tf.TensorSpec([batch, *self.shape], self.dtype, name)
+
+    def row(self) -> tf.TensorSpec:
+        """One row, without the batch axis."""
+        return tf.TensorSpec(self.shape, self.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +110,7 @@ def noise_verbs(model: keras.Model, frames: int | None = None) -> dict[str, Verb
         frames: T of what is made, the model's own where `None`; of what is read, too.
 
     Raises:
-        ValueError: a model of fixed length has another one.
+        ValueError: a model of fixed length has another one, or there are no two ends.
     """
     frames = model.frames if frames is None else frames
     if hasattr(model, "refresh_gaussians"):
@@ -111,9 +125,14 @@ def seed_verbs(model: keras.Model, frames: int | None = None) -> dict[str, Verb]
     Raises:
         ValueError: as `noise_verbs`.
     """
+    return seeded(noise_verbs(model, frames))
+
+
+def seeded(noisy: Mapping[str, Verb]) -> dict[str, Verb]:
+    """Verbs of `noise_verbs` with seeds in place of noise, as `seed_verbs` gives them."""
     verbs = {}
-    for name, verb in noise_verbs(model, frames).items():
-        if name == "decode" and hasattr(model, "between"):
+    for name, verb in noisy.items():
+        if name == "decode" and "between" in noisy:
             continue  # `between` is the verb of seeds
         verbs["generate" if name == "decode" else name] = _seeded(verb)
     if "generate" in verbs:
@@ -122,7 +141,7 @@ def seed_verbs(model: keras.Model, frames: int | None = None) -> dict[str, Verb]
             drawn,
             function=lambda **tensors: {"video": as_pixels(drawn(**tensors)["video"])},
             outputs={"video": dataclasses.replace(drawn.outputs["video"], dtype=tf.uint8,
-                                                  meaning="pixels")},
+                                                  meaning="pixels", least=0, most=255)},
             summary="new videos, one a seed",
         )  # fmt: skip
     return verbs
@@ -132,19 +151,23 @@ def seed_verbs(model: keras.Model, frames: int | None = None) -> dict[str, Verb]
 
 
 def _pixels(model: keras.Model, *leading: int, meaning: str = "pixels") -> Tensor:
-    return Tensor((*leading, *model.image_shape), tf.uint8, meaning)
+    return Tensor((*leading, *model.image_shape), tf.uint8, meaning, 0, 255)
 
 
 def _gaussians(shapes: Mapping[str, tuple], prefix: str = "") -> dict[str, Tensor]:
-    what = "standard Gaussian noise"
-    return {prefix + name: Tensor(tuple(shape), tf.float32, what) for name, shape in shapes.items()}
+    """Inputs of noise; that of the name `length` tells by its own how long a clip is to be."""
+    what = {"length": "any numbers: as many as frames are wanted"}
+    return {
+        prefix + name: Tensor(tuple(shape), tf.float32, what.get(name, "standard Gaussian noise"))
+        for name, shape in shapes.items()
+    }
 
 
 def _drawn(model: keras.Model, frames: int) -> dict[str, Verb]:
     """`decode`, `interpolate` and `image` of models that draw videos from noise alone."""
     shapes = model.noise_shapes(frames)
     noise, video = _gaussians(shapes), _pixels(model, frames)
-    floats = Tensor(video.shape, tf.float32, "pixels in [-1, 1]")
+    floats = Tensor(video.shape, tf.float32, "pixels", -1, 1)
 
     def decode(**noise):
         return {"video": model.decode(model.codes(noise))}
@@ -156,7 +179,7 @@ def _drawn(model: keras.Model, frames: int) -> dict[str, Verb]:
         return {"video": as_pixels(decode(**mixed)["video"])}
 
     ends = {name: each for way in WAYS for name, each in _gaussians(shapes, f"{way}_").items()}
-    fraction = Tensor((), tf.float32, "of the way, from 0 to 1")
+    fraction = Tensor((), tf.float32, "of the way", 0, 1)
     verbs = {
         "decode": Verb(decode, noise, {"video": floats}, "videos of noise", tuple(noise)),
         "interpolate": Verb(interpolate, {**ends, "fraction": fraction}, {"video": video},
@@ -173,10 +196,14 @@ def _drawn(model: keras.Model, frames: int) -> dict[str, Verb]:
 
 def _between_verbs(model: keras.Model, frames: int) -> dict[str, Verb]:
     """`decode` and `between` of models that make the video between two frames."""
+    check_ends(frames)
     noise, video = _gaussians(model.noise_shapes(frames)), _pixels(model, frames)
-    floats = Tensor(video.shape, tf.float32, "pixels in [-1, 1]")
+    floats = Tensor(video.shape, tf.float32, "pixels", -1, 1)
     ends = {name: _pixels(model, meaning=f"the {name} frame") for name in ("first", "last")}
-    as_float = {name: dataclasses.replace(each, dtype=tf.float32) for name, each in ends.items()}
+    as_float = {
+        name: dataclasses.replace(each, dtype=tf.float32, least=-1, most=1)
+        for name, each in ends.items()
+    }
 
     def decode(first, last, **noise):
         return {"video": model.fill(first, last, noise, frames)}
@@ -188,7 +215,7 @@ def _between_verbs(model: keras.Model, frames: int) -> dict[str, Verb]:
         }
         return {"video": as_pixels(model.fill(as_floats(first), as_floats(last), scaled, frames))}
 
-    warmth = {"temperature": Tensor((), tf.float32, "of the noise; 0 for the best guess")}
+    warmth = {"temperature": Tensor((), tf.float32, "of the noise; 0 for the best guess", 0)}
     summary, names = "videos from a first to a last frame", tuple(noise)
     return {
         "decode": Verb(decode, {**as_float, **noise}, {"video": floats}, summary, names),
@@ -198,8 +225,9 @@ def _between_verbs(model: keras.Model, frames: int) -> dict[str, Verb]:
 
 def _label(model: keras.Model) -> dict[str, Tensor]:
     """The further input of a conditional generator."""
-    what = f"number of the class, from 0 to {getattr(model, 'classes', 0) - 1}"
-    return {"label": Tensor((), tf.int64, what)} if getattr(model, "conditional", False) else {}
+    if not getattr(model, "conditional", False):
+        return {}
+    return {"label": Tensor((), tf.int64, "number of the class", 0, model.classes - 1)}
 
 
 def _reading(model: keras.Model, frames: int) -> dict[str, Verb]:
@@ -236,7 +264,7 @@ def _of_codes(model: keras.Model, frames: int) -> dict[str, Verb]:
         return {}
 
     def rows(key: str) -> Tensor:
-        return Tensor((), tf.int64, f"row from 0 to {model.rows_by(key) - 1}")
+        return Tensor((), tf.int64, f"row of the codes by {key}", 0, model.rows_by(key) - 1)
 
     def shortened(pixels):
         return {"video": pixels[:, :frames]}
@@ -265,7 +293,7 @@ def _seeded(verb: Verb) -> Verb:
         {name: name.partition("_")[0] for name in verb.noise} if "fraction" in verb.inputs else {}
     )
     seeds = {f"seed_{way}" for way in lots.values()} or {"seed"}
-    what = Tensor((), tf.int64, "whole number from 0 to 2^62 - 1")
+    what = Tensor((), tf.int64, "of which chance comes", 0, LARGEST_SEED)
     others = {name: each for name, each in verb.inputs.items() if name not in verb.noise}
 
     def function(**given):
@@ -289,5 +317,5 @@ def _with_unused_seed(verb: Verb) -> Verb:
         noise_of_seeds({}, seed)
         return verb(**given)
 
-    what = Tensor((), tf.int64, "whole number from 0 to 2^62 - 1; changes nothing here")
+    what = Tensor((), tf.int64, "changes nothing here: there is no chance", 0, LARGEST_SEED)
     return dataclasses.replace(verb, function=function, inputs={"seed": what, **verb.inputs})

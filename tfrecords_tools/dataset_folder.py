@@ -108,14 +108,14 @@ def _remove_leftovers(out_dir: str) -> None:
     ours = temporary_name(name).removesuffix(str(os.getpid()))
     for entry in os.listdir(parent):
         match = re.fullmatch(re.escape(ours) + r"(\d+)([.]old)?", entry)
-        if not match or _is_running(int(match[1])):
+        if not match or is_running(int(match[1])):
             continue
         # Where nothing took its place, what was to be replaced is all there is.
         if not match[2] or os.path.isdir(out_dir):
             shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     if pid == os.getpid():
         return False  # this process builds one data set in a folder at a time
     with contextlib.suppress(ProcessLookupError):

@@ -203,7 +203,7 @@ def make_plan(
         recipe=recipe,
         dataset=dataset,
         data_folder=data_folder,
-        data_digest=_digest(info, rest.get("images_folder")),
+        data_digest=digest_of(info, rest.get("images_folder")),
         precision=resolve_precision(precision),
         **{**rest, "init_from": _resolved(rest.get("init_from"))},
     )
@@ -290,7 +290,7 @@ def _check_categories(dataset: str, categories: int, classes: int) -> None:
                          "classes; give as many.")  # fmt: skip
 
 
-def _digest(info: DatasetInfo | None, images_folder: str | None = None) -> str:
+def digest_of(info: DatasetInfo | None, images_folder: str | None = None) -> str:
     """Of the shards of the training and the held-out split, and of the images beside them."""
     if info is None:
         return ""

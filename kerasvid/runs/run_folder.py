@@ -175,8 +175,12 @@ class RunFolder:
         except OSError as error:
             raise RunError(str(error)) from error
 
-    def load_model(self) -> tuple[keras.Model, pathlib.Path]:
-        """The model of the finished run or of a newer checkpoint, with averaged weights.
+    def load_model(self, averaged: bool = True) -> tuple[keras.Model, pathlib.Path]:
+        """The model of the finished run or of a newer checkpoint.
+
+        Args:
+            averaged: whether it has the averaged weights of a checkpoint, if they are ripe, or the
+                trained ones. The file of a finished run has the averaged ones alone.
 
         Raises:
             RunError: the run has saved nothing yet.
@@ -190,7 +194,7 @@ class RunFolder:
         model = plan.make_model()
         plan.compile(model)
         restore(model, source)
-        if source != self.model:
+        if averaged and source != self.model:
             adopt_average(model)
         return model, source
 

@@ -1,0 +1,96 @@
+"""A version's folder is new, numbered, and whole or not there."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from export.version_folder import VersionError, check_version_folder, new_version_folder
+from kerasvid.data.shards import temporary_name
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path):
+    path = tmp_path / "rjvae" / "1"
+    with new_version_folder(path) as building:
+        (building / "saved_model.pb").write_text("model")
+        assert not path.exists()
+        assert not any(entry.name.isdigit() for entry in path.parent.iterdir())
+    assert (path / "saved_model.pb").read_text() == "model"
+    assert [entry.name for entry in path.parent.iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize("name", ["rjvae", "0", "01", "-1", "1.5", "v2"])
+def test_a_version_is_a_number_from_1_on(tmp_path, name):
+    with pytest.raises(VersionError, match=f"give {tmp_path / name / '1'}"):
+        check_version_folder(tmp_path / name)
+
+
+def test_a_version_that_is_there_stays_and_the_next_free_number_is_told(tmp_path):
+    for number in (1, 2, 9):
+        (tmp_path / str(number)).mkdir()
+    (tmp_path / "notes").mkdir()
+    with (
+        pytest.raises(VersionError, match=f"stays as it is; give {tmp_path / '10'}"),
+        new_version_folder(tmp_path / "2"),
+    ):
+        pass
+    with pytest.raises(VersionError, match=f"give {tmp_path / '10'}"):
+        check_version_folder(tmp_path)
+
+
+def test_a_version_that_another_process_wrote_meanwhile_stays(tmp_path):
+    with (
+        pytest.raises(VersionError, match="stays as it is"),
+        new_version_folder(tmp_path / "1") as building,
+    ):
+        (building / "ours").touch()
+        (tmp_path / "1").mkdir()
+    assert list(tmp_path.rglob("*")) == [tmp_path / "1"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (tf.errors.ResourceExhaustedError(None, None, "x; No space left"), "the disk is full"),
+        (tf.errors.PermissionDeniedError(None, None, "x; denied"), "Permission denied"),
+    ],
+)
+def test_a_fault_of_the_disk_leaves_nothing_behind(tmp_path, fault, why):
+    with (
+        pytest.raises(OSError, match=f"1: cannot be written .{why}") as error,
+        new_version_folder(tmp_path / "1") as building,
+    ):
+        (building / "saved_model.pb").write_text("half")
+        raise fault
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(OSError, match="file/1: cannot be written"),
+        new_version_folder(tmp_path / "file" / "1"),
+    ):
+        pass
+
+
+def test_remote_folders_are_refused():
+    with pytest.raises(VersionError, match="write to a local folder"):
+        check_version_folder("gs://bucket/rjvae/1")
+
+
+def test_what_a_killed_process_left_behind_goes_and_that_of_a_running_one_stays(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    ours = temporary_name("1").removesuffix(str(os.getpid()))
+    left, in_use = tmp_path / f"{ours}{ended.pid}", tmp_path / f"{ours}{os.getppid()}"
+    for folder in (left, in_use):
+        folder.mkdir()
+    with new_version_folder(tmp_path / "1"):
+        pass
+    assert not left.exists() and in_use.exists()
