@@ -30,12 +30,12 @@ class Difference:
         return {"max": self.largest, "mean": self.mean, "psnr_db": psnr}
 
 
-def difference(ours: np.ndarray, reference: np.ndarray, pixels: bool = True) -> Difference:
+def difference(ours: np.ndarray, reference: np.ndarray) -> Difference:
     """The difference of two tensors of one shape and type.
 
     Args:
-        ours, reference: uint8 pixels, or float ones in [-1, 1], or other numbers.
-        pixels: whether to tell the PSNR; the peak is 255 for uint8, 2 for floats.
+        ours, reference: pictures or videos, uint8 or float in [-1, 1], of four or more axes;
+            or other numbers, of fewer axes, which have no PSNR.
 
     Raises:
         ValueError: the shapes or types differ, or `ours` is not finite.
@@ -53,5 +53,5 @@ def difference(ours: np.ndarray, reference: np.ndarray, pixels: bool = True) -> 
     gap = np.abs(ours.astype(np.float64) - reference.astype(np.float64))
     peak = 255.0 if ours.dtype == np.uint8 else 2.0
     error = float(np.mean(gap**2))
-    psnr = (10.0 * math.log10(peak**2 / error) if error else math.inf) if pixels else None
+    psnr = (10.0 * math.log10(peak**2 / error) if error else math.inf) if ours.ndim >= 4 else None
     return Difference(float(gap.max()), float(gap.mean()), psnr)

@@ -41,7 +41,9 @@ class LiteModel:
         try:
             self._interpreter = interpreter_class()(num_threads=threads, **source)
         except (ValueError, RuntimeError) as error:
-            raise ValueError(f"{named}: cannot be read as TFLite ({error}); export again.") from error
+            raise ValueError(
+                f"{named}: cannot be read as TFLite ({error}); export again."
+            ) from error
         self.signatures = self._interpreter.get_signature_list()
         if not self.signatures:
             raise ValueError(f"{named}: has no signatures; make it with export/to_tflite.py.")

@@ -11,6 +11,7 @@ from export.verbs import Tensor, Verb
 from kerasvid.models.row_noise import row_noise
 from kerasvid.models.video_generator import as_pixels
 
+FIRST_COMPARED_SEED = 10_000  # of comparisons; none that a file was calibrated on
 COARSE = 4  # side of the random colours that a smooth picture is made of
 
 
@@ -54,7 +55,9 @@ class SampleInputs:
         if key == "label" and getattr(self.model, "conditional", False):
             return self.model.classes
         if verb == "exchange":
-            key = {"identity": self.model.static_by, "action": self.model.transient_by}.get(key, key)
+            key = {"identity": self.model.static_by, "action": self.model.transient_by}.get(
+                key, key
+            )
         return self.model.rows_by(key)
 
     def _pixels(self, tensor: Tensor, batch: int, seed: int) -> np.ndarray:

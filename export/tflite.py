@@ -15,14 +15,13 @@ import tensorflow as tf
 
 from export.difference import Difference, difference
 from export.lite_model import LiteModel
-from export.sample_inputs import SampleInputs
+from export.sample_inputs import FIRST_COMPARED_SEED, SampleInputs
 from export.verbs import Verb, noise_verbs
 from kerasvid.naming import nearest_names
 
 QUANTIZE = ("none", "float16", "dynamic", "integer")
 CALIBRATION_DRAWS = 32  # a verb, that the ranges of an integer file are measured on
 COMPARED_DRAWS = 4  # a verb, that the error of a file is measured on
-FIRST_COMPARED_SEED = 10_000  # none that was calibrated on
 
 
 def held_verbs(
@@ -54,7 +53,9 @@ def held_verbs(
     return {name: held[name] for name in names}, []
 
 
-def tracked_module(model: keras.Model, traced: Mapping[str, tf.types.experimental.ConcreteFunction]):
+def tracked_module(
+    model: keras.Model, traced: Mapping[str, tf.types.experimental.ConcreteFunction]
+):
     """A `tf.Module` that owns the variables of traced functions, to save them with.
 
     Not the Keras model itself: with it, the converter does not freeze the variables, and the file
@@ -195,7 +196,6 @@ def measure_error(
             key: difference(
                 np.concatenate([each[key] for each in ours]),
                 np.concatenate([each[key] for each in reference]),
-                pixels=key in ("video", "image") and len(verb.outputs[key].shape) >= 3,
             )
             for key in verb.outputs
         }
