@@ -7,7 +7,6 @@ What is not given is made in a temporary folder. Latencies are medians of one cl
 """
 
 import json
-import logging
 import pathlib
 import tempfile
 
@@ -30,12 +29,12 @@ flags.DEFINE_bool("overwrite", False, "Replace that file if it is there.")
 
 def main(argv: list[str]) -> None:
     start_tensorflow()
-    logging.getLogger("absl").setLevel(logging.ERROR)
     from export.exported_run import load_for_export
     from export.lite_model import interpreter_class
     from export.new_file import new_file, refuse_existing
     from export.onnx_session import check_installed
     from export.parity import as_table, compare, make_forms
+    from export.quiet import quiet_unless_failing
     from kerasvid.runs.run_folder import ERRORS
 
     with one_line_errors(ValueError, ImportError, *ERRORS):
@@ -46,7 +45,7 @@ def main(argv: list[str]) -> None:
         check_installed()
         run = load_for_export(_F.run_dir)
         given = {kind: _F[kind].value for kind in ("saved_model", "tflite", "onnx")}
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, quiet_unless_failing():
             forms = make_forms(run, pathlib.Path(folder), _F.frames, given)
             rows = compare(run, forms, _F.frames, _F.seed, _F.repeats, _F.threads)
         print(as_table(rows))

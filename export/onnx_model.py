@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from export.difference import Difference, difference
 from export.onnx_session import OUT, OnnxModel, check_installed
@@ -38,7 +39,7 @@ def convert(verb: Verb, name: str, batch: int | None = None) -> bytes:
     from tf2onnx import convert as tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    traced = _distinct(verb).traced(batch)
+    traced = _frozen(_distinct(verb)).traced(batch)
     proto, _ = tf2onnx.from_function(_Traced(traced), input_signature=[], opset=OPSET)
     proto.graph.name = name
     proto.producer_name = "kerasvid"
@@ -57,6 +58,20 @@ def _distinct(verb: Verb) -> Verb:
 
     def function(**given):
         return {f"{n}{OUT}" if n in given else n: value for n, value in verb(**given).items()}
+
+    return dataclasses.replace(verb, function=function)
+
+
+def _frozen(verb: Verb) -> Verb:
+    """The verb with its weights as constants: rows of a variable have no counterpart in ONNX."""
+
+    def function(**given):
+        specs = {name: tf.TensorSpec.from_tensor(value, name) for name, value in given.items()}
+        with tf.init_scope():
+            traced = tf.function(lambda **each: verb(**each)).get_concrete_function(**specs)
+            frozen = convert_variables_to_constants_v2(traced)
+        inputs = [given[tensor.name.partition(":")[0]] for tensor in frozen.inputs]
+        return dict(zip(sorted(traced.structured_outputs), frozen(*inputs), strict=True))
 
     return dataclasses.replace(verb, function=function)
 

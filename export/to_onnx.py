@@ -25,6 +25,7 @@ def main(argv: list[str]) -> None:
     from export.exported_run import load_for_export
     from export.new_file import new_file, refuse_existing
     from export.onnx_session import check_installed
+    from export.quiet import quiet_unless_failing
     from kerasvid.runs.run_folder import ERRORS
 
     with one_line_errors(ValueError, ImportError, *ERRORS):
@@ -35,8 +36,9 @@ def main(argv: list[str]) -> None:
         check_installed()
         run = load_for_export(_F.run_dir)
         verbs, _ = tflite.held_verbs(run.model, _F.frames, [_F.verb])
-        content = onnx_model.convert(verbs[_F.verb], _F.verb, _F.batch)
-        errors = onnx_model.measure_error(run.model, verbs, _F.verb, content, _F.batch or 1)
+        with quiet_unless_failing():
+            content = onnx_model.convert(verbs[_F.verb], _F.verb, _F.batch)
+            errors = onnx_model.measure_error(run.model, verbs, _F.verb, content, _F.batch or 1)
         with new_file(_F.out, _F.overwrite) as temporary:
             temporary.write_bytes(content)
         for output, error in errors.items():

@@ -8,7 +8,6 @@ Beside the file, OUT.json says what it is of, its inputs and outputs, and its er
 """
 
 import json
-import logging
 import os
 
 from absl import flags
@@ -32,11 +31,11 @@ flags.DEFINE_bool("overwrite", False, "Replace the file if it is there.")
 
 def main(argv: list[str]) -> None:
     start_tensorflow()
-    logging.getLogger("absl").setLevel(logging.ERROR)  # of gradients, which no export has
     from export import tflite
     from export.exported_run import load_for_export
     from export.lite_model import interpreter_class
     from export.new_file import new_file, refuse_existing
+    from export.quiet import quiet_unless_failing
     from kerasvid.runs.run_folder import ERRORS
 
     with one_line_errors(ValueError, ImportError, *ERRORS):
@@ -53,10 +52,10 @@ def main(argv: list[str]) -> None:
         verbs, left = tflite.held_verbs(run.model, _F.frames, _F.verbs)
         if left:
             print(f"left out, as they descend by gradients: {', '.join(left)}", flush=True)
-        content = tflite.convert(
-            run.model, verbs, _F.quantize, _F.batch, _F.integer_io, _F.seed
-        )  # fmt: skip
-        errors = tflite.measure_error(run.model, verbs, content, _F.batch)
+        options = (_F.quantize, _F.batch, _F.integer_io, _F.seed)
+        with quiet_unless_failing():
+            content = tflite.convert(run.model, verbs, *options)
+            errors = tflite.measure_error(run.model, verbs, content, _F.batch)
         facts = {
             "model": run.plan.model,
             "dataset": run.plan.dataset,
