@@ -5,6 +5,7 @@ variables that the converter freezes, and equal buffers of the file are stored o
 """
 
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python.convert import ConverterError
 
 from export.difference import Difference, difference
 from export.lite_model import LiteModel
@@ -115,7 +117,15 @@ def convert(
             converter.target_spec.supported_ops.append(tf.lite.OpsSet.TFLITE_BUILTINS_INT8)
             if integer_io:
                 converter.inference_input_type = converter.inference_output_type = tf.int8
-        content = converter.convert()
+        try:
+            content = converter.convert()
+        except ConverterError as error:
+            named = re.findall(r"\btf\.(\w+)\(", str(error))
+            what = f"needs {', '.join(sorted(set(named)))}" if named else "cannot be converted"
+            raise ValueError(
+                f"A verb {what}, not built into TFLite: leave it out by --verbs, or take the "
+                "SavedModel."
+            ) from error
     check_built_in(content)
     return content
 
