@@ -70,6 +70,11 @@ def _frozen(verb: Verb) -> Verb:
         with tf.init_scope():
             traced = tf.function(lambda **each: verb(**each)).get_concrete_function(**specs)
             frozen = convert_variables_to_constants_v2(traced)
+        if any(tensor.dtype == tf.resource for tensor in frozen.inputs):
+            raise ValueError(
+                "This verb looks up rows of a table of codes, which the ONNX converter does not "
+                "take: export it to TFLite, or another verb."
+            )
         inputs = [given[tensor.name.partition(":")[0]] for tensor in frozen.inputs]
         return dict(zip(sorted(traced.structured_outputs), frozen(*inputs), strict=True))
 

@@ -20,6 +20,10 @@ def test_every_verb_is_that_of_the_model(name):
     model = model_class(name).from_preset("debug", image_shape=(16, 16, 3), frames=4)
     verbs, _ = held_verbs(model)
     for verb in verbs:
+        if verb in ("recall", "exchange"):
+            with pytest.raises(ValueError, match="rows of a table of codes"):
+                onnx_model.convert(verbs[verb], verb)
+            continue
         content = onnx_model.convert(verbs[verb], verb)
         session = OnnxModel(content)
         assert set(session.inputs) <= set(verbs[verb].inputs)
@@ -35,7 +39,9 @@ def test_an_output_named_as_an_input_is_told_apart():
     import onnx
 
     model = model_class("cvae").from_preset("debug", image_shape=(16, 16, 3), frames=4)
-    content = onnx_model.convert(held_verbs(model, None, ["reconstruct"])[0]["reconstruct"], "r")
+    content = onnx_model.convert(
+        model, held_verbs(model, None, ["reconstruct"])[0]["reconstruct"], "r"
+    )
     graph = onnx.load_from_string(content).graph
     assert [each.name for each in graph.output] == ["video_out"]
     assert graph.output[0].type.tensor_type.shape.dim[0].dim_param == "batch"
