@@ -39,9 +39,7 @@ def test_an_output_named_as_an_input_is_told_apart():
     import onnx
 
     model = model_class("cvae").from_preset("debug", image_shape=(16, 16, 3), frames=4)
-    content = onnx_model.convert(
-        model, held_verbs(model, None, ["reconstruct"])[0]["reconstruct"], "r"
-    )
+    content = onnx_model.convert(held_verbs(model, None, ["reconstruct"])[0]["reconstruct"], "r")
     graph = onnx.load_from_string(content).graph
     assert [each.name for each in graph.output] == ["video_out"]
     assert graph.output[0].type.tensor_type.shape.dim[0].dim_param == "batch"
