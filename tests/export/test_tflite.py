@@ -1,0 +1,138 @@
+"""TFLite files do what the models do, with built-in operations alone."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated as schema
+
+from export import tflite
+from export.lite_model import LiteModel
+from export.sample_inputs import SampleInputs
+from kerasvid.models.registry import MODELS, model_class
+
+pytest.importorskip("ai_edge_litert", reason="pip install -e '.[tflite]'")
+QUICK = ("linear_interpolation",)  # others take seconds
+
+
+def debug_model(name):
+    model = model_class(name).from_preset("debug", image_shape=(16, 16, 3), frames=4)
+    generator = np.random.default_rng(0)
+    for weight in model.trainable_weights:  # livelier than new: new ones draw nearly grey
+        noise = generator.normal(0.0, 0.1, weight.shape).astype(np.float32)
+        weight.assign(weight + noise)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return debug_model("rjvae")
+
+
+@pytest.fixture(scope="module")
+def exported(model):
+    """`decode` and `image` of the model and their file."""
+    verbs, _ = tflite.held_verbs(model, None, ["decode", "image"])
+    return verbs, tflite.convert(model, verbs)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=[] if n == "linear_interpolation" else pytest.mark.slow)
+        for n in MODELS
+    ],
+)
+def test_every_verb_that_a_file_holds_is_that_of_the_model(name):
+    model = debug_model(name)
+    verbs, left = tflite.held_verbs(model)
+    content = tflite.convert(model, verbs)
+    assert list(LiteModel(content).signatures) == sorted(verbs)
+    errors = tflite.measure_error(model, verbs, content)
+    assert errors["decode"]["video"].largest < 1e-4
+    for verb, told in errors.items():
+        for output, error in told.items():
+            allowed = 1 if verbs[verb].outputs[output].dtype == tf.uint8 else 1e-4
+            assert error.largest <= allowed, (verb, output, error)
+    assert bool(left) == hasattr(model, "tables")
+    assert not {"WHILE", "CALL_ONCE", "READ_VARIABLE"} & set(tflite.operations(content))
+    assert not [op for op in tflite.operations(content) if op.startswith("CUSTOM")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("quantize", "psnr"), [("float16", 60.0), ("dynamic", 35.0), ("integer", 20.0)]
+)
+def test_smaller_files_of_every_model_are_near_it(name, quantize, psnr):
+    model = debug_model(name)
+    verbs, _ = tflite.held_verbs(model, None, ["decode"])
+    content = tflite.convert(model, verbs, quantize)
+    error = tflite.measure_error(model, verbs, content)["decode"]["video"]
+    assert error.psnr > psnr, error
+    if quantize == "integer" and model.count_params() > 1:
+        assert "QUANTIZE" in tflite.operations(content)
+
+
+def test_inputs_and_outputs_have_the_names_and_shapes_of_the_verb(exported):
+    verbs, content = exported
+    runner = LiteModel(content).runner("decode")
+    inputs = {n: tuple(d["shape"]) for n, d in runner.get_input_details().items()}
+    assert inputs == {n: (1, *each.shape) for n, each in verbs["decode"].inputs.items()}
+    assert {n: tuple(d["shape"]) for n, d in runner.get_output_details().items()} == {
+        "video": (1, 4, 16, 16, 3)
+    }
+    with pytest.raises(ValueError, match="does not hold the verb swap, only: decode, image"):
+        LiteModel(content).runner("swap")
+
+
+def test_the_weights_are_stored_once_for_all_signatures(model, exported):
+    verbs, content = exported
+    parsed = schema.Model.GetRootAsModel(content, 0)
+    stored = sum(parsed.Buffers(i).DataLength() for i in range(parsed.BuffersLength()))
+    used = {id(v): v.shape.num_elements() for e in verbs.values() for v in e.traced(1).variables}
+    assert 4 * sum(used.values()) * 0.9 < stored < 4 * sum(used.values()) * 1.25
+
+
+def test_integer_files_take_and_give_bytes_where_asked(model):
+    verbs, _ = tflite.held_verbs(model, None, ["decode"])
+    content = tflite.convert(model, verbs, "integer", integer_io=True)
+    lite, inputs = LiteModel(content), SampleInputs(model, verbs).draw("decode", 1, 3)
+    runner = lite.runner("decode")
+    details = [*runner.get_input_details().values(), *runner.get_output_details().values()]
+    assert {each["dtype"] for each in details} == {np.int8}
+    video = lite("decode", **inputs)["video"]
+    assert video.dtype == np.float32
+    given = {name: tf.constant(value) for name, value in inputs.items()}
+    expected = verbs["decode"](**given)["video"].numpy()
+    assert np.abs(video - expected).mean() < 0.05 < np.abs(expected).max()
+
+
+def test_a_custom_operation_is_found_and_refused():
+    function = tf.function(lambda x: tf.math.igamma(x, x))
+    concrete = function.get_concrete_function(tf.TensorSpec([4], tf.float32))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module())
+    converter.allow_custom_ops = True
+    content = converter.convert()
+    assert tflite.operations(content)["CUSTOM:Igamma"] == 1
+    with pytest.raises(ValueError, match="not built into every TFLite: CUSTOM:Igamma"):
+        tflite.check_built_in(content)
+
+
+def test_verbs_that_cannot_be_held_are_refused_by_name(model):
+    with pytest.raises(ValueError, match=r"no verb 'decod'.*decode"):
+        tflite.held_verbs(model, None, ["decod"])
+    descending = debug_model("glo")
+    with pytest.raises(ValueError, match="encode descends by gradients"):
+        tflite.held_verbs(descending, None, ["encode"])
+    for options, message in (
+        ({"quantize": "int4"}, "take one of"),
+        ({"integer_io": True}, "needs"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tflite.convert(model, {}, **options)
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    (tmp_path / "a.tflite").write_bytes(b"not a file of TFLite")
+    with pytest.raises(ValueError, match=r"a\.tflite: cannot be read as TFLite"):
+        LiteModel(tmp_path / "a.tflite")
