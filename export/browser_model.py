@@ -36,8 +36,8 @@ def browser_model(model: keras.Model, verb: Verb, name: str = "decode") -> bytes
     names = [tensor.name.partition(":")[0] for tensor in frozen.inputs]
 
     def run(**tensors):
-        outputs = frozen(*[tensors[each] for each in names])
-        return outputs if isinstance(outputs, dict) else dict(zip(sorted(verb.outputs), outputs))
+        outputs = tf.nest.flatten(frozen(*[tensors[each] for each in names]))
+        return dict(zip(sorted(verb.outputs), outputs, strict=True))
 
     module = tf.Module()
     specs = {each: tensor.spec(each, 1) for each, tensor in verb.inputs.items()}

@@ -1,13 +1,13 @@
 """Makes a folder with a page that runs a trained model in the browser, without a network.
 
-python -m export.to_web --run_dir=runs/rjvae-sprites --out=demo
+python export/to_web.py --run_dir=runs/rjvae-sprites --out=demo
 python -m http.server --directory demo --bind 127.0.0.1 8000
 """
 
 import os
 import shutil
 
-from absl import flags
+from absl import flags, logging
 
 from kerasvid.command_line import one_line_errors, refuse_arguments, run_app, start_tensorflow
 
@@ -24,6 +24,7 @@ flags.DEFINE_bool("overwrite", False, "Replace such a folder that is already the
 
 def main(argv: list[str]) -> None:
     start_tensorflow()
+    logging.set_verbosity(logging.WARNING)  # a SavedModel tells of its making
     from export.browser_model import BrowserModelError
     from export.exported_run import load_for_export
     from export.litert_runtime import RuntimeUnavailable
