@@ -44,7 +44,9 @@ def browser_model(model: keras.Model, verb: Verb, name: str = "decode") -> bytes
     module.run = tf.function(run, autograph=False).get_concrete_function(**specs)
     with tempfile.TemporaryDirectory() as folder:
         saved = pathlib.Path(folder, "saved")
-        tf.saved_model.save(module, str(saved), signatures={name: module.run})
+        # Gradients of its layers may hold weights that are frozen here, and nobody asks for them.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, str(saved), {name: module.run}, options)
         converter = tf.lite.TFLiteConverter.from_saved_model(str(saved), signature_keys=[name])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:

@@ -60,7 +60,7 @@ def test_other_packages_are_refused_in_one_line(packages, tmp_path):
 
 def test_without_npm_or_with_other_contents_nothing_is_taken(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
-    with pytest.raises(RuntimeUnavailable, match="npm is not installed.* and give that"):
+    with pytest.raises(RuntimeUnavailable, match=r"npm is not installed.* and give that"):
         add_runtime(tmp_path / "runtime")
     monkeypatch.setenv("PATH", fake_npm(tmp_path / "fails", "raise SystemExit('no network')"))
     with pytest.raises(RuntimeUnavailable, match=rf"core@{VERSION} failed \(no network\); install"):

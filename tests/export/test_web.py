@@ -25,10 +25,15 @@ from tfrecords_tools.conversion import write_dataset
 
 COMMAND = pathlib.Path(__file__).parents[2] / "export" / "to_web.py"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 FRAMES = 4
 
 
@@ -305,7 +310,7 @@ def test_pixels_are_those_of_python(serve, visit, make_run):
     ways = {name: value[:, None] for name, value in tensors.items()}
     ends = [{name: value[clip] for name, value in ways.items()} for clip in (2, 4)]
     half = model.interpolate(*ends, steps=3)[0, 1, 3]
-    page.locator("#other").select_option("4")
+    page.locator("#other").select_option(index=4)
     before = pixels_of(page, "#viewer")
     set_range(page, "#between", 0.5)
     assert difference(changed(page, "#viewer", before), half) <= 2
