@@ -24,7 +24,7 @@ flags.DEFINE_bool("overwrite", False, "Replace such a folder that is already the
 
 def main(argv: list[str]) -> None:
     start_tensorflow()
-    logging.set_verbosity(logging.WARNING)  # a SavedModel tells of its making
+    logging.set_verbosity(logging.ERROR)  # SavedModels tell of their making
     from export.browser_model import BrowserModelError
     from export.exported_run import load_for_export
     from export.litert_runtime import RuntimeUnavailable
