@@ -183,7 +183,8 @@ def frechet_video_distance(
         features: a path or name of I3D weights; or a function of float32 clips in [-1, 1] to
             `[B, D]`: `I3DFeatures`, or for instance the last layer but one of a judge. What its
             `protocol(frames)` gives, if it has one, stands in the result, else its name.
-        clips: how many of each set. Those that come after are not looked at.
+        clips: how many of each set. Those that come after are not looked at, so that a split which
+            is sorted on the disk must be shuffled: its first clips are no sample of it.
         split: what the real clips are of, e.g. `"test"`; told in the result.
 
     Raises:

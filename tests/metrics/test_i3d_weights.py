@@ -120,8 +120,11 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("write", [write_npz, write_checkpoint, write_saved_model])
-@pytest.mark.parametrize(("spoil", "message"), FAULTS)
+@pytest.mark.parametrize(
+    ("write", "spoil", "message"),
+    [(write_npz, *fault) for fault in FAULTS]
+    + [(write_checkpoint, *FAULTS[0]), (write_saved_model, *FAULTS[2])],
+)
 def test_files_of_other_variables_are_refused_in_one_line(values, tmp_path, write, spoil, message):
     path = write(spoil(values), tmp_path)
     with pytest.raises(WeightsError, match=message) as error:
