@@ -1,0 +1,107 @@
+"""How sure a mean over clips is: the bootstrap's interval, of a stream.
+
+Every replicate counts each value as often as a Poisson variable of mean 1 tells, which is what
+drawing with replacement tends to (Chamandy et al., "Estimating Uncertainty for Massive Data
+Streams", 2012), and needs no value twice. The memory is that of the replicates.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Interval(NamedTuple):
+    """Of a mean.
+
+    Args:
+        mean: of all values.
+        low, high: quantiles of the replicates' means.
+        deviation: of the values, over N.
+        count: N.
+        level: of the interval, e.g. 0.95.
+    """
+
+    mean: float
+    low: float
+    high: float
+    deviation: float
+    count: int
+    level: float
+
+
+class BootstrapMean:
+    """Takes values a few at a time, gives the mean and its interval.
+
+    The same values in the same order give the same interval, however they are divided.
+
+    Args:
+        replicates: more make the ends of the interval smoother.
+        seed: any integer of 0 or more.
+
+    Raises:
+        ValueError: fewer than 2 replicates.
+
+    Example:
+        >>> scores = BootstrapMean(seed=0)
+        >>> for clips in batches:
+        ...     scores.update(frame_consistencies(clips))
+        >>> scores.interval(0.95).low
+    """
+
+    def __init__(self, replicates: int = 1000, seed: int = 0):
+        if replicates < 2:
+            raise ValueError(f"replicates={replicates} must be at least 2.")
+        self.count, self._mean, self._scatter = 0, 0.0, 0.0
+        self._generator = np.random.default_rng(seed)
+        self._sums, self._weights = np.zeros(replicates), np.zeros(replicates)
+        self._origin = None  # values are summed from the first one, which keeps digits
+
+    def update(self, values: np.ndarray) -> None:
+        """Takes more values, `[N]`.
+
+        Raises:
+            ValueError: other axes, or a value that is not finite.
+        """
+        values = np.asarray(values, np.float64)
+        if values.ndim != 1:
+            raise ValueError(f"Values of the shape {values.shape}: give [N], one a clip.")
+        if not np.isfinite(values).all():
+            raise ValueError("Values that are not finite have no mean: leave them out, and tell.")
+        for value in values.tolist():
+            self._origin = value if self._origin is None else self._origin
+            weights = self._generator.poisson(1.0, len(self._sums))
+            self._sums += weights * (value - self._origin)
+            self._weights += weights
+            self.count += 1
+            apart = value - self._mean
+            self._mean += apart / self.count
+            self._scatter += apart * (value - self._mean)
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """The mean, and the interval between the quantiles of its replicates.
+
+        Raises:
+            ValueError: fewer than two values, or a level that is not between 0 and 1.
+        """
+        if self.count < 2:
+            raise ValueError(f"{self.count} values have no interval: give two or more.")
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"level={level} must be between 0 and 1.")
+        drawn = self._weights > 0  # a replicate of few values may have drawn none
+        means = self._origin + self._sums[drawn] / self._weights[drawn]
+        low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+        deviation = float(np.sqrt(self._scatter / self.count))
+        return Interval(self._mean, float(low), float(high), deviation, self.count, level)
+
+
+def bootstrap_interval(
+    values: np.ndarray, level: float = 0.95, replicates: int = 1000, seed: int = 0
+) -> Interval:
+    """The interval of the mean of values `[N]`, as `BootstrapMean`.
+
+    Example:
+        >>> bootstrap_interval(l2_distances(filled, real))
+    """
+    mean = BootstrapMean(replicates, seed)
+    mean.update(values)
+    return mean.interval(level)

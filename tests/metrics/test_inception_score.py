@@ -1,0 +1,63 @@
+import math
+
+import numpy as np
+import pytest
+
+from kerasvid.metrics.inception_score import entropies, inception_score
+
+
+def answers(count=40, classes=4, seed=0):
+    return np.random.default_rng(seed).dirichlet(np.ones(classes), count)
+
+
+def by_loops(probabilities):
+    """exp of the mean divergence of each answer from the mean answer."""
+    mean, total = probabilities.mean(axis=0), 0.0
+    for row in probabilities:
+        total += sum(p * math.log(p / q) for p, q in zip(row, mean, strict=True) if p > 0)
+    return math.exp(total / len(probabilities))
+
+
+def test_the_score_is_the_mean_divergence_from_the_mean_answer():
+    values = answers()
+    assert entropies(values).score == pytest.approx(by_loops(values), rel=1e-12)
+
+
+def test_sure_and_even_answers_reach_the_number_of_classes():
+    sure = np.eye(9)[np.arange(90) % 9]
+    found = entropies(sure)
+    assert found.conditional == 0.0 and found.marginal == pytest.approx(math.log(9))
+    assert found.score == pytest.approx(9.0)
+
+
+def test_one_class_or_no_opinion_score_one():
+    assert entropies(np.eye(5)[[2] * 7]).score == pytest.approx(1.0)
+    undecided = entropies(np.full([7, 5], 0.2))
+    assert undecided.score == pytest.approx(1.0)
+    assert undecided.conditional == pytest.approx(math.log(5))
+
+
+def test_batches_are_scored_apart():
+    values = answers(60)
+    scores = [by_loops(values[start : start + 12]) for start in range(0, 60, 12)]
+    mean, deviation = inception_score(values, batches=5)
+    assert mean == pytest.approx(np.mean(scores)) and deviation == pytest.approx(np.std(scores))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros([0, 3]), r"give probabilities \[N, K\]"),
+        (np.full([4, 3], 0.5), "of sum 1"),
+        (np.array([[1.5, -0.5]]), "not negative"),
+        (np.array([[np.nan, 1.0]]), "finite"),
+    ],
+)
+def test_what_is_no_probability_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        entropies(values)
+
+
+def test_samples_that_cannot_be_divided_evenly_are_refused():
+    with pytest.raises(ValueError, match="40 samples make no 7"):
+        inception_score(answers(40), batches=7)
