@@ -331,8 +331,9 @@ def _writer(path: str) -> Callable[[dict[str, np.ndarray]], None]:
 
     def write(outputs: dict[str, np.ndarray]) -> None:
         if ending == ".npz":
-            with replaced_when_complete(path) as temporary:
-                np.savez_compressed(temporary, **outputs)
+            # To a name numpy would add an ending.
+            with replaced_when_complete(path) as temporary, open(temporary, "wb") as file:
+                np.savez_compressed(file, **outputs)
             return
         shown = outputs.get("video", outputs.get("image"))
         if shown is None:

@@ -4,6 +4,7 @@ import datetime
 import importlib.metadata
 import inspect
 import json
+import math
 import os
 import pathlib
 import platform
@@ -85,7 +86,7 @@ def write_card(card: Mapping[str, Any], folder: str | os.PathLike) -> None:
     Raises:
         OSError: they cannot be written.
     """
-    text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     pathlib.Path(folder, JSON_FILE).write_text(text, encoding="utf-8")
     pathlib.Path(folder, MARKDOWN_FILE).write_text(as_markdown(card), encoding="utf-8")
 
@@ -112,7 +113,9 @@ def last_figures(path: str | os.PathLike, step: int) -> dict[str, float]:
     figures: dict[str, float] = {}
     for row in read_rows(path):
         if int(row["step"]) <= step:
-            figures |= {key: float(text) for key, text in row.items() if key and text}
+            read = {key: float(text) for key, text in row.items() if key and text}
+            # JSON has no words for the others.
+            figures |= {key: value for key, value in read.items() if math.isfinite(value)}
     return figures
 
 

@@ -6,6 +6,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+import tensorflow as tf
+
 
 @contextlib.contextmanager
 def quiet_unless_failing() -> Iterator[None]:
@@ -23,7 +25,7 @@ def quiet_unless_failing() -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            if not isinstance(error, (ValueError, ImportError, OSError)):
+            if not isinstance(error, (ValueError, ImportError, OSError, tf.errors.OpError)):
                 hidden.seek(0)
                 os.write(terminal, hidden.read())
             raise

@@ -56,9 +56,11 @@ def check_target(out: str, overwrite: bool) -> None:
     Raises:
         ValueError: it may not.
     """
+    from export.web_page import is_page
+
     if not os.path.lexists(out) or (os.path.isdir(out) and not os.listdir(out)):
         return
-    if not os.path.exists(os.path.join(out, "model.json")):
+    if not is_page(out):
         raise ValueError(f"{out}: exists and is no such page; give another --out.")
     if not overwrite:
         raise ValueError(f"{out}: exists; give another --out, or --overwrite to replace it.")
@@ -71,7 +73,7 @@ def move_into_place(building: str, out: str) -> None:
         os.rename(out, replaced)
     try:
         os.rename(building, out)
-    except OSError:
+    except BaseException:  # an interruption, too
         if os.path.exists(replaced):
             os.rename(replaced, out)
         raise

@@ -19,6 +19,8 @@ from kerasvid.callbacks.files import faults_named
 from kerasvid.data import DatasetError, DatasetInfo, load_info
 from kerasvid.runs.evaluation_data import frame_rate, pictured_batch
 
+FORMAT = "kerasvid-web"  # of model.json
+
 PAGE = pathlib.Path(__file__).with_name("web")
 EXAMPLES = 6
 DIRECTIONS = 8
@@ -27,6 +29,15 @@ MAX_CLIPS = 24
 # the codes of a whole video's movement.
 _OF_MOTION = ("start", "transient")
 _LENGTHS = ("length", "until")
+
+
+def is_page(folder: str) -> bool:
+    """Whether a folder was made by `write_page`; files of other programs are named alike."""
+    try:
+        with open(os.path.join(folder, "model.json"), encoding="utf-8") as file:
+            return json.load(file).get("format") == FORMAT
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def write_page(
@@ -104,12 +115,12 @@ def _description(
     classes = info.class_names if info else ()
     kinds = max((shapes[n][0] for n, role in roles.items() if role == "category"), default=0)
     return {
-        "format": "kerasvid-web",
+        "format": FORMAT,
         "format_version": 1,
         "model": run.plan.model,
         "preset": run.plan.preset,
         "step": run.step,
-        "parameters": int(sum(np.prod(weight.shape) for weight in run.model.weights)),
+        "parameters": sum(v.shape.num_elements() for v in decode.traced(1).variables),
         "dataset": run.plan.dataset,
         "licence": info.licence if info else "",
         "source": info.source if info else "",

@@ -46,6 +46,11 @@ class RestService:
             port = 0
         if url.scheme not in ("http", "https") or not url.hostname or port == 0:
             raise ValueError(f"address {address!r} is none: write host:port, as localhost:8501.")
+        if url.username is not None:
+            raise ValueError(
+                "the address holds a user, but the client sends no passwords: write host:port, and "
+                "let the proxy before the server know its clients by other means."
+            )
         self.server = url.netloc
         self._host, self._port, self._prefix = url.hostname, port, url.path.rstrip("/")
         self._secure, self._connect_timeout = url.scheme == "https", connect_timeout

@@ -37,8 +37,10 @@ class Page {
     byId("save-grid").hidden = page.clips === 1;
     addEventListener("hashchange", () => {
       this.state = fromHash(location.hash, page);
-      this.ends?.load().catch(tellFault);
+      this.transport.phase = this.state.frame;
       this.changed();
+      this.draw();
+      this.ends?.load().then(() => this.changed(), tellFault);
     });
   }
 

@@ -7,7 +7,6 @@ export class Screen {
     [canvas.width, canvas.height] = [page.width, page.height];
     this.context = canvas.getContext("2d", { willReadFrequently: true });
     this.pixels = null; // RGBA of all frames
-    this.made = ""; // what they were made of
   }
 
   // RGBA of a frame, a view.

@@ -20,14 +20,14 @@ The preset `base` departs from the poster. By flags that are off by default:
 - `mean_weight`: the clip of z_video = 0 is trained to be near the true one between the ends, too.
   What happens between two frames is uncertain: samples are each a possibility, this clip is the
   best guess. A sample's squared distance is twice the uncertainty, the best guess's is once.
-- `coarse_weight`: what frames show in cells of 2 to 16 pixels is to be right, too, in the clip that
-  the latent vector tells. A thing beside its place has no slope in pixels: without this term the
-  posterior found no use for the vector, and samples faded where they should have moved.
 - `schedule`: the observation scale widens during training, as in RJVAE, and the KL begins at half
   its weight.
 - `decoded_frames`: a step decodes some of the frames between the ends, counted for all.
 And by its sizes: codes of 32 and 128 numbers, and networks on 4x4 patches without normalization,
 which are the defaults of this library.
+
+`coarse_weight` is no part of `base`: what frames show in cells of 2 to 16 pixels is to be right,
+too, as a thing beside its place has no slope in pixels.
 """
 
 import math
