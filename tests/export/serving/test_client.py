@@ -276,6 +276,10 @@ def test_arguments_that_are_none_are_refused():
         (("localhost", "a b", None, "rset"), r"protocol 'rset' is unknown \(did you mean 'rest'"),
         (("localhost:x", "rjvae"), "address 'localhost:x' is none: write host:port"),
         (("ftp://a:1", "rjvae"), "address 'ftp://a:1' is none"),
+        (
+            ("http://me:secret@a:1", "rjvae"),
+            "the address holds a user, but the client sends no pass",
+        ),
         (("localhost:1", "models/rjvae"), "model 'models/rjvae' is no name"),
     ):
         with pytest.raises(ValueError, match=message):
