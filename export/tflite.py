@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python.convert import ConverterError
 
+from export.calibration import every_tensor_kept
 from export.difference import Difference, difference
 from export.lite_model import LiteModel
 from export.sample_inputs import FIRST_COMPARED_SEED, SampleInputs
@@ -118,7 +119,8 @@ def convert(
             if integer_io:
                 converter.inference_input_type = converter.inference_output_type = tf.int8
         try:
-            content = converter.convert()
+            with every_tensor_kept():
+                content = converter.convert()
         except ConverterError as error:
             named = re.findall(r"\btf\.(\w+)\(", str(error))
             what = f"needs {', '.join(sorted(set(named)))}" if named else "cannot be converted"
