@@ -125,8 +125,7 @@ def convert(
             named = re.findall(r"\btf\.(\w+)\(", str(error))
             what = f"needs {', '.join(sorted(set(named)))}" if named else "cannot be converted"
             raise ValueError(
-                f"A verb {what}, not built into TFLite: leave it out by --verbs, or take the "
-                "SavedModel."
+                f"A verb {what}, not built into TFLite: leave it out, or take the SavedModel."
             ) from error
     check_built_in(content)
     return content
@@ -177,7 +176,7 @@ def check_built_in(content: bytes) -> None:
     if foreign:
         raise ValueError(
             f"These operations are not built into every TFLite: {', '.join(foreign)}. Leave out "
-            "verbs by --verbs, or take the SavedModel."
+            "verbs, or take the SavedModel."
         )
 
 
