@@ -20,7 +20,9 @@ OPSET = 17  # of ONNX 1.12 (2022): every runtime in use reads it
 def convert(model: keras.Model, verb: Verb, name: str, batch: int | None = None) -> bytes:
     """An ONNX file of a verb, with named inputs and outputs.
 
-    An output that is named as an input (`video` of `reconstruct`) is `video_out` in the file.
+    An output that is named as an input (`video` of `reconstruct`) is `video_out` in the file. Of
+    `recall` and `exchange`, the tables of codes are in the file; a row past their end is an error
+    of the runtime, and a negative one counts from the end.
 
     Args:
         model: whose verb it is.
