@@ -17,12 +17,15 @@ from export.verbs import Verb
 OPSET = 17  # of ONNX 1.12 (2022): every runtime in use reads it
 
 
-def convert(verb: Verb, name: str, batch: int | None = None) -> bytes:
+def convert(model: keras.Model, verb: Verb, name: str, batch: int | None = None) -> bytes:
     """An ONNX file of a verb, with named inputs and outputs.
 
-    An output that is named as an input (`video` of `reconstruct`) is `video_out` in the file.
+    An output that is named as an input (`video` of `reconstruct`) is `video_out` in the file. Of
+    `recall` and `exchange`, the tables of codes are in the file; a row past their end is an error
+    of the runtime, and a negative one counts from the end.
 
     Args:
+        model: whose verb it is.
         verb: of `held_verbs`.
         name: of the graph.
         batch: B; any, as the axis `batch`, where `None`.
@@ -32,14 +35,14 @@ def convert(verb: Verb, name: str, batch: int | None = None) -> bytes:
         ValueError: an operation has no counterpart in opset 17.
 
     Example:
-        >>> content = convert(noise_verbs(model)["decode"], "decode")
+        >>> content = convert(model, noise_verbs(model)["decode"], "decode")
     """
     check_installed()
     import onnx
     from tf2onnx import convert as tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    traced = _frozen(_distinct(verb)).traced(batch)
+    traced = _frozen(model, _distinct(verb)).traced(batch)
     proto, _ = tf2onnx.from_function(_Traced(traced), input_signature=[], opset=OPSET)
     proto.graph.name = name
     proto.producer_name = "kerasvid"
@@ -62,19 +65,20 @@ def _distinct(verb: Verb) -> Verb:
     return dataclasses.replace(verb, function=function)
 
 
-def _frozen(verb: Verb) -> Verb:
+def _frozen(model: keras.Model, verb: Verb) -> Verb:
     """The verb with its weights as constants: rows of a variable have no counterpart in ONNX."""
+    tables = model.tables().values() if hasattr(model, "tables") else ()
+
+    def body(**given):
+        for table in tables:  # rows are looked up by the handle alone, which freezing cannot trace
+            tf.convert_to_tensor(table.codes.value)
+        return verb(**given)
 
     def function(**given):
         specs = {name: tf.TensorSpec.from_tensor(value, name) for name, value in given.items()}
         with tf.init_scope():
-            traced = tf.function(lambda **each: verb(**each)).get_concrete_function(**specs)
+            traced = tf.function(body, autograph=False).get_concrete_function(**specs)
             frozen = convert_variables_to_constants_v2(traced)
-        if any(tensor.dtype == tf.resource for tensor in frozen.inputs):
-            raise ValueError(
-                "This verb looks up rows of a table of codes, which the ONNX converter does not "
-                "take: export it to TFLite, or another verb."
-            )
         inputs = [given[tensor.name.partition(":")[0]] for tensor in frozen.inputs]
         return dict(zip(sorted(traced.structured_outputs), frozen(*inputs), strict=True))
 

@@ -101,10 +101,12 @@ def make_forms(
         forms.append(Form("SavedModel", SAVED_MODEL, folder / "saved_model"))
     for kind in () if given.get(TFLITE) else quantize:
         path = folder / f"{kind}.tflite"
-        path.write_bytes(tflite.convert(verbs, kind))
+        path.write_bytes(tflite.convert(run.model, verbs, kind))
         forms.append(Form(f"TFLite {KINDS[kind]}", TFLITE, path))
     if not given.get(ONNX):
-        (folder / "decode.onnx").write_bytes(onnx_model.convert(verbs["decode"], "decode"))
+        (folder / "decode.onnx").write_bytes(
+            onnx_model.convert(run.model, verbs["decode"], "decode")
+        )
         forms.append(Form("ONNX", ONNX, folder / "decode.onnx"))
     order = [GENERATE, GRAPH, SAVED_MODEL, TFLITE, ONNX]
     return sorted(forms, key=lambda form: order.index(form.kind))

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python.convert import ConverterError
 
+from export.calibration import every_tensor_kept
 from export.difference import Difference, difference
 from export.lite_model import LiteModel
 from export.sample_inputs import FIRST_COMPARED_SEED, SampleInputs
@@ -118,13 +119,13 @@ def convert(
             if integer_io:
                 converter.inference_input_type = converter.inference_output_type = tf.int8
         try:
-            content = converter.convert()
+            with every_tensor_kept():
+                content = converter.convert()
         except ConverterError as error:
             named = re.findall(r"\btf\.(\w+)\(", str(error))
             what = f"needs {', '.join(sorted(set(named)))}" if named else "cannot be converted"
             raise ValueError(
-                f"A verb {what}, not built into TFLite: leave it out by --verbs, or take the "
-                "SavedModel."
+                f"A verb {what}, not built into TFLite: leave it out, or take the SavedModel."
             ) from error
     check_built_in(content)
     return content
@@ -175,7 +176,7 @@ def check_built_in(content: bytes) -> None:
     if foreign:
         raise ValueError(
             f"These operations are not built into every TFLite: {', '.join(foreign)}. Leave out "
-            "verbs by --verbs, or take the SavedModel."
+            "verbs, or take the SavedModel."
         )
 
 

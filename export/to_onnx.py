@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
         run = load_for_export(_F.run_dir)
         verbs, _ = tflite.held_verbs(run.model, _F.frames, [_F.verb])
         with quiet_unless_failing():
-            content = onnx_model.convert(verbs[_F.verb], _F.verb, _F.batch)
+            content = onnx_model.convert(run.model, verbs[_F.verb], _F.verb, _F.batch)
             errors = onnx_model.measure_error(run.model, verbs, _F.verb, content, _F.batch or 1)
         with new_file(_F.out, _F.overwrite) as temporary:
             temporary.write_bytes(content)

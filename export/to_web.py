@@ -25,13 +25,12 @@ flags.DEFINE_bool("overwrite", False, "Replace such a folder that is already the
 def main(argv: list[str]) -> None:
     start_tensorflow()
     logging.set_verbosity(logging.ERROR)  # SavedModels tell of their making
-    from export.browser_model import BrowserModelError
     from export.exported_run import load_for_export
     from export.litert_runtime import RuntimeUnavailable
     from export.web_page import write_page
     from kerasvid.runs.run_folder import ERRORS
 
-    with one_line_errors(ValueError, BrowserModelError, RuntimeUnavailable, *ERRORS):
+    with one_line_errors(ValueError, RuntimeUnavailable, *ERRORS):
         refuse_arguments(argv)
         out = os.path.abspath(_F.out)
         check_target(out, _F.overwrite)

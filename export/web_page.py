@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from export.browser_model import browser_model
+from export import tflite
 from export.exported_run import ExportedRun
 from export.latent_directions import leading_directions
 from export.litert_runtime import NOTICE, add_runtime
@@ -60,8 +60,8 @@ def write_page(
         What `model.json` states.
 
     Raises:
-        ValueError: the model does not make clips of T frames, or `clips` is out of range.
-        BrowserModelError: it cannot be converted.
+        ValueError: the model does not make clips of T frames, cannot be converted, or `clips` is
+            out of range.
         RuntimeUnavailable: the runtime cannot be had.
 
     Example:
@@ -77,7 +77,8 @@ def write_page(
     for file in sorted(PAGE.iterdir()):
         shutil.copyfile(file, folder / file.name)
     (folder / "LICENSES.txt").write_text(NOTICE, encoding="utf-8")
-    (folder / "model.tflite").write_bytes(browser_model(run.model, decode))
+    # One clip at a time: LiteRT.js refuses a dynamic batch.
+    (folder / "model.tflite").write_bytes(tflite.convert(run.model, {"decode": decode}, batch=1))
     ends = _ends(run) if "first" in decode.inputs else None
     page = _description(run, verbs, frames, clips, ends)
     if ends is not None:
