@@ -108,7 +108,7 @@ class Signature:
         }
         rows = {n: len(a) for n, a in given.items() if a.ndim and self.inputs[n].admits(a.shape)}
         if len({*rows.values()}) > 1:
-            counts = list_of(f"{name} {count}" for name, count in rows.items())
+            counts = list_of(f"{name} {count}" for name, count in sorted(rows.items()))
             raise ValueError(f"{self.name}: numbers of rows differ: {counts}; give one of each.")
         batch = next(iter(rows.values()), 1)
         if batch == 0:
