@@ -22,7 +22,7 @@ flags.DEFINE_multi_string("onnx", [], "Files of the verb `decode`.")
 flags.DEFINE_integer("frames", None, "Length of the clip; by default the model's.", lower_bound=1)
 flags.DEFINE_integer("repeats", 30, "That a latency is the median of.", lower_bound=1)
 flags.DEFINE_integer("threads", 2, "Of each form.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Of the noise.")
+flags.DEFINE_integer("seed", 0, "Of the noise.", lower_bound=0)
 flags.DEFINE_string("out", None, "Write the table as JSON, too: parity.json.")
 flags.DEFINE_bool("overwrite", False, "Replace that file if it is there.")
 

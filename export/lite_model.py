@@ -1,6 +1,7 @@
 """TFLite files as they are run: by the package `ai-edge-litert`, without TensorFlow."""
 
 import os
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -66,10 +67,24 @@ class LiteModel:
         """Outputs by name; int8 inputs and outputs are floats here, as the file scales them."""
         runner = self.runner(verb)
         details, given = runner.get_input_details(), {}
+        check_names(verb, inputs, details)
         for name, value in inputs.items():
             given[name] = _quantised(value, details[name])
         details = runner.get_output_details()
         return {name: _floats(value, details[name]) for name, value in runner(**given).items()}
+
+
+def check_names(verb: str, given: Iterable[str], wanted: Iterable[str]) -> None:
+    """Refuses inputs that a file does not take.
+
+    Raises:
+        ValueError: they have other names.
+    """
+    if set(given) != set(wanted):
+        raise ValueError(
+            f"{verb} takes {', '.join(sorted(wanted))}, not {', '.join(sorted(given))}: is it the "
+            "file of this model?"
+        )
 
 
 def _quantised(value: np.ndarray, detail: dict) -> np.ndarray:

@@ -5,6 +5,8 @@ import os
 
 import numpy as np
 
+from export.lite_model import check_names
+
 PACKAGES = ("onnx", "tf2onnx", "onnxruntime")  # that writing takes; the last one runs
 OUT = "_out"  # behind an output named as an input: a graph of ONNX has one set of names
 MISSING = "{}, for ONNX files, is not installed: pip install -e '.[onnx]'."
@@ -55,5 +57,10 @@ class OnnxModel:
         self.outputs = [renamed.get(name, name) for name in told]  # as the verb names them
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs by name."""
+        """Outputs by name.
+
+        Raises:
+            ValueError: the file takes inputs of other names.
+        """
+        check_names("the file", inputs, self.inputs)
         return dict(zip(self.outputs, self._session.run(None, inputs), strict=True))

@@ -10,14 +10,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from export import onnx_model, tflite
 from export.difference import Difference, difference
 from export.exported_run import ExportedRun
 from export.measured_form import GENERATE, GRAPH, ONNX, SAVED_MODEL, TFLITE, Task
 from export.sample_inputs import SampleInputs
-from export.verbs import Verb
+from export.saved_model import save_signatures
+from export.signatures import served_verbs
 
 KINDS = {"none": "float32", "float16": "float16", "dynamic": "dynamic range", "integer": "integer"}
 HEADER = ("form", "max diff.", "mean diff.", "PSNR dB", "MB", "ms", "memory MB", "x generate")
@@ -61,13 +61,6 @@ class Measured:
         return {"form": self.form, **self.difference.as_json(), **numbers}
 
 
-def write_saved_model(model, verb: Verb, folder: str | os.PathLike) -> None:
-    """The verb `decode` alone as a SavedModel of fixed batch 1, to measure it."""
-    traced = {"decode": verb.traced(1)}
-    module = tflite.tracked_module(model, traced)
-    tf.saved_model.save(module, os.fspath(folder), signatures=traced)
-
-
 def make_forms(
     run: ExportedRun,
     folder: pathlib.Path,
@@ -97,7 +90,8 @@ def make_forms(
             forms.append(Form(f"{title} {path.name}", kind, path))
     verbs, _ = tflite.held_verbs(run.model, frames, ["decode"])
     if not given.get(SAVED_MODEL):
-        write_saved_model(run.model, verbs["decode"], folder / "saved_model")
+        served = {"decode": served_verbs(run.model, frames)["decode"]}
+        save_signatures(served, folder / "saved_model")
         forms.append(Form("SavedModel", SAVED_MODEL, folder / "saved_model"))
     for kind in () if given.get(TFLITE) else quantize:
         path = folder / f"{kind}.tflite"
@@ -157,7 +151,7 @@ def compare(
             except ValueError as error:
                 raise ValueError(f"{form.name}: {error} Export it again, --frames too.") from error
             speed = slowest / told["latency_ms"]
-            rows.append(Measured(form.name, gap, _size(form), **told, speed=speed))
+            rows.append(Measured(form.name, gap, _size(form, run), **told, speed=speed))
     return rows
 
 
@@ -176,10 +170,10 @@ def _in_own_process(task: Task, name: str, path: pathlib.Path) -> dict[str, floa
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def _size(form: Form) -> float:
+def _size(form: Form, run: ExportedRun) -> float:
     """Of the weights' file, for Keras, or of all files of a form, in MB."""
     if form.kind in (GENERATE, GRAPH):
-        files = [form.path / "model.keras"]
+        files = [run.weights]
     else:
         files = form.path.rglob("*") if form.path.is_dir() else [form.path]
     return sum(file.stat().st_size for file in files if file.is_file()) / MEGABYTE

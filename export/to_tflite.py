@@ -25,7 +25,7 @@ flags.DEFINE_bool("integer_io", False, "int8 inputs and outputs, too, with --qua
 flags.DEFINE_integer("batch", 1, "Videos at once, fixed in the file.", lower_bound=1)
 flags.DEFINE_integer("frames", None, "Length of videos; by default the model's.", lower_bound=1)
 flags.DEFINE_list("verbs", None, "By default all that a file without loops can hold.")
-flags.DEFINE_integer("seed", 0, "Of the noise that ranges of integers are measured on.")
+flags.DEFINE_integer("seed", 0, "Of the noise that integers are fitted to.", lower_bound=0)
 flags.DEFINE_bool("overwrite", False, "Replace the file if it is there.")
 
 
