@@ -18,6 +18,7 @@ from export.verbs import Verb, noise_verbs
 from kerasvid.callbacks.files import faults_named
 from kerasvid.data import DatasetError, DatasetInfo, load_info
 from kerasvid.runs.evaluation_data import frame_rate, pictured_batch
+from kerasvid.runs.plan import digest_of
 
 FORMAT = "kerasvid-web"  # of model.json
 
@@ -173,9 +174,10 @@ def _directions(decode: Verb, roles: dict[str, str], ends: np.ndarray | None) ->
 
 
 def _info(run: ExportedRun) -> DatasetInfo | None:
-    """What the data set states of itself, where it is at hand."""
+    """What the data set states of itself, where it is at hand as the run read it."""
     try:
-        return load_info(run.plan.data_folder)
+        info = load_info(run.plan.data_folder)
+        return info if digest_of(info, run.plan.images_folder) == run.plan.data_digest else None
     except (DatasetError, OSError, tf.errors.OpError):
         return None
 
