@@ -27,7 +27,7 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.ERROR)  # SavedModels tell of their making
     from export.exported_run import load_for_export
     from export.litert_runtime import RuntimeUnavailable
-    from export.web_page import write_page
+    from export.web_page import check_target, move_into_place, write_page
     from kerasvid.runs.run_folder import ERRORS
 
     with one_line_errors(ValueError, RuntimeUnavailable, *ERRORS):
@@ -47,36 +47,6 @@ def main(argv: list[str]) -> None:
         size = os.path.getsize(os.path.join(out, page["file"])) / 2**20
         print(f"{_F.out}: a page with a model of {size:.1f} MiB, {len(page['directions'])} sliders")
         print(f"see it: python -m http.server --directory {_F.out} --bind 127.0.0.1 8000")
-
-
-def check_target(out: str, overwrite: bool) -> None:
-    """Refuses a folder that is there, unless it is such a page and may be replaced.
-
-    Raises:
-        ValueError: it may not.
-    """
-    from export.web_page import is_page
-
-    if not os.path.lexists(out) or (os.path.isdir(out) and not os.listdir(out)):
-        return
-    if not is_page(out):
-        raise ValueError(f"{out}: exists and is no such page; give another --out.")
-    if not overwrite:
-        raise ValueError(f"{out}: exists; give another --out, or --overwrite to replace it.")
-
-
-def move_into_place(building: str, out: str) -> None:
-    """Renames a finished folder; the one that it replaces is removed only then."""
-    replaced = f"{building}-replaced"
-    if os.path.exists(out):
-        os.rename(out, replaced)
-    try:
-        os.rename(building, out)
-    except BaseException:  # an interruption, too
-        if os.path.exists(replaced):
-            os.rename(replaced, out)
-        raise
-    shutil.rmtree(replaced, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,34 @@ def is_page(folder: str) -> bool:
         return False
 
 
+def check_target(out: str, overwrite: bool) -> None:
+    """Refuses a folder that is there, unless it is such a page and may be replaced.
+
+    Raises:
+        ValueError: it may not.
+    """
+    if not os.path.lexists(out) or (os.path.isdir(out) and not os.listdir(out)):
+        return
+    if not is_page(out):
+        raise ValueError(f"{out}: exists and is no such page; give another --out.")
+    if not overwrite:
+        raise ValueError(f"{out}: exists; give another --out, or --overwrite to replace it.")
+
+
+def move_into_place(building: str, out: str) -> None:
+    """Renames a finished folder; the one that it replaces is removed only then."""
+    replaced = f"{building}-replaced"
+    if os.path.exists(out):
+        os.rename(out, replaced)
+    try:
+        os.rename(building, out)
+    except BaseException:  # an interruption, too
+        if os.path.exists(replaced):
+            os.rename(replaced, out)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
 def write_page(
     run: ExportedRun,
     folder: str | os.PathLike,

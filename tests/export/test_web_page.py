@@ -3,8 +3,7 @@ import os
 
 import pytest
 
-from export.to_web import check_target, move_into_place
-from export.web_page import FORMAT, is_page
+from export.web_page import FORMAT, check_target, is_page, move_into_place
 
 
 def folder_with(path, text):
