@@ -113,7 +113,7 @@ def _spread(outputs: tf.Tensor, kernel: tf.Tensor, stride: int, size: Sequence[i
         max((count - 1) * stride + side - length, 0) // 2
         for count, side, length in zip(outputs.shape[1:3], sides, size, strict=True)
     )  # how far the strided convolution's padding reaches beyond the border
-    return tf.slice(spread, [0, top, left, 0], [-1, *size, -1])
+    return spread[:, top : top + size[0], left : left + size[1]]
 
 
 def _own_kernels_are_quicker(kernel: tf.Tensor) -> bool:

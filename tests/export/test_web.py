@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import threading
 
+import keras
 import numpy as np
 import pytest
 from absl import flags
@@ -58,6 +59,7 @@ def make_run(tmp_path_factory, moving_squares):
         run = RunFolder(tmp_path_factory.mktemp("runs") / name)
         run.path.mkdir()
         run.begin(plan)
+        keras.utils.set_random_seed(0)
         model = plan.make_model()
         plan.compile(model)
         for weight in model.trainable_weights:  # lest all pictures are nearly grey

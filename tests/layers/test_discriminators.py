@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.compilation import traced_function
 from kerasvid.layers.discriminators import ImageDiscriminator, VideoDiscriminator
 
 
@@ -239,3 +240,24 @@ def test_configurations_round_trip(cls):
     config = cls(**arguments).get_config()
     assert {name: config[name] for name in arguments} == arguments
     assert cls.from_config(config).get_config() == config
+
+
+@pytest.mark.parametrize("temporal_stride", [1, 2])
+def test_penalties_of_slopes_have_gradients_compiled_or_not(temporal_stride):
+    clips = gaussian(2, 6, 8, 8, 2)
+    judge = VideoDiscriminator(
+        (3,), temporal_kernel=2, temporal_stride=temporal_stride, temporal_padding="same"
+    )
+    randomized(judge, clips)
+
+    def slopes(clips):
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as tape:
+                tape.watch(clips)
+                score = tf.reduce_sum(tf.tanh(0.1 * judge(clips).realness))
+            penalty = tf.reduce_sum(tf.square(tape.gradient(score, clips)))
+        return outer.gradient(penalty, judge.convolutions[0].kernel.value)
+
+    plain, compiled = (traced_function(slopes, jit)(clips).numpy() for jit in (False, True))
+    np.testing.assert_allclose(compiled, plain, atol=1e-5)
+    assert np.abs(plain).max() > 1e-3
