@@ -11,8 +11,14 @@ discriminator sees clips. The last term is a sum over pixels in [-1, 1], `ends_w
 The poster tells neither layers nor lambda, nor the size of z: the preset `paper` has that of the
 CVAE. So that T can be any, the generator makes a frame from z, the codes and the frame's place in
 the clip, and the discriminator scores patches. The generator minimises -log D(G(z)), as everywhere
-in this library and in Goodfellow et al. 2014. `warping` and `exact_ends`, off by default, are those
-of the CVAE.
+in this library and in Goodfellow et al. 2014.
+
+The preset `base` departs from the poster, by flags that are off by default. `warping`,
+`moving_cell` and `exact_ends` are those of the CVAE. `middle_weight` has the generator pay for
+frames between the ends, too, as in Isola et al., "Image-to-Image Translation with Conditional
+Adversarial Networks", CVPR 2017: by equation (2) alone it learned an empty middle. Colours are not
+`bounded`: a tanh that has learned a black ground has no slope to leave it by. What is asked for is
+near the mean of what may happen, so that, as there, z changes little.
 """
 
 from collections.abc import Mapping
@@ -44,13 +50,15 @@ class CGAN(InBetween, AdversarialModel):
         ends_dim: size of the code of one conditioning frame.
         hidden_units: width of the layer that joins z and the codes with the place of a frame.
         encoder: arguments of `FrameEncoder`, of the conditioning frames.
-        decoder: arguments of `FrameDecoder`, without `image_shape`; a tanh follows its colours.
+        decoder: arguments of `FrameDecoder`, without `image_shape`.
+        bounded: whether a tanh follows its colours.
         video_discriminator: arguments of `VideoDiscriminator` (D).
         warping: whether frames are put together from the two ends, or drawn alone.
         moving_cell: side in pixels of what is moved as one when warping; 1 moves single pixels.
         exact_ends: whether the first and the last frame come out exactly as given; then there is
             no lambda term.
         ends_weight: lambda.
+        middle_weight: of the squared error of the frames between the ends, as lambda is of theirs.
         objective: what the players minimise, see `resolve_objective`.
 
     Raises:
@@ -75,22 +83,26 @@ class CGAN(InBetween, AdversarialModel):
         hidden_units: int = 512,
         encoder: Mapping[str, Any] | None = None,
         decoder: Mapping[str, Any] | None = None,
+        bounded: bool = True,
         video_discriminator: Mapping[str, Any] | None = None,
         warping: bool = False,
         moving_cell: int = 1,
         exact_ends: bool = False,
         ends_weight: float = 1e-3,
+        middle_weight: float = 0.0,
         objective: Mapping[str, Any] | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_ends(frames)
-        if not ends_weight >= 0.0:
-            raise ValueError(f"ends_weight={ends_weight} must be 0 or more.")
+        for name, value in {"ends_weight": ends_weight, "middle_weight": middle_weight}.items():
+            if not value >= 0.0:
+                raise ValueError(f"{name}={value} must be 0 or more.")
         self.image_shape, self.frames = tuple(image_shape), frames
         self.noise_dim, self.ends_dim, self.hidden_units = noise_dim, ends_dim, hidden_units
         self.warping, self.exact_ends, self.moving_cell = warping, exact_ends, moving_cell
-        self.ends_weight = ends_weight
+        self.bounded = bounded
+        self.ends_weight, self.middle_weight = ends_weight, middle_weight
         self.set_objective(objective)
         self._network_arguments = {
             "encoder": dict(encoder or {}),
@@ -107,7 +119,7 @@ class CGAN(InBetween, AdversarialModel):
             warping,
             exact_ends,
             moving_cell,
-            bounded=True,
+            bounded=bounded,
             decoder=chosen["decoder"],
             dtype=policy,
         )
@@ -132,23 +144,41 @@ class CGAN(InBetween, AdversarialModel):
         return {"latent": (self.noise_dim,)}
 
     def conditions(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The ends `"first"` and `"last"` of real clips, and the `"place"` of every frame."""
+        """The ends `"first"` and `"last"` of real clips, and the `"place"` of every frame.
+
+        With `middle_weight` the true frames, too, `"between"` `[B, T - 2, H, W, C]`, to compare to.
+        """
         video = batch["video"]
         place = places(tf.shape(video)[0], video.shape[1])
-        return {"first": video[:, 0], "last": video[:, -1], "place": place}
+        between = {"between": video[:, 1:-1]} if self.middle_weight else {}
+        return {"first": video[:, 0], "last": video[:, -1], "place": place, **between}
 
     def fakes(self, noise: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
-        """`"video"` `[B, T, H, W, C]`, and `"ends_error"` |c(G(z)) - c(x)|^2, `[B]`."""
+        """`"video"` `[B, T, H, W, C]`, and `"ends_error"` |c(G(z)) - c(x)|^2, `[B]`.
+
+        And `"middle_error"`, the same of all other frames, where those are told.
+        """
         first, last = noise["first"], noise["last"]
         codes = self.ends_encoder(first, last, training=training)
         joined = tf.concat([noise["latent"], codes], axis=-1)  # [B, D + 2 E]
         video = self.placed_decoder(joined, noise["place"], first, last, training=training)
         error = losses.squared_error(first, video[:, 0]) + losses.squared_error(last, video[:, -1])
-        return {"video": video, "ends_error": error}
+        made = {"video": video, "ends_error": error}
+        if "between" in noise:
+            made["middle_error"] = losses.squared_error(noise["between"], video[:, 1:-1])
+        return made
 
     def generator_terms(self, fakes: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """`"ends_loss"`: lambda times the squared error at the two conditioning frames, `[B]`."""
-        return {} if self.exact_ends else {"ends_loss": self.ends_weight * fakes["ends_error"]}
+        """Squared errors, `[B]`: `"ends_loss"`, lambda times that of the two conditioning frames.
+
+        And `"middle_loss"`, `middle_weight` times that of all others.
+        """
+        terms = {}
+        if not self.exact_ends:
+            terms["ends_loss"] = self.ends_weight * fakes["ends_error"]
+        if self.middle_weight:
+            terms["middle_loss"] = self.middle_weight * fakes["middle_error"]
+        return terms
 
     def fill(
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
@@ -164,10 +194,12 @@ class CGAN(InBetween, AdversarialModel):
             "ends_dim": self.ends_dim,
             "hidden_units": self.hidden_units,
             **self._network_arguments,
+            "bounded": self.bounded,
             "warping": self.warping,
             "moving_cell": self.moving_cell,
             "exact_ends": self.exact_ends,
             "ends_weight": self.ends_weight,
+            "middle_weight": self.middle_weight,
             "objective": self.objective,
         }
         return {**super().get_config(), **own}
@@ -197,6 +229,11 @@ CGAN.PRESETS = {
             **_JUDGE, "channels": (64, 128, 256), "strides": (2, 2, 1), "patch": 4,
             "spectral": True,
         },
+        "bounded": False,
+        "warping": True,
+        "moving_cell": 8,
+        "exact_ends": True,
+        "middle_weight": 3e-3,
         "objective": _SMOOTHED,
     },
     # The poster's sizes and length; its layers and lambda are not told.

@@ -1,6 +1,5 @@
 """ONNX files do what the models do, at any batch size."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,20 +14,10 @@ for package in ("tf2onnx", "onnxruntime"):
 QUICK = ("glo",)
 
 
-def debug_model(name):
-    keras.utils.set_random_seed(0)
-    model = model_class(name).from_preset("debug", image_shape=(16, 16, 3), frames=4)
-    generator = np.random.default_rng(0)
-    for weight in model.trainable_weights:  # livelier than new: new ones draw nearly grey
-        noise = generator.normal(0.0, 0.1, weight.shape).astype(np.float32)
-        weight.assign(weight + noise)
-    return model
-
-
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in MODELS]
 )
-def test_every_verb_is_that_of_the_model(name):
+def test_every_verb_is_that_of_the_model(name, debug_model):
     model = debug_model(name)
     verbs, _ = held_verbs(model)
     for verb in verbs:
@@ -43,7 +32,7 @@ def test_every_verb_is_that_of_the_model(name):
                 assert error.largest <= allowed, (verb, output, error)
 
 
-def test_codes_are_looked_up_row_by_row():
+def test_codes_are_looked_up_row_by_row(debug_model):
     model = debug_model("glo")
     content = onnx_model.convert(model, held_verbs(model, None, ["recall"])[0]["recall"], "recall")
     rows = np.array([5, 0, 5], np.int64)

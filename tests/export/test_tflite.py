@@ -1,6 +1,5 @@
 """TFLite files do what the models do, with built-in operations alone."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,25 +8,15 @@ from tensorflow.lite.python import schema_py_generated as schema
 from export import tflite
 from export.lite_model import LiteModel
 from export.sample_inputs import SampleInputs
-from kerasvid.models.registry import MODELS, model_class
+from kerasvid.models.registry import MODELS
 
 pytest.importorskip("ai_edge_litert", reason="pip install -e '.[tflite]'")
 LEAST_PSNR = {"float16": 60.0, "dynamic": 45.0, "integer": 37.0}  # dB, of pixels
 LARGEST = {"float16": 2e-3, "dynamic": 0.03, "integer": 0.1}  # of codes
 
 
-def debug_model(name):
-    keras.utils.set_random_seed(0)
-    model = model_class(name).from_preset("debug", image_shape=(16, 16, 3), frames=4)
-    generator = np.random.default_rng(0)
-    for weight in model.trainable_weights:  # livelier than new: new ones draw nearly grey
-        noise = generator.normal(0.0, 0.1, weight.shape).astype(np.float32)
-        weight.assign(weight + noise)
-    return model
-
-
 @pytest.fixture(scope="module")
-def model():
+def model(debug_model):
     return debug_model("rjvae")
 
 
@@ -44,7 +33,7 @@ def names_of_models():
 
 
 @pytest.fixture(scope="module", params=names_of_models())
-def every_model(request):
+def every_model(request, debug_model):
     """A model, its verbs that a file can hold and the names of those left out."""
     model = debug_model(request.param)
     return model, *tflite.held_verbs(model)
@@ -132,7 +121,7 @@ def test_a_custom_operation_is_found_and_refused():
         tflite.check_built_in(content)
 
 
-def test_verbs_that_cannot_be_held_are_refused_by_name(model):
+def test_verbs_that_cannot_be_held_are_refused_by_name(model, debug_model):
     with pytest.raises(ValueError, match=r"no verb 'decod'.*decode"):
         tflite.held_verbs(model, None, ["decod"])
     descending = debug_model("glo")

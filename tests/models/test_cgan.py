@@ -57,6 +57,32 @@ def test_the_generator_pays_for_being_found_out_and_for_other_ends(model, batch,
     assert float(terms["generator_loss"]) == pytest.approx(expected, rel=1e-4)
 
 
+def test_frames_between_the_ends_are_paid_for_where_they_have_a_weight(batch):
+    """mu |m(G(z)) - m(x)|^2 over all frames but the ends, and its slope on the clips."""
+    model = make_model(middle_weight=0.02)
+    assert "middle_loss" in model.term_names and "middle_loss" not in make_model().term_names
+    made = model.fakes({**model.between_noise(4, seed=1), **model.conditions(batch)}, False)
+    terms = model.generator_losses(made, None, chances(model), tf.constant(0.0), training=False)
+    error = 0.0
+    for row in range(4):
+        for frame in (1, 2):
+            difference = batch["video"][row, frame].numpy() - made["video"][row, frame].numpy()
+            error += np.square(difference.astype(float)).sum()
+    assert error > 1.0
+    assert float(terms["middle_loss"]) == pytest.approx(0.02 * error / 4, rel=1e-4)
+    logits = model.video_discriminator(made["video"]).realness
+    paid = float(terms["ends_loss"]) + 0.02 * error / 4
+    expected = -log_sigmoid(logits).mean() + paid
+    assert float(terms["generator_loss"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_step_follows_the_frames_between_the_ends(batch):
+    """Where the discriminator rests and hardly counts, the true frames are approached."""
+    model = make_compiled(make_model(middle_weight=1e3), generator=1e-5, video_discriminator=0.0)
+    errors = [float(model.train_step(batch)["middle_loss"]) for _ in range(6)]
+    assert errors[-1] < 0.99 * errors[0]
+
+
 def test_the_discriminator_is_asked_for_nine_tenths_at_real_clips(model, batch, fakes):
     clock = tf.constant(0.0)
     judged = model.discriminator_losses(batch, fakes, chances(model), clock, training=False)
@@ -132,13 +158,15 @@ def test_every_turn_of_the_discriminator_sees_clips_between_the_ends_of_its_own_
         assert np.abs(real[:, 1] - fake[:, 1]).max() > 0.1
 
 
-def test_a_negative_lambda_is_refused():
-    with pytest.raises(ValueError, match=r"ends_weight=-1.0 must be 0 or more"):
-        CGAN.from_preset("debug", **SMALL, ends_weight=-1.0)
+@pytest.mark.parametrize("name", ["ends_weight", "middle_weight"])
+def test_a_negative_weight_is_refused(name):
+    with pytest.raises(ValueError, match=rf"{name}=-1.0 must be 0 or more"):
+        CGAN.from_preset("debug", **SMALL, **{name: -1.0})
 
 
 def test_the_sizes_of_the_poster_are_the_preset_paper():
     defaults = CGAN.hyperparameters()
     assert not defaults["warping"] and not defaults["exact_ends"]
+    assert not defaults["middle_weight"]
     sizes = {**defaults, **CGAN.PRESETS["paper"]}
     assert (sizes["noise_dim"], sizes["ends_dim"], sizes["frames"]) == (600, 1000, 30)
