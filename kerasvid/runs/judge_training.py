@@ -1,15 +1,14 @@
 """How a judge is trained on the real clips of a data set, and how well it tells held-out ones.
 
-Clips are made a little soft, noisy and dark or bright while it learns: those of generators are soft,
-and H(y | x) should tell whether it is clear what they show, not that they are no PNG files. It is
-tested on clips as they are.
+Clips are made a little soft, noisy and dark or bright while it learns: those of generators are so,
+and H(y | x) should tell whether it is clear what they show, not that they are none of a camera. It
+is tested on clips as they are.
 
 Held out is the split that runs are evaluated on. Where there is none, a quarter of the training
 videos, drawn by a fixed seed, is: the judge never sees a label of these.
 """
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -19,18 +18,19 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.data import DatasetInfo, load_info, make_pipeline, parse_record
-from kerasvid.metrics.judge import JUDGES, FrameJudge
+from kerasvid.metrics.judge import JUDGES
 from kerasvid.pixels import as_floats
 from kerasvid.runs.plan import digest_of, held_out_split, training_split
 from kerasvid.runs.precision import resolve_precision
 
-STEPS = {"clip": 500, "frame": 1_000}
+STEPS = {"clip": 800, "frame": 1_200}
 BATCH_SIZES = {"clip": 32, "frame": 64}
 LEARNING_RATE = 2e-3
 HELD_OUT_SHARE = 4  # one video in so many, where there is no split for it
 LEAST_WINDOWS = 256  # of held-out videos that are longer than a clip, so many windows at least
 BLUR = np.float32([1, 4, 6, 4, 1]) / 16
-NOISE, BRIGHTNESS, CONTRAST = 0.05, 0.05, 0.05  # of pixels in [-1, 1]
+# The most of each; blur as a share of the blurred clip, the others of pixels in [-1, 1].
+SOFTENING = {"blur": 1.0, "noise": 0.05, "brightness": 0.05, "contrast": 0.05}
 
 
 class JudgeError(ValueError):
@@ -52,6 +52,7 @@ class JudgePlan:
         seed: of weights, noise and the order of videos.
         steps, batch_size, learning_rate: of the training.
         network: arguments of the judge beyond these.
+        softening: arguments of `softened`.
         precision: as it was asked for, "auto" or a dtype policy. It is trained in that, and judges
             in float32.
     """
@@ -68,6 +69,7 @@ class JudgePlan:
     batch_size: int
     learning_rate: float
     network: Mapping[str, Any]
+    softening: Mapping[str, float]
     precision: str
 
     def make_judge(self, heads: Mapping[str, int], precision: str = "float32") -> keras.Model:
@@ -128,17 +130,17 @@ def make_judge_plan(
             f"steps={steps}, batch_size={batch_size}, stride={stride}, seed={seed}: the seed must "
             "be 0 or more, the others 1 or more."
         )
-    for split in filter(None, (training_split(info) and "train", held_out_split(info))):
-        shortest, span = info.splits[split].min_length, (frames - 1) * stride + 1
-        if shortest < span:
+    count, span = training_split(info).count, (frames - 1) * stride + 1
+    for split in filter(None, ("train", held_out_split(info))):
+        if (shortest := info.splits[split].min_length) < span:
             raise JudgeError(
                 f"{info.name}: clips of {frames} frames with stride {stride} span {span}, but the "
                 f"shortest video of {split!r} has {shortest}: use fewer frames."
             )
     return JudgePlan(
         info.name, digest_of(info), kind, named_heads(info), info.frame_shape, frames, stride,
-        seed, steps, min(batch_size, training_split(info).count), LEARNING_RATE,
-        dict(network or {}), precision,
+        seed, steps, min(batch_size, count), LEARNING_RATE,
+        dict(network or {}), dict(SOFTENING), precision,
     )  # fmt: skip
 
 
@@ -243,7 +245,8 @@ class JudgeData:
         )
 
         def prepare(step: tf.Tensor, batch: dict) -> tuple[tf.Tensor, dict, dict]:
-            clips = softened(batch["video"], tf.stack([tf.constant(plan.seed, tf.int64), step]))
+            seed = tf.stack([tf.constant(plan.seed, tf.int64), 3 * step])
+            clips = softened(batch["video"], seed, **plan.softening)
             labels = {name: self._column(batch, name) for name in self.heads}
             rows = tf.gather(shown, batch["index"])
             weights = {n: tf.cast((v >= 0) & rows, tf.float32) for n, v in labels.items()}
@@ -325,35 +328,50 @@ def drawn_videos(count: int, name: str) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(count)[: count // HELD_OUT_SHARE])
 
 
-def softened(clips: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def softened(
+    clips: tf.Tensor,
+    seed: tf.Tensor,
+    blur: float = 0.0,
+    noise: float = 0.0,
+    brightness: float = 0.0,
+    contrast: float = 0.0,
+) -> tf.Tensor:
     """Clips as a generator may make them: blurred, noisy, darker or brighter, each differently.
+
+    Half of the clips are not blurred, and half are not noisy; all frames of a clip are changed
+    alike, but for the noise, which every pixel has its own of.
 
     Args:
         clips: uint8 `[B, T, H, W, C]`.
         seed: int `[2]`, of which everything follows.
+        blur: largest share of the clip that is blurred by the kernel 1-4-6-4-1.
+        noise: largest deviation of Gaussian noise.
+        brightness: largest that is added or taken away.
+        contrast: largest part of a pixel's value that is added or taken away.
 
     Returns:
-        float32 in [-1, 1], a random part blurred by the kernel 1-4-6-4-1, all frames of a clip
-        alike; the noise of every pixel is its own.
+        float32 in [-1, 1].
     """
     clips = as_floats(clips)
     shape, channels = tf.shape(clips), clips.shape[-1]
-    draw = tf.random.stateless_uniform([4, shape[0], 1, 1, 1, 1], seed)
+    some = tf.random.stateless_uniform([2, shape[0], 1, 1, 1, 1], seed, -1.0, 1.0)
+    either = tf.random.stateless_uniform([2, shape[0], 1, 1, 1, 1], seed + 1, -1.0, 1.0)
     kernel = np.tile(np.outer(BLUR, BLUR)[:, :, None, None], [1, 1, channels, 1])
     flat = tf.reshape(clips, [-1, *clips.shape[2:]])  # [B * T, H, W, C]
     padded = tf.pad(flat, [[0, 0], [2, 2], [2, 2], [0, 0]], "SYMMETRIC")
     blurred = tf.nn.depthwise_conv2d(padded, kernel, [1, 1, 1, 1], "VALID")
-    part = tf.maximum(2.0 * draw[0] - 1.0, 0.0)  # none for half of the clips
-    clips += part * (tf.reshape(blurred, [-1, *clips.shape[1:]]) - clips)
-    noise = tf.random.stateless_normal(shape, seed + 1)
-    clips += NOISE * tf.maximum(2.0 * draw[1] - 1.0, 0.0) * noise
-    clips = clips * (1.0 + CONTRAST * (2.0 * draw[2] - 1.0)) + BRIGHTNESS * (2.0 * draw[3] - 1.0)
+    blurred = tf.reshape(blurred, [-1, *clips.shape[1:]])  # [B, T, H, W, C]
+    clips += blur * tf.nn.relu(some[0]) * (blurred - clips)
+    clips += noise * tf.nn.relu(some[1]) * tf.random.stateless_normal(shape, seed + 2)
+    clips = clips * (1.0 + contrast * either[0]) + brightness * either[1]
     return tf.clip_by_value(clips, -1.0, 1.0)
 
 
-def train_judge(
-    data: JudgeData, report: Callable[[str], None] = functools.partial(print, flush=True)
-) -> keras.Model:
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def train_judge(data: JudgeData, report: Callable[[str], None] = _say) -> keras.Model:
     """A judge that has learned from the training clips; its weights judge in float32.
 
     Args:
@@ -375,7 +393,7 @@ def train_judge(
 
     progress = keras.callbacks.LambdaCallback(on_train_batch_end=tell)
     batches = data.training_batches().take(plan.steps)
-    learner.fit(batches, steps_per_epoch=plan.steps, verbose=0, callbacks=[progress])
+    learner.fit(batches, steps_per_epoch=plan.steps, shuffle=False, verbose=0, callbacks=[progress])
     judge = plan.make_judge(data.heads)
     judge.set_weights(learner.get_weights())
     return judge
