@@ -1,5 +1,6 @@
 """Judges of squares that move left or right, in two colours."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -15,13 +16,13 @@ from kerasvid.data.schema import DatasetError
 from kerasvid.metrics.fvd import frechet_video_distance
 from kerasvid.runs import judge_training, judging
 from kerasvid.runs.judge_training import JudgeData, JudgeError, make_judge_plan, softened
-from kerasvid.runs.judging import load_judge, trained_judge
+from kerasvid.runs.judging import folder_name, load_judge, trained_judge
 from tfrecords_tools.conversion import write_dataset
 
 ENCODER = {"channels": (16, 32), "strides": (2, 2), "patch": 2, "features": 32}
 SMALL = {
     "clip": {"frames": 3, "steps": 80, "network": {"encoder": ENCODER, "units": 16}},
-    "frame": {"steps": 60, "network": {"discriminator": {"channels": (8, 16)}}},
+    "frame": {"steps": 100, "network": {"discriminator": {"channels": (16, 32)}}},
 }
 OPTIONS = {"batch_size": 16, "precision": "float32", "report": lambda line: None}
 COLOURS = ((230, 60, 60), (60, 90, 230))
@@ -73,14 +74,17 @@ def clip_judge(walks, judge_dir):
 
 @pytest.fixture
 def untrained(monkeypatch):
-    """Judges are made in no time, and their number is counted."""
+    """Judges are made in no time, not examined, and their number is counted."""
     made = []
+    counts = {name: np.eye(2, dtype=int) for name in ("action", "colour")}
+    result = judge_training.Examination(counts, 2, "test", "two videos")
 
     def make(data, report):
         made.append(data.plan)
         return data.plan.make_judge(data.heads)
 
     monkeypatch.setattr(judging, "train_judge", make)
+    monkeypatch.setattr(judging, "examine", lambda judge, data: result)
     return made
 
 
@@ -133,12 +137,12 @@ def test_examination_counts_a_row_for_what_is_shown_and_a_column_for_what_is_tol
 
 
 def test_a_frame_judge_tells_colours_and_cannot_tell_motion_from_first_frames(walks, judge_dir):
-    judge = small(walks, judge_dir, "frame", steps=90)
-    assert judge.accuracy["colour"] == 1.0 and 0.5 < judge.accuracy["action"] < 0.97
+    judge = small(walks, judge_dir, "frame")
+    assert judge.accuracy["colour"] > 0.98 and 0.5 < judge.accuracy["action"] < 0.97
     assert judge.plan.frames == 1
     with pytest.raises(JudgeError, match=r"tells action of \d\d\.\d\d % of 260 held-out") as error:
         judge.require(0.99)
-    assert "99 % are asked for: train one for longer (steps=180)" in str(error.value)
+    assert "99 % are asked for: train one for longer (steps=200)" in str(error.value)
 
 
 def test_a_judge_s_features_tell_their_protocol(clip_judge):
@@ -178,32 +182,27 @@ def test_a_judge_is_trained_once_wherever_the_data_lies(
     assert {path.name for path in clip_judge.path.iterdir()} == {"judge.keras", "judge.json"}
 
 
-def test_what_a_judge_is_made_of_makes_it_another(walks, write_walks, tmp_path, untrained):
-    other = write_walks(tmp_path / "other", {"train": range(90), "test": range(96, 116)})
-    changes = (
-        {},
-        {"seed": 1},
-        {"frames": 2},
-        {"steps": 7},
-        {"batch_size": 8},
-        {"frames": 2, "stride": 2},
-    )
-    found = [small(walks, tmp_path / "judges", **change).path for change in changes]
-    found.append(small(other, tmp_path / "judges").path)
-    assert len(set(found)) == len(untrained) == 7
-    small(walks, tmp_path / "judges", seed=1)
-    assert len(untrained) == 7
+def test_what_a_judge_is_made_of_makes_it_another(walks):
+    plan = make_judge_plan(load_info(walks), frames=4)
+
+    def name(**change):
+        return folder_name(dataclasses.replace(plan, **change))
+
+    changes = ({}, {"seed": 1}, {"frames": 3}, {"steps": 7}, {"batch_size": 8}, {"stride": 2},
+               {"data_digest": "0"}, {"kind": "frame"}, {"network": {"units": 8}},
+               {"softening": {}}, {"heads": {"action": 3}}, {"precision": "float32"})  # fmt: skip
+    assert len({name(**change) for change in changes}) == len(changes)
     # Single frames are the same, whatever length of clips is asked for.
-    frame = [small(walks, tmp_path / "judges", "frame", frames=frames).path for frames in (3, 4)]
-    assert frame[0] == frame[1]
+    one, other = (make_judge_plan(load_info(walks), "frame", frames=each) for each in (3, 4))
+    assert one == other and one.frames == 1
 
 
 def test_the_same_seed_gives_the_same_judge(walks, tmp_path):
-    one, two = (
-        small(walks, tmp_path / name, steps=3).model.weights_digest() for name in ("a", "b")
-    )
+    short = {"kind": "frame", "steps": 2}
+    one, two = (small(walks, tmp_path / name, **short).model.weights_digest() for name in "ab")
     assert one == two
-    assert small(walks, tmp_path / "a", steps=3, seed=1).model.weights_digest() != one
+    other = small(walks, tmp_path / "a", **short, seed=1)
+    assert other.model.weights_digest() != one
 
 
 def test_a_judge_that_fails_leaves_nothing(walks, tmp_path, untrained, monkeypatch):
