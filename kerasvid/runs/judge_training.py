@@ -51,7 +51,7 @@ class JudgePlan:
         stride: distance of two frames of a clip in the video.
         seed: of weights, noise and the order of videos.
         steps, batch_size, learning_rate: of the training.
-        network: arguments of the judge beyond these.
+        network: arguments of the judge beyond these, all of them.
         softening: arguments of `softened`.
         precision: as it was asked for, "auto" or a dtype policy. It is trained in that, and judges
             in float32.
@@ -120,6 +120,10 @@ def make_judge_plan(
     """
     if kind not in JUDGES:
         raise JudgeError(f"kind={kind!r}: use one of {', '.join(JUDGES)}.")
+    try:
+        network = JUDGES[kind].resolved(info.frame_shape, **(network or {}))
+    except TypeError as error:
+        raise JudgeError(f"network: {error}; give arguments of {JUDGES[kind].__name__}.") from error
     steps = STEPS[kind] if steps is None else steps
     batch_size = BATCH_SIZES[kind] if batch_size is None else batch_size
     frames, stride = (1, 1) if kind == "frame" else (frames, stride)
@@ -140,7 +144,7 @@ def make_judge_plan(
     return JudgePlan(
         info.name, digest_of(info), kind, named_heads(info), info.frame_shape, frames, stride,
         seed, steps, min(batch_size, count), LEARNING_RATE,
-        dict(network or {}), dict(SOFTENING), precision,
+        JUDGES[kind].resolved(info.frame_shape, **(network or {})), dict(SOFTENING), precision,
     )  # fmt: skip
 
 
