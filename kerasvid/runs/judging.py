@@ -34,16 +34,13 @@ from kerasvid.runs.judge_training import (
     JudgePlan,
     examine,
     make_judge_plan,
+    print_line,
     train_judge,
 )
 from kerasvid.runs.precision import resolve_precision
 
 FORMAT = "kerasvid-judge"
 FORMAT_VERSION = 1
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +181,7 @@ def trained_judge(
     batch_size: int | None = None,
     network: Mapping[str, Any] | None = None,
     precision: str = "auto",
-    report: Callable[[str], None] = _say,
+    report: Callable[[str], None] = print_line,
 ) -> TrainedJudge:
     """The judge of a data set, which is trained where there is none yet.
 
