@@ -55,12 +55,12 @@ def krippendorff_alpha(answers: Answers) -> float | None:
 
 
 def fleiss_kappa(answers: Answers) -> float | None:
-    """Fleiss' kappa, where all units have the same number of answers, two or more.
+    """Fleiss' kappa, where all units that were answered have as many answers, two or more.
 
     Returns:
         `None` where they have not, or all answers are the same.
     """
-    units = _counted(answers)
+    units = [counts for counts in _counted(answers) if counts]
     sizes = {counts.total() for counts in units}
     if len(sizes) != 1 or min(sizes) < 2:
         return None

@@ -3,8 +3,9 @@
 The pooled preference is the papers' mean worker preference: answers for a run over all answers. Its
 interval is Wilson's, which takes answers for independent. Several answers to one pair are not
 quite: the line "by pairs" has the mean over pairs with a bootstrap interval of pairs, which says
-how sure it would be with other clips. Agreement is about the side that was chosen: sides are random,
-so that raters who press keys at random agree by chance, and those who always see the same run do not.
+how sure it would be with other clips. Agreement is about the side that was chosen: sides are
+random, so that raters who press keys at random agree as often as chance has it, and those who
+prefer the same run do more often.
 """
 
 from collections.abc import Sequence
@@ -168,7 +169,8 @@ class Preference(NamedTuple):
             line.rater for line in self.raters if line.side.p < 0.01 and line.side.answers >= 16
         ]
         if pressing:
-            remarks.append(f"One side is chosen too often for chance (p < 0.01): {pressing}.")
+            told = ", ".join(pressing)
+            remarks.append(f"One side is chosen too often for chance (p < 0.01): {told}.")
         return remarks
 
 

@@ -35,6 +35,8 @@ def fair_coin_p(heads: int, tosses: int) -> float:
         >>> fair_coin_p(9, 10)  # 22 / 1024
         0.021484375
     """
-    fewer = min(heads, tosses - heads)
-    ways = sum(math.comb(tosses, k) for k in range(fewer + 1))
+    ways = sequences = 1  # that have no heads, then one, and so on
+    for k in range(min(heads, tosses - heads)):
+        sequences = sequences * (tosses - k) // (k + 1)
+        ways += sequences
     return min(1.0, 2 * ways / 2**tosses)

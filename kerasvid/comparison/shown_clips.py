@@ -79,7 +79,7 @@ def made_clips(
 
 
 def real_clips(plan: TrainingPlan, count: int, frames: int, seed: int = 0) -> ShownClips:
-    """Held-out clips of a run's data set, of other videos each; of training where none are held out.
+    """Held-out clips of a run's data set, each of another video; of training if none are held out.
 
     Of a split of fewer but longer videos, random windows; they overlap, which is told.
 

@@ -2,7 +2,7 @@
 
 It runs from a file as well as from a server. A content policy with the digests of its own script
 and style keeps anything else from running or loading. Clips are lossless pictures of all frames.
-What the page knows of a pair is its name and two clips; which run is where, `study.json` says alone.
+The page knows of a pair its name and two clips; which run is where, `study.json` alone says.
 """
 
 import base64
