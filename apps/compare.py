@@ -101,7 +101,7 @@ def _make() -> None:
         texts["description"] = description if _F.description is None else _F.description
         study = make_study(clips, known, fps, **texts)
         size = write_study(study, clips, _F.out, _F.overwrite) / 2**20
-        print(f"{_F.out}: {len(study.pairs)} pairs, a page of {size:.1f} MiB, study {study.id}")
+        print(f"{_F.out}: {len(study.pairs)} pairs, a page of {size:.2f} MiB, study {study.id}")
         print(f"give raters {_F.out}/index.html, and keep {_F.out}/study.json, which is the key")
         count = (f"--study={_F.out}", "--answers=rater1.csv,rater2.csv")
         print(f"count their answers: {python_command('apps/compare.py', *count)}")

@@ -108,10 +108,10 @@ class Page {
   }
 
   choose(side) {
-    const now = performance.now();
-    if (this.since === null || now - this.since < LOCK) return;
-    this.answers.add(side, (now - this.since) / 1000);
+    if (!byId("pair").hasAttribute("data-open")) return;
+    this.answers.add(side, (performance.now() - this.since) / 1000);
     this.since = null;
+    byId("pair").removeAttribute("data-open");
     this.choices[side].classList.add("chosen");
     setTimeout(() => this.goOn(), HOLD);
   }
@@ -149,6 +149,7 @@ class Page {
     if (answers.complete) return this.end();
     this.turnTo("judge");
     this.since = null;
+    byId("pair").removeAttribute("data-open");
     byId("count").textContent = `${number + 1} / ${study.pairs.length}`;
     byId("count").setAttribute("aria-label", `Pair ${number + 1} of ${study.pairs.length}`);
     byId("undo").disabled = number === 0;
@@ -163,7 +164,10 @@ class Page {
     byId("pair").classList.remove("changing");
     byId("pair").dataset.shown = number + 1;
     requestAnimationFrame(() => {
-      this.since = performance.now();
+      const since = (this.since = performance.now());
+      setTimeout(() => {
+        if (since === this.since) byId("pair").setAttribute("data-open", "");
+      }, LOCK);
     });
   }
 
