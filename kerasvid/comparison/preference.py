@@ -150,7 +150,15 @@ class Preference(NamedTuple):
 
     def _head(self) -> list[str]:
         side = self.study.sides[0]
-        return ["rater", "answers", f"for {self.study.names['a']}", "95 %", "p", side, "p"]
+        return [
+            "rater",
+            "answers",
+            f"for {self.study.names['a']}",
+            "95 %",
+            "p",
+            side,
+            f"p of {side}",
+        ]
 
     def _rows(self) -> list[list[str]]:
         lines = [*self.raters, self.pooled, *filter(None, [self.by_pairs])]

@@ -19,7 +19,6 @@ import numpy as np
 FORMAT = "kerasvid-study"
 FORMAT_VERSION = 1
 KEY_FILE, PAGE_FILE = "study.json", "index.html"
-QUESTION = "Which clip looks more realistic?"
 RUNS = ("a", "b")
 SIDES = {"side by side": ("left", "right"), "stacked": ("top", "bottom")}
 
@@ -131,8 +130,8 @@ def make_study(
     fps: float,
     seed: int = 0,
     stacked: bool = False,
-    title: str = "A comparison of clips",
-    question: str = QUESTION,
+    title: str | None = None,
+    question: str | None = None,
     description: str = "",
 ) -> Study:
     """The study of the clips of two runs, as many pairs as there are clips of each.
@@ -143,7 +142,8 @@ def make_study(
         fps: frames a second.
         seed: of pairs, sides and order.
         stacked: show all frames at once, for short clips of small movements.
-        title, question, description: for the page.
+        title, question, description: for the page; by default which clip, or picture where T = 1,
+            looks more realistic.
 
     Raises:
         StudyError: clips of different number, length or frame size, none, or no speed.
@@ -165,6 +165,9 @@ def make_study(
     if not 0.0 < fps <= 1000.0:
         raise StudyError(f"fps={fps} must be above 0, and at most 1000.")
     count, frames, height, width, channels = clips["a"].shape
+    what = "picture" if frames == 1 else "clip"
+    title = f"A comparison of {what}s" if title is None else title
+    question = f"Which {what} looks more realistic?" if question is None else question
     study = Study(
         "", title, question, description, "stacked" if stacked else "side by side", frames, height,
         width, channels, float(fps), seed, {run: dict(runs[run]) for run in RUNS},

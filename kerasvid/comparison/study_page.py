@@ -24,7 +24,7 @@ from kerasvid.callbacks.pictures import to_rgb
 from kerasvid.comparison.study import KEY_FILE, PAGE_FILE, Study, StudyError, load_study
 
 TEMPLATES = pathlib.Path(__file__).with_name("page")
-SCRIPTS = ("answers.js", "clips.js", "page.js")
+SCRIPTS = ("answers.js", "clips.js", "instructions.js", "page.js")
 LARGEST_PAGE = 128 * 2**20  # bytes that a browser opens without ado
 _OWN = {KEY_FILE, PAGE_FILE, "preference.json", "preference.md"}
 

@@ -92,7 +92,7 @@ def shown_by(page, canvas: str) -> np.ndarray:
 def test_a_planted_winner_is_found_by_keys_over_a_reload(open_study, tmp_path):
     study, _, page = open_study(PAIRS, seed=7)
     winners = np.random.default_rng(7).permutation(["a"] * WINS + ["b"] * (PAIRS - WINS))
-    start(page, "Anna, A")
+    start(page, ' =Anna "A", A')
     for number, (pair, winner) in enumerate(zip(study.pairs, winners, strict=True)):
         if number == PAIRS // 2:
             page.reload()
@@ -101,11 +101,11 @@ def test_a_planted_winner_is_found_by_keys_over_a_reload(open_study, tmp_path):
         page.keyboard.press((("ArrowLeft", "f"), ("ArrowRight", "j"))[side][number % 2])
     page.locator("#done").wait_for(state="visible")
     path = saved(page, tmp_path)
-    assert path.name == f"answers-{study.id}-Anna-A.csv"
+    assert path.name == f"answers-{study.id}-Anna-A-A.csv"
 
     answers = read_answers([path], study)
     assert [answer.run for answer in answers] == winners.tolist()
-    assert {answer.rater for answer in answers} == {"Anna, A"}
+    assert {answer.rater for answer in answers} == {'Anna "A", A'}  # no formula
     found = measure_preference(answers, study).pooled.preference
     assert (found.chosen, found.answers) == (WINS, PAIRS)
     # The ends solve n (p - 100/128)^2 = z^2 p (1 - p).
@@ -174,9 +174,15 @@ def test_choices_by_mouse_are_taken_back_and_a_break_is_kept(open_study, tmp_pat
     assert (answer.pair, answer.side, answer.rater) == ("1", "right", name)
     page.locator("#back").click()
     ready(page, 2)
+    other = page.context.new_page()  # a second tab goes on where the first one is
+    other.goto(page.url)
+    ready(other, 2)
     for number in (2, 3):
         ready(page, number)
         page.keyboard.press("J")
+        if number == 2:
+            ready(other, 3)
+    other.close()
     page.locator("#done").wait_for(state="visible")
     page.locator("#back").click()  # the last one again
     ready(page, 3)

@@ -81,7 +81,8 @@ def test_no_pair_and_no_speed_are_refused(make_clips, study_of):
         with pytest.raises(StudyError, match="must be above 0"):
             study_of(make_clips(2), fps=fps)
     clips = {run: np.zeros([1, 1, 2, 2, 1], np.uint8) for run in "ab"}
-    assert len(make_study(clips, {run: {"name": run} for run in "ab"}, fps=1).pairs) == 1
+    study = make_study(clips, {run: {"name": run} for run in "ab"}, fps=1)
+    assert len(study.pairs) == 1 and study.question == "Which picture looks more realistic?"
 
 
 @pytest.mark.parametrize(

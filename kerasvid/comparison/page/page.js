@@ -19,40 +19,14 @@ class Page {
 
   introduce() {
     const { study } = this;
-    const { stacked, sides } = study;
     document.title = study.title;
-    document.body.classList.toggle("stacked", stacked);
+    document.body.classList.toggle("stacked", study.stacked);
     byId("title").textContent = study.title;
     byId("description").textContent = study.description;
     byId("description").hidden = !study.description;
     for (const place of document.querySelectorAll(".question")) place.textContent = study.question;
-    const keys = [["←", "F"], ["→", "J"]];
-    if (stacked) [keys[0][0], keys[1][0]] = ["↑", "↓"];
-    this.choices.forEach((choice, side) => {
-      const [arrow, letter] = keys[side];
-      const name = sides[side][0].toUpperCase() + sides[side].slice(1);
-      choice.setAttribute("aria-label", `${name} clip`);
-      choice.setAttribute("aria-keyshortcuts", `${stacked ? ["ArrowUp", "ArrowDown"][side] : ["ArrowLeft", "ArrowRight"][side]} ${letter}`);
-      choice.querySelector("canvas").setAttribute("aria-label", `${name} clip`);
-      choice.querySelector(".side").append(name, ...[arrow, letter].map(keycap));
-    });
-    const asked = stacked
-      ? "Each pair shows the frames of two clips, one above the other, from their first to their last."
-      : study.frames > 1
-        ? "Each pair shows two clips side by side, which play again and again."
-        : "Each pair shows two pictures side by side.";
-    const list = byId("instructions");
-    const item = (kind, ...parts) => {
-      const line = document.createElement("li");
-      line.className = kind;
-      line.append(...parts);
-      list.append(line);
-    };
-    item("", `${asked} Choose the one that answers the question; if you cannot tell, go by your first impression.`);
-    const [[one, f], [other, j]] = keys.map((pair) => pair.map(keycap));
-    item("for-keys", "Choose with ", one, " ", other, ", with ", f, " ", j, ", or by a click. ", keycap("⌫"), " takes the last choice back.");
-    item("for-touch", "Touch the one that you choose. Undo takes the last choice back.");
-    item("", `There are ${count(study.pairs.length, "pair")}. You can stop at any time: this browser keeps your answers, and the page goes on where you were.`);
+    this.choices.forEach((choice, side) => nameChoice(choice, study, side));
+    byId("instructions").append(...instructions(study));
     byId("play").hidden = this.clips.still;
     byId("progress").setAttribute("aria-valuemax", study.pairs.length);
     byId("rater").value = this.answers.rater || anonymousName();
@@ -96,12 +70,9 @@ class Page {
   press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
     if (event.key === " " && event.target.matches("button")) return; // it presses that button
-    const across = this.study.stacked
-      ? { ArrowUp: 0, ArrowDown: 1 }
-      : { ArrowLeft: 0, ArrowRight: 1 };
-    const side = { ...across, f: 0, F: 0, j: 1, J: 1 }[event.key];
+    const side = sideOfKey(this.study, event.key);
     const acts = { Backspace: () => this.undo(), " ": () => this.togglePlaying() };
-    const act = side === undefined ? acts[event.key] : () => this.choose(side);
+    const act = side < 0 ? acts[event.key] : () => this.choose(side);
     if (!act || byId("judge").hidden) return;
     event.preventDefault();
     if (!event.repeat) act();
@@ -180,6 +151,8 @@ class Page {
       ? `You have judged ${all === 1 ? "the pair" : `all ${all} pairs`}, as ${answers.rater}.`
       : `You have judged ${given} of ${count(all, "pair")}, as ${answers.rater}. This browser keeps them: go on when you like.`;
     byId("back").textContent = answers.complete ? "Undo the last" : "Go on";
+    byId("back").classList.toggle("main-action", !answers.complete);
+    byId("save").classList.toggle("main-action", answers.complete);
     byId("saved").textContent = answers.saved ? "Saved already; you can do so again." : "";
     this.turnTo("done");
   }
@@ -193,16 +166,6 @@ class Page {
     }
     document.body.dataset.view = view;
   }
-}
-
-function keycap(text) {
-  const cap = document.createElement("kbd");
-  cap.textContent = text;
-  return cap;
-}
-
-function count(number, what) {
-  return `${number} ${what}${number === 1 ? "" : "s"}`;
 }
 
 function tellFault(text) {
