@@ -1,5 +1,6 @@
 import collections
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -12,6 +13,8 @@ def test_every_clip_stands_in_one_pair_and_the_runs_as_often_on_either_side():
     pairs = choose_pairs(128, seed=5)
     assert sorted(pair.a for pair in pairs) == sorted(pair.b for pair in pairs) == [*range(128)]
     assert collections.Counter(pair.first for pair in pairs) == {"a": 64, "b": 64}
+    turns = sum(one.first != next_.first for one, next_ in itertools.pairwise(pairs))
+    assert 40 < turns < 87  # of 127, half by chance: 4 deviations
     assert [pair.pair for pair in pairs][:2] == ["001", "002"] and pairs[-1].pair == "128"
 
 
