@@ -93,7 +93,7 @@ def _make() -> None:
         shown, plans = clips_of_runs(_F.runs, _F.pairs, find_data=find_data, **options)
         if len(names := sorted({plan.dataset for plan in plans})) > 1:
             print(f"note: the runs learned from {' and '.join(names)}", file=sys.stderr)
-        title = next((d.title for d in registry.DATASETS if d.name == names[0]), "")
+        title = next((d.title for d in registry.DATASETS if [d.name] == names), "")
         description = f"The clips show {title}." if title else ""
         texts = {name: _F[name].value for name in ("seed", "stacked", "title", "question")}
         clips, known = ({r: getattr(s, n) for r, s in shown.items()} for n in ("clips", "known"))
