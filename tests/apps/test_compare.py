@@ -77,8 +77,6 @@ def test_what_cannot_be_made_or_counted_is_told_in_one_line(app_here, run, tmp_p
         (["--runs=nowhere,real", "--out=x"], "nowhere: no run is there"),
         ([f"--runs={run},{run}", "--out=x"], "give two different runs, or a run and real"),
         ([f"--runs={run},real", "--out=x", "--frames=9"], "a clip needs 9; give a smaller"),
-        ([f"--runs={run},real", "--out=x", "--pairs=999"], "999 are asked for; give fewer"),
-        ([f"--runs={run},real", "--out=x", "--images"], "mocogan has no image prior"),
         ([f"--runs={run},real", "--out=x", "--data_dir=gone"], "gone"),
         ([f"--runs={run},real", "--out=x", "--pairs=2", "--fps=0"], "fps=0.0 must be above 0"),
         (["--study=x"], "Counting takes both: --study=study --answers="),

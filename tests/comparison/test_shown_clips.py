@@ -1,6 +1,7 @@
 """The clips that are shown: of runs of random weights, and real ones."""
 
 import dataclasses
+import functools
 import os
 
 import numpy as np
@@ -49,6 +50,7 @@ def plan_of(data):
 def run_of(plan_of, tmp_path_factory):
     """A function of a model's name, and frames of a clip, to the folder of a run."""
 
+    @functools.cache
     def run(model: str, frames: int = 4) -> str:
         folder, plan = RunFolder(tmp_path_factory.mktemp("runs") / model), plan_of(model, frames)
         folder.path.mkdir()
@@ -138,7 +140,7 @@ def test_single_images_are_those_of_the_image_prior(rjgan, run_of):
     assert [shown[run].clips.shape for run in "ab"] == [(3, 1, 16, 16, 3)] * 2
     assert shown["a"].known["clips"] == "3 images of the image prior"
     with pytest.raises(StudyError, match="mocogan has no image prior of its own: leave --images"):
-        clips_of_runs([run_of("mocogan"), rjgan], 3, images=True)
+        clips_of_runs([run_of("mocogan", 3), rjgan], 3, images=True)
 
 
 def test_runs_that_cannot_be_compared_are_told_in_one_line(rjgan, run_of, plan_of):
