@@ -27,7 +27,8 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.ERROR)  # SavedModels tell of their making
     from export.exported_run import load_for_export
     from export.litert_runtime import RuntimeUnavailable
-    from export.web_page import check_target, move_into_place, write_page
+    from export.web_page import check_target, write_page
+    from kerasvid.callbacks.files import move_into_place
     from kerasvid.runs.run_folder import ERRORS
 
     with one_line_errors(ValueError, RuntimeUnavailable, *ERRORS):

@@ -55,20 +55,6 @@ def check_target(out: str, overwrite: bool) -> None:
         raise ValueError(f"{out}: exists; give another --out, or --overwrite to replace it.")
 
 
-def move_into_place(building: str, out: str) -> None:
-    """Renames a finished folder; the one that it replaces is removed only then."""
-    replaced = f"{building}-replaced"
-    if os.path.exists(out):
-        os.rename(out, replaced)
-    try:
-        os.rename(building, out)
-    except BaseException:  # an interruption, too
-        if os.path.exists(replaced):
-            os.rename(replaced, out)
-        raise
-    shutil.rmtree(replaced, ignore_errors=True)
-
-
 def write_page(
     run: ExportedRun,
     folder: str | os.PathLike,

@@ -1,8 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 
 
@@ -46,3 +47,17 @@ def replaced_when_complete(path: str | os.PathLike) -> Iterator[str]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
+
+
+def move_into_place(building: str, out: str) -> None:
+    """Renames a finished folder; the one that it replaces is removed only then."""
+    replaced = f"{building}-replaced"
+    if os.path.exists(out):
+        os.rename(out, replaced)
+    try:
+        os.rename(building, out)
+    except BaseException:  # an interruption, too
+        if os.path.exists(replaced):
+            os.rename(replaced, out)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)

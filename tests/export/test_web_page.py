@@ -3,7 +3,8 @@ import os
 
 import pytest
 
-from export.web_page import FORMAT, check_target, is_page, move_into_place
+from export.web_page import FORMAT, check_target, is_page
+from kerasvid.callbacks.files import move_into_place
 
 
 def folder_with(path, text):

@@ -1,0 +1,1 @@
+"""Two-alternative forced choices: people compare clips of two runs on a page, and are counted."""

@@ -1,0 +1,217 @@
+"""What a comparison by people is made of: pairs of clips of two runs, and who stands where.
+
+As in Dandi et al. (WACV 2020): clips of the one are paired at random with clips of the other, the
+sides are random, and a person says which of the two appears more realistic. Here each run stands
+as often on the one side as on the other, so that who always presses one key prefers neither.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+FORMAT = "kerasvid-study"
+FORMAT_VERSION = 1
+KEY_FILE, PAGE_FILE = "study.json", "index.html"
+RUNS = ("a", "b")
+SIDES = {"side by side": ("left", "right"), "stacked": ("top", "bottom")}
+
+
+class StudyError(ValueError):
+    """A study or its answers are not what they should be; the message says where and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Two clips to choose from.
+
+    Args:
+        pair: name of the pair, which the page knows; it tells nothing of the runs.
+        first: the run on the first side (left, or top), "a" or "b".
+        a, b: numbers of the clips.
+    """
+
+    pair: str
+    first: str
+    a: int
+    b: int
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """The runs as they stand, e.g. ("b", "a")."""
+        return RUNS if self.first == "a" else RUNS[::-1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A study: what the page shows, and the key that it does not know.
+
+    Args:
+        id: that answers name; another for other clips, pairs or questions.
+        title, question, description: that the page shows.
+        layout: "side by side", clips that play, or "stacked", all frames at once.
+        frames, height, width, channels: of every clip.
+        fps: frames a second.
+        seed: of pairs, sides and order.
+        runs: what is known of the runs "a" and "b", with at least their `name`.
+        pairs: in the order in which they are shown.
+    """
+
+    id: str
+    title: str
+    question: str
+    description: str
+    layout: str
+    frames: int
+    height: int
+    width: int
+    channels: int
+    fps: float
+    seed: int
+    runs: Mapping[str, Mapping[str, Any]]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """How the two sides are called in answers."""
+        return SIDES[self.layout]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of the runs "a" and "b"."""
+        return {run: self.runs[run]["name"] for run in RUNS}
+
+    def chosen(self, pair: Pair, side: str) -> str:
+        """The run, "a" or "b", on a side of a pair."""
+        return pair.order[self.sides.index(side)]
+
+    def to_json(self) -> str:
+        """The text of `study.json`."""
+        head = {"format": FORMAT, "format_version": FORMAT_VERSION}
+        return json.dumps({**head, **dataclasses.asdict(self)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def choose_pairs(count: int, seed: int = 0) -> tuple[Pair, ...]:
+    """Pairs of clip i of run "a" and clip j of run "b", each clip once, in random order.
+
+    Args:
+        count: pairs, and clips of each run.
+        seed: any integer of 0 or more.
+
+    Raises:
+        StudyError: fewer than one pair.
+
+    Example:
+        >>> [pair.first for pair in choose_pairs(4, seed=1)]
+        ['b', 'a', 'a', 'b']
+    """
+    if count < 1:
+        raise StudyError(f"{count} pairs: a study needs 1 or more.")
+    generator = np.random.default_rng(seed)
+    numbers = [generator.permutation(count).tolist() for _ in RUNS]
+    firsts = (np.arange(count) + generator.integers(2)) % 2  # of an odd number chance has one more
+    generator.shuffle(firsts)
+    digits = len(str(count))
+    return tuple(
+        Pair(f"{i + 1:0{digits}}", RUNS[first], a, b)
+        for i, (first, a, b) in enumerate(zip(firsts, *numbers, strict=True))
+    )
+
+
+def make_study(
+    clips: Mapping[str, np.ndarray],
+    runs: Mapping[str, Mapping[str, Any]],
+    fps: float,
+    seed: int = 0,
+    stacked: bool = False,
+    title: str | None = None,
+    question: str | None = None,
+    description: str = "",
+) -> Study:
+    """The study of the clips of two runs, as many pairs as there are clips of each.
+
+    Args:
+        clips: of "a" and "b", uint8 `[N, T, H, W, C]` each.
+        runs: what is known of them.
+        fps: frames a second.
+        seed: of pairs, sides and order.
+        stacked: show all frames at once, for short clips of small movements.
+        title, question, description: for the page; by default which clip, or picture where T = 1,
+            looks more realistic.
+
+    Raises:
+        StudyError: clips of different number, length or frame size, none, or no speed.
+
+    Example:
+        >>> clips = {"a": rjvae.generate(128), "b": dsa.generate(128)}
+        >>> make_study(clips, {"a": {"name": "RJVAE"}, "b": {"name": "DSA"}}, fps=8).sides
+        ('left', 'right')
+    """
+    names = [runs[run]["name"] for run in RUNS]
+    for axes, what in ((slice(0, 1), "{} clips"), (slice(1, 2), "clips of {} frames"),
+                       (slice(2, 5), "frames of {}")):  # fmt: skip
+        sizes = ["x".join(map(str, clips[run].shape[axes])) for run in RUNS]
+        if sizes[0] != sizes[1]:
+            ours, theirs = map(what.format, sizes)
+            raise StudyError(f"{names[0]} has {ours}, {names[1]} {theirs}: both need the same.")
+    if any(clips[run].dtype != np.uint8 or clips[run].ndim != 5 for run in RUNS):
+        raise StudyError("Clips to compare must be uint8 [N, T, H, W, C].")
+    if not 0.0 < fps <= 1000.0:
+        raise StudyError(f"fps={fps} must be above 0, and at most 1000.")
+    count, frames, height, width, channels = clips["a"].shape
+    what = "picture" if frames == 1 else "clip"
+    title = f"A comparison of {what}s" if title is None else title
+    question = f"Which {what} looks more realistic?" if question is None else question
+    study = Study(
+        "", title, question, description, "stacked" if stacked else "side by side", frames, height,
+        width, channels, float(fps), seed, {run: dict(runs[run]) for run in RUNS},
+        choose_pairs(count, seed),
+    )  # fmt: skip
+    digest = hashlib.sha256(study.to_json().encode())
+    for run in RUNS:
+        digest.update(np.ascontiguousarray(clips[run]).data)
+    return dataclasses.replace(study, id=digest.hexdigest()[:12])
+
+
+def load_study(folder: str | os.PathLike) -> Study:
+    """Reads the key of a study.
+
+    Args:
+        folder: that `write_study` made, or its `study.json`.
+
+    Raises:
+        StudyError: it is not there or broken; one line.
+    """
+    path = pathlib.Path(folder)
+    path = path / KEY_FILE if path.is_dir() else path
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise StudyError(f"{path}: cannot be read ({why}); give the folder of a study.") from error
+    try:
+        return _study_of(json.loads(text))
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise StudyError(f"{path}: is no key of a study ({error}); restore it.") from error
+
+
+def _study_of(fields: Any) -> Study:
+    if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
+        raise ValueError(f"its format is not {FORMAT}")
+    if (version := fields.pop("format_version", None)) != FORMAT_VERSION:
+        raise ValueError(f"version {version} where {FORMAT_VERSION} is known")
+    pairs = tuple(Pair(**pair) for pair in fields.pop("pairs"))
+    study = Study(**fields, pairs=pairs)
+    if not pairs or len({pair.pair for pair in pairs}) < len(pairs):
+        raise ValueError("its pairs are none, or some twice")
+    if study.layout not in SIDES or any(pair.first not in RUNS for pair in pairs):
+        raise ValueError("an unknown layout or run")
+    if not re.fullmatch("[0-9a-f]{12}", study.id) or not all(study.names.values()):
+        raise ValueError("its id or the names of its runs")
+    return study

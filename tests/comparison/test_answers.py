@@ -1,0 +1,73 @@
+import pytest
+
+from kerasvid.comparison.answers import Answer, answer_files, read_answers
+from kerasvid.comparison.study import StudyError
+
+
+def test_answers_are_scored_by_the_key(study, write_answers):
+    files = [write_answers(study, "anna", "abab"), write_answers(study, "ben", "..b")]
+    answers = read_answers(files, study)
+    assert [(a.rater, a.pair, a.run) for a in answers] == [
+        ("anna", "01", "a"), ("anna", "02", "b"), ("anna", "03", "a"), ("anna", "04", "b"),
+        ("ben", "03", "b"),
+    ]  # fmt: skip
+    for answer, pair in zip(answers, [*study.pairs[:4], study.pairs[2]], strict=True):
+        assert answer.side == ("left" if answer.run == pair.first else "right")
+
+
+def test_files_that_went_through_a_spreadsheet_are_read(study, tmp_path):
+    text = f'\ufeffpair, chosen ,rater,study,mood\r\n"02",right,"von A, B",{study.id},\r\n\r\n'
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    run = study.chosen(study.pairs[1], "right")
+    assert read_answers([tmp_path / "a.csv"], study) == [Answer("von A, B", "02", "right", run)]
+
+
+def test_a_folder_gives_its_files(tmp_path):
+    for name in ("b.csv", "a.csv", "notes.txt"):
+        (tmp_path / name).touch()
+    found = answer_files([tmp_path, "c.csv"])
+    assert [path.name for path in found] == ["a.csv", "b.csv", "c.csv"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StudyError, match=r"empty: holds no \*.csv"):
+        answer_files([tmp_path / "empty"])
+    with pytest.raises(StudyError, match="No answers: give --answers"):
+        answer_files([])
+
+
+HEAD = b"study,rater,pair,chosen,seconds\r\n"
+ROW = b"ID,anna,01,left,1.0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the columns study, rater, pair, chosen are missing"),
+        (b"study;rater;pair;chosen\r\n", "must be a CSV file with commas"),
+        (b"study,rater,chosen\r\n", "the columns pair are missing"),
+        (HEAD, "holds no answers; leave it out"),
+        (HEAD + b"0123456789ab,anna,01,left,1\r\n", "line 2: answers of the study '0123456789ab'"),
+        (HEAD + ROW + b"ID,anna,11,left,1\r\n", "line 3: the study has no pair '11'"),
+        (HEAD + ROW + b"ID,anna,02,,1\r\n", "line 3: chosen is '', not left or right"),
+        (HEAD + ROW + b"ID,anna,02,top,1\r\n", "line 3: chosen is 'top', not left or right"),
+        (HEAD + ROW + b"ID,,02,left,1\r\n", "line 3: no rater is named"),
+        (HEAD + ROW + ROW, "line 3: 'anna' has answered the pair 01 already, at .*line 2; give"),
+        (HEAD + ROW + b"ID,anna,02\r\n", "line 3: 3 fields where the head names 5"),
+        (HEAD + ROW + b'ID,anna,02,"left"x,1\r\n', "line 3: broken"),
+        (HEAD + ROW + b'ID,"anna,02,left,1\r\n', r"line 3: broken \(unexpected end of data\)"),
+        (HEAD + b"ID,\xff\xfe,01,left,1\r\n", "is no text in UTF-8"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_told_with_its_line(study, tmp_path, content, message):
+    path = tmp_path / "anna.csv"
+    path.write_bytes(content.replace(b"ID", study.id.encode()))
+    with pytest.raises(StudyError, match=message) as error:
+        read_answers([path], study)
+    assert "\n" not in str(error.value) and str(error.value).startswith(f"{path}")
+
+
+def test_one_file_given_twice_is_noticed(study, write_answers):
+    path = write_answers(study, "anna", "ab")
+    with pytest.raises(StudyError, match="'anna' has answered the pair 01 already"):
+        read_answers([path, path], study)
+    with pytest.raises(StudyError, match=r"none.csv: cannot be read .No such file"):
+        read_answers([path.with_name("none.csv")], study)

@@ -1,0 +1,157 @@
+"""The clips that are shown: of runs of random weights, and real ones."""
+
+import dataclasses
+import functools
+import os
+
+import numpy as np
+import pytest
+
+from kerasvid.callbacks.checkpoints import save_model
+from kerasvid.comparison.shown_clips import (
+    clips_of_runs,
+    common_frame_rate,
+    made_clips,
+    real_clips,
+)
+from kerasvid.comparison.study import StudyError
+from kerasvid.data import DatasetInfo, Video, load_info
+from kerasvid.runs.plan import make_plan
+from kerasvid.runs.run_folder import RunFolder
+from tfrecords_tools.conversion import write_dataset
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, moving_squares):
+    """40 + 20 clips, 4x16x16x3, at 5 a second."""
+    folder = os.fspath(tmp_path_factory.mktemp("data") / "squares")
+    videos = moving_squares(60, 4)
+    info = DatasetInfo("squares", "1", 16, 16, 3, fps=5.0)
+    splits = {"train": list(range(40)), "test": list(range(40, 60))}
+    load = lambda i: Video(videos[i], f"square-{i}")  # noqa: E731
+    write_dataset(folder, info, splits, load, progress=False)
+    return folder, videos
+
+
+@pytest.fixture(scope="module")
+def plan_of(data):
+    """A function of a model's name, and frames of a clip, to a plan."""
+
+    def plan(model: str, frames: int = 4):
+        values = {"frames": frames, "training.batch_size": 4}
+        options = {"precision": "float32", "seed": 0}
+        info = load_info(data[0])
+        return make_plan(model, "squares", data[0], info, "debug", values, **options)
+
+    return plan
+
+
+@pytest.fixture(scope="module")
+def run_of(plan_of, tmp_path_factory):
+    """A function of a model's name, and frames of a clip, to the folder of a run."""
+
+    @functools.cache
+    def run(model: str, frames: int = 4) -> str:
+        folder, plan = RunFolder(tmp_path_factory.mktemp("runs") / model), plan_of(model, frames)
+        folder.path.mkdir()
+        folder.begin(plan)
+        model = plan.make_model()
+        plan.compile(model)
+        save_model(model, folder.model)
+        return os.fspath(folder.path)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def rjgan(run_of):
+    return run_of("rjgan")
+
+
+class Counting:
+    """A generator whose clips hold their seed, and the number of their row."""
+
+    def generate(self, batch: int, frames: int | None, seed: int) -> np.ndarray:
+        rows = np.arange(batch, dtype=np.uint8)[:, None, None, None, None]
+        return np.broadcast_to(rows + seed % 97, (batch, frames, 2, 2, 1)).astype(np.uint8)
+
+
+def test_clips_are_made_in_batches_of_other_noise_each(plan_of):
+    made = made_clips(Counting(), plan_of("rjvae"), 40, frames=3, seed=1)
+    assert made.shape == (40, 3, 2, 2, 1)
+    firsts = made[::16, 0, 0, 0, 0]
+    assert len(set(firsts.tolist())) == 3
+    for start, first in zip((0, 16, 32), firsts, strict=True):
+        part = made[start : start + 16, 0, 0, 0, 0]
+        np.testing.assert_array_equal(part, first + np.arange(len(part)))
+    again = made_clips(Counting(), plan_of("rjvae"), 40, frames=3, seed=1)
+    np.testing.assert_array_equal(made, again)
+    assert (made != made_clips(Counting(), plan_of("rjvae"), 40, frames=3, seed=2)).any()
+
+
+def test_real_clips_are_held_out_ones_and_each_another(plan_of, data):
+    shown = real_clips(plan_of("rjvae"), 20, 4, seed=2)
+    held_out = {clip.tobytes() for clip in data[1][40:]}
+    assert {clip.tobytes() for clip in shown.clips} == held_out and len(shown.clips) == 20
+    assert shown.known["clips"] == "20 held-out clips" and shown.known["split"] == "test"
+    other = real_clips(plan_of("rjvae"), 20, 4, seed=3)
+    assert (shown.clips != other.clips).any()
+
+
+def test_windows_of_longer_videos_are_told(plan_of, data):
+    shown = real_clips(plan_of("rjvae"), 30, 2)
+    windows = {clip[t : t + 2].tobytes() for clip in data[1][40:] for t in range(3)}
+    seen = {clip.tobytes() for clip in shown.clips}
+    assert len(seen) == 30 and seen <= windows
+    assert shown.known["clips"] == "30 windows of 20 held-out videos"
+
+
+def test_no_real_clip_is_shown_twice(plan_of):
+    with pytest.raises(StudyError, match="has 20 different clips, 21 are asked for; give fewer"):
+        real_clips(plan_of("rjvae"), 21, 4)
+    with pytest.raises(StudyError, match="videos of 4 frames, a clip needs 5; give a smaller"):
+        real_clips(plan_of("rjvae"), 1, 5)
+
+
+def test_a_run_beside_its_data(rjgan, data):
+    shown, plans = clips_of_runs(["real", rjgan], 6)
+    assert [shown[run].clips.shape for run in "ab"] == [(6, 4, 16, 16, 3)] * 2
+    assert shown["a"].known["name"] == "real" and shown["b"].known["name"] == rjgan
+    assert shown["b"].known["clips"] == "6 samples" and shown["b"].known["weights"] == "model.keras"
+    assert [plan.model for plan in plans] == ["rjgan"] and common_frame_rate(plans) == 5.0
+
+
+def test_what_fills_in_is_shown_between_real_ends(run_of, rjgan, data):
+    asked = []
+    find = lambda plan: asked.append(plan.model) or plan  # noqa: E731
+    names = [rjgan, run_of("linear_interpolation")]
+    shown, _ = clips_of_runs(names, 5, find_data=find)
+    assert asked == ["linear_interpolation"]  # what is made of noise needs no data
+    ends = {clip[[0, -1]].tobytes() for clip in data[1][40:]}
+    filled = shown["b"].clips
+    assert all(clip[[0, -1]].tobytes() in ends for clip in filled)
+    middle = filled[:, 0] + (filled[:, 3].astype(float) - filled[:, 0]) / 3
+    assert np.abs(filled[:, 1] - middle).max() <= 1
+    assert shown["b"].known["clips"] == "5 clips between the ends of real ones"
+
+
+def test_single_images_are_those_of_the_image_prior(rjgan, run_of):
+    shown, _ = clips_of_runs([rjgan, "real"], 3, images=True)
+    assert [shown[run].clips.shape for run in "ab"] == [(3, 1, 16, 16, 3)] * 2
+    assert shown["a"].known["clips"] == "3 images of the image prior"
+    with pytest.raises(StudyError, match="mocogan has no image prior of its own: leave --images"):
+        clips_of_runs([run_of("mocogan", 3), rjgan], 3, images=True)
+
+
+def test_runs_that_cannot_be_compared_are_told_in_one_line(rjgan, run_of, plan_of):
+    for names in ([rjgan], [rjgan, f"{rjgan}/"], ["real", "real"], [rjgan, ""], [rjgan] * 3):
+        with pytest.raises(StudyError, match="give two different runs, or a run and real"):
+            clips_of_runs(names, 2)
+    shorter = run_of("mocogan", 3)
+    with pytest.raises(StudyError, match=r"different frames, .*of 4 and .*of 3; give --frames"):
+        clips_of_runs([rjgan, shorter], 2)
+    shown, _ = clips_of_runs([rjgan, shorter], 2, frames=5)
+    assert shown["a"].clips.shape == shown["b"].clips.shape == (2, 5, 16, 16, 3)
+    gone = dataclasses.replace(plan_of("rjvae"), dataset="other", data_folder="gone")
+    with pytest.raises(StudyError, match=r"squares 5, other 8.: give --fps"):
+        common_frame_rate([plan_of("rjvae"), gone])
