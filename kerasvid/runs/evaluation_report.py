@@ -129,6 +129,11 @@ class Evaluation:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"a missing or unknown field: {error}") from error
 
+    def heading(self) -> str:
+        """What was measured, in a line."""
+        what = f"{self.model} on {self.dataset}, step {self.step}, {self.weights} weights"
+        return f"{what}; beside real clips of {self.split!r}, seed {self.seed}"
+
     def table(self) -> str:
         """The values in columns, for a screen."""
         rows = [HEAD, *map(_cells, self.measured)]
@@ -146,7 +151,7 @@ class Evaluation:
         """The values as a table, what all have in common, and each one's own protocol."""
         shared = _shared(each.protocol for each in self.measured)
         lines = [
-            f"# {self.model} on {self.dataset}, step {self.step}",
+            f"# {self.heading()}",
             "",
             "| " + " | ".join(HEAD) + " |",
             "|" + "---|" * len(HEAD),
