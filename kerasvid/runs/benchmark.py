@@ -267,10 +267,10 @@ def measure_evaluation(plan: TrainingPlan, clips: int) -> dict:
     """
     model = plan.make_model()
     judge = ClipJudge({"label": 4}, model.image_shape, plan.frames)
+    real = (batch["video"].numpy() for batch in _batches(plan))
+    made = generated_clips(model, plan.recipe.batch_size, plan.frames)
     peaks, seconds = {}, 0.0
     for number in (2 * plan.recipe.batch_size, clips // 4, clips, 2 * clips):  # the first warms up
-        real = (batch["video"].numpy() for batch in _batches(plan))
-        made = generated_clips(model, plan.recipe.batch_size, plan.frames)
         start = time.perf_counter()
         frechet_video_distance(real, made, judge.features, number, "train", GROUPS)
         if number == clips:
