@@ -155,6 +155,18 @@ def test_a_judge_s_features_tell_their_protocol(clip_judge):
     json.dumps(found.as_dict())
 
 
+def test_which_frame_a_frame_judge_s_features_are_of_does_not_hang_on_the_batch(walks, judge_dir):
+    judge = small(walks, judge_dir, "frame")
+    shown = np.stack([square(i) for i in range(40)])
+    together, alone = judge.features(shown), [judge.features(shown[i : i + 1]) for i in range(40)]
+    np.testing.assert_allclose(np.concatenate(alone), together, atol=1e-5)
+    frames = [judge.model.features(shown[:, t]) for t in range(4)]
+    apart = np.abs(np.stack(frames, axis=1) - together[:, None]).max(axis=2)  # [40, 4]
+    assert apart.min(axis=1).max() < 1e-5
+    assert np.bincount(apart.argmin(axis=1), minlength=4).min() > 2  # each in its turn
+    np.testing.assert_array_equal(judge.features(shown[:, :1]), frames[0])
+
+
 def test_the_report_shows_what_is_taken_for_what(clip_judge):
     lines = clip_judge.report().splitlines()
     assert lines[0].endswith(os.fspath(clip_judge.path))
@@ -216,6 +228,20 @@ def test_a_judge_that_fails_leaves_nothing(walks, tmp_path, untrained, monkeypat
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
 
 
+def test_a_judge_that_diverges_is_not_kept(walks, tmp_path, monkeypatch):
+    make = judge_training.JudgePlan.make_judge
+
+    def broken(plan, heads, precision="float32"):
+        judge = make(plan, heads, precision)
+        judge.weights[0].assign(np.full(judge.weights[0].shape, np.inf))
+        return judge
+
+    monkeypatch.setattr(judge_training.JudgePlan, "make_judge", broken)
+    with pytest.raises(JudgeError, match=r"walks/two diverged in 2 steps and is not kept: train"):
+        small(walks, tmp_path, "frame", steps=2)
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
 def test_two_processes_train_one_judge(walks, tmp_path, untrained, monkeypatch):
     train, begun, go_on = judging.train_judge, threading.Event(), threading.Event()
 
@@ -247,6 +273,8 @@ def test_two_processes_train_one_judge(walks, tmp_path, untrained, monkeypatch):
         (lambda path: (path / "judge.json").write_text("{"), "judge.json: damaged"),
         (lambda path: _change(path, format="other"), "judge.json: damaged"),
         (lambda path: _change(path, clips=None, sha256=1), "altered"),
+        (lambda path: _change(path, confusion=[]), "judge.json: damaged"),
+        (lambda path: _change_plan(path, kind="voice"), "judge.json: damaged"),
         (lambda path: _change(path, weights="0"), "is not the network that judge.json tells of"),
         (lambda path: _change_plan(path, seed=3), "is a judge of other seed"),
         (lambda path: _change_plan(path, data_digest="0"), "is a judge of other data_digest"),
@@ -369,6 +397,17 @@ def test_data_that_teach_nothing_are_refused(write_walks, tmp_path, data, messag
     with pytest.raises(JudgeError, match=message) as error:
         small(folder, tmp_path / "judges")
     assert "\n" not in str(error.value) and not (tmp_path / "judges").exists()
+
+
+def test_damaged_data_are_told_before_anything_is_read_of_them(walks, tmp_path):
+    folder = shutil.copytree(walks, tmp_path / "walks")
+    (shard,) = folder.glob("train-*.tfrecord")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DatasetError, match="altered, its SHA-256 does not match"):
+        small(folder, tmp_path / "judges")
+    assert not (tmp_path / "judges").exists()
 
 
 def test_no_data_set_and_no_share_are_refused(clip_judge, tmp_path):
