@@ -27,7 +27,7 @@ flags.DEFINE_string("out", None, "Folder to make, with index.html for raters and
 flags.DEFINE_integer("pairs", 128, "To judge.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Of clips, pairs, sides and order.", lower_bound=0)
 flags.DEFINE_integer("frames", None, "Of a clip; by default the models'.", lower_bound=1)
-flags.DEFINE_float("fps", None, "Frames a second; by default those of the data.")
+flags.DEFINE_float("fps", None, "Frames a second; by default as fast as the data.")
 flags.DEFINE_bool("stacked", False, "Show all frames at once, for short clips of small movements.")
 flags.DEFINE_bool("images", False, "Compare single images of the models' image priors.")
 flags.DEFINE_string("title", None, "Of the page; it should name no model.")

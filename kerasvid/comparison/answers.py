@@ -54,8 +54,8 @@ def read_answers(paths: Sequence[str | os.PathLike], study: Study) -> list[Answe
 
     Raises:
         StudyError: one line with the file and the line: a file that cannot be read, is of another
-            study or empty, lacks columns, has a broken row, an unknown pair or side, or an answer
-            that the rater has given already.
+            study or empty, lacks columns, has a broken row, an unprintable name, an unknown pair or
+            side, or an answer that the rater has given already.
 
     Example:
         >>> answers = read_answers(["anna.csv", "ben.csv"], load_study("study"))
@@ -73,6 +73,10 @@ def read_answers(paths: Sequence[str | os.PathLike], study: Study) -> list[Answe
             rater, name, side = row["rater"], row["pair"], row["chosen"]
             if not rater:
                 raise StudyError(f"{place}: no rater is named; fill the column in.")
+            if not rater.isprintable():  # which would act on a terminal, or break a table
+                raise StudyError(
+                    f"{place}: the rater {rater!r} is not one line of text; give another name."
+                )
             if name not in pairs:
                 raise StudyError(f"{place}: the study has no pair {name!r}; restore the file.")
             if side not in study.sides:

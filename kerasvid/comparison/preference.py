@@ -132,15 +132,15 @@ class Preference(NamedTuple):
         shown = f"{len(study.pairs)} pairs of clips, {study.frames} frames each, {study.layout}"
         runs = [f"- {_cell(known['name'])}: {_cell(_told(known))}" for known in study.runs.values()]
         lines = [
-            f"# {study.question}",
+            f"# {_cell(study.question)}",
             "",
-            self.verdict,
+            _cell(self.verdict),
             "",
             f"| {head} |",
             ruler,
             *(f"| {row} |" for row in rows),
             "",
-            *(f"- {remark}" for remark in self._remarks()),
+            *(f"- {_cell(remark)}" for remark in self._remarks()),
             f"- {shown}, at {study.fps:g} a second; study {study.id}, seed {study.seed}.",
             "- Intervals: Wilson's, 95 %, of answers taken for independent; by pairs, that of a "
             "bootstrap over pairs. p: exact two-sided binomial test of one half.",
@@ -279,8 +279,8 @@ def _told(known: dict[str, Any]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that ends no cell of a table."""
-    return text.replace("|", "\\|")
+    """Text in one line that ends no cell of a table, and is no HTML: raters name themselves."""
+    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def _count(number: int, what: str) -> str:

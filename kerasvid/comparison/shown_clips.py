@@ -143,7 +143,7 @@ def clips_of_runs(
         find_data: the plan with the folder in which its data lies now; asked if data is needed.
 
     Returns:
-        The clips of "a" and "b", and the plans of the runs.
+        The clips of "a" and "b", and the plans of the runs, with the folders that were asked for.
 
     Raises:
         StudyError: not two different runs, models of different lengths, or as `made_clips`.
@@ -167,16 +167,16 @@ def clips_of_runs(
             told = " and ".join(f"{name} of {length}" for name, length in lengths.items())
             raise StudyError(f"The runs make clips of different frames, {told}; give --frames.")
         frames = next(iter(lengths.values()))
+    for name, (model, _) in models.items():
+        if REAL in names or not (images or hasattr(model, "generate")):
+            plans[name] = find_data(plans[name])
     shown = {}
     for number, (run, name) in enumerate(zip(RUNS, names, strict=True)):
         draw = int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) % 2**31
         if name == REAL:
-            plan = plans[name] = find_data(next(iter(plans.values())))
-            shown[run] = real_clips(plan, count, frames, draw)
+            shown[run] = real_clips(next(iter(plans.values())), count, frames, draw)
             continue
         (model, weights), plan = models[name], plans[name]
-        if not images and not hasattr(model, "generate"):
-            plan = find_data(plan)
         known = {
             "name": os.path.normpath(name),
             "model": plan.model,
@@ -188,7 +188,7 @@ def clips_of_runs(
             "clips": f"{count} {_how(model, images)}",
         }
         shown[run] = ShownClips(made_clips(model, plan, count, frames, draw, images), known)
-    return shown, [plans[name] for name in folders]
+    return shown, list(plans.values())
 
 
 def _how(model: keras.Model, images: bool) -> str:
@@ -198,13 +198,16 @@ def _how(model: keras.Model, images: bool) -> str:
 
 
 def common_frame_rate(plans: Sequence[TrainingPlan]) -> float:
-    """Frames a second of the data of runs.
+    """Frames a second of the clips of runs: those of the data, of which every `stride`-th is taken.
 
     Raises:
         StudyError: they have several.
     """
-    rates = {plan.dataset: frame_rate(plan) for plan in plans}
+    rates = {
+        f"{plan.dataset} at stride {plan.recipe.stride}": frame_rate(plan) / plan.recipe.stride
+        for plan in plans
+    }
     if len(set(rates.values())) > 1:
-        told = ", ".join(f"{name} {rate:g}" for name, rate in rates.items())
-        raise StudyError(f"The data have different frames a second ({told}): give --fps.")
+        told = ", ".join(f"{rate:g} of {name}" for name, rate in rates.items())
+        raise StudyError(f"The clips have different frames a second ({told}): give --fps.")
     return next(iter(rates.values()))

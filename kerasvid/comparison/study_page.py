@@ -26,11 +26,12 @@ from kerasvid.comparison.study import KEY_FILE, PAGE_FILE, Study, StudyError, lo
 TEMPLATES = pathlib.Path(__file__).with_name("page")
 SCRIPTS = ("answers.js", "clips.js", "instructions.js", "page.js")
 LARGEST_PAGE = 128 * 2**20  # bytes that a browser opens without ado
-_OWN = {KEY_FILE, PAGE_FILE, "preference.json", "preference.md"}
 
 
 def check_study_folder(out: str | os.PathLike, overwrite: bool = False) -> None:
     """Refuses a folder that is there, unless it is a study without answers and may be replaced.
+
+    A preference was counted of answers, which without this key tell nothing any more.
 
     Raises:
         StudyError: it may not.
@@ -44,7 +45,7 @@ def check_study_folder(out: str | os.PathLike, overwrite: bool = False) -> None:
         load_study(path)
     except StudyError as error:
         raise StudyError(f"{path}: exists and is no study; give another --out.") from error
-    if others := sorted({entry.name for entry in path.iterdir()} - _OWN):
+    if others := sorted({entry.name for entry in path.iterdir()} - {KEY_FILE, PAGE_FILE}):
         raise StudyError(
             f"{path}: is a study with {others[0]} in it, which would be lost; give another --out."
         )

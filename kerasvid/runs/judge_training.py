@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.data import DatasetInfo, load_info, make_pipeline, parse_record
+from kerasvid.data import DatasetInfo, check_shards, load_info, make_pipeline, parse_record
 from kerasvid.data.softened_clips import softened
 from kerasvid.metrics.judge import JUDGES
 from kerasvid.runs.plan import digest_of, held_out_split, training_split
@@ -144,7 +144,7 @@ def make_judge_plan(
     return JudgePlan(
         info.name, digest_of(info), kind, named_heads(info), info.frame_shape, frames, stride,
         seed, steps, min(batch_size, count), LEARNING_RATE,
-        JUDGES[kind].resolved(info.frame_shape, **(network or {})), dict(SOFTENING), precision,
+        network, dict(SOFTENING), precision,
     )  # fmt: skip
 
 
@@ -181,6 +181,7 @@ class JudgeData:
 
     def __init__(self, folder: str, plan: JudgePlan):
         self.folder, self.plan, self.info = folder, plan, load_info(folder)
+        check_shards(folder, self.info, deep=True)  # before labels are read of them
         self.split = held_out_split(self.info) or "train"
         count = self.info.splits["train"].count
         self.held_out = np.zeros(count, bool)  # of the training videos, by index
@@ -345,6 +346,9 @@ def train_judge(data: JudgeData, report: Callable[[str], None] = print_line) -> 
     Args:
         data: to learn from.
         report: is told the progress, a line at a time.
+
+    Raises:
+        JudgeError: the training diverged.
     """
     plan = data.plan
     keras.utils.set_random_seed(plan.seed)
@@ -362,8 +366,14 @@ def train_judge(data: JudgeData, report: Callable[[str], None] = print_line) -> 
     progress = keras.callbacks.LambdaCallback(on_train_batch_end=tell)
     batches = data.training_batches().take(plan.steps)
     learner.fit(batches, steps_per_epoch=plan.steps, shuffle=False, verbose=0, callbacks=[progress])
+    weights = learner.get_weights()
+    if not all(np.isfinite(each).all() for each in weights):
+        raise JudgeError(
+            f"the judge of {plan.dataset} diverged in {plan.steps} steps and is not kept: train it "
+            "in precision='float32', or by another seed."
+        )
     judge = plan.make_judge(data.heads)
-    judge.set_weights(learner.get_weights())
+    judge.set_weights(weights)
     return judge
 
 

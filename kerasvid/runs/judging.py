@@ -17,6 +17,7 @@ import os
 import pathlib
 import re
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -154,13 +155,21 @@ class TrainedJudge:
 
 
 class JudgeFeatures:
-    """Features of a trained judge, and their protocol."""
+    """Features of a trained judge, and their protocol.
+
+    A frame judge sees one frame of each clip, which the clip's own pixels choose: it does not
+    matter in which batch, or where in it, a clip comes.
+    """
 
     def __init__(self, judge: TrainedJudge):
         self.judge = judge
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
         """float32 `[B, D]` of clips `[B, T, H, W, C]`."""
+        clips = np.asarray(clips)
+        if self.judge.plan.kind == "frame" and clips.ndim == 5 and clips.shape[1] > 1:
+            chosen = [zlib.crc32(np.ascontiguousarray(clip)) % len(clip) for clip in clips]
+            clips = clips[np.arange(len(clips)), chosen][:, None]  # [B, 1, H, W, C]
         return self.judge.model.features(clips)
 
     def protocol(self, frames: int) -> dict[str, Any]:
@@ -254,13 +263,14 @@ def load_judge(path: str | os.PathLike, plan: JudgePlan | None = None) -> Traine
         if told["format"] != FORMAT or told["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format {told['format']} {told['format_version']}")
         made_of = JudgePlan(**told["made_of"])
+        kind = JUDGES[made_of.kind]
         confusion = {name: np.array(rows, int) for name, rows in told["confusion"].items()}
         examination = Examination(confusion, told["clips"], told["split"], told["held_out"])
         names = {name: tuple(each) for name, each in told["names"].items()}
         digest, weights, trained_in = told["sha256"], told["weights"], told["trained_in"]
     except OSError as error:
         raise JudgeError(f"{path}: no judge is there ({error.strerror}); {remake}.") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise JudgeError(f"{path / 'judge.json'}: damaged ({error}); {remake}.") from error
     if plan is not None and _plain(made_of) != _plain(plan):
         ours, theirs = _plain(plan), _plain(made_of)
@@ -271,8 +281,12 @@ def load_judge(path: str | os.PathLike, plan: JudgePlan | None = None) -> Traine
         what = "altered, its SHA-256 does not match" if file.exists() else "missing"
         raise JudgeError(f"{file}: {what}; {remake}.")
     made_of = dataclasses.replace(made_of, image_shape=tuple(made_of.image_shape))
-    model = keras.saving.load_model(file, compile=False)
-    fits = isinstance(model, JUDGES[made_of.kind]) and list(model.heads) == list(confusion)
+    try:
+        model = keras.saving.load_model(file, compile=False)
+    except (KeyError, OSError, TypeError, ValueError) as error:  # whole, but of another version
+        why = str(error).strip().partition("\n")[0]
+        raise JudgeError(f"{file}: is not to be read here ({why}); {remake}.") from error
+    fits = isinstance(model, kind) and list(model.heads) == list(confusion)
     if not fits or model.weights_digest() != weights:
         raise JudgeError(f"{file}: is not the network that judge.json tells of; {remake}.")
     return TrainedJudge(model, made_of, examination, names, trained_in, path)

@@ -60,6 +60,11 @@ def test_a_study_is_made_answered_and_counted(app_here, run, tmp_path):
     assert told["pooled"]["preference"]["chosen"] == 14 and told["study"] == study.id
     assert "87.5 %" in (tmp_path / "study" / "preference.md").read_text()
 
+    status, _, err = app_here("compare", *making, "--overwrite")
+    assert status == 1 and "study: is a study with preference.json in it, which would be" in err
+    assert load_study("study") == study
+    for name in ("json", "md"):
+        (tmp_path / "study" / f"preference.{name}").unlink()
     status, _, err = app_here("compare", *making)
     assert status == 1 and "study: exists; give another --out, or --overwrite" in err
     status, _, err = app_here("compare", *making, "--overwrite", "--stacked", "--fps=3")

@@ -50,6 +50,8 @@ ROW = b"ID,anna,01,left,1.0\r\n"
         (HEAD + ROW + b"ID,anna,02,,1\r\n", "line 3: chosen is '', not left or right"),
         (HEAD + ROW + b"ID,anna,02,top,1\r\n", "line 3: chosen is 'top', not left or right"),
         (HEAD + ROW + b"ID,,02,left,1\r\n", "line 3: no rater is named"),
+        (HEAD + b"ID,\x1b[2Janna,02,left,1\r\n", r"line 2: the rater '\\x1b\[2Janna' is not one"),
+        (HEAD + b'ID,"an\nna",02,left,1\r\n', r"line 3: the rater 'an\\nna' is not one line"),
         (HEAD + ROW + ROW, "line 3: 'anna' has answered the pair 01 already, at .*line 2; give"),
         (HEAD + ROW + b"ID,anna,02\r\n", "line 3: 3 fields where the head names 5"),
         (HEAD + ROW + b'ID,anna,02,"left"x,1\r\n', "line 3: broken"),

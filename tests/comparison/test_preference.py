@@ -95,6 +95,16 @@ def test_the_verdict_names_the_run(measured, choices, expected):
     assert measured(anna=choices).verdict.startswith(expected)
 
 
+def test_names_that_raters_give_themselves_are_text_alone(make_clips, study_of, write_answers):
+    study = study_of(make_clips(40), question="Which\nis <b>sharper</b>?")
+    left = "".join(pair.first for pair in study.pairs)
+    files = [write_answers(study, name, left) for name in ("a|b", "<img src=x>&lt")]
+    markdown = measure_preference(read_answers(files, study), study).markdown()
+    assert markdown.startswith("# Which is &lt;b>sharper&lt;/b>?\n")
+    assert "<" not in markdown and markdown.count("&lt;img src=x>&amp;lt") == 2
+    assert "(p &lt; 0.01): &lt;img src=x>&amp;lt, a\\|b." in markdown
+
+
 def test_the_files_tell_the_same_as_the_table(measured):
     found = measured(anna="aaaaaaaabb", ben="aaaaabbbbb")
     told = json.loads(json.dumps(found.as_dict(), allow_nan=False))

@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -121,6 +123,15 @@ def test_a_run_beside_its_data(rjgan, data):
     assert [plan.model for plan in plans] == ["rjgan"] and common_frame_rate(plans) == 5.0
 
 
+def test_moved_data_are_found_for_the_speed_too(rjgan, data, tmp_path):
+    moved = shutil.copytree(data[0], tmp_path / "moved")
+    info = json.loads((moved / "dataset.json").read_text())
+    (moved / "dataset.json").write_text(json.dumps({**info, "fps": 12.0}))
+    find = lambda plan: dataclasses.replace(plan, data_folder=os.fspath(moved))  # noqa: E731
+    _, plans = clips_of_runs([rjgan, "real"], 2, find_data=find)
+    assert common_frame_rate(plans) == 12.0
+
+
 def test_what_fills_in_is_shown_between_real_ends(run_of, rjgan, data):
     asked = []
     find = lambda plan: asked.append(plan.model) or plan  # noqa: E731
@@ -153,5 +164,13 @@ def test_runs_that_cannot_be_compared_are_told_in_one_line(rjgan, run_of, plan_o
     shown, _ = clips_of_runs([rjgan, shorter], 2, frames=5)
     assert shown["a"].clips.shape == shown["b"].clips.shape == (2, 5, 16, 16, 3)
     gone = dataclasses.replace(plan_of("rjvae"), dataset="other", data_folder="gone")
-    with pytest.raises(StudyError, match=r"squares 5, other 8.: give --fps"):
+    with pytest.raises(StudyError, match=r"5 of squares at .*, 8 of other at .*: give --fps"):
         common_frame_rate([plan_of("rjvae"), gone])
+
+
+def test_clips_of_every_second_frame_are_shown_half_as_fast(plan_of):
+    plan = plan_of("rjvae")
+    sparse = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, stride=2))
+    assert common_frame_rate([sparse]) == 2.5
+    with pytest.raises(StudyError, match=r"5 of squares at stride 1, 2.5 of squares at stride 2"):
+        common_frame_rate([plan, sparse])

@@ -8,15 +8,13 @@ import threading
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from kerasvid.data import DatasetInfo, Video, load_info
+from kerasvid.data import load_info
 from kerasvid.data.schema import DatasetError
 from kerasvid.metrics.fvd import frechet_video_distance
 from kerasvid.runs import judge_training, judging
-from kerasvid.runs.judge_training import JudgeData, JudgeError, make_judge_plan
+from kerasvid.runs.judge_training import JudgeError, make_judge_plan
 from kerasvid.runs.judging import folder_name, load_judge, trained_judge
-from tfrecords_tools.conversion import write_dataset
 
 ENCODER = {"channels": (16, 32), "strides": (2, 2), "patch": 2, "features": 32}
 SMALL = {
@@ -24,41 +22,6 @@ SMALL = {
     "frame": {"steps": 100, "network": {"discriminator": {"channels": (16, 32)}}},
 }
 OPTIONS = {"batch_size": 16, "precision": "float32", "report": lambda line: None}
-COLOURS = ((230, 60, 60), (60, 90, 230))
-
-
-def square(index, length=4):
-    """Video `index` goes right if it is odd, in the second colour if index // 2 is."""
-    generator, frames = np.random.default_rng(index), np.full([length, 16, 16, 3], 20, np.uint8)
-    top, left = generator.integers(0, 12), generator.integers(5, 8)
-    for frame in range(length):
-        start = max(left + (2 if index % 2 else -2) * frame, 0)
-        frames[frame, top : top + 4, start : start + 4] = COLOURS[index // 2 % 2]
-    return frames
-
-
-@pytest.fixture(scope="session")
-def write_walks():
-    """A function that writes a data set of walking squares, and returns its path."""
-
-    def write(folder, splits=None, length=4, label=lambda i: i % 2, known=True, names=True):
-        classes = {"class_names": ("left", "right")} if names else {}
-        colours = {"attribute_names": ("colour",), "attribute_sizes": (2,)} if names else {}
-        info = DatasetInfo("walks/two", "1", 16, 16, 3, fps=8.0, **classes, **colours)
-        splits = splits or {"train": range(96), "test": range(96, 116)}
-        load = lambda i: Video(  # noqa: E731
-            square(i, length), f"walk-{i}", label=label(i),
-            attributes=(i // 2 % 2 if known else -1,) if names else (),
-        )  # fmt: skip
-        write_dataset(os.fspath(folder), info, splits, load, progress=False)
-        return os.fspath(folder)
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def walks(tmp_path_factory, write_walks):
-    return write_walks(tmp_path_factory.mktemp("data") / "walks")
 
 
 @pytest.fixture(scope="session")
@@ -102,37 +65,13 @@ def test_a_judge_tells_held_out_clips(clip_judge):
     assert clip_judge.model.dtype_policy.name == "float32"
 
 
-def test_its_confusion_is_what_it_says_of_the_clips(clip_judge):
+def test_its_confusion_is_what_it_says_of_the_clips(square, clip_judge):
     for start in (0, 1):
         shown = np.stack([square(i)[start : start + 3] for i in range(96, 116)])
         told = clip_judge.probabilities(shown)["colour"].argmax(axis=1)
         assert (told == np.arange(96, 116) // 2 % 2).all()
     for counts in clip_judge.confusion.values():
         np.testing.assert_array_equal(counts.sum(axis=1), [130, 130])
-
-
-def test_examination_counts_a_row_for_what_is_shown_and_a_column_for_what_is_told(
-    walks, write_walks, tmp_path
-):
-    label = lambda i: -1 if i % 5 == 0 else i % 2  # noqa: E731
-    folder = write_walks(tmp_path / "walks", length=3, label=label)
-    data = JudgeData(folder, make_judge_plan(load_info(folder), frames=3))
-
-    class Stubborn:
-        """Says right of all, and the colour that a look at the middle gives."""
-
-        def probabilities(self, shown):
-            blue = shown.max(axis=(1, 2, 3))[:, 2] > 100
-            says = np.stack([~blue, blue], axis=1).astype(np.float32)
-            return {"action": np.tile(np.float32([0.2, 0.8]), [len(shown), 1]), "colour": says}
-
-    result = judge_training.examine(Stubborn(), data)
-    numbers = np.arange(96, 116)
-    right = int(((numbers % 5 > 0) & (numbers % 2 == 1)).sum())
-    np.testing.assert_array_equal(result.confusion["action"], [[0, 16 - right], [0, right]])
-    np.testing.assert_array_equal(result.confusion["colour"], [[10, 0], [0, 10]])
-    assert result.accuracy == {"action": right / 16, "colour": 1.0} and result.clips == 20
-    assert result.held_out == "the 20 videos of the split 'test', 1 random window each"
 
 
 def test_a_frame_judge_tells_colours_and_cannot_tell_motion_from_first_frames(walks, judge_dir):
@@ -144,7 +83,7 @@ def test_a_frame_judge_tells_colours_and_cannot_tell_motion_from_first_frames(wa
     assert "99 % are asked for: train one for longer (steps=200)" in str(error.value)
 
 
-def test_a_judge_s_features_tell_their_protocol(clip_judge):
+def test_a_judge_s_features_tell_their_protocol(square, clip_judge):
     real = np.stack([square(i) for i in range(12)])
     found = frechet_video_distance([real], [real[:, ::-1]], clip_judge.features, 12, "train")
     assert found.distance > 0.0
@@ -153,6 +92,20 @@ def test_a_judge_s_features_tell_their_protocol(clip_judge):
     assert told["accuracy"] == clip_judge.accuracy and told["frames"] == 3
     assert told["seen_frames"] == 4 and told["weights"] == clip_judge.model.weights_digest()
     json.dumps(found.as_dict())
+
+
+def test_which_frame_a_frame_judge_s_features_are_of_does_not_hang_on_the_batch(
+    square, walks, judge_dir
+):
+    judge = small(walks, judge_dir, "frame")
+    shown = np.stack([square(i) for i in range(40)])
+    together, alone = judge.features(shown), [judge.features(shown[i : i + 1]) for i in range(40)]
+    np.testing.assert_allclose(np.concatenate(alone), together, atol=1e-5)
+    frames = [judge.model.features(shown[:, t]) for t in range(4)]
+    apart = np.abs(np.stack(frames, axis=1) - together[:, None]).max(axis=2)  # [40, 4]
+    assert apart.min(axis=1).max() < 1e-5
+    assert np.bincount(apart.argmin(axis=1), minlength=4).min() > 2  # each in its turn
+    np.testing.assert_array_equal(judge.features(shown[:, :1]), frames[0])
 
 
 def test_the_report_shows_what_is_taken_for_what(clip_judge):
@@ -168,7 +121,7 @@ def test_the_report_shows_what_is_taken_for_what(clip_judge):
 
 
 def test_a_judge_is_trained_once_wherever_the_data_lies(
-    clip_judge, walks, judge_dir, untrained, tmp_path
+    square, clip_judge, walks, judge_dir, untrained, tmp_path
 ):
     moved = shutil.copytree(walks, tmp_path / "elsewhere")
     again = small(moved, judge_dir)
@@ -196,15 +149,6 @@ def test_what_a_judge_is_made_of_makes_it_another(walks):
     assert one == other and one.frames == 1
 
 
-def test_the_same_seed_gives_the_same_judge(walks):
-    options = {"network": {"discriminator": {"channels": (4,)}}, "precision": "float32"}
-    plan = make_judge_plan(load_info(walks), "frame", steps=2, batch_size=4, **options)
-    one, two = (
-        judge_training.train_judge(JudgeData(walks, plan), lambda line: None) for _ in range(2)
-    )
-    assert one.weights_digest() == two.weights_digest()
-
-
 def test_a_judge_that_fails_leaves_nothing(walks, tmp_path, untrained, monkeypatch):
     def fail(judge, data):
         raise RuntimeError("stopped")
@@ -213,6 +157,20 @@ def test_a_judge_that_fails_leaves_nothing(walks, tmp_path, untrained, monkeypat
     with pytest.raises(RuntimeError, match="stopped"):
         small(walks, tmp_path)
     monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_a_judge_that_diverges_is_not_kept(walks, tmp_path, monkeypatch):
+    make = judge_training.JudgePlan.make_judge
+
+    def broken(plan, heads, precision="float32"):
+        judge = make(plan, heads, precision)
+        judge.weights[0].assign(np.full(judge.weights[0].shape, np.inf))
+        return judge
+
+    monkeypatch.setattr(judge_training.JudgePlan, "make_judge", broken)
+    with pytest.raises(JudgeError, match=r"walks/two diverged in 2 steps and is not kept: train"):
+        small(walks, tmp_path, "frame", steps=2)
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
 
 
@@ -247,6 +205,8 @@ def test_two_processes_train_one_judge(walks, tmp_path, untrained, monkeypatch):
         (lambda path: (path / "judge.json").write_text("{"), "judge.json: damaged"),
         (lambda path: _change(path, format="other"), "judge.json: damaged"),
         (lambda path: _change(path, clips=None, sha256=1), "altered"),
+        (lambda path: _change(path, confusion=[]), "judge.json: damaged"),
+        (lambda path: _change_plan(path, kind="voice"), "judge.json: damaged"),
         (lambda path: _change(path, weights="0"), "is not the network that judge.json tells of"),
         (lambda path: _change_plan(path, seed=3), "is a judge of other seed"),
         (lambda path: _change_plan(path, data_digest="0"), "is a judge of other data_digest"),
@@ -278,55 +238,6 @@ def _change_plan(path, **values):
 
 def test_a_judge_can_be_loaded_by_its_path(clip_judge):
     assert load_judge(clip_judge.path).protocol() == clip_judge.protocol()
-
-
-# === What it learns from ===
-
-
-def test_without_a_held_out_split_a_quarter_of_the_videos_is_never_learned_from(
-    write_walks, tmp_path
-):
-    folder = write_walks(tmp_path / "walks", {"train": range(40)})
-    plan = make_judge_plan(load_info(folder), frames=3, batch_size=8)
-    data = JudgeData(folder, plan)
-    held = set(np.flatnonzero(data.held_out))
-    assert len(held) == 10 and data.split == "train"
-    assert len({index % 4 for index in held}) > 1  # no class of videos that lie in turn
-    pipeline = judge_training.make_pipeline(folder, "train", 8, 3, seed=0)
-    for batch, (_, _, weights) in zip(
-        pipeline.take(5), data.training_batches().take(5), strict=True
-    ):
-        learned = [index not in held for index in batch["index"].numpy()]
-        np.testing.assert_array_equal(weights["action"].numpy(), learned)
-    shown = [clips for clips, _ in data.held_out_batches()]
-    counts = sum(map(len, shown))
-    assert counts == 10 * data.rounds() and data.rounds() == 26
-    starts = {square(i)[s : s + 3].tobytes() for i in held for s in (0, 1)}
-    assert {clip.tobytes() for clips in shown for clip in clips} == starts
-    assert data.described().startswith("10 of 40 training videos, drawn by the seed 0, not trained")
-
-
-def test_labels_that_are_unknown_weigh_nothing(write_walks, tmp_path):
-    label = lambda i: -1 if i % 3 == 0 else i % 2  # noqa: E731
-    folder = write_walks(tmp_path / "walks", label=label)
-    data = JudgeData(folder, make_judge_plan(load_info(folder), frames=3, batch_size=16))
-    pipeline = judge_training.make_pipeline(folder, "train", 16, 3, seed=0)
-    for batch, (clips, labels, weights) in zip(
-        pipeline.take(3), data.training_batches().take(3), strict=True
-    ):
-        known = batch["label"].numpy() >= 0
-        assert 0 < known.sum() < 16
-        np.testing.assert_array_equal(weights["action"].numpy(), known)
-        np.testing.assert_array_equal(
-            labels["action"].numpy()[known], batch["label"].numpy()[known]
-        )
-        assert (weights["colour"].numpy() == 1).all() and labels["action"].numpy().min() == 0
-        assert clips.dtype == tf.float32 and clips.shape == (16, 3, 16, 16, 3)
-
-
-def test_a_head_without_labels_is_left_out(write_walks, tmp_path):
-    folder = write_walks(tmp_path / "walks", known=False)
-    assert JudgeData(folder, make_judge_plan(load_info(folder), frames=3)).heads == {"action": 2}
 
 
 # === What is refused ===
@@ -369,6 +280,17 @@ def test_data_that_teach_nothing_are_refused(write_walks, tmp_path, data, messag
     with pytest.raises(JudgeError, match=message) as error:
         small(folder, tmp_path / "judges")
     assert "\n" not in str(error.value) and not (tmp_path / "judges").exists()
+
+
+def test_damaged_data_are_told_before_anything_is_read_of_them(walks, tmp_path):
+    folder = shutil.copytree(walks, tmp_path / "walks")
+    (shard,) = folder.glob("train-*.tfrecord")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DatasetError, match="altered, its SHA-256 does not match"):
+        small(folder, tmp_path / "judges")
+    assert not (tmp_path / "judges").exists()
 
 
 def test_no_data_set_and_no_share_are_refused(clip_judge, tmp_path):
