@@ -16,7 +16,8 @@ in this library and in Goodfellow et al. 2014.
 The preset `base` departs from the poster, by flags that are off by default. `warping`,
 `moving_cell` and `exact_ends` are those of the CVAE. `middle_weight` has the generator pay for
 frames between the ends, too, as in Isola et al., "Image-to-Image Translation with Conditional
-Adversarial Networks", CVPR 2017: by equation (2) alone it learned an empty middle. Colours are not
+Adversarial Networks", CVPR 2017 (there by the L1 distance, here by squared errors as in the last
+term): by equation (2) alone it learned an empty middle. Colours are not
 `bounded`: a tanh that has learned a black ground has no slope to leave it by. What is asked for is
 near the mean of what may happen, so that, as there, z changes little.
 """
