@@ -1,0 +1,143 @@
+"""Tables 2 and 4 of the non-adversarial paper: motion and frame consistency, and what they owe to.
+
+Its table 1 is of words, its table 3 of which pairs of identity and action were seen.
+"""
+
+from kerasvid.reproduction.published import (
+    GENERATED,
+    LEARNED,
+    REAL,
+    Column,
+    Part,
+    Row,
+    Table,
+    Training,
+)
+
+PAPER = (
+    "Aich, Gupta, Panda, Hyder, Asif, Roy-Chowdhury: Non-Adversarial Video Synthesis with Learned "
+    "Priors, CVPR 2020"
+)
+CHAIRS = Part("Chair-CAD", "chairs", ("turntable", "shapes"))
+WEIZMANN = Part("Weizmann", "weizmann", ("weizmann/strips", "sprites", "sprites/lpc"))
+GOLF = Part("Golf", "golf", ("shapes",))
+COLUMNS = (
+    Column("MCS", "lower", "motion_consistency", "motion_consistency"),
+    Column("FCS", "higher", "frame_consistency", "frame_consistency"),
+)
+NEITHER = {"objective.triplet_weight": 0.0, "objective.static_weight": 0.0}
+BY_PERSON_AND_ACTION = {"static_by": "identity", "transient_by": "label"}
+UNTOLD = (
+    "The paper leaves open whether the differences of MCS keep their signs, the size of its "
+    "frames, and whether FCS counts the first frame.",
+    "The bound of MCS is a distance of 0, printed as 0.0: its logarithm is none.",
+)
+
+
+def _scores(mcs: str, fcs: str) -> dict[str, str]:
+    return {"MCS": mcs, "FCS": fcs}
+
+
+COMPARISON = Table(
+    name="non_adversarial/2",
+    title="motion and frame consistency beside adversarial models",
+    paper=f"{PAPER}, table 2",
+    columns=COLUMNS,
+    parts=(CHAIRS, WEIZMANN, GOLF),
+    rows=(
+        Row(
+            "Bound",
+            {
+                "Chair-CAD": _scores("0.0", "0.91"),
+                "Weizmann": _scores("0.0", "0.95"),
+                "Golf": _scores("0.0", "0.97"),
+            },
+            {"Chair-CAD": "both", "Weizmann": "both-actions", "Golf": "both-golf"},
+            clips=REAL,
+        ),
+        Row(
+            "MoCoGAN",
+            {"Chair-CAD": _scores("4.11", "0.85"), "Weizmann": _scores("3.41", "0.85")},
+            "mocogan",
+        ),
+        Row("VGAN", {"Golf": _scores("3.61", "0.88")}, "vgan"),
+        Row(
+            "Ours (-triplet -static)",
+            {
+                "Chair-CAD": _scores("3.83", "0.77"),
+                "Weizmann": _scores("3.87", "0.79"),
+                "Golf": _scores("3.78", "0.84"),
+            },
+            {"Chair-CAD": "neither", "Weizmann": "neither-actions", "Golf": "neither-golf"},
+            clips=LEARNED,
+        ),
+        Row(
+            "Ours (+triplet +static)",
+            {
+                "Chair-CAD": _scores("3.32", "0.89"),
+                "Weizmann": _scores("2.63", "0.90"),
+                "Golf": _scores("2.71", "0.84"),
+            },
+            {"Chair-CAD": "both", "Weizmann": "both-actions", "Golf": "both-golf"},
+            clips=LEARNED,
+        ),
+    ),
+    trainings={
+        "mocogan": Training("mocogan"),
+        "vgan": Training("vgan"),
+        "both": Training("navsynth"),
+        "neither": Training("navsynth", NEITHER),
+        "both-actions": Training(
+            "navsynth", BY_PERSON_AND_ACTION, published_preset="weizmann"
+        ),
+        "neither-actions": Training(
+            "navsynth", {**BY_PERSON_AND_ACTION, **NEITHER}, published_preset="weizmann"
+        ),
+        "both-golf": Training("navsynth", published_preset="golf"),
+        "neither-golf": Training("navsynth", NEITHER, published_preset="golf"),
+    },
+    notes=(
+        *UNTOLD,
+        "The paper does not tell the number of clips of this table; its ablation has 500.",
+        "On Weizmann the paper's text tells a relative increase of FCS by 4.61 %, its table one "
+        "from 0.85 to 0.90, which is 5.88 %.",
+    ),
+)  # fmt: skip
+
+ABLATION = Table(
+    name="non_adversarial/4",
+    title="ablation of the learned codes (a) and of two losses (b)",
+    paper=f"{PAPER}, table 4",
+    columns=COLUMNS,
+    parts=(CHAIRS,),
+    rows=(
+        Row("Bound", {"Chair-CAD": _scores("0", "0.91")}, "both", clips=REAL),
+        Row("(a) -Z", {"Chair-CAD": _scores("3.96", "0.75")}, "both", clips=GENERATED),
+        Row("(a) +Z", {"Chair-CAD": _scores("3.32", "0.89")}, "both", clips=LEARNED),
+        Row("(b) -triplet -static", {"Chair-CAD": _scores("3.83", "0.77")}, "neither",
+            clips=LEARNED),
+        Row("(b) -triplet +static", {"Chair-CAD": _scores("3.82", "0.85")}, "static",
+            clips=LEARNED),
+        Row("(b) +triplet -static", {"Chair-CAD": _scores("3.36", "0.81")}, "triplet",
+            clips=LEARNED),
+        Row("(b) +triplet +static", {"Chair-CAD": _scores("3.32", "0.89")}, "both",
+            clips=LEARNED),
+    ),
+    trainings={
+        "both": Training("navsynth"),
+        "neither": Training("navsynth", NEITHER),
+        "static": Training("navsynth", {"objective.triplet_weight": 0.0}),
+        "triplet": Training("navsynth", {"objective.static_weight": 0.0}),
+    },
+    clips=500,
+    notes=(
+        *UNTOLD,
+        "Of (a) the paper's text is the source: MCS 3.96 to 3.32, and an increase of FCS by "
+        "18.66 % to 0.89, of which 0.75 is worked out.",
+        "-Z draws codes from the Gaussian fitted to the learned ones; the paper tells no more than "
+        "\"a different distribution\".",
+        "The paper's text tells a decrease of MCS by 14.26 % from 3.83 to 3.32, which is 13.32 %.",
+    ),
+)  # fmt: skip
+
+TABLES = (COMPARISON, ABLATION)
