@@ -24,6 +24,8 @@ class Column:
         without_weights: metric and measure that stand in while the weights of the published
             network are not at hand, or `None`.
         scale: that ours is multiplied by; 100 for per cent.
+        spread: what stands beside ours: the "interval" of the mean, or the "deviation" of what
+            it is the mean of, where the paper has that.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Column:
     measure: str
     without_weights: tuple[str, str] | None = None
     scale: float = 1.0
+    spread: str = "interval"
 
     @property
     def title(self) -> str:
