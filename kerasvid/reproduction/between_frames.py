@@ -31,8 +31,8 @@ DISTANCES = Table(
         "The poster tells neither the unit of a pixel nor whether a clip is summed or averaged "
         "over: here the distance is the norm of the whole difference, pixels in [0, 1].",
         "What stands after ± is the deviation over clips, in the poster as here.",
-        "The poster trains on 2,000 videos of erupting, 120 for the CGAN, and 1,800 of skiing, each "
-        "alone; here one run learns all training videos of the data set.",
+        "The poster trains on 2,000 videos of erupting, 120 for the CGAN, and 1,800 of skiing, "
+        "each alone; here one run learns all training videos of the data set.",
     ),
 )  # fmt: skip
 

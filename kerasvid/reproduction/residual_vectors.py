@@ -63,9 +63,9 @@ PRE_TRAINING = Table(
     clips=CLIPS,
     notes=(
         *UNTOLD,
-        "As in the paper, half of the training videos are taken apart into images; the pre-training "
-        "sees these, all three rows are trained on the other half. The paper does not tell how "
-        "long the pre-training was.",
+        "As in the paper, half of the training videos are taken apart into images; the "
+        "pre-training sees these, all three rows are trained on the other half. The paper does "
+        "not tell how long the pre-training was.",
     ),
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ the same table goes on from there.
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from kerasvid.command_line import one_line
 from kerasvid.reproduction import deviations
@@ -45,8 +45,8 @@ class Reproduction:
             of its trainings.
 
     Example:
-        >>> made = Reproduction(published_table("residual_vectors/3"), Options(), Measuring(), locate)
-        >>> print(made.run().markdown())
+        >>> table = published_table("residual_vectors/3")
+        >>> print(Reproduction(table, Options(), Measuring(), locate).run().markdown())
     """
 
     table: Table

@@ -204,15 +204,15 @@ class Trainings:
     def commands(self, key: str) -> list[str]:
         """As `command`, after those that make what the run needs first."""
         training, lines = self.table.trainings[key], []
+        if self.is_given(key):
+            return [f"# {key}: the run of {self.folder(key)} as it is"]
         if training.is_divided:
             whole, half = (self.locate(self.dataset, p, False)[0] for p in (WHOLE, IMAGES))
             flags = f"--data_dir={whole}", f"--out_dir={os.path.dirname(half)}"
             lines.append(python_command("-m", "tfrecords_tools.split_frames", *flags))
         if training.init_from:
             lines += self.commands(training.init_from)
-        given = f"# {key}: the run of {self.folder(key)} as it is"
-        lines = [] if self.is_given(key) else lines
-        return [*lines, given if self.is_given(key) else self.command(key)]
+        return list(dict.fromkeys([*lines, self.command(key)]))
 
     def state(self, key: str) -> str:
         """What there is of a run: "finished, 1,000 steps", "not begun"."""
