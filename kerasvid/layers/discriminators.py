@@ -96,12 +96,20 @@ class ImageDiscriminator(keras.layers.Layer):
         return SpectralConvolution(width, size, stride, spectral=self.spectral, dtype=policy)
 
     def call(self, frames: tf.Tensor, training: bool = False) -> Verdict:
+        return self.judged(self.feature_maps(frames, training))
+
+    def feature_maps(self, frames: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """What the score is made of, the last convolution's `[N, h, w, D]`."""
         x = tf.cast(frames, self.compute_dtype)
         if self.patch > 1:
             x = tf.nn.space_to_depth(x, self.patch)
         for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
             x = tf.nn.leaky_relu(normalization(convolution(x), training=training))
-        return as_verdict(self.verdict(x), tf.shape(frames)[0], self.categories)
+        return x
+
+    def judged(self, maps: tf.Tensor) -> Verdict:
+        """The verdict on feature maps."""
+        return as_verdict(self.verdict(maps), tf.shape(maps)[0], self.categories)
 
     def get_config(self) -> dict:
         own = {

@@ -94,6 +94,30 @@ class BootstrapMean:
         return Interval(self._mean, float(low), float(high), deviation, self.count, level)
 
 
+def interval_of_replicates(
+    replicates: np.ndarray, value: float, count: int, level: float = 0.95
+) -> Interval:
+    """The interval of a value that is no mean, by its replicates, moved to where their mean is it.
+
+    Drawing with replacement moves such a value, e.g. makes the entropy of a mean answer smaller,
+    by as much again as it is off already; the spread around it is what the replicates tell.
+
+    Args:
+        replicates: `[R]`, of a bootstrap.
+        value: of all clips; the `mean` of what is returned.
+        count: of clips.
+        level: of the interval.
+
+    Returns:
+        An interval of which `deviation` is that of the replicates: of the value, not of clips.
+    """
+    moved = replicates + (value - replicates.mean())
+    low, high = np.quantile(moved, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    # Skewed replicates may leave the value outside, which lies in any interval of it.
+    low, high = min(float(low), float(value)), max(float(high), float(value))
+    return Interval(float(value), low, high, float(replicates.std()), count, level)
+
+
 def bootstrap_interval(
     values: np.ndarray, level: float = 0.95, replicates: int = 1000, seed: int = 0
 ) -> Interval:

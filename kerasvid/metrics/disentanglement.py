@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from kerasvid.metrics.bootstrap import Interval, interval_of_replicates
 from kerasvid.metrics.clip_batches import as_bytes, counted_clips
 from kerasvid.metrics.inception_score import Entropies, check_probabilities, entropies
 
@@ -40,6 +41,7 @@ class Kept(NamedTuple):
         marginal: H(y) in nats.
         real_accuracy: of the judge, on the originals: the ceiling of `accuracy`.
         clips: how many of each class were looked at.
+        intervals: of `"accuracy"`, `"conditional"`, `"marginal"` and `"score"`, by a bootstrap.
     """
 
     accuracy: float
@@ -47,6 +49,7 @@ class Kept(NamedTuple):
     marginal: float
     real_accuracy: float
     clips: tuple[int, ...]
+    intervals: Mapping[str, Interval]
 
     @property
     def score(self) -> float:
@@ -174,36 +177,62 @@ def labels_kept(
 
 
 class _ClassSums:
-    """Sums over the clips of each class, of which all numbers are made."""
+    """Sums over the clips of each class, of which all numbers are made, and of their replicates.
 
-    def __init__(self, name: str, classes: int):
-        self.name = name
-        self.counts, self.hits, self.entropy = np.zeros(classes, int), *np.zeros([2, classes])
-        self.answers = np.zeros([classes, classes])
+    Each replicate counts a clip as often as a Poisson variable of mean 1 tells; the last row of
+    every array counts each once.
+    """
+
+    def __init__(self, name: str, classes: int, replicates: int = 1000):
+        self.name, self._generator = name, np.random.default_rng(0)
+        rows = replicates + 1
+        self.counts, self.hits, self.entropy = np.zeros([3, rows, classes])
+        self.answers = np.zeros([rows, classes, classes])
 
     def update(self, labels: np.ndarray, answers: np.ndarray) -> None:
         """Takes labels `[B]` and probabilities `[B, K]`."""
         for label, answer in zip(labels, answers, strict=True):
-            self.counts[label] += 1
-            self.hits[label] += answer.argmax() == label
-            self.entropy[label] += entropies(answer[None]).conditional
-            self.answers[label] += answer
+            weights = np.append(self._generator.poisson(1.0, len(self.counts) - 1), 1)
+            self.counts[:, label] += weights
+            self.hits[:, label] += weights * (answer.argmax() == label)
+            self.entropy[:, label] += weights * entropies(answer[None]).conditional
+            self.answers[:, label] += weights[:, None] * answer
 
-    def result(self, real: "_ClassSums") -> Kept:
-        """Means over classes."""
-        if not self.counts.all():
-            missing = np.flatnonzero(self.counts == 0).tolist()
+    def means(self) -> dict[str, np.ndarray]:
+        """Means over classes, of each replicate in which every class occurs and of all clips."""
+        counts = self.counts[-1]
+        if not counts.all():
+            missing = np.flatnonzero(counts == 0).tolist()
             raise ValueError(
                 f"{self.name}: no clips of the classes {missing}: look at more clips, or tell how "
                 "many classes there are."
             )
-        mean = (self.answers / self.counts[:, None]).mean(axis=0)
+        drawn = self.counts.all(axis=1)
+        counts = self.counts[drawn]
+        answers = (self.answers[drawn] / counts[..., None]).mean(axis=1)  # [R, K]
+        conditional = (self.entropy[drawn] / counts).mean(axis=1)
+        marginal = np.array([entropies(answer[None]).conditional for answer in answers])
+        return {
+            "accuracy": (self.hits[drawn] / counts).mean(axis=1),
+            "conditional": conditional,
+            "marginal": marginal,
+            "score": np.exp(marginal - conditional),
+        }
+
+    def result(self, real: "_ClassSums") -> Kept:
+        """What is seen of all clips, with intervals where the replicates give some."""
+        means, counts = self.means(), self.counts[-1].astype(int)
+        intervals = {}
+        if len(means["accuracy"]) > 1:
+            intervals = {
+                name: interval_of_replicates(values[:-1], float(values[-1]), int(counts.sum()))
+                for name, values in means.items()
+            }
         return Kept(
-            accuracy=float((self.hits / self.counts).mean()),
-            conditional=float((self.entropy / self.counts).mean()),
-            marginal=entropies(mean[None]).conditional,
-            real_accuracy=float((real.hits / real.counts).mean()),
-            clips=tuple(self.counts.tolist()),
+            **{n: float(means[n][-1]) for n in ("accuracy", "conditional", "marginal")},
+            real_accuracy=float(real.means()["accuracy"][-1]),
+            clips=tuple(counts.tolist()),
+            intervals=intervals,
         )
 
 

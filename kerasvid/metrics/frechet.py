@@ -11,6 +11,8 @@ S_1 S_2 is not symmetric, and the usual root of it becomes complex there.
 
 import numpy as np
 
+from kerasvid.metrics.jackknife import jackknife_deviation
+
 
 class FeatureMoments:
     """Running mean and covariance of features, in float64, of any number of samples.
@@ -45,13 +47,26 @@ class FeatureMoments:
             )
         if not len(features):
             return
-        own = features.mean(axis=0)
-        centred, apart = features - own, own - self.mean
-        total = self.count + len(features)
+        mean = features.mean(axis=0)
+        centred = features - mean
+        self._join(len(features), mean, centred.T @ centred)
+
+    def merge(self, other: "FeatureMoments") -> None:
+        """Takes the samples of others, too.
+
+        Raises:
+            ValueError: another size.
+        """
+        if other.mean.shape != self.mean.shape:
+            raise ValueError(f"Features of {len(other.mean)} and of {len(self.mean)} numbers.")
+        if other.count:
+            self._join(other.count, other.mean, other._scatter)
+
+    def _join(self, count: int, mean: np.ndarray, scatter: np.ndarray) -> None:
+        apart, total = mean - self.mean, self.count + count
         # Chan et al.: two means that differ scatter by their distance, too.
-        self._scatter += centred.T @ centred
-        self._scatter += np.outer(apart, apart) * (self.count * len(features) / total)
-        self.mean = self.mean + apart * (len(features) / total)
+        self._scatter += scatter + np.outer(apart, apart) * (self.count * count / total)
+        self.mean = self.mean + apart * (count / total)
         self.count = total
 
     @property
@@ -64,6 +79,59 @@ class FeatureMoments:
         if self.count < 2:
             raise ValueError(f"{self.count} samples have no covariance: give two or more.")
         return self._scatter / (self.count - 1)
+
+
+class GroupedMoments:
+    """Running moments of K groups of samples: sample i is of group i modulo K.
+
+    Args:
+        size: D, of a feature.
+        groups: K, at least 1. The memory is that of K moments, however many samples there are.
+
+    Example:
+        >>> real = GroupedMoments(400, groups=20)
+        >>> real.update(features)  # [N, 400]
+        >>> [frechet_distance(real.without(k), generated.whole()) for k in range(20)]
+    """
+
+    def __init__(self, size: int, groups: int):
+        if groups < 1:
+            raise ValueError(f"groups={groups} must be at least 1.")
+        self.size, self.groups = size, [FeatureMoments(size) for _ in range(groups)]
+        self.count = 0
+
+    def update(self, features: np.ndarray) -> None:
+        """Takes more samples, `[N, D]`; raises as `FeatureMoments.update`."""
+        places = (self.count + np.arange(len(features))) % len(self.groups)
+        for number, group in enumerate(self.groups):
+            group.update(features[places == number])
+        self.count += len(features)
+
+    def whole(self) -> FeatureMoments:
+        """The moments of all samples."""
+        return self.without(None)
+
+    def without(self, group: int | None) -> FeatureMoments:
+        """The moments of all samples but those of one group."""
+        moments = FeatureMoments(self.size)
+        for number, each in enumerate(self.groups):
+            if number != group:
+                moments.merge(each)
+        return moments
+
+
+def frechet_deviation(one: GroupedMoments, other: GroupedMoments) -> float | None:
+    """The deviation of the distance of two sets by the jackknife of their groups.
+
+    `None` where a set is of fewer than 2 groups, or would be of fewer than 2 samples without one.
+    """
+    values = []
+    for own, rest in ((one, other.whole()), (other, one.whole())):
+        left = [own.without(group) for group in range(len(own.groups))]
+        if len(left) < 2 or min(each.count for each in left) < 2 or rest.count < 2:
+            return None
+        values.append([frechet_distance(each, rest) for each in left])
+    return jackknife_deviation(values)
 
 
 def frechet_distance(one: FeatureMoments, other: FeatureMoments) -> float:

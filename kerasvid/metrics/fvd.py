@@ -26,7 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.metrics.clip_batches import as_signed, counted_clips
-from kerasvid.metrics.frechet import FeatureMoments, frechet_distance
+from kerasvid.metrics.frechet import GroupedMoments, frechet_deviation, frechet_distance
 from kerasvid.metrics.i3d import I3D, IMAGE_SIZE, LEAST_FRAMES
 from kerasvid.metrics.i3d_weights import digest_of, load_i3d
 
@@ -46,6 +46,7 @@ class VideoDistance:
         image_shape: `(H, W, C)` of a clip, before the resize.
         features: how features are made of clips: `"features"` is their name, and for I3D
             `"weights"`, `"resize"`, `"centres"`, `"padding"`, `"seen_frames"` and `"range"`.
+        deviation: of the distance, by the jackknife of groups; `None` where it was not asked for.
     """
 
     distance: float
@@ -54,6 +55,7 @@ class VideoDistance:
     frames: int
     image_shape: tuple[int, int, int]
     features: Mapping[str, Any]
+    deviation: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything by name, to be written as JSON."""
@@ -174,6 +176,7 @@ def frechet_video_distance(
     features: Callable[[np.ndarray], np.ndarray] | str | os.PathLike,
     clips: int,
     split: str,
+    groups: int = 1,
 ) -> VideoDistance:
     """The distance of so many generated clips from as many real ones, which are streamed.
 
@@ -186,6 +189,8 @@ def frechet_video_distance(
         clips: how many of each set. Those that come after are not looked at, so that a split which
             is sorted on the disk must be shuffled: its first clips are no sample of it.
         split: what the real clips are of, e.g. `"test"`; told in the result.
+        groups: into which each set is divided for the deviation of the distance; the clips must
+            not be sorted then. 1 for none. The memory is that of the moments of the groups.
 
     Raises:
         ValueError: fewer clips than asked for, clips of two shapes, too short ones, pixels or
@@ -203,11 +208,12 @@ def frechet_video_distance(
         raise ValueError("split: tell which split the real clips are of, e.g. 'test'.")
     if isinstance(features, (str, os.PathLike)):
         features = I3DFeatures(features)
-    real, shape = _moments(real_batches, features, clips, "real", None)
-    generated, _ = _moments(generated_batches, features, clips, "generated", shape)
-    return VideoDistance(
-        frechet_distance(real, generated), clips, split, shape[0], shape[1:], _told(features, shape)
-    )
+    groups = max(1, min(groups, clips))
+    real, shape = _moments(real_batches, features, clips, "real", None, groups)
+    generated, _ = _moments(generated_batches, features, clips, "generated", shape, groups)
+    distance = frechet_distance(real.whole(), generated.whole())
+    told, spread = _told(features, shape), frechet_deviation(real, generated)
+    return VideoDistance(distance, clips, split, shape[0], shape[1:], told, spread)
 
 
 def _moments(
@@ -216,8 +222,9 @@ def _moments(
     count: int,
     what: str,
     shape: tuple[int, ...] | None,
-) -> tuple[FeatureMoments, tuple[int, ...]]:
-    """The moments of a set's features, and the shape `(T, H, W, C)` of its clips."""
+    groups: int,
+) -> tuple[GroupedMoments, tuple[int, ...]]:
+    """The moments of groups of a set's features, and the shape `(T, H, W, C)` of its clips."""
     moments = None
     for clips in counted_clips(batches, count, what):
         shape = clips.shape[1:] if shape is None else shape
@@ -232,7 +239,7 @@ def _moments(
                 f"Features of the shape {values.shape} of {len(clips)} clips: give a function to "
                 "[B, D]."
             )
-        moments = FeatureMoments(values.shape[1]) if moments is None else moments
+        moments = GroupedMoments(values.shape[1], groups) if moments is None else moments
         moments.update(values)
     return moments, shape
 

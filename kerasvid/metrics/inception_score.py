@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasvid.metrics.bootstrap import Interval, interval_of_replicates
+
 
 class Entropies(NamedTuple):
     """Of a judge's answers, in nats.
@@ -74,6 +76,69 @@ def inception_score(probabilities: np.ndarray, batches: int = 10) -> tuple[float
         raise ValueError(f"{len(values)} samples make no {batches} equal batches: give a multiple.")
     scores = [entropies(part).score for part in np.split(values, batches)]
     return float(np.mean(scores)), float(np.std(scores))
+
+
+class BootstrapEntropies:
+    """H(y | x), H(y) and their score of a stream of answers, with the intervals of a bootstrap.
+
+    As `BootstrapMean`, every replicate counts an answer as often as a Poisson variable of mean 1
+    tells, and the same answers in the same order give the same intervals. H(y) of drawn answers is
+    a little smaller than that of all, so that the replicates are moved to where their mean is the
+    value, which is told of all answers.
+
+    Args:
+        replicates: at least 2.
+        seed: any integer of 0 or more.
+
+    Example:
+        >>> scores = BootstrapEntropies()
+        >>> for clips in batches:
+        ...     scores.update(judge.probabilities(clips)["action"])
+        >>> scores.intervals()["score"].low
+    """
+
+    def __init__(self, replicates: int = 1000, seed: int = 0):
+        if replicates < 2:
+            raise ValueError(f"replicates={replicates} must be at least 2.")
+        self.count, self._generator = 0, np.random.default_rng(seed)
+        # The last row counts every answer once.
+        self._weights, self._entropy = np.zeros(replicates + 1), np.zeros(replicates + 1)
+        self._answers: np.ndarray | None = None
+
+    def update(self, probabilities: np.ndarray) -> None:
+        """Takes more answers, `[N, K]`.
+
+        Raises:
+            ValueError: they are no probabilities, or of other classes than before.
+        """
+        values = check_probabilities(probabilities)
+        if self._answers is None:
+            self._answers = np.zeros([len(self._weights), values.shape[1]])
+        if values.shape[1] != self._answers.shape[1]:
+            raise ValueError(f"Answers of {values.shape[1]} classes after some of "
+                             f"{self._answers.shape[1]}: take one judge.")  # fmt: skip
+        for answer in values:
+            weights = np.append(self._generator.poisson(1.0, len(self._weights) - 1), 1)
+            self._weights += weights
+            self._entropy += weights * _entropy(answer)
+            self._answers += weights[:, None] * answer
+        self.count += len(values)
+
+    def intervals(self, level: float = 0.95) -> dict[str, Interval]:
+        """`"conditional"`, `"marginal"` and `"score"`; the mean of an interval is the value.
+
+        Raises:
+            ValueError: fewer than two answers.
+        """
+        if self.count < 2:
+            raise ValueError(f"{self.count} answers have no interval: give two or more.")
+        drawn = self._weights > 0
+        conditional = self._entropy[drawn] / self._weights[drawn]
+        marginal = _entropy(self._answers[drawn] / self._weights[drawn, None])
+        score = np.exp(marginal - conditional)
+        found = {"conditional": conditional, "marginal": marginal, "score": score}
+        return {n: interval_of_replicates(v[:-1], v[-1], self.count, level)
+                for n, v in found.items()}  # fmt: skip
 
 
 def _entropy(probabilities: np.ndarray) -> np.ndarray:

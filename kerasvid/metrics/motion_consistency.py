@@ -25,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.metrics.clip_batches import as_signed, counted_clips
+from kerasvid.metrics.jackknife import jackknife_deviation
 
 DIFFERENCES = ("signed", "absolute")
 LAYER = "block3_conv3"  # with its ReLU: relu3_3
@@ -41,6 +42,8 @@ class MotionConsistency(NamedTuple):
         squared_distance: |f - f'|^2 of the mean differences.
         real_clips, generated_clips: how many were looked at.
         differences: `"signed"` or `"absolute"`.
+        deviation: of the score, by the jackknife of groups; `None` where it was not asked for, or
+            where a set without a group has the score -inf.
     """
 
     score: float
@@ -48,6 +51,7 @@ class MotionConsistency(NamedTuple):
     real_clips: int
     generated_clips: int
     differences: str
+    deviation: float | None = None
 
 
 class VGG16Features:
@@ -123,6 +127,7 @@ def motion_consistency_score(
     features: Callable[[np.ndarray], np.ndarray] | None = None,
     clips: int | None = None,
     differences: str = "signed",
+    groups: int = 1,
 ) -> MotionConsistency:
     """MCS of generated clips to real ones, which are streamed.
 
@@ -133,6 +138,8 @@ def motion_consistency_score(
             where `None`.
         clips: how many of each set; every clip where `None`.
         differences: `"signed"` or `"absolute"`.
+        groups: into which each set is divided for the deviation of the score; the clips must not
+            be sorted then. 1 for none. The memory is that of the mean changes of the groups.
 
     Raises:
         ValueError: fewer clips than asked for or none, clips of two shapes or of one frame, pixels
@@ -144,25 +151,45 @@ def motion_consistency_score(
     if differences not in DIFFERENCES:
         raise ValueError(f"differences={differences!r}: use {' or '.join(DIFFERENCES)}.")
     features = VGG16Features() if features is None else features
-    one = _MeanDifference(features, differences, "real")
-    other = _MeanDifference(features, differences, "generated")
+    one = _MeanDifference(features, differences, "real", groups)
+    other = _MeanDifference(features, differences, "generated", groups)
     one.update(real_batches, clips, None)
     other.update(generated_batches, clips, one.shape)
-    apart = float(np.sum(np.square(one.mean - other.mean)))
+    apart = float(np.sum(np.square(one.mean() - other.mean())))
+    spread = _deviation(one, other)
+    return MotionConsistency(_log(apart), apart, one.clips, other.clips, differences, spread)
+
+
+def _log(squared_distance: float) -> float:
     with np.errstate(divide="ignore"):
-        score = float(np.log10(apart))
-    return MotionConsistency(score, apart, one.clips, other.clips, differences)
+        return float(np.log10(squared_distance))
+
+
+def _deviation(one: "_MeanDifference", other: "_MeanDifference") -> float | None:
+    """Of the score, by what it is without each group."""
+    if min(one.groups, other.groups, one.clips, other.clips) < 2:
+        return None
+    sets = []
+    for own, rest in ((one, other.mean()), (other, one.mean())):
+        means = (own.mean(without=group) for group in range(min(own.groups, own.clips)))
+        sets.append([_log(float(np.sum(np.square(mean - rest)))) for mean in means])
+    return jackknife_deviation(sets) if np.isfinite(sets[0] + sets[1]).all() else None
 
 
 class _MeanDifference:
-    """The mean over a set's clips and steps of the change of features."""
+    """The mean over a set's clips and steps of the change of features, and of groups of them.
 
-    def __init__(self, features: Callable, differences: str, what: str):
+    Clip i is of group i modulo their number.
+    """
+
+    def __init__(self, features: Callable, differences: str, what: str, groups: int):
+        if groups < 1:
+            raise ValueError(f"groups={groups} must be at least 1.")
         self.features, self.differences, self.what = features, differences, what
-        self.clips, self.shape, self.mean = 0, None, None
+        self.clips, self.shape, self.groups = 0, None, groups
+        self._sums: list = [0.0] * groups
 
     def update(self, batches: Iterable[np.ndarray], count: int | None, shape: tuple | None) -> None:
-        total = 0.0
         for clips in counted_clips(batches, count, self.what, least_frames=2):
             self.shape = clips.shape[1:]
             if shape is not None and self.shape != shape:
@@ -171,9 +198,15 @@ class _MeanDifference:
                     "T, H, W and C."
                 )
             for clip in as_signed(clips):  # one at a time: features are larger than pixels
-                total = total + self._change(clip)
-            self.clips += len(clips)
-        self.mean = total / self.clips
+                group = self.clips % self.groups
+                self._sums[group] = self._sums[group] + self._change(clip)
+                self.clips += 1
+
+    def mean(self, without: int | None = None) -> np.ndarray:
+        """float64 of a feature's shape, of all clips but those of one group."""
+        left = sum(each for group, each in enumerate(self._sums) if group != without)
+        missing = 0 if without is None else len(range(without, self.clips, self.groups))
+        return left / (self.clips - missing)
 
     def _change(self, clip: np.ndarray) -> np.ndarray:
         """float64 of a feature's shape, the mean of one clip `[T, H, W, C]`."""

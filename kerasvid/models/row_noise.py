@@ -30,6 +30,31 @@ def row_noise(
     return {name: tf.stack([row[name] for row in rows]) for name in shapes}
 
 
+def noise_of_rows(
+    shapes: Mapping[str, Sequence[int]], rows: tf.Tensor, seed: int = 0
+) -> dict[str, tf.Tensor]:
+    """Named standard Gaussians of some rows of `row_noise`, to the bit, within a graph.
+
+    Args:
+        shapes: of one row, by name.
+        rows: their numbers, int32 `[B]`.
+        seed: any integer.
+
+    Returns:
+        float32 tensors `[B, ...]` by name.
+
+    Example:
+        >>> noise_of_rows(shapes, tf.range(32, 64), seed=7)  # rows 32 to 63 of row_noise(.., 64, 7)
+    """
+    if not shapes:
+        return {}
+    key = tf.constant([seed % 2**31, (seed // 2**31) % 2**31], tf.int32)
+    signature = {name: tf.TensorSpec(shape, tf.float32) for name, shape in shapes.items()}
+    return tf.map_fn(
+        lambda row: _noise_of_row(shapes, key, row), rows, fn_output_signature=signature
+    )
+
+
 def noise_of_seeds(shapes: Mapping[str, Sequence[int]], seeds: tf.Tensor) -> dict[str, tf.Tensor]:
     """Named standard Gaussians of which each row has a seed of its own, within a graph.
 
@@ -60,7 +85,7 @@ def noise_of_seeds(shapes: Mapping[str, Sequence[int]], seeds: tf.Tensor) -> dic
 
 
 def _noise_of_row(
-    shapes: Mapping[str, Sequence[int]], key: tf.Tensor, row: int
+    shapes: Mapping[str, Sequence[int]], key: tf.Tensor, row: int | tf.Tensor
 ) -> dict[str, tf.Tensor]:
     """The Gaussians of one row, stateless in the key `[2]` and its number."""
     key = tf.random.experimental.stateless_fold_in(key, row)
