@@ -33,11 +33,13 @@ flags.DEFINE_integer("num", None, "Clips to measure; by default as published.", 
 flags.DEFINE_string("split", None, "Of real clips that are compared to.")
 flags.DEFINE_string("judge_dir", "judges", "Where judges are kept, trained once a data set.")
 flags.DEFINE_string("i3d_weights", None, "Weights of the Kinetics I3D: FVD as published.")
+flags.DEFINE_string("vgg_weights", None, "Path of VGG16's, or imagenet: MCS as published.")
+flags.DEFINE_string("padding", None, "For I3D of fewer than 10 frames: last, mirror or loop.")
 flags.DEFINE_bool("dry_run", False, "Print rows, commands, deviations and what exists, and end.")
 flags.DEFINE_bool("list", False, "Print the known tables, and end.")
 _TRAINING = ("preset", "steps", "frames", "seed", "precision", "runs_dir", "sample_every",
              "checkpoint_every")  # fmt: skip
-_MEASURING = ("num", "split", "seed", "judge_dir", "i3d_weights")
+_MEASURING = ("num", "split", "seed", "judge_dir", "i3d_weights", "vgg_weights", "padding")
 
 
 def main(argv: list[str]) -> None:

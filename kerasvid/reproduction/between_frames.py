@@ -14,7 +14,9 @@ DISTANCES = Table(
     name="between_frames",
     title="L2 distance of generated and real videos between a first and a last frame",
     paper=PAPER,
-    columns=(Column("L2", "lower", "l2", "l2", spread="deviation"),),
+    columns=(
+        Column("L2", "lower", "between", ("between/samples", "between/model"), spread="deviation"),
+    ),
     parts=(Part("Erupting", "moments", STAND_INS), Part("Skiing", "moments", STAND_INS)),
     rows=(
         Row("Interpolation", _distances("62 ± 58", "153 ± 89"), "linear_interpolation"),

@@ -36,7 +36,9 @@ def of_metrics(sources: Iterable[tuple[Column, str]], cells: Mapping[str, Cell])
     for column, metric in sources:
         if metric != column.metric:
             protocol = cells[column.name].protocol if column.name in cells else {}
-            by = f" ({protocol['judge']})" if "judge" in protocol else ""
+            judge = protocol.get("features", protocol).get("judge", {})  # of distances, of answers
+            judge = judge.get("judge", "") if isinstance(judge, Mapping) else judge
+            by = f" ({judge})" if judge else ""
             lines.append(f"metric: {metric}{by} in place of {column.name}: its numbers can be "
                          "compared within this table alone")  # fmt: skip
     return lines
@@ -99,6 +101,15 @@ def of_clips(measured: Iterable[int], published: int | None) -> list[str]:
     if not counts or published is None:
         return []
     return [f"{' and '.join(map(str, counts))} clips measured in place of {published}"]
+
+
+def of_windows(cells: Iterable[Cell]) -> list[str]:
+    """A line where there were fewer real videos than clips to be measured."""
+    windows = {cell.asked.get("windows", 1) for cell in cells} - {1}
+    return [
+        f"real clips: {number} random windows of each video, which may overlap"
+        for number in sorted(windows)
+    ]
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

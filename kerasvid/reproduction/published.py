@@ -19,10 +19,11 @@ class Column:
     Args:
         name: as published, such as "FVD".
         better: "lower", "higher", or `None` where neither is.
-        metric: that measures it, by its name in `kerasvid.runs.evaluation.METRICS`.
-        measure: name of the number among those that the metric gives.
-        without_weights: metric and measure that stand in while the weights of the published
-            network are not at hand, or `None`.
+        metric: that measures it, of `kerasvid.reproduction.measuring.ALL_METRICS`.
+        measures: names that its number can have among those that the metric gives.
+        of_real: likewise of real clips, where they have one.
+        weights: of a published network that the metric needs: "i3d_weights" or "vgg_weights".
+        without_weights: metric that stands in where they are not at hand.
         scale: that ours is multiplied by; 100 for per cent.
         spread: what stands beside ours: the "interval" of the mean, or the "deviation" of what
             it is the mean of, where the paper has that.
@@ -31,8 +32,10 @@ class Column:
     name: str
     better: str | None
     metric: str
-    measure: str
-    without_weights: tuple[str, str] | None = None
+    measures: tuple[str, ...]
+    of_real: tuple[str, ...] = ()
+    weights: str | None = None
+    without_weights: str | None = None
     scale: float = 1.0
     spread: str = "interval"
 
@@ -104,7 +107,7 @@ class Row:
         run: key of the training; by part where they differ; `None` for methods that this
             library has not.
         clips: what is measured: what the model has "generated" from noise, what it has
-            "learned", of models whose codes are, or "real" clips, which are the bound.
+            "learned" (training videos from their codes), or "real" clips, which are the bound.
     """
 
     name: str
@@ -128,7 +131,7 @@ class Table:
         columns, rows, parts: as published.
         trainings: by key.
         clips: number of generated clips that the paper measures; `None` where it tells none.
-        protocol: further arguments of the evaluation that the paper's protocol sets.
+        split: that real clips are of; `None` for the held-out one.
         notes: what holds however it is run, in words: what the paper does not tell, and figures
             that contradict its text.
     """
@@ -141,7 +144,7 @@ class Table:
     rows: tuple[Row, ...]
     trainings: Mapping[str, Training]
     clips: int | None = None
-    protocol: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    split: str | None = None
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:

@@ -6,8 +6,6 @@ PAPER = (
     "Li, Mandt: Disentangled Sequential Autoencoder, ICML 2018, by the protocol and beside the "
     "figures of later papers"
 )
-# A judge that errs on real clips tells nothing of made ones.
-LEAST_ACCURACY = 0.99
 
 
 def _seen(accuracy: str, score: str, conditional: str, marginal: str) -> dict:
@@ -15,15 +13,20 @@ def _seen(accuracy: str, score: str, conditional: str, marginal: str) -> dict:
     return {"Sprites": figures}
 
 
+def _column(name: str, better: str, number: str, scale: float = 1.0) -> Column:
+    measures = (f"disentanglement/action/{number}",)
+    return Column(name, better, "disentanglement", measures, scale=scale)
+
+
 DISENTANGLEMENT = Table(
     name="sprites_disentanglement",
     title="the action of a clip whose motion is kept and whose content is drawn anew",
     paper=PAPER,
     columns=(
-        Column("Acc %", "higher", "disentanglement", "action accuracy", scale=100.0),
-        Column("IS", "higher", "disentanglement", "action IS"),
-        Column("H(y|x)", "lower", "disentanglement", "action H(y|x)"),
-        Column("H(y)", "higher", "disentanglement", "action H(y)"),
+        _column("Acc %", "higher", "accuracy", scale=100.0),
+        _column("IS", "higher", "score"),
+        _column("H(y|x)", "lower", "conditional"),
+        _column("H(y)", "higher", "marginal"),
     ),
     parts=(Part("Sprites", "sprites/lpc", ("sprites",), default="sprites/lpc"),),
     rows=(
@@ -35,11 +38,11 @@ DISENTANGLEMENT = Table(
     ),
     trainings={"dsa": Training("dsa")},
     clips=2664,
-    protocol={"least_accuracy": LEAST_ACCURACY},
     notes=(
         "The published figures are quoted from memory, not from the papers. Those of MoCoGAN and "
         "DSA do not fulfil IS = exp(H(y) - H(y|x)), which gives 8.18 and 8.33.",
-        "Their judges are not at hand: ours is trained on the training split of the same data set.",
+        "Their judges are not at hand: ours is trained on the training split of the same data set,"
+        " and must tell 99 % of real held-out clips.",
         "Only the row of DSA is trained here; the others stand beside it.",
     ),
 )  # fmt: skip

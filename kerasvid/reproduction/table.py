@@ -11,7 +11,7 @@ from collections.abc import Callable
 from kerasvid.command_line import one_line
 from kerasvid.reproduction import deviations
 from kerasvid.reproduction.measuring import Measuring
-from kerasvid.reproduction.published import Row, Table
+from kerasvid.reproduction.published import WHOLE, Row, Table
 from kerasvid.reproduction.reproduced import (
     Cell,
     Reproduced,
@@ -22,6 +22,7 @@ from kerasvid.reproduction.reproduced import (
 )
 from kerasvid.reproduction.sections import Section, sections_of
 from kerasvid.reproduction.trainings import Locate, Options, Trainings, saved_at
+from kerasvid.runs.plan import digest_of
 from kerasvid.runs.run_folder import ERRORS, RunFolder
 
 # What a row can fail by for reasons outside of the code.
@@ -91,12 +92,11 @@ class Reproduction:
             for (row, key), found in zip(section.rows, result.rows, strict=True):
                 if key is None:
                     continue
+                before = dict(found.cells)
                 try:
                     self._measure(row, key, trainings, found)
                 except FAILURES as error:
-                    found.problem = one_line(str(error))
-                    if found.cells:  # they are kept, but not as if they were this
-                        found.problem += " (What stands there is of an earlier call.)"
+                    found.problem = one_line(str(error)) + _earlier(before, found.cells)
                     report(f"{row.name}: {found.problem}")
                 result.deviations = self._deviations(section, trainings, result)
                 made.write(self.out_dir, self.name)
@@ -105,32 +105,34 @@ class Reproduction:
     def _measure(self, row: Row, key: str, trainings: Trainings, found: RowResult) -> None:
         """Fills the cells of a row that are not there yet."""
         plan, run = trainings.ready(key)
+        whole, info = self.locate(trainings.dataset, WHOLE, True)
+        plan = dataclasses.replace(
+            plan, dataset=trainings.dataset, data_folder=whole, data_digest=digest_of(info)
+        )
         found.step, found.problem = saved_at(run), None
-        whole, _ = self.locate(trainings.dataset, "whole", True)
-        measured = dataclasses.replace(plan, dataset=trainings.dataset, data_folder=whole)
-        wanted = {
-            column: self.measuring.asked(self.table, row, column, run, found.step)
-            for column in self.table.columns
-        }
-        missing = [
-            column
-            for column, asked in wanted.items()
-            if column.name not in found.cells or found.cells[column.name].asked != asked
-        ]
+        choices, missing = self.measuring.choices(self.table, plan), []
+        for column in self.table.columns:
+            asked = self.measuring.asked(row, column, choices, run)
+            cell = found.cells.get(column.name)
+            if asked and (cell is None or cell.asked != asked):
+                missing.append(column)
         if missing:
-            args = (self.table, row, missing, run, measured, found.step)
-            found.cells.update(self.measuring.measure(*args))
+            cells, problems = self.measuring.measure(row, missing, choices, run, plan)
+            found.cells.update(cells)
+            if problems:
+                raise ValueError(problems[0])
 
     def _deviations(
         self, section: Section, trainings: Trainings, result: SectionResult
     ) -> list[str]:
         """What the section has otherwise than the paper, as far as it is known."""
-        sources = [(column, self.measuring.source(column)[0]) for column in self.table.columns]
+        sources = [(column, self.measuring.metric(column)) for column in self.table.columns]
         cells = {name: cell for row in result.rows for name, cell in row.cells.items()}
         counts = [cell.clips for row in result.rows for cell in row.cells.values()]
         lines = deviations.of_data(section.dataset, section.parts)
         lines += deviations.of_metrics(sources, cells)
         lines += deviations.of_clips(counts, self.table.clips)
+        lines += deviations.of_windows(cells.values())
         plans = {}
         for key in trainings.needed(section.keys):
             try:
@@ -166,6 +168,12 @@ class Reproduction:
                  if c.name in found.cells]  # fmt: skip
         measured = ", ".join(cells) or "nothing"
         return f"  {row.name}: {_state(key, trainings)}; measured: {measured}"
+
+
+def _earlier(before: dict[str, Cell], cells: dict[str, Cell]) -> str:
+    """Which numbers of a row that failed were not measured now, but by an earlier call."""
+    kept = [name for name in cells if cells[name] is before.get(name)]
+    return f" (Shown is what an earlier call measured: {', '.join(kept)}.)" if kept else ""
 
 
 def _state(key: str, trainings: Trainings) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import shutil
 import types
 
 import pytest
@@ -39,6 +40,11 @@ def locate_here():
     return find
 
 
+FVD = Column(
+    "FVD", "lower", "fvd", ("fvd", "frechet"), weights="i3d_weights", without_weights="frechet"
+)
+
+
 @pytest.fixture
 def table(squares) -> Table:
     """Of methods without weights, and one quoted."""
@@ -52,7 +58,7 @@ def small_table(squares: str) -> Table:
         name="paper/1",
         title="distances",
         paper="Somebody: Something",
-        columns=(Column("FVD", "lower", "fvd", "fvd/i3d", without_weights=("frechet", "frechet")),),
+        columns=(FVD,),
         parts=parts,
         rows=(
             Row("Short", {"MUG": {"FVD": "99.9"}, "NIR": {"FVD": "105.5"}}, "short"),
@@ -64,44 +70,54 @@ def small_table(squares: str) -> Table:
             "whole": Training("linear_interpolation"),
         },
         clips=10,
+        split="train",
         notes=("the paper is short",),
     )
 
 
 class Planted:
-    """Evaluates as it is told, and counts.
+    """A metric that looks at nothing, and counts.
 
     Args:
-        values: by the frames of a clip.
+        values: by the frames of a clip; an exception is raised.
     """
 
     def __init__(self, values: dict):
         self.values, self.calls = values, []
 
-    def __call__(self, run, plan, metrics, num, **rest):
-        self.calls.append((plan.frames, *metrics, num))
-        value = self.values[plan.frames]
+    def refusal(self, subject) -> str | None:
+        """Why there is none: the value, where it is text."""
+        value = self.values[subject.frames]
+        return value if isinstance(value, str) else None
+
+    def measure(self, subject) -> list:
+        """One number, with an interval."""
+        self.calls.append((subject.frames, subject.num))
+        value = self.values[subject.frames]
         if isinstance(value, Exception):
             raise value
-        number = types.SimpleNamespace(
-            name="frechet", value=value, low=value - 1, high=value + 1, deviation=None, clips=num,
-            protocol={"network": "a judge", "data": plan.data_folder},
-        )  # fmt: skip
-        return types.SimpleNamespace(measured=(number,))
+        return [
+            types.SimpleNamespace(
+                name="frechet", value=value, low=value - 1, high=value + 1, deviation=None,
+                clips=subject.num, protocol={"judge": {"judge": "a judge of squares"}},
+            )
+        ]  # fmt: skip
 
 
 @pytest.fixture
 def planted() -> Planted:
-    """An evaluation by which short clips are the best."""
+    """A metric by which short clips are the best."""
     return Planted({2: 11.0, 4: 20.0})
 
 
 @pytest.fixture(scope="session")
 def trained(squares, locate_here, tmp_path_factory) -> pathlib.Path:
-    """A folder of runs with that of the training "short"."""
+    """A folder of the runs of the small table."""
     runs = tmp_path_factory.mktemp("trained") / "runs"
     options = Options(preset="debug", precision="float32", runs_dir=os.fspath(runs), sample_every=0)
-    Trainings(small_table(squares), squares, options, locate_here).ready("short")
+    trainings = Trainings(small_table(squares), squares, options, locate_here)
+    for key in ("short", "whole"):
+        trainings.ready(key)
     return runs
 
 
@@ -111,8 +127,20 @@ def reproduction(table, planted, locate_here, tmp_path) -> Reproduction:
     options = Options(
         preset="debug", precision="float32", runs_dir=os.fspath(tmp_path / "runs"), sample_every=0
     )
-    measuring = Measuring(evaluate=planted)
+    measuring = Measuring(
+        subject_of=lambda run, plan, choices, clips: types.SimpleNamespace(
+            frames=plan.frames, num=choices.num
+        ),
+        metrics={"frechet": planted},
+    )
     return Reproduction(table, options, measuring, locate_here, out_dir=os.fspath(tmp_path / "out"))
+
+
+@pytest.fixture
+def ready(reproduction, trained) -> Reproduction:
+    """Of the small table, its runs trained already."""
+    shutil.copytree(trained, reproduction.options.runs_dir)
+    return reproduction
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from kerasvid.models.dsa import DSA
+from kerasvid.models.glo import GLO
 from kerasvid.reproduction import deviations
 from kerasvid.reproduction.published import Column, Part, Training
 from kerasvid.reproduction.reproduced import Cell
@@ -15,7 +16,7 @@ from kerasvid.runs.plan import make_plan
 def plan_of(squares, info):
     """A function that plans a run on the squares."""
 
-    def make(model="dsa", preset="debug", values=None, **rest):
+    def make(model="glo", preset="debug", values=None, **rest):
         values = {"frames": 4, "training.batch_size": 4, **(values or {})}
         return make_plan(
             model, "squares", squares, info, preset, values, precision="float32", seed=0, **rest
@@ -36,7 +37,9 @@ def test_another_data_set_is_told_with_what_it_stands_for():
 def test_a_run_with_the_published_sizes_and_steps_has_no_deviation(plan_of):
     sizes = {**DSA.hyperparameters(), **DSA.PRESETS["paper"]}
     recipe = DSA.RECIPES["paper"]
-    plan = dataclasses.replace(plan_of(), preset="paper", hyperparameters=sizes, recipe=recipe)
+    plan = dataclasses.replace(
+        plan_of(), model="dsa", preset="paper", hyperparameters=sizes, recipe=recipe
+    )
     assert deviations.of_trainings({"dsa": (Training("dsa"), plan)}) == []
     changed = dataclasses.replace(plan, hyperparameters={**sizes, "motion_dim": 5})
     assert deviations.of_trainings({"dsa": (Training("dsa"), changed)}) == [
@@ -46,28 +49,34 @@ def test_a_run_with_the_published_sizes_and_steps_has_no_deviation(plan_of):
 
 def test_sizes_rates_and_steps_that_differ_stand_once_for_all_runs_that_share_them(plan_of):
     trainings = {
-        "a": (Training("dsa", steps=60), plan_of(steps=60)),
-        "b": (Training("dsa", steps=60), plan_of(steps=60)),
-        "c": (Training("dsa", steps=1_000), plan_of(steps=60)),
-        "d": (Training("dsa"), plan_of(steps=60)),
+        "a": (Training("glo", steps=60), plan_of(steps=60)),
+        "b": (Training("glo", steps=60), plan_of(steps=60)),
+        "c": (Training("glo", steps=1_000), plan_of(steps=60)),
+        "d": (Training("glo"), plan_of(steps=60)),
     }
     lines = deviations.of_trainings(trainings)
     sizes = [line for line in lines if "preset debug in place of paper: " in line]
     assert len(sizes) == 1 and sizes[0].startswith("a, b, c, d: ")
-    assert "frames 4 (8)" in sizes[0] and "training.batch_size 4 (32)" in sizes[0]
+    assert "frames 4 (16)" in sizes[0] and "training.batch_size 4 (" in sizes[0]
     assert "image_shape" not in sizes[0] and "training.steps" not in sizes[0]
     assert [line for line in lines if "steps" in line and line not in sizes] == [
         "c: 60 steps in place of 1,000",
-        "d: 60 steps; the preset paper has 100,000",
+        f"d: 60 steps; the preset paper has {GLO.RECIPES['paper'].steps:,}",
     ]
 
 
 def test_a_metric_that_stands_in_is_told_with_its_judge():
-    column = Column("FVD", "lower", "fvd", "fvd", without_weights=("frechet", "frechet"))
-    cell = Cell(1.0, None, None, None, 9, "frechet", "frechet", {"judge": "a judge of squares"}, {})
+    column = Column("FVD", "lower", "fvd", ("fvd",))
+    judge = {"judge": {"judge": "clip judge trained on squares", "kind": "clip"}}
+    cell = Cell(1.0, None, None, None, 9, "frechet", "frechet", judge, {"windows": 10})
     assert deviations.of_metrics([(column, "fvd")], {}) == []
     (line,) = deviations.of_metrics([(column, "frechet")], {"FVD": cell})
-    assert line.startswith("metric: frechet (a judge of squares) in place of FVD: ")
+    assert line.startswith("metric: frechet (clip judge trained on squares) in place of FVD: ")
+    (line,) = deviations.of_metrics([(column, "frechet")], {})
+    assert line.startswith("metric: frechet in place of FVD: ")
+    assert deviations.of_windows([dataclasses.replace(cell, asked={"windows": 1})]) == []
+    (line,) = deviations.of_windows([cell, cell])
+    assert line == "real clips: 10 random windows of each video, which may overlap"
 
 
 def test_other_numbers_of_clips_are_told():

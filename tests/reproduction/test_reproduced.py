@@ -20,7 +20,7 @@ from kerasvid.reproduction.reproduced import (
 )
 from kerasvid.reproduction.sections import sections_of
 
-FVD = Column("FVD", "lower", "fvd", "fvd")
+FVD = Column("FVD", "lower", "fvd", ("fvd",))
 
 
 def cell(value, low=None, high=None, deviation=None, **protocol):
@@ -93,8 +93,8 @@ def test_a_file_of_something_else_is_refused_and_stays(text, tmp_path):
 
 
 def test_cells_show_four_digits_their_interval_or_deviation_in_the_unit_of_the_column():
-    share = Column("Acc %", "higher", "m", "m", scale=100.0)
-    distance = Column("L2", "lower", "m", "m", spread="deviation")
+    share = Column("Acc %", "higher", "m", ("m",), scale=100.0)
+    distance = Column("L2", "lower", "m", ("m",), spread="deviation")
     assert cell(0.98765, 0.97, 0.995).text(share) == "98.77 (97 to 99.5)"
     assert cell(54.9216, 50.0, 60.0, 19.16).text(distance) == "54.92 ± 19.16"
     assert cell(54.9216, 50.0, 60.0).text(distance) == "54.92"

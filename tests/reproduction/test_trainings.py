@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import shutil
 
 import pytest
 
@@ -13,10 +12,9 @@ from kerasvid.runs.run_folder import RunError, RunFolder
 
 
 @pytest.fixture
-def trainings(reproduction, trained):
-    """Of the small table on the squares, "short" trained already."""
-    shutil.copytree(trained, reproduction.options.runs_dir)
-    ((_, trainings),) = reproduction.sections()
+def trainings(ready):
+    """Of the small table on the squares, trained already."""
+    ((_, trainings),) = ready.sections()
     return trainings
 
 
