@@ -35,13 +35,29 @@ def of_metrics(sources: Iterable[tuple[Column, str]], cells: Mapping[str, Cell])
     lines = []
     for column, metric in sources:
         if metric != column.metric:
-            protocol = cells[column.name].protocol if column.name in cells else {}
-            judge = protocol.get("features", protocol).get("judge", {})  # of distances, of answers
-            judge = judge.get("judge", "") if isinstance(judge, Mapping) else judge
+            judge = judge_of(cells[column.name]).get("judge") if column.name in cells else None
             by = f" ({judge})" if judge else ""
             lines.append(f"metric: {metric}{by} in place of {column.name}: its numbers can be "
                          "compared within this table alone")  # fmt: skip
     return lines
+
+
+def judge_of(cell: Cell) -> Mapping[str, Any]:
+    """The judge that a number owes to, as its protocol tells; nothing where there is none."""
+    protocol = cell.protocol
+    for facts in (protocol.get("features"), protocol.get("judge")):  # of distances, of answers
+        if isinstance(facts, Mapping) and "judge" in facts:
+            return facts
+    return {}
+
+
+def of_judges(cells: Iterable[Cell]) -> list[str]:
+    """A line for each judge, with what it is worth on real clips."""
+    lines = {}
+    for judge in filter(None, map(judge_of, cells)):
+        shares = [f"{name} {100 * share:.1f} %" for name, share in judge["accuracy"].items()]
+        lines[f"{judge['judge']}: tells {', '.join(shares)} of {judge['accuracy_of']}"] = None
+    return list(lines)
 
 
 def of_trainings(trainings: Mapping[str, tuple[Training, TrainingPlan]]) -> list[str]:

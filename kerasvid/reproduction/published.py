@@ -39,11 +39,6 @@ class Column:
     scale: float = 1.0
     spread: str = "interval"
 
-    @property
-    def title(self) -> str:
-        """With an arrow to where it is better."""
-        return f"{self.name} {SIGN[self.better]}".rstrip()
-
 
 @dataclasses.dataclass(frozen=True)
 class Training:

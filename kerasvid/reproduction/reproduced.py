@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasvid.callbacks.files import replaced_when_complete
-from kerasvid.reproduction.published import Column, Table, figure_value
+from kerasvid.reproduction.published import SIGN, Column, Table, figure_value
 from kerasvid.reproduction.sections import Section
 
 NOT_MEASURED = "not measured yet"
@@ -123,7 +123,7 @@ class Reproduced:
             lines += self._listed(f"Deviations, {each.section.dataset}", each.deviations)
         lines += self._listed("Also to be known", self.table.notes)
         commands = list(dict.fromkeys(line for each in self.sections for line in each.commands))
-        lines += ["The same by hand:", "", "```", *commands, "```", ""] if commands else []
+        lines += ["The trainings by hand:", "", "```", *commands, "```", ""] if commands else []
         return "\n".join(lines)
 
     def write(self, out_dir: str | os.PathLike, name: str) -> tuple[pathlib.Path, pathlib.Path]:
@@ -144,7 +144,7 @@ class Reproduced:
 
     def _grid(self, each: SectionResult) -> list[str]:
         columns, parts = self.table.columns, each.section.parts
-        head = ["method", *(f"{c.title}, {each.section.dataset}" for c in columns)]
+        head = ["method", *(f"{_head(each, c)}, {each.section.dataset}" for c in columns)]
         head += [f"{c.name}, {p.name}, published" for p in parts for c in columns]
         body = [head, [RULE] * len(head)]
         for (row, _), result in zip(each.section.rows, each.rows, strict=True):
@@ -211,6 +211,14 @@ def _overlap(one: Cell, other: Cell) -> bool:
     return max(one.low, other.low) <= min(one.high, other.high)
 
 
+def _head(each: SectionResult, column: Column) -> str:
+    """The title of a column, with the metric that stands in for the published one."""
+    cells = (row.cells[column.name] for row in each.rows if column.name in row.cells)
+    others = sorted({cell.metric for cell in cells} - {column.metric})
+    name = f"{column.name} by {' and '.join(others)}" if others else column.name
+    return f"{name} {SIGN[column.better]}".rstrip()
+
+
 def _shown(result: RowResult, column: Column) -> str:
     if column.name in result.cells:
         return result.cells[column.name].text(column)
@@ -229,6 +237,7 @@ def _number(value: float) -> str:
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """The lines of a Markdown table with columns of equal width."""
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]  # H(y|x)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     filled = [
         [cell.ljust(width, "-" if cell == RULE else " ")

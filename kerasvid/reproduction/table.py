@@ -127,12 +127,14 @@ class Reproduction:
     ) -> list[str]:
         """What the section has otherwise than the paper, as far as it is known."""
         sources = [(column, self.measuring.metric(column)) for column in self.table.columns]
+        all_cells = [cell for row in result.rows for cell in row.cells.values()]
         cells = {name: cell for row in result.rows for name, cell in row.cells.items()}
-        counts = [cell.clips for row in result.rows for cell in row.cells.values()]
+        counts = [cell.clips for cell in all_cells]
         lines = deviations.of_data(section.dataset, section.parts)
         lines += deviations.of_metrics(sources, cells)
         lines += deviations.of_clips(counts, self.table.clips)
-        lines += deviations.of_windows(cells.values())
+        lines += deviations.of_windows(all_cells)
+        lines += deviations.of_judges(all_cells)
         plans = {}
         for key in trainings.needed(section.keys):
             try:

@@ -96,10 +96,12 @@ class Planted:
         value = self.values[subject.frames]
         if isinstance(value, Exception):
             raise value
+        judge = {"judge": "a judge of squares", "accuracy": {"label": 0.5}}
+        judge["accuracy_of"] = "6 clips"
         return [
             types.SimpleNamespace(
                 name="frechet", value=value, low=value - 1, high=value + 1, deviation=None,
-                clips=subject.num, protocol={"judge": {"judge": "a judge of squares"}},
+                clips=subject.num, protocol={"judge": judge},
             )
         ]  # fmt: skip
 

@@ -72,6 +72,13 @@ def test_a_metric_that_stands_in_is_told_with_its_judge():
     assert deviations.of_metrics([(column, "fvd")], {}) == []
     (line,) = deviations.of_metrics([(column, "frechet")], {"FVD": cell})
     assert line.startswith("metric: frechet (clip judge trained on squares) in place of FVD: ")
+    features = {"features": {**judge["judge"], "accuracy": {"label": 0.9875}, "accuracy_of": "80"}}
+    distance = dataclasses.replace(cell, protocol=features)
+    assert deviations.of_metrics([(column, "frechet")], {"FVD": distance}) == [line]
+    (line,) = deviations.of_judges([distance, distance])
+    assert line == "clip judge trained on squares: tells label 98.8 % of 80"
+    vgg = dataclasses.replace(cell, protocol={"features": "VGG16 relu3_3"})
+    assert deviations.of_judges([vgg, dataclasses.replace(cell, protocol={})]) == []
     (line,) = deviations.of_metrics([(column, "frechet")], {})
     assert line.startswith("metric: frechet in place of FVD: ")
     assert deviations.of_windows([dataclasses.replace(cell, asked={"windows": 1})]) == []

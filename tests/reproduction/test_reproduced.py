@@ -44,13 +44,20 @@ def test_the_page_shows_ours_beside_the_published_and_tells_what_is_missing(made
     lines = made.markdown().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("|"))
     grid = [[text.strip() for text in line.split("|")[1:-1]] for line in lines[start : start + 5]]
-    assert grid[0] == ["method", "FVD ↓, squares", "FVD, MUG, published", "FVD, NIR, published"]
+    assert grid[0] == [
+        "method",
+        "FVD by frechet ↓, squares",
+        "FVD, MUG, published",
+        "FVD, NIR, published",
+    ]
     assert grid[2:] == [
         ["Short", "12.35 (11 to 13.5)", "99.9", "105.5"],
         ["Whole", "not measured yet", "134.8", "125.7"],
         ["Quoted", "", "104.4", "N/A"],
     ]
     assert {*grid[1][0]} == {"-"}
+    made.sections[0].rows[0].cells["FVD"] = dataclasses.replace(cell(1.0), metric="fvd")
+    assert "| method | FVD ↓, squares " in made.markdown()
     assert len({len(line) for line in lines[start : start + 5]}) == 1
     assert "- Whole: no such luck" in lines and "- data set: squares" in lines
     assert "- the paper is short" in lines and "train it" in lines
@@ -108,6 +115,10 @@ def test_columns_are_as_wide_as_their_widest_cell():
         "| ---- | --- |",
         "| efgh |     |",
     ]
+
+
+def test_a_bar_in_a_cell_is_no_end_of_it():
+    assert aligned([["H(y|x)"], ["---"]]) == ["| H(y\\|x) |", "| ------- |"]
 
 
 def test_a_file_is_named_by_what_was_asked_for_otherwise():

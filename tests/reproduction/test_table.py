@@ -32,6 +32,7 @@ def test_rows_are_trained_measured_and_written(reproduction, planted, squares):
     assert page == made.markdown()
     assert f"FVD, the best first. {squares}: Short, Whole; MUG: Short, Whole" in page
     assert "metric: frechet (a judge of squares) in place of FVD" in page
+    assert "a judge of squares: tells label 50.0 % of 6 clips" in page
     assert "short: preset debug in place of paper" not in page  # it has the table's own frames
     assert "whole: preset debug in place of paper: frames 4 (30)" in page
     rows = json.loads(told)["sections"][0]["rows"]
