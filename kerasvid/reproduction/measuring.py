@@ -74,6 +74,18 @@ class Measuring:
         missing = column.weights and getattr(self, column.weights) is None
         return column.without_weights if missing else column.metric
 
+    def check(self, table: Table) -> None:
+        """Refuses what does not go with a table.
+
+        Raises:
+            ValueError: a number of clips, where the metric has its own.
+        """
+        if self.num and (fixed := [c for c in table.columns if c.clips]):
+            raise ValueError(
+                f"--num={self.num}: {fixed[0].name} of {table.name} is always of "
+                f"{fixed[0].clips:,} generated ones; leave it out."
+            )
+
     def choices(self, table: Table, plan: TrainingPlan) -> Choices:
         """How a run is evaluated, told in full.
 
@@ -88,6 +100,8 @@ class Measuring:
         if split not in info.splits:
             raise ValueError(f"--split={split}: {plan.dataset} has {', '.join(info.splits)}.")
         videos, wanted = info.splits[split].count, self.num or table.clips
+        if all(column.clips for column in table.columns):
+            wanted = None
         starts = max(1, info.splits[split].min_length - plan.span() + 1)
         windows = min(math.ceil((wanted or 1) / videos), starts)
         return Choices(

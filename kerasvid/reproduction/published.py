@@ -27,6 +27,7 @@ class Column:
         scale: that ours is multiplied by; 100 for per cent.
         spread: what stands beside ours: the "interval" of the mean, or the "deviation" of what
             it is the mean of, where the paper has that.
+        clips: number of generated ones where the metric has its own, and looks at no real ones.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Column:
     without_weights: str | None = None
     scale: float = 1.0
     spread: str = "interval"
+    clips: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

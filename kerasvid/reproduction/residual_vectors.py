@@ -16,6 +16,7 @@ FVD = Column(
     "FVD", "lower", "fvd", ("fvd", "frechet"), weights="i3d_weights", without_weights="frechet"
 )
 CLIPS = 624  # "drawing 624 videos each from the real and generated data distributions"
+IMAGES_SCORED = 10 * 128  # "10 different batches having a batch size of 128"
 UNTOLD = (
     "The paper's architectures, rates and lengths of training stand in an appendix that is not at "
     "hand; those of the preset paper are MoCoGAN's released ones.",
@@ -85,6 +86,7 @@ IMAGE_GENERATION = Table(
             "image_inception",
             ("image_inception/label", "image_inception/action"),
             spread="deviation",
+            clips=IMAGES_SCORED,
         ),
     ),
     parts=(MUG,),
@@ -93,7 +95,7 @@ IMAGE_GENERATION = Table(
         Row("RJGAN", {"MUG": {"IS": "4.50 ± 0.01"}}, "rjgan"),
     ),
     trainings={"image_gan": Training("image_gan"), "rjgan": Training("rjgan")},
-    clips=10 * 128,
+    clips=IMAGES_SCORED,
     notes=(
         UNTOLD[0],
         "The classifier of frames has the architecture of D_I and is trained on the same data set, "

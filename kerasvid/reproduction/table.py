@@ -29,6 +29,10 @@ from kerasvid.runs.run_folder import ERRORS, RunFolder
 FAILURES = (ValueError, *ERRORS)
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
 @dataclasses.dataclass(frozen=True)
 class Reproduction:
     """A published table, and how it is reproduced.
@@ -63,6 +67,7 @@ class Reproduction:
         choices = [*self.datasets, *([self.options.preset] * (self.options.preset != "base"))]
         choices += [f"{self.options.steps}-steps"] if self.options.steps else []
         choices += [f"{self.options.frames}-frames"] if self.options.frames else []
+        choices += [f"seed-{self.options.seed}"] if self.options.seed else []
         return file_name(self.table, *choices)
 
     def sections(self) -> list[tuple[Section, Trainings]]:
@@ -74,7 +79,7 @@ class Reproduction:
 
     # === Doing it ===
 
-    def run(self, report: Callable[[str], None] = print) -> Reproduced:
+    def run(self, report: Callable[[str], None] = _say) -> Reproduced:
         """Trains what is missing, measures what is not measured, and writes after every row.
 
         Args:
@@ -84,6 +89,7 @@ class Reproduction:
             Stopped: a signal ended a training.
             OSError: the table cannot be written.
         """
+        self.measuring.check(self.table)
         known = known_cells(os.path.join(self.out_dir, f"{self.name}.json"))
         sections = self.sections()
         results = [_empty(section, trainings, known) for section, trainings in sections]
@@ -94,7 +100,7 @@ class Reproduction:
                     continue
                 before = dict(found.cells)
                 try:
-                    self._measure(row, key, trainings, found)
+                    self._measure(row, key, trainings, found, report)
                 except FAILURES as error:
                     found.problem = one_line(str(error)) + _earlier(before, found.cells)
                     report(f"{row.name}: {found.problem}")
@@ -102,7 +108,14 @@ class Reproduction:
                 made.write(self.out_dir, self.name)
         return made
 
-    def _measure(self, row: Row, key: str, trainings: Trainings, found: RowResult) -> None:
+    def _measure(
+        self,
+        row: Row,
+        key: str,
+        trainings: Trainings,
+        found: RowResult,
+        report: Callable[[str], None],
+    ) -> None:
         """Fills the cells of a row that are not there yet."""
         plan, run = trainings.ready(key)
         whole, info = self.locate(trainings.dataset, WHOLE, True)
@@ -117,6 +130,8 @@ class Reproduction:
             if asked and (cell is None or cell.asked != asked):
                 missing.append(column)
         if missing:
+            names = ", ".join(column.name for column in missing)
+            report(f"\nmeasuring {names} of {row.name}, {run.path}")
             cells, problems = self.measuring.measure(row, missing, choices, run, plan)
             found.cells.update(cells)
             if problems:
@@ -147,6 +162,7 @@ class Reproduction:
 
     def describe(self) -> str:
         """What would be done, what there is, and in what it differs from the paper."""
+        self.measuring.check(self.table)
         known = known_cells(os.path.join(self.out_dir, f"{self.name}.json"))
         lines = [f"{self.table.name}: {self.table.title}", f"{self.table.paper}."]
         for section, trainings in self.sections():

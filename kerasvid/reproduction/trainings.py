@@ -98,6 +98,7 @@ class Trainings:
         training, preset = self.table.trainings[key], self.options.preset
         names = [self.dataset] if training.data == WHOLE else [self.dataset, training.data]
         names += [preset] if preset != "base" else []
+        names += [f"seed-{self.options.seed}"] if self.options.seed else []
         name = os.path.basename(default_folder(key, "/".join(names)))
         return os.path.join(self.options.runs_dir, name)
 
@@ -254,7 +255,10 @@ class Trainings:
             if training.init_from and not run.exists():
                 self.ready(training.init_from)
             plan = self.plan(key, make=True)
-            run.check_settings(plan)
+            try:
+                run.check_settings(plan)
+            except RunError as error:  # of the flag for a single run
+                raise RunError(str(error).replace("--run_dir", "--runs_dir")) from error
         step = saved_at(run)
         if step > plan.steps:
             raise RunError(

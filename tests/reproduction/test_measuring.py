@@ -67,6 +67,21 @@ def test_as_many_clips_are_measured_as_published_or_as_there_are(table, plan_of)
         Measuring(split="val").choices(table, plan_of())
 
 
+def test_a_metric_with_a_number_of_its_own_takes_no_other():
+    table = TABLES["residual_vectors/5"]
+    Measuring().check(table)
+    with pytest.raises(ValueError, match=r"--num=9: IS of residual_vectors/5 is always of 1,280"):
+        Measuring(num=9).check(table)
+    Measuring(num=9).check(TABLES["residual_vectors/2"])
+
+
+def test_where_no_real_clips_are_looked_at_no_windows_are_taken(table, plan_of):
+    (column,) = table.columns
+    images = dataclasses.replace(table, columns=(dataclasses.replace(column, clips=1280),))
+    found = Measuring().choices(images, plan_of(2))
+    assert (found.num, found.windows) == (None, 1)
+
+
 def test_what_was_asked_for_tells_the_run_the_clips_and_the_choices(table, plan_of, tmp_path):
     (column,) = table.columns
     row, run = table.rows[0], RunFolder(tmp_path)

@@ -149,9 +149,21 @@ def test_a_run_that_is_not_there_or_of_no_training_is_refused(with_options):
 
 def test_a_folder_with_another_run_is_refused(trainings):
     folder = changed_run(trainings, seed=5)
-    with pytest.raises(RunError, match="was begun with other settings: seed is 5"):
+    said = "was begun with other settings: seed is 5 .* or another --runs_dir"
+    with pytest.raises(RunError, match=said):
         trainings.ready("short")
     assert RunFolder(folder).plan().seed == 5
+
+
+def test_runs_of_other_presets_and_seeds_have_folders_of_their_own(of):
+    training = Training("rjgan", data=VIDEOS)
+    folders = [of(training, preset=p, seed=s).folder("x") for p, s in
+               (("base", 0), ("paper", 0), ("base", 2))]  # fmt: skip
+    assert [folder.rpartition("squares")[2] for folder in folders] == [
+        "-videos",
+        "-videos-paper",
+        "-videos-seed-2",
+    ]
 
 
 def test_what_is_not_trained_is_told_again_without_another_try(reproduction, monkeypatch):
