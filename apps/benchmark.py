@@ -1,8 +1,9 @@
-"""Measures the input pipeline, a training step or generation; prints one JSON line.
+"""Measures the input pipeline, a training step, generation or evaluation; prints a JSON line.
 
 python apps/benchmark.py --what=train --model=rjvae --dataset=sprites --batch_size=16
 python apps/benchmark.py --what=data --dataset=sprites --steps=200
 python apps/benchmark.py --what=train --model=navsynth --dataset=turntable --rows=100000
+python apps/benchmark.py --what=evaluate --model=navsynth --dataset=weizmann/strips --clips=2048
 """
 
 import functools
@@ -13,8 +14,9 @@ from absl import flags
 
 from kerasvid.command_line import one_line_errors, refuse_arguments, run_app, start_tensorflow
 
+WHAT = ["data", "train", "generate", "evaluate"]
 _F = flags.FLAGS
-flags.DEFINE_enum("what", "train", ["data", "train", "generate"], "What to measure.")
+flags.DEFINE_enum("what", "train", WHAT, "What to measure.")
 flags.DEFINE_string("model", "rjvae", "Model.")
 flags.DEFINE_string("dataset", "sprites", "Data set, or a folder of records.")
 flags.DEFINE_string("data_dir", "data", "Where data sets live.")
@@ -26,6 +28,7 @@ flags.DEFINE_integer("frames", None, "Frames a clip.", lower_bound=1)
 flags.DEFINE_string("precision", "auto", "auto, float32, mixed_bfloat16 or mixed_float16.")
 flags.DEFINE_enum("jit_compile", "auto", ["auto", "true", "false"], "Compile gradients by XLA.")
 flags.DEFINE_integer("steps", 20, "Steps to measure, after a warm-up.", lower_bound=1)
+flags.DEFINE_integer("clips", 2048, "Clips of each set, for evaluate.", lower_bound=8)
 flags.DEFINE_integer("rows", None, "Rows of learned codes, looked up at random.", lower_bound=1)
 
 
@@ -62,6 +65,7 @@ def main(argv: list[str]) -> None:
             "data": benchmark.measure_data,
             "train": functools.partial(benchmark.measure_training, rows=_F.rows),
             "generate": benchmark.measure_generation,
+            "evaluate": lambda plan, _: benchmark.measure_evaluation(plan, _F.clips),
         }[_F.what]
         facts = {
             "what": _F.what,

@@ -97,9 +97,11 @@ class _Judge(keras.Model):
             digest.update(np.ascontiguousarray(weight.numpy(), "<f4").tobytes())
         return digest.hexdigest()
 
-    def _start(self, frames: int) -> None:
-        """Makes the weights, which the first call does."""
-        self(tf.zeros([1, frames, *self.image_shape]))
+    def build(self, clips_shape=None) -> None:
+        """Makes the weights, which are there from the beginning."""
+        if not self.built:
+            self.built = True
+            self(tf.zeros([1, self.least_frames, *self.image_shape]))
 
     def get_config(self) -> dict:
         own = {"heads": dict(self.heads), "image_shape": self.image_shape}
@@ -154,7 +156,7 @@ class ClipJudge(_Judge):
             name: keras.layers.Dense(classes, dtype="float32", name=f"head_{position}")
             for position, (name, classes) in enumerate(self.heads.items())
         }
-        self._start(frames)
+        self.build()
 
     def _outputs(self, clips: tf.Tensor, training: bool = False) -> tuple[dict, tf.Tensor]:
         seen = over_frames(self.encoder, as_floats(clips), training=training)  # [B, T, F]
@@ -234,7 +236,8 @@ class FrameJudge(_Judge):
             categories=sum(self.heads.values()),
             dtype=self.dtype_policy,
         )
-        self._start(1)
+        self.discriminator(tf.zeros([1, *self.image_shape]))  # its methods alone do not build it
+        self.build()
 
     def _outputs(self, clips: tf.Tensor, training: bool = False) -> tuple[dict, tf.Tensor]:
         frames = as_floats(clips if len(clips.shape) == 4 else clips[:, 0])  # [N, H, W, C]

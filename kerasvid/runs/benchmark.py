@@ -1,4 +1,4 @@
-"""How fast the input pipeline, a training step and generation are, beside what is possible.
+"""How fast the input pipeline, a step, generation and evaluation are, beside what is possible.
 
 The operations of a step are counted on the graph of the step as it is executed, matrix products
 and convolutions only, two for each multiplication with its addition; those of the backward pass
@@ -10,6 +10,8 @@ import dataclasses
 import itertools
 import math
 import re
+import resource
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -18,8 +20,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.data import make_pipeline
+from kerasvid.metrics.fvd import frechet_video_distance
+from kerasvid.metrics.jackknife import GROUPS
+from kerasvid.metrics.judge import ClipJudge
 from kerasvid.models.registry import model_class
 from kerasvid.runs.describe import parameter_count
+from kerasvid.runs.generated_clips import generated_clips
 from kerasvid.runs.plan import TrainingPlan
 from kerasvid.training.latent_optimization import ROW_KEYS
 from kerasvid.training.step import draw_noise
@@ -243,6 +249,45 @@ def measure_generation(plan: TrainingPlan, steps: int) -> dict:
     seeds = iter(range(10**9))
     seconds = median_seconds(lambda: generate(tf.constant([0, next(seeds)])).numpy(), steps)
     return {**_rates(plan, seconds), "parameters": parameter_count(model)}
+
+
+def measure_evaluation(plan: TrainingPlan, clips: int) -> dict:
+    """The Frechet distance of a clip judge's features, and whether its memory is bounded.
+
+    Networks have new weights, which take as long as trained ones. Real clips come from the input
+    pipeline, as many rounds of the split "train" as it takes.
+
+    Args:
+        plan: of the model.
+        clips: of each set, real and generated; then twice as many, after a fourth of them.
+
+    Returns:
+        `clips_per_second`, of pairs of a real and a generated clip, and by the number of clips the
+        peak of the process's memory in MB after so many.
+    """
+    model = plan.make_model()
+    judge = ClipJudge({"label": 4}, model.image_shape, plan.frames)
+    real = (batch["video"].numpy() for batch in _batches(plan))
+    made = generated_clips(model, plan.recipe.batch_size, plan.frames)
+    peaks, seconds = {}, 0.0
+    for number in (2 * plan.recipe.batch_size, clips // 4, clips, 2 * clips):  # the first warms up
+        start = time.perf_counter()
+        frechet_video_distance(real, made, judge.features, number, "train", GROUPS)
+        if number == clips:
+            seconds = time.perf_counter() - start
+        peaks[str(number)] = peak_memory_mb()
+    return {
+        "clips": clips,
+        "clips_per_second": round(clips / seconds, 2),
+        "peak_mb": peaks,
+        "growth_mb": round(peaks[str(2 * clips)] - peaks[str(clips // 4)], 1),
+    }
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has held at once, in MB (10^6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
 
 
 def _batches(plan: TrainingPlan) -> Iterable[dict]:

@@ -161,10 +161,8 @@ class Evaluation:
             "",
             *_listed(shared),
         ]
-        for each in self.measured:
-            own = {k: v for k, v in each.protocol.items() if k not in shared}
-            if own:
-                lines += ["", f"## {each.name}", "", *_listed(own)]
+        for metric in dict.fromkeys(each.metric for each in self.measured):
+            lines += ["", f"## {metric}", "", *_of_metric(self.measured, metric, shared)]
         if self.left_out:
             lines += ["", "## Left out", "", *_listed(self.left_out)]
         return "\n".join(lines) + "\n"
@@ -247,8 +245,27 @@ def _shared(protocols: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {k: v for k, v in first.items() if all(k in p and p[k] == v for p in rest)}
 
 
+def _of_metric(measured: Iterable[Measured], metric: str, known: Mapping[str, Any]) -> list[str]:
+    """What the values of a metric have in common, and of each what is its own."""
+    values = [each for each in measured if each.metric == metric]
+    shared = _shared(each.protocol for each in values)
+    lines = _listed({k: v for k, v in shared.items() if k not in known})
+    for each in values:
+        own = {k: v for k, v in each.protocol.items() if k not in shared}
+        if own:
+            lines += [f"- {each.name}", *(f"  {line}" for line in _listed(own))]
+    return lines
+
+
 def _listed(facts: Mapping[str, Any]) -> list[str]:
-    return [f"- {name}: {_told(value)}" for name, value in facts.items()]
+    """Lines of a list, and of a list within it where a fact is several."""
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            lines += [f"- {name}", *(f"  - {k}: {_told(v)}" for k, v in value.items())]
+        else:
+            lines.append(f"- {name}: {_told(value)}")
+    return lines
 
 
 def _told(value: Any) -> str:

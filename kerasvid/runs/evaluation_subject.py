@@ -29,6 +29,9 @@ OF_CLIPS = f"{LEVEL}, of a mean over clips: Poisson bootstrap, 1000 replicates"
 OF_GROUPS = f"{LEVEL}, value ± 1.96 deviations: jackknife of 20 groups of clips in each set"
 OF_ANSWERS = f"{LEVEL}: Poisson bootstrap over clips, 1000 replicates around the value"
 
+OF_REAL = {"of": "real clips"}
+OF_VARIETY = f"{LEVEL}, of a mean over groups of clips: Poisson bootstrap, 1000 replicates"
+
 
 class NotMeasurable(ValueError):
     """A model, or its data, cannot give a metric; one line that says why."""
@@ -220,6 +223,13 @@ class Subject:
             return filled_clips(self.model, self.real(), self.batch, self.seed, temperature)
         return generated_clips(self.model, self.batch, self.frames, self.seed)
 
+    @property
+    def making(self) -> dict[str, Any]:
+        """The part of a protocol that tells how clips are generated."""
+        between = "between the first and the last frame of the real clips"
+        return {"of": "generated clips", "made": between if self.fills_in else "of noise",
+                "temperature": 1.0}  # fmt: skip
+
     # === Judges ===
 
     def judge(self, kind: str = "clip", least_accuracy: float | None = None) -> TrainedJudge:
@@ -290,10 +300,6 @@ class Subject:
             "clip_of_a_video": clip if windows == 1 else many,
             "order": f"shuffled by seed {self.seed}",
             "seed": self.seed,
-            "made": "between the first and last frame of the real clips"
-            if self.fills_in
-            else "of noise",
-            "temperature": 1.0,
             "pixels": "uint8",
         }
 

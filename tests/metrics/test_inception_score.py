@@ -61,3 +61,42 @@ def test_what_is_no_probability_is_refused(values, message):
 def test_samples_that_cannot_be_divided_evenly_are_refused():
     with pytest.raises(ValueError, match="40 samples make no 7"):
         inception_score(answers(40), batches=7)
+
+
+# === Of a stream, with intervals ===
+
+
+def drawn_answers(count, seed=0, classes=4):
+    return np.random.default_rng(seed).dirichlet(np.full(classes, 0.4), count)
+
+
+def test_a_stream_has_the_score_of_all_answers_whatever_the_batches():
+    answers, found = drawn_answers(50), []
+    for size in (50, 7):
+        scores = BootstrapEntropies()
+        for start in range(0, 50, size):
+            scores.update(answers[start : start + size])
+        found.append(scores.intervals())
+    assert found[0] == found[1]
+    expected = entropies(answers)
+    told = [found[0][name].mean for name in ("conditional", "marginal", "score")]
+    np.testing.assert_allclose(told, [*expected, expected.score], rtol=1e-12)
+
+
+def test_the_interval_is_as_wide_as_the_score_changes_from_draw_to_draw():
+    drawn = [entropies(drawn_answers(120, seed)).score for seed in range(200)]
+    scores = BootstrapEntropies()
+    scores.update(drawn_answers(120))
+    interval = scores.intervals()["score"]
+    assert interval.low < interval.mean < interval.high
+    assert interval.deviation == pytest.approx(np.std(drawn), rel=0.25)
+    assert interval.high - interval.low == pytest.approx(4 * np.std(drawn), rel=0.25)
+
+
+def test_one_answer_and_answers_of_two_judges_are_refused():
+    scores = BootstrapEntropies()
+    scores.update(drawn_answers(1))
+    with pytest.raises(ValueError, match="1 answers have no interval"):
+        scores.intervals()
+    with pytest.raises(ValueError, match="3 classes after some of 4: take one judge"):
+        scores.update(drawn_answers(2, classes=3))

@@ -164,3 +164,22 @@ def test_weights_that_cannot_be_read_are_refused_in_one_line(tmp_path):
         with pytest.raises(ValueError, match="give the path of vgg16_weights_tf") as error:
             VGG16Features(tmp_path / name)
         assert "\n" not in str(error.value)
+
+
+def test_the_deviation_is_the_jackknife_of_groups_of_clips():
+    real, generated = clips(7), clips(6, seed=1)
+    found = score(real, generated, groups=3)
+    assert found.score == pytest.approx(score(real, generated).score)
+    variance = 0.0
+    for number, each in enumerate((real, generated)):
+        sets, left = [real, generated], []
+        for group in range(3):
+            sets[number] = each[np.arange(len(each)) % 3 != group]
+            left.append(score(*sets).score)
+        variance += 2 / 3 * np.sum((np.array(left) - np.mean(left)) ** 2)
+    assert found.deviation == pytest.approx(variance**0.5, rel=1e-4) and variance > 0
+
+
+def test_equal_sets_have_a_deviation_of_none():
+    real = np.repeat(clips(1), 6, axis=0)
+    assert score(real, real, groups=3).deviation is None

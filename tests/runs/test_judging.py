@@ -1,0 +1,410 @@
+"""Judges of squares that move left or right, in two colours."""
+
+import dataclasses
+import json
+import os
+import shutil
+import threading
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.data import DatasetInfo, Video, load_info
+from kerasvid.data.schema import DatasetError
+from kerasvid.metrics.fvd import frechet_video_distance
+from kerasvid.runs import judge_training, judging
+from kerasvid.runs.judge_training import JudgeData, JudgeError, make_judge_plan, softened
+from kerasvid.runs.judging import folder_name, load_judge, trained_judge
+from tfrecords_tools.conversion import write_dataset
+
+ENCODER = {"channels": (16, 32), "strides": (2, 2), "patch": 2, "features": 32}
+SMALL = {
+    "clip": {"frames": 3, "steps": 80, "network": {"encoder": ENCODER, "units": 16}},
+    "frame": {"steps": 100, "network": {"discriminator": {"channels": (16, 32)}}},
+}
+OPTIONS = {"batch_size": 16, "precision": "float32", "report": lambda line: None}
+COLOURS = ((230, 60, 60), (60, 90, 230))
+
+
+def square(index, length=4):
+    """Video `index` goes right if it is odd, in the second colour if index // 2 is."""
+    generator, frames = np.random.default_rng(index), np.full([length, 16, 16, 3], 20, np.uint8)
+    top, left = generator.integers(0, 12), generator.integers(5, 8)
+    for frame in range(length):
+        start = max(left + (2 if index % 2 else -2) * frame, 0)
+        frames[frame, top : top + 4, start : start + 4] = COLOURS[index // 2 % 2]
+    return frames
+
+
+@pytest.fixture(scope="session")
+def write_walks():
+    """A function that writes a data set of walking squares, and returns its path."""
+
+    def write(folder, splits=None, length=4, label=lambda i: i % 2, known=True, names=True):
+        classes = {"class_names": ("left", "right")} if names else {}
+        colours = {"attribute_names": ("colour",), "attribute_sizes": (2,)} if names else {}
+        info = DatasetInfo("walks/two", "1", 16, 16, 3, fps=8.0, **classes, **colours)
+        splits = splits or {"train": range(96), "test": range(96, 116)}
+        load = lambda i: Video(  # noqa: E731
+            square(i, length), f"walk-{i}", label=label(i),
+            attributes=(i // 2 % 2 if known else -1,) if names else (),
+        )  # fmt: skip
+        write_dataset(os.fspath(folder), info, splits, load, progress=False)
+        return os.fspath(folder)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def walks(tmp_path_factory, write_walks):
+    return write_walks(tmp_path_factory.mktemp("data") / "walks")
+
+
+@pytest.fixture(scope="session")
+def judge_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("judges")
+
+
+@pytest.fixture(scope="session")
+def clip_judge(walks, judge_dir):
+    return trained_judge(walks, "clip", judge_dir=judge_dir, **SMALL["clip"], **OPTIONS)
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Judges are made in no time, not examined, and their number is counted."""
+    made = []
+    counts = {name: np.eye(2, dtype=int) for name in ("action", "colour")}
+    result = judge_training.Examination(counts, 2, "test", "two videos")
+
+    def make(data, report):
+        made.append(data.plan)
+        return data.plan.make_judge(data.heads)
+
+    monkeypatch.setattr(judging, "train_judge", make)
+    monkeypatch.setattr(judging, "examine", lambda judge, data: result)
+    return made
+
+
+def small(folder, judge_dir, kind="clip", **rest):
+    return trained_judge(folder, kind, judge_dir=judge_dir, **{**SMALL[kind], **OPTIONS, **rest})
+
+
+# === What it is worth ===
+
+
+def test_a_judge_tells_held_out_clips(clip_judge):
+    assert clip_judge.heads == {"action": 2, "colour": 2}
+    assert clip_judge.clips == 20 * 13 and clip_judge.split == "test"
+    assert clip_judge.accuracy["action"] > 0.95 and clip_judge.accuracy["colour"] == 1.0
+    clip_judge.require(0.95)
+    assert clip_judge.model.dtype_policy.name == "float32"
+
+
+def test_its_confusion_is_what_it_says_of_the_clips(clip_judge):
+    for start in (0, 1):
+        shown = np.stack([square(i)[start : start + 3] for i in range(96, 116)])
+        told = clip_judge.probabilities(shown)["colour"].argmax(axis=1)
+        assert (told == np.arange(96, 116) // 2 % 2).all()
+    for counts in clip_judge.confusion.values():
+        np.testing.assert_array_equal(counts.sum(axis=1), [130, 130])
+
+
+def test_examination_counts_a_row_for_what_is_shown_and_a_column_for_what_is_told(
+    walks, write_walks, tmp_path
+):
+    label = lambda i: -1 if i % 5 == 0 else i % 2  # noqa: E731
+    folder = write_walks(tmp_path / "walks", length=3, label=label)
+    data = JudgeData(folder, make_judge_plan(load_info(folder), frames=3))
+
+    class Stubborn:
+        """Says right of all, and the colour that a look at the middle gives."""
+
+        def probabilities(self, shown):
+            blue = shown.max(axis=(1, 2, 3))[:, 2] > 100
+            says = np.stack([~blue, blue], axis=1).astype(np.float32)
+            return {"action": np.tile(np.float32([0.2, 0.8]), [len(shown), 1]), "colour": says}
+
+    result = judge_training.examine(Stubborn(), data)
+    numbers = np.arange(96, 116)
+    right = int(((numbers % 5 > 0) & (numbers % 2 == 1)).sum())
+    np.testing.assert_array_equal(result.confusion["action"], [[0, 16 - right], [0, right]])
+    np.testing.assert_array_equal(result.confusion["colour"], [[10, 0], [0, 10]])
+    assert result.accuracy == {"action": right / 16, "colour": 1.0} and result.clips == 20
+    assert result.held_out == "the 20 videos of the split 'test', a clip each"
+
+
+def test_a_frame_judge_tells_colours_and_cannot_tell_motion_from_first_frames(walks, judge_dir):
+    judge = small(walks, judge_dir, "frame")
+    assert judge.accuracy["colour"] > 0.98 and 0.5 < judge.accuracy["action"] < 0.97
+    assert judge.plan.frames == 1
+    with pytest.raises(JudgeError, match=r"tells action of \d\d\.\d\d % of 260 held-out") as error:
+        judge.require(0.99)
+    assert "99 % are asked for: train one for longer (steps=200)" in str(error.value)
+
+
+def test_a_judge_s_features_tell_their_protocol(clip_judge):
+    real = np.stack([square(i) for i in range(12)])
+    found = frechet_video_distance([real], [real[:, ::-1]], clip_judge.features, 12, "train")
+    assert found.distance > 0.0
+    told = found.features
+    assert told["dataset"] == "walks/two" and told["kind"] == "clip" and told["size"] == 32
+    assert told["accuracy"] == clip_judge.accuracy and told["frames"] == 3
+    assert told["seen_frames"] == 4 and told["weights"] == clip_judge.model.weights_digest()
+    json.dumps(found.as_dict())
+
+
+def test_the_report_shows_what_is_taken_for_what(clip_judge):
+    lines = clip_judge.report().splitlines()
+    assert lines[0].endswith(os.fspath(clip_judge.path))
+    assert "260 clips: the 20 videos of the split 'test', 13 random windows each" in lines[2]
+    assert f"action: {100 * clip_judge.accuracy['action']:.2f} %" in lines
+    (left,) = [line.split() for line in lines if " left " in line]
+    assert left == ["0", "left", *map(str, clip_judge.confusion["action"][0])]
+
+
+# === What is kept ===
+
+
+def test_a_judge_is_trained_once_wherever_the_data_lies(
+    clip_judge, walks, judge_dir, untrained, tmp_path
+):
+    moved = shutil.copytree(walks, tmp_path / "elsewhere")
+    again = small(moved, judge_dir)
+    assert again.path == clip_judge.path and not untrained
+    shown = np.stack([square(i) for i in range(3)])
+    for name, values in clip_judge.probabilities(shown).items():
+        np.testing.assert_array_equal(again.probabilities(shown)[name], values)
+    assert again.protocol() == clip_judge.protocol()
+    assert clip_judge.path.name.startswith("walks-two-clip-3f-")
+    assert {path.name for path in clip_judge.path.iterdir()} == {"judge.keras", "judge.json"}
+
+
+def test_what_a_judge_is_made_of_makes_it_another(walks):
+    plan = make_judge_plan(load_info(walks), frames=4)
+
+    def name(**change):
+        return folder_name(dataclasses.replace(plan, **change))
+
+    changes = ({}, {"seed": 1}, {"frames": 3}, {"steps": 7}, {"batch_size": 8}, {"stride": 2},
+               {"data_digest": "0"}, {"kind": "frame"}, {"network": {"units": 8}},
+               {"softening": {}}, {"heads": {"action": 3}}, {"precision": "float32"})  # fmt: skip
+    assert len({name(**change) for change in changes}) == len(changes)
+    # Single frames are the same, whatever length of clips is asked for.
+    one, other = (make_judge_plan(load_info(walks), "frame", frames=each) for each in (3, 4))
+    assert one == other and one.frames == 1
+
+
+def test_the_same_seed_gives_the_same_judge(walks, tmp_path):
+    short = {"kind": "frame", "steps": 2}
+    one, two = (small(walks, tmp_path / name, **short).model.weights_digest() for name in "ab")
+    assert one == two
+    other = small(walks, tmp_path / "a", **short, seed=1)
+    assert other.model.weights_digest() != one
+
+
+def test_a_judge_that_fails_leaves_nothing(walks, tmp_path, untrained, monkeypatch):
+    def fail(judge, data):
+        raise RuntimeError("stopped")
+
+    monkeypatch.setattr(judging, "examine", fail)
+    with pytest.raises(RuntimeError, match="stopped"):
+        small(walks, tmp_path)
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_two_processes_train_one_judge(walks, tmp_path, untrained, monkeypatch):
+    train, begun, go_on = judging.train_judge, threading.Event(), threading.Event()
+
+    def slowly(data, report):
+        begun.set()
+        assert go_on.wait(30)
+        return train(data, report)
+
+    def waiting(line):
+        if "waiting" in line:
+            go_on.set()
+
+    monkeypatch.setattr(judging, "train_judge", slowly)
+    found = []
+    first = threading.Thread(target=lambda: found.append(small(walks, tmp_path)))
+    first.start()
+    assert begun.wait(30)
+    found.append(small(walks, tmp_path, report=waiting))
+    first.join(30)
+    assert len(untrained) == 1 and found[0].path == found[1].path
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: (path / "judge.keras").unlink(), "judge.keras: missing"),
+        (lambda path: _append(path / "judge.keras"), "judge.keras: altered, its SHA-256"),
+        (lambda path: (path / "judge.json").unlink(), "no judge is there"),
+        (lambda path: (path / "judge.json").write_text("{"), "judge.json: damaged"),
+        (lambda path: _change(path, format="other"), "judge.json: damaged"),
+        (lambda path: _change(path, clips=None, sha256=1), "altered"),
+        (lambda path: _change(path, weights="0"), "is not the network that judge.json tells of"),
+        (lambda path: _change_plan(path, seed=3), "is a judge of other seed"),
+        (lambda path: _change_plan(path, data_digest="0"), "is a judge of other data_digest"),
+    ],
+)
+def test_a_damaged_or_other_judge_is_refused(walks, tmp_path, untrained, damage, message):
+    judge = small(walks, tmp_path)
+    damage(judge.path)
+    with pytest.raises(JudgeError, match=message) as error:
+        small(walks, tmp_path)
+    assert "\n" not in str(error.value)
+    assert f"delete the folder {judge.path} to have it trained again" in str(error.value)
+    assert len(untrained) == 1
+
+
+def _append(path):
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+def _change(path, **values):
+    told = json.loads((path / "judge.json").read_text())
+    (path / "judge.json").write_text(json.dumps({**told, **values}))
+
+
+def _change_plan(path, **values):
+    told = json.loads((path / "judge.json").read_text())
+    _change(path, made_of={**told["made_of"], **values})
+
+
+def test_a_judge_can_be_loaded_by_its_path(clip_judge):
+    assert load_judge(clip_judge.path).protocol() == clip_judge.protocol()
+
+
+# === What it learns from ===
+
+
+def test_without_a_held_out_split_a_quarter_of_the_videos_is_never_learned_from(
+    write_walks, tmp_path
+):
+    folder = write_walks(tmp_path / "walks", {"train": range(40)})
+    plan = make_judge_plan(load_info(folder), frames=3, batch_size=8)
+    data = JudgeData(folder, plan)
+    held = set(np.flatnonzero(data.held_out))
+    assert len(held) == 10 and data.split == "train"
+    assert len({index % 4 for index in held}) > 1  # no class of videos that lie in turn
+    pipeline = judge_training.make_pipeline(folder, "train", 8, 3, seed=0)
+    for batch, (_, _, weights) in zip(
+        pipeline.take(5), data.training_batches().take(5), strict=True
+    ):
+        learned = [index not in held for index in batch["index"].numpy()]
+        np.testing.assert_array_equal(weights["action"].numpy(), learned)
+    shown = [clips for clips, _ in data.held_out_batches()]
+    counts = sum(map(len, shown))
+    assert counts == 10 * data.rounds() and data.rounds() == 26
+    starts = {square(i)[s : s + 3].tobytes() for i in held for s in (0, 1)}
+    assert {clip.tobytes() for clips in shown for clip in clips} == starts
+    assert data.described().startswith("10 of 40 training videos, drawn by the seed 0, not trained")
+
+
+def test_labels_that_are_unknown_weigh_nothing(write_walks, tmp_path):
+    label = lambda i: -1 if i % 3 == 0 else i % 2  # noqa: E731
+    folder = write_walks(tmp_path / "walks", label=label)
+    data = JudgeData(folder, make_judge_plan(load_info(folder), frames=3, batch_size=16))
+    pipeline = judge_training.make_pipeline(folder, "train", 16, 3, seed=0)
+    for batch, (clips, labels, weights) in zip(
+        pipeline.take(3), data.training_batches().take(3), strict=True
+    ):
+        known = batch["label"].numpy() >= 0
+        assert 0 < known.sum() < 16
+        np.testing.assert_array_equal(weights["action"].numpy(), known)
+        np.testing.assert_array_equal(
+            labels["action"].numpy()[known], batch["label"].numpy()[known]
+        )
+        assert (weights["colour"].numpy() == 1).all() and labels["action"].numpy().min() == 0
+        assert clips.dtype == tf.float32 and clips.shape == (16, 3, 16, 16, 3)
+
+
+def test_a_head_without_labels_is_left_out(write_walks, tmp_path):
+    folder = write_walks(tmp_path / "walks", known=False)
+    assert JudgeData(folder, make_judge_plan(load_info(folder), frames=3)).heads == {"action": 2}
+
+
+def test_clips_are_blurred_as_by_opencv_half_of_them_and_each_by_another_part():
+    clips = np.random.default_rng(0).integers(0, 256, [40, 2, 12, 10, 3]).astype(np.uint8)
+    found = softened(tf.constant(clips), tf.constant([3, 5], tf.int64), blur=1.0).numpy()
+    pixels, kernel, parts = clips / 127.5 - 1.0, np.array([1, 4, 6, 4, 1]) / 16, []
+    for clip, soft in zip(pixels, found, strict=True):
+        blurred = np.stack(
+            [cv2.sepFilter2D(f, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT) for f in clip]
+        )
+        change = blurred - clip
+        part = ((soft - clip) * change).sum() / (change**2).sum()
+        np.testing.assert_allclose(soft, clip + part * change, atol=1e-5)
+        parts.append(part)
+    assert min(parts) > -1e-6 and 0.8 < max(parts) < 1.0
+    assert 10 <= np.sum(np.array(parts) < 1e-6) <= 30
+
+
+def test_noise_and_light_are_no_stronger_than_told():
+    grey = tf.fill([200, 3, 8, 8, 3], tf.constant(191, tf.uint8))
+    level = 191 / 127.5 - 1.0
+    seed = tf.constant([0, 1], tf.int64)
+    noisy = softened(grey, seed, noise=0.1).numpy() - level
+    deviations = noisy.reshape(200, -1).std(axis=1)
+    assert 0.08 < deviations.max() < 0.11 and 60 < np.sum(deviations < 1e-6) < 140
+    assert np.abs(noisy.mean()) < 1e-3
+    lit = softened(grey, seed, brightness=0.1, contrast=0.2).numpy() - level
+    bound = 0.1 + 0.2 * level
+    assert 0.6 * bound < np.abs(lit).max() <= bound + 1e-6
+    assert np.ptp(lit.reshape(200, -1), axis=1).max() < 1e-6  # all of a clip alike
+    assert lit.reshape(200, -1)[:, 0].std() > 0.03
+    unchanged = softened(grey, seed).numpy()
+    np.testing.assert_allclose(unchanged, level, atol=1e-6)
+
+
+# === What is refused ===
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "video"}, "kind='video': use one of clip, frame"),
+        ({"frames": 1}, "frames=1: a clip has 2 or more; for one take kind='frame'"),
+        (
+            {"frames": 5},
+            "clips of 5 frames with stride 1 span 5, but the shortest video of 'train' has 4",
+        ),
+        ({"frames": 3, "stride": 2}, "span 5"),
+        ({"steps": 0}, "steps=0"),
+        ({"seed": -1}, "seed=-1"),
+    ],
+)
+def test_a_judge_that_cannot_be_trained_is_refused(walks, tmp_path, untrained, options, message):
+    options = {"kind": "clip", "frames": 3, **options}
+    with pytest.raises(JudgeError, match=message) as error:
+        trained_judge(walks, judge_dir=tmp_path / "judges", **options)
+    assert "\n" not in str(error.value) and not (tmp_path / "judges").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"names": False, "label": lambda i: -1}, "names no classes and no attributes"),
+        ({"known": False, "label": lambda i: -1}, "action, colour of its videos are unknown"),
+        ({"known": False, "label": lambda i: i % 2 if i < 96 else -1}, "are unknown"),
+        ({"known": False, "label": lambda i: i % 3}, "action 2 occurs, but dataset.json names 2"),
+        ({"splits": {"train": range(3)}}, "has 3 videos and no split to test on"),
+    ],
+)
+def test_data_that_teach_nothing_are_refused(write_walks, tmp_path, data, message):
+    folder = write_walks(tmp_path / "walks", **data)
+    with pytest.raises(JudgeError, match=message) as error:
+        small(folder, tmp_path / "judges")
+    assert "\n" not in str(error.value) and not (tmp_path / "judges").exists()
+
+
+def test_no_data_set_and_no_share_are_refused(clip_judge, tmp_path):
+    with pytest.raises(DatasetError, match="no such folder"):
+        small(tmp_path / "none", tmp_path)
+    with pytest.raises(JudgeError, match="give a share from 0 to 1"):
+        clip_judge.require(99.0)
