@@ -9,6 +9,7 @@ from kerasvid.metrics.motion_consistency import motion_consistency_score
 from kerasvid.runs.evaluation_report import LOWER, Measured
 from kerasvid.runs.evaluation_subject import Subject, with_judge
 from kerasvid.runs.measurements import Metric
+from kerasvid.runs.network_measurements import no_clip_judge
 
 
 class JudgeMaps:
@@ -42,12 +43,4 @@ def judge_motion(subject: Subject) -> list[Measured]:
     ]  # fmt: skip
 
 
-def _refusal(subject: Subject) -> str | None:
-    if subject.frames < 2:
-        return "clips of one frame do not move"
-    if subject.choices.judge_of is None and not subject.heads():
-        return f"{subject.plan.dataset} names no classes that a judge could tell"
-    return None
-
-
-JUDGE_MOTION = Metric(judge_motion, _refusal, "MCS by the frame judge's maps")
+JUDGE_MOTION = Metric(judge_motion, no_clip_judge, "MCS by the frame judge's maps")

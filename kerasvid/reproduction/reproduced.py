@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasvid.callbacks.files import replaced_when_complete
-from kerasvid.reproduction.published import SIGN, Column, Table, figure_value
+from kerasvid.reproduction.published import REAL, SIGN, Column, Row, Table, figure_value
 from kerasvid.reproduction.sections import Section
 
 NOT_MEASURED = "not measured yet"
@@ -148,7 +148,7 @@ class Reproduced:
         head += [f"{c.name}, {p.name}, published" for p in parts for c in columns]
         body = [head, [RULE] * len(head)]
         for (row, _), result in zip(each.section.rows, each.rows, strict=True):
-            shown = [_shown(result, column) for column in columns]
+            shown = [_shown(row, result, column) for column in columns]
             told = [row.figures[p.name].get(c.name, "") for p in parts for c in columns]
             body.append([row.name, *shown, *told])
         lines = aligned(body)
@@ -219,10 +219,11 @@ def _head(each: SectionResult, column: Column) -> str:
     return f"{name} {SIGN[column.better]}".rstrip()
 
 
-def _shown(result: RowResult, column: Column) -> str:
+def _shown(row: Row, result: RowResult, column: Column) -> str:
     if column.name in result.cells:
         return result.cells[column.name].text(column)
-    return "" if result.run is None else NOT_MEASURED
+    quoted = result.run is None or (row.clips == REAL and not column.of_real)
+    return "" if quoted else NOT_MEASURED
 
 
 def _number(value: float) -> str:

