@@ -123,7 +123,8 @@ def of_windows(cells: Iterable[Cell]) -> list[str]:
     """A line where there were fewer real videos than clips to be measured."""
     windows = {cell.asked.get("windows", 1) for cell in cells} - {1}
     return [
-        f"real clips: {number} random windows of each video, which may overlap"
+        f"real clips: {number} random windows of each video, which may overlap: intervals are too "
+        "narrow"
         for number in sorted(windows)
     ]
 

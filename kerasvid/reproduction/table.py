@@ -105,6 +105,7 @@ class Reproduction:
                     found.problem = one_line(str(error)) + _earlier(before, found.cells)
                     report(f"{row.name}: {found.problem}")
                 result.deviations = self._deviations(section, trainings, result)
+                result.commands = _commands(section, trainings)  # of data that is made by now
                 made.write(self.out_dir, self.name)
         return made
 
@@ -213,5 +214,10 @@ def _empty(
         }
         step = saved_at(RunFolder(folder)) if folder and cells else None
         rows.append(RowResult(row.name, key, folder, step, cells))
+    return SectionResult(section, rows, commands=_commands(section, trainings))
+
+
+def _commands(section: Section, trainings: Trainings) -> list[str]:
+    """The lines that train the runs of a section by hand, each once."""
     lines = (line for key in section.keys for line in trainings.commands(key))
-    return SectionResult(section, rows, commands=list(dict.fromkeys(lines)))
+    return list(dict.fromkeys(lines))

@@ -83,7 +83,7 @@ def test_a_metric_that_stands_in_is_told_with_its_judge():
     assert line.startswith("metric: frechet in place of FVD: ")
     assert deviations.of_windows([dataclasses.replace(cell, asked={"windows": 1})]) == []
     (line,) = deviations.of_windows([cell, cell])
-    assert line == "real clips: 10 random windows of each video, which may overlap"
+    assert line.startswith("real clips: 10 random windows of each video, which may overlap")
 
 
 def test_other_numbers_of_clips_are_told():
