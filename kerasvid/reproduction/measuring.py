@@ -1,0 +1,194 @@
+"""Measures the rows of a published table, by the metrics of `kerasvid.runs.measurements`."""
+
+import dataclasses
+import functools
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasvid.callbacks.checkpoints import saved_step
+from kerasvid.data import load_info
+from kerasvid.reproduction.judge_motion import JUDGE_MOTION
+from kerasvid.reproduction.published import LEARNED, REAL, Column, Row, Table
+from kerasvid.reproduction.reproduced import Cell
+from kerasvid.runs.evaluation import METRICS
+from kerasvid.runs.evaluation_report import Measured
+from kerasvid.runs.evaluation_subject import Choices, NotMeasurable, Subject
+from kerasvid.runs.generated_clips import recall
+from kerasvid.runs.plan import TrainingPlan, held_out_split
+from kerasvid.runs.run_folder import RunFolder
+
+ALL_METRICS = {**METRICS, "judge_motion_consistency": JUDGE_MOTION}
+
+
+class LearnedSubject(Subject):
+    """A model with learned codes and its data; what it makes are training videos, recalled."""
+
+    def generated(self, temperature: float = 1.0) -> Iterator[np.ndarray]:
+        """Training videos from their codes, uint8 `[N, T, H, W, C]`, as often as real ones."""
+        if not hasattr(self.model, "recall"):
+            raise NotMeasurable(f"{self.plan.model} has no learned codes to recall.")
+        again = recall(self.model, self.batch)
+        return (again(each) for each in self.labelled("train"))
+
+    @functools.cached_property
+    def protocol(self) -> dict[str, Any]:
+        """As of any subject, with what clips are made of."""
+        return {**super().protocol, "made": "of the learned codes of training videos"}
+
+
+def subject_of(run: RunFolder, plan: TrainingPlan, choices: Choices, clips: str) -> Subject:
+    """The model of a run with its data; `clips` as `Row.clips`."""
+    return (LearnedSubject if clips == LEARNED else Subject).of_run(run, plan, choices)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measuring:
+    """How rows are measured where the paper does not tell.
+
+    Args:
+        num: clips of each set; `None` for the published number, or as many as there are.
+        split: of real clips; the table's where `None`.
+        seed: of what is generated, and of the order of real clips.
+        judge_dir: where judges are kept.
+        i3d_weights, vgg_weights: of the published networks, or `None` where a judge stands in.
+        padding: of clips that are too short for I3D.
+        subject_of, metrics: what is measured, and by what.
+    """
+
+    num: int | None = None
+    split: str | None = None
+    seed: int = 0
+    judge_dir: str = "judges"
+    i3d_weights: str | None = None
+    vgg_weights: str | None = None
+    padding: str | None = None
+    subject_of: Callable = subject_of
+    metrics: Mapping[str, Any] = dataclasses.field(default_factory=lambda: ALL_METRICS)
+
+    def metric(self, column: Column) -> str:
+        """The metric that a column is measured by."""
+        missing = column.weights and getattr(self, column.weights) is None
+        return column.without_weights if missing else column.metric
+
+    def check(self, table: Table) -> None:
+        """Refuses what does not go with a table.
+
+        Raises:
+            ValueError: a number of clips, where the metric has its own.
+        """
+        if self.num and (fixed := [c for c in table.columns if c.clips]):
+            raise ValueError(
+                f"--num={self.num}: {fixed[0].name} of {table.name} is always of "
+                f"{fixed[0].clips:,} generated ones; leave it out."
+            )
+
+    def choices(self, table: Table, plan: TrainingPlan) -> Choices:
+        """How a run is evaluated, told in full.
+
+        Where a split has fewer videos than clips are published, as many random windows are taken
+        of each as it needs and the shortest has.
+
+        Raises:
+            ValueError: there is no such split.
+        """
+        info = load_info(plan.data_folder)
+        split = self.split or table.split or held_out_split(info) or "train"
+        if split not in info.splits:
+            raise ValueError(f"--split={split}: {plan.dataset} has {', '.join(info.splits)}.")
+        videos, wanted = info.splits[split].count, self.num or table.clips
+        if all(column.clips for column in table.columns):
+            wanted = None
+        starts = max(1, info.splits[split].min_length - plan.span() + 1)
+        windows = min(math.ceil((wanted or 1) / videos), starts)
+        return Choices(
+            num=self.num or (wanted and min(wanted, videos * windows)),
+            split=split,
+            seed=self.seed,
+            windows=windows,
+            judge_dir=self.judge_dir,
+            i3d_weights=self.i3d_weights,
+            vgg_weights=self.vgg_weights,
+            padding=self.padding,
+        )
+
+    def asked(
+        self, row: Row, column: Column, choices: Choices, run: RunFolder
+    ) -> dict[str, Any] | None:
+        """By what a number that was measured is known again; `None` where there is none.
+
+        Of real clips, which have no distance to themselves, not all columns have one.
+        """
+        metric = self.metric(column)
+        measures = column.of_real if row.clips == REAL else column.measures
+        if not measures:
+            return None
+        told = dataclasses.asdict(choices)
+        told = {k: v for k, v in told.items() if k not in ("judge_of", "batch") and v is not None}
+        step = saved_step(run.model)
+        return {"run": os.path.realpath(run.path), "step": step, "clips": row.clips,
+                "metric": metric, **told}  # fmt: skip
+
+    def measure(
+        self,
+        row: Row,
+        columns: Sequence[Column],
+        choices: Choices,
+        run: RunFolder,
+        plan: TrainingPlan,
+    ) -> tuple[dict[str, Cell], list[str]]:
+        """The cells of a row by column, and why others cannot be had.
+
+        Raises:
+            RunError, ValueError: there is nothing to measure; one line with what to do.
+        """
+        subject = self.subject_of(run, plan, choices, row.clips)
+        cells, problems = {}, []
+        found: dict[str, Sequence[Measured] | str] = {}
+        for column in columns:
+            name = self.metric(column)
+            if name not in found:
+                found[name] = self._values(name, subject)
+            values = found[name]
+            if isinstance(values, str):
+                problems.append(values)
+                continue
+            number = _chosen(values, column.of_real if row.clips == REAL else column.measures)
+            asked = self.asked(row, column, choices, run)
+            cells[column.name] = _cell(number, name, asked)
+        return cells, list(dict.fromkeys(problems))
+
+    def _values(self, name: str, subject: Subject) -> Sequence[Measured] | str:
+        """What a metric gives, or why it gives nothing."""
+        metric = self.metrics[name]
+        try:
+            why = metric.refusal(subject)
+            return f"{name}: {why}." if why else metric.measure(subject)
+        except ValueError as error:
+            return f"{name}: {error}"
+
+
+def _chosen(values: Sequence[Measured], names: Sequence[str]) -> Measured:
+    """The first number by one of the names."""
+    by_name = {each.name: each for each in values}
+    for name in names:
+        if name in by_name:
+            return by_name[name]
+    raise ValueError(f"{' and '.join(names)}: not among {', '.join(by_name)}.")
+
+
+def _cell(number: Measured, metric: str, asked: dict[str, Any]) -> Cell:
+    return Cell(
+        value=number.value,
+        low=number.low,
+        high=number.high,
+        deviation=number.deviation,
+        clips=number.clips,
+        metric=metric,
+        measure=number.name,
+        protocol=number.protocol,
+        asked=asked,
+    )

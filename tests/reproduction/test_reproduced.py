@@ -1,0 +1,135 @@
+"""A reproduced table as a page and as a file that is read again."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from kerasvid.reproduction.published import REAL, Column
+from kerasvid.reproduction.registry import published_table
+from kerasvid.reproduction.reproduced import (
+    Cell,
+    Reproduced,
+    RowResult,
+    SectionResult,
+    aligned,
+    file_name,
+    known_cells,
+    ranked,
+)
+from kerasvid.reproduction.sections import sections_of
+
+FVD = Column("FVD", "lower", "fvd", ("fvd",))
+
+
+def cell(value, low=None, high=None, deviation=None, **protocol):
+    return Cell(value, low, high, deviation, 10, "frechet", "frechet", protocol, {"num": 10})
+
+
+@pytest.fixture
+def made(table) -> Reproduced:
+    """The small table with one row measured, one failed, and one quoted."""
+    (section,) = sections_of(table)
+    rows = [
+        RowResult("Short", "short", "runs/short", 3, {"FVD": cell(12.345, 11.0, 13.5)}),
+        RowResult("Whole", "whole", problem="no such luck"),
+        RowResult("Quoted", None),
+    ]
+    section = dataclasses.replace(section, dataset="squares")
+    return Reproduced(table, [SectionResult(section, rows, ["data set: squares"], ["train it"])])
+
+
+def test_the_page_shows_ours_beside_the_published_and_tells_what_is_missing(made):
+    lines = made.markdown().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("|"))
+    grid = [[text.strip() for text in line.split("|")[1:-1]] for line in lines[start : start + 5]]
+    assert grid[0] == [
+        "method",
+        "FVD by frechet ↓, squares",
+        "FVD, MUG, published",
+        "FVD, NIR, published",
+    ]
+    assert grid[2:] == [
+        ["Short", "12.35 (11 to 13.5)", "99.9", "105.5"],
+        ["Whole", "not measured yet", "134.8", "125.7"],
+        ["Quoted", "", "104.4", "N/A"],
+    ]
+    assert {*grid[1][0]} == {"-"}
+    made.sections[0].rows[0].cells["FVD"] = dataclasses.replace(cell(1.0), metric="fvd")
+    assert "| method | FVD ↓, squares " in made.markdown()
+    assert len({len(line) for line in lines[start : start + 5]}) == 1
+    assert "- Whole: no such luck" in lines and "- data set: squares" in lines
+    assert "- the paper is short" in lines and "train it" in lines
+    assert made.problems() == ["Whole, squares: no such luck"]
+
+
+def test_what_real_clips_have_no_number_of_is_not_missing(made):
+    (section,) = made.sections
+    rows = [(dataclasses.replace(row, clips=REAL), key) for row, key in section.section.rows]
+    section.section = dataclasses.replace(section.section, rows=tuple(rows))
+    assert "not measured yet" not in made.markdown()
+
+
+def test_the_order_of_the_methods_is_told_of_what_is_measured(made):
+    (section,) = made.sections
+    assert ranked(section, FVD, "MUG") == ("Short", ["Short"])
+    section.rows[1].cells["FVD"] = cell(9.0, 8.0, 11.5)
+    assert ranked(section, FVD, None) == ("Whole ≈ Short", ["Whole", "Short"])
+    assert ranked(section, FVD, "MUG") == ("Short, Whole", ["Short", "Whole"])
+    higher = dataclasses.replace(FVD, better="higher")
+    assert ranked(section, higher, "MUG") == ("Whole, Short", ["Whole", "Short"])
+    section.rows[1].cells["FVD"] = cell(9.0, 8.0, 10.9)
+    text = "FVD, the best first. squares: Whole, Short; MUG: Short, Whole; NIR: Short, Whole."
+    assert text in made.markdown().splitlines()
+    assert "intervals overlap" not in made.markdown()
+
+
+def test_what_is_written_is_read_again_with_infinite_values(made, tmp_path):
+    (section,) = made.sections
+    section.rows[0].cells["FVD"] = cell(-math.inf, deviation=2.0, judge="a judge", data=[1, 2])
+    paths = made.write(tmp_path, "table")
+    assert [path.name for path in paths] == ["table.json", "table.md"]
+    assert [*known_cells(paths[0])] == [("squares", "Short", "FVD")]
+    assert known_cells(paths[0])["squares", "Short", "FVD"] == section.rows[0].cells["FVD"]
+    json.loads(paths[0].read_text(), parse_constant=pytest.fail)  # no NaN or Infinity
+    assert {path.name for path in tmp_path.iterdir()} == {"table.json", "table.md"}
+    assert known_cells(tmp_path / "other.json") == {}
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"sections": [{"rows": 3}]}', "{"])
+def test_a_file_of_something_else_is_refused_and_stays(text, tmp_path):
+    path = tmp_path / "table.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"table.json: not a reproduced table .*; move it away"):
+        known_cells(path)
+    assert path.read_text() == text
+
+
+def test_cells_show_four_digits_their_interval_or_deviation_in_the_unit_of_the_column():
+    share = Column("Acc %", "higher", "m", ("m",), scale=100.0)
+    distance = Column("L2", "lower", "m", ("m",), spread="deviation")
+    assert cell(0.98765, 0.97, 0.995).text(share) == "98.77 (97 to 99.5)"
+    assert cell(54.9216, 50.0, 60.0, 19.16).text(distance) == "54.92 ± 19.16"
+    assert cell(54.9216, 50.0, 60.0).text(distance) == "54.92"
+    assert cell(12345.6).text(FVD) == "12346"
+    assert cell(-math.inf).text(FVD) == "-inf"
+
+
+def test_columns_are_as_wide_as_their_widest_cell():
+    assert aligned([["a", "bcd"], ["---", "---"], ["efgh", ""]]) == [
+        "| a    | bcd |",
+        "| ---- | --- |",
+        "| efgh |     |",
+    ]
+
+
+def test_a_bar_in_a_cell_is_no_end_of_it():
+    assert aligned([["H(y|x)"], ["---"]]) == ["| H(y\\|x) |", "| ------- |"]
+
+
+def test_a_file_is_named_by_what_was_asked_for_otherwise():
+    table = published_table("residual_vectors/3")
+    assert file_name(table) == "residual_vectors-3"
+    assert file_name(table, "sprites/lpc", "debug") == "residual_vectors-3-sprites-lpc-debug"
+    assert file_name(table, "/data/my clips/") == "residual_vectors-3-data-my-clips"

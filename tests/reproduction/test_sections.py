@@ -1,0 +1,49 @@
+"""What is trained on which data set, and beside which part it stands."""
+
+from kerasvid.reproduction.registry import published_table
+from kerasvid.reproduction.sections import sections_of
+
+
+def outline(name, datasets=None):
+    """Of each section the data set, its parts, and the names of its rows."""
+    return [
+        (s.dataset, [part.name for part in s.parts], [row.name for row, _ in s.rows])
+        for s in sections_of(published_table(name), datasets)
+    ]
+
+
+GANS = ["MoCoGAN", "RMoCoGAN", "RJGAN"]
+OURS = ["Ours (-triplet -static)", "Ours (+triplet +static)"]
+
+
+def test_parts_with_one_stand_in_share_its_runs():
+    assert outline("residual_vectors/2") == [("weizmann/strips", ["MUG", "NIR"], GANS)]
+
+
+def test_parts_with_other_rows_stand_apart_even_on_the_same_data():
+    assert outline("non_adversarial/2") == [
+        ("turntable", ["Chair-CAD"], ["Bound", "MoCoGAN", *OURS]),
+        ("weizmann/strips", ["Weizmann"], ["Bound", "MoCoGAN", *OURS]),
+        ("shapes", ["Golf"], ["Bound", "VGAN", *OURS]),
+    ]
+    both = sections_of(published_table("non_adversarial/2"), ["shapes"])
+    assert [(s.dataset, s.parts[0].name) for s in both] == [
+        ("shapes", "Chair-CAD"),
+        ("shapes", "Golf"),
+    ]
+
+
+def test_a_data_set_asked_for_goes_to_its_own_part_or_where_it_stands_in_or_to_all():
+    assert outline("residual_vectors/2", ["oulu_casia"]) == [("oulu_casia", ["NIR"], GANS)]
+    assert outline("residual_vectors/2", ["mug", "oulu_casia"]) == [
+        ("mug", ["MUG"], GANS),
+        ("oulu_casia", ["NIR"], GANS),
+    ]
+    assert outline("residual_vectors/2", ["sprites"]) == [("sprites", ["MUG", "NIR"], GANS)]
+    assert outline("residual_vectors/2", ["my/clips"]) == [("my/clips", ["MUG", "NIR"], GANS)]
+
+
+def test_every_training_of_a_section_stands_once():
+    (section,) = sections_of(published_table("non_adversarial/4"))
+    names = ("navsynth", "navsynth-neither", "navsynth-static", "navsynth-triplet")
+    assert section.keys == names
