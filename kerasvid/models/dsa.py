@@ -51,7 +51,6 @@ from kerasvid.models.video_generator import (
     check_same_batch,
 )
 from kerasvid.training.recipe import Recipe
-from kerasvid.training.recolouring import MIXED, recoloured
 from kerasvid.training.variational import Posterior, VariationalModel
 
 POSTERIORS = ("factorised", "full")
@@ -78,9 +77,6 @@ class DSA(VideoGenerator, VariationalModel):
         prior_units: width of the motion prior's LSTM.
         encoder: arguments of `FrameEncoder`.
         decoder: arguments of `FrameDecoder`, without `image_shape`.
-        recolouring: in training the motion's posterior sees every clip in other colours, mixed at
-            random with this deviation (`recoloured`), so that it is no place to keep what they
-            tell; 0 for its own.
         decoded_frames: frames of a clip that a training step decodes, chosen at random; all
             where `None`. Fewer make a step cheaper, and the loss keeps its expectation.
         schedule: how the loss moves: `observation_scale`, `kl_content`, `kl_motion` and `shared`,
@@ -116,7 +112,6 @@ class DSA(VideoGenerator, VariationalModel):
         prior_units: int = 256,
         encoder: Mapping[str, Any] | None = None,
         decoder: Mapping[str, Any] | None = None,
-        recolouring: float = 0.0,
         decoded_frames: int | None = None,
         schedule: Mapping[str, Any] | None = None,
         **kwargs,
@@ -124,10 +119,7 @@ class DSA(VideoGenerator, VariationalModel):
         super().__init__(**kwargs)
         if posterior not in POSTERIORS:
             raise ValueError(f"posterior={posterior!r} is unknown: use {' or '.join(POSTERIORS)}.")
-        if not recolouring >= 0.0:
-            raise ValueError(f"recolouring={recolouring} must be 0 or more.")
         self.image_shape, self.frames = tuple(image_shape), frames
-        self.recolouring = recolouring
         self.content_dim, self.motion_dim, self.posterior = content_dim, motion_dim, posterior
         self.prior_momentum, self.prior_couplings = prior_momentum, prior_couplings
         self.aggregate_start = aggregate_start
@@ -170,21 +162,6 @@ class DSA(VideoGenerator, VariationalModel):
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         return {"content": (self.content_dim,), "motion": (frames, self.motion_dim)}
 
-    def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        """Further what the colours are mixed by."""
-        colors = self.image_shape[-1]
-        mixed = {MIXED: (colors, colors)} if self.recolouring else {}
-        return super().training_noise_shapes(frames) | mixed
-
-    def features(self, video, noise: Mapping, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """What the content and the motion are read from, `[B, T, F]` each."""
-        if MIXED not in noise:
-            seen = over_frames(self.encoder, video, training=training)
-            return seen, seen
-        other = recoloured(video, noise[MIXED], self.recolouring)
-        both = over_frames(self.encoder, tf.concat([video, other], axis=0), training=training)
-        return tuple(tf.split(both, 2, axis=0))
-
     def motion_features(self, features: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
         """What the motion posterior is read from, `[B, T, E]`."""
         if self.posterior == "factorised":
@@ -197,10 +174,10 @@ class DSA(VideoGenerator, VariationalModel):
     def posteriors(self, video, noise: Mapping | None, training: bool = False):
         """q(f | x_1..T), a draw from it, q(z_t | ...), a draw from it."""
         noise = noise or {}
-        of_content, of_motion = self.features(video, noise, training)
-        q_content = self.content_head.posterior(self.content_summarizer(of_content))
+        features = over_frames(self.encoder, video, training=training)  # [B, T, F]
+        q_content = self.content_head.posterior(self.content_summarizer(features))
         content = distributions.reparameterize(q_content, noise.get("content"))  # [B, D]
-        q_motion = self.motion_head.posterior(self.motion_features(of_motion, content))
+        q_motion = self.motion_head.posterior(self.motion_features(features, content))
         motion = distributions.reparameterize(q_motion, noise.get("motion"))  # [B, T, E]
         return q_content, content, q_motion, motion
 
@@ -305,7 +282,6 @@ class DSA(VideoGenerator, VariationalModel):
             "prior_units": self.prior_units,
             "encoder": self.encoder_arguments,
             "decoder": self.decoder_arguments,
-            "recolouring": self.recolouring,
             "decoded_frames": self.decoded_frames,
             "schedule": self.schedule,
         }

@@ -4,7 +4,6 @@ import tensorflow as tf
 
 from kerasvid.models.dsa import DSA, POSTERIORS, join
 from kerasvid.models.video_generator import as_pixels, as_video_tensor
-from kerasvid.training.recolouring import recoloured
 
 
 @pytest.fixture(params=POSTERIORS, scope="module")
@@ -201,36 +200,3 @@ def test_the_shared_term_counts_by_its_weight(unsharing, videos):
     terms, _ = unsharing.terms(video, noise, tf.constant(20.0), training=False)
     bound = terms["energy"] + terms["kl_content"] + terms["kl_motion"]
     np.testing.assert_allclose(terms["loss"], bound + 3.0 * terms["shared"], rtol=1e-5)
-
-
-@pytest.fixture(scope="module")
-def recolouring():
-    """A model whose motion is read from recoloured clips in training."""
-    return DSA.from_preset("debug", image_shape=(16, 16, 3), frames=4, recolouring=0.5)
-
-
-def test_in_training_the_motion_is_read_from_other_colours_and_the_content_from_its_own(
-    recolouring, videos
-):
-    shapes = recolouring.training_noise_shapes(videos.shape[1])
-    assert shapes["mixed_colours"] == (3, 3)
-    chances = tf.random.stateless_normal([len(videos), 3, 3], [1, 2])
-    videos = as_video_tensor(videos)
-    own, other = recolouring.features(videos, {"mixed_colours": chances}, True)
-    mixed = recoloured(videos, chances, 0.5)
-    np.testing.assert_allclose(own, recolouring.features(videos, {}, True)[0], atol=1e-5)
-    np.testing.assert_allclose(other, recolouring.features(mixed, {}, True)[1], atol=1e-5)
-    assert np.abs(own - other).max() > 1e-3
-
-
-def test_elsewhere_the_motion_is_read_from_the_clip_itself(recolouring, videos):
-    assert "mixed_colours" not in recolouring.noise_shapes(4)
-    own, other = recolouring.features(as_video_tensor(videos), {}, False)
-    np.testing.assert_array_equal(own, other)
-    plain = DSA.from_preset("debug", image_shape=(16, 16, 3), frames=4)
-    assert "mixed_colours" not in plain.training_noise_shapes(4)
-
-
-def test_a_negative_recolouring_is_refused():
-    with pytest.raises(ValueError, match=r"recolouring=-1.0 must be 0 or more"):
-        DSA.from_preset("debug", recolouring=-1.0)
