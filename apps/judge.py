@@ -18,7 +18,7 @@ flags.DEFINE_integer("stride", 1, "Distance of two frames of a clip in the video
 flags.DEFINE_string("judge_dir", "judges", "Where judges are kept.")
 flags.DEFINE_integer("steps", None, "Updates; by default as many as the kind needs.")
 flags.DEFINE_integer("seed", 0, "Of its weights and the order of videos.")
-flags.DEFINE_float("least_accuracy", None, "Share that every head must tell rightly, e.g. 0.99.")
+flags.DEFINE_float("least_accuracy", None, "Share that every head must tell, e.g. 0.99.", 0.0, 1.0)
 flags.DEFINE_string("precision", "auto", "To train in: auto, float32 or mixed_bfloat16.")
 _PASSED_ON = ("kind", "frames", "stride", "judge_dir", "steps", "seed", "precision")
 

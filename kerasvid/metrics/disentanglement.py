@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from kerasvid.metrics.bootstrap import Interval, interval_of_replicates
 from kerasvid.metrics.clip_batches import as_bytes, counted_clips
-from kerasvid.metrics.inception_score import Entropies, check_probabilities, entropies
+from kerasvid.metrics.inception_score import Entropies, check_probabilities, entropy
 
 ACTIONS = 9
 ATTRIBUTES = {"body": 6, "bottomwear": 6, "topwear": 6, "hair": 6}
@@ -191,11 +191,11 @@ class _ClassSums:
 
     def update(self, labels: np.ndarray, answers: np.ndarray) -> None:
         """Takes labels `[B]` and probabilities `[B, K]`."""
-        for label, answer in zip(labels, answers, strict=True):
+        for label, answer, doubt in zip(labels, answers, entropy(answers), strict=True):
             weights = np.append(self._generator.poisson(1.0, len(self.counts) - 1), 1)
             self.counts[:, label] += weights
             self.hits[:, label] += weights * (answer.argmax() == label)
-            self.entropy[:, label] += weights * entropies(answer[None]).conditional
+            self.entropy[:, label] += weights * doubt
             self.answers[:, label] += weights[:, None] * answer
 
     def means(self) -> dict[str, np.ndarray]:
@@ -211,7 +211,7 @@ class _ClassSums:
         counts = self.counts[drawn]
         answers = (self.answers[drawn] / counts[..., None]).mean(axis=1)  # [R, K]
         conditional = (self.entropy[drawn] / counts).mean(axis=1)
-        marginal = np.array([entropies(answer[None]).conditional for answer in answers])
+        marginal = entropy(answers)
         return {
             "accuracy": (self.hits[drawn] / counts).mean(axis=1),
             "conditional": conditional,

@@ -58,7 +58,7 @@ def entropies(probabilities: np.ndarray) -> Entropies:
         9.0
     """
     values = check_probabilities(probabilities)
-    return Entropies(float(_entropy(values).mean()), float(_entropy(values.mean(axis=0))))
+    return Entropies(float(entropy(values).mean()), float(entropy(values.mean(axis=0))))
 
 
 def inception_score(probabilities: np.ndarray, batches: int = 10) -> tuple[float, float]:
@@ -120,7 +120,7 @@ class BootstrapEntropies:
         for answer in values:
             weights = np.append(self._generator.poisson(1.0, len(self._weights) - 1), 1)
             self._weights += weights
-            self._entropy += weights * _entropy(answer)
+            self._entropy += weights * entropy(answer)
             self._answers += weights[:, None] * answer
         self.count += len(values)
 
@@ -134,14 +134,14 @@ class BootstrapEntropies:
             raise ValueError(f"{self.count} answers have no interval: give two or more.")
         drawn = self._weights > 0
         conditional = self._entropy[drawn] / self._weights[drawn]
-        marginal = _entropy(self._answers[drawn] / self._weights[drawn, None])
+        marginal = entropy(self._answers[drawn] / self._weights[drawn, None])
         score = np.exp(marginal - conditional)
         found = {"conditional": conditional, "marginal": marginal, "score": score}
         return {n: interval_of_replicates(v[:-1], v[-1], self.count, level)
                 for n, v in found.items()}  # fmt: skip
 
 
-def _entropy(probabilities: np.ndarray) -> np.ndarray:
-    """In nats, over the last axis; 0 log 0 = 0."""
+def entropy(probabilities: np.ndarray) -> np.ndarray:
+    """H of distributions `[..., K]`, in nats: `[...]`; 0 log 0 = 0."""
     logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
     return -np.sum(probabilities * logs, axis=-1)

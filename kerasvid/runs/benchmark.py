@@ -25,6 +25,7 @@ from kerasvid.metrics.jackknife import GROUPS
 from kerasvid.metrics.judge import ClipJudge
 from kerasvid.models.registry import model_class
 from kerasvid.runs.describe import parameter_count
+from kerasvid.runs.evaluation_data import with_fixed_buffers
 from kerasvid.runs.generated_clips import generated_clips
 from kerasvid.runs.plan import TrainingPlan
 from kerasvid.training.latent_optimization import ROW_KEYS
@@ -267,7 +268,7 @@ def measure_evaluation(plan: TrainingPlan, clips: int) -> dict:
     """
     model = plan.make_model()
     judge = ClipJudge({"label": 4}, model.image_shape, plan.frames)
-    real = (batch["video"].numpy() for batch in _batches(plan))
+    real = (batch["video"].numpy() for batch in with_fixed_buffers(_batches(plan)))
     made = generated_clips(model, plan.recipe.batch_size, plan.frames)
     peaks, seconds = {}, 0.0
     for number in (2 * plan.recipe.batch_size, clips // 4, clips, 2 * clips):  # the first warms up
@@ -290,7 +291,7 @@ def peak_memory_mb() -> float:
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
 
 
-def _batches(plan: TrainingPlan) -> Iterable[dict]:
+def _batches(plan: TrainingPlan) -> tf.data.Dataset:
     batch, stride = plan.recipe.batch_size, plan.recipe.stride
     pick = plan.recipe.pick
     return make_pipeline(plan.data_folder, "train", batch, plan.frames, stride, pick)

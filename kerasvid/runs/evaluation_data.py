@@ -76,6 +76,18 @@ def _unknown(plan: TrainingPlan, split: str, key: str) -> frozenset[int]:
     return asked - known
 
 
+def with_fixed_buffers(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The same batches, without the tuning that lets buffers grow while a slow reader waits.
+
+    Example:
+        >>> for batch in with_fixed_buffers(make_pipeline("data/sprites", "test", repeat=False)):
+        ...     scores.update(frame_consistencies(batch["video"].numpy()))
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
+
+
 def pictured_batch(plan: TrainingPlan, count: int = PICTURED_VIDEOS) -> dict[str, np.ndarray]:
     """The same few held-out clips each time, of "train" if it must be, as the pipeline's batches.
 

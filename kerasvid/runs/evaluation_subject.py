@@ -16,6 +16,7 @@ from kerasvid.data import DatasetInfo, load_info, make_pipeline
 from kerasvid.data.frame_picking import window_span
 from kerasvid.metrics.bootstrap import Interval
 from kerasvid.metrics.jackknife import NORMAL
+from kerasvid.runs.evaluation_data import with_fixed_buffers
 from kerasvid.runs.evaluation_report import Measured
 from kerasvid.runs.generated_clips import filled_clips, generated_clips
 from kerasvid.runs.judging import TrainedJudge, trained_judge
@@ -204,7 +205,7 @@ class Subject:
             self.frames, self.plan.recipe.stride, pick,
             seed=self.seed, repeat=windows > 1, drop_remainder=windows > 1,
         )  # fmt: skip
-        for each in batches:
+        for each in with_fixed_buffers(batches):
             yield {name: value.numpy()[:left] for name, value in each.items()}
             left -= len(each["video"])
             if left <= 0:

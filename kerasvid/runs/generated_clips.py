@@ -53,7 +53,7 @@ def _made(model, function: Callable, shapes: dict, batch: int, seed: int) -> Ite
     if hasattr(model, "refresh_gaussians"):
         model.refresh_gaussians()
 
-    @tf.function(autograph=False)
+    @_in_a_graph
     def make(first: tf.Tensor) -> tf.Tensor:
         noise = noise_of_rows(shapes, first + tf.range(batch), seed)
         return tf.cast(function(noise), tf.float32)
@@ -102,7 +102,7 @@ def filling(
         ValueError: what is made is not finite; when it is called.
     """
 
-    @tf.function(autograph=False, reduce_retracing=True)
+    @_in_a_graph
     def fill(clips: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
         noise = noise_of_rows(model.noise_shapes(clips.shape[1]), first + tf.range(batch), seed)
         noise = {name: temperature * value for name, value in noise.items()}
@@ -123,7 +123,7 @@ def reconstruction(model: keras.Model, batch: int) -> Callable[[np.ndarray], np.
         batch: clips that go through the graph at a time, at most.
     """
 
-    @tf.function(autograph=False, reduce_retracing=True)
+    @_in_a_graph
     def again(clips: tf.Tensor) -> tf.Tensor:
         if hasattr(model, "decode"):
             return tf.cast(model.decode(model.encode(clips)["codes"]), tf.float32)
@@ -137,13 +137,14 @@ def recall(model: keras.Model, batch: int) -> Callable[[Mapping[str, np.ndarray]
     """A function of batches of the pipeline to the clips of their learned codes, in one graph."""
     keys = ("index", "identity", "label")
 
-    @tf.function(autograph=False)
-    def recalled(rows: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        return tf.cast(model.decode(model.latents_of(*model.codes_at(rows))), tf.float32)
+    @_in_a_graph
+    def recalled(*rows: tf.Tensor) -> tf.Tensor:
+        codes = model.codes_at(dict(zip(keys, rows, strict=True)))
+        return tf.cast(model.decode(model.latents_of(*codes)), tf.float32)
 
     def of_batch(each: Mapping[str, np.ndarray]) -> np.ndarray:
-        rows = {key: _full(each[key], batch) for key in keys}
-        return _pixels(recalled(rows), "recalled")[: len(each["video"])]
+        rows = (_full(each[key], batch) for key in keys)
+        return _pixels(recalled(*rows), "recalled")[: len(each["video"])]
 
     return of_batch
 
@@ -157,7 +158,7 @@ def recombination(model: keras.Model, batch: int, keep_motion: bool) -> Recombin
         keep_motion: draw the content anew, or else the motion.
     """
 
-    @tf.function(autograph=False, reduce_retracing=True)
+    @_in_a_graph
     def recombine(clips: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         encoded = model.encode(clips)
         drawn = model.codes(noise_of_seeds(model.noise_shapes(clips.shape[1]), seeds))
@@ -171,6 +172,19 @@ def recombination(model: keras.Model, batch: int, keep_motion: bool) -> Recombin
         return _pixels(made, "recombined")[: len(clips)]
 
     return of_clips
+
+
+def _in_a_graph(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """A function of tensors, traced once for each of their shapes."""
+    graphs: dict[tuple, Callable] = {}
+
+    def call(*tensors: tf.Tensor) -> tf.Tensor:
+        specs = tuple(tf.TensorSpec(each.shape, each.dtype) for each in tensors)
+        if specs not in graphs:
+            graphs[specs] = tf.function(function, autograph=False).get_concrete_function(*specs)
+        return graphs[specs](*tensors)
+
+    return call
 
 
 def _full(rows: np.ndarray, batch: int) -> tf.Tensor:

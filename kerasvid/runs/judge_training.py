@@ -10,6 +10,7 @@ videos, drawn by a fixed seed, is: the judge never sees a label of these.
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,8 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.data import DatasetInfo, load_info, make_pipeline, parse_record
+from kerasvid.data.softened_clips import softened
 from kerasvid.metrics.judge import JUDGES
-from kerasvid.pixels import as_floats
 from kerasvid.runs.plan import digest_of, held_out_split, training_split
 from kerasvid.runs.precision import resolve_precision
 
@@ -28,7 +29,6 @@ BATCH_SIZES = {"clip": 32, "frame": 64}
 LEARNING_RATE = 2e-3
 HELD_OUT_SHARE = 4  # one video in so many, where there is no split for it
 LEAST_WINDOWS = 256  # of held-out videos that are longer than a clip, so many windows at least
-BLUR = np.float32([1, 4, 6, 4, 1]) / 16
 # The most of each; blur as a share of the blurred clip, the others of pixels in [-1, 1].
 SOFTENING = {"blur": 1.0, "noise": 0.05, "brightness": 0.05, "contrast": 0.05}
 
@@ -51,7 +51,7 @@ class JudgePlan:
         stride: distance of two frames of a clip in the video.
         seed: of weights, noise and the order of videos.
         steps, batch_size, learning_rate: of the training.
-        network: arguments of the judge beyond these.
+        network: arguments of the judge beyond these, all of them.
         softening: arguments of `softened`.
         precision: as it was asked for, "auto" or a dtype policy. It is trained in that, and judges
             in float32.
@@ -120,6 +120,10 @@ def make_judge_plan(
     """
     if kind not in JUDGES:
         raise JudgeError(f"kind={kind!r}: use one of {', '.join(JUDGES)}.")
+    try:
+        network = JUDGES[kind].resolved(info.frame_shape, **(network or {}))
+    except TypeError as error:
+        raise JudgeError(f"network: {error}; give arguments of {JUDGES[kind].__name__}.") from error
     steps = STEPS[kind] if steps is None else steps
     batch_size = BATCH_SIZES[kind] if batch_size is None else batch_size
     frames, stride = (1, 1) if kind == "frame" else (frames, stride)
@@ -140,7 +144,7 @@ def make_judge_plan(
     return JudgePlan(
         info.name, digest_of(info), kind, named_heads(info), info.frame_shape, frames, stride,
         seed, steps, min(batch_size, count), LEARNING_RATE,
-        dict(network or {}), dict(SOFTENING), precision,
+        JUDGES[kind].resolved(info.frame_shape, **(network or {})), dict(SOFTENING), precision,
     )  # fmt: skip
 
 
@@ -216,7 +220,9 @@ class JudgeData:
     def _labels(self, split: str) -> dict[str, np.ndarray]:
         """Labels int `[N]` by head, in the order of the records."""
         shards = self.info.splits[split].shards
-        records = tf.data.TFRecordDataset([f"{self.folder}/{shard.file}" for shard in shards])
+        records = tf.data.TFRecordDataset(
+            [os.path.join(self.folder, shard.file) for shard in shards]
+        )
         number = len(self.info.attribute_names)
 
         def labels(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -300,8 +306,8 @@ class JudgeData:
         if self.split == "train":
             total = len(self.held_out)
             of = f"{self.videos()} of {total} training videos, drawn by the seed 0, not trained on"
-        each = self.rounds()
-        return f"{of}, {'a clip' if each == 1 else f'{each} random windows'} each"
+        noun = "frame" if self.plan.kind == "frame" else "window"
+        return f"{of}, {self.rounds()} random {noun}{'s' * (self.rounds() > 1)} each"
 
     def _pick(self) -> str:
         return "frame" if self.plan.kind == "frame" else "window"
@@ -328,50 +334,12 @@ def drawn_videos(count: int, name: str) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(count)[: count // HELD_OUT_SHARE])
 
 
-def softened(
-    clips: tf.Tensor,
-    seed: tf.Tensor,
-    blur: float = 0.0,
-    noise: float = 0.0,
-    brightness: float = 0.0,
-    contrast: float = 0.0,
-) -> tf.Tensor:
-    """Clips as a generator may make them: blurred, noisy, darker or brighter, each differently.
-
-    Half of the clips are not blurred, and half are not noisy; all frames of a clip are changed
-    alike, but for the noise, which every pixel has its own of.
-
-    Args:
-        clips: uint8 `[B, T, H, W, C]`.
-        seed: int `[2]`, of which everything follows.
-        blur: largest share of the clip that is blurred by the kernel 1-4-6-4-1.
-        noise: largest deviation of Gaussian noise.
-        brightness: largest that is added or taken away.
-        contrast: largest part of a pixel's value that is added or taken away.
-
-    Returns:
-        float32 in [-1, 1].
-    """
-    clips = as_floats(clips)
-    shape, channels = tf.shape(clips), clips.shape[-1]
-    some = tf.random.stateless_uniform([2, shape[0], 1, 1, 1, 1], seed, -1.0, 1.0)
-    either = tf.random.stateless_uniform([2, shape[0], 1, 1, 1, 1], seed + 1, -1.0, 1.0)
-    kernel = np.tile(np.outer(BLUR, BLUR)[:, :, None, None], [1, 1, channels, 1])
-    flat = tf.reshape(clips, [-1, *clips.shape[2:]])  # [B * T, H, W, C]
-    padded = tf.pad(flat, [[0, 0], [2, 2], [2, 2], [0, 0]], "SYMMETRIC")
-    blurred = tf.nn.depthwise_conv2d(padded, kernel, [1, 1, 1, 1], "VALID")
-    blurred = tf.reshape(blurred, [-1, *clips.shape[1:]])  # [B, T, H, W, C]
-    clips += blur * tf.nn.relu(some[0]) * (blurred - clips)
-    clips += noise * tf.nn.relu(some[1]) * tf.random.stateless_normal(shape, seed + 2)
-    clips = clips * (1.0 + contrast * either[0]) + brightness * either[1]
-    return tf.clip_by_value(clips, -1.0, 1.0)
-
-
-def _say(line: str) -> None:
+def print_line(line: str) -> None:
+    """Prints at once, into a file too."""
     print(line, flush=True)
 
 
-def train_judge(data: JudgeData, report: Callable[[str], None] = _say) -> keras.Model:
+def train_judge(data: JudgeData, report: Callable[[str], None] = print_line) -> keras.Model:
     """A judge that has learned from the training clips; its weights judge in float32.
 
     Args:

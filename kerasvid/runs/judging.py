@@ -34,16 +34,13 @@ from kerasvid.runs.judge_training import (
     JudgePlan,
     examine,
     make_judge_plan,
+    print_line,
     train_judge,
 )
 from kerasvid.runs.precision import resolve_precision
 
 FORMAT = "kerasvid-judge"
 FORMAT_VERSION = 1
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,10 +131,9 @@ class TrainedJudge:
         Raises:
             JudgeError: it does; one line with the head, its accuracy and what to do.
         """
+        _check_share(least_accuracy)
         if least_accuracy is None:
             return
-        if not 0.0 < least_accuracy <= 1.0:
-            raise JudgeError(f"least_accuracy={least_accuracy}: give a share from 0 to 1.")
         name, share = min(self.accuracy.items(), key=lambda item: item[1])
         if share < least_accuracy:
             raise JudgeError(
@@ -185,7 +181,7 @@ def trained_judge(
     batch_size: int | None = None,
     network: Mapping[str, Any] | None = None,
     precision: str = "auto",
-    report: Callable[[str], None] = _say,
+    report: Callable[[str], None] = print_line,
 ) -> TrainedJudge:
     """The judge of a data set, which is trained where there is none yet.
 
@@ -213,6 +209,7 @@ def trained_judge(
         >>> judge = trained_judge("data/sprites-lpc", frames=8, least_accuracy=0.99)
         >>> judge.probabilities(clips)["action"]  # [B, 9]
     """
+    _check_share(least_accuracy)  # before minutes of training
     folder = os.fspath(data_folder)
     info = load_info(folder)
     plan = make_judge_plan(info, kind, frames, stride, seed, steps, batch_size, network, precision)
@@ -330,6 +327,11 @@ def _alone(path: pathlib.Path, report: Callable[[str], None]) -> Iterator[None]:
         for leftover in path.parent.glob(f"partial-*-{path.name}"):  # of one that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         yield
+
+
+def _check_share(least_accuracy: float | None) -> None:
+    if least_accuracy is not None and not 0.0 <= least_accuracy <= 1.0:
+        raise JudgeError(f"least_accuracy={least_accuracy}: give a share from 0 to 1.")
 
 
 def _plain(plan: JudgePlan) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from kerasvid.metrics.bootstrap import BootstrapMean, bootstrap_interval, interval_of_replicates
-from kerasvid.metrics.clip_batches import counted_clips
+from kerasvid.metrics.clip_batches import as_bytes, counted_clips
 from kerasvid.metrics.diversity import novelty, variety
 from kerasvid.metrics.frame_consistency import frame_consistencies
 from kerasvid.metrics.l2_distance import l2_distances
@@ -119,7 +119,7 @@ def frame_consistency(subject: Subject) -> list[Measured]:
     for what, batches in (("", subject.generated()), ("/real", subject.real())):
         mean = BootstrapMean(seed=subject.seed)
         for clips in counted_clips(batches, count, what.strip("/") or "generated", 2):
-            mean.update(frame_consistencies(clips))
+            mean.update(frame_consistencies(as_bytes(clips)))
         told = (OF_REAL if what else subject.making) | {"first_frame_counts": False}
         values.append(subject.told(f"frame_consistency{what}", mean.interval(), None, **told))
     return values

@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from kerasvid.metrics.bootstrap import BootstrapMean, bootstrap_interval
+from kerasvid.metrics.bootstrap import (
+    BootstrapMean,
+    bootstrap_interval,
+    interval_of_replicates,
+)
 
 
 def values(count, seed=0):
@@ -76,3 +80,18 @@ def test_what_has_no_interval_is_refused(scores, message):
         bootstrap_interval(np.ones(3), level=95)
     with pytest.raises(ValueError, match="at least 2"):
         BootstrapMean(1)
+
+
+def test_replicates_of_what_is_no_mean_are_moved_to_the_value():
+    replicates = np.random.default_rng(0).normal(7.0, 0.5, 4000)
+    found = interval_of_replicates(replicates, 3.0, 40)
+    low, high = np.quantile(replicates - replicates.mean() + 3.0, [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.mean == 3.0 and found.count == 40
+    assert found.deviation == pytest.approx(0.5, rel=0.05)
+
+
+def test_the_value_is_never_outside_of_its_interval():
+    skewed = np.array([0.0] * 99 + [100.0])
+    found = interval_of_replicates(skewed, 1.0, 10)
+    assert found.low <= 1.0 <= found.high

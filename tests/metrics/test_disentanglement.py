@@ -210,3 +210,28 @@ def test_models_without_such_codes_are_refused(moving_squares):
 
     with pytest.raises(ValueError, match="Plain has no codes of content and of motion apart"):
         redrawn_content(Plain())(moving_squares(1, 4), np.arange(1))
+
+
+def test_intervals_are_as_wide_as_numbers_change_from_draw_to_draw():
+    """Against many test sets of the same world, of which the judge is not sure."""
+
+    def drawn(seed):
+        generator = np.random.default_rng(seed)
+        actions = np.repeat(np.arange(4), 25)
+
+        def changed(clips, seeds):
+            return generator.integers(0, 256, clips.shape, dtype=np.uint8) // 4 + clips // 2
+
+        return act([(clips_of(actions, actions), actions)], changed, unsure)
+
+    many = [drawn(seed) for seed in range(50)]
+    for name, values in {
+        "accuracy": [each.accuracy for each in many],
+        "conditional": [each.conditional for each in many],
+        "score": [each.score for each in many],
+    }.items():
+        interval = many[0].intervals[name]
+        assert interval.low <= values[0] <= interval.high and interval.mean == values[0]
+        assert interval.deviation == pytest.approx(np.std(values), rel=0.35)
+        assert interval.count == 100
+        assert interval.high - interval.low == pytest.approx(4 * interval.deviation, rel=0.15)

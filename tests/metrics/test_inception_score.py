@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from kerasvid.metrics.inception_score import entropies, inception_score
+from kerasvid.metrics.inception_score import BootstrapEntropies, entropies, inception_score
 
 
 def answers(count=40, classes=4, seed=0):

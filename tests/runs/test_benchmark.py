@@ -6,6 +6,7 @@ import tensorflow as tf
 from kerasvid.models.registry import MODELS
 from kerasvid.runs.benchmark import (
     count_operations,
+    measure_evaluation,
     measure_training,
     median_seconds,
     step_operations,
@@ -173,3 +174,12 @@ def test_the_median_leaves_the_warm_up_out(monkeypatch):
     clock = iter([0, 100, 200, 300, 301, 400, 403, 500, 502])  # one look a warm-up, then two
     monkeypatch.setattr(benchmark.time, "perf_counter", lambda: next(clock))
     assert median_seconds(lambda: None, 3, warm_up=3) == 2
+
+
+def test_an_evaluation_is_measured_in_clips_a_second_and_peaks_of_memory(plan_of):
+    found = measure_evaluation(plan_of(model="rjvae"), 16)
+    assert found["clips"] == 16 and found["clips_per_second"] > 0
+    peaks = list(found["peak_mb"].values())
+    assert list(found["peak_mb"]) == ["8", "4", "16", "32"]
+    assert peaks == sorted(peaks) and peaks[0] > 50
+    assert found["growth_mb"] == pytest.approx(peaks[3] - peaks[1], abs=0.2)
