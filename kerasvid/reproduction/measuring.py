@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasvid.callbacks.checkpoints import saved_step
 from kerasvid.data import load_info
+from kerasvid.metrics.judge import JUDGES
 from kerasvid.reproduction.judge_motion import JUDGE_MOTION
 from kerasvid.reproduction.published import LEARNED, REAL, Column, Row, Table
 from kerasvid.reproduction.reproduced import Cell
@@ -18,10 +19,13 @@ from kerasvid.runs.evaluation import METRICS
 from kerasvid.runs.evaluation_report import Measured
 from kerasvid.runs.evaluation_subject import Choices, NotMeasurable, Subject
 from kerasvid.runs.generated_clips import recall
+from kerasvid.runs.judge_training import JudgeError, make_judge_plan
+from kerasvid.runs.judging import folder_name
 from kerasvid.runs.plan import TrainingPlan, held_out_split
 from kerasvid.runs.run_folder import RunFolder
 
 ALL_METRICS = {**METRICS, "judge_motion_consistency": JUDGE_MOTION}
+JUDGED = ("frechet", "inception", "image_inception", "disentanglement", "judge_motion_consistency")
 
 
 class LearnedSubject(Subject):
@@ -116,10 +120,11 @@ class Measuring:
         )
 
     def asked(
-        self, row: Row, column: Column, choices: Choices, run: RunFolder
+        self, row: Row, column: Column, choices: Choices, run: RunFolder, plan: TrainingPlan
     ) -> dict[str, Any] | None:
         """By what a number that was measured is known again; `None` where there is none.
 
+        Where a judge is asked, by what it is made of, too: another one measures anew.
         Of real clips, which have no distance to themselves, not all columns have one.
         """
         metric = self.metric(column)
@@ -129,6 +134,8 @@ class Measuring:
         told = dataclasses.asdict(choices)
         told = {k: v for k, v in told.items() if k not in ("judge_of", "batch") and v is not None}
         step = saved_step(run.model)
+        if metric in JUDGED:
+            told["judges"] = judge_names(plan)
         return {"run": os.path.realpath(run.path), "step": step, "clips": row.clips,
                 "metric": metric, **told}  # fmt: skip
 
@@ -157,7 +164,7 @@ class Measuring:
                 problems.append(values)
                 continue
             number = _chosen(values, column.of_real if row.clips == REAL else column.measures)
-            asked = self.asked(row, column, choices, run)
+            asked = self.asked(row, column, choices, run, plan)
             cells[column.name] = _cell(number, name, asked)
         return cells, list(dict.fromkeys(problems))
 
@@ -169,6 +176,18 @@ class Measuring:
             return f"{name}: {why}." if why else metric.measure(subject)
         except ValueError as error:
             return f"{name}: {error}"
+
+
+def judge_names(plan: TrainingPlan) -> dict[str, str]:
+    """By kind the folder of the judge that a run's data set has, or would have."""
+    info, names = load_info(plan.data_folder), {}
+    for kind in JUDGES:
+        try:
+            judge = make_judge_plan(info, kind, plan.frames, plan.recipe.stride)
+        except JudgeError:  # none of that kind can be had; who measures by it says so
+            continue
+        names[kind] = folder_name(judge)
+    return names
 
 
 def _chosen(values: Sequence[Measured], names: Sequence[str]) -> Measured:

@@ -126,7 +126,7 @@ class Reproduction:
         found.step, found.problem = saved_at(run), None
         choices, missing = self.measuring.choices(self.table, plan), []
         for column in self.table.columns:
-            asked = self.measuring.asked(row, column, choices, run)
+            asked = self.measuring.asked(row, column, choices, run, plan)
             cell = found.cells.get(column.name)
             if asked and (cell is None or cell.asked != asked):
                 missing.append(column)

@@ -9,10 +9,12 @@ import pytest
 from kerasvid.data import load_info
 from kerasvid.metrics.judge import FrameJudge
 from kerasvid.metrics.motion_consistency import motion_consistency_score
+from kerasvid.reproduction import measuring
 from kerasvid.reproduction.judge_motion import JudgeMaps
-from kerasvid.reproduction.measuring import ALL_METRICS, LearnedSubject, Measuring
+from kerasvid.reproduction.measuring import ALL_METRICS, LearnedSubject, Measuring, judge_names
 from kerasvid.reproduction.published import LEARNED, REAL, Column, Row
 from kerasvid.reproduction.registry import TABLES
+from kerasvid.runs import judge_training
 from kerasvid.runs.evaluation_subject import Choices
 from kerasvid.runs.plan import make_plan
 from kerasvid.runs.run_folder import RunFolder
@@ -85,16 +87,31 @@ def test_where_no_real_clips_are_looked_at_no_windows_are_taken(table, plan_of):
 def test_what_was_asked_for_tells_the_run_the_clips_and_the_choices(table, plan_of, tmp_path):
     (column,) = table.columns
     row, run = table.rows[0], RunFolder(tmp_path)
-    choices = Measuring(judge_dir="j").choices(table, plan_of())
-    asked = Measuring().asked(row, column, choices, run)
+    plan = plan_of()
+    choices = Measuring(judge_dir="j").choices(table, plan)
+    asked = Measuring().asked(row, column, choices, run, plan)
+    judges = asked.pop("judges")
     assert asked == {
         "run": str(tmp_path), "step": -1, "clips": "generated", "metric": "frechet", "num": 10,
         "split": "train", "seed": 0, "windows": 1, "judge_dir": "j",
     }  # fmt: skip
     real = dataclasses.replace(row, clips=REAL)
-    assert Measuring().asked(real, column, choices, run) is None
+    assert Measuring().asked(real, column, choices, run, plan) is None
     of_real = dataclasses.replace(column, of_real=("frechet/real",))
-    assert Measuring().asked(real, of_real, choices, run)["clips"] == REAL
+    assert Measuring().asked(real, of_real, choices, run, plan)["clips"] == REAL
+    assert judges == judge_names(plan)
+
+
+def test_another_judge_measures_anew(table, plan_of, info, tmp_path, monkeypatch):
+    labelled = dataclasses.replace(info, class_names=("left", "right"))
+    monkeypatch.setattr(measuring, "load_info", lambda folder: labelled)
+    (column,) = table.columns
+    plan, run = plan_of(), RunFolder(tmp_path)
+    choices = Measuring().choices(table, plan)
+    before = Measuring().asked(table.rows[0], column, choices, run, plan)
+    monkeypatch.setitem(judge_training.STEPS, "clip", 7)
+    after = Measuring().asked(table.rows[0], column, choices, run, plan)
+    assert before != after and before["judges"]["frame"] == after["judges"]["frame"]
 
 
 def test_a_metric_without_the_number_of_a_column_is_refused(table, plan_of, tmp_path):
