@@ -1,7 +1,6 @@
 """Measures the rows of a published table, by the metrics of `kerasvid.runs.measurements`."""
 
 import dataclasses
-import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,10 +37,12 @@ class LearnedSubject(Subject):
         again = recall(self.model, self.batch)
         return (again(each) for each in self.labelled("train"))
 
-    @functools.cached_property
-    def protocol(self) -> dict[str, Any]:
-        """As of any subject, with what clips are made of."""
-        return {**super().protocol, "made": "of the learned codes of training videos"}
+    @property
+    def making(self) -> dict[str, Any]:
+        """As of any subject: what its clips are made of; of noise they are not."""
+        windows = self.choices.windows  # real clips are other windows, codes are the same
+        often = f", each {windows} times: intervals are too narrow" if windows > 1 else ""
+        return {"of": "recalled clips", "made": f"of the learned codes of training videos{often}"}
 
 
 def subject_of(run: RunFolder, plan: TrainingPlan, choices: Choices, clips: str) -> Subject:
