@@ -76,7 +76,7 @@ class Evaluation:
         step: at which the weights were saved.
         weights: `"averaged"` or `"trained"`.
         split: that real clips are of, where a value does not tell another.
-        seed: of the order of clips and of what is generated.
+        seed: of the order of clips and of what is generated; likewise.
         measured: the values.
         left_out: why, by the name of a metric.
 
@@ -130,9 +130,17 @@ class Evaluation:
             raise ValueError(f"a missing or unknown field: {error}") from error
 
     def heading(self) -> str:
-        """What was measured, in a line."""
+        """What was measured, in a line; earlier calls may have had other splits and seeds."""
         what = f"{self.model} on {self.dataset}, step {self.step}, {self.weights} weights"
-        return f"{what}; beside real clips of {self.split!r}, seed {self.seed}"
+        splits, seeds = self._of_values("split"), self._of_values("seed")
+        told = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {' and '.join(map(str, seeds))}"
+        return f"{what}; beside real clips of {' and '.join(map(repr, splits))}, {told}"
+
+    def _of_values(self, name: str) -> list[Any]:
+        """What values tell by a name in their protocol, each once; the evaluation's own if none."""
+        own = getattr(self, name)
+        told = [each.protocol.get(name, own) for each in self.measured]
+        return list(dict.fromkeys(told)) or [own]
 
     def table(self) -> str:
         """The values in columns, for a screen."""

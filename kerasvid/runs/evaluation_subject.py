@@ -15,7 +15,7 @@ from kerasvid.callbacks.checkpoints import saved_step
 from kerasvid.data import DatasetInfo, load_info, make_pipeline
 from kerasvid.data.frame_picking import window_span
 from kerasvid.metrics.bootstrap import Interval
-from kerasvid.metrics.jackknife import NORMAL
+from kerasvid.metrics.jackknife import GROUPS, NORMAL
 from kerasvid.runs.evaluation_data import with_fixed_buffers
 from kerasvid.runs.evaluation_report import Measured
 from kerasvid.runs.generated_clips import filled_clips, generated_clips
@@ -27,11 +27,17 @@ from kerasvid.training.averaging import inner_optimizer
 MOST_CLIPS = 2048  # of each set, where it is not told how many
 LEVEL = "95 %"
 OF_CLIPS = f"{LEVEL}, of a mean over clips: Poisson bootstrap, 1000 replicates"
-OF_GROUPS = f"{LEVEL}, value ± 1.96 deviations: jackknife of 20 groups of clips in each set"
 OF_ANSWERS = f"{LEVEL}: Poisson bootstrap over clips, 1000 replicates around the value"
+OF_RATIO = f"{LEVEL}: bootstrap over the clips of each set, 1000 replicates around the value"
 
 OF_REAL = {"of": "real clips"}
 OF_VARIETY = f"{LEVEL}, of a mean over groups of clips: Poisson bootstrap, 1000 replicates"
+
+
+def of_groups(clips: int) -> str:
+    """How the interval of a distance of sets of so many clips is made."""
+    jackknife = f"jackknife of {min(GROUPS, clips)} groups of clips in each set"
+    return f"{LEVEL}, value ± 1.96 deviations: {jackknife}"
 
 
 class NotMeasurable(ValueError):
@@ -344,7 +350,8 @@ class Subject:
         """
         low, high, how = None, None, None
         if error is not None and math.isfinite(value):
-            low, high, how = max(value - NORMAL * error, least), value + NORMAL * error, OF_GROUPS
+            half, how = NORMAL * error, of_groups(clips)
+            low, high = max(value - half, least), value + half
         facts = {**self.protocol, **protocol, "interval": how}
         return Measured(name, float(value), low, high, deviation, clips, better, facts)
 
