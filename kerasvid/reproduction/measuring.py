@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasvid.callbacks.checkpoints import saved_step
 from kerasvid.data import load_info
+from kerasvid.data.shards import hash_file
 from kerasvid.metrics.judge import JUDGES
 from kerasvid.reproduction.judge_motion import JUDGE_MOTION
 from kerasvid.reproduction.published import LEARNED, REAL, Column, Row, Table
@@ -134,11 +135,12 @@ class Measuring:
             return None
         told = dataclasses.asdict(choices)
         told = {k: v for k, v in told.items() if k not in ("judge_of", "batch") and v is not None}
-        step = saved_step(run.model)
         if metric in JUDGED:
             told["judges"] = judge_names(plan)
-        return {"run": os.path.realpath(run.path), "step": step, "clips": row.clips,
-                "metric": metric, **told}  # fmt: skip
+        # A run that was trained anew has the same folder and step, and another file.
+        saved = hash_file(os.fspath(run.model))[0] if run.model.exists() else None
+        return {"run": os.path.realpath(run.path), "step": saved_step(run.model), "saved": saved,
+                "clips": row.clips, "metric": metric, **told}  # fmt: skip
 
     def measure(
         self,

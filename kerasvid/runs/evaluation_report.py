@@ -1,8 +1,8 @@
 """What an evaluation found: values with their protocol, on screen and in a run's folder.
 
-`evaluation.json` holds everything, `evaluation.md` the same to be read. Values of one step and one
-kind of weights stand together: what another call measures of the same weights joins them, and what
-it measures of others replaces them.
+`evaluation.json` holds everything, `evaluation.md` the same to be read. Values of one saved file
+and one kind of weights stand together: what another call measures of the same weights joins them,
+and what it measures of others replaces them.
 """
 
 import dataclasses
@@ -79,6 +79,7 @@ class Evaluation:
         seed: of the order of clips and of what is generated; likewise.
         measured: the values.
         left_out: why, by the name of a metric.
+        saved: SHA-256 of the file that the weights are of; a run that was trained anew has another.
 
     Example:
         >>> evaluation = evaluate_run(RunFolder("runs/dsa-sprites"), metrics=["frechet"])
@@ -95,6 +96,7 @@ class Evaluation:
     seed: int
     measured: tuple[Measured, ...] = ()
     left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    saved: str = ""
 
     def value(self, name: str) -> Measured:
         """The value of that name.
@@ -188,8 +190,8 @@ class Evaluation:
         return dataclasses.replace(self, measured=measured, left_out=left_out)
 
     def same_weights(self, other: "Evaluation") -> bool:
-        """Whether both are of the same model, data set, step and kind of weights."""
-        names = ("model", "dataset", "step", "weights")
+        """Whether both are of the same model, data set, step, kind of weights and saved file."""
+        names = ("model", "dataset", "step", "weights", "saved")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def write(self, folder: str | os.PathLike) -> "Evaluation":

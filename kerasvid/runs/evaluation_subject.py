@@ -14,6 +14,7 @@ from kerasvid.callbacks.best_weights import average_is_ripe
 from kerasvid.callbacks.checkpoints import saved_step
 from kerasvid.data import DatasetInfo, load_info, make_pipeline
 from kerasvid.data.frame_picking import window_span
+from kerasvid.data.shards import hash_file
 from kerasvid.metrics.bootstrap import Interval
 from kerasvid.metrics.jackknife import GROUPS, NORMAL
 from kerasvid.runs.evaluation_data import with_fixed_buffers
@@ -95,6 +96,7 @@ class Subject:
         choices: how to evaluate.
         step: at which the weights were saved.
         averaged: whether they are the moving average of the trained ones.
+        saved: SHA-256 of the file that they are of, if they are.
 
     Raises:
         ValueError: there is no such split, or its videos are shorter than a clip.
@@ -105,10 +107,16 @@ class Subject:
     """
 
     def __init__(
-        self, model: keras.Model, plan: TrainingPlan, choices: Choices, step: int, averaged: bool
+        self,
+        model: keras.Model,
+        plan: TrainingPlan,
+        choices: Choices,
+        step: int,
+        averaged: bool,
+        saved: str = "",
     ):
         self.model, self.plan, self.choices = model, plan, choices
-        self.step, self.averaged = step, averaged
+        self.step, self.averaged, self.saved = step, averaged, saved
         self.info: DatasetInfo = load_info(plan.data_folder)
         self.frames = plan.frames if choices.frames is None else choices.frames
         self.seed, self.batch = choices.seed, choices.batch
@@ -134,7 +142,8 @@ class Subject:
         plan = run.plan() if plan is None else plan
         model, source = run.load_model()
         averaged = bool(inner_optimizer(model).use_ema and average_is_ripe(model))
-        return cls(model, plan, choices, max(saved_step(source), 0), averaged)
+        saved, _ = hash_file(os.fspath(source))
+        return cls(model, plan, choices, max(saved_step(source), 0), averaged, saved)
 
     # === Real clips ===
 
@@ -299,6 +308,7 @@ class Subject:
             "data_digest": plan.data_digest,
             "step": self.step,
             "weights": "averaged" if self.averaged else "trained",
+            "saved": self.saved[:16],
             "precision": plan.precision,
             "split": self.split,
             "image_shape": list(self.info.frame_shape),

@@ -93,8 +93,8 @@ def test_what_was_asked_for_tells_the_run_the_clips_and_the_choices(table, plan_
     asked = Measuring().asked(row, column, choices, run, plan)
     judges = asked.pop("judges")
     assert asked == {
-        "run": str(tmp_path), "step": -1, "clips": "generated", "metric": "frechet", "num": 10,
-        "split": "train", "seed": 0, "windows": 1, "judge_dir": "j",
+        "run": str(tmp_path), "step": -1, "saved": None, "clips": "generated",
+        "metric": "frechet", "num": 10, "split": "train", "seed": 0, "windows": 1, "judge_dir": "j",
     }  # fmt: skip
     real = dataclasses.replace(row, clips=REAL)
     assert Measuring().asked(real, column, choices, run, plan) is None

@@ -51,7 +51,7 @@ def test_other_metrics_of_the_same_weights_join(tmp_path):
         found.value("fvd")
 
 
-@pytest.mark.parametrize("change", [{"step": 600}, {"weights": "trained"}])
+@pytest.mark.parametrize("change", [{"step": 600}, {"weights": "trained"}, {"saved": "1f"}])
 def test_values_of_other_weights_are_replaced(tmp_path, change):
     evaluation(measured("frame_consistency", 0.75)).write(tmp_path)
     evaluation(**change).write(tmp_path)
