@@ -67,6 +67,17 @@ def no_labels(subject: Subject) -> str | None:
     return None
 
 
+def no_images(subject: Subject) -> str | None:
+    needed = IMAGE_BATCHES * IMAGES
+    there = subject.info.splits[subject.split].count * subject.choices.windows
+    if subject.fills_in and there < needed:
+        return (
+            f"needs {needed:,} images, one of a clip, and between the ends of real clips "
+            f"{subject.plan.model} makes {there}: give more --windows or another --split"
+        )
+    return no_labels(subject)
+
+
 def no_i3d(subject: Subject) -> str | None:
     if subject.choices.i3d_weights is None:
         return "needs the weights of I3D: give --i3d_weights"

@@ -54,6 +54,7 @@ def test_a_judge_that_is_not_good_enough_is_refused_for_disentanglement_alone(
     [
         ("glo", {}, "disentanglement", "glo has no codes of content and of motion apart"),
         ("rjvae", {}, "disentanglement", "rjvae has no codes of content and of motion apart"),
+        ("cvae", {}, "image_inception", r"needs 1,280 images, .* cvae makes 24: give more --windo"),
         ("dsa", {}, "between", "dsa makes no video between two frames"),
         ("dsa", {"i3d_weights": "x"}, "fvd", "I3D needs 10 frames, clips have 4: give --padding"),
         ("dsa", {"vgg_weights": "x"}, "motion_consistency", "VGG16 sees frames of 32x32 or more"),
