@@ -95,7 +95,11 @@ class BootstrapMean:
 
 
 def interval_of_replicates(
-    replicates: np.ndarray, value: float, count: int, level: float = 0.95
+    replicates: np.ndarray,
+    value: float,
+    count: int,
+    level: float = 0.95,
+    most: float = np.inf,
 ) -> Interval:
     """The interval of a value that is no mean, by its replicates, moved to where their mean is it.
 
@@ -107,6 +111,7 @@ def interval_of_replicates(
         value: of all clips; the `mean` of what is returned.
         count: of clips.
         level: of the interval.
+        most: that the value can be; moved replicates may lie beyond it.
 
     Returns:
         An interval of which `deviation` is that of the replicates: of the value, not of clips.
@@ -115,6 +120,7 @@ def interval_of_replicates(
     low, high = np.quantile(moved, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     # Skewed replicates may leave the value outside, which lies in any interval of it.
     low, high = min(float(low), float(value)), max(float(high), float(value))
+    high = max(min(high, float(most)), float(value))
     return Interval(float(value), low, high, float(replicates.std()), count, level)
 
 

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from kerasvid.metrics.bootstrap import Interval, interval_of_replicates
 from kerasvid.metrics.clip_batches import as_bytes, counted_clips
-from kerasvid.metrics.inception_score import Entropies, check_probabilities, entropy
+from kerasvid.metrics.inception_score import Entropies, check_probabilities, entropy, greatest
 
 ACTIONS = 9
 ATTRIBUTES = {"body": 6, "bottomwear": 6, "topwear": 6, "hair": 6}
@@ -224,9 +224,10 @@ class _ClassSums:
         means, counts = self.means(), self.counts[-1].astype(int)
         intervals = {}
         if len(means["accuracy"]) > 1:
+            most, clips = greatest(len(counts)), int(counts.sum())
             intervals = {
-                name: interval_of_replicates(values[:-1], float(values[-1]), int(counts.sum()))
-                for name, values in means.items()
+                name: interval_of_replicates(v[:-1], float(v[-1]), clips, most=most[name])
+                for name, v in means.items()
             }
         return Kept(
             **{n: float(means[n][-1]) for n in ("accuracy", "conditional", "marginal")},

@@ -137,8 +137,15 @@ class BootstrapEntropies:
         marginal = entropy(self._answers[drawn] / self._weights[drawn, None])
         score = np.exp(marginal - conditional)
         found = {"conditional": conditional, "marginal": marginal, "score": score}
-        return {n: interval_of_replicates(v[:-1], v[-1], self.count, level)
+        most = greatest(self._answers.shape[1])
+        return {n: interval_of_replicates(v[:-1], v[-1], self.count, level, most[n])
                 for n, v in found.items()}  # fmt: skip
+
+
+def greatest(classes: int) -> dict[str, float]:
+    """What the numbers that are told of answers of K classes can be at most, by name."""
+    most = float(np.log(classes))
+    return {"accuracy": 1.0, "conditional": most, "marginal": most, "score": float(classes)}
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:

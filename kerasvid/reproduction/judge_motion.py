@@ -34,7 +34,8 @@ def judge_motion(subject: Subject) -> list[Measured]:
     found = motion_consistency_score(
         subject.real(), subject.generated(), JudgeMaps(judge.model), count, "signed", GROUPS
     )
-    told = with_judge(judge, {"features": "last maps of the frame judge, D_I's architecture"})
+    told = subject.making | {"of": f"{subject.making['of']} from real ones"}
+    told |= with_judge(judge, {"features": "last maps of the frame judge, D_I's architecture"})
     return [
         subject.told_alone(
             "judge_motion_consistency", found.score, LOWER, count, found.deviation,

@@ -1,7 +1,6 @@
 """Measures the rows of a published table, by the metrics of `kerasvid.runs.measurements`."""
 
 import dataclasses
-import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ import numpy as np
 
 from kerasvid.callbacks.checkpoints import saved_step
 from kerasvid.data import load_info
+from kerasvid.data.shards import hash_file
 from kerasvid.metrics.judge import JUDGES
 from kerasvid.reproduction.judge_motion import JUDGE_MOTION
 from kerasvid.reproduction.published import LEARNED, REAL, Column, Row, Table
@@ -38,10 +38,12 @@ class LearnedSubject(Subject):
         again = recall(self.model, self.batch)
         return (again(each) for each in self.labelled("train"))
 
-    @functools.cached_property
-    def protocol(self) -> dict[str, Any]:
-        """As of any subject, with what clips are made of."""
-        return {**super().protocol, "made": "of the learned codes of training videos"}
+    @property
+    def making(self) -> dict[str, Any]:
+        """As of any subject: what its clips are made of; of noise they are not."""
+        windows = self.choices.windows  # real clips are other windows, codes are the same
+        often = f", each {windows} times: intervals are too narrow" if windows > 1 else ""
+        return {"of": "recalled clips", "made": f"of the learned codes of training videos{often}"}
 
 
 def subject_of(run: RunFolder, plan: TrainingPlan, choices: Choices, clips: str) -> Subject:
@@ -133,11 +135,12 @@ class Measuring:
             return None
         told = dataclasses.asdict(choices)
         told = {k: v for k, v in told.items() if k not in ("judge_of", "batch") and v is not None}
-        step = saved_step(run.model)
         if metric in JUDGED:
             told["judges"] = judge_names(plan)
-        return {"run": os.path.realpath(run.path), "step": step, "clips": row.clips,
-                "metric": metric, **told}  # fmt: skip
+        # A run that was trained anew has the same folder and step, and another file.
+        saved = hash_file(os.fspath(run.model))[0] if run.model.exists() else None
+        return {"run": os.path.realpath(run.path), "step": saved_step(run.model), "saved": saved,
+                "clips": row.clips, "metric": metric, **told}  # fmt: skip
 
     def measure(
         self,

@@ -112,7 +112,7 @@ def evaluate_subject(
         plan, facts = subject.plan, subject.protocol
         return Evaluation(
             run_dir, plan.model, plan.dataset, subject.step, facts["weights"], subject.split,
-            subject.seed, tuple(measured), dict(refused),
+            subject.seed, tuple(measured), dict(refused), subject.saved,
         )  # fmt: skip
 
     measured: list[Measured] = []

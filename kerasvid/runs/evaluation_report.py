@@ -1,8 +1,8 @@
 """What an evaluation found: values with their protocol, on screen and in a run's folder.
 
-`evaluation.json` holds everything, `evaluation.md` the same to be read. Values of one step and one
-kind of weights stand together: what another call measures of the same weights joins them, and what
-it measures of others replaces them.
+`evaluation.json` holds everything, `evaluation.md` the same to be read. Values of one saved file
+and one kind of weights stand together: what another call measures of the same weights joins them,
+and what it measures of others replaces them.
 """
 
 import dataclasses
@@ -76,9 +76,10 @@ class Evaluation:
         step: at which the weights were saved.
         weights: `"averaged"` or `"trained"`.
         split: that real clips are of, where a value does not tell another.
-        seed: of the order of clips and of what is generated.
+        seed: of the order of clips and of what is generated; likewise.
         measured: the values.
         left_out: why, by the name of a metric.
+        saved: SHA-256 of the file that the weights are of; a run that was trained anew has another.
 
     Example:
         >>> evaluation = evaluate_run(RunFolder("runs/dsa-sprites"), metrics=["frechet"])
@@ -95,6 +96,7 @@ class Evaluation:
     seed: int
     measured: tuple[Measured, ...] = ()
     left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    saved: str = ""
 
     def value(self, name: str) -> Measured:
         """The value of that name.
@@ -130,9 +132,17 @@ class Evaluation:
             raise ValueError(f"a missing or unknown field: {error}") from error
 
     def heading(self) -> str:
-        """What was measured, in a line."""
+        """What was measured, in a line; earlier calls may have had other splits and seeds."""
         what = f"{self.model} on {self.dataset}, step {self.step}, {self.weights} weights"
-        return f"{what}; beside real clips of {self.split!r}, seed {self.seed}"
+        splits, seeds = self._of_values("split"), self._of_values("seed")
+        told = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {' and '.join(map(str, seeds))}"
+        return f"{what}; beside real clips of {' and '.join(map(repr, splits))}, {told}"
+
+    def _of_values(self, name: str) -> list[Any]:
+        """What values tell by a name in their protocol, each once; the evaluation's own if none."""
+        own = getattr(self, name)
+        told = [each.protocol.get(name, own) for each in self.measured]
+        return list(dict.fromkeys(told)) or [own]
 
     def table(self) -> str:
         """The values in columns, for a screen."""
@@ -180,8 +190,8 @@ class Evaluation:
         return dataclasses.replace(self, measured=measured, left_out=left_out)
 
     def same_weights(self, other: "Evaluation") -> bool:
-        """Whether both are of the same model, data set, step and kind of weights."""
-        names = ("model", "dataset", "step", "weights")
+        """Whether both are of the same model, data set, step, kind of weights and saved file."""
+        names = ("model", "dataset", "step", "weights", "saved")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def write(self, folder: str | os.PathLike) -> "Evaluation":

@@ -14,8 +14,9 @@ from kerasvid.callbacks.best_weights import average_is_ripe
 from kerasvid.callbacks.checkpoints import saved_step
 from kerasvid.data import DatasetInfo, load_info, make_pipeline
 from kerasvid.data.frame_picking import window_span
+from kerasvid.data.shards import hash_file
 from kerasvid.metrics.bootstrap import Interval
-from kerasvid.metrics.jackknife import NORMAL
+from kerasvid.metrics.jackknife import GROUPS, NORMAL
 from kerasvid.runs.evaluation_data import with_fixed_buffers
 from kerasvid.runs.evaluation_report import Measured
 from kerasvid.runs.generated_clips import filled_clips, generated_clips
@@ -27,11 +28,17 @@ from kerasvid.training.averaging import inner_optimizer
 MOST_CLIPS = 2048  # of each set, where it is not told how many
 LEVEL = "95 %"
 OF_CLIPS = f"{LEVEL}, of a mean over clips: Poisson bootstrap, 1000 replicates"
-OF_GROUPS = f"{LEVEL}, value ± 1.96 deviations: jackknife of 20 groups of clips in each set"
 OF_ANSWERS = f"{LEVEL}: Poisson bootstrap over clips, 1000 replicates around the value"
+OF_RATIO = f"{LEVEL}: bootstrap over the clips of each set, 1000 replicates around the value"
 
 OF_REAL = {"of": "real clips"}
 OF_VARIETY = f"{LEVEL}, of a mean over groups of clips: Poisson bootstrap, 1000 replicates"
+
+
+def of_groups(clips: int) -> str:
+    """How the interval of a distance of sets of so many clips is made."""
+    jackknife = f"jackknife of {min(GROUPS, clips)} groups of clips in each set"
+    return f"{LEVEL}, value ± 1.96 deviations: {jackknife}"
 
 
 class NotMeasurable(ValueError):
@@ -89,6 +96,7 @@ class Subject:
         choices: how to evaluate.
         step: at which the weights were saved.
         averaged: whether they are the moving average of the trained ones.
+        saved: SHA-256 of the file that they are of, if they are.
 
     Raises:
         ValueError: there is no such split, or its videos are shorter than a clip.
@@ -99,10 +107,16 @@ class Subject:
     """
 
     def __init__(
-        self, model: keras.Model, plan: TrainingPlan, choices: Choices, step: int, averaged: bool
+        self,
+        model: keras.Model,
+        plan: TrainingPlan,
+        choices: Choices,
+        step: int,
+        averaged: bool,
+        saved: str = "",
     ):
         self.model, self.plan, self.choices = model, plan, choices
-        self.step, self.averaged = step, averaged
+        self.step, self.averaged, self.saved = step, averaged, saved
         self.info: DatasetInfo = load_info(plan.data_folder)
         self.frames = plan.frames if choices.frames is None else choices.frames
         self.seed, self.batch = choices.seed, choices.batch
@@ -128,7 +142,8 @@ class Subject:
         plan = run.plan() if plan is None else plan
         model, source = run.load_model()
         averaged = bool(inner_optimizer(model).use_ema and average_is_ripe(model))
-        return cls(model, plan, choices, max(saved_step(source), 0), averaged)
+        saved, _ = hash_file(os.fspath(source))
+        return cls(model, plan, choices, max(saved_step(source), 0), averaged, saved)
 
     # === Real clips ===
 
@@ -293,6 +308,7 @@ class Subject:
             "data_digest": plan.data_digest,
             "step": self.step,
             "weights": "averaged" if self.averaged else "trained",
+            "saved": self.saved[:16],
             "precision": plan.precision,
             "split": self.split,
             "image_shape": list(self.info.frame_shape),
@@ -344,7 +360,8 @@ class Subject:
         """
         low, high, how = None, None, None
         if error is not None and math.isfinite(value):
-            low, high, how = max(value - NORMAL * error, least), value + NORMAL * error, OF_GROUPS
+            half, how = NORMAL * error, of_groups(clips)
+            low, high = max(value - half, least), value + half
         facts = {**self.protocol, **protocol, "interval": how}
         return Measured(name, float(value), low, high, deviation, clips, better, facts)
 

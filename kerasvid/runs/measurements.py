@@ -40,7 +40,7 @@ METRICS = {
         network.inception, network.no_clip_judge, "inception score of clips by a clip judge"
     ),
     "image_inception": Metric(
-        network.image_inception, network.no_labels, "inception score of images by a frame judge"
+        network.image_inception, network.no_images, "inception score of images by a frame judge"
     ),
     "disentanglement": Metric(
         network.disentanglement, network.not_apart, "what stays when content or motion is redrawn"

@@ -51,7 +51,7 @@ def _distance(subject: Subject, name: str, features: Callable, count: int) -> Me
     told, size = dict(found.features), found.features.get("size", 400)
     if count <= size:
         told["note"] = f"{count} clips for {size} numbers a feature: covariances lack rank"
-    facts = {**subject.making, "of": "generated clips from real ones", "features": told}
+    facts = subject.making | {"of": f"{subject.making['of']} from real ones", "features": told}
     return subject.told_alone(name, found.distance, LOWER, count, found.deviation, 0.0, **facts)
 
 
@@ -65,6 +65,17 @@ def no_labels(subject: Subject) -> str | None:
     if subject.choices.judge_of is None and not subject.heads():
         return f"{subject.plan.dataset} names no classes and no attributes that a judge could tell"
     return None
+
+
+def no_images(subject: Subject) -> str | None:
+    needed = IMAGE_BATCHES * IMAGES
+    there = subject.info.splits[subject.split].count * subject.choices.windows
+    if subject.fills_in and there < needed:
+        return (
+            f"needs {needed:,} images, one of a clip, and between the ends of real clips "
+            f"{subject.plan.model} makes {there}: give more --windows or another --split"
+        )
+    return no_labels(subject)
 
 
 def no_i3d(subject: Subject) -> str | None:
@@ -82,7 +93,7 @@ def motion_consistency(subject: Subject) -> list[Measured]:
         found = motion_consistency_score(
             subject.real(), subject.generated(), features, count, way, GROUPS
         )
-        told = subject.making | {"of": "generated clips from real ones"}
+        told = subject.making | {"of": f"{subject.making['of']} from real ones"}
         told |= {"features": "VGG16 relu3_3", "differences": way, "resize": None}
         values.append(
             subject.told_alone(
@@ -152,10 +163,15 @@ def _images(subject: Subject) -> Iterator[np.ndarray]:
     """Clips of one frame each, without an end."""
     if hasattr(subject.model, "still_of"):
         return generated_images(subject.model, subject.batch, subject.seed)
-    return (
-        one_frame_each(clips, seed=subject.seed * 1_000_003 + number)
-        for number, clips in enumerate(subject.generated())
-    )
+    return _one_frame_each(subject.generated(), subject.seed * 1_000_003)
+
+
+def _one_frame_each(batches: Iterator[np.ndarray], seed: int) -> Iterator[np.ndarray]:
+    """A random frame of each clip; that of clip i follows from seed + i, whatever the batches."""
+    for clips in batches:
+        frames = [one_frame_each(clip[None], seed + i) for i, clip in enumerate(clips)]
+        yield np.concatenate(frames)
+        seed += len(clips)
 
 
 def disentanglement(subject: Subject) -> list[Measured]:

@@ -19,7 +19,7 @@ from kerasvid.models.linear_interpolation import LinearInterpolation
 from kerasvid.models.registry import model_class
 from kerasvid.runs.evaluation_data import evaluation_split
 from kerasvid.runs.evaluation_report import HIGHER, LOWER, Measured
-from kerasvid.runs.evaluation_subject import OF_ANSWERS, OF_REAL, OF_VARIETY, Subject
+from kerasvid.runs.evaluation_subject import OF_RATIO, OF_REAL, OF_VARIETY, Subject
 from kerasvid.runs.generated_clips import filling, recall, reconstruction
 
 QUERIES = 64  # samples, and held-out clips, whose nearest training clips are looked for
@@ -182,4 +182,4 @@ def _novelty(subject: Subject) -> list[Measured]:
     ]
     ratio = interval_of_replicates(drawn[0] / np.maximum(drawn[1], 1e-12), found.ratio, number)
     told["unit"] = "mean distance of samples over that of held-out clips; far below 1 are copies"
-    return [*values, subject.told("diversity/novelty", ratio, None, OF_ANSWERS, **told)]
+    return [*values, subject.told("diversity/novelty", ratio, None, OF_RATIO, **told)]

@@ -91,6 +91,13 @@ def test_replicates_of_what_is_no_mean_are_moved_to_the_value():
     assert found.deviation == pytest.approx(0.5, rel=0.05)
 
 
+def test_moved_replicates_end_at_the_most_that_the_value_can_be():
+    replicates = np.random.default_rng(0).normal(0.9, 0.05, 500)
+    assert interval_of_replicates(replicates, 0.98, 40).high > 1.0
+    found = interval_of_replicates(replicates, 0.98, 40, most=1.0)
+    assert found.high == 1.0 and found.low < 0.98 == found.mean
+
+
 def test_the_value_is_never_outside_of_its_interval():
     skewed = np.array([0.0] * 99 + [100.0])
     found = interval_of_replicates(skewed, 1.0, 10)

@@ -93,6 +93,16 @@ def test_the_interval_is_as_wide_as_the_score_changes_from_draw_to_draw():
     assert interval.high - interval.low == pytest.approx(4 * np.std(drawn), rel=0.25)
 
 
+def test_intervals_end_at_the_greatest_values_there_are():
+    scores = BootstrapEntropies()
+    scores.update(np.eye(3)[np.arange(30) % 3])  # sure of each, all classes alike
+    found = scores.intervals()
+    assert (found["score"].mean, found["score"].high) == (pytest.approx(3.0), pytest.approx(3.0))
+    assert found["marginal"].high == pytest.approx(np.log(3)) and found["marginal"].low < 1.09
+    scores.update(np.eye(3)[:1])  # the replicates alone would end at more than 3
+    assert scores.intervals()["score"].high <= 3.0
+
+
 def test_one_answer_and_answers_of_two_judges_are_refused():
     scores = BootstrapEntropies()
     scores.update(drawn_answers(1))

@@ -15,6 +15,7 @@ from kerasvid.reproduction.measuring import ALL_METRICS, LearnedSubject, Measuri
 from kerasvid.reproduction.published import LEARNED, REAL, Column, Row
 from kerasvid.reproduction.registry import TABLES
 from kerasvid.runs import judge_training
+from kerasvid.runs.evaluation import METRICS
 from kerasvid.runs.evaluation_subject import Choices
 from kerasvid.runs.plan import make_plan
 from kerasvid.runs.run_folder import RunFolder
@@ -92,8 +93,8 @@ def test_what_was_asked_for_tells_the_run_the_clips_and_the_choices(table, plan_
     asked = Measuring().asked(row, column, choices, run, plan)
     judges = asked.pop("judges")
     assert asked == {
-        "run": str(tmp_path), "step": -1, "clips": "generated", "metric": "frechet", "num": 10,
-        "split": "train", "seed": 0, "windows": 1, "judge_dir": "j",
+        "run": str(tmp_path), "step": -1, "saved": None, "clips": "generated",
+        "metric": "frechet", "num": 10, "split": "train", "seed": 0, "windows": 1, "judge_dir": "j",
     }  # fmt: skip
     real = dataclasses.replace(row, clips=REAL)
     assert Measuring().asked(real, column, choices, run, plan) is None
@@ -131,8 +132,17 @@ def test_learned_clips_are_training_videos_from_their_codes(plan_of, squares):
     rows = np.concatenate([each["index"] for each in subject.labelled("train")])
     np.testing.assert_array_equal(made, model.recall(index=rows))
     assert sorted(rows) == list(range(load_info(squares).splits["train"].count))
-    assert subject.protocol["made"] == "of the learned codes of training videos"
     assert subject.protocol["split"] == "train"
+    found = {each.name: each.protocol for each in METRICS["frame_consistency"].measure(subject)}
+    recalled, real = found["frame_consistency"], found["frame_consistency/real"]
+    assert recalled["of"] == "recalled clips" and real["of"] == "real clips"
+    assert recalled["made"] == "of the learned codes of training videos" and "made" not in real
+
+
+def test_codes_that_are_recalled_for_several_windows_are_told(plan_of):
+    plan = plan_of(3, "glo")
+    subject = LearnedSubject(plan.make_model(), plan, Choices(windows=2), 0, False)
+    assert subject.making["made"].endswith("videos, each 2 times: intervals are too narrow")
 
 
 def test_models_without_learned_codes_have_none_to_recall(plan_of):

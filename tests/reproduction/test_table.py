@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import zipfile
 
 import pytest
 
@@ -77,6 +78,18 @@ def test_a_longer_run_is_measured_again(ready, planted):
     longer.values["training.steps"] = 3
     ready.run()
     assert planted.calls == [(2, 10)]
+
+
+def test_a_run_that_was_saved_anew_is_measured_again(ready, planted):
+    ready.run()
+    planted.calls[:] = []
+    ready.run()
+    assert planted.calls == []
+    saved = pathlib.Path(ready.sections()[0][1].folder("whole")) / "model.keras"
+    with zipfile.ZipFile(saved, "a") as archive:  # of the same step
+        archive.writestr("other", "weights")
+    ready.run()
+    assert planted.calls == [(4, 10)]
 
 
 def test_a_signal_ends_the_table_with_what_is_done(reproduction, monkeypatch):

@@ -51,11 +51,21 @@ def test_other_metrics_of_the_same_weights_join(tmp_path):
         found.value("fvd")
 
 
-@pytest.mark.parametrize("change", [{"step": 600}, {"weights": "trained"}])
+@pytest.mark.parametrize("change", [{"step": 600}, {"weights": "trained"}, {"saved": "1f"}])
 def test_values_of_other_weights_are_replaced(tmp_path, change):
     evaluation(measured("frame_consistency", 0.75)).write(tmp_path)
     evaluation(**change).write(tmp_path)
     assert [each.name for each in read_evaluation(tmp_path).measured] == ["frechet"]
+
+
+def test_values_of_other_splits_and_seeds_stand_under_a_heading_that_tells_both(tmp_path):
+    of_train = {"split": "train", "seed": 3}
+    evaluation(measured("fvd", protocol=of_train), split="train", seed=3).write(tmp_path)
+    assert "real clips of 'train', seed 3\n" in (tmp_path / "evaluation.md").read_text()
+    evaluation(measured(protocol={"split": "test", "seed": 0})).write(tmp_path)
+    found = read_evaluation(tmp_path)
+    assert found.heading().endswith("real clips of 'train' and 'test', seeds 3 and 0")
+    assert evaluation().heading().endswith("real clips of 'test', seed 0")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": "other"}', '{"format": 1, "measured": 2}'])
