@@ -5,28 +5,20 @@ import os
 
 import pytest
 
-from kerasvid.callbacks.checkpoints import save_model
 from kerasvid.comparison.study import load_study
 from kerasvid.data import load_info
 from kerasvid.runs.plan import make_plan
-from kerasvid.runs.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
-def run(squares, tmp_path_factory):
+def run(squares, tmp_path_factory, save_new_run):
     """A run of random weights, clips of 4x16x16x3."""
     values = {"frames": 4, "training.batch_size": 4}
     options = {"precision": "float32", "seed": 0}
     plan = make_plan(
         "mocogan", "squares", squares, load_info(squares), "debug", values, **options
     )  # fmt: skip
-    folder = RunFolder(tmp_path_factory.mktemp("runs") / "moco")
-    folder.path.mkdir()
-    folder.begin(plan)
-    model = plan.make_model()
-    plan.compile(model)
-    save_model(model, folder.model)
-    return os.fspath(folder.path)
+    return os.fspath(save_new_run(plan, tmp_path_factory.mktemp("runs") / "moco"))
 
 
 def write_csv(study, rater: str, wins: int) -> str:

@@ -1,7 +1,5 @@
 """The page in a headless browser, from its file and without a network."""
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -9,30 +7,7 @@ from kerasvid.comparison.answers import read_answers
 from kerasvid.comparison.preference import measure_preference
 from kerasvid.comparison.study_page import write_study
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAIRS, WINS = 128, 100
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if BROWSER is None:
-        pytest.skip("no browser tests: chromium is not installed (apt-get install chromium)")
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="no browser tests: pip install playwright"
-    )
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

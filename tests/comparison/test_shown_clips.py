@@ -9,7 +9,6 @@ import shutil
 import numpy as np
 import pytest
 
-from kerasvid.callbacks.checkpoints import save_model
 from kerasvid.comparison.shown_clips import (
     clips_of_runs,
     common_frame_rate,
@@ -17,22 +16,15 @@ from kerasvid.comparison.shown_clips import (
     real_clips,
 )
 from kerasvid.comparison.study import StudyError
-from kerasvid.data import DatasetInfo, Video, load_info
+from kerasvid.data import load_info
 from kerasvid.runs.plan import make_plan
-from kerasvid.runs.run_folder import RunFolder
-from tfrecords_tools.conversion import write_dataset
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory, moving_squares):
+def data(tmp_path_factory, moving_squares, write_squares):
     """40 + 20 clips, 4x16x16x3, at 5 a second."""
-    folder = os.fspath(tmp_path_factory.mktemp("data") / "squares")
-    videos = moving_squares(60, 4)
-    info = DatasetInfo("squares", "1", 16, 16, 3, fps=5.0)
-    splits = {"train": list(range(40)), "test": list(range(40, 60))}
-    load = lambda i: Video(videos[i], f"square-{i}")  # noqa: E731
-    write_dataset(folder, info, splits, load, progress=False)
-    return folder, videos
+    folder, videos = tmp_path_factory.mktemp("data") / "squares", moving_squares(60, 4)
+    return write_squares(folder, videos, 40, fps=5.0), videos
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +41,13 @@ def plan_of(data):
 
 
 @pytest.fixture(scope="module")
-def run_of(plan_of, tmp_path_factory):
+def run_of(plan_of, tmp_path_factory, save_new_run):
     """A function of a model's name, and frames of a clip, to the folder of a run."""
 
     @functools.cache
     def run(model: str, frames: int = 4) -> str:
-        folder, plan = RunFolder(tmp_path_factory.mktemp("runs") / model), plan_of(model, frames)
-        folder.path.mkdir()
-        folder.begin(plan)
-        model = plan.make_model()
-        plan.compile(model)
-        save_model(model, folder.model)
-        return os.fspath(folder.path)
+        folder = tmp_path_factory.mktemp("runs") / model
+        return os.fspath(save_new_run(plan_of(model, frames), folder))
 
     return run
 

@@ -1,60 +1,34 @@
 """to_tflite, to_onnx and check_parity as a user runs them, on the run of a small model."""
 
-import importlib.util
 import json
-import pathlib
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
-from kerasvid.callbacks.checkpoints import save_model
 from kerasvid.runs.plan import make_plan
-from kerasvid.runs.run_folder import RunFolder
 
 for package in ("ai_edge_litert", "tf2onnx", "onnxruntime"):
     pytest.importorskip(package, reason="pip install -e '.[tflite,onnx]'")
-EXPORT = pathlib.Path(__file__).parents[2] / "export"
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory):
+def run_dir(tmp_path_factory, save_new_run):
     """A finished run of a glo with new weights."""
     plan = make_plan("glo", "squares", "gone", None, "debug", precision="float32", seed=0)
     plan.hyperparameters.update(image_shape=(16, 16, 3), frames=4)
-    run = RunFolder(tmp_path_factory.mktemp("runs") / "run")
-    run.path.mkdir()
-    run.begin(plan)
-    model = plan.make_model()
-    plan.compile(model)
-    save_model(model, run.model)
-    return run.path
+    return save_new_run(plan, tmp_path_factory.mktemp("runs") / "run")
 
 
 @pytest.fixture
-def export_here(capsys, monkeypatch, tmp_path, run_dir):
+def export_here(capsys, monkeypatch, tmp_path, run_dir, run_command):
     """Runs a command of export/ in an empty folder: (exit status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
     def run(name: str, *given: str) -> tuple[int, str, str]:
-        before = set(flags.FLAGS)
-        spec = importlib.util.spec_from_file_location(f"{name}_app", EXPORT / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
         given = [each for each in given if each.startswith("--")]
         if not any(each.startswith("--run_dir") for each in given):
             given.append(f"--run_dir={run_dir}")
-        try:
-            spec.loader.exec_module(module)
-            with flagsaver.flagsaver():
-                flags.FLAGS([name, *given])
-                module.main([name])
-                status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        finally:
-            for flag in set(flags.FLAGS) - before:
-                delattr(flags.FLAGS, flag)
+        status = run_command(f"export/{name}.py", *given)
         return status, *capsys.readouterr()
 
     return run

@@ -1,71 +1,37 @@
 """The page, made by its command line and driven in a headless browser without a network."""
 
-import contextlib
 import functools
 import http.server
-import importlib.util
 import json
 import pathlib
 import shutil
 import threading
 
-import keras
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 from export.litert_runtime import INTEGRITY, VERSION, WASM, RuntimeUnavailable, fetch_packages
 from export.web_noise import gaussians
-from kerasvid.callbacks.checkpoints import save_model
-from kerasvid.data import DatasetInfo, Video, load_info
+from kerasvid.data import load_info
 from kerasvid.models.video_generator import as_pixels
 from kerasvid.runs.plan import make_plan
 from kerasvid.runs.run_folder import RunFolder
-from tfrecords_tools.conversion import write_dataset
 
-COMMAND = pathlib.Path(__file__).parents[2] / "export" / "to_web.py"
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 FRAMES = 4
 
 
 @pytest.fixture(scope="module")
-def make_run(tmp_path_factory, moving_squares):
+def make_run(tmp_path_factory, moving_squares, write_squares, save_new_run):
     """A function of a model's name to the folder of a run of it, of random weights."""
-    data = tmp_path_factory.mktemp("data") / "squares"
-    videos = moving_squares(12, FRAMES)
-    info = DatasetInfo("squares", "1", 16, 16, 3, fps=8.0, licence="none")
-    write_dataset(
-        str(data), info, {"train": list(range(8)), "test": list(range(8, 12))},
-        lambda i: Video(videos[i], f"square-{i}"), progress=False,
-    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("data") / "squares"
+    data = write_squares(folder, moving_squares(12, FRAMES), 8, licence="none")
 
     @functools.cache
     def make(name: str) -> pathlib.Path:
         values = {"frames": FRAMES, "training.batch_size": 4}
         options = {"precision": "float32", "seed": 0}
-        plan = make_plan(
-            name, "squares", str(data), load_info(str(data)), "debug", values, **options
-        )
-        run = RunFolder(tmp_path_factory.mktemp("runs") / name)
-        run.path.mkdir()
-        run.begin(plan)
-        keras.utils.set_random_seed(0)
-        model = plan.make_model()
-        plan.compile(model)
-        for weight in model.trainable_weights:  # lest all pictures are nearly grey
-            weight.assign(weight * 1.5)
-        save_model(model, run.model)
-        return run.path
+        plan = make_plan(name, "squares", data, load_info(data), "debug", values, **options)
+        return save_new_run(plan, tmp_path_factory.mktemp("runs") / name, scale=1.5)
 
     return make
 
@@ -85,38 +51,22 @@ def letters(tmp_path_factory):
     return modules
 
 
-@contextlib.contextmanager
-def _command():
-    """The command line as a module; its flags are there within alone."""
-    before = set(flags.FLAGS)
-    spec = importlib.util.spec_from_file_location("to_web_command", COMMAND)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        yield module
-    finally:
-        for flag in set(flags.FLAGS) - before:
-            delattr(flags.FLAGS, flag)
-
-
-def run_command(*given: str) -> int:
-    with _command() as module, flagsaver.flagsaver():
-        flags.FLAGS(["to_web.py", *given])
-        try:
-            module.main(["to_web.py"])
-        except SystemExit as end:
-            return end.code or 0
-    return 0
+@pytest.fixture(scope="module")
+def to_web(run_command):
+    """A function of the flags of export/to_web.py to its exit status."""
+    return functools.partial(run_command, "export/to_web.py")
 
 
 # === Without a browser ===
 
 
 @pytest.mark.slow
-def test_a_folder_holds_the_page_and_tells_what_it_shows(make_run, letters, tmp_path, capsys):
+def test_a_folder_holds_the_page_and_tells_what_it_shows(
+    to_web, make_run, letters, tmp_path, capsys
+):
     out, run = tmp_path / "demo", make_run("rjvae")
     given = (f"--run_dir={run}", f"--out={out}", f"--runtime_dir={letters}", "--clips=3")
-    assert run_command(*given) == 0
+    assert to_web(*given) == 0
     assert "python -m http.server" in capsys.readouterr().out
     page = json.loads((out / "model.json").read_text())
     assert (page["model"], page["dataset"], page["licence"]) == ("rjvae", "squares", "none")
@@ -134,14 +84,14 @@ def test_a_folder_holds_the_page_and_tells_what_it_shows(make_run, letters, tmp_
     }
     assert (out / "runtime" / WASM[0]).read_text() == WASM[0]
 
-    assert run_command(*given) == 1
+    assert to_web(*given) == 1
     assert "exists; give another --out, or --overwrite" in capsys.readouterr().err
-    assert run_command(*given, "--overwrite", "--frames=2") == 0
+    assert to_web(*given, "--overwrite", "--frames=2") == 0
     assert json.loads((out / "model.json").read_text())["frames"] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]  # nothing is left over
 
 
-def test_what_cannot_be_made_is_told_in_one_line(make_run, letters, tmp_path, capsys):
+def test_what_cannot_be_made_is_told_in_one_line(to_web, make_run, letters, tmp_path, capsys):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("")
     run = make_run("rjvae")
@@ -153,7 +103,7 @@ def test_what_cannot_be_made_is_told_in_one_line(make_run, letters, tmp_path, ca
             "no npm package",
         ),
     ):
-        assert run_command(*given, "--overwrite") == 1
+        assert to_web(*given, "--overwrite") == 1
         err = capsys.readouterr().err
         assert len(err.splitlines()) == 1 and err.startswith("error: ") and message in err
         assert [path.name for path in tmp_path.iterdir()] == ["mine"]
@@ -172,27 +122,14 @@ def packages(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    if BROWSER is None:
-        pytest.skip("no browser tests: chromium is not installed (apt-get install chromium)")
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="no browser tests: pip install playwright"
-    )
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def serve(make_run, packages, tmp_path_factory):
+def serve(to_web, make_run, packages, tmp_path_factory):
     """A function of a model's name to (address, model.json) of its page."""
     servers = []
 
     @functools.cache
     def start(name: str):
         folder = tmp_path_factory.mktemp("web") / name
-        status = run_command(
+        status = to_web(
             f"--run_dir={make_run(name)}", f"--out={folder}", f"--runtime_dir={packages}"
         )
         assert status == 0

@@ -8,26 +8,20 @@ import types
 
 import pytest
 
-from kerasvid.data import DatasetInfo, Video, load_info
+from kerasvid.data import DatasetInfo, load_info
 from kerasvid.reproduction.measuring import Measuring
 from kerasvid.reproduction.published import Column, Part, Row, Table, Training
 from kerasvid.reproduction.table import Reproduction
 from kerasvid.reproduction.trainings import Options, Trainings
-from tfrecords_tools.conversion import write_dataset
 from tfrecords_tools.divided_data import locate_half
 from tfrecords_tools.registry import locate
 
 
 @pytest.fixture(scope="session")
-def squares(tmp_path_factory, moving_squares) -> str:
+def squares(tmp_path_factory, moving_squares, write_squares) -> str:
     """Folder of a data set of 16 + 4 clips, 4x16x16x3."""
-    folder = os.fspath(tmp_path_factory.mktemp("data") / "squares")
-    videos = moving_squares(20, 4)
-    info = DatasetInfo("squares", "1", 16, 16, 3, fps=8.0)
-    splits = {"train": list(range(16)), "test": list(range(16, 20))}
-    load = lambda i: Video(videos[i], f"square-{i}")  # noqa: E731
-    write_dataset(folder, info, splits, load, progress=False)
-    return folder
+    folder = tmp_path_factory.mktemp("data") / "squares"
+    return write_squares(folder, moving_squares(20, 4), 16)
 
 
 @pytest.fixture(scope="session")

@@ -29,25 +29,9 @@ COLOURS = ((230, 60, 60), (60, 90, 230))
 
 
 @pytest.fixture(scope="session")
-def write_squares():
-    """A function that writes a data set of 12 + 8 clips into a folder, and returns its path."""
-
-    def write(folder, videos) -> str:
-        info = DatasetInfo("squares", "1", 16, 16, 3, fps=8.0)
-        splits = {"train": list(range(12)), "test": list(range(12, 20))}
-        write_dataset(
-            os.fspath(folder), info, splits, lambda i: Video(videos[i], f"square-{i}"),
-            progress=False,
-        )  # fmt: skip
-        return os.fspath(folder)
-
-    return write
-
-
-@pytest.fixture(scope="session")
 def squares(tmp_path_factory, moving_squares, write_squares) -> str:
     """Folder of a data set of 12 + 8 clips, 4x16x16x3."""
-    return write_squares(tmp_path_factory.mktemp("data") / "squares", moving_squares(20, 4))
+    return write_squares(tmp_path_factory.mktemp("data") / "squares", moving_squares(20, 4), 12)
 
 
 @pytest.fixture(scope="session")

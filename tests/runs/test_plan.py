@@ -80,7 +80,7 @@ def test_images_that_are_not_made_yet_leave_the_data_unknown(plan_of, squares):
 def test_other_held_out_videos_are_other_data(plan_of, tmp_path, moving_squares, write_squares):
     videos = moving_squares(20, 4)
     videos[15] ^= 1
-    other = plan_of(folder=write_squares(tmp_path / "other", videos))
+    other = plan_of(folder=write_squares(tmp_path / "other", videos, 12))
     assert [line.split()[0] for line in plan_of().differences(other)] == ["data_digest"]
 
 
