@@ -1,73 +1,7 @@
-"""Measures what a run has learned, beside real clips: a table, evaluation.json and evaluation.md.
+"""The same as `kerasvid evaluate`."""
 
-python apps/evaluate.py --run_dir=runs/dsa-sprites-lpc
-python apps/evaluate.py --run_dir=runs/dsa-sprites-lpc --metrics=frechet,disentanglement --num=2048
-python apps/evaluate.py --run_dir=runs/rjgan-weizmann-strips --split=train --windows=16 --num=1024
-python apps/evaluate.py --run_dir=runs/navsynth-turntable --metrics=fvd --i3d_weights=i3d.npz
-"""
-
-import dataclasses
 import sys
 
-from absl import flags
+from kerasvid.cli.main import main
 
-from kerasvid.command_line import one_line_errors, refuse_arguments, run_app, start_tensorflow
-
-_F = flags.FLAGS
-flags.DEFINE_string("run_dir", None, "The run to measure.", required=True)
-flags.DEFINE_list("metrics", None, "By default all that need no download.")
-flags.DEFINE_integer("num", None, "Clips of each set; by default all, 2,048 at most.")
-flags.DEFINE_string("split", None, "Of the real clips; by default the held-out one.")
-flags.DEFINE_integer("windows", 1, "Random windows of each real video; 1: a clip a video.")
-flags.DEFINE_integer("frames", None, "Of a clip; by default as in training.")
-flags.DEFINE_integer("seed", 0, "Of the order of clips, and of what is generated.")
-flags.DEFINE_integer("batch", 32, "Clips that go through the model at a time.")
-flags.DEFINE_string("judge_dir", "judges", "Where judges are kept; they are trained on first use.")
-flags.DEFINE_string("i3d_weights", None, "For fvd: a path, or i3d-kinetics-400, which downloads.")
-flags.DEFINE_string("padding", None, "For fvd of fewer than 10 frames: last, mirror or loop.")
-flags.DEFINE_string("vgg_weights", None, "For motion_consistency: a path, or imagenet (downloads).")
-flags.DEFINE_string("data_dir", None, "Where data sets live, if they were moved.")
-FLAGS = (
-    "metrics", "num", "split", "windows", "frames", "seed", "batch", "judge_dir", "i3d_weights",
-    "padding", "vgg_weights",
-)  # fmt: skip
-
-
-def main(argv: list[str]) -> None:
-    start_tensorflow()
-    from kerasvid.runs.evaluation import check_metrics, evaluate_run, read_evaluation
-    from kerasvid.runs.run_folder import ERRORS, RunFolder
-    from tfrecords_tools import registry
-
-    with one_line_errors(ValueError, *ERRORS):
-        refuse_arguments(argv)
-        check_metrics(_F.metrics or ())
-        run = RunFolder(_F.run_dir)
-        plan = run.plan()
-        earlier = read_evaluation(run.path)  # refuses a damaged one before the work begins
-        folder = registry.find_again(plan.dataset, plan.data_folder, _F.data_dir)
-        plan = dataclasses.replace(plan, data_folder=folder)
-        told = False
-
-        def keep(evaluation) -> None:
-            nonlocal told
-            if earlier is not None and not earlier.same_weights(evaluation) and not told:
-                was = f"step {earlier.step}, {earlier.weights} weights"
-                print(f"evaluation.json: replaces the values of {was}", file=sys.stderr)
-                told = True
-            evaluation.write(run.path)
-
-        evaluation = evaluate_run(
-            run, plan, after_each=keep, **{name: _F[name].value for name in FLAGS}
-        )
-        for name, why in evaluation.left_out.items():
-            print(f"{name}: left out, {why}", file=sys.stderr)
-        if not evaluation.measured:
-            raise ValueError(f"{_F.run_dir}: nothing could be measured.")
-        print(evaluation.heading())
-        print(evaluation.table())
-        print(f"{run.path / 'evaluation.json'}\n{run.path / 'evaluation.md'}")
-
-
-if __name__ == "__main__":
-    run_app(main)
+main(["evaluate", *sys.argv[1:]])

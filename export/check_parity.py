@@ -1,63 +1,7 @@
-"""The same noise through Keras, SavedModel, TFLite and ONNX: differences, sizes, speed, memory.
+"""The same as `kerasvid export parity`."""
 
-python export/check_parity.py --run_dir=runs/rjvae-sprites --frames=16
-python export/check_parity.py --run_dir=runs/rjvae-sprites --tflite=a.tflite --tflite=b.tflite
+import sys
 
-What is not given is made in a temporary folder. Latencies are medians of one clip.
-"""
+from kerasvid.cli.main import main
 
-import json
-import pathlib
-import tempfile
-
-from absl import flags
-
-from kerasvid.command_line import one_line_errors, refuse_arguments, run_app, start_tensorflow
-
-_F = flags.FLAGS
-flags.DEFINE_string("run_dir", None, "The run that was exported.", required=True)
-flags.DEFINE_multi_string("saved_model", [], "Folders of SavedModels with a signature `decode`.")
-flags.DEFINE_multi_string("tflite", [], "Files of batch 1 with the verb `decode`.")
-flags.DEFINE_multi_string("onnx", [], "Files of the verb `decode`.")
-flags.DEFINE_integer("frames", None, "Length of the clip; by default the model's.", lower_bound=1)
-flags.DEFINE_integer("repeats", 30, "That a latency is the median of.", lower_bound=1)
-flags.DEFINE_integer("threads", 2, "Of each form.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Of the noise.", lower_bound=0)
-flags.DEFINE_string("out", None, "Write the table as JSON, too: parity.json.")
-flags.DEFINE_bool("overwrite", False, "Replace that file if it is there.")
-
-
-def main(argv: list[str]) -> None:
-    start_tensorflow()
-    from export.exported_run import load_for_export
-    from export.lite_model import interpreter_class
-    from export.new_file import new_file, refuse_existing
-    from export.onnx_session import check_installed
-    from export.parity import as_table, compare, make_forms
-    from export.quiet import quiet_unless_failing
-    from kerasvid.runs.run_folder import ERRORS
-
-    with one_line_errors(ValueError, ImportError, *ERRORS):
-        refuse_arguments(argv)
-        if _F.out:
-            refuse_existing(_F.out, _F.overwrite)
-        interpreter_class()
-        check_installed()
-        run = load_for_export(_F.run_dir)
-        given = {kind: _F[kind].value for kind in ("saved_model", "tflite", "onnx")}
-        with tempfile.TemporaryDirectory() as folder, quiet_unless_failing():
-            forms = make_forms(run, pathlib.Path(folder), _F.frames, given)
-            rows = compare(run, forms, _F.frames, _F.seed, _F.repeats, _F.threads)
-        print(as_table(rows))
-        frames = run.model.frames if _F.frames is None else _F.frames
-        facts = {"model": run.plan.model, "dataset": run.plan.dataset, "frames": frames}
-        if _F.out:
-            measured = {"repeats": _F.repeats, "threads": _F.threads, "seed": _F.seed}
-            forms = [row.as_json() for row in rows]
-            with new_file(_F.out, _F.overwrite) as temporary:
-                temporary.write_text(json.dumps({**facts, **measured, "forms": forms}, indent=1))
-            print(_F.out)
-
-
-if __name__ == "__main__":
-    run_app(main)
+main(["export", "parity", *sys.argv[1:]])

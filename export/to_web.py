@@ -1,54 +1,7 @@
-"""Makes a folder with a page that runs a trained model in the browser, without a network.
+"""The same as `kerasvid export web`."""
 
-python export/to_web.py --run_dir=runs/rjvae-sprites --out=demo
-python -m http.server --directory demo --bind 127.0.0.1 8000
-"""
+import sys
 
-import os
-import shutil
+from kerasvid.cli.main import main
 
-from absl import flags, logging
-
-from kerasvid.command_line import one_line_errors, refuse_arguments, run_app, start_tensorflow
-
-_F = flags.FLAGS
-flags.DEFINE_string("run_dir", None, "The run to show.", required=True)
-flags.DEFINE_string("out", None, "Folder to make.", required=True)
-flags.DEFINE_integer("frames", None, "Length of a clip; by default the model's.", lower_bound=1)
-flags.DEFINE_integer("clips", 6, "In the grid.", lower_bound=1, upper_bound=24)
-flags.DEFINE_string(
-    "runtime_dir", None, "A node_modules with LiteRT.js; by default npm fetches it."
-)
-flags.DEFINE_bool("overwrite", False, "Replace such a folder that is already there.")
-
-
-def main(argv: list[str]) -> None:
-    start_tensorflow()
-    logging.set_verbosity(logging.ERROR)  # SavedModels tell of their making
-    from export.exported_run import load_for_export
-    from export.litert_runtime import RuntimeUnavailable
-    from export.web_page import check_target, write_page
-    from kerasvid.callbacks.files import move_into_place
-    from kerasvid.runs.run_folder import ERRORS
-
-    with one_line_errors(ValueError, RuntimeUnavailable, *ERRORS):
-        refuse_arguments(argv)
-        out = os.path.abspath(_F.out)
-        check_target(out, _F.overwrite)
-        run = load_for_export(_F.run_dir)
-        print(f"{run.plan.model} on {run.plan.dataset}, weights of {run.weights}", flush=True)
-        building = f"{out}.partial-{os.getpid()}"
-        try:
-            os.makedirs(building)
-            page = write_page(run, building, _F.frames, _F.clips, _F.runtime_dir)
-            check_target(out, _F.overwrite)
-            move_into_place(building, out)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-        size = os.path.getsize(os.path.join(out, page["file"])) / 2**20
-        print(f"{_F.out}: a page with a model of {size:.1f} MiB, {len(page['directions'])} sliders")
-        print(f"see it: python -m http.server --directory {_F.out} --bind 127.0.0.1 8000")
-
-
-if __name__ == "__main__":
-    run_app(main)
+main(["export", "web", *sys.argv[1:]])

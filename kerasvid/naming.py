@@ -2,6 +2,10 @@
 
 import difflib
 import inspect
+import os
+import shlex
+import shutil
+import sys
 import typing
 from collections.abc import Iterable
 from typing import Any
@@ -45,3 +49,18 @@ def constructor_arguments(cls: type) -> dict[str, tuple[Any, Any]]:
                     parameter.name, (hints.get(parameter.name, Any), parameter.default)
                 )
     return found
+
+
+def python_command(*arguments: str) -> str:
+    """A line for the shell that runs Python as this process does, environment included.
+
+    Example:
+        >>> python_command("apps/train.py", "--set=frames=4")
+        '.venv/bin/python apps/train.py --set=frames=4'
+    """
+    python, found = sys.executable, shutil.which("python")
+    if found and os.path.dirname(found) == os.path.dirname(python):
+        python = "python"  # that of the environment, which is activated
+    elif not os.path.relpath(python).startswith(os.pardir):
+        python = os.path.relpath(python)
+    return shlex.join([python, *arguments])

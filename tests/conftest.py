@@ -93,6 +93,30 @@ def write_squares():
 
 
 @pytest.fixture(scope="session")
+def squares(tmp_path_factory, moving_squares, write_squares) -> str:
+    """Folder of a data set of 12 + 8 clips, 4x16x16x3."""
+    return write_squares(tmp_path_factory.mktemp("data") / "squares", moving_squares(20, 4), 12)
+
+
+@pytest.fixture(scope="session")
+def plan_of(squares):
+    """A function that makes a plan of a few steps on the squares, of what is quickest to build."""
+
+    def make(steps=6, values=None, folder=squares, model="glo", **rest):
+        values = {"frames": 3, "training.batch_size": 4, **(values or {})}
+        rest = {"seed": 0, "log_every": 2, "checkpoint_every": 2, "sample_every": 0, **rest}
+        from kerasvid.data import load_info
+        from kerasvid.training.config import make_plan
+
+        return make_plan(
+            model, "squares", folder, load_info(folder), "debug", values,
+            precision="float32", steps=steps, **rest,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def save_new_run():
     """A function that saves a run of a plan whose model has learned nothing; its folder.
 
@@ -100,8 +124,8 @@ def save_new_run():
     """
     import keras
 
-    from kerasvid.callbacks.checkpoints import save_model
-    from kerasvid.runs.run_folder import RunFolder
+    from kerasvid.training.callbacks.checkpoints import save_model
+    from kerasvid.training.run_folder import RunFolder
 
     def save(plan, path: pathlib.Path, scale: float = 1.0) -> pathlib.Path:
         run = RunFolder(path)
@@ -120,30 +144,21 @@ def save_new_run():
 
 @pytest.fixture(scope="session")
 def run_command():
-    """Runs a file's command line in this process, by its path in the checkout: the exit status.
-
-    Its flags, of which other commands have some too, are there meanwhile alone.
-    """
+    """Runs a command of `kerasvid.cli` in this process, by the name of its module: exit status."""
     import importlib.util
 
-    from absl import flags
-    from absl.testing import flagsaver
+    from kerasvid.cli.command import run_app
 
-    def run(path: str, *given: str) -> int:
-        before, name = set(flags.FLAGS), pathlib.Path(path).stem
-        spec = importlib.util.spec_from_file_location(f"{name}_command", ROOT / path)
-        module = importlib.util.module_from_spec(spec)
+    def run(name: str, *given: str) -> int:
+        path = ROOT / "kerasvid" / "cli" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(f"{name}_command", path)
+        module = importlib.util.module_from_spec(spec)  # with flags of its own
         try:
             spec.loader.exec_module(module)
-            with flagsaver.flagsaver():
-                flags.FLAGS([f"{name}.py", *given])
-                module.main([name, *(each for each in given if not each.startswith("--"))])
+            run_app(module.main, module.FLAGS, module.__doc__, given)
             return 0
         except SystemExit as end:
             return end.code or 0
-        finally:
-            for flag in set(flags.FLAGS) - before:
-                delattr(flags.FLAGS, flag)
 
     return run
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.laplacian_pyramid import from_pyramid, laplacian_pyramid
+from kerasvid.losses import from_pyramid, laplacian_pyramid
 
 TAPS = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid import losses
-from kerasvid.laplacian_pyramid import laplacian_pyramid
+from kerasvid.losses import laplacian_pyramid
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasvid.data.schema import DatasetInfo, Video, finish_example, video_to_example
+from kerasvid.data.records import DatasetInfo, Video, finish_example, video_to_example
 from kerasvid.data.shards import write_info, write_split
 from tfrecords_tools.dataset_folder import ConversionError, folder_in_making
 from tfrecords_tools.progress_line import ProgressLine

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from absl import flags
 
-from kerasvid.data.schema import DatasetInfo
+from kerasvid.data.records import DatasetInfo
 
 
 def run_converter(
@@ -137,7 +137,7 @@ def describe_dataset(info: DatasetInfo, out_dir: str) -> list[str]:
         f"{info.height}x{info.width}"
         for split, clips in info.splits.items()
     ]
-    return [*lines, f"Wrote {out_dir}. Check it: python -m tfrecords_tools.verify {out_dir}"]
+    return [*lines, f"Wrote {out_dir}. Check it: kerasvid data verify {out_dir}"]
 
 
 def _define_flags(source_help: str) -> flags.FlagValues:

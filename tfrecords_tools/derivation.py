@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from kerasvid.data.schema import REMEDY, DatasetInfo
+from kerasvid.data.records import REMEDY, DatasetInfo
 from kerasvid.data.shards import DatasetError, check_shards
 from tfrecords_tools.dataset_folder import ConversionError
 

@@ -2,7 +2,7 @@
 
 import os
 
-from kerasvid.data.schema import DatasetInfo
+from kerasvid.data.records import DatasetInfo
 from kerasvid.data.shards import check_shards, load_info
 from tfrecords_tools.registry import folder_of, locate
 from tfrecords_tools.split_frames import PARTS, split_frames

@@ -1,6 +1,6 @@
 """Holds pairs of an identity and a label out of training, to measure on combinations never seen.
 
-    python -m tfrecords_tools.hold_out_pairs --data_dir=data/sprites --out_dir=data/sprites-pairs \\
+    kerasvid data hold-out-pairs --data_dir=data/sprites --out_dir=data/sprites-pairs \\
         --fraction=0.25 --seed=0
 
 This is the data of the action exchange in section 4.3.2 of "Non-Adversarial Video Synthesis with
@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from kerasvid.data.schema import DatasetInfo, finish_example
+from kerasvid.data.records import DatasetInfo, finish_example
 from kerasvid.data.shards import load_info, write_info, write_split
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converter_flags import run_command

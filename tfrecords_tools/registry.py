@@ -9,8 +9,8 @@ import shlex
 
 import tensorflow as tf
 
-from kerasvid.command_line import one_line
-from kerasvid.data.schema import DatasetError, DatasetInfo
+from kerasvid.cli.command import one_line
+from kerasvid.data.records import DatasetError, DatasetInfo
 from kerasvid.data.shards import INFO_FILE, check_shards, load_info
 from tfrecords_tools.conversion import ConversionError
 
@@ -38,42 +38,42 @@ class Dataset:
 
 DATASETS = (
     Dataset("sprites", "drawn characters in 9 actions", "nothing: drawn by code",
-            "tfrecords_tools.sprites:prepare_embedded"),
+            "tfrecords_tools.synthetic.sprites:prepare_embedded"),
     Dataset("sprites/lpc", "LPC characters in 9 actions (Li & Mandt 2018)",
             "the LPC sheets: --source_dir, or a download of 0.4 MB",
-            "tfrecords_tools.sprites:prepare_lpc"),
+            "tfrecords_tools.synthetic.sprites:prepare_lpc"),
     Dataset("shapes", "a drawn shape that moves in 5 ways", "nothing: drawn by code",
-            "tfrecords_tools.shapes:prepare_embedded"),
+            "tfrecords_tools.synthetic.shapes:prepare_embedded"),
     Dataset("shapes/strips", "MoCoGAN's moving shapes (Tulyakov et al. 2018)",
             "--source_dir with the strips (folders 0 and 1 of PNG files)",
-            "tfrecords_tools.shapes:prepare_strips"),
+            "tfrecords_tools.synthetic.shapes:prepare_strips"),
     Dataset("turntable", "16 drawn solids in 8 colours that turn, from 2 elevations",
             "nothing: drawn by code",
-            "tfrecords_tools.turntable:prepare"),
+            "tfrecords_tools.synthetic.turntable:prepare"),
     Dataset("weizmann", "9 persons in 10 actions (Gorelick et al. 2007)",
             "--source_dir with the AVI files (<person>_<action>[number].avi)",
-            "tfrecords_tools.weizmann:prepare_avi"),
+            "tfrecords_tools.converters.weizmann:prepare_avi"),
     Dataset("weizmann/strips", "9 persons in 4 actions, MoCoGAN's sample data",
             "--source_dir with the strips (folders 0, 1, 3 and 4 of JPEG files)",
-            "tfrecords_tools.weizmann:prepare_strips"),
+            "tfrecords_tools.converters.weizmann:prepare_strips"),
     Dataset("chairs", "820 rendered chairs that turn, from 2 elevations (Aubry et al. 2014)",
             "--source_dir with rendered_chairs; "
             "https://www.di.ens.fr/willow/research/seeing3Dchairs/ has it",
-            "tfrecords_tools.chairs:prepare"),
+            "tfrecords_tools.converters.chairs:prepare"),
     Dataset("mug", "faces with 6 expressions (MUG database)",
             "--source_dir with subjects3; licence agreement at https://mug.ee.auth.gr/fed/",
-            "tfrecords_tools.mug:prepare"),
+            "tfrecords_tools.converters.mug:prepare"),
     Dataset("oulu_casia", "near-infrared faces with 6 expressions (Oulu-CASIA, strong light)",
             "--source_dir with NI and VL; licence agreement with the University of Oulu",
-            "tfrecords_tools.oulu_casia:prepare"),
+            "tfrecords_tools.converters.oulu_casia:prepare"),
     Dataset("golf", "500 clips of golf scenes (Vondrick et al. 2016)",
             "--source_dir with frames-stable-many and golf.txt; "
             "http://www.cs.columbia.edu/~vondrick/tinyvideo/ has both",
-            "tfrecords_tools.golf:prepare"),
+            "tfrecords_tools.converters.golf:prepare"),
     Dataset("moments", "erupting and skiing of Moments in Time (Monfort et al. 2019)",
             "--source_dir with training and validation; application at "
             "http://moments.csail.mit.edu/",
-            "tfrecords_tools.moments:prepare"),
+            "tfrecords_tools.converters.moments:prepare"),
 )  # fmt: skip
 
 

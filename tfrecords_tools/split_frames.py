@@ -1,6 +1,6 @@
 """Takes a share of a data set's training videos apart into single frames: videos and images.
 
-    python -m tfrecords_tools.split_frames --data_dir=data/mug --out_dir=data/mug-mixed
+    kerasvid data split-frames --data_dir=data/mug --out_dir=data/mug-mixed
 
 This is the mixed data of section 5.1 of "Jointly Trained Image and Video Generation using Residual
 Vectors" (WACV 2020), by default with half of the videos taken apart. It writes two data sets:
@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from kerasvid.data.schema import DatasetInfo, finish_example
+from kerasvid.data.records import DatasetInfo, finish_example
 from kerasvid.data.shards import load_info, write_info, write_split
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converter_flags import run_command

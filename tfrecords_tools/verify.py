@@ -1,4 +1,4 @@
-"""Checks a data set: python -m tfrecords_tools.verify FOLDER
+"""Checks a data set: kerasvid data verify FOLDER
 
 Prints one line a split and OK, or one line a fault and ends with status 1.
 """
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.data.schema import DatasetInfo, ShardInfo, parse_record, record_faults
+from kerasvid.data.records import DatasetInfo, ShardInfo, parse_record, record_faults
 from kerasvid.data.shards import INFO_FILE, DatasetError, check_shards, load_info
 
 READ_BYTES = 1 << 20
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line: one argument, the folder."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        sys.exit("error: give one folder: python -m tfrecords_tools.verify FOLDER")
+        sys.exit("error: give one folder: kerasvid data verify FOLDER")
     report = verify(arguments[0])
     print("\n".join(report.summaries or []))
     if report.faults:

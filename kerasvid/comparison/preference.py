@@ -17,7 +17,7 @@ from kerasvid.comparison import agreement
 from kerasvid.comparison.answers import Answer
 from kerasvid.comparison.shares import fair_coin_p, wilson_interval
 from kerasvid.comparison.study import Study
-from kerasvid.metrics.bootstrap import bootstrap_interval
+from kerasvid.evaluation.metrics.intervals import bootstrap_interval
 
 FORMAT = "kerasvid-preference"
 LEVEL = 0.95

@@ -9,12 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasvid.callbacks.checkpoints import saved_step
 from kerasvid.comparison.study import RUNS, StudyError
 from kerasvid.data import load_info, make_pipeline
-from kerasvid.runs.evaluation_data import frame_rate
-from kerasvid.runs.plan import TrainingPlan, held_out_split
-from kerasvid.runs.run_folder import RunFolder
+from kerasvid.training.callbacks.checkpoints import saved_step
+from kerasvid.training.clips import frame_rate
+from kerasvid.training.config import TrainingPlan, held_out_split
+from kerasvid.training.run_folder import RunFolder
 
 REAL = "real"
 _BATCH = 16

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
-from kerasvid.callbacks.files import faults_named, move_into_place
-from kerasvid.callbacks.pictures import to_rgb
 from kerasvid.comparison.study import KEY_FILE, PAGE_FILE, Study, StudyError, load_study
+from kerasvid.io import faults_named, move_into_place
+from kerasvid.visualization.grids import to_rgb
 
 TEMPLATES = pathlib.Path(__file__).with_name("page")
 SCRIPTS = ("answers.js", "clips.js", "instructions.js", "page.js")

@@ -1,9 +1,14 @@
 """Records to batches: the schema, shards on disk, frame picking and the input pipeline."""
 
-from kerasvid.data.frame_picking import pick_ends, pick_frame, pick_start, pick_window
-from kerasvid.data.mixture import with_images
-from kerasvid.data.pipeline import make_pipeline
-from kerasvid.data.schema import (
+from kerasvid.data.pipeline import (
+    make_pipeline,
+    pick_ends,
+    pick_frame,
+    pick_start,
+    pick_window,
+    with_images,
+)
+from kerasvid.data.records import (
     DatasetInfo,
     ShardInfo,
     SplitInfo,

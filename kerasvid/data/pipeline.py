@@ -2,6 +2,11 @@
 
 Order: list shards, interleave, parse, shuffle, repeat, pick frames (only those are decoded),
 batch, prefetch. Videos stay uint8; the training step turns them into floats on the device.
+
+Which frames of a video a training step sees: indices, chosen before anything is decoded.
+
+Every function works in a graph and is stateless: the same seed gives the same frames.
+Clips and still images side by side, for models that learn from both.
 """
 
 import difflib
@@ -9,8 +14,7 @@ import os
 
 import tensorflow as tf
 
-from kerasvid.data.frame_picking import pick_indices, picked_frames, window_span
-from kerasvid.data.schema import (
+from kerasvid.data.records import (
     DatasetInfo,
     SplitInfo,
     assert_record,
@@ -244,3 +248,121 @@ def _options() -> tf.data.Options:
     options.deterministic = True
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options
+
+
+PICKS = ("window", "frame", "ends", "start")
+
+
+def window_span(frames: int, stride: int = 1) -> int:
+    """Length of video that a window needs: 8 frames with stride 2 span 15."""
+    return (frames - 1) * stride + 1
+
+
+def pick_window(length: tf.Tensor, frames: int, stride: int, seed: tf.Tensor) -> tf.Tensor:
+    """A random window: `frames` indices, `stride` apart, every start equally likely.
+
+    Args:
+        length: int scalar, frames in the video, at least `window_span(frames, stride)`.
+        frames, stride: of the window.
+        seed: int [2].
+
+    Returns:
+        int32 [frames].
+
+    Example:
+        >>> pick_window(20, frames=4, stride=2, seed=[0, 1])  # e.g. [9, 11, 13, 15]
+    """
+    starts = tf.cast(length, tf.int32) - window_span(frames, stride) + 1
+    start = tf.random.stateless_uniform([], seed, 0, starts, tf.int32)
+    return start + stride * tf.range(frames)  # [T]
+
+
+def pick_frame(length: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """One random frame: int32 [1]."""
+    return pick_window(length, 1, 1, seed)
+
+
+def pick_ends(length: tf.Tensor) -> tf.Tensor:
+    """The first and the last frame: int32 [2]."""
+    return tf.stack([0, tf.cast(length, tf.int32) - 1])
+
+
+def pick_start(frames: int, stride: int = 1) -> tf.Tensor:
+    """The window at the start of the video, for evaluation: int32 [frames]."""
+    return stride * tf.range(frames)  # [T]
+
+
+def picked_frames(pick: str, frames: int) -> int:
+    """Number of frames that a way of picking gives.
+
+    Raises:
+        ValueError: there is no such way.
+    """
+    if pick not in PICKS:
+        raise ValueError(f"pick {pick!r}: use one of {', '.join(PICKS)}.")
+    return {"frame": 1, "ends": 2}.get(pick, frames)
+
+
+def pick_indices(
+    pick: str, length: tf.Tensor, frames: int, stride: int, seed: tf.Tensor
+) -> tf.Tensor:
+    """Frame indices by the name of the way: "window", "frame", "ends" or "start".
+
+    Returns:
+        int32 [T], T as `picked_frames` tells.
+    """
+    if pick == "window":
+        return pick_window(length, frames, stride, seed)
+    if pick == "frame":
+        return pick_frame(length, seed)
+    return pick_ends(length) if pick == "ends" else pick_start(frames, stride)
+
+
+def with_images(
+    clips: tf.data.Dataset,
+    folder: str,
+    batch_size: int,
+    split: str = "train",
+    seed: int = 0,
+    start_step: int = 0,
+) -> tf.data.Dataset:
+    """Adds still images to batches of clips.
+
+    Args:
+        clips: endless batches of `make_pipeline`.
+        folder: of a data set; of each of its videos, images most often, one random frame is taken.
+        batch_size: N, images a batch.
+        split: of that data set.
+        seed: of the images' order.
+        start_step: leave out that many batches at the start, as for the clips.
+
+    Returns:
+        The batches, with an `"image"` uint8 `[N, H, W, C]` in each.
+
+    Raises:
+        DatasetError, ValueError: as `make_pipeline`.
+
+    Example:
+        >>> clips = make_pipeline("data/mixed/videos", batch_size=8, frames=16)
+        >>> model.fit(with_images(clips, "data/mixed/images", batch_size=8), steps_per_epoch=100)
+    """
+    images = make_pipeline(
+        folder, split, batch_size, pick="frame", seed=seed, start_step=start_step
+    )
+    pairs = tf.data.Dataset.zip(clips, images)
+    return pairs.map(lambda clip, image: {**clip, "image": image["video"][:, 0]})
+
+
+def check_images_fit(folder: str, frame_shape: tuple[int, int, int]) -> None:
+    """Refuses images of another size than the clips, in one line.
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    shape = load_info(folder).frame_shape
+    if shape != tuple(frame_shape):
+        sizes = ["x".join(map(str, each)) for each in (shape, frame_shape)]
+        raise ValueError(
+            f"{folder}: its images are of {sizes[0]}, the clips of {sizes[1]}: convert one of them "
+            "again."
+        )

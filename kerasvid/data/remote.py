@@ -4,7 +4,7 @@ import importlib
 
 import tensorflow as tf
 
-from kerasvid.data.schema import DatasetError
+from kerasvid.data.records import DatasetError
 
 
 class RemoteError(DatasetError):

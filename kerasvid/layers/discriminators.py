@@ -10,7 +10,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from kerasvid.compilation import compiled_by_xla
+from kerasvid.layers.compilation import compiled_by_xla
 from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.layers.spectral_convolution import SpectralConvolution

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from kerasvid.compilation import compiled_by_xla
+from kerasvid.layers.compilation import compiled_by_xla
 
 FEW_CHANNELS = 8  # up to which a kernel library's blocks are mostly empty
 

@@ -29,14 +29,14 @@ import keras
 import tensorflow as tf
 
 from kerasvid import losses
-from kerasvid.layers.clip_ends import EndsEncoder, PlacedDecoder, check_ends, places
 from kerasvid.layers.discriminators import VideoDiscriminator
+from kerasvid.layers.endpoints import EndsEncoder, PlacedDecoder, check_ends, places
 from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
+from kerasvid.models.base.gan import AdversarialModel
+from kerasvid.models.base.gan_losses import judge_arguments
+from kerasvid.models.base.in_between import InBetween
+from kerasvid.models.base.train_config import Recipe
 from kerasvid.models.cvae import DCGAN_DECODER, DCGAN_ENCODER, DEBUG_DECODER, DEBUG_ENCODER
-from kerasvid.models.in_between import InBetween
-from kerasvid.training.adversarial import AdversarialModel
-from kerasvid.training.judgement import judge_arguments
-from kerasvid.training.recipe import Recipe
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

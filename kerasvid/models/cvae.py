@@ -39,15 +39,15 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import distributions, losses
-from kerasvid.layers.clip_ends import EndsEncoder, PlacedDecoder, check_ends, places
+from kerasvid.layers.endpoints import EndsEncoder, PlacedDecoder, check_ends, places
 from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder, dcgan_generator
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import BidirectionalSummary, over_frames
-from kerasvid.models.in_between import InBetween
-from kerasvid.models.video_generator import as_pixels, as_video_tensor
-from kerasvid.training.decoded_frames import DECODED, choice_shapes, decoded_part
-from kerasvid.training.recipe import Recipe
-from kerasvid.training.variational import VariationalModel
+from kerasvid.models.base.in_between import InBetween
+from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.trainer import DECODED, choice_shapes, decoded_part
+from kerasvid.models.base.vae import VariationalModel
+from kerasvid.models.base.video_generator import as_pixels, as_video_tensor
 
 COARSE_LEVELS = 4
 

@@ -15,12 +15,11 @@ import keras
 import tensorflow as tf
 
 from kerasvid import losses
-from kerasvid.laplacian_pyramid import check_levels
 from kerasvid.layers.frame_networks import FrameDecoder
-from kerasvid.models.latent_verbs import LatentVerbs
+from kerasvid.losses import check_levels
+from kerasvid.models.base.latent_codes import LatentModel, LatentVerbs
+from kerasvid.models.base.trainer import decoded_part
 from kerasvid.models.navsynth import Navsynth
-from kerasvid.training.decoded_frames import decoded_part
-from kerasvid.training.latent_optimization import LatentModel
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.models.frame_gan import FrameGAN
+from kerasvid.models.base.frame_gan import FrameGAN
+from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.mocogan import BASE, DEBUG, PAPER, MoCoGAN
-from kerasvid.models.video_generator import as_pixels
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

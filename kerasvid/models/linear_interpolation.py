@@ -11,10 +11,10 @@ import keras
 import tensorflow as tf
 
 from kerasvid import losses
-from kerasvid.layers.clip_ends import check_ends, places, straight
-from kerasvid.models.in_between import InBetween
-from kerasvid.training.recipe import Recipe
-from kerasvid.training.step import CompiledStep
+from kerasvid.layers.endpoints import check_ends, places, straight
+from kerasvid.models.base.in_between import InBetween
+from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.trainer import CompiledStep
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

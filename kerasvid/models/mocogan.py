@@ -25,8 +25,8 @@ import tensorflow as tf
 
 from kerasvid.layers.frame_networks import dcgan_generator
 from kerasvid.layers.recurrent import NoiseGRU, repeated
-from kerasvid.models.frame_gan import FrameGAN
-from kerasvid.training.recipe import Recipe
+from kerasvid.models.base.frame_gan import FrameGAN
+from kerasvid.models.base.train_config import Recipe
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

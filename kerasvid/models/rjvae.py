@@ -38,15 +38,15 @@ from kerasvid.layers.aggregate_prior import AggregatePrior
 from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import BidirectionalSummary, RecurrentPrior, over_frames
-from kerasvid.models.dsa import DSA
-from kerasvid.models.video_generator import (
+from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.vae import Posterior, VariationalModel
+from kerasvid.models.base.video_generator import (
     VideoGenerator,
     as_pixels,
     as_video_tensor,
     check_same_batch,
 )
-from kerasvid.training.recipe import Recipe
-from kerasvid.training.variational import Posterior, VariationalModel
+from kerasvid.models.dsa import DSA
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

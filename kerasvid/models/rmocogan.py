@@ -18,8 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.layers.recurrent import repeated
+from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.mocogan import BASE, DEBUG, PAPER, MoCoGAN
-from kerasvid.models.video_generator import as_pixels
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

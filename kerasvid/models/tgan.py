@@ -32,11 +32,11 @@ import tensorflow as tf
 
 from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import repeated
-from kerasvid.models.fixed_length import FixedLength
-from kerasvid.models.frame_gan import FrameGAN
+from kerasvid.models.base.fixed_length import FixedLength
+from kerasvid.models.base.frame_gan import FrameGAN
+from kerasvid.models.base.train_config import Recipe
 from kerasvid.models.mocogan import BASE, DEBUG
 from kerasvid.models.vgan import BASE_JUDGE, DEBUG_JUDGE, PAPER_JUDGE, VGAN
-from kerasvid.training.recipe import Recipe
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

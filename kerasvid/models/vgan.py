@@ -26,11 +26,11 @@ import tensorflow as tf
 from kerasvid.layers.discriminators import VideoDiscriminator
 from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import over_frames, repeated
-from kerasvid.models.fixed_length import FixedLength
-from kerasvid.models.video_generator import VideoGenerator
-from kerasvid.training.adversarial import AdversarialModel
-from kerasvid.training.judgement import judge_arguments
-from kerasvid.training.recipe import Recipe
+from kerasvid.models.base.fixed_length import FixedLength
+from kerasvid.models.base.gan import AdversarialModel
+from kerasvid.models.base.gan_losses import judge_arguments
+from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.video_generator import VideoGenerator
 
 
 class Streams(NamedTuple):

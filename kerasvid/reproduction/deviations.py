@@ -8,8 +8,7 @@ from typing import Any
 from kerasvid.models.registry import model_class
 from kerasvid.reproduction.published import Column, Part, Training
 from kerasvid.reproduction.reproduced import Cell
-from kerasvid.runs.plan import TrainingPlan
-from kerasvid.runs.settings import FROM_DATA, apply_settings
+from kerasvid.training.config import FROM_DATA, TrainingPlan, apply_settings
 
 SMALL = 60  # letters of a value that is told whole
 

@@ -1,4 +1,4 @@
-"""Measures the rows of a published table, by the metrics of `kerasvid.runs.measurements`."""
+"""Measures the rows of a published table, by the metrics of `kerasvid.evaluation.measurements`."""
 
 import dataclasses
 import math
@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from kerasvid.callbacks.checkpoints import saved_step
 from kerasvid.data import load_info
 from kerasvid.data.shards import hash_file
-from kerasvid.metrics.judge import JUDGES
+from kerasvid.evaluation.classifiers.networks import JUDGES
+from kerasvid.evaluation.classifiers.store import folder_name
+from kerasvid.evaluation.classifiers.train import JudgeError, make_judge_plan
+from kerasvid.evaluation.context import Choices, NotMeasurable, Subject
+from kerasvid.evaluation.evaluate import METRICS
+from kerasvid.evaluation.generated_clips import recall
+from kerasvid.evaluation.report import Measured
 from kerasvid.reproduction.judge_motion import JUDGE_MOTION
 from kerasvid.reproduction.published import LEARNED, REAL, Column, Row, Table
 from kerasvid.reproduction.reproduced import Cell
-from kerasvid.runs.evaluation import METRICS
-from kerasvid.runs.evaluation_report import Measured
-from kerasvid.runs.evaluation_subject import Choices, NotMeasurable, Subject
-from kerasvid.runs.generated_clips import recall
-from kerasvid.runs.judge_training import JudgeError, make_judge_plan
-from kerasvid.runs.judging import folder_name
-from kerasvid.runs.plan import TrainingPlan, held_out_split
-from kerasvid.runs.run_folder import RunFolder
+from kerasvid.training.callbacks.checkpoints import saved_step
+from kerasvid.training.config import TrainingPlan, held_out_split
+from kerasvid.training.run_folder import RunFolder
 
 ALL_METRICS = {**METRICS, "judge_motion_consistency": JUDGE_MOTION}
 JUDGED = ("frechet", "inception", "image_inception", "disentanglement", "judge_motion_consistency")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasvid.callbacks.files import replaced_when_complete
+from kerasvid.io import replaced_when_complete
 from kerasvid.reproduction.published import REAL, SIGN, Column, Row, Table, figure_value
 from kerasvid.reproduction.sections import Section
 

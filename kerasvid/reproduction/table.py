@@ -8,7 +8,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 
-from kerasvid.command_line import one_line
+from kerasvid.cli.command import one_line
 from kerasvid.reproduction import deviations
 from kerasvid.reproduction.measuring import Measuring
 from kerasvid.reproduction.published import WHOLE, Row, Table
@@ -22,8 +22,8 @@ from kerasvid.reproduction.reproduced import (
 )
 from kerasvid.reproduction.sections import Section, sections_of
 from kerasvid.reproduction.trainings import Locate, Options, Trainings, saved_at
-from kerasvid.runs.plan import digest_of
-from kerasvid.runs.run_folder import ERRORS, RunFolder
+from kerasvid.training.config import digest_of
+from kerasvid.training.run_folder import ERRORS, RunFolder
 
 # What a row can fail by for reasons outside of the code.
 FAILURES = (ValueError, *ERRORS)

@@ -8,17 +8,22 @@ from typing import Any
 
 import keras
 
-from kerasvid.callbacks.checkpoints import saved_step, saved_steps
-from kerasvid.command_line import python_command
 from kerasvid.data import DatasetInfo
 from kerasvid.models.registry import model_class
+from kerasvid.naming import python_command
 from kerasvid.reproduction.published import IMAGES, WHOLE, Table, Training
-from kerasvid.runs.describe import describe_plan
-from kerasvid.runs.plan import TrainingPlan, digest_of, make_plan, training_split
-from kerasvid.runs.run_folder import ERRORS, RunError, RunFolder, default_folder
-from kerasvid.runs.settings import apply_settings
-from kerasvid.runs.strategy import make_strategy
-from kerasvid.runs.training_run import train
+from kerasvid.training.callbacks.checkpoints import saved_step, saved_steps
+from kerasvid.training.config import (
+    TrainingPlan,
+    apply_settings,
+    digest_of,
+    make_plan,
+    training_split,
+)
+from kerasvid.training.devices import make_strategy
+from kerasvid.training.loop import train
+from kerasvid.training.run_folder import ERRORS, RunError, RunFolder, default_folder
+from kerasvid.training.summary import describe_plan
 
 # Of a data set's name, "whole", "videos" or "images", and whether to make what is missing: its
 # folder, and its description, which is `None` where it is missing.

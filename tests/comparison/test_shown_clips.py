@@ -9,15 +9,10 @@ import shutil
 import numpy as np
 import pytest
 
-from kerasvid.comparison.shown_clips import (
-    clips_of_runs,
-    common_frame_rate,
-    made_clips,
-    real_clips,
-)
+from kerasvid.comparison.shown_clips import clips_of_runs, common_frame_rate, made_clips, real_clips
 from kerasvid.comparison.study import StudyError
 from kerasvid.data import load_info
-from kerasvid.runs.plan import make_plan
+from kerasvid.training.config import make_plan
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from kerasvid.data.schema import DatasetInfo, Video, encode_video
+from kerasvid.data.records import DatasetInfo, Video, encode_video
 from kerasvid.data.shards import write_info, write_split
 
 COUNTS = {"train": 23, "test": 7}

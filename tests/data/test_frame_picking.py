@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from kerasvid.data import frame_picking
-from kerasvid.data.frame_picking import pick_ends, pick_frame, pick_start, pick_window
+from kerasvid.data import pipeline
+from kerasvid.data.pipeline import pick_ends, pick_frame, pick_start, pick_window
 
 
 def test_a_window_is_strided_and_inside_the_video():
@@ -43,4 +43,4 @@ def test_ends_and_start():
 
 def test_an_unknown_pick_names_the_known_ones():
     with pytest.raises(ValueError, match=r"'middle'.*window, frame, ends, start"):
-        frame_picking.picked_frames("middle", 8)
+        pipeline.picked_frames("middle", 8)

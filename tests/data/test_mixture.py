@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasvid.data import DatasetInfo, Video, make_pipeline, with_images
-from kerasvid.data.mixture import check_images_fit
+from kerasvid.data.pipeline import check_images_fit
 from tfrecords_tools.conversion import write_dataset
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kerasvid.data import explain_record_error
 from kerasvid.data.pipeline import make_pipeline
-from kerasvid.data.schema import encode_video
+from kerasvid.data.records import encode_video
 from kerasvid.data.shards import DatasetError
 
 FIRST_SHARD = "train-00000-of-00004.tfrecord"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kerasvid.data import DatasetInfo, Video
-from kerasvid.data.record_values import record_values
+from kerasvid.data.shards import record_values
 from tfrecords_tools.conversion import write_dataset
 
 

@@ -63,7 +63,7 @@ def test_no_folder_and_an_empty_folder_are_told_apart(tmp_path):
 
 def test_a_folder_of_other_files_is_no_data_set(tmp_path):
     (tmp_path / "movie.mp4").write_bytes(b"x")
-    refused(str(tmp_path), "no data set", "python -m tfrecords_tools.folder")
+    refused(str(tmp_path), "no data set", "kerasvid data folder")
 
 
 @pytest.mark.parametrize("left", ["shards", "temporary shard", "temporary description"])

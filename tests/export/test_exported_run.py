@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from export.exported_run import load_for_export
-from kerasvid.callbacks.checkpoints import save_model
-from kerasvid.runs.plan import make_plan
-from kerasvid.runs.run_folder import RunError, RunFolder
-from kerasvid.training.averaging import averaged_variables, inner_optimizer
+from kerasvid.export.exported_run import load_for_export
+from kerasvid.models.base.averaging import averaged_variables, inner_optimizer
+from kerasvid.training.callbacks.checkpoints import save_model
+from kerasvid.training.config import make_plan
+from kerasvid.training.run_folder import RunError, RunFolder
 
 
 @pytest.fixture

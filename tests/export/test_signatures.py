@@ -1,136 +1,179 @@
-"""What a served model takes, gives and refuses."""
+"""Verbs as functions of tensors do what a model's own verbs do."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.saved_model import save_signatures
-from export.signatures import served_verbs
-from export.verbs import seed_verbs
-from export.warm_up import example_inputs
-from kerasvid.models.registry import model_class
+from kerasvid.export.signatures import noise_verbs, seed_verbs
+from kerasvid.models.base.row_noise import LARGEST_SEED
+from kerasvid.models.registry import MODELS, model_class
 
-INVALID = tf.errors.InvalidArgumentError
+SEEDS = (5, 0, 2**40 + 3)
+PAIRS = {"static_by": "identity", "transient_by": "label", "identities": 3, "classes": 2,
+         "conditional": True}  # fmt: skip
+
+
+def make_model(name, **values):
+    return model_class(name).from_preset("debug", image_shape=(16, 16, 3), frames=4, **values)
+
+
+# One model of each kind; the others are in the slow tests.
+QUICK = ("rjvae", "mocogan", "glo", "linear_interpolation")
+
+
+def having(verb, quick=QUICK):
+    names = [name for name in MODELS if hasattr(model_class(name), verb)]
+    slow = pytest.mark.slow
+    return [name if name in quick else pytest.param(name, marks=slow) for name in names]
 
 
 def as_seeds(*values):
     return tf.constant(values, tf.int64)
 
 
-@pytest.fixture(scope="module")
-def drawn():
-    """A model and its signatures, traced."""
-    model = model_class("mocogan").from_preset("debug", image_shape=(16, 16, 3), frames=4)
-    names = ("serving_default", "generate_jpeg", "interpolate")
-    verbs = served_verbs(model)
-    assert set(verbs) == {*names, "decode"}
-    return model, {name: verbs[name].traced() for name in names}
+@pytest.mark.parametrize("name", having("generate"))
+def test_a_seed_a_row_makes_what_generate_makes_of_each(name):
+    model = make_model(name)
+    videos = seed_verbs(model)["generate"](seed=as_seeds(*SEEDS))["video"]
+    assert videos.dtype == np.uint8 and videos.shape == (3, 4, 16, 16, 3)
+    singly = seed_verbs(model)["generate"](seed=as_seeds(SEEDS[0]))["video"]
+    np.testing.assert_array_equal(singly, model.generate(1, seed=SEEDS[0]))
+    for video, seed in zip(videos, SEEDS, strict=True):  # in a batch sums are rounded otherwise
+        off = np.abs(video.astype(int) - model.generate(1, seed=seed)[0])
+        assert off.max() <= 1 and (off > 0).mean() < 1e-3
 
 
-@pytest.fixture(scope="module")
-def between():
-    """The signatures of the linear interpolation."""
-    model = model_class("linear_interpolation").from_preset(
-        "debug", image_shape=(8, 16, 3), frames=3
+@pytest.mark.parametrize("name", having("generate"))
+def test_named_noise_makes_what_decode_and_interpolate_make_of_it(name):
+    model = make_model(name)
+    verbs, (a, b) = noise_verbs(model), (model.sample_noise(2, seed=s) for s in (1, 2))
+    assert set(verbs["decode"].inputs) == set(verbs["decode"].noise) == set(a)
+    expected = model.decode(model.codes(a))
+    np.testing.assert_array_equal(verbs["decode"](**a)["video"], expected)
+    ends = {f"{w}_{n}": v for w, end in (("from", a), ("to", b)) for n, v in end.items()}
+    given = model.interpolate(a, b, steps=3)
+    for step, fraction in enumerate((0.0, 0.5, 1.0)):
+        way = verbs["interpolate"](**ends, fraction=tf.fill([2], fraction))["video"]
+        assert np.abs(way.astype(int) - given[:, step]).max() <= 1
+    assert np.abs(given[:, 0].astype(int) - given[:, 2]).max() > 1  # the ends differ
+
+
+def test_interpolation_by_seeds_goes_from_one_of_them_to_the_other():
+    model = make_model("mocogan")
+    verbs = seed_verbs(model)
+    assert list(verbs["interpolate"].inputs) == ["seed_from", "seed_to", "fraction"]
+    way = verbs["interpolate"](
+        seed_from=as_seeds(3, 3), seed_to=as_seeds(8, 8), fraction=tf.constant([0.0, 1.0])
+    )["video"]
+    ends = np.concatenate([model.generate(1, seed=seed) for seed in (3, 8)])
+    assert np.abs(way.astype(int) - ends).max() <= 1
+
+
+@pytest.mark.parametrize("name", having("generate_images", ("image_gan",)))
+def test_the_image_of_a_seed_is_that_of_generate_images(name):
+    model = make_model(name)
+    image = seed_verbs(model)["image"](seed=as_seeds(9))["image"]
+    np.testing.assert_array_equal(image, model.generate_images(1, seed=9))
+
+
+@pytest.mark.parametrize("name", having("between"))
+def test_between_is_that_of_the_model_at_every_temperature(name, moving_squares):
+    model, ends = make_model(name), moving_squares(2, 4)
+    given = {"first": tf.constant(ends[:, 0]), "last": tf.constant(ends[:, -1])}
+    verb = seed_verbs(model)["between"]
+    for temperature in (0.0, 0.7):
+        for row in range(2):
+            one = {key: value[row : row + 1] for key, value in given.items()}
+            made = verb(seed=as_seeds(4), temperature=tf.constant([temperature]), **one)["video"]
+            expected = model.between(**one, seed=4, temperature=temperature)
+            np.testing.assert_array_equal(made, expected)
+    assert set(noise_verbs(model)["decode"].inputs) >= {"first", "last"}
+
+
+@pytest.mark.parametrize(
+    "name", ["rjvae", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dsa", "cvae"))]
+)
+def test_videos_are_read_as_the_model_reads_them(name, moving_squares):
+    model, videos = make_model(name), moving_squares(2, 4)
+    verbs, clips = noise_verbs(model), tf.constant(videos)
+    read, expected = verbs["encode"](video=clips), model.encode(videos)
+    assert set(read) == set(expected) == set(verbs["encode"].outputs)
+    for key, value in expected.items():
+        np.testing.assert_array_equal(read[key], value)
+        assert verbs["encode"].outputs[key].shape == value.shape[1:]
+    np.testing.assert_array_equal(
+        verbs["reconstruct"](video=clips)["video"], model.reconstruct(videos)
     )
-    verbs = served_verbs(model)
-    assert set(verbs) == {"serving_default", "between", "between_jpeg", "decode"}
-    return {name: verb.traced() for name, verb in verbs.items()}
+    if "swap" in verbs:
+        swapped = verbs["swap"](content_of=clips, motion_of=clips[::-1])["video"]
+        np.testing.assert_array_equal(swapped, model.swap(videos, videos[::-1]))
+    assert ("swap" in verbs) == hasattr(model, "swap") and not verbs["encode"].iterative
 
 
-@pytest.mark.parametrize("batch", [1, 3, 64])
-def test_a_row_is_the_same_to_the_bit_alone_and_in_company(drawn, batch):
-    model, signatures = drawn
-    serve = signatures["serving_default"]
-    seeds = np.random.default_rng(batch).integers(0, 2**62 - 1, batch)
-    together = serve(seed=tf.constant(seeds))["video"].numpy()
-    alone = [serve(seed=tf.constant(seeds[i : i + 1]))["video"][0] for i in range(batch)]
-    np.testing.assert_array_equal(together, alone)
-    off = np.abs(together[0].astype(int) - model.generate(1, seed=int(seeds[0]))[0])
-    assert off.max() <= 1 and together.std() > 1
-
-
-def test_a_jpeg_a_frame_shows_what_the_pixels_do(drawn):
-    _, signatures = drawn
-    seeds = as_seeds(1, 2)
-    video = signatures["serving_default"](seed=seeds)["video"].numpy()
-    encoded = signatures["generate_jpeg"](seed=seeds)["frames_bytes"].numpy()
-    assert encoded.shape == (2, 4)
-    shown = np.stack([[tf.io.decode_jpeg(frame) for frame in row] for row in encoded])
-    assert np.abs(shown.astype(int) - video).mean() < 6  # of noise, which JPEG likes least
-    assert np.abs(shown[::-1].astype(int) - video).mean() > np.abs(shown - video.astype(int)).mean()
-
-
-def test_whole_batches_are_computed_without_a_loop_over_videos():
-    model = model_class("glo").from_preset("debug", image_shape=(16, 16, 3), frames=2)
-    noise = model.sample_noise(3, seed=1)
-    whole, rows = (served_verbs(model, whole_batches=w)["decode"].traced() for w in (True, False))
-    np.testing.assert_allclose(whole(**noise)["video"], rows(**noise)["video"], atol=1e-5)
-    looping = [{op.type for op in each.graph.get_operations()} & {"While", "StatelessWhile"}
-               for each in (whole, rows)]  # fmt: skip
-    assert not looping[0] and looping[1]
-
-
-@pytest.mark.parametrize("fraction", [-0.1, 1.1, np.nan])
-def test_fractions_that_are_none_are_refused(drawn, fraction):
-    with pytest.raises(INVALID, match="fraction: give numbers from 0 to 1, one a row"):
-        drawn[1]["interpolate"](seed_from=as_seeds(0), seed_to=as_seeds(1),
-                                fraction=tf.constant([fraction], tf.float32))  # fmt: skip
-
-
-def test_different_numbers_of_rows_are_refused(drawn):
-    with pytest.raises(INVALID, match=r"Give as many rows of each of .*fraction"):
-        drawn[1]["interpolate"](seed_from=as_seeds(0, 1), seed_to=as_seeds(1, 2),
-                                fraction=tf.constant([0.5]))  # fmt: skip
-
-
-def test_a_video_between_encoded_pictures_is_that_between_their_pixels(between):
-    ends = [tf.fill([8, 16, 3], tf.constant(value, tf.uint8)) for value in (40, 200)]
-    more = {"seed": as_seeds(1), "temperature": tf.constant([0.0])}
-    pictures = {"first_bytes": tf.io.encode_png(ends[0])[None],
-                "last_bytes": tf.io.encode_jpeg(ends[1], quality=100)[None]}  # fmt: skip
-    frames = between["between_jpeg"](**pictures, **more)["frames_bytes"][0]
-    shown = np.stack([tf.io.decode_jpeg(frame) for frame in frames])
-    np.testing.assert_allclose(shown.mean((1, 2, 3)), [40, 120, 200], atol=1.5)
-    given = {"first": ends[0][None], "last": ends[1][None], **more}
-    for name in ("between", "serving_default"):
-        video = between[name](**given)["video"][0].numpy()
-        np.testing.assert_allclose(video.mean((1, 2, 3)), [40, 120, 200], atol=0.5)
-
-
-def test_pictures_of_another_size_and_what_is_none_are_refused(between):
-    good, other = (tf.io.encode_png(tf.zeros([8, width, 3], tf.uint8)) for width in (16, 8))
-    given = {"seed": as_seeds(0), "temperature": tf.constant([1.0]), "first_bytes": good[None]}
-    with pytest.raises(INVALID, match="last_bytes: the model takes pictures of 16x8 pixels"):
-        between["between_jpeg"](last_bytes=other[None], **given)
-    with pytest.raises(INVALID, match="Unknown image file format"):
-        between["between_jpeg"](last_bytes=tf.constant([b"no picture"]), **given)
-
-
-@pytest.mark.parametrize("temperature", [-0.5, np.inf, np.nan])
-def test_temperatures_below_zero_are_refused(between, temperature):
-    frame = tf.zeros([1, 8, 16, 3], tf.uint8)
-    with pytest.raises(INVALID, match="temperature: give numbers 0 or more"):
-        between["between"](first=frame, last=frame, seed=as_seeds(0),
-                           temperature=tf.constant([temperature], tf.float32))  # fmt: skip
-
-
-def test_examples_are_of_what_every_signature_takes(between):
-    model = model_class("linear_interpolation").from_preset(
-        "debug", image_shape=(8, 16, 3), frames=3
+def test_learned_codes_are_recalled_and_exchanged_by_their_rows():
+    pairs, single = make_model("navsynth", **PAIRS), make_model("navsynth", videos=5)
+    verbs = noise_verbs(pairs)
+    rows = {"identity": as_seeds(0, 2), "action": as_seeds(1, 0), "label": as_seeds(1, 0)}
+    np.testing.assert_array_equal(
+        verbs["exchange"](**rows)["video"], pairs.exchange([0, 2], [1, 0], [1, 0])
     )
-    examples = example_inputs(served_verbs(model), rows=2)
-    assert set(examples) == set(between)
-    for name, inputs in examples.items():
-        outputs = between[name](**{key: tf.constant(value) for key, value in inputs.items()})
-        assert all(len(value) == 2 for value in outputs.values())
+    recalled = verbs["recall"](identity=rows["identity"], label=rows["label"])["video"]
+    np.testing.assert_array_equal(recalled, pairs.recall(identity=[0, 2], label=[1, 0]))
+    assert (
+        verbs["recall"].inputs["identity"].most == 2 and verbs["recall"].inputs["label"].most == 1
+    )
+    verbs = noise_verbs(single, frames=3)
+    np.testing.assert_array_equal(
+        verbs["recall"](index=as_seeds(4))["video"], single.recall(index=[4])[:, :3]
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match="0 to 4, the rows"):
+        verbs["recall"].traced()(index=as_seeds(5))
 
 
-def test_discriminators_are_not_exported(drawn, tmp_path):
-    model = drawn[0]
-    verb = seed_verbs(model)["generate"]
-    save_signatures({"serving_default": verb}, tmp_path)
-    saved = tf.train.list_variables(str(tmp_path / "variables" / "variables"))
-    numbers = sum(int(np.prod(shape)) for name, shape in saved if name.startswith("weights"))
-    judges = sum(int(np.prod(v.shape)) for v in model.video_discriminator.variables)
-    assert 0 < numbers <= sum(int(np.prod(v.shape)) for v in model.variables) - judges
+@pytest.mark.slow
+@pytest.mark.parametrize("values", [{"videos": 5}, PAIRS])
+def test_codes_found_by_descent_in_a_graph_are_those_found_without(values, moving_squares):
+    model, videos = make_model("navsynth", **values), moving_squares(2, 4)
+    label = {"label": as_seeds(1, 0)} if values is PAIRS else {}
+    verbs, expected = noise_verbs(model), model.encode(videos, **label)
+    assert verbs["encode"].iterative and verbs["swap"].iterative
+    read = verbs["encode"].traced()(video=tf.constant(videos), **label)
+    for key, value in expected.items():
+        np.testing.assert_allclose(read[key], value, atol=1e-3)
+    swapped = verbs["swap"](content_of=videos, motion_of=videos[::-1], **label)["video"]
+    np.testing.assert_array_equal(swapped, model.swap(videos, videos[::-1], **label))
+
+
+@pytest.mark.parametrize(
+    "name", ["vgan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rjvae", "cvae"))]
+)
+def test_clips_of_another_length(name):
+    model = make_model(name)
+    verbs = seed_verbs(model, frames=3)
+    verb = verbs["between" if name == "cvae" else "generate"]
+    assert verb.outputs["video"].shape == (3, 16, 16, 3)
+    if name == "cvae":
+        return
+    np.testing.assert_array_equal(
+        verb(seed=as_seeds(2))["video"], model.generate(1, frames=3, seed=2)
+    )
+
+
+@pytest.mark.parametrize(("name", "frames"), [("vgan", 5), ("glo", 5), ("cgan", 1)])
+def test_lengths_that_a_model_cannot_make_are_refused(name, frames):
+    with pytest.raises(ValueError, match=f"frames={frames}") as error:
+        noise_verbs(make_model(name), frames=frames)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("seed", [-1, LARGEST_SEED + 1])
+@pytest.mark.parametrize("name", ["glo", "linear_interpolation"])
+def test_seeds_out_of_range_are_refused_in_the_graph(name, seed):
+    verbs = seed_verbs(make_model(name))
+    verb = next(iter(verbs.values())).traced()
+    frame = tf.zeros([1, 16, 16, 3], tf.uint8)
+    ends = {"first": frame, "last": frame, "temperature": tf.constant([1.0])}
+    given = ends if name == "linear_interpolation" else {}
+    verb(seed=as_seeds(LARGEST_SEED), **given)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"from 0 to 2\^62 - 1"):
+        verb(seed=as_seeds(seed), **given)

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
-from export import tflite
-from export.lite_model import LiteModel
-from export.sample_inputs import SampleInputs
+from kerasvid.export import tflite
+from kerasvid.export.accuracy import SampleInputs
+from kerasvid.export.lite_model import LiteModel
 from kerasvid.models.registry import MODELS
 
 pytest.importorskip("ai_edge_litert", reason="pip install -e '.[tflite]'")

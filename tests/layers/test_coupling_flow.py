@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.layers.coupling_flow import CouplingFlow
+from kerasvid.layers.aggregate_prior import CouplingFlow
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.compilation import traced_function
+from kerasvid.layers.compilation import traced_function
 from kerasvid.layers.discriminators import ImageDiscriminator, VideoDiscriminator
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.compilation import traced_function, tracing_for_xla
+from kerasvid.layers.compilation import traced_function, tracing_for_xla
 from kerasvid.layers.strided_convolution import (
     StridedConv2D,
     TransposedConv2D,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.layers.warping import EXTRA_CHANNELS, coherent, composed, warped
+from kerasvid.layers.endpoints import EXTRA_CHANNELS, coherent, composed, warped
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.layers.clip_ends import places
+from kerasvid.layers.endpoints import places
+from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.cvae import CVAE
-from kerasvid.models.video_generator import as_pixels
 
 SMALL = {"image_shape": (8, 8, 3), "frames": 4}
 SCALE = (0.5, 0.5)
@@ -189,8 +189,8 @@ def test_a_best_guess_comes_near_what_is_certain(moving_squares):
     """Clips of one motion: once trained, the clip of z_video = 0 beats the linear interpolation."""
     import keras
 
-    from kerasvid.metrics.l2_distance import l2_distances
     from kerasvid.models.linear_interpolation import LinearInterpolation
+    from kerasvid.visualization.nearest_clip import l2_distances
 
     keras.utils.set_random_seed(0)
     videos = moving_squares(48, 6)

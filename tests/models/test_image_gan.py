@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.image_gan import ImageGAN
 from kerasvid.models.rjgan import RJGAN
-from kerasvid.models.video_generator import as_pixels
 
 SMALL = {"image_shape": (8, 8, 3)}
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from kerasvid.metrics.l2_distance import l2_distances
 from kerasvid.models.linear_interpolation import LinearInterpolation
+from kerasvid.visualization.nearest_clip import l2_distances
 
 
 @pytest.fixture(scope="module")

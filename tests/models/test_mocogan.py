@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.mocogan import MoCoGAN
-from kerasvid.models.video_generator import as_pixels
 
 SMALL = {"image_shape": (8, 8, 3), "frames": 4}
 CONTENT, MOTION, CATEGORIES = 8, 4, 3  # of the preset, and of the model below

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.models.base.gan import AdversarialModel
+from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.registry import MODELS, model_class
-from kerasvid.models.video_generator import as_pixels
-from kerasvid.training.adversarial import AdversarialModel
 
 SMALL = {"image_shape": (16, 16, 3), "frames": 4}
 # Beside each model as it comes, variants of one that run other code; those that go between two

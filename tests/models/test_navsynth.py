@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from kerasvid import losses
+from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.navsynth import Navsynth
-from kerasvid.models.video_generator import as_pixels
 
 PAIRS = {"static_by": "identity", "transient_by": "label", "identities": 3, "classes": 4}
 

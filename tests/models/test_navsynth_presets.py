@@ -1,7 +1,6 @@
 import pytest
 
-from kerasvid.models.navsynth import OBJECTIVE, Navsynth
-from kerasvid.models.navsynth_presets import PRESETS, RECIPES
+from kerasvid.models.navsynth import OBJECTIVE, PRESETS, RECIPES, Navsynth
 
 # Table 2 of the supplement, by data set: D_s, D_t, lambda_s, lambda_t, alpha, the rates of G, R and
 # the codes, epochs of gamma and of (z, theta), l.

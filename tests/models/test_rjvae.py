@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.models.base.video_generator import as_pixels, as_video_tensor
 from kerasvid.models.rjvae import RJVAE
-from kerasvid.models.video_generator import as_pixels, as_video_tensor
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.mocogan import MoCoGAN
 from kerasvid.models.rmocogan import RMoCoGAN
-from kerasvid.models.video_generator import as_pixels
 
 SMALL = {"image_shape": (8, 8, 3), "frames": 4}
 CONTENT, SCALE = 8, 2.0  # of the preset, and of the prior of the model below

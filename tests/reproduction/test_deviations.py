@@ -9,7 +9,7 @@ from kerasvid.models.glo import GLO
 from kerasvid.reproduction import deviations
 from kerasvid.reproduction.published import Column, Part, Training
 from kerasvid.reproduction.reproduced import Cell
-from kerasvid.runs.plan import make_plan
+from kerasvid.training.config import make_plan
 
 
 @pytest.fixture(scope="module")

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from kerasvid.data import load_info
-from kerasvid.metrics.judge import FrameJudge
-from kerasvid.metrics.motion_consistency import motion_consistency_score
+from kerasvid.evaluation.classifiers import train
+from kerasvid.evaluation.classifiers.networks import FrameJudge
+from kerasvid.evaluation.context import Choices
+from kerasvid.evaluation.evaluate import METRICS
+from kerasvid.evaluation.metrics.motion_consistency import motion_consistency_score
 from kerasvid.reproduction import measuring
 from kerasvid.reproduction.judge_motion import JudgeMaps
 from kerasvid.reproduction.measuring import ALL_METRICS, LearnedSubject, Measuring, judge_names
 from kerasvid.reproduction.published import LEARNED, REAL, Column, Row
 from kerasvid.reproduction.registry import TABLES
-from kerasvid.runs import judge_training
-from kerasvid.runs.evaluation import METRICS
-from kerasvid.runs.evaluation_subject import Choices
-from kerasvid.runs.plan import make_plan
-from kerasvid.runs.run_folder import RunFolder
+from kerasvid.training.config import make_plan
+from kerasvid.training.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_another_judge_measures_anew(table, plan_of, info, tmp_path, monkeypatch
     plan, run = plan_of(), RunFolder(tmp_path)
     choices = Measuring().choices(table, plan)
     before = Measuring().asked(table.rows[0], column, choices, run, plan)
-    monkeypatch.setitem(judge_training.STEPS, "clip", 7)
+    monkeypatch.setitem(train.STEPS, "clip", 7)
     after = Measuring().asked(table.rows[0], column, choices, run, plan)
     assert before != after and before["judges"]["frame"] == after["judges"]["frame"]
 

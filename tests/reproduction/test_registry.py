@@ -7,7 +7,7 @@ import pytest
 from kerasvid.models.registry import MODELS, model_class
 from kerasvid.reproduction.published import figure_value
 from kerasvid.reproduction.registry import TABLES, describe_tables, published_table
-from kerasvid.runs.settings import apply_settings
+from kerasvid.training.config import apply_settings
 from tfrecords_tools import registry
 
 

@@ -11,7 +11,7 @@ import pytest
 from kerasvid.reproduction import trainings
 from kerasvid.reproduction.reproduced import known_cells
 from kerasvid.reproduction.trainings import Stopped
-from kerasvid.runs.run_folder import RunError
+from kerasvid.training.run_folder import RunError
 
 
 def numbers(made):

@@ -8,7 +8,7 @@ import pytest
 
 from kerasvid.reproduction.published import IMAGES, VIDEOS, Training
 from kerasvid.reproduction.trainings import Options, Trainings
-from kerasvid.runs.run_folder import RunError, RunFolder
+from kerasvid.training.run_folder import RunError, RunFolder
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.data import check_shards, load_info, parse_record
-from kerasvid.data.schema import DatasetInfo, Video
+from kerasvid.data.records import DatasetInfo, Video
 from kerasvid.data.shards import temporary_name
 from tfrecords_tools import conversion
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
@@ -111,7 +111,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path):
 def test_a_killed_conversion_leaves_no_data_set_and_the_next_one_cleans_up(tmp_path):
     code = f"""
 import os, signal, numpy as np
-from kerasvid.data.schema import DatasetInfo, Video
+from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import write_dataset
 def load(number):
     if number == 9:

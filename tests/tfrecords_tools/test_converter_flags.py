@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from absl import flags
 
-from kerasvid.data.schema import DatasetInfo, SplitInfo
+from kerasvid.data.records import DatasetInfo, SplitInfo
 from tfrecords_tools.converter_flags import run_command, run_converter, run_with_options
 
 SPLITS = {"train": SplitInfo(5, 1, 1, ()), "test": SplitInfo(2, 1, 1, ())}

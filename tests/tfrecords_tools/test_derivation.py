@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.data import DatasetError
-from kerasvid.data.schema import DatasetInfo, ShardInfo, SplitInfo
+from kerasvid.data.records import DatasetInfo, ShardInfo, SplitInfo
 from tfrecords_tools import derivation
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.derivation import check_choice, check_source, read_records, with_remark

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasvid.data import DatasetError, load_info
-from kerasvid.data.schema import DatasetInfo, Video
+from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import write_dataset
 from tfrecords_tools.divided_data import divided_folder, locate_half
 

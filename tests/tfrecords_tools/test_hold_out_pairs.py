@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import tfrecords_tools.hold_out_pairs as module
 from kerasvid.data import DatasetError, load_info, write_info
-from kerasvid.data.schema import DatasetInfo
+from kerasvid.data.records import DatasetInfo
 from kerasvid.data.shards import write_split
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.hold_out_pairs import choose_pairs, hold_out_pairs, main

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasvid.data import DatasetError
-from kerasvid.data.schema import DatasetInfo, Video
+from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools import registry
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
 from tfrecords_tools.registry import DATASETS, UnknownDataset, find_again, names, prepare
@@ -152,6 +152,6 @@ def test_every_registered_converter_exists():
 
 
 def test_converters_are_imported_only_when_used(monkeypatch):
-    monkeypatch.delitem(sys.modules, "tfrecords_tools.sprites", raising=False)
+    monkeypatch.delitem(sys.modules, "tfrecords_tools.synthetic.sprites", raising=False)
     runpy.run_path(registry.__file__, run_name="fresh")
-    assert "tfrecords_tools.sprites" not in sys.modules
+    assert "tfrecords_tools.synthetic.sprites" not in sys.modules

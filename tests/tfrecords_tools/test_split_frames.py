@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.data import DatasetError, load_info, make_pipeline
-from kerasvid.data.schema import DatasetInfo, Video
+from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import ConversionError, write_dataset
 from tfrecords_tools.split_frames import main, split_frames
 from tfrecords_tools.verify import verify

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.data import shards
-from kerasvid.data.schema import DatasetInfo, Video, encode_video
+from kerasvid.data.records import DatasetInfo, Video, encode_video
 from kerasvid.data.shards import load_info, write_info, write_split
 from tfrecords_tools.verify import main, verify
 

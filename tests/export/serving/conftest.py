@@ -22,7 +22,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import saved_model_pb2
 
-from export.verbs import seed_verbs
+from kerasvid.export.signatures import seed_verbs
 from kerasvid.models.registry import model_class
 
 # === Models ===

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.client import Client
-from export.serving.attempts import ServingError
+from kerasvid.export.serving.attempts import ServingError
+from kerasvid.export.serving.client import Client
 
 
 @pytest.fixture

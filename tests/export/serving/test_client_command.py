@@ -15,11 +15,11 @@ ROOT = pathlib.Path(__file__).parents[3]
 
 @pytest.fixture
 def command(tmp_path):
-    """Runs `python -m export.client` in an empty folder: (exit status, stdout, stderr)."""
+    """Runs `kerasvid client` in an empty folder: (exit status, stdout, stderr)."""
 
     def run(*flags: str) -> tuple[int, str, str]:
         done = subprocess.run(
-            [sys.executable, "-m", "export.client", *flags],
+            [sys.executable, "-m", "kerasvid.export.serving.client", *flags],
             cwd=tmp_path, capture_output=True, text=True, timeout=120,
             env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
         )  # fmt: skip

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
-from export.client import Client
+from kerasvid.export.serving.client import Client
 
 FOLDER = pathlib.Path(__file__).parents[3] / "export" / "serving"
 

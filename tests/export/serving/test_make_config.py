@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from export.serving.make_config import (
+from kerasvid.export.serving.make_config import (
     ServedModel,
     config_text,
     find_models,
@@ -53,7 +53,7 @@ def command(tmp_path):
 
     def run(*flags: str) -> tuple[int, str, str]:
         done = subprocess.run(
-            [sys.executable, "-m", "export.serving.make_config", *flags],
+            [sys.executable, "-m", "kerasvid.export.serving.make_config", *flags],
             cwd=tmp_path, capture_output=True, text=True, timeout=60,
             env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
         )  # fmt: skip
@@ -164,7 +164,9 @@ def test_the_command_writes_beside_the_models_and_says_what_is_loaded(command, f
     ]
     text = (folder / "models.config").read_text()
     assert [*parsed(text)] == ["cvae", "rjvae"]
-    assert text == (ROOT / "export" / "serving" / "models.config").read_text()  # the example
+    assert (
+        text == (ROOT / "kerasvid" / "export" / "serving" / "models.config").read_text()
+    )  # the example
     for flags, message in (
         (["--stable=rjvae"], "--stable: 'rjvae' is no model:version, as rjvae:1"),
         (["--policy=all", "--stable=rjvae:1,rjvae:2"], "--stable: a model is named twice"),

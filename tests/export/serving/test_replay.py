@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.serving.replay import WARM_UP, ReplayError, replay
+from kerasvid.export.serving.replay import WARM_UP, ReplayError, replay
 
 pytest.importorskip("tensorflow_serving", reason="pip install 'kerasvid[serving]'")
 from tensorflow_serving.apis import (
@@ -110,7 +110,7 @@ def test_what_would_keep_a_version_from_loading_is_told_by_its_number(version_di
 def test_the_command_prints_a_line_a_request(version_dir):
     write(version_dir, request(rows=2), jpeg_request())
     done = subprocess.run(
-        [sys.executable, "-m", "export.serving.replay", os.fspath(version_dir)],
+        [sys.executable, "-m", "kerasvid.export.serving.replay", os.fspath(version_dir)],
         cwd=ROOT, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,126 @@
+"""The public verb of models that make the video between a first and a last frame.
+
+A model defines `noise_shapes(frames)` and `fill(first, last, noise, frames)`; this class makes
+`between` of them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasvid import losses
+from kerasvid.data.pixels import as_floats
+from kerasvid.layers.endpoints import check_ends
+from kerasvid.models.base.row_noise import row_noise
+from kerasvid.models.base.video_generator import WithPresets, as_pixels, check_same_batch
+
+
+class InBetween(WithPresets):
+    """Mix-in for a `keras.Model` of the video between two given frames.
+
+    Without ends there is nothing to make, so that such a model has no `generate`. A subclass has
+    `PRESETS` and `RECIPES`, and the attributes `image_shape`, `frames` (the default length),
+    `noise_shapes` and `fill`.
+    """
+
+    evaluation_names = ("l2",)
+
+    @classmethod
+    def shortest_clip(cls, hyperparameters: Mapping[str, Any]) -> int:
+        return 3 if hyperparameters.get("exact_ends") else 2  # something must be left to learn
+
+    def fill(
+        self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
+    ) -> tf.Tensor:
+        """The clips between frames, on the device: no chance, and no Python number of a tensor.
+
+        Args:
+            first, last: `[B, H, W, C]` float32 in [-1, 1].
+            noise: of `between_noise`, `[B, ...]` by name; zeros for a best guess.
+            frames: T, at least 2, both ends included.
+
+        Returns:
+            `[B, T, H, W, C]` float32 in [-1, 1].
+        """
+        raise NotImplementedError
+
+    def test_step(self, data) -> dict:
+        """As that of a model's family, and `"l2"`, which is the loss of `LinearInterpolation`.
+
+        The mean L2 distance of the clips without noise to the true ones, pixels in [0, 1].
+        """
+        told, video = super().test_step(data), self.video_of(data)
+        batch, frames = tf.shape(video)[0], video.shape[1]
+        noise = {n: tf.zeros([batch, *shape]) for n, shape in self.noise_shapes(frames).items()}
+        shown = self.fill(video[:, 0], video[:, -1], noise, frames)
+        return {**told, **self.tracked({"l2": tf.reduce_mean(losses.l2_distance(video, shown))})}
+
+    def between_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
+        """Named standard Gaussians for `batch` videos; row i depends on (seed, i) alone.
+
+        Args:
+            batch: B, at least 1.
+            frames: T, the model's own length where `None`.
+            seed: any integer.
+
+        Raises:
+            ValueError: `batch` is less than 1 or `frames` less than 2.
+        """
+        frames = self.frames if frames is None else frames
+        if batch < 1:
+            raise ValueError(f"batch={batch} must be at least 1.")
+        check_ends(frames)
+        return row_noise(self.noise_shapes(frames), batch, seed)
+
+    def between(
+        self,
+        first: np.ndarray | tf.Tensor,
+        last: np.ndarray | tf.Tensor,
+        frames: int | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+    ) -> np.ndarray:
+        """Videos that begin and end with given frames.
+
+        Args:
+            first: `[B, H, W, C]`, uint8 or float in [-1, 1].
+            last: the same shape.
+            frames: T, both ends included, at least 2; the model's own length where `None`.
+            seed: row i depends on (seed, i) and on its own frames alone.
+            temperature: deviation of the noise. 1 for one of the possible videos, 0 for the same
+                one at every seed: a best guess, where a model is trained to have one.
+
+        Returns:
+            uint8 `[B, T, H, W, C]`.
+
+        Raises:
+            ValueError: other axes, another frame size, different numbers of ends, T below 2, or
+                a negative temperature.
+
+        Example:
+            >>> filled = model.between(videos[:, 0], videos[:, -1], frames=30, seed=1)
+        """
+        if not temperature >= 0.0:
+            raise ValueError(f"temperature={temperature} must be 0 or more.")
+        frames = self.frames if frames is None else frames
+        first, last = self._end("first", first), self._end("last", last)
+        check_same_batch(first=first, last=last)
+        noise = self.between_noise(first.shape[0], frames, seed)
+        noise = {name: temperature * value for name, value in noise.items()}
+        return as_pixels(self.fill(first, last, noise, frames))
+
+    def _end(self, name: str, frames: np.ndarray | tf.Tensor) -> tf.Tensor:
+        """float32 `[B, H, W, C]` in [-1, 1] of the frames at one end."""
+        frames = tf.convert_to_tensor(frames)
+        if frames.shape.rank != 4:
+            raise ValueError(
+                f"{name}: frames need the axes [B, H, W, C], not the shape {frames.shape}."
+            )
+        if tuple(frames.shape[1:]) != tuple(self.image_shape):
+            raise ValueError(
+                f"{name}: the frames are of {tuple(frames.shape[1:])}, the model's of "
+                f"{tuple(self.image_shape)}: resize them."
+            )
+        return as_floats(frames)

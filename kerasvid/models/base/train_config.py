@@ -1,0 +1,199 @@
+"""How a preset is trained: batch, steps, and the optimizer with its learning-rate schedule.
+
+Values that move during training, and checks of what they are given.
+"""
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, cosine decay to a floor at `decay_steps`, the floor from there on.
+
+    The schedule is a function of the step alone, not of how long a run is meant to be, so that a
+    run can be lengthened later.
+
+    Args:
+        peak: the rate after the warm-up.
+        warmup_steps: length of the warm-up.
+        decay_steps: where the floor is reached; 0 for a constant rate after the warm-up.
+        floor: the last rate, as a share of the peak.
+    """
+
+    def __init__(self, peak: float, warmup_steps: int, decay_steps: int, floor: float = 0.02):
+        self.peak, self.warmup_steps = peak, warmup_steps
+        self.decay_steps, self.floor = decay_steps, floor
+
+    def __call__(self, step):
+        step = keras.ops.cast(step, "float32")
+        rate = keras.ops.convert_to_tensor(self.peak, "float32")
+        if self.decay_steps:
+            span = max(self.decay_steps - self.warmup_steps, 1)
+            done = keras.ops.clip((step - self.warmup_steps) / span, 0.0, 1.0)
+            cosine = 0.5 * (1.0 + keras.ops.cos(3.141592653589793 * done))
+            rate = self.peak * (self.floor + (1.0 - self.floor) * cosine)
+        warm = keras.ops.minimum((step + 1.0) / max(self.warmup_steps, 1), 1.0)
+        return rate * warm
+
+    def get_config(self) -> dict:
+        return {
+            "peak": self.peak,
+            "warmup_steps": self.warmup_steps,
+            "decay_steps": self.decay_steps,
+            "floor": self.floor,
+        }
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _within(value: object, above: float | None = None) -> bool:
+    """Whether it is a finite number, not negative, and larger than `above`."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        return False
+    return value >= 0.0 if above is None else value > above
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a preset is trained; `RECIPES` at the end of a model's file has one for each.
+
+    Args:
+        steps: updates in all.
+        batch_size: videos a step, over all replicas.
+        image_batch: still images a step, where there are any beside the videos; as many as videos
+            where `None`. All of them weigh as much as all frames of the videos, whatever their
+            number.
+        frames: T of the training clips; `None` for the model's own.
+        stride: distance of two frames of a clip in its video.
+        pick: where in its video a clip begins: anywhere (`"window"`) or at its `"start"`.
+        learning_rate: peak rate of Adam.
+        warmup_steps: linear warm-up of the rate.
+        decay_steps: where the cosine decay ends; 0 for none.
+        beta_1, beta_2: Adam's decay rates.
+        epsilon: what Adam adds to the root of the second moment.
+        rival_rate: rate of the players beside the first, discriminators for instance, as a
+            multiple of the first's.
+        ema_momentum: of the first player's averaged weights; 0 for none.
+        clip_norm: the largest global gradient norm; 0 for none.
+        prior_steps: updates of the priors that follow the posteriors, after the training of the
+            networks; 0 for none. Models without such priors have none.
+        code_rate, code_momentum: of the descent of latent codes that are weights; the rate is
+            warmed up and decays as the networks' does. Other models have none.
+
+    Raises:
+        ValueError: a value is out of its range; the message names the field.
+    """
+
+    steps: int = 10_000
+    batch_size: int = 16
+    image_batch: int | None = None
+    frames: int | None = None
+    stride: int = 1
+    pick: str = "window"
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    decay_steps: int = 0
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+    epsilon: float = 1e-7
+    rival_rate: float = 1.0
+    ema_momentum: float = 0.99
+    clip_norm: float = 0.0
+    prior_steps: int = 0
+    code_rate: float = 12.5
+    code_momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name, least in dict(
+            steps=1, batch_size=1, stride=1, warmup_steps=0, decay_steps=0, prior_steps=0
+        ).items():
+            self._require(name, _whole(getattr(self, name), least), f"a whole number from {least}")
+        for name in ("frames", "image_batch"):
+            value = getattr(self, name)
+            self._require(name, value is None or _whole(value, 1), "1 or more, or None")
+        self._require("learning_rate", _within(self.learning_rate, above=0.0), "positive")
+        self._require("epsilon", _within(self.epsilon, above=0.0), "positive")
+        self._require("pick", self.pick in ("window", "start"), "window or start")
+        self._require("code_rate", _within(self.code_rate, above=0.0), "positive")
+        self._require("clip_norm", _within(self.clip_norm), "0 or more")
+        self._require("rival_rate", _within(self.rival_rate, above=0.0), "positive")
+        for name in ("beta_1", "beta_2", "ema_momentum", "code_momentum"):
+            rate = getattr(self, name)
+            self._require(name, _within(rate) and rate < 1.0, "at least 0 and less than 1")
+
+    def _require(self, name: str, fulfilled: bool, what: str) -> None:
+        if not fulfilled:
+            raise ValueError(f"{name}={getattr(self, name)!r} must be {what}.")
+
+    def make_optimizer(self, rival: bool = False) -> keras.optimizers.Optimizer:
+        """Adam as the recipe says, for the first player or for another."""
+        peak = self.learning_rate * (self.rival_rate if rival else 1.0)
+        rate = WarmupCosine(peak, self.warmup_steps, self.decay_steps)
+        averaged = self.ema_momentum and not rival
+        average = {"use_ema": True, "ema_momentum": self.ema_momentum} if averaged else {}
+        decay = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        return keras.optimizers.Adam(rate, **decay, **average)
+
+    def code_arguments(self) -> dict[str, object]:
+        """What `LatentModel.compile` takes beside the optimizers."""
+        rate = WarmupCosine(self.code_rate, self.warmup_steps, self.decay_steps)
+        return {"code_rate": rate, "code_momentum": self.code_momentum}
+
+    def make_optimizers(self, players: Sequence[str]) -> dict[str, keras.optimizers.Optimizer]:
+        """An optimizer for each player, the first of them with the averaged weights."""
+        return {name: self.make_optimizer(rival=name != players[0]) for name in players}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ramp:
+    """A value that moves from `start` to `end` in the first `steps` iterations and stays there.
+
+    Args:
+        start: value at iteration 0.
+        end: value from iteration `steps` on.
+        steps: length of the way; 0 means `end` at once.
+        geometric: move in the logarithm (both ends positive), not in the value.
+    """
+
+    start: float
+    end: float
+    steps: int
+    geometric: bool = False
+
+    def __post_init__(self):
+        if self.geometric and not (self.start > 0 and self.end > 0):
+            raise ValueError(f"A geometric ramp needs positive ends, not {self.start}, {self.end}.")
+        if self.steps < 0:
+            raise ValueError(f"A ramp of {self.steps} steps: give 0 or more.")
+
+    def __call__(self, iteration: tf.Tensor) -> tf.Tensor:
+        fraction = 1.0 if self.steps == 0 else tf.clip_by_value(iteration / self.steps, 0.0, 1.0)
+        if self.geometric:
+            return self.start * tf.pow(self.end / self.start, tf.cast(fraction, tf.float32))
+        return self.start + (self.end - self.start) * tf.cast(fraction, tf.float32)
+
+
+def is_pair(value: Any) -> bool:
+    """Whether a value is two finite numbers."""
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
+    return is_sequence and len(value) == 2 and all(is_number(v) for v in value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number and no truth value."""
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_real and math.isfinite(value)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number and no truth value."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

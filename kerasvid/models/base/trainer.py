@@ -1,0 +1,388 @@
+"""The training step every model shares: gradients in compiled islands, optimizers outside.
+
+`compile(jit_compile=True)` would put the optimizer into the compiled function, where a replica
+cannot merge its update with the others. So only the gradients are compiled; each optimizer is
+applied in replica context. Noise is drawn outside, statelessly from (seed, iteration, replica):
+replicas differ, and a resumed run draws what an uninterrupted one would have drawn.
+
+Which frames of a clip a training step decodes: some, chosen at random, that stand for all.
+
+Frames of one clip say much the same, and decoding them is most of what a step costs. A mean over
+some of them has the expectation of that over all.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasvid.data.pixels import as_floats
+from kerasvid.layers.compilation import traced_function
+
+JIT_CHOICES = ("auto", True, False)
+COMPILE_ARGUMENTS = ("run_eagerly", "steps_per_execution", "auto_scale_loss")  # of Keras
+
+
+def resolve_jit(jit_compile: str | bool) -> bool:
+    """Whether to compile: `"auto"` says yes on GPU and TPU, no on CPU, where XLA is slower.
+
+    Raises:
+        ValueError: another value than `"auto"`, `True` or `False`.
+    """
+    if jit_compile not in JIT_CHOICES:
+        raise ValueError(f"jit_compile={jit_compile!r} is unknown: use 'auto', True or False.")
+    if jit_compile == "auto":
+        accelerators = ("GPU", "TPU")
+        return any(tf.config.list_physical_devices(kind) for kind in accelerators)
+    return bool(jit_compile)
+
+
+def replica_key(seed: int, iteration: tf.Tensor) -> tf.Tensor:
+    """A stateless random key `[2]` of this replica at this iteration."""
+    context = tf.distribute.get_replica_context()
+    replica = context.replica_id_in_sync_group if context is not None else 0
+    key = tf.stack([tf.cast(seed, tf.int32), tf.cast(iteration, tf.int32)])
+    return tf.random.experimental.stateless_fold_in(key, tf.cast(replica, tf.int32))
+
+
+def draw_noise(shapes: Mapping[str, Sequence[int]], batch: tf.Tensor, key: tf.Tensor) -> dict:
+    """A standard Gaussian `[batch, *shape]` float32 for each name, stateless in `key`."""
+    return {
+        name: tf.random.stateless_normal(
+            tf.stack([batch, *shape]),
+            tf.random.experimental.stateless_fold_in(key, position),
+        )
+        for position, (name, shape) in enumerate(sorted(shapes.items()))
+    }
+
+
+def clip_across_replicas(
+    gradients: Sequence[tf.Tensor], clip_norm: float, loss_scale: tf.Tensor | float = 1.0
+) -> list[tf.Tensor]:
+    """Scales gradients so that their sum over the replicas has at most the norm `clip_norm`.
+
+    Optimizers clip each replica's share by itself, which depends on how the batch was divided;
+    this one does not.
+    """
+    context = tf.distribute.get_replica_context()
+    total = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+    norm = tf.linalg.global_norm(total) / loss_scale
+    factor = clip_norm / tf.maximum(norm, clip_norm)
+    return [gradient * tf.cast(factor, gradient.dtype) for gradient in gradients]
+
+
+def share_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Gradients that are NaN on every replica where they are not finite on one.
+
+    Loss scaling asks the first replica alone whether to skip a step.
+    """
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
+    context = tf.distribute.get_replica_context()
+    spread = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(finite, 0.0, float("nan")))
+    return [gradient + tf.cast(spread, gradient.dtype) for gradient in gradients]
+
+
+def optimizer_of_each(players: Sequence[str], given: Any) -> dict[str, Any]:
+    """One optimizer a player: of a mapping by name, or copies of the one that is given.
+
+    Raises:
+        ValueError: the mapping lacks a player or names an unknown one.
+    """
+    if isinstance(given, Mapping):
+        if set(given) != set(players):
+            raise ValueError(
+                f"optimizers of {', '.join(given) or 'nobody'}: give one to each of "
+                f"{', '.join(players)}."
+            )
+        return {name: keras.optimizers.get(given[name]) for name in players}
+    first = keras.optimizers.get(given)
+    copies = {name: type(first).from_config(first.get_config()) for name in players[1:]}
+    return {players[0]: first, **copies}
+
+
+def with_loss_scale(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The optimizer behind loss scaling, if it is not already."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
+class CompiledStep(keras.Model):
+    """A Keras model with the training step of this library.
+
+    A family of models (`VariationalModel`, ...) defines `noise_shapes`, `term_names` and
+    `compute_gradients`; this class brings `compile`, `train_step`, resuming and logging. A family
+    whose networks have different aims (`AdversarialModel`) names them in `player_variables`, each
+    with an optimizer of its own.
+
+    The batches of `fit` are dicts with a `"video"` of uint8 `[B, T, H, W, C]` (the pipeline's), or
+    that tensor alone; float videos are taken as [-1, 1] already.
+    """
+
+    term_names: tuple[str, ...] = ("loss",)
+    evaluation_names: tuple[str, ...] = ()  # what evaluations tell beside the terms
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # noise and latents stay float32
+        names = (*self.term_names, *self.evaluation_names)
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
+        self._island = None
+        self.rival_optimizers: dict[str, keras.optimizers.Optimizer] = {}
+        # Not the optimizer's count of updates: loss scaling skips some, and a skipped step has
+        # used up its batch and its noise.
+        self.steps_taken = self.add_weight(
+            (), "zeros", "int64", trainable=False, autocast=False, name="steps_taken"
+        )
+
+    def add_term(self, name: str) -> None:
+        """One more term to report, for a constructor whose hyper-parameters ask for it."""
+        self.term_names = (*self.term_names, name)
+        self._trackers[name] = keras.metrics.Mean(name=name)
+
+    def build(self, input_shape=None) -> None:
+        """Nothing to do: the constructor ends by making every layer's variables."""
+        self.built = True
+
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer | Mapping[str, Any] = "adam",
+        jit_compile: str | bool = "auto",
+        clip_norm: float | None = None,
+        seed: int = 0,
+        **kwargs,
+    ) -> None:
+        """Sets the optimizer and how gradients are computed.
+
+        Args:
+            optimizer: a Keras optimizer or its name; where there are several players, one for
+                each by name, or one that each gets a copy of. With `use_ema=True` the first
+                player's keeps averaged weights beside the trained ones; `averaged_weights` swaps
+                them in.
+            jit_compile: `"auto"`, `True` or `False`: compile the gradients by XLA.
+            clip_norm: the largest global norm of a gradient summed over replicas, or `None`. What
+                the gradient is of, and hence its size, is a family's own choice.
+            seed: of the training noise.
+            **kwargs: `run_eagerly`, `steps_per_execution`, `auto_scale_loss`, as in Keras.
+
+        Raises:
+            ValueError: `jit_compile` is unknown, `clip_norm` not positive, a player has no
+                optimizer, or another argument of Keras is given, such as a loss.
+        """
+        if clip_norm is not None and clip_norm <= 0:
+            raise ValueError(f"clip_norm={clip_norm} must be positive, or None for no clipping.")
+        for name in kwargs:
+            if name not in COMPILE_ARGUMENTS:
+                raise ValueError(
+                    f"{name}={kwargs[name]!r}: the model brings its own loss and metrics; beside "
+                    f"its own arguments compile takes {', '.join(COMPILE_ARGUMENTS)}."
+                )
+        jit = resolve_jit(jit_compile)
+        first, *rivals = self.player_variables()
+        optimizers = optimizer_of_each([first, *rivals], optimizer)
+        super().compile(optimizer=optimizers[first], jit_compile=False, **kwargs)
+        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        self.rival_optimizers = {
+            name: with_loss_scale(optimizers[name]) if scaled else optimizers[name]
+            for name in rivals
+        }
+        self._compile_arguments = {
+            "jit_compile": jit_compile,
+            "clip_norm": clip_norm,
+            "seed": seed,
+            **kwargs,
+        }
+        self._clip_norm, self._noise_seed = clip_norm, seed
+        self.make_islands(jit)
+        if self.built:
+            with self.distribute_strategy.scope():
+                for name, variables in self.player_variables().items():
+                    self.optimizer_of(name).build(variables)
+
+    def get_compile_config(self) -> dict | None:
+        """What `compile` was called with, for `.keras` files."""
+        if not self.compiled:
+            return None
+        names = self.player_variables()
+        serialized = [keras.saving.serialize_keras_object(self.optimizer_of(n)) for n in names]
+        optimizer = dict(zip(names, serialized, strict=True)) if len(names) > 1 else serialized[0]
+        return {"optimizer": optimizer, **self._compile_arguments}
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compiles as a saved model was, with its optimizer's variables in place."""
+        config = dict(config)
+        optimizer = keras.saving.deserialize_keras_object(config.pop("optimizer"))
+        self.compile(optimizer=optimizer, **config)
+
+    # === Players ===
+
+    def player_variables(self) -> dict[str, list]:
+        """The variables of each player; `optimizer` updates the first's, which is the generator.
+
+        By default there is one player, the whole model.
+        """
+        return {"model": self.trainable_variables}
+
+    def optimizer_of(self, player: str) -> keras.optimizers.Optimizer:
+        """The optimizer that updates a player's variables."""
+        return self.rival_optimizers.get(player, self.optimizer)
+
+    def make_islands(self, jit: bool) -> None:
+        """Makes the compiled functions of a step; called by `compile`."""
+        self._island = traced_function(self.compute_gradients, jit)
+
+    # === What a family of models defines ===
+
+    def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """The named Gaussians of one video of `frames` frames: shapes without the batch axis."""
+        raise NotImplementedError
+
+    def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """The Gaussians that a training step draws for one video; those of generation, or more."""
+        return self.noise_shapes(frames)
+
+    def compute_gradients(self, video, noise, iteration):
+        """Terms (scalars, `"loss"` among them), gradients of `trainable_variables`, statistics.
+
+        Runs inside the compiled island. Gradients are of `self.scaled(loss)`. The statistics, a
+        dict of tensors or an empty one, are averaged over the replicas for `absorb`.
+        """
+        raise NotImplementedError
+
+    def check_training_length(self, frames: int) -> None:
+        """Refuses clips of a length that cannot be learned from; by default any can.
+
+        Raises:
+            ValueError: one line that says which lengths can.
+        """
+
+    def absorb(self, statistics: Mapping[str, Any]) -> None:
+        """Moves running statistics, which all replicas keep alike; by default there are none."""
+
+    # === The step ===
+
+    def scaled(self, loss: tf.Tensor, player: str = "model") -> tf.Tensor:
+        """A replica's share of a player's loss, times the loss scale of mixed_float16."""
+        share = 1.0 / self.distribute_strategy.num_replicas_in_sync
+        return self.optimizer_of(player).scale_loss(loss * share)
+
+    def video_of(self, batch: Any) -> tf.Tensor:
+        """The float32 video `[B, T, H, W, C]` in [-1, 1] of a batch of the pipeline or `fit`.
+
+        Raises:
+            ValueError: a dict without a `"video"`, a video that has not five axes, or one whose
+                length is not known: Keras lets go of it where a second `fit` brings another.
+        """
+        if isinstance(batch, tuple | list):
+            batch = batch[0]
+        if isinstance(batch, Mapping) and "video" not in batch:
+            raise ValueError(f'The batch has no "video", only {", ".join(sorted(batch))}.')
+        video = batch["video"] if isinstance(batch, Mapping) else batch
+        if video.shape.rank != 5:
+            raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {video.shape}.")
+        if video.shape[1] is None:
+            raise ValueError(
+                "The number of frames is not known: give clips of one length, or compile again "
+                "before training on those of another."
+            )
+        return as_floats(video)
+
+    def train_step(self, data) -> dict:
+        """One update, in replica context."""
+        video = self.video_of(data)
+        iteration = tf.convert_to_tensor(self.steps_taken)
+        key = replica_key(self._noise_seed, iteration)
+        # The static batch size is lost between workers.
+        noise = draw_noise(self.training_noise_shapes(video.shape[1]), tf.shape(video)[0], key)
+        terms, gradients, statistics = self._island(video, noise, tf.cast(iteration, tf.float32))
+        self.update("model", gradients)
+        self.share_normalizations()
+        self.steps_taken.assign_add(1)
+        if statistics:
+            context = tf.distribute.get_replica_context()
+            self.absorb(context.all_reduce(tf.distribute.ReduceOp.MEAN, statistics))
+        return self.tracked(terms)
+
+    def update(self, player: str, gradients: Sequence[tf.Tensor]) -> None:
+        """Applies the gradients of a player's scaled loss, in replica context."""
+        optimizer, variables = self.optimizer_of(player), self.player_variables()[player]
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            gradients = share_overflow(gradients)
+        if self._clip_norm is not None:
+            loss_scale = tf.convert_to_tensor(getattr(optimizer, "dynamic_scale", 1.0))
+            gradients = clip_across_replicas(gradients, self._clip_norm, loss_scale)
+        optimizer.apply(gradients, variables)
+
+    def share_normalizations(self) -> None:
+        """Averages batch norm's running statistics over the replicas, in replica context.
+
+        Each replica has seen its own rows; what is saved and generated from is the first's.
+        """
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync == 1:
+            return
+        for layer in self._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                for running in (layer.moving_mean, layer.moving_variance):
+                    value = tf.convert_to_tensor(running)
+                    running.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, value))
+
+    def tracked(self, terms: Mapping[str, tf.Tensor]) -> dict:
+        """Running means of the terms, in the shape that the strategy can reduce."""
+        for name, value in terms.items():
+            self._trackers[name].update_state(value)
+        results = {name: self._trackers[name].result() for name in terms}
+        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            # Keras reduces the logs of several workers over axis 0.
+            return {name: tf.reshape(value, [1]) for name, value in results.items()}
+        return results
+
+    @property
+    def metrics(self) -> list:
+        return list(self._trackers.values())
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None) -> None:
+        """Nothing: constructors make every variable. Keras would average a batch over workers."""
+
+
+DECODED = "decoded_frames"  # the noise whose order chooses the frames
+
+
+def checked_count(decoded_frames: int | None) -> int | None:
+    """The number of frames to decode, or `None` for all of them.
+
+    Raises:
+        ValueError: it is not a whole number from 1 on.
+    """
+    whole = isinstance(decoded_frames, int) and not isinstance(decoded_frames, bool)
+    if decoded_frames is not None and not (whole and decoded_frames >= 1):
+        raise ValueError(f"decoded_frames={decoded_frames!r} must be 1 or more, or None.")
+    return decoded_frames
+
+
+def choice_shapes(decoded_frames: int | None, frames: int) -> dict[str, tuple[int, ...]]:
+    """The noise that `chosen_frames` needs by name; none where all `frames` are decoded."""
+    return {DECODED: (frames,)} if decoded_frames and decoded_frames < frames else {}
+
+
+def decoded_part(
+    noise: Mapping[str, tf.Tensor], count: int | None, *sequences: tf.Tensor
+) -> list[tf.Tensor]:
+    """What sequences `[B, T, ...]` have of the frames to decode: `[B, count, ...]` each.
+
+    All of it where the noise has nothing that chooses.
+    """
+    if DECODED not in noise:
+        return list(sequences)
+    chosen = chosen_frames(noise[DECODED], count)
+    return [tf.gather(sequence, chosen, batch_dims=1) for sequence in sequences]
+
+
+def chosen_frames(chances: tf.Tensor, count: int) -> tf.Tensor:
+    """Numbers of different frames in random order, each equally likely: `[B, count]` int32.
+
+    Args:
+        chances: Gaussians `[B, T]`, whose order chooses.
+        count: at most T.
+    """
+    return tf.argsort(chances, axis=1)[:, :count]

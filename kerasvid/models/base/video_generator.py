@@ -1,0 +1,218 @@
+"""The public verbs that all models share that make videos from noise, over three of their own.
+
+A model defines `noise_shapes(frames)`, `codes(noise)` and `decode(codes)`; this class makes
+`generate` and `interpolate` of them.
+
+Named hyper-parameters of a model, and how each set of them is trained.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from kerasvid.data.pixels import as_floats
+from kerasvid.models.base.row_noise import row_noise
+from kerasvid.models.base.train_config import Recipe
+from kerasvid.naming import constructor_arguments, nearest_names
+
+OF_KERAS = ("dtype", "name")  # arguments that every Keras model takes
+
+
+class WithPresets:
+    """Mix-in for a `keras.Model` with named hyper-parameters.
+
+    A subclass lists them in the class attribute `PRESETS` and how each is trained in `RECIPES`.
+    """
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
+    RECIPES: ClassVar[dict[str, Recipe]] = {}
+
+    @classmethod
+    def from_preset(cls, preset: str, /, **overrides: Any):
+        """A new model with the named hyper-parameters, some of them replaced.
+
+        `dtype` and `name` are those of every Keras model.
+
+        Example:
+            >>> RJVAE.from_preset("debug", frames=4)
+
+        Raises:
+            ValueError: the preset or a hyper-parameter is unknown; the message names near ones.
+        """
+        if preset not in cls.PRESETS:
+            known = nearest_names(preset, cls.PRESETS)
+            raise ValueError(f"{cls.__name__} has no preset {preset!r}: {known}.")
+        accepted = cls.hyperparameters()
+        for key in overrides:
+            if key not in accepted and key not in OF_KERAS:
+                known = nearest_names(key, accepted)
+                raise ValueError(f"{cls.__name__} has no hyper-parameter {key!r}: {known}.")
+        return cls(**{**cls.PRESETS[preset], **overrides})
+
+    @classmethod
+    def hyperparameters(cls) -> dict[str, Any]:
+        """The constructor's named arguments and their defaults."""
+        return {name: default for name, (_, default) in constructor_arguments(cls).items()}
+
+    @classmethod
+    def shortest_clip(cls, hyperparameters: Mapping[str, Any]) -> int:
+        """Frames of the shortest clips that a model so made can learn from."""
+        return 1
+
+    @classmethod
+    def code_keys(cls, hyperparameters: Mapping[str, Any]) -> frozenset[str]:
+        """The fields of a record by which a model so made looks learned codes up; by default none.
+
+        It has codes of the values that occur in training, and hence of no others.
+        """
+        return frozenset()
+
+
+def as_pixels(videos: tf.Tensor) -> np.ndarray | tf.Tensor:
+    """uint8 of pixels in [-1, 1]: numpy, or a tensor while a graph is traced."""
+    levels = tf.round((tf.clip_by_value(tf.cast(videos, tf.float32), -1.0, 1.0) + 1.0) * 127.5)
+    pixels = tf.cast(levels, tf.uint8)
+    return pixels.numpy() if tf.executing_eagerly() else pixels
+
+
+def as_video_tensor(
+    videos: np.ndarray | tf.Tensor, image_shape: Sequence[int] | None = None
+) -> tf.Tensor:
+    """float32 `[B, T, H, W, C]` in [-1, 1] of uint8 videos, or of float ones already there.
+
+    Raises:
+        ValueError: not five axes, or frames that are not of `image_shape` (where it is given).
+    """
+    videos = tf.convert_to_tensor(videos)
+    if videos.shape.rank != 5:
+        raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {videos.shape}.")
+    if image_shape is not None and tuple(videos.shape[2:]) != tuple(image_shape):
+        raise ValueError(
+            f"The frames are of {tuple(videos.shape[2:])}, the model's of {tuple(image_shape)}: "
+            "resize them."
+        )
+    return as_floats(videos)
+
+
+def check_same_batch(**videos: np.ndarray | tf.Tensor) -> None:
+    """Refuses videos of different batch sizes, in one line.
+
+    Raises:
+        ValueError: the first axes differ.
+    """
+    sizes = {name: value.shape[0] for name, value in videos.items()}
+    if len(set(sizes.values())) > 1:
+        listing = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise ValueError(f"Different numbers of videos ({listing}): give as many of each.")
+
+
+class VideoGenerator(WithPresets):
+    """Mix-in for a `keras.Model` that makes videos from named Gaussian noise.
+
+    A subclass has `PRESETS` and `RECIPES`, and the attributes `frames` (the default length),
+    `noise_shapes`, `codes` and `decode`.
+    """
+
+    def sample_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
+        """Named standard Gaussians for `batch` videos.
+
+        Row i depends on (seed, i) alone, never on the batch size.
+
+        Args:
+            batch: B, at least 1.
+            frames: T, the model's own length where `None`.
+            seed: any integer.
+
+        Returns:
+            float32 tensors `[B, ...]` by name.
+
+        Raises:
+            ValueError: `batch` or `frames` is less than 1.
+
+        Example:
+            >>> noise = model.sample_noise(4, seed=7)
+            >>> videos = model.render(noise)  # what generate(4, seed=7) gives
+        """
+        frames = self.frames if frames is None else frames
+        if batch < 1 or frames < 1:
+            raise ValueError(f"batch={batch} and frames={frames} must be at least 1.")
+        return row_noise(self.noise_shapes(frames), batch, seed)
+
+    def generate(self, batch: int, frames: int | None = None, seed: int = 0) -> np.ndarray:
+        """New videos: uint8 `[B, T, H, W, C]`.
+
+        Args:
+            batch: how many.
+            frames: T; the model's own length where `None`, any other works, too, unless the model
+                makes clips of a fixed length.
+            seed: row i depends on (seed, i) alone.
+
+        Raises:
+            ValueError: `batch` or `frames` is less than 1.
+
+        Example:
+            >>> videos = model.generate(8, frames=16, seed=1)  # uint8 [8, 16, H, W, C]
+        """
+        return self.render(self.sample_noise(batch, frames, seed))
+
+    def render(self, noise: dict) -> np.ndarray:
+        """The videos of named noise `[B, ...]`, of `sample_noise`: uint8 `[B, T, H, W, C]`."""
+        return as_pixels(self.decode(self.codes(noise)))
+
+    def interpolate(self, noise_a: dict, noise_b: dict, steps: int = 8) -> np.ndarray:
+        """Videos on the way from one noise to another.
+
+        The way is spherical: halfway points keep the length that Gaussian noise has, which a
+        straight line would lose.
+
+        Args:
+            noise_a: of `sample_noise`, B rows.
+            noise_b: the same shapes.
+            steps: videos on each way, both ends included; at least 2.
+
+        Returns:
+            uint8 `[B, steps, T, H, W, C]`.
+
+        Raises:
+            ValueError: `steps` is less than 2, or the noises are of different shapes.
+
+        Example:
+            >>> ends = model.sample_noise(2, seed=0), model.sample_noise(2, seed=1)
+            >>> ways = model.interpolate(*ends, steps=5)  # uint8 [2, 5, T, H, W, C]
+        """
+        if steps < 2:
+            raise ValueError(f"steps={steps} must be at least 2: both ends are included.")
+        for name, start in noise_a.items():
+            if name not in noise_b or start.shape != noise_b[name].shape:
+                raise ValueError(
+                    f"The noises differ in {name!r}: both ends need the same batch and frames."
+                )
+        rows = []
+        for fraction in np.linspace(0.0, 1.0, steps):
+            mixed = {name: spherical(noise_a[name], noise_b[name], fraction) for name in noise_a}
+            rows.append(self.render(mixed))
+        return np.stack(rows, axis=1)
+
+
+def spherical(start: tf.Tensor, end: tf.Tensor, fraction: float | tf.Tensor) -> tf.Tensor:
+    """Spherical interpolation row by row; `fraction` 0 gives `start`, 1 gives `end`.
+
+    Args:
+        start, end: `[B, ...]`, of the same shape.
+        fraction: a number, or float32 `[B, 1]`.
+    """
+    shape = tf.shape(start)
+    a = tf.reshape(start, [shape[0], -1])  # [B, D]
+    b = tf.reshape(end, [shape[0], -1])
+    one, other = tf.math.l2_normalize(a, -1), tf.math.l2_normalize(b, -1)
+    # Of the chords: the arc cosine is inaccurate for near vectors, and no operation of TFLite.
+    chords = [tf.norm(each, axis=-1, keepdims=True) for each in (one - other, one + other)]
+    angle = 2.0 * tf.atan2(*chords)  # [B, 1]
+    sine = tf.sin(angle)
+    # Quotients first: at both ends they are exactly 1 and 0.
+    safe = tf.maximum(sine, 1e-6)
+    weight_a, weight_b = tf.sin((1.0 - fraction) * angle) / safe, tf.sin(fraction * angle) / safe
+    straight = (1.0 - fraction) * a + fraction * b
+    return tf.reshape(tf.where(sine > 1e-4, weight_a * a + weight_b * b, straight), shape)

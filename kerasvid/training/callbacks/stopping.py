@@ -1,0 +1,64 @@
+"""How a run ends: at its last step, or early but in order."""
+
+import os
+import signal
+import threading
+
+from kerasvid.training.callbacks.checkpoints import Checkpoints
+from kerasvid.training.callbacks.step_callback import StepCallback
+
+
+class StopAtStep(StepCallback):
+    """Ends `fit` when that many updates are made, over all runs that were resumed."""
+
+    def __init__(self, total: int):
+        super().__init__()
+        self.total = total
+
+    def on_step_end(self, step: int, logs: dict) -> None:
+        if step >= self.total:
+            self.model.stop_training = True
+
+
+class GracefulStop(StepCallback):
+    """On SIGTERM or Ctrl-C finishes the step, saves a checkpoint and ends `fit`.
+
+    A second signal ends the process at once; checkpoints are written atomically, so that even
+    then none is lost. Signals can be caught in the main thread only; elsewhere this does nothing.
+
+    Args:
+        checkpoints: what saves; `None` where another process does.
+
+    Attributes:
+        received: the signal's number, or `None`.
+        saved: path of the checkpoint that was written, or `None`.
+    """
+
+    SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+    def __init__(self, checkpoints: Checkpoints | None):
+        super().__init__()
+        self.checkpoints = checkpoints
+        self.received, self.saved = None, None
+        self._previous = {}
+
+    def _receive(self, number, frame) -> None:
+        self.received = number
+        os.write(2, b"\nstopping after this step; a second signal ends at once\n")  # not print:
+        # the signal may have come amid another one
+        for each in self.SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+
+    def on_train_begin(self, logs=None) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {each: signal.signal(each, self._receive) for each in self.SIGNALS}
+
+    def on_step_end(self, step: int, logs: dict) -> None:
+        if self.received is not None and not self.model.stop_training:
+            self.saved = self.checkpoints.save() if self.checkpoints else None
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None) -> None:
+        for each, handler in self._previous.items():
+            signal.signal(each, handler)
+        self._previous = {}

@@ -1,0 +1,93 @@
+"""The devices that share a batch.
+
+Which number formats a machine computes fast in.
+"""
+
+import pathlib
+import re
+
+import tensorflow as tf
+
+KINDS = "none, mirrored, mirrored:N or multi_worker"
+
+
+def make_strategy(name: str) -> tf.distribute.Strategy:
+    """A distribution strategy by name; call it before anything else of TensorFlow runs.
+
+    Args:
+        name: `"none"`: one device. `"mirrored"`: all GPUs of the machine. `"mirrored:2"`: that
+            many GPUs, or virtual devices of the CPU where there are none. `"multi_worker"`: the
+            machines that the environment variable TF_CONFIG names.
+
+    Raises:
+        ValueError: the name is unknown, or there are fewer GPUs than asked for.
+    """
+    if name == "none":
+        return tf.distribute.get_strategy()
+    if name == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    match = re.fullmatch(r"mirrored(?::([1-9]\d*))?", name)
+    if not match:
+        raise ValueError(f"strategy={name!r} is unknown: use {KINDS}.")
+    gpus = tf.config.list_physical_devices("GPU")
+    count = int(match[1]) if match[1] else max(len(gpus), 1)
+    if gpus and count > len(gpus):
+        raise ValueError(f"strategy={name!r} needs {count} GPUs, this machine has {len(gpus)}.")
+    if not gpus:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        virtual = [tf.config.LogicalDeviceConfiguration()] * count
+        tf.config.set_logical_device_configuration(cpu, virtual)
+    kind = "GPU" if gpus else "CPU"
+    return tf.distribute.MirroredStrategy([f"{kind}:{number}" for number in range(count)])
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes the files of the run."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return True
+    return resolver.task_type == "chief" or (
+        resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
+    )
+
+
+def device_name() -> str:
+    """What training runs on, for people: `2 x GPU` or `CPU`."""
+    for kind in ("TPU", "GPU"):
+        if devices := tf.config.list_physical_devices(kind):
+            return f"{len(devices)} x {kind}"
+    return "CPU"
+
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+_CPUINFO = pathlib.Path("/proc/cpuinfo")
+
+
+def resolve_precision(precision: str) -> str:
+    """The dtype policy to train in; `"auto"` picks what the first device is fast at.
+
+    bfloat16 on TPUs and on CPUs with instructions for it, float16 on GPUs from compute capability
+    7.0, float32 elsewhere.
+
+    Raises:
+        ValueError: another value than those in `PRECISIONS`.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r} is unknown: use one of {', '.join(PRECISIONS)}.")
+    if precision != "auto":
+        return precision
+    if tf.config.list_physical_devices("TPU"):
+        return "mixed_bfloat16"
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
+        return "mixed_float16" if capability and capability >= (7, 0) else "float32"
+    return "mixed_bfloat16" if _cpu_multiplies_bfloat16() else "float32"
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    try:
+        flags = set(_CPUINFO.read_text().split())
+    except OSError:
+        return False
+    return bool(flags & {"avx512_bf16", "amx_bf16"})

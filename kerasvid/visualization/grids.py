@@ -1,0 +1,154 @@
+"""Videos as pictures: PNG grids, GIF and MP4. Frames are uint8 `[H, W, C]`, RGB or grey."""
+
+import os
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from kerasvid.io import replaced_when_complete
+
+GAP = 2  # pixels between frames
+BACKGROUND = 32
+CAPTION_HEIGHT = 18
+MAX_COLUMNS = 16
+
+
+def to_rgb(frames: np.ndarray) -> np.ndarray:
+    """uint8 `[..., H, W, 3]` of frames with one or three channels."""
+    frames = np.asarray(frames)
+    if frames.dtype != np.uint8 or frames.shape[-1] not in (1, 3):
+        raise ValueError(f"Frames must be uint8 [..., H, W, 1 or 3], not {frames.dtype} of shape "
+                         f"{frames.shape}.")  # fmt: skip
+    return np.repeat(frames, 3, axis=-1) if frames.shape[-1] == 1 else frames
+
+
+def enlarge(frame: np.ndarray, scale: int) -> np.ndarray:
+    """Every pixel `scale` times as high and wide."""
+    return frame.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def default_scale(height: int, at_least: int = 64) -> int:
+    """The integer that brings small frames to 64 pixels: 8 for 8x8, 1 for 64x64 and more."""
+    return max(1, -(-at_least // height))
+
+
+def grid(rows: Sequence[Sequence[np.ndarray | None]], scale: int | None = None) -> np.ndarray:
+    """Frames in rows and columns, 2 pixels apart.
+
+    Args:
+        rows: of frames, all of one size; `None` leaves a cell empty.
+        scale: integer enlargement; by default what brings a frame to 64 pixels.
+
+    Returns:
+        uint8 `[height, width, 3]`.
+
+    Raises:
+        ValueError: there is no frame.
+    """
+    first = next((frame for row in rows for frame in row if frame is not None), None)
+    if first is None:
+        raise ValueError("A grid needs a frame.")
+    scale = scale or default_scale(first.shape[0])
+    height, width = first.shape[0] * scale, first.shape[1] * scale
+    columns = max(map(len, rows))
+    shape = (len(rows) * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3)
+    picture = np.full(shape, BACKGROUND, np.uint8)
+    for r, row in enumerate(rows):
+        for c, frame in enumerate(row):
+            if frame is not None:
+                top, left = GAP + r * (height + GAP), GAP + c * (width + GAP)
+                cell = enlarge(to_rgb(frame), scale)
+                picture[top : top + height, left : left + width] = cell
+    return picture
+
+
+def clip_rows(videos: np.ndarray, first: np.ndarray | None = None) -> list[list]:
+    """A row a video, a column a frame; long videos show 16 frames from their start to their end.
+
+    Args:
+        videos: uint8 `[B, T, H, W, C]`.
+        first: a frame that goes before each row, `[B, H, W, C]`, or `None`.
+    """
+    columns = min(videos.shape[1], MAX_COLUMNS)
+    shown = np.unique(np.linspace(0, videos.shape[1] - 1, columns).round().astype(int))
+    rows = [[video[t] for t in shown] for video in videos]
+    if first is None:
+        return rows
+    return [[frame, *row] for frame, row in zip(first, rows, strict=True)]
+
+
+def captioned(picture: np.ndarray, caption: str) -> np.ndarray:
+    """The picture under a line of small text, as far as it fits."""
+    strip = np.full((CAPTION_HEIGHT, picture.shape[1], 3), BACKGROUND, np.uint8)
+    place, font = (4, CAPTION_HEIGHT - 5), cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(strip, caption, place, font, 0.42, (230, 230, 230), 1, cv2.LINE_AA)
+    return np.concatenate([strip, picture])
+
+
+def stacked(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures below each other, narrower ones filled up at the right."""
+    width = max(picture.shape[1] for picture in pictures)
+    return np.concatenate(
+        [
+            np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=BACKGROUND)
+            for p in pictures
+        ]
+    )
+
+
+def mosaic(rows: Sequence[Sequence[np.ndarray]], scale: int | None = None) -> np.ndarray:
+    """Videos side by side: uint8 `[T, height, width, 3]`, as long as the shortest.
+
+    Args:
+        rows: of videos `[T, H, W, C]`; `None` leaves a cell empty.
+        scale: integer enlargement.
+    """
+    frames = min(len(video) for row in rows for video in row if video is not None)
+    return np.stack(
+        [
+            grid([[None if v is None else v[t] for v in row] for row in rows], scale)
+            for t in range(frames)
+        ]
+    )
+
+
+def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
+    """Writes one picture `[H, W, 3]`, atomically."""
+    with replaced_when_complete(path) as temporary:
+        _check(cv2.imwrite(temporary, picture[..., ::-1]), path)
+
+
+def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> None:
+    """Writes an endless animation of `[T, H, W, 3]`, atomically; each frame has its own palette."""
+    images = [Image.fromarray(frame).quantize(256) for frame in np.ascontiguousarray(frames)]
+    options = {"duration": round(1000 / fps), "loop": 0, "optimize": False}
+    with replaced_when_complete(path) as temporary:
+        images[0].save(temporary, save_all=True, append_images=images[1:], **options)
+
+
+def write_mp4(
+    path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0, repeats: int = 1
+) -> None:
+    """Writes `[T, H, W, 3]`, `repeats` times over, atomically; VP9 where OpenCV has it."""
+    height, width = (side + side % 2 for side in frames.shape[1:3])  # codecs want even sides
+    pad = ((0, height - frames.shape[1]), (0, width - frames.shape[2]), (0, 0))
+    with replaced_when_complete(path) as temporary:
+        writer = None
+        for codec in ("vp09", "mp4v"):  # browsers play the first
+            code = cv2.VideoWriter_fourcc(*codec)
+            writer = cv2.VideoWriter(temporary, cv2.CAP_FFMPEG, code, fps, (width, height))
+            if writer.isOpened():
+                break
+        _check(writer.isOpened(), path)
+        for frame in list(frames) * repeats:
+            padded = np.pad(frame, pad, constant_values=BACKGROUND)
+            writer.write(np.ascontiguousarray(padded[..., ::-1]))
+        writer.release()
+        _check(cv2.VideoCapture(temporary).isOpened(), path)
+
+
+def _check(written: bool, path: str | os.PathLike) -> None:
+    if not written:
+        raise OSError(f"{path}: cannot be written (is the disk full?); free some space.")

@@ -1,0 +1,75 @@
+"""A data set of moving squares on disk, and the apps run as a user runs them."""
+
+import functools
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def squares(tmp_path_factory, moving_squares, write_squares) -> str:
+    """Folder of a data set of 24 + 8 clips, 6x16x16x3."""
+    folder = tmp_path_factory.mktemp("data") / "squares"
+    return write_squares(folder, moving_squares(32, 6), 24)
+
+
+@pytest.fixture(scope="session")
+def start_app():
+    """Starts `python apps/<name>.py` with flags; a Popen with pipes."""
+
+    def start(name: str, *flags: str, **options) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, os.fspath(ROOT / "apps" / f"{name}.py"), *flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.fspath(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+            **options,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_app(start_app):
+    """Runs an app to its end: (exit status, stdout, stderr)."""
+
+    def run(name: str, *flags: str, **options) -> tuple[int, str, str]:
+        process = start_app(name, *flags, **options)
+        out, err = process.communicate(timeout=300)
+        return process.returncode, out, err
+
+    return run
+
+
+@pytest.fixture
+def app_here(capsys, monkeypatch, tmp_path, run_command):
+    """Runs an app in this process and an empty folder: (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *given: str) -> tuple[int, str, str]:
+        status = run_command(name, *given)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def train_here(app_here):
+    """As `app_here`, of apps/train.py."""
+    return functools.partial(app_here, "train")
+
+
+@pytest.fixture(scope="session")
+def training_flags(squares):
+    """Flags of a short deterministic run."""
+    return (
+        "--model=rjvae", f"--dataset={squares}", "--preset=debug", "--set=frames=4",
+        "--precision=float32", "--deterministic", "--log_every=2", "--checkpoint_every=4",
+        "--sample_every=0",
+    )  # fmt: skip

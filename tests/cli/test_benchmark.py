@@ -1,0 +1,42 @@
+"""Measurements from the command line."""
+
+import json
+
+import numpy as np
+
+from kerasvid.evaluation import benchmark
+from kerasvid.training.config import TrainingPlan
+
+
+def test_a_step_looks_up_random_rows_of_a_large_table(app_here, squares, monkeypatch):
+    monkeypatch.setattr(benchmark, "matmul_peak", lambda precision: 1e9)  # seconds each
+    monkeypatch.setattr(benchmark, "step_operations", lambda plan: 1e6)
+    make, made = TrainingPlan.make_model, []
+
+    def make_and_keep(plan):
+        made.append(make(plan))
+        return made[-1]
+
+    monkeypatch.setattr(TrainingPlan, "make_model", make_and_keep)
+    status, out, err = app_here(
+        "benchmark", "--model=glo", f"--dataset={squares}", "--preset=debug", "--frames=2",
+        "--precision=float32", "--steps=2", "--rows=1009",
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    facts = json.loads(out.splitlines()[-1])
+    assert facts["rows"] == {"frame": 1009}
+    assert facts["code_bytes"] == facts["momentum_bytes"] == 4 * 1009 * 2 * 12
+    counters = facts["optimizer_bytes"] - 2 * 4 * facts["parameters"]  # beside Adam's two moments
+    assert 0 <= counters < 100
+
+    steps, batch = benchmark.WARM_UP + 2, facts["batch_size"]
+    numbers = {"index": np.zeros([batch])}
+    drawn = benchmark.batches_of_random_rows(numbers, 1009, steps)
+    rows = np.unique([each["index"] for each in drawn])
+    assert len(rows) > 0.9 * steps * batch
+    np.testing.assert_array_equal(made[-1].frame_codes.learned_rows(), rows)
+
+
+def test_rows_of_another_measurement_are_refused_in_one_line(app_here, squares):
+    status, _, err = app_here("benchmark", f"--dataset={squares}", "--what=data", "--rows=9")
+    assert (status, err) == (1, "error: --rows=9 goes with --what=train alone.\n")

@@ -1,0 +1,127 @@
+"""Video between two pictures, and exhibits of what a model can show, from the command line."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from kerasvid.data import load_info
+from kerasvid.models.rjvae import RJVAE
+from kerasvid.training.callbacks.checkpoints import save_model
+from kerasvid.training.config import make_plan
+from kerasvid.training.devices import make_strategy
+from kerasvid.training.loop import train
+from kerasvid.training.run_folder import RunFolder
+
+FILES = ("png", "gif", "mp4")
+
+
+@pytest.fixture(scope="module")
+def run(squares, tmp_path_factory):
+    """A run of the linear interpolation, which needs no training."""
+    values = {"frames": 4, "training.batch_size": 4}
+    options = {"precision": "float32", "seed": 0}
+    info = load_info(squares)
+    plan = make_plan("linear_interpolation", "squares", squares, info, "debug", values, **options)
+    run = RunFolder(tmp_path_factory.mktemp("runs") / "run")
+    with run.held():
+        run.begin(plan)
+        assert train(plan, run, make_strategy("none")).step == 1
+    return run
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A red picture twice as wide as high, and a blue one of the size of a frame."""
+    red, blue = np.zeros([32, 64, 3], np.uint8), np.zeros([16, 16, 3], np.uint8)
+    red[:, 16:48, 2], blue[..., 0] = 200, 100  # OpenCV writes BGR; the red is in the middle
+    cv2.imwrite(str(tmp_path / "a.png"), red)
+    cv2.imwrite(str(tmp_path / "b.png"), blue)
+    return "--first=a.png", "--last=b.png"
+
+
+def test_a_run_shows_what_its_model_can_and_how_far_it_is_from_the_truth(app_here, run):
+    status, out, err = app_here("generate", f"--run_dir={run.path}", "--count=3")
+    assert (status, err) == (0, "")
+    assert {path.name for path in (run.path / "generated").iterdir()} == {
+        f"between.{e}" for e in FILES
+    }
+    line = out.splitlines()[-1]
+    assert line.startswith(
+        "L2 distance over 100 windows of 8 held-out clips: linear interpolation "
+    )
+    assert (run.samples / "step-000001.png").exists()
+    figures = line.partition("interpolation ")[2].split("; model ")
+    assert f"{figures[0]}, 0 nearer" == figures[1]
+
+    status, out, err = app_here("generate", f"--run_dir={run.path}", "--show=samples")
+    assert (status, err) == (0, "samples: linear_interpolation cannot show this\n")
+
+
+def test_what_is_made_of_noise_needs_no_data(app_here, run, tmp_path):
+    plan = dataclasses.replace(
+        run.plan(),
+        model="rjvae",
+        data_folder="gone/squares",
+        hyperparameters={**RJVAE.PRESETS["debug"], "image_shape": (16, 16, 3), "frames": 2},
+    )
+    other = RunFolder(tmp_path / "other")
+    other.path.mkdir()
+    other.begin(plan)
+    model = plan.make_model()
+    plan.compile(model)
+    save_model(model, other.model)
+    status, _, err = app_here("generate", f"--run_dir={other.path}", "--count=2")
+    assert status == 0 and len(err.splitlines()) == 1
+    assert "squares is not there; give --data_dir" in err
+    assert "Without it: samples, interpolations, summary." in err
+    written = {path.stem for path in (other.path / "generated").iterdir()}
+    assert written == {"samples", "interpolations", "summary"}
+    status, _, err = app_here("generate", f"--run_dir={other.path}", "--show=swaps")
+    assert status == 1 and "give --data_dir" in err
+    status, _, err = app_here("generate", f"--run_dir={other.path}", "--show=summary")
+    assert (status, err) == (0, "")
+
+
+def test_videos_go_from_one_picture_to_another_cropped_to_their_middle(app_here, run, pictures):
+    flags = (f"--run_dir={run.path}", "--frames=5", "--count=2", "--scale=1", "--out_dir=out")
+    status, out, err = app_here("generate", *flags, *pictures)
+    assert (status, err) == (0, "")
+    written = [f"out/between_pictures.{ending}" for ending in FILES]
+    assert out.splitlines()[-3:] == written
+    grid = cv2.imread(written[0])[..., ::-1]
+    assert grid.shape == (2 * 18 + 2, 5 * 18 + 2, 3)
+    middles = grid[10::18, 10::18]  # [2, 5, 3]
+    expected = np.round([[200 * (1 - s), 0, 100 * s] for s in np.linspace(0, 1, 5)])
+    np.testing.assert_array_equal(middles, [expected] * 2)
+    assert (grid[2:18, 2:18] == [200, 0, 0]).all()  # nothing of the black sides is left
+    capture = cv2.VideoCapture(written[2])
+    assert capture.isOpened() and capture.get(cv2.CAP_PROP_FRAME_COUNT) % 5 == 0
+
+
+def test_what_cannot_be_gone_between_is_told_in_one_line(app_here, run, pictures, tmp_path):
+    (tmp_path / "torn.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    for flags, message in (
+        (["--first=a.png"], "--last is missing: give both pictures"),
+        (["--last=b.png"], "--first is missing"),
+        (["--first=none.png", "--last=b.png"], "none.png: cannot be read (No such file"),
+        (["--first=a.png", "--last=torn.png"], "torn.png: "),
+        ([*pictures, "--frames=1"], "frames=1 must be at least 2"),
+        ([*pictures, "--show=between"], "--show: leave it out with --first and --last"),
+        (["--temperature=0"], "--temperature needs --first and --last"),
+        (["--run_dir=nowhere", *pictures], "nowhere: no run is there"),
+    ):
+        status, _, err = app_here("generate", f"--run_dir={run.path}", "--out_dir=out", *flags)
+        assert status == 1 and len(err.splitlines()) == 1, err
+        assert err.startswith("error: ") and message in err
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_needs_no_pictures_says_so(app_here, run, pictures, tmp_path):
+    other = RunFolder(tmp_path / "other")
+    other.path.mkdir()
+    other.begin(dataclasses.replace(run.plan(), model="rjvae"))
+    status, _, err = app_here("generate", f"--run_dir={other.path}", *pictures)
+    assert status == 1 and len(err.splitlines()) == 1
+    assert "rjvae makes no video between two pictures" in err

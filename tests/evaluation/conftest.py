@@ -1,0 +1,178 @@
+"""Plans of short runs on a few squares, and squares that walk left or right, in two colours.
+
+Evaluations have models with new weights on such walks, and judges that are told to be right.
+"""
+
+import itertools
+import os
+
+import numpy as np
+import pytest
+
+from kerasvid.data import DatasetInfo, Video, load_info
+from kerasvid.evaluation import context
+from kerasvid.evaluation.classifiers.store import TrainedJudge
+from kerasvid.evaluation.classifiers.train import Examination, make_judge_plan
+from kerasvid.evaluation.context import Choices, Subject
+from kerasvid.evaluation.evaluate import evaluate_subject
+from kerasvid.training.config import make_plan
+from tfrecords_tools.conversion import write_dataset
+
+JUDGES = {
+    "clip": {
+        "encoder": {"channels": (16, 32), "strides": (2, 2), "patch": 2, "features": 32},
+        "units": 16,
+    },
+    "frame": {"discriminator": {"channels": (8, 16)}},
+}
+COLOURS = ((230, 60, 60), (60, 90, 230))
+
+
+@pytest.fixture(scope="session")
+def square():
+    """A function that draws a video of a walking square."""
+
+    def draw(index: int, length: int = 4) -> np.ndarray:
+        """Video `index` goes right if it is odd, in the second colour if index // 2 is."""
+        generator, frames = np.random.default_rng(index), np.full([length, 16, 16, 3], 20, np.uint8)
+        top, left = generator.integers(0, 12), generator.integers(5, 8)
+        for frame in range(length):
+            start = max(left + (2 if index % 2 else -2) * frame, 0)
+            frames[frame, top : top + 4, start : start + 4] = COLOURS[index // 2 % 2]
+        return frames
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def write_walks(square):
+    """A function that writes a data set of walking squares, and returns its path."""
+
+    def write(
+        folder, splits=None, length=4, label=lambda i: i % 2, known=True, names=True,
+        name="walks/two",
+    ):  # fmt: skip
+        classes = {"class_names": ("left", "right")} if names else {}
+        colours = {"attribute_names": ("colour",), "attribute_sizes": (2,)} if names else {}
+        info = DatasetInfo(name, "1", 16, 16, 3, fps=8.0, **classes, **colours)
+        splits = splits or {"train": range(96), "test": range(96, 116)}
+        load = lambda i: Video(  # noqa: E731
+            square(i, length), f"walk-{i}", label=label(i),
+            attributes=(i // 2 % 2 if known else -1,) if names else (),
+        )  # fmt: skip
+        write_dataset(os.fspath(folder), info, splits, load, progress=False)
+        return os.fspath(folder)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def walks(tmp_path_factory, write_walks):
+    return write_walks(tmp_path_factory.mktemp("data") / "walks")
+
+
+# === Evaluations ===
+
+
+@pytest.fixture(scope="session")
+def long_walks(tmp_path_factory, write_walks):
+    """Folder of a data set "walks" of 32 + 24 videos of 5 frames."""
+    folder = tmp_path_factory.mktemp("data") / "walks"
+    return write_walks(folder, {"train": range(32), "test": range(32, 56)}, 5, name="walks")
+
+
+@pytest.fixture(scope="module")
+def made_once():
+    """What depends on its arguments alone, pipelines and clips of a seed, is made once."""
+    read, make = Subject._batches, context.generated_clips
+    batches, clips = {}, {}
+
+    def read_once(self, split, pick, windows):
+        key = (self.plan.data_folder, self.frames, self.seed, self.batch, split, pick, windows)
+        if key not in batches:
+            batches[key] = list(read(self, split, pick, windows))
+        return iter(batches[key])
+
+    def make_once(model, batch, frames, seed):
+        key = (id(model), batch, frames, seed)
+        if key not in clips:
+            clips[key] = list(itertools.islice(make(model, batch, frames, seed), 4))
+        return iter(clips[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Subject, "_batches", read_once)
+        patch.setattr(context, "generated_clips", make_once)
+        yield
+
+
+@pytest.fixture(scope="session")
+def new_models():
+    """Models with new weights by name and data set, for `subject_of`."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def subject_of(long_walks, new_models, made_once):
+    """A function of a model's name to a subject with new weights; models are made once."""
+
+    def make(name="dsa", folder=long_walks, kind=Subject, **choices):
+        info, values = load_info(folder), {"frames": 4, "training.batch_size": 4}
+        plan = make_plan(
+            name, info.name, folder, info, "debug", values, precision="float32", seed=0
+        )
+        if (name, folder) not in new_models:
+            new_models[name, folder] = plan.make_model()
+        choices = {"batch": 10, "judge_of": None, **choices}
+        return kind(new_models[name, folder], plan, Choices(**choices), 0, False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def new_judge():
+    """A function of a data set to a judge with new weights that is told to be right so often."""
+
+    def make(folder, kind="clip", accuracy=1.0, frames=4):
+        plan = make_judge_plan(load_info(folder), kind, frames, network=JUDGES[kind])
+        right = int(1000 * accuracy)
+        counts = {n: np.array([[right, 1000 - right], [0, 0]]) for n in plan.heads}
+        told = Examination(counts, 1000, "test", "made up")
+        names = {name: ("a", "b") for name in plan.heads}
+        return TrainedJudge(plan.make_judge(plan.heads), plan, told, names, "float32", "judges/x")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def judges(long_walks, new_judge):
+    """Of a kind to the judge with new weights."""
+    return {kind: new_judge(long_walks, kind) for kind in ("clip", "frame")}.get
+
+
+class Shown(Subject):
+    """What it makes is what `shown` holds."""
+
+    shown = None
+
+    def generated(self, temperature=1.0):
+        return (self.shown[i : i + 7] for i in range(0, len(self.shown), 7))
+
+
+@pytest.fixture(scope="session")
+def showing():
+    """A function of clips to a kind of subject whose model makes these."""
+    return lambda clips: type("Shown", (Shown,), {"shown": clips})
+
+
+@pytest.fixture(scope="session")
+def values_of():
+    """A function of a subject and metrics to their values by name."""
+    return lambda subject, *metrics: {
+        each.name: each for each in evaluate_subject(subject, metrics).measured
+    }
+
+
+@pytest.fixture(scope="session")
+def real_clips():
+    """A function of a subject to all its real clips."""
+    return lambda subject, split=None: np.concatenate(list(subject.real(split)))

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from kerasvid.evaluation.metrics.intervals import (
+    BootstrapMean,
+    bootstrap_interval,
+    interval_of_replicates,
+)
+
+
+def values(count, seed=0):
+    return 5.0 + np.random.default_rng(seed).gamma(2.0, size=count)
+
+
+def test_the_interval_is_that_of_drawing_with_replacement():
+    scores, generator = values(300), np.random.default_rng(9)
+    means = generator.choice(scores, [4000, 300]).mean(axis=1)
+    low, high = np.quantile(means, [0.05, 0.95])
+    found = bootstrap_interval(scores, 0.9, replicates=4000)
+    assert found.mean == pytest.approx(scores.mean(), rel=1e-12)
+    assert found.deviation == pytest.approx(scores.std(), rel=1e-12)
+    tolerance = 0.08 * (high - low)
+    assert found.low == pytest.approx(low, abs=tolerance)
+    assert found.high == pytest.approx(high, abs=tolerance)
+
+
+def test_of_many_values_it_is_the_normal_one():
+    scores = values(2000, seed=1)
+    half = 1.96 * scores.std() / 2000**0.5
+    found = bootstrap_interval(scores, 0.95, replicates=4000)
+    assert found.high - found.mean == pytest.approx(half, rel=0.08)
+    assert found.mean - found.low == pytest.approx(half, rel=0.08)
+
+
+def test_it_covers_the_truth_about_as_often_as_it_says():
+    generator, hits = np.random.default_rng(4), 0
+    for trial in range(200):
+        found = bootstrap_interval(generator.normal(3.0, 2.0, 50), 0.8, 200, seed=trial)
+        hits += found.low <= 3.0 <= found.high
+    assert 0.7 < hits / 200 < 0.88
+
+
+def test_the_seed_and_the_order_decide_and_not_the_batches():
+    scores = values(30)
+    parts = BootstrapMean(seed=3)
+    for part in np.split(scores, [1, 7, 7, 20]):
+        parts.update(part)
+    assert parts.interval() == bootstrap_interval(scores, seed=3)
+    assert parts.interval() != bootstrap_interval(scores, seed=4)
+
+
+def test_its_memory_does_not_grow_with_the_values():
+    mean = BootstrapMean(50)
+    sizes = []
+    for _ in range(2):
+        mean.update(values(100))
+        sizes.append(sum(v.nbytes for v in vars(mean).values() if isinstance(v, np.ndarray)))
+    assert sizes[0] == sizes[1] == 2 * 50 * 8
+
+
+def test_equal_values_have_no_width_and_a_few_have_an_interval():
+    value = 1e9 + 1 / 3  # its multiples are rounded
+    assert bootstrap_interval(np.full(9, value))[:4] == (value,) * 3 + (0.0,)
+    found = bootstrap_interval(np.array([1.0, 2.0]))
+    assert 1.0 <= found.low < found.high <= 2.0
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (np.ones([2, 2]), r"give \[N\]"),
+        (np.array([1.0, np.inf]), "not finite"),
+        (np.array([1.0]), "1 values have no interval"),
+    ],
+)
+def test_what_has_no_interval_is_refused(scores, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(scores)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        bootstrap_interval(np.ones(3), level=95)
+    with pytest.raises(ValueError, match="at least 2"):
+        BootstrapMean(1)
+
+
+def test_replicates_of_what_is_no_mean_are_moved_to_the_value():
+    replicates = np.random.default_rng(0).normal(7.0, 0.5, 4000)
+    found = interval_of_replicates(replicates, 3.0, 40)
+    low, high = np.quantile(replicates - replicates.mean() + 3.0, [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.mean == 3.0 and found.count == 40
+    assert found.deviation == pytest.approx(0.5, rel=0.05)
+
+
+def test_moved_replicates_end_at_the_most_that_the_value_can_be():
+    replicates = np.random.default_rng(0).normal(0.9, 0.05, 500)
+    assert interval_of_replicates(replicates, 0.98, 40).high > 1.0
+    found = interval_of_replicates(replicates, 0.98, 40, most=1.0)
+    assert found.high == 1.0 and found.low < 0.98 == found.mean
+
+
+def test_the_value_is_never_outside_of_its_interval():
+    skewed = np.array([0.0] * 99 + [100.0])
+    found = interval_of_replicates(skewed, 1.0, 10)
+    assert found.low <= 1.0 <= found.high

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from kerasvid.evaluation.metrics.clip_batches import as_bytes, as_signed, counted_clips
+
+
+def clips(count, shape=(3, 4, 4, 1), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, [count, *shape], dtype=np.uint8)
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 7, 12])
+def test_so_many_clips_are_given_in_order(count):
+    all_clips = clips(12)
+    found = list(counted_clips(np.split(all_clips, 3), count, "real"))
+    np.testing.assert_array_equal(np.concatenate(found), all_clips[:count])
+
+
+def test_no_batch_is_drawn_that_is_not_needed():
+    drawn = []
+
+    def batches():
+        for number in range(9):
+            drawn.append(number)
+            yield clips(4)
+
+    assert sum(len(b) for b in counted_clips(batches(), 8, "real")) == 8
+    assert drawn == [0, 1]
+
+
+def test_too_few_clips_are_refused_and_not_repeated():
+    with pytest.raises(ValueError, match="7 real clips where 8 are asked for: give more or ask"):
+        list(counted_clips([clips(4), clips(3)], 8, "real"))
+    with pytest.raises(ValueError, match="no generated clips"):
+        list(counted_clips([], None, "generated"))
+    with pytest.raises(ValueError, match="ask for 1 or more"):
+        list(counted_clips([clips(4)], 0, "real"))
+
+
+def spoiled(value):
+    floats = np.zeros([3, 2, 2, 2, 1], np.float32)
+    floats[1, 1, 0, 1] = value
+    return floats
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (clips(2)[0], r"give \[B, T, H, W, C\]"),
+        (clips(2, (1, 4, 4, 1)), "of 1 frames: this needs 2 or more"),
+        (clips(2).astype(np.int64), "int64: give uint8, or floats"),
+        (spoiled(np.nan), "pixels of clip 1 of a batch are not finite: find out"),
+        (spoiled(np.inf), "not finite"),
+        (spoiled(255.0), r"clip 1 of a batch are not in \[-1, 1\]: rescale them"),
+    ],
+)
+def test_what_is_no_clip_is_refused_in_one_line(batch, message):
+    with pytest.raises(ValueError, match=message) as error:
+        list(counted_clips([batch], None, "real", least_frames=2))
+    assert "\n" not in str(error.value)
+
+
+def test_clips_of_two_shapes_are_refused():
+    with pytest.raises(ValueError, match="give clips of one shape"):
+        list(counted_clips([clips(2), clips(2, (5, 4, 4, 1))], None, "real"))
+
+
+def test_bytes_and_signed_floats_are_each_other():
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 4, 8, 8, 1)
+    signed = as_signed(levels)
+    assert signed.dtype == np.float32 and signed.min() == -1.0 and signed.max() == 1.0
+    np.testing.assert_array_equal(as_bytes(signed), levels)
+    assert as_signed(signed.astype(np.float64)).dtype == np.float32

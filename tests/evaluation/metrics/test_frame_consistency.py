@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.evaluation.metrics.frame_consistency import (
+    frame_consistencies,
+    frame_consistency_score,
+)
+
+
+@pytest.fixture
+def clips(moving_squares):
+    """uint8 `[6, 4, 16, 16, 3]`."""
+    return moving_squares(6, 4)
+
+
+def test_it_is_the_mean_similarity_to_the_first_frame(clips):
+    expected = []
+    for clip in clips:
+        scores = [float(tf.image.ssim(tf.constant(f), tf.constant(clip[0]), 255)) for f in clip[1:]]
+        expected.append(np.mean(scores))
+    scores = frame_consistencies(clips)
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    assert 0.0 < scores.min() < scores.max() < 0.99
+    with_first = (3 * np.array(expected) + 1) / 4
+    np.testing.assert_allclose(frame_consistencies(clips, with_first=True), with_first, atol=1e-4)
+
+
+def test_a_clip_that_stands_still_has_the_full_score(clips):
+    still = np.repeat(clips[:, :1], 5, axis=1)
+    np.testing.assert_allclose(frame_consistencies(still), 1.0, atol=1e-6)
+
+
+def test_batches_are_streamed_and_all_clips_count_alike(clips):
+    parts = iter([clips[:4], clips[4:]])
+    assert frame_consistency_score(parts) == pytest.approx(frame_consistencies(clips).mean())
+
+
+def test_the_order_of_later_frames_does_not_matter(clips):
+    np.testing.assert_allclose(
+        frame_consistencies(clips[:, [0, 3, 1, 2]]), frame_consistencies(clips), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 8, 8, 3), (2, 8, 8, 3)])
+def test_clips_without_later_frames_are_refused(shape):
+    with pytest.raises(ValueError, match="two frames or more"):
+        frame_consistencies(np.zeros(shape, np.uint8))
+    with pytest.raises(ValueError, match="no clips"):
+        frame_consistency_score([])

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from kerasvid.evaluation.metrics.frechet import FeatureMoments, GroupedMoments, frechet_deviation
+from kerasvid.evaluation.metrics.frechet import frechet_distance as distance
+from kerasvid.evaluation.metrics.intervals import jackknife_deviation
+
+
+def test_of_a_mean_it_is_the_known_formula():
+    values = np.random.default_rng(0).normal(size=50)
+    left_out = [np.delete(values, i).mean() for i in range(50)]
+    expected = values.std(ddof=1) / 50**0.5
+    assert jackknife_deviation([left_out]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_independent_sets_add_their_variances():
+    one, other = [1.0, 2.0, 4.0], [0.0, 3.0]
+    alone = jackknife_deviation([one]), jackknife_deviation([other])
+    assert jackknife_deviation([one, other]) == pytest.approx(np.hypot(*alone))
+
+
+def test_one_group_has_none():
+    with pytest.raises(ValueError, match=r"1 groups have no deviation"):
+        jackknife_deviation([[1.0]])
+
+
+# === Of a Frechet distance ===
+
+
+def grouped(features, groups=5, batch=7):
+    moments = GroupedMoments(features.shape[1], groups)
+    for start in range(0, len(features), batch):
+        moments.update(features[start : start + batch])
+    return moments
+
+
+def test_groups_are_every_kth_sample_whatever_the_batches():
+    features = np.random.default_rng(1).normal(size=[33, 4])
+    moments = grouped(features)
+    for group in range(5):
+        rest = features[np.arange(33) % 5 != group]
+        left = moments.without(group)
+        np.testing.assert_allclose(left.mean, rest.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(left.covariance, np.cov(rest.T), rtol=1e-10)
+    np.testing.assert_allclose(moments.whole().covariance, np.cov(features.T), rtol=1e-10)
+    assert moments.whole().count == 33
+
+
+def test_moments_of_other_sizes_do_not_merge():
+    with pytest.raises(ValueError, match=r"Features of 3 and of 2 numbers"):
+        FeatureMoments(2).merge(FeatureMoments(3))
+
+
+def test_it_tells_how_much_the_distance_changes_from_draw_to_draw():
+    """Against many draws of two known Gaussians."""
+    generator, found, told = np.random.default_rng(2), [], []
+    for draw in range(60):
+        one = generator.normal(size=[200, 4]) * [1.0, 0.7, 0.5, 0.2]
+        other = generator.normal(size=[200, 4]) * [1.2, 0.7, 0.3, 0.2] + 0.5
+        sets = grouped(one, 20), grouped(other, 20)
+        found.append(distance(*(each.whole() for each in sets)))
+        if draw < 12:
+            told.append(frechet_deviation(*sets))
+    assert np.mean(told) == pytest.approx(np.std(found), rel=0.3)
+
+
+def test_too_few_samples_or_groups_have_none():
+    features = np.random.default_rng(3).normal(size=[6, 2])
+    assert frechet_deviation(grouped(features, 1), grouped(features, 1)) is None
+    assert frechet_deviation(grouped(features[:2], 2), grouped(features, 2)) is None
+    assert frechet_deviation(grouped(features, 3), grouped(features[::-1], 3)) is not None

@@ -1,0 +1,109 @@
+"""Which metrics are measured, and what is refused."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from kerasvid.evaluation.classifiers.train import JudgeError
+from kerasvid.evaluation.context import NotMeasurable
+from kerasvid.evaluation.evaluate import check_metrics, evaluate_run, evaluate_subject
+from kerasvid.training.devices import make_strategy
+from kerasvid.training.loop import train
+from kerasvid.training.run_folder import RunFolder
+
+CLIPS = 24
+
+
+def test_without_names_all_is_measured_that_can_be_and_the_rest_is_told(
+    subject_of, write_walks, tmp_path
+):
+    splits = {"train": range(8), "test": range(8, 16)}
+    unlabelled = write_walks(tmp_path / "walks", splits, names=False, name="unlabelled")
+    seen = []
+    found = evaluate_subject(subject_of("glo", unlabelled), after_each=seen.append)
+    assert {each.metric for each in found.measured} == {
+        "reconstruction", "frame_consistency", "diversity",
+    }  # fmt: skip
+    assert found.left_out["frechet"] == (
+        "unlabelled names no classes and no attributes that a judge could tell"
+    )
+    assert found.left_out["fvd"] == "needs the weights of I3D: give --i3d_weights"
+    assert found.left_out["between"] == "glo makes no video between two frames"
+    assert set(found.left_out) == {
+        "between", "frechet", "fvd", "inception", "image_inception", "disentanglement",
+        "motion_consistency",
+    }  # fmt: skip
+    assert [len(each.measured) for each in seen] == [3, 5, 10] and seen[-1] == found
+
+
+def test_a_judge_that_is_not_good_enough_is_refused_for_disentanglement_alone(
+    subject_of, long_walks, new_judge
+):
+    judges = {kind: new_judge(long_walks, kind, accuracy=0.985) for kind in ("clip", "frame")}
+    subject = subject_of(judge_of=judges.get)
+    with pytest.raises(JudgeError, match=r"98.50 % of 1000 held-out clips .* 99 % are asked for"):
+        evaluate_subject(subject, ["disentanglement"])
+    found = evaluate_subject(subject)
+    assert "98.50 %" in found.left_out["disentanglement"]
+    assert found.value("frechet").protocol["features"]["accuracy"]["action"] == 0.985
+
+
+@pytest.mark.parametrize(
+    ("model", "choices", "metric", "message"),
+    [
+        ("glo", {}, "disentanglement", "glo has no codes of content and of motion apart"),
+        ("rjvae", {}, "disentanglement", "rjvae has no codes of content and of motion apart"),
+        ("cvae", {}, "image_inception", r"needs 1,280 images, .* cvae makes 24: give more --windo"),
+        ("dsa", {}, "between", "dsa makes no video between two frames"),
+        ("dsa", {"i3d_weights": "x"}, "fvd", "I3D needs 10 frames, clips have 4: give --padding"),
+        ("dsa", {"vgg_weights": "x"}, "motion_consistency", "VGG16 sees frames of 32x32 or more"),
+        ("mocogan", {}, "reconstruction", "mocogan has no encoder, and no codes of its videos"),
+        ("dsa", {"num": 25}, "frechet", r"--num=25: the split 'test' of walks has 24 clips, which "
+         r"are not repeated to fill up: ask for 24 or fewer, .* --windows=2 random windows"),
+        ("dsa", {"frames": 6}, "frechet", r"6 frames .* shortest video of 'test' has 5"),
+        ("dsa", {"split": "dev"}, "frechet", "--split=dev: walks has train, test"),
+        ("glo", {"frames": 5}, "frame_consistency", "at most 4 frames"),
+        ("dsa", {"frames": 1}, "frame_consistency", "clips of one frame do not move"),
+        ("dsa", {"num": 1}, "diversity", "num=1 must be 2 or more"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_measured_is_told_in_one_line(subject_of, model, choices, metric, message):
+    with pytest.raises(ValueError, match=message) as error:
+        evaluate_subject(subject_of(model, **choices), [metric])
+    assert "\n" not in str(error.value)
+
+
+def test_metrics_are_told_by_near_names_and_once():
+    with pytest.raises(ValueError, match=r"--metrics=frechett: did you mean 'frechet'\?"):
+        check_metrics(["frechett"])
+    with pytest.raises(ValueError, match="name each once"):
+        check_metrics(["fvd", "fvd"])
+
+
+@pytest.mark.parametrize("metric", ["frechet", "frame_consistency", "diversity"])
+def test_clips_that_are_not_finite_are_refused(subject_of, judges, metric, showing):
+    clips = np.zeros([CLIPS, 4, 16, 16, 3], np.float32)
+    clips[9, 2, 3] = np.nan
+    subject = subject_of(kind=showing(clips), judge_of=judges)
+    with pytest.raises(ValueError, match="pixels of clip 2 of a batch are not finite"):
+        evaluate_subject(subject, [metric])
+
+
+def test_a_run_is_measured_by_its_saved_weights(long_walks, plan_of, tmp_path):
+    plan = plan_of(None, {"frames": 4}, long_walks, "linear_interpolation")
+    run = RunFolder(tmp_path / "run")
+    with run.held():
+        run.begin(plan)
+        assert train(plan, run, make_strategy("none")).step == 1  # there is nothing to learn
+    found = evaluate_run(run, metrics=["between", "frame_consistency"], num=20)
+    assert (found.step, found.weights, found.model) == (1, "trained", "linear_interpolation")
+    assert [each.name for each in itertools.islice(found.measured, 2)] == [
+        "between/model", "between/linear_interpolation",
+    ]  # fmt: skip
+    assert len({found.value(f"between/{n}").value for n in ("model", "linear_interpolation")}) == 1
+    assert found.value("frame_consistency").clips == 20
+    assert not (run.path / "evaluation.json").exists()
+    assert found.write(run.path) == found
+    with pytest.raises(NotMeasurable, match="--metrics=fvd: needs the weights of I3D"):
+        evaluate_run(run, metrics=["fvd"])

@@ -1,0 +1,56 @@
+"""Leading directions of decoders whose Jacobians are known."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.export.signatures import Tensor, Verb
+from kerasvid.export.web.page import leading_directions
+
+
+@pytest.fixture
+def decoder():
+    """A function of maps [D, P] by name to a verb that adds up what they make of its noise."""
+
+    def make(given=(), **maps) -> Verb:
+        def decode(**tensors):
+            pixels = tf.add_n([tensors[n] @ tf.constant(m, tf.float32) for n, m in maps.items()])
+            scale = tensors["first"] if given else 1.0
+            return {"video": tf.reshape(scale * pixels, [-1, 2, 2, 3, 1])}
+
+        inputs = {n: Tensor((len(m),), tf.float32, "noise") for n, m in maps.items()}
+        ends = {name: Tensor((1,), tf.float32, "an end") for name in given}
+        return Verb(decode, {**inputs, **ends}, {}, "a linear map", noise=tuple(maps))
+
+    return make
+
+
+def test_directions_of_a_linear_decoder_are_its_singular_vectors(decoder):
+    generator = np.random.default_rng(0)
+    map_ = generator.standard_normal((5, 12)).astype(np.float32)
+    found = leading_directions(decoder(latent=map_), ["latent"], count=4)
+    vectors, values, _ = np.linalg.svd(map_)
+    assert len(found) == 4 and {each.noise for each in found} == {"latent"}
+    shares = [each.share for each in found]
+    np.testing.assert_allclose(shares, values[:4] ** 2 / np.sum(values**2), rtol=1e-4)
+    for each, expected in zip(found, vectors.T[:4], strict=True):
+        assert each.vector[np.argmax(np.abs(each.vector))] > 0
+        assert abs(np.dot(each.vector, expected)) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_directions_of_several_noises_are_ranked_together(decoder):
+    strong, weak = np.zeros([2, 12]), np.zeros([3, 12])
+    strong[0, 0], strong[1, 1], weak[2, 5] = 3.0, 1.0, 2.0
+    verb = decoder(strong=strong, weak=weak)
+    found = leading_directions(verb, ["strong", "weak"])
+    assert [each.noise for each in found] == ["strong", "weak", "strong"]  # others change nothing
+    np.testing.assert_allclose([each.share for each in found], np.array([9, 4, 1]) / 14, rtol=1e-4)
+    np.testing.assert_allclose(found[1].vector, [0, 0, 1], atol=1e-6)
+
+
+def test_further_inputs_are_those_that_are_given(decoder):
+    map_ = np.eye(2, 12) * [[2.0], [1.0]]
+    verb = decoder(given=("first",), latent=map_)
+    shown = leading_directions(verb, ["latent"], given={"first": np.ones([3, 1])})
+    assert [round(each.share, 4) for each in shown] == [0.8, 0.2]
+    assert leading_directions(verb, ["latent"], given={"first": np.zeros([1, 1])}) == []

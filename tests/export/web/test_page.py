@@ -1,0 +1,50 @@
+import json
+import os
+
+import pytest
+
+from kerasvid.export.web.page import FORMAT, check_target, is_page
+from kerasvid.io import move_into_place
+
+
+def folder_with(path, text):
+    path.mkdir()
+    (path / "model.json").write_text(text)
+    (path / "thesis.txt").write_text("years of work")
+    return os.fspath(path)
+
+
+@pytest.mark.parametrize("text", ['{"format": "layers-model"}', "[1]", "no JSON", ""])
+def test_folders_of_other_programs_are_never_replaced(tmp_path, text):
+    folder = folder_with(tmp_path / "theirs", text)
+    assert not is_page(folder)
+    with pytest.raises(ValueError, match="is no such page; give another --out") as error:
+        check_target(folder, overwrite=True)
+    assert "\n" not in str(error.value)
+
+
+def test_a_page_is_replaced_where_it_is_asked_for(tmp_path):
+    folder = folder_with(tmp_path / "page", json.dumps({"format": FORMAT}))
+    with pytest.raises(ValueError, match="--overwrite to replace it"):
+        check_target(folder, overwrite=False)
+    check_target(folder, overwrite=True)
+    building = tmp_path / "building"
+    building.mkdir()
+    move_into_place(os.fspath(building), folder)
+    assert os.listdir(tmp_path) == ["page"] and os.listdir(folder) == []
+
+
+def test_an_interruption_leaves_the_old_page_in_its_place(tmp_path, monkeypatch):
+    folder = folder_with(tmp_path / "page", json.dumps({"format": FORMAT}))
+    building, rename = os.fspath(tmp_path / "building"), os.rename
+    os.mkdir(building)
+
+    def interrupted(source, target):
+        if source == building:
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        move_into_place(building, folder)
+    assert is_page(folder)

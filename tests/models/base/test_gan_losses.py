@@ -1,0 +1,177 @@
+"""Slopes of discriminators: what they cost, against known ones, and what has to bound them."""
+
+import statistics
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.layers.discriminators import ImageDiscriminator, Verdict
+from kerasvid.models.base.gan_losses import score_slopes, slope_penalties
+from kerasvid.models.rjgan import RJGAN
+
+IMAGE, VIDEO = "image_discriminator", "video_discriminator"
+
+
+def penalties(linear_gan, sample, objective, change=lambda model: None, **kwargs):
+    """By how much the options raise the loss of each discriminator."""
+    batch, images, fakes = sample.batch, sample.images, sample.fakes
+    batch = {**batch, "image": images}
+    losses = []
+    for options in ({}, objective):
+        model = linear_gan({"loss": "wasserstein", **options}, **kwargs)
+        change(model)
+        losses.append(sample.judged(model, batch, fakes))
+    return {player: losses[1][player] - losses[0][player] for player in losses[0]}, model
+
+
+@pytest.mark.parametrize("patches", [1, 2])
+def test_penalties_of_linear_critics_are_those_of_their_known_slopes(linear_gan, sample, patches):
+    def steepen(model):
+        for judge in (model.image_discriminator, model.video_discriminator):
+            judge.w.assign(3.0 * judge.w)
+
+    # D(x) = w . x has the gradient w everywhere; a score is the mean of its patches.
+    for objective, by_hand in (
+        ({"gradient_penalty": 10.0}, lambda slope: 10.0 * (slope - 1.0) ** 2),
+        ({"r1_weight": 3.0}, lambda slope: 3.0 / 2.0 * slope**2),
+    ):
+        added, model = penalties(linear_gan, sample, objective, steepen, patches=patches)
+        for player, penalty in added.items():
+            slope = np.linalg.norm(getattr(model, player).w.numpy().astype("float64").mean(axis=1))
+            assert abs(slope - 1.0) > 0.5
+            assert penalty == pytest.approx(by_hand(slope), rel=1e-4)
+
+
+def test_a_critic_with_slope_one_pays_no_gradient_penalty(linear_gan, sample):
+    def normalize(model):
+        for judge in (model.image_discriminator, model.video_discriminator):
+            judge.w.assign(judge.w / tf.norm(judge.w))
+
+    added, _ = penalties(linear_gan, sample, {"gradient_penalty": 10.0}, normalize)
+    assert added == pytest.approx({IMAGE: 0.0, VIDEO: 0.0}, abs=1e-5)
+
+
+class QuadraticJudge(tf.Module):
+    """D(x) = |x|^2 / 2, whose gradient is x."""
+
+    trainable_variables = ()
+
+    def __call__(self, inputs, training=False):
+        squares = tf.square(tf.reshape(inputs, [tf.shape(inputs)[0], -1]))
+        return Verdict(0.5 * tf.reduce_sum(squares, axis=1, keepdims=True))
+
+
+def test_penalties_of_a_quadratic_critic_tell_where_slopes_are_taken(linear_gan, sample):
+    batch, fakes, chances = sample.batch, sample.fakes, sample.chances
+
+    def replace(model):
+        model.video_discriminator = QuadraticJudge()
+
+    norm = lambda x: np.linalg.norm(np.float64(x).ravel())  # noqa: E731
+    shares = [statistics.NormalDist().cdf(float(value)) for value in chances["share"][:, 0]]
+    between = [
+        share * real + (1 - share) * fake
+        for share, real, fake in zip(shares, batch["video"], fakes["video"], strict=True)
+    ]
+    added, _ = penalties(linear_gan, sample, {"gradient_penalty": 2.0}, replace)
+    expected = 2.0 * np.mean([(norm(x) - 1.0) ** 2 for x in between])
+    assert added[VIDEO] == pytest.approx(expected, rel=1e-4)
+    added, _ = penalties(linear_gan, sample, {"r1_weight": 2.0}, replace)
+    assert added[VIDEO] == pytest.approx(np.mean([norm(x) ** 2 for x in batch["video"]]), rel=1e-4)
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_images_pay_half_of_the_penalties_and_frames_of_clips_the_other(linear_gan, sample, still):
+    def replace(model):
+        model.image_discriminator = QuadraticJudge()
+
+    fakes = dict(sample.fakes) if still else {"video": sample.fakes["video"]}
+    sample = sample._replace(fakes=fakes)
+    added, _ = penalties(linear_gan, sample, {"gradient_penalty": 2.0}, replace, still=still)
+    draws = 2 if still else 1
+    real = sample.frames(sample.batch["video"], "real_frames", draws)
+    fake = [*sample.frames(fakes["video"], "fake_frame"), *fakes.get("still", ())]
+    assert len(real) == len(fake) == 4 * draws
+
+    def mean_penalty(real, fake, chances):
+        shares = [statistics.NormalDist().cdf(float(v)) for v in chances]
+        between = [s * r + (1 - s) * f for s, r, f in zip(shares, real, fake, strict=True)]
+        norms = [np.linalg.norm(np.float64(x).ravel()) for x in between]
+        return np.mean((np.array(norms) - 1.0) ** 2)
+
+    of_clips = mean_penalty(real, fake, sample.chances["share"].T.ravel()[: 4 * draws])
+    images = sample.images  # five, paired with the generated ones from the first on
+    of_images = mean_penalty(images, [*fake, *fake][:5], sample.chances["image_share"])
+    assert abs(of_clips - of_images) > 0.01
+    assert added[IMAGE] == pytest.approx(2.0 * (0.5 * of_clips + 0.5 * of_images), rel=1e-4)
+
+    added, _ = penalties(linear_gan, sample, {"r1_weight": 2.0}, replace, still=still)
+    squares = [np.mean(np.sum(np.square(np.float64(x)), axis=(1, 2, 3))) for x in (real, images)]
+    assert abs(squares[0] - squares[1]) > 0.01
+    assert added[IMAGE] == pytest.approx(np.mean(squares), rel=1e-4)
+
+
+def test_small_slopes_and_what_they_teach_are_the_same_in_float16():
+    """Entries of about 1e-6, of which float16 by itself would keep hardly a digit."""
+    generator, results = np.random.default_rng(0), []
+    frames = tf.constant(generator.normal(size=[2, 32, 32, 3]), tf.float32)
+    objective = {"gradient_penalty": 10.0, "r1_weight": 0.0}
+    for dtype in ("float32", "mixed_float16"):
+        judge = ImageDiscriminator((4, 4, 4), (1, 1, 1), dtype=dtype)
+        judge(frames)
+        if not results:
+            weights = [0.02 * generator.normal(size=w.shape) for w in judge.get_weights()]
+        judge.set_weights(weights)
+        kernels = [layer.kernel for layer in (*judge.convolutions, judge.verdict)]
+        with tf.GradientTape() as tape:
+            chances = {"share": tf.zeros([2, 1])}
+            penalty = slope_penalties(judge, objective, frames, frames, chances)
+            scaled = 2.0**15 * penalty  # as the first steps of mixed_float16 are
+        way = np.concatenate([np.ravel(g) for g in tape.gradient(scaled, kernels)])
+        results.append((score_slopes(judge, frames).numpy(), way))
+    (full, way), (half, other) = results
+    entries = full / np.sqrt(32 * 32 * 3)
+    assert entries.min() > 1e-7 and entries.max() < 2e-6
+    np.testing.assert_allclose(half, full, rtol=0.01)
+    assert np.linalg.norm(other - way) < 0.02 * np.linalg.norm(way)
+
+
+@pytest.mark.parametrize("player", [IMAGE, VIDEO])
+def test_a_wasserstein_critic_of_unbounded_slope_is_refused(player):
+    preset = RJGAN.PRESETS["debug"]
+    networks = {name: {**preset[name], "spectral": name != player} for name in (IMAGE, VIDEO)}
+
+    def make(**objective):
+        objective = {"loss": "wasserstein", **objective}
+        return RJGAN.from_preset("debug", image_shape=(8, 8, 3), **networks, objective=objective)
+
+    with pytest.raises(ValueError, match=f"gradient_penalty=10 or {player}.spectral=true") as error:
+        make()
+    assert "\n" not in str(error.value)
+    make(gradient_penalty=10.0)
+
+
+def test_slopes_are_of_each_row_by_itself():
+    points = np.random.default_rng(0).normal(size=[3, 2, 2, 1]).astype("float32")
+    expected = [np.linalg.norm(row.astype("float64")) for row in points]
+    np.testing.assert_allclose(
+        score_slopes(QuadraticJudge(), tf.constant(points)), expected, rtol=1e-5
+    )
+
+
+def test_evaluation_leaves_penalties_out(linear_gan, sample):
+    batch, fakes = sample.batch, sample.fakes
+    plain, penalized = linear_gan(), linear_gan({"gradient_penalty": 10.0, "r1_weight": 5.0})
+    one = sample.judged(plain, batch, fakes)
+    assert sample.judged(penalized, batch, fakes, training=False) == one
+    assert sample.judged(penalized, batch, fakes) != one
+
+
+@pytest.mark.parametrize("player", [IMAGE, VIDEO])
+@pytest.mark.parametrize("penalty", ["gradient_penalty", "r1_weight"])
+def test_batch_norm_under_a_penalty_is_refused(player, penalty):
+    networks = {player: {**RJGAN.PRESETS["debug"][player], "normalization": "batch"}}
+    with pytest.raises(ValueError, match="set the discriminators' normalization") as error:
+        RJGAN.from_preset("debug", image_shape=(8, 8, 3), **networks, objective={penalty: 1.0})
+    assert "\n" not in str(error.value)

@@ -1,0 +1,116 @@
+"""Runs of models whose codes are learned: what the data tells them, and how they are evaluated."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasvid.data import DatasetInfo, Video, load_info
+from kerasvid.models.navsynth import Navsynth
+from kerasvid.training.clips import evaluation_split, pictured_batch
+from kerasvid.training.config import apply_settings, make_plan
+from kerasvid.training.loop import train
+from kerasvid.training.run_folder import RunFolder
+from tfrecords_tools.conversion import write_dataset
+
+PAIRS = {"static_by": "identity", "transient_by": "label"}
+
+
+@pytest.fixture(scope="module")
+def persons(tmp_path_factory, moving_squares):
+    """Folder of 10 + 2 clips, 8x16x16x3, of 4 persons in 3 actions."""
+    videos, folder = moving_squares(12, 8), tmp_path_factory.mktemp("data") / "persons"
+    info = DatasetInfo(
+        "persons", "1", 16, 16, 3, fps=8.0,
+        class_names=("walk", "run", "jump"), identity_names=("a", "b", "c", "d"),
+    )  # fmt: skip
+    splits = {"train": list(range(10)), "test": [10, 11]}
+
+    def load(i):
+        return Video(videos[i], f"clip-{i}", label=i // 4, identity=i % 4)
+
+    write_dataset(str(folder), info, splits, load, progress=False)
+    return str(folder)
+
+
+@pytest.fixture
+def plan_of(persons):
+    def make(steps=4, sample_every=0, **values):
+        return make_plan(
+            "navsynth", "persons", persons, load_info(persons), "debug",
+            {"training.batch_size": 5, **values}, precision="float32", steps=steps, seed=0,
+            log_every=2, checkpoint_every=2, sample_every=sample_every,
+        )  # fmt: skip
+
+    return make
+
+
+def run_to_end(plan, folder):
+    run = RunFolder(folder)
+    with run.held():
+        run.begin(plan)
+        return run, train(plan, run, tf.distribute.get_strategy())
+
+
+def test_the_data_tells_how_many_codes_there_are(plan_of):
+    plan = plan_of()
+    sizes = {name: plan.hyperparameters[name] for name in ("videos", "identities", "classes")}
+    assert sizes == {"videos": 10, "identities": 4, "classes": 3}
+    model = plan_of(**PAIRS).make_model()
+    assert (model.static_codes.rows, model.transient_codes.rows) == (4, 3)
+
+
+def test_the_sizes_of_the_data_cannot_be_set():
+    with pytest.raises(ValueError, match=r"--set=videos=\.\.\.: no such key"):
+        apply_settings(Navsynth, "debug", {"videos": 3})
+
+
+def test_codes_by_what_is_not_known_are_refused_in_one_line(plan_of, persons):
+    info = dataclasses.replace(load_info(persons), identity_names=())
+    with pytest.raises(ValueError, match="Codes by identity need videos with") as error:
+        make_plan("navsynth", "persons", persons, info, "debug", PAIRS, precision="float32",
+                  seed=0)  # fmt: skip
+    assert "\n" not in str(error.value)
+
+
+def test_videos_are_evaluated_that_there_are_codes_of(plan_of, persons):
+    info = load_info(persons)
+    assert evaluation_split(plan_of(), info) == ("train", None)
+    assert evaluation_split(plan_of(**PAIRS), info) == ("test", None)
+
+
+def test_persons_are_evaluated_that_there_are_codes_of(plan_of, persons, tmp_path, moving_squares):
+    videos, info = moving_squares(6, 8), dataclasses.replace(load_info(persons), splits={})
+    splits = {"train": [0, 1, 2, 3], "test": [4, 5]}
+
+    def load(i):
+        return Video(videos[i], f"clip-{i}", label=i % 3, identity=min(i, 3) if i < 5 else 0)
+
+    write_dataset(str(tmp_path / "seen"), info, splits, load, progress=False)
+
+    def load_stranger(i):
+        return dataclasses.replace(load(i), identity=i // 2)
+
+    write_dataset(str(tmp_path / "new"), info, splits, load_stranger, progress=False)
+    ends = {}
+    for name in ("seen", "new"):
+        folder = str(tmp_path / name)
+        plan = dataclasses.replace(plan_of(**PAIRS), data_folder=folder)
+        ends[name] = evaluation_split(plan, load_info(folder))
+    assert ends == {"seen": ("test", None), "new": ("train", None)}
+
+
+def test_a_resumed_run_has_the_codes_of_an_uninterrupted_one(plan_of, tmp_path):
+    plan = plan_of(4, sample_every=4)
+    whole, _ = run_to_end(plan, tmp_path / "whole")
+    short = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, steps=2))
+    run_to_end(short, tmp_path / "parts")
+    parts, _ = run_to_end(plan, tmp_path / "parts")
+    one, other = whole.load_model()[0], parts.load_model()[0]
+    for a, b in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert "val_psnr" in whole.metrics.read_text().splitlines()[0]
+    pictured = pictured_batch(plan, 4)
+    rows = {key: pictured[key] for key in ("index", "identity", "label")}
+    assert one.recall(**rows).shape == pictured["video"].shape == (4, 8, 16, 16, 3)

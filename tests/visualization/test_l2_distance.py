@@ -1,0 +1,37 @@
+import math
+
+import numpy as np
+import pytest
+
+from kerasvid.visualization.nearest_clip import l2_distances
+
+
+def test_the_distance_is_the_norm_of_the_difference_of_pixels_in_0_to_1():
+    random = np.random.default_rng(0)
+    clips, others = random.integers(0, 256, [2, 3, 2, 4, 5, 3], dtype=np.uint8)
+    distances = l2_distances(clips, others)
+    assert distances.shape == (3,)
+    for row in range(3):
+        total = 0.0
+        for a, b in zip(clips[row].ravel().tolist(), others[row].ravel().tolist(), strict=True):
+            total += (a / 255 - b / 255) ** 2
+        assert distances[row] == pytest.approx(math.sqrt(total), rel=1e-12)
+
+
+def test_white_is_far_from_black_by_the_root_of_the_number_of_pixels_and_equal_clips_are_not():
+    black = np.zeros([1, 4, 3, 3, 1], np.uint8)
+    assert l2_distances(255 - black, black) == pytest.approx(6.0)  # sqrt(4 * 3 * 3)
+    assert l2_distances(black, black) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (np.zeros([2, 5, 3, 3, 1], np.uint8), r"cannot be compared to those of \(2, 5, 3, 3, 1\)"),
+        (np.zeros([2, 4, 3, 3, 1]), "must be uint8, not uint8 and float64"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_one_line(other, message):
+    with pytest.raises(ValueError, match=message) as error:
+        l2_distances(np.zeros([2, 4, 3, 3, 1], np.uint8), other)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,271 @@
+"""Makes the Weizmann data sets: people in front of a wall, each in the same actions, 64x64.
+
+    kerasvid data weizmann --variant=avi --source_dir=VIDEOS --out_dir=data/weizmann
+    kerasvid data weizmann --variant=strips --source_dir=STRIPS \\
+        --out_dir=data/weizmann-strips
+
+`avi` reads the videos as the database distributes them, unpacked at any depth below --source_dir:
+<person>_<action>[number].avi, nine persons in ten actions, 180x144. Frames are resized and cropped
+to the centre. The papers train on all videos; here one person of each action, by seed, is held out
+as test split, with all takes of it. Every person stays in the training split with other actions.
+
+`strips` reads the sample data of MoCoGAN: 72 strips, nine persons in four actions, each video
+once as it is and once mirrored (an even number and the odd one after it). The persons of strips
+8n to 8n + 7 are the same, in whatever clothes, which is looked up, not stated by the source. Test
+split: one person of each action, see `STRIP_TEST_PERSONS`, with the mirrored video: 8 strips.
+"""
+
+import dataclasses
+import os
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from kerasvid.data.records import DatasetInfo, Video
+from tfrecords_tools import media
+from tfrecords_tools.conversion import ConversionError, write_dataset
+from tfrecords_tools.converter_flags import run_converter
+from tfrecords_tools.converters.strips import Strip, find_strips, read_strip
+
+SIDE = 64
+PERSONS = ("daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar")
+ACTIONS = (
+    "bend", "jack", "jump", "pjump", "run", "side", "skip", "walk", "wave1", "wave2",
+)  # fmt: skip
+PATTERN = re.compile(f"({'|'.join(PERSONS)})_({'|'.join(ACTIONS)})([0-9]*)[.]avi", re.IGNORECASE)
+SPLIT_SEED = 0
+SOURCE = "http://www.wisdom.weizmann.ac.il/~vision/SpaceTimeActions.html"
+LICENCE = "for research, with citation; its page has the terms"
+CITATION = (
+    "L. Gorelick, M. Blank, E. Shechtman, M. Irani and R. Basri. Actions as Space-Time Shapes. "
+    "PAMI 29(12), 2007."
+)
+STRIP_CLASSES = {"0": "wave1", "1": "wave2", "3": "jack", "4": "bend"}
+STRIP_ORDER = ("wave2", "wave1", "jack", "bend")  # actions of a person's eight strips
+STRIP_PERSONS = 9
+STRIP_TEST_PERSONS = {"wave1": 1, "wave2": 3, "jack": 5, "bend": 7}
+STRIP_FPS = 25.0
+STRIP_SOURCE = "data/actions of https://github.com/sergeytulyakov/mocogan"
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """One video file: who does what in it, which take it is ("" or "1", "2"), and its path."""
+
+    person: str
+    action: str
+    take: str
+    path: str
+
+    @property
+    def id(self) -> str:
+        """For instance "lena_walk2"."""
+        return f"{self.person}_{self.action}{self.take}"
+
+
+def parse_name(path: str) -> Clip:
+    """Reads person, action and take off a file's name.
+
+    Raises:
+        ConversionError: the name is none of the database's.
+
+    Example:
+        >>> parse_name("walk/lena_walk2.avi").take
+        '2'
+    """
+    match = PATTERN.fullmatch(os.path.basename(path))
+    if not match:
+        raise ConversionError(
+            f"{path}: expected <person>_<action>[number].avi with a person of {', '.join(PERSONS)} "
+            f"and an action of {', '.join(ACTIONS)}; rename it or move it elsewhere."
+        )
+    return Clip(match[1].lower(), match[2].lower(), match[3], path)
+
+
+def find_clips(source_dir: str | os.PathLike) -> list[Clip]:
+    """Lists the AVI files in a folder, at any depth, by person, action and take.
+
+    Raises:
+        ConversionError: the folder is absent, cannot be listed or holds no AVI file, a name is
+            none of the database's, or a video is there twice.
+    """
+    source_dir = os.fspath(source_dir)
+    if not os.path.isdir(source_dir):
+        raise ConversionError(f"no folder {source_dir}: unpack the videos of {SOURCE} there.")
+    clips: dict[str, Clip] = {}
+    for folder, subfolders, names in os.walk(source_dir, onerror=_refuse_folder):
+        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
+        for name in sorted(names):
+            if name[0] == "." or not name.lower().endswith(".avi"):
+                continue
+            clip = parse_name(os.path.join(folder, name))
+            if other := clips.get(clip.id):
+                # Else one copy could train and the other test.
+                raise ConversionError(f"{clip.path}: {other.path} is it, too; remove one of them.")
+            clips[clip.id] = clip
+    if not clips:
+        raise ConversionError(f"{source_dir}: no AVI files in it; unpack those of {SOURCE} there.")
+    return sorted(clips.values(), key=lambda clip: (clip.person, clip.action, clip.take))
+
+
+def _refuse_folder(error: OSError) -> None:
+    # Left out silently, its videos would be missing from the data set.
+    raise ConversionError(
+        f"{error.filename}: cannot be listed ({error.strerror}); check its rights."
+    )
+
+
+def split_clips(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
+    """Holds out one person of each action, another one each time while there are others.
+
+    An action that a single person does stays in the training split.
+
+    Returns:
+        The splits "train" and, unless it would be empty, "test", in the order of `clips`.
+    """
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(PERSONS))
+    held_out = set()
+    for number, action in enumerate(ACTIONS):
+        there = {clip.person for clip in clips if clip.action == action}
+        turns = [PERSONS[k] for k in np.roll(order, -number)]
+        if len(there) > 1:
+            held_out.add((next(person for person in turns if person in there), action))
+    train = [clip for clip in clips if (clip.person, clip.action) not in held_out]
+    test = [clip for clip in clips if (clip.person, clip.action) in held_out]
+    return {"train": train, "test": test} if test else {"train": train}
+
+
+def prepare_avi(
+    out_dir: str | os.PathLike,
+    source_dir: str | os.PathLike | None = None,
+    *,
+    skip_unreadable: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> DatasetInfo:
+    """Writes the data set "weizmann", read from the videos of the database.
+
+    Args:
+        out_dir: folder of the data set, which appears when it is complete.
+        source_dir: folder of the unpacked videos.
+        skip_unreadable: leave out files that cannot be read, with a line each.
+        overwrite: replace a data set that is already there.
+        progress: show a line of progress on stderr.
+
+    Returns:
+        The description of the data set.
+
+    Raises:
+        ConversionError: no source_dir, see `find_clips`, videos unreadable (each named), or
+            out_dir exists.
+
+    Example:
+        prepare_avi("data/weizmann", "weizmann_videos")
+    """
+    if not source_dir:
+        raise ConversionError(
+            f"weizmann needs --source_dir, the folder of its AVI files: unpack them from {SOURCE} "
+            f"({LICENCE}: {CITATION})"
+        )
+    splits = split_clips(find_clips(source_dir))
+
+    def load(clip: Clip) -> Video:
+        frames = media.iterate_video(clip.path)
+        return Video(
+            media.stack_frames(frames, clip.path, SIDE, SIDE, max_frames=None),
+            clip.id,
+            media.frame_rate(clip.path),
+            label=ACTIONS.index(clip.action),
+            identity=PERSONS.index(clip.person),
+        )
+
+    info = _info("weizmann", ACTIONS, PERSONS, -1.0, LICENCE, SOURCE)  # the files tell their rate
+    return write_dataset(
+        os.fspath(out_dir), info, splits, load,
+        skip_unreadable=skip_unreadable, overwrite=overwrite, progress=progress,
+    )  # fmt: skip
+
+
+def person_of(strip: Strip) -> int:
+    """Number of the person in a strip, 0..8.
+
+    Raises:
+        ConversionError: the strip's number does not go with its folder, so that it is not one
+            of the known strips.
+    """
+    person, place = divmod(strip.number, 2 * len(STRIP_ORDER))
+    if person >= STRIP_PERSONS or STRIP_ORDER[place // 2] != strip.class_name:
+        raise ConversionError(
+            f"{strip.path}: not one of {STRIP_SOURCE}: there, the numbers 0 to 71 are two strips "
+            f"each of {', '.join(STRIP_ORDER)}, then those of the next person; remove it."
+        )
+    return person
+
+
+def prepare_strips(
+    out_dir: str | os.PathLike,
+    source_dir: str | os.PathLike | None = None,
+    *,
+    skip_unreadable: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> DatasetInfo:
+    """Writes the data set "weizmann/strips", read from the sample data of MoCoGAN.
+
+    Args:
+        out_dir: folder of the data set, which appears when it is complete.
+        source_dir: folder with the subfolders 0, 1, 3 and 4 of JPEG strips.
+        skip_unreadable: leave out files that cannot be read, with a line each.
+        overwrite: replace a data set that is already there.
+        progress: show a line of progress on stderr.
+
+    Returns:
+        The description of the data set.
+
+    Raises:
+        ConversionError: no source_dir, a folder or strips missing, a number that does not go
+            with its folder, strips unreadable (each named), or out_dir exists.
+
+    Example:
+        prepare_strips("data/weizmann-strips", "mocogan/data/actions")
+    """
+    strips = find_strips(source_dir, STRIP_CLASSES, ".jpg", STRIP_SOURCE)
+    splits: dict[str, list[Strip]] = {"train": [], "test": []}
+    for strip in strips:
+        held_out = STRIP_TEST_PERSONS[strip.class_name] == person_of(strip)
+        splits["test" if held_out else "train"].append(strip)
+    class_names = tuple(STRIP_CLASSES.values())
+
+    def load(strip: Strip) -> Video:
+        label = class_names.index(strip.class_name)
+        return Video(read_strip(strip), strip.id, STRIP_FPS, label, identity=person_of(strip))
+
+    persons = tuple(f"person-{number}" for number in range(STRIP_PERSONS))
+    licence = f"sample data of MoCoGAN, for non-commercial use; the videos {LICENCE}"
+    info = _info("weizmann/strips", class_names, persons, STRIP_FPS, licence, STRIP_SOURCE)
+    return write_dataset(
+        os.fspath(out_dir), info, splits, load,
+        skip_unreadable=skip_unreadable, overwrite=overwrite, progress=progress,
+    )  # fmt: skip
+
+
+def _info(
+    name: str, actions: tuple[str, ...], persons: tuple[str, ...], fps: float, licence: str,
+    source: str,
+) -> DatasetInfo:  # fmt: skip
+    return DatasetInfo(
+        name, "1", height=SIDE, width=SIDE, channels=3, fps=fps,
+        class_names=actions, identity_names=persons,
+        licence=licence, source=source, citation=CITATION,
+    )  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; every mistake ends it with one line on stderr and status 1."""
+    variants = {"avi": prepare_avi, "strips": prepare_strips}
+    run_converter(__doc__, variants, "Folder of the videos, or of the strips' folders.", arguments)
+
+
+if __name__ == "__main__":
+    main()
