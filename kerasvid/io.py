@@ -10,9 +10,11 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
+import filelock
+
 
 @contextlib.contextmanager
-def faults_named(path: str | os.PathLike) -> Iterator[None]:
+def readable_os_errors(path: str | os.PathLike) -> Iterator[None]:
     """An OSError of the block becomes one that names the file, the cause and the remedy."""
     try:
         yield
@@ -28,7 +30,7 @@ def faults_named(path: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replaced_when_complete(path: str | os.PathLike) -> Iterator[str]:
+def atomic_write(path: str | os.PathLike) -> Iterator[str]:
     """A temporary name beside `path`, with its ending; renamed to `path` when the block succeeds.
 
     What stood at `path` stays until then, and stays for good if the block fails.
@@ -37,13 +39,13 @@ def replaced_when_complete(path: str | os.PathLike) -> Iterator[str]:
         OSError: the file cannot be written; one line with the name, the cause and the remedy.
 
     Example:
-        >>> with replaced_when_complete("runs/x/config.json") as temporary:
+        >>> with atomic_write("runs/x/config.json") as temporary:
         ...     pathlib.Path(temporary).write_text("{}")
     """
     folder, name = os.path.split(os.fspath(path))
     temporary = os.path.join(folder, f"partial-{os.getpid()}-{name}")
     try:
-        with faults_named(path):
+        with readable_os_errors(path):
             yield temporary
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
@@ -53,7 +55,7 @@ def replaced_when_complete(path: str | os.PathLike) -> Iterator[str]:
             os.remove(temporary)
 
 
-def move_into_place(building: str, out: str) -> None:
+def replace_folder(building: str, out: str) -> None:
     """Renames a finished folder; the one that it replaces is removed only then."""
     replaced = f"{building}-replaced"
     if os.path.exists(out):
@@ -96,5 +98,33 @@ def new_file(path: str | os.PathLike, overwrite: bool = False) -> Iterator[pathl
         ...     temporary.write_bytes(content)
     """
     refuse_existing(path, overwrite)
-    with replaced_when_complete(path) as temporary:
+    with atomic_write(path) as temporary:
         yield pathlib.Path(temporary)
+
+
+@contextlib.contextmanager
+def lock(path: str | os.PathLike, wait: bool = False) -> Iterator[None]:
+    """Holds a lock file for this process; it is let go of when the block or the process ends.
+
+    Args:
+        path: of the lock file, which stays.
+        wait: for another process that holds it, in place of an error.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> with lock("runs/rjvae-sprites/.lock"):
+        ...     train()
+    """
+    held = filelock.FileLock(path, timeout=-1 if wait else 0)
+    try:
+        held.acquire()
+    except filelock.Timeout as error:
+        message = "another process is using it; wait for it to end"
+        raise BlockingIOError(errno.EAGAIN, message, os.fspath(path)) from error
+    try:
+        yield
+    finally:
+        held.release()

@@ -56,7 +56,9 @@ def l2_distance(target: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
     return 0.5 * tf.sqrt(squared_error(target, prediction))
 
 
-def gaussian_energy(target: tf.Tensor, prediction: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+def gaussian_reconstruction_loss(
+    target: tf.Tensor, prediction: tf.Tensor, scale: tf.Tensor
+) -> tf.Tensor:
     """-log N(target; prediction, scale^2 I) without its normalising constant: `[B, ...] -> [B]`.
 
     The constant, D log(scale sqrt(2 pi)), does not depend on the networks. Left out, the term is 0

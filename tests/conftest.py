@@ -99,16 +99,16 @@ def squares(tmp_path_factory, moving_squares, write_squares) -> str:
 
 
 @pytest.fixture(scope="session")
-def plan_of(squares):
-    """A function that makes a plan of a few steps on the squares, of what is quickest to build."""
+def config_of(squares):
+    """A function that makes a config of a few steps on the squares, of what is quickest to build."""
 
     def make(steps=6, values=None, folder=squares, model="glo", **rest):
         values = {"frames": 3, "training.batch_size": 4, **(values or {})}
         rest = {"seed": 0, "log_every": 2, "checkpoint_every": 2, "sample_every": 0, **rest}
         from kerasvid.data import load_info
-        from kerasvid.training.config import make_plan
+        from kerasvid.training.config import make_config
 
-        return make_plan(
+        return make_config(
             model, "squares", folder, load_info(folder), "debug", values,
             precision="float32", steps=steps, **rest,
         )  # fmt: skip
@@ -118,7 +118,7 @@ def plan_of(squares):
 
 @pytest.fixture(scope="session")
 def save_new_run():
-    """A function that saves a run of a plan whose model has learned nothing; its folder.
+    """A function that saves a run of a config whose model has learned nothing; its folder.
 
     Larger weights than new ones, by `scale`, draw livelier pictures.
     """
@@ -127,13 +127,13 @@ def save_new_run():
     from kerasvid.training.callbacks.checkpoints import save_model
     from kerasvid.training.run_folder import RunFolder
 
-    def save(plan, path: pathlib.Path, scale: float = 1.0) -> pathlib.Path:
+    def save(config, path: pathlib.Path, scale: float = 1.0) -> pathlib.Path:
         run = RunFolder(path)
         run.path.mkdir()
-        run.begin(plan)
+        run.begin(config)
         keras.utils.set_random_seed(0)
-        model = plan.make_model()
-        plan.compile(model)
+        model = config.make_model()
+        config.compile(model)
         for weight in model.trainable_weights:
             weight.assign(weight * scale)
         save_model(model, run.model)

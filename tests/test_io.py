@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pytest
 
-from kerasvid.io import faults_named, replaced_when_complete
+from kerasvid.io import atomic_write, readable_os_errors
 from kerasvid.visualization import grids
 
 
@@ -22,7 +22,7 @@ def small_files_only():
     signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.parametrize("context", [faults_named, replaced_when_complete])
+@pytest.mark.parametrize("context", [readable_os_errors, atomic_write])
 def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, context):
     path = tmp_path / "metrics.csv"
     path.write_text("before")

@@ -28,13 +28,17 @@ def test_gaussian_energy_is_the_negative_log_density_without_its_constant(pair, 
     deviation = target.astype("float64") - prediction
     log_density = -0.5 * (deviation / scale) ** 2 - np.log(scale * np.sqrt(2 * np.pi))
     expected = -log_density.reshape(3, -1).sum(axis=1) - size * np.log(scale * np.sqrt(2 * np.pi))
-    energy = losses.gaussian_energy(tf.constant(target), tf.constant(prediction), scale)
+    energy = losses.gaussian_reconstruction_loss(
+        tf.constant(target), tf.constant(prediction), scale
+    )
     np.testing.assert_allclose(energy, expected, rtol=1e-4)
 
 
 def test_a_perfect_reconstruction_has_no_energy(pair):
     target = tf.constant(pair[0])
-    np.testing.assert_array_equal(losses.gaussian_energy(target, target, 0.1), np.zeros(3))
+    np.testing.assert_array_equal(
+        losses.gaussian_reconstruction_loss(target, target, 0.1), np.zeros(3)
+    )
 
 
 def test_psnr_of_a_uniform_error_is_twenty_log_of_the_range_over_it():

@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.data import load_info
     from kerasvid.evaluation import benchmark
-    from kerasvid.training.config import make_plan, parse_assignments
+    from kerasvid.training.config import make_config, parse_assignments
     from kerasvid.training.run_folder import ERRORS
     from tfrecords_tools import registry
 
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
         if _F.frames is not None:
             values |= {"frames": _F.frames, "training.frames": _F.frames}
         folder = registry.prepare(_F.dataset, _F.data_dir, _F.source_dir)
-        plan = make_plan(
+        config = make_config(
             _F.model,
             _F.dataset,
             folder,
@@ -74,16 +74,16 @@ def main(argv: list[str]) -> None:
             "data": benchmark.measure_data,
             "train": functools.partial(benchmark.measure_training, rows=_F.rows),
             "generate": benchmark.measure_generation,
-            "evaluate": lambda plan, _: benchmark.measure_evaluation(plan, _F.clips),
+            "evaluate": lambda config, _: benchmark.measure_evaluation(config, _F.clips),
         }[_F.what]
         facts = {
             "what": _F.what,
             "model": _F.model,
             "preset": _F.preset,
             "dataset": _F.dataset,
-            "batch_size": plan.recipe.batch_size,
-            "frames": plan.frames,
-            "precision": plan.precision,
+            "batch_size": config.training.batch_size,
+            "frames": config.frames,
+            "precision": config.precision,
             "cores": os.cpu_count(),
         }
-        print(json.dumps({**facts, **measure(plan, _F.steps)}))
+        print(json.dumps({**facts, **measure(config, _F.steps)}))

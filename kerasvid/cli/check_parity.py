@@ -55,7 +55,7 @@ def main(argv: list[str]) -> None:
             rows = compare(run, forms, _F.frames, _F.seed, _F.repeats, _F.threads)
         print(as_table(rows))
         frames = run.model.frames if _F.frames is None else _F.frames
-        facts = {"model": run.plan.model, "dataset": run.plan.dataset, "frames": frames}
+        facts = {"model": run.config.model, "dataset": run.config.dataset, "frames": frames}
         if _F.out:
             measured = {"repeats": _F.repeats, "threads": _F.threads, "seed": _F.seed}
             forms = [row.as_json() for row in rows]

@@ -99,7 +99,7 @@ def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
 
     Example:
         >>> with one_line_errors(ValueError):
-        ...     plan = make_plan(...)
+        ...     config = make_config(...)
     """
     try:
         yield

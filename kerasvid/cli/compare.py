@@ -23,7 +23,7 @@ flags.DEFINE_list(
 flags.DEFINE_string(
     "out", None, "Folder to make, with index.html for raters and study.json.", flag_values=_F
 )
-flags.DEFINE_integer("pairs", 128, "To judge.", lower_bound=1, flag_values=_F)
+flags.DEFINE_integer("pairs", 128, "To classifier.", lower_bound=1, flag_values=_F)
 flags.DEFINE_integer("seed", 0, "Of clips, pairs, sides and order.", lower_bound=0, flag_values=_F)
 flags.DEFINE_integer(
     "frames", None, "Of a clip; by default the models'.", lower_bound=1, flag_values=_F
@@ -73,7 +73,7 @@ def _count() -> None:
     from kerasvid.comparison.answers import answer_files, read_answers
     from kerasvid.comparison.preference import measure_preference
     from kerasvid.comparison.study import load_study
-    from kerasvid.io import replaced_when_complete
+    from kerasvid.io import atomic_write
 
     study = load_study(_F.study)
     preference = measure_preference(read_answers(answer_files(_F.answers), study), study)
@@ -81,7 +81,7 @@ def _count() -> None:
     folder = _F.study if os.path.isdir(_F.study) else os.path.dirname(_F.study)
     as_json = json.dumps(preference.as_dict(), indent=1, ensure_ascii=False) + "\n"
     for name, text in (("json", as_json), ("md", preference.markdown())):
-        with replaced_when_complete(path := os.path.join(folder, f"preference.{name}")) as file:
+        with atomic_write(path := os.path.join(folder, f"preference.{name}")) as file:
             pathlib.Path(file).write_text(text, encoding="utf-8")
         print(path)
 
@@ -94,21 +94,21 @@ def _make() -> None:
     from kerasvid.training.run_folder import ERRORS
     from tfrecords_tools import registry
 
-    def find_data(plan):
-        folder = registry.find_again(plan.dataset, plan.data_folder, _F.data_dir)
-        return dataclasses.replace(plan, data_folder=folder)
+    def find_data(config):
+        folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
+        return dataclasses.replace(config, data_folder=folder)
 
     with one_line_errors(ValueError, registry.ConversionError, *ERRORS):
         check_study_folder(_F.out, _F.overwrite)
         options = {name: _F[name].value for name in ("frames", "seed", "images")}
-        shown, plans = clips_of_runs(_F.runs, _F.pairs, find_data=find_data, **options)
-        if len(names := sorted({plan.dataset for plan in plans})) > 1:
+        shown, configs = clips_of_runs(_F.runs, _F.pairs, find_data=find_data, **options)
+        if len(names := sorted({config.dataset for config in configs})) > 1:
             print(f"note: the runs learned from {' and '.join(names)}", file=sys.stderr)
         title = next((d.title for d in registry.DATASETS if [d.name] == names), "")
         description = f"The clips show {title}." if title else ""
         texts = {name: _F[name].value for name in ("seed", "stacked", "title", "question")}
         clips, known = ({r: getattr(s, n) for r, s in shown.items()} for n in ("clips", "known"))
-        fps = common_frame_rate(plans) if _F.fps is None else _F.fps
+        fps = common_frame_rate(configs) if _F.fps is None else _F.fps
         texts["description"] = description if _F.description is None else _F.description
         study = make_study(clips, known, fps, **texts)
         size = write_study(study, clips, _F.out, _F.overwrite) / 2**20

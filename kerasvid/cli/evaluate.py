@@ -29,7 +29,10 @@ flags.DEFINE_integer("frames", None, "Of a clip; by default as in training.", fl
 flags.DEFINE_integer("seed", 0, "Of the order of clips, and of what is generated.", flag_values=_F)
 flags.DEFINE_integer("batch", 32, "Clips that go through the model at a time.", flag_values=_F)
 flags.DEFINE_string(
-    "judge_dir", "judges", "Where judges are kept; they are trained on first use.", flag_values=_F
+    "classifier_dir",
+    "classifiers",
+    "Where classifiers are kept; they are trained on first use.",
+    flag_values=_F,
 )
 flags.DEFINE_string(
     "i3d_weights", None, "For fvd: a path, or i3d-kinetics-400, which downloads.", flag_values=_F
@@ -42,7 +45,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("data_dir", None, "Where data sets live, if they were moved.", flag_values=_F)
 _PASSED_ON = (
-    "metrics", "num", "split", "windows", "frames", "seed", "batch", "judge_dir", "i3d_weights",
+    "metrics", "num", "split", "windows", "frames", "seed", "batch", "classifier_dir", "i3d_weights",
     "padding", "vgg_weights",
 )  # fmt: skip
 
@@ -57,10 +60,10 @@ def main(argv: list[str]) -> None:
         refuse_arguments(argv)
         check_metrics(_F.metrics or ())
         run = RunFolder(_F.run_dir)
-        plan = run.plan()
+        config = run.load_config()
         earlier = read_evaluation(run.path)  # refuses a damaged one before the work begins
-        folder = registry.find_again(plan.dataset, plan.data_folder, _F.data_dir)
-        plan = dataclasses.replace(plan, data_folder=folder)
+        folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
+        config = dataclasses.replace(config, data_folder=folder)
         told = False
 
         def keep(evaluation) -> None:
@@ -72,7 +75,7 @@ def main(argv: list[str]) -> None:
             evaluation.write(run.path)
 
         evaluation = evaluate_run(
-            run, plan, after_each=keep, **{name: _F[name].value for name in _PASSED_ON}
+            run, config, after_each=keep, **{name: _F[name].value for name in _PASSED_ON}
         )
         for name, why in evaluation.left_out.items():
             print(f"{name}: left out, {why}", file=sys.stderr)

@@ -51,30 +51,30 @@ def main(argv: list[str]) -> None:
         if not ends and _F["temperature"].present:
             raise ValueError("--temperature needs --first and --last.")
         run = RunFolder(_F.run_dir)
-        plan = run.plan()
+        config = run.load_config()
         if ends:
-            return _fill_in(run, plan)
-        model = _load(run, plan)
+            return _fill_in(run, config)
+        model = _load(run, config)
         names = [name for name in _F.show or BY_DEFAULT if can_show(model, name)]
         for name in {*(_F.show or ())}.difference(names):
-            print(f"{name}: {plan.model} cannot show this", file=sys.stderr)
+            print(f"{name}: {config.model} cannot show this", file=sys.stderr)
         drawn = [name for name in names if not EXHIBITS[name].of_clips]
         try:
             if names != drawn:
-                folder = registry.find_again(plan.dataset, plan.data_folder, _F.data_dir)
-                plan = dataclasses.replace(plan, data_folder=folder)
+                folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
+                config = dataclasses.replace(config, data_folder=folder)
         except registry.ConversionError as error:
             if _F.show or not drawn:
                 raise
             print(f"{error} Without it: {', '.join(drawn)}.", file=sys.stderr)
             names = drawn
         options = {name: _F[name].value for name in ("frames", "seed", "scale")}
-        request = make_request(plan, model, _F.count, names != drawn, **options)
+        request = make_request(config, model, _F.count, names != drawn, **options)
         for name in names:
-            _write(EXHIBITS[name].show(request), name, plan)
+            _write(EXHIBITS[name].show(request), name, config)
 
 
-def _fill_in(run, plan) -> None:
+def _fill_in(run, config) -> None:
     """Videos between the pictures --first and --last."""
     from kerasvid.models.registry import model_class
     from kerasvid.visualization.figures import between_pictures
@@ -83,22 +83,24 @@ def _fill_in(run, plan) -> None:
     for name in ("first", "last"):
         if not _F[name].value:
             raise ValueError(f"--{name} is missing: give both pictures to go between.")
-    if not hasattr(model_class(plan.model), "between"):
-        raise ValueError(f"--first: {plan.model} makes no video between two pictures; a cvae does.")
-    ends = [read_frame(p, *plan.hyperparameters["image_shape"]) for p in (_F.first, _F.last)]
+    if not hasattr(model_class(config.model), "between"):
+        raise ValueError(
+            f"--first: {config.model} makes no video between two pictures; a cvae does."
+        )
+    ends = [read_frame(p, *config.hyperparameters["image_shape"]) for p in (_F.first, _F.last)]
     options = {n: _F[n].value for n in ("count", "frames", "seed", "temperature", "scale")}
-    _write(between_pictures(_load(run, plan), *ends, **options), "between_pictures", plan)
+    _write(between_pictures(_load(run, config), *ends, **options), "between_pictures", config)
 
 
-def _load(run, plan):
+def _load(run, config):
     model, source = run.load_model()
-    print(f"{plan.model} on {plan.dataset}, weights of {source}", flush=True)
+    print(f"{config.model} on {config.dataset}, weights of {source}", flush=True)
     return model
 
 
-def _write(exhibit, name: str, plan) -> None:
+def _write(exhibit, name: str, config) -> None:
     from kerasvid.training.clips import frame_rate
 
     out_dir = _F.out_dir or os.path.join(_F.run_dir, "generated")
-    paths = exhibit.write(out_dir, name, frame_rate(plan))
+    paths = exhibit.write(out_dir, name, frame_rate(config))
     print("\n".join(map(str, [*paths, *filter(None, [exhibit.remark])])))

@@ -54,7 +54,10 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_string("split", None, "Of real clips that are compared to.", flag_values=_F)
 flags.DEFINE_string(
-    "judge_dir", "judges", "Where judges are kept, trained once a data set.", flag_values=_F
+    "classifier_dir",
+    "classifiers",
+    "Where classifiers are kept, trained once a data set.",
+    flag_values=_F,
 )
 flags.DEFINE_string(
     "i3d_weights", None, "Weights of the Kinetics I3D: FVD as published.", flag_values=_F
@@ -71,7 +74,7 @@ flags.DEFINE_bool(
 flags.DEFINE_bool("list", False, "Print the known tables, and end.", flag_values=_F)
 _TRAINING = ("preset", "steps", "frames", "seed", "precision", "runs_dir", "sample_every",
              "checkpoint_every")  # fmt: skip
-_MEASURING = ("num", "split", "seed", "judge_dir", "i3d_weights", "vgg_weights", "padding")
+_MEASURING = ("num", "split", "seed", "classifier_dir", "i3d_weights", "vgg_weights", "padding")
 
 
 def main(argv: list[str]) -> None:

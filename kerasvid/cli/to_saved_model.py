@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
         out = check_version_folder(_F.out)  # before minutes of work
         run = load_for_export(_F.run_dir, _F.weights)
         kind = "averaged" if run.averaged else "trained"
-        what = f"{run.plan.model} on {run.plan.dataset}"
+        what = f"{run.config.model} on {run.config.dataset}"
         print(f"{what}, {kind} weights of {run.weights}", flush=True)
         verbs = served_verbs(run.model, _F.frames, _F.whole_batches)
         name = out.resolve().parent.name

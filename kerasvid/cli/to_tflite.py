@@ -65,8 +65,8 @@ def main(argv: list[str]) -> None:
             content = tflite.convert(run.model, verbs, *options)
             errors = tflite.measure_error(run.model, verbs, content, _F.batch)
         facts = {
-            "model": run.plan.model,
-            "dataset": run.plan.dataset,
+            "model": run.config.model,
+            "dataset": run.config.dataset,
             "step": run.step,
             "quantize": _F.quantize,
             "integer_io": _F.integer_io,

@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
     from kerasvid.export.exported_run import load_for_export
     from kerasvid.export.web.page import check_target, write_page
     from kerasvid.export.web.runtime import RuntimeUnavailable
-    from kerasvid.io import move_into_place
+    from kerasvid.io import replace_folder
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, RuntimeUnavailable, *ERRORS):
@@ -40,13 +40,13 @@ def main(argv: list[str]) -> None:
         out = os.path.abspath(_F.out)
         check_target(out, _F.overwrite)
         run = load_for_export(_F.run_dir)
-        print(f"{run.plan.model} on {run.plan.dataset}, weights of {run.weights}", flush=True)
+        print(f"{run.config.model} on {run.config.dataset}, weights of {run.weights}", flush=True)
         building = f"{out}.partial-{os.getpid()}"
         try:
             os.makedirs(building)
             page = write_page(run, building, _F.frames, _F.clips, _F.runtime_dir)
             check_target(out, _F.overwrite)
-            move_into_place(building, out)
+            replace_folder(building, out)
         finally:
             shutil.rmtree(building, ignore_errors=True)
         size = os.path.getsize(os.path.join(out, page["file"])) / 2**20

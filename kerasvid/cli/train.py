@@ -81,32 +81,32 @@ def main(argv: list[str]) -> None:
     with one_line_errors(ValueError, *ERRORS), contextlib.ExitStack() as held:
         strategy = make_strategy(_F.strategy)  # before anything else of TensorFlow runs
         run, replicas = RunFolder(run_dir, is_chief(strategy)), strategy.num_replicas_in_sync
-        plan = _plan(run, replicas, prepare=False)  # finds typing errors before any long work
-        run.check_source(plan)
+        config = _config(run, replicas, prepare=False)  # finds typing errors before any long work
+        run.check_source(config)
         if _F.dry_run:
-            if plan.data_is_known:  # what is not made yet cannot be compared
-                run.check_settings(plan)
-            if not plan.data_digest and _F.epochs is not None:
+            if config.data_is_known:  # what is not made yet cannot be compared
+                run.check_settings(config)
+            if not config.data_digest and _F.epochs is not None:
                 raise ValueError(f"--epochs={_F.epochs}: {_F.dataset} is not made yet, so there "
                                  "is no telling its steps; give --steps.")  # fmt: skip
-            return print(summary.describe_plan(plan, run_dir))
-        held.enter_context(run.held())
-        plan = _plan(run, replicas, prepare=True)
-        print(summary.describe_plan(plan, run_dir), flush=True)
-        run.begin(plan)
-        outcome = train(plan, run, strategy)
+            return print(summary.describe_plan(config, run_dir))
+        held.enter_context(run.lock())
+        config = _config(run, replicas, prepare=True)
+        print(summary.describe_plan(config, run_dir), flush=True)
+        run.begin(config)
+        outcome = train(config, run, strategy)
     print("\n" + summary.describe_end(outcome, run_dir, sys.argv))
     sys.exit(128 + outcome.signal if outcome.signal else 0)
 
 
-def _plan(run, replicas: int, prepare: bool):
-    """The plan of the flags; without `prepare` nothing is written, and data may be missing."""
-    from kerasvid.training.config import make_plan, parse_assignments
+def _config(run, replicas: int, prepare: bool):
+    """The config of the flags; without `prepare` nothing is written, and data may be missing."""
+    from kerasvid.training.config import make_config, parse_assignments
     from tfrecords_tools.registry import locate
 
     data = locate(_F.dataset, _F.data_dir, _F.source_dir, prepare)
     images, made = locate(_F.images, _F.data_dir, None, prepare) if _F.images else (None, None)
-    return make_plan(
+    return make_config(
         *(_F.model, _F.dataset, *data),
         images_folder=images if made else None,
         values=parse_assignments(_F.set),

@@ -13,7 +13,7 @@ from kerasvid.comparison.study import RUNS, StudyError
 from kerasvid.data import load_info, make_pipeline
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.clips import frame_rate
-from kerasvid.training.config import TrainingPlan, held_out_split
+from kerasvid.training.config import RunConfig, held_out_split
 from kerasvid.training.run_folder import RunFolder
 
 REAL = "real"
@@ -36,7 +36,7 @@ class ShownClips:
 
 def made_clips(
     model: keras.Model,
-    plan: TrainingPlan,
+    config: RunConfig,
     count: int,
     frames: int | None = None,
     seed: int = 0,
@@ -46,7 +46,7 @@ def made_clips(
 
     Args:
         model: of a run, with `generate`, or `between`.
-        plan: of the run; its data is read for a model of what is in between.
+        config: of the run; its data is read for a model of what is in between.
         count: N.
         frames: T; the model's own where `None`.
         seed: any integer of 0 or more.
@@ -60,10 +60,10 @@ def made_clips(
         ValueError: the model makes no clips of T frames.
     """
     if images and not hasattr(model, "generate_images"):
-        raise StudyError(f"{plan.model} has no image prior of its own: leave --images out.")
+        raise StudyError(f"{config.model} has no image prior of its own: leave --images out.")
     ends = None
     if not images and not hasattr(model, "generate"):
-        ends = real_clips(plan, count, frames or model.frames, seed).clips[:, [0, -1]]
+        ends = real_clips(config, count, frames or model.frames, seed).clips[:, [0, -1]]
     batches, draws = math.ceil(count / _BATCH), np.random.SeedSequence(seed)
     made = []
     for number, draw in enumerate(draws.generate_state(batches).tolist()):
@@ -78,13 +78,13 @@ def made_clips(
     return np.concatenate(made)
 
 
-def real_clips(plan: TrainingPlan, count: int, frames: int, seed: int = 0) -> ShownClips:
+def real_clips(config: RunConfig, count: int, frames: int, seed: int = 0) -> ShownClips:
     """Held-out clips of a run's data set, each of another video; of training if none are held out.
 
     Of a split of fewer but longer videos, random windows; they overlap, which is told.
 
     Args:
-        plan: whose data set, and stride.
+        config: whose data set, and stride.
         count: N.
         frames: T.
         seed: of the videos and windows.
@@ -93,17 +93,19 @@ def real_clips(plan: TrainingPlan, count: int, frames: int, seed: int = 0) -> Sh
         StudyError: there are fewer different clips, or videos are too short.
         DatasetError: the data set is not there, or altered.
     """
-    info = load_info(plan.data_folder)
+    info = load_info(config.data_folder)
     split = held_out_split(info) or "train"
     videos = info.splits[split]
-    span = (frames - 1) * plan.recipe.stride + 1
+    span = (frames - 1) * config.training.stride + 1
     if videos.min_length < span:
         raise StudyError(
-            f"{plan.dataset}: the split {split!r} has videos of {videos.min_length} frames, a clip "
+            f"{config.dataset}: the split {split!r} has videos of {videos.min_length} frames, a clip "
             f"needs {span}; give a smaller --frames."
         )
     batch = min(count, videos.count)
-    batches = make_pipeline(plan.data_folder, split, batch, frames, plan.recipe.stride, seed=seed)
+    batches = make_pipeline(
+        config.data_folder, split, batch, frames, config.training.stride, seed=seed
+    )
     found = {}  # by their bytes: windows of short videos coincide
     for videos_of_round in batches.take(_ROUNDS * math.ceil(count / batch)).as_numpy_iterator():
         for clip in videos_of_round["video"]:
@@ -112,7 +114,7 @@ def real_clips(plan: TrainingPlan, count: int, frames: int, seed: int = 0) -> Sh
             break
     else:
         raise StudyError(
-            f"{plan.dataset}: the split {split!r} has {len(found)} different clips, {count} are "
+            f"{config.dataset}: the split {split!r} has {len(found)} different clips, {count} are "
             "asked for; give fewer --pairs, none are shown twice."
         )
     clips = np.stack(list(found.values())[:count])
@@ -120,7 +122,7 @@ def real_clips(plan: TrainingPlan, count: int, frames: int, seed: int = 0) -> Sh
     told = f"{count} {kind} clips"
     if videos.count < count:
         told = f"{count} windows of {videos.count} {kind} videos"
-    known = {"name": REAL, "dataset": plan.dataset, "split": split, "seed": seed, "clips": told}
+    known = {"name": REAL, "dataset": config.dataset, "split": split, "seed": seed, "clips": told}
     return ShownClips(clips, known)
 
 
@@ -130,8 +132,8 @@ def clips_of_runs(
     frames: int | None = None,
     seed: int = 0,
     images: bool = False,
-    find_data: Callable[[TrainingPlan], TrainingPlan] = lambda plan: plan,
-) -> tuple[dict[str, ShownClips], list[TrainingPlan]]:
+    find_data: Callable[[RunConfig], RunConfig] = lambda config: config,
+) -> tuple[dict[str, ShownClips], list[RunConfig]]:
     """Clips of two runs, or of a run and of its data.
 
     Args:
@@ -140,24 +142,24 @@ def clips_of_runs(
         frames: T; what the runs make where `None`.
         seed: of the clips; two runs draw other noise.
         images: single frames of the image priors, beside single real frames.
-        find_data: the plan with the folder in which its data lies now; asked if data is needed.
+        find_data: the config with the folder in which its data lies now; asked if data is needed.
 
     Returns:
-        The clips of "a" and "b", and the plans of the runs, with the folders that were asked for.
+        The clips of "a" and "b", and the configs of the runs, with the folders that were asked for.
 
     Raises:
         StudyError: not two different runs, models of different lengths, or as `made_clips`.
         RunError: there is no run, or it has saved nothing yet.
 
     Example:
-        >>> shown, plans = clips_of_runs(["runs/rjvae-sprites", "real"], 128)
+        >>> shown, configs = clips_of_runs(["runs/rjvae-sprites", "real"], 128)
         >>> shown["b"].known["clips"]
         '128 held-out clips'
     """
     if len(names) != 2 or len({os.path.realpath(name) for name in names}) < 2 or "" in names:
         raise StudyError(f"{','.join(names)}: give two different runs, or a run and {REAL}.")
     folders = {name: RunFolder(name) for name in names if name != REAL}
-    plans = {name: folder.plan() for name, folder in folders.items()}
+    configs = {name: folder.load_config() for name, folder in folders.items()}
     models = {name: folder.load_model() for name, folder in folders.items()}
     if images:
         frames = 1
@@ -169,26 +171,26 @@ def clips_of_runs(
         frames = next(iter(lengths.values()))
     for name, (model, _) in models.items():
         if REAL in names or not (images or hasattr(model, "generate")):
-            plans[name] = find_data(plans[name])
+            configs[name] = find_data(configs[name])
     shown = {}
     for number, (run, name) in enumerate(zip(RUNS, names, strict=True)):
         draw = int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) % 2**31
         if name == REAL:
-            shown[run] = real_clips(next(iter(plans.values())), count, frames, draw)
+            shown[run] = real_clips(next(iter(configs.values())), count, frames, draw)
             continue
-        (model, weights), plan = models[name], plans[name]
+        (model, weights), config = models[name], configs[name]
         known = {
             "name": os.path.normpath(name),
-            "model": plan.model,
-            "preset": plan.preset,
-            "dataset": plan.dataset,
+            "model": config.model,
+            "preset": config.preset,
+            "dataset": config.dataset,
             "weights": os.path.relpath(weights, name),
             "step": saved_step(weights),
             "seed": draw,
             "clips": f"{count} {_how(model, images)}",
         }
-        shown[run] = ShownClips(made_clips(model, plan, count, frames, draw, images), known)
-    return shown, list(plans.values())
+        shown[run] = ShownClips(made_clips(model, config, count, frames, draw, images), known)
+    return shown, list(configs.values())
 
 
 def _how(model: keras.Model, images: bool) -> str:
@@ -197,15 +199,16 @@ def _how(model: keras.Model, images: bool) -> str:
     return "samples" if hasattr(model, "generate") else "clips between the ends of real ones"
 
 
-def common_frame_rate(plans: Sequence[TrainingPlan]) -> float:
+def common_frame_rate(configs: Sequence[RunConfig]) -> float:
     """Frames a second of the clips of runs: those of the data, of which every `stride`-th is taken.
 
     Raises:
         StudyError: they have several.
     """
     rates = {
-        f"{plan.dataset} at stride {plan.recipe.stride}": frame_rate(plan) / plan.recipe.stride
-        for plan in plans
+        f"{config.dataset} at stride {config.training.stride}": frame_rate(config)
+        / config.training.stride
+        for config in configs
     }
     if len(set(rates.values())) > 1:
         told = ", ".join(f"{rate:g} of {name}" for name, rate in rates.items())

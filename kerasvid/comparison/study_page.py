@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, features
 
 from kerasvid.comparison.study import KEY_FILE, PAGE_FILE, Study, StudyError, load_study
-from kerasvid.io import faults_named, move_into_place
+from kerasvid.io import readable_os_errors, replace_folder
 from kerasvid.visualization.grids import to_rgb
 
 TEMPLATES = pathlib.Path(__file__).with_name("page")
@@ -82,12 +82,12 @@ def write_study(
     out = os.path.abspath(out)
     building = f"{out}.partial-{os.getpid()}"
     try:
-        with faults_named(out):
+        with readable_os_errors(out):
             os.makedirs(building)
             pathlib.Path(building, PAGE_FILE).write_bytes(page)
             pathlib.Path(building, KEY_FILE).write_text(study.to_json(), encoding="utf-8")
             check_study_folder(out, overwrite)
-            move_into_place(building, out)
+            replace_folder(building, out)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return len(page)

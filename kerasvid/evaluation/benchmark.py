@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.data import make_pipeline
-from kerasvid.evaluation.classifiers.networks import ClipJudge
+from kerasvid.evaluation.classifiers.networks import ClipClassifier
 from kerasvid.evaluation.generated_clips import generated_clips
 from kerasvid.evaluation.metrics.fvd import frechet_video_distance
 from kerasvid.evaluation.metrics.intervals import GROUPS
@@ -28,7 +28,7 @@ from kerasvid.models.base.latent_codes import ROW_KEYS
 from kerasvid.models.base.trainer import draw_noise
 from kerasvid.models.registry import model_class
 from kerasvid.training.clips import with_fixed_buffers
-from kerasvid.training.config import TrainingPlan
+from kerasvid.training.config import RunConfig
 from kerasvid.training.summary import parameter_count
 
 FORWARD = ("Conv2D", "Conv3D")
@@ -132,12 +132,12 @@ def _known(side: int | None, node: tf.Operation) -> float:
     return float(side)
 
 
-def step_operations(plan: TrainingPlan) -> float:
+def step_operations(config: RunConfig) -> float:
     """Operations of one training step: every player's turns, each on its share of the batch."""
-    model = plan.make_model()
-    plan.compile(model)
-    rows = plan.recipe.batch_size
-    shape = [rows, plan.frames, *plan.hyperparameters["image_shape"]]
+    model = config.make_model()
+    config.compile(model)
+    rows = config.training.batch_size
+    shape = [rows, config.frames, *config.hyperparameters["image_shape"]]
     batch = {"video": tf.TensorSpec(shape, tf.uint8)}
     if hasattr(model, "tables"):
         batch |= {key: tf.TensorSpec([rows], tf.int64) for key in ROW_KEYS}
@@ -157,17 +157,17 @@ def _functions_inlined() -> Iterator[None]:
         tf.config.run_functions_eagerly(before)
 
 
-def measure_data(plan: TrainingPlan, steps: int) -> dict:
+def measure_data(config: RunConfig, steps: int) -> dict:
     """The input pipeline alone."""
-    batches = iter(_batches(plan))
-    return _rates(plan, median_seconds(lambda: next(batches)["video"].numpy(), steps))
+    batches = iter(_batches(config))
+    return _rates(config, median_seconds(lambda: next(batches)["video"].numpy(), steps))
 
 
-def measure_training(plan: TrainingPlan, steps: int, rows: int | None = None) -> dict:
+def measure_training(config: RunConfig, steps: int, rows: int | None = None) -> dict:
     """A training step on batches that lie ready, and its share of the machine's peak.
 
     Args:
-        plan: what would be trained.
+        config: what would be trained.
         steps: to measure.
         rows: of the codes that are looked up by index, in place of one a video; every step then
             looks up others, at random, which no cache has at hand.
@@ -175,18 +175,18 @@ def measure_training(plan: TrainingPlan, steps: int, rows: int | None = None) ->
     Raises:
         ValueError: there are no such codes.
     """
-    sized = plan if rows is None else with_rows(plan, rows)
+    sized = config if rows is None else with_rows(config, rows)
     model = sized.make_model()
     sized.compile(model)
-    batch = next(iter(_batches(plan)))
+    batch = next(iter(_batches(config)))
     batches = itertools.repeat(batch)
     if rows is not None:
         batches = iter(batches_of_random_rows(batch, rows, WARM_UP + steps))
     step = tf.function(model.train_step)
     seconds = median_seconds(lambda: step(next(batches))["loss"].numpy(), steps)
-    operations, peak = step_operations(plan), matmul_peak(plan.precision)
+    operations, peak = step_operations(config), matmul_peak(config.precision)
     return {
-        **_rates(plan, seconds),
+        **_rates(config, seconds),
         "parameters": parameter_count(model),
         **(code_sizes(model) if hasattr(model, "tables") else {}),
         "gflop_per_step": round(operations / 1e9, 3),
@@ -195,20 +195,20 @@ def measure_training(plan: TrainingPlan, steps: int, rows: int | None = None) ->
     }
 
 
-def with_rows(plan: TrainingPlan, rows: int) -> TrainingPlan:
-    """The plan for a data set of so many videos, as far as the model's codes go.
+def with_rows(config: RunConfig, rows: int) -> RunConfig:
+    """The config for a data set of so many videos, as far as the model's codes go.
 
     Raises:
         ValueError: the model has no codes that are looked up by index.
     """
-    keys = model_class(plan.model).code_keys(plan.hyperparameters)
+    keys = model_class(config.model).code_keys(config.hyperparameters)
     if "index" not in keys:
         found = f"codes by {' and '.join(sorted(keys))} alone" if keys else "no learned codes"
         raise ValueError(
-            f"--rows={rows}: {plan.model} has {found}; measure a model with codes by index, such "
+            f"--rows={rows}: {config.model} has {found}; measure a model with codes by index, such "
             "as navsynth or glo."
         )
-    return dataclasses.replace(plan, hyperparameters={**plan.hyperparameters, "videos": rows})
+    return dataclasses.replace(config, hyperparameters={**config.hyperparameters, "videos": rows})
 
 
 def batches_of_random_rows(batch: dict, rows: int, count: int, seed: int = 0) -> list[dict]:
@@ -221,7 +221,7 @@ def batches_of_random_rows(batch: dict, rows: int, count: int, seed: int = 0) ->
 def code_sizes(model: keras.Model) -> dict:
     """Rows of the tables of codes, and the bytes of what training keeps beside the networks."""
     tables = model.tables()
-    optimizers = [model.optimizer_of(player) for player in model.player_variables()]
+    optimizers = [model.optimizer_of(player) for player in model.network_variables()]
     return {
         "rows": {name: table.rows for name, table in tables.items()},
         "code_bytes": _bytes(table.codes for table in tables.values()),
@@ -234,46 +234,51 @@ def _bytes(variables: Iterable[keras.Variable]) -> int:
     return sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in variables)
 
 
-def measure_generation(plan: TrainingPlan, steps: int) -> dict:
+def measure_generation(config: RunConfig, steps: int) -> dict:
     """From noise, and grey ends where the model asks for ends, to pixels, as one graph."""
-    model = plan.make_model()
-    shapes, count = model.noise_shapes(plan.frames), plan.recipe.batch_size
+    model = config.make_model()
+    shapes, count = model.noise_shapes(config.frames), config.training.batch_size
     grey = tf.zeros([count, *model.image_shape])
 
     @tf.function
     def generate(key: tf.Tensor) -> tf.Tensor:
         noise = draw_noise(shapes, count, key)
         if hasattr(model, "between"):
-            return model.fill(grey, grey, noise, plan.frames)
+            return model.infill(grey, grey, noise, config.frames)
         return model.decode(model.codes(noise))
 
     seeds = iter(range(10**9))
     seconds = median_seconds(lambda: generate(tf.constant([0, next(seeds)])).numpy(), steps)
-    return {**_rates(plan, seconds), "parameters": parameter_count(model)}
+    return {**_rates(config, seconds), "parameters": parameter_count(model)}
 
 
-def measure_evaluation(plan: TrainingPlan, clips: int) -> dict:
-    """The Frechet distance of a clip judge's features, and whether its memory is bounded.
+def measure_evaluation(config: RunConfig, clips: int) -> dict:
+    """The Frechet distance of a clip classifier's features, and whether its memory is bounded.
 
     Networks have new weights, which take as long as trained ones. Real clips come from the input
     pipeline, as many rounds of the split "train" as it takes.
 
     Args:
-        plan: of the model.
+        config: of the model.
         clips: of each set, real and generated; then twice as many, after a fourth of them.
 
     Returns:
         `clips_per_second`, of pairs of a real and a generated clip, and by the number of clips the
         peak of the process's memory in MB after so many.
     """
-    model = plan.make_model()
-    judge = ClipJudge({"label": 4}, model.image_shape, plan.frames)
-    real = (batch["video"].numpy() for batch in with_fixed_buffers(_batches(plan)))
-    made = generated_clips(model, plan.recipe.batch_size, plan.frames)
+    model = config.make_model()
+    classifier = ClipClassifier({"label": 4}, model.image_shape, config.frames)
+    real = (batch["video"].numpy() for batch in with_fixed_buffers(_batches(config)))
+    made = generated_clips(model, config.training.batch_size, config.frames)
     peaks, seconds = {}, 0.0
-    for number in (2 * plan.recipe.batch_size, clips // 4, clips, 2 * clips):  # the first warms up
+    for number in (
+        2 * config.training.batch_size,
+        clips // 4,
+        clips,
+        2 * clips,
+    ):  # the first warms up
         start = time.perf_counter()
-        frechet_video_distance(real, made, judge.features, number, "train", GROUPS)
+        frechet_video_distance(real, made, classifier.features, number, "train", GROUPS)
         if number == clips:
             seconds = time.perf_counter() - start
         peaks[str(number)] = peak_memory_mb()
@@ -291,14 +296,14 @@ def peak_memory_mb() -> float:
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
 
 
-def _batches(plan: TrainingPlan) -> tf.data.Dataset:
-    batch, stride = plan.recipe.batch_size, plan.recipe.stride
-    pick = plan.recipe.pick
-    return make_pipeline(plan.data_folder, "train", batch, plan.frames, stride, pick)
+def _batches(config: RunConfig) -> tf.data.Dataset:
+    batch, stride = config.training.batch_size, config.training.stride
+    pick = config.training.pick
+    return make_pipeline(config.data_folder, "train", batch, config.frames, stride, pick)
 
 
-def _rates(plan: TrainingPlan, seconds: float) -> dict:
+def _rates(config: RunConfig, seconds: float) -> dict:
     return {
         "median_step_ms": round(seconds * 1e3, 3),
-        "clips_per_second": round(plan.recipe.batch_size / seconds, 2),
+        "clips_per_second": round(config.training.batch_size / seconds, 2),
     }

@@ -1,4 +1,4 @@
-"""What an evaluation looks at: the model of a run, real clips of its data, and their judges."""
+"""What an evaluation looks at: the model of a run, real clips of its data, and their classifiers."""
 
 import dataclasses
 import functools
@@ -13,14 +13,14 @@ import numpy as np
 from kerasvid.data import DatasetInfo, load_info, make_pipeline
 from kerasvid.data.pipeline import window_span
 from kerasvid.data.shards import hash_file
-from kerasvid.evaluation.classifiers.store import TrainedJudge, trained_judge
-from kerasvid.evaluation.generated_clips import filled_clips, generated_clips
+from kerasvid.evaluation.classifiers.store import TrainedClassifier, trained_classifier
+from kerasvid.evaluation.generated_clips import generated_clips, infilled_clips
 from kerasvid.evaluation.metrics.intervals import GROUPS, NORMAL, Interval
 from kerasvid.evaluation.report import Measured
-from kerasvid.models.base.averaging import average_is_ripe, inner_optimizer
+from kerasvid.models.base.averaging import ema_ready, inner_optimizer
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.clips import with_fixed_buffers
-from kerasvid.training.config import TrainingPlan, held_out_split
+from kerasvid.training.config import RunConfig, held_out_split
 from kerasvid.training.run_folder import RunFolder
 
 MOST_CLIPS = 2048  # of each set, where it is not told how many
@@ -36,7 +36,7 @@ OF_VARIETY = f"{LEVEL}, of a mean over groups of clips: Poisson bootstrap, 1000 
 def of_groups(clips: int) -> str:
     """How the interval of a distance of sets of so many clips is made."""
     jackknife = f"jackknife of {min(GROUPS, clips)} groups of clips in each set"
-    return f"{LEVEL}, value ± 1.96 deviations: {jackknife}"
+    return f"{LEVEL}, value ± 1.96 stds: {jackknife}"
 
 
 class NotMeasurable(ValueError):
@@ -44,7 +44,7 @@ class NotMeasurable(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Choices:
+class EvaluationConfig:
     """How to evaluate; all of it stands in the protocol.
 
     Args:
@@ -54,9 +54,9 @@ class Choices:
         frames: T of a clip; `None` for that of the training clips.
         windows: random windows of each real video; 1 is a clip a video.
         batch: clips that go through the model at a time; changes no clip.
-        judge_dir: where judges are kept.
-        judge_of: of a kind, `"clip"` or `"frame"`, to the judge to take; `None` for the one that
-            `trained_judge` keeps, which trains it on first use.
+        classifier_dir: where classifiers are kept.
+        classifier_of: of a kind, `"clip"` or `"frame"`, to the classifier to take; `None` for the one that
+            `trained_classifier` keeps, which trains it on first use.
         i3d_weights: as `I3DFeatures` takes them; `None` for no FVD.
         padding: of clips that are too short for I3D.
         vgg_weights: as `VGG16Features` takes them; `None` for no MCS.
@@ -71,8 +71,8 @@ class Choices:
     frames: int | None = None
     windows: int = 1
     batch: int = 32
-    judge_dir: str | os.PathLike = "judges"
-    judge_of: Callable[[str], TrainedJudge] | None = None
+    classifier_dir: str | os.PathLike = "classifiers"
+    classifier_of: Callable[[str], TrainedClassifier] | None = None
     i3d_weights: Any = None
     padding: str | None = None
     vgg_weights: Any = None
@@ -85,12 +85,12 @@ class Choices:
                 raise ValueError(f"{name}={value} must be {bound} or more.")
 
 
-class Subject:
+class EvaluationContext:
     """A model and its data, of which metrics take what they need.
 
     Args:
         model: of the run.
-        plan: of the run; `data_folder` is where the data lies now.
+        config: of the run; `data_folder` is where the data lies now.
         choices: how to evaluate.
         step: at which the weights were saved.
         averaged: whether they are the moving average of the trained ones.
@@ -100,48 +100,50 @@ class Subject:
         ValueError: there is no such split, or its videos are shorter than a clip.
 
     Example:
-        >>> subject = Subject.of_run(RunFolder("runs/dsa-sprites"), None, Choices(num=512))
-        >>> frechet_video_distance(subject.real(512), subject.generated(512), features, 512, "test")
+        >>> context = EvaluationContext.of_run(RunFolder("runs/dsa-sprites"), None, EvaluationConfig(num=512))
+        >>> frechet_video_distance(context.real(512), context.generated(512), features, 512, "test")
     """
 
     def __init__(
         self,
         model: keras.Model,
-        plan: TrainingPlan,
-        choices: Choices,
+        config: RunConfig,
+        choices: EvaluationConfig,
         step: int,
         averaged: bool,
         saved: str = "",
     ):
-        self.model, self.plan, self.choices = model, plan, choices
+        self.model, self.config, self.choices = model, config, choices
         self.step, self.averaged, self.saved = step, averaged, saved
-        self.info: DatasetInfo = load_info(plan.data_folder)
-        self.frames = plan.frames if choices.frames is None else choices.frames
+        self.info: DatasetInfo = load_info(config.data_folder)
+        self.frames = config.frames if choices.frames is None else choices.frames
         self.seed, self.batch = choices.seed, choices.batch
         self.split = choices.split or held_out_split(self.info)
         if self.split is None:
             raise ValueError(
-                f"the data set {plan.dataset} has no held-out split: give --split=train to measure "
+                f"the data set {config.dataset} has no held-out split: give --split=train to measure "
                 "on what was trained on; the result tells so."
             )
         if self.split not in self.info.splits:
             known = ", ".join(self.info.splits)
-            raise ValueError(f"--split={self.split}: {plan.dataset} has {known}.")
+            raise ValueError(f"--split={self.split}: {config.dataset} has {known}.")
         self._check_length()
-        self._judges: dict[str, TrainedJudge] = {}
+        self._classifiers: dict[str, TrainedClassifier] = {}
 
     @classmethod
-    def of_run(cls, run: RunFolder, plan: TrainingPlan | None, choices: Choices) -> "Subject":
+    def of_run(
+        cls, run: RunFolder, config: RunConfig | None, choices: EvaluationConfig
+    ) -> "EvaluationContext":
         """The model of a finished run, or of its newest checkpoint, in the run's precision.
 
         Raises:
             RunError: there is no run, or it has saved nothing yet.
         """
-        plan = run.plan() if plan is None else plan
+        config = run.load_config() if config is None else config
         model, source = run.load_model()
-        averaged = bool(inner_optimizer(model).use_ema and average_is_ripe(model))
+        averaged = bool(inner_optimizer(model).use_ema and ema_ready(model))
         saved, _ = hash_file(os.fspath(source))
-        return cls(model, plan, choices, max(saved_step(source), 0), averaged, saved)
+        return cls(model, config, choices, max(saved_step(source), 0), averaged, saved)
 
     # === Real clips ===
 
@@ -149,7 +151,7 @@ class Subject:
         shortest, span = self.info.splits[self.split].min_length, self.span
         if shortest < span:
             raise ValueError(
-                f"clips of {self.frames} frames with stride {self.plan.recipe.stride} span {span}, "
+                f"clips of {self.frames} frames with stride {self.config.training.stride} span {span}, "
                 f"but the shortest video of {self.split!r} has {shortest}: give fewer --frames."
             )
         starts = shortest - span + 1
@@ -162,12 +164,12 @@ class Subject:
     @property
     def span(self) -> int:
         """Frames of a video that a clip needs."""
-        return window_span(self.frames, self.plan.recipe.stride)
+        return window_span(self.frames, self.config.training.stride)
 
     @property
     def pick(self) -> str:
         """Which frames of a real video are a clip: `"start"` where it was trained on these."""
-        of_start = self.plan.recipe.pick == "start" and self.choices.windows == 1
+        of_start = self.config.training.pick == "start" and self.choices.windows == 1
         return "start" if of_start else "window"
 
     def count(self, split: str | None = None) -> int:
@@ -184,7 +186,7 @@ class Subject:
         if num > there:
             fitting = math.ceil(num / videos)
             raise ValueError(
-                f"--num={num}: the split {split!r} of {self.plan.dataset} has {there} clips, which "
+                f"--num={num}: the split {split!r} of {self.config.dataset} has {there} clips, which "
                 f"are not repeated to fill up: ask for {there} or fewer, measure on another "
                 f"--split, or take --windows={fitting} random windows of each video."
             )
@@ -193,7 +195,7 @@ class Subject:
     @property
     def cut_once(self) -> bool:
         """Whether a video of training makes one clip alone."""
-        return self.plan.recipe.pick == "start" or self.span == self._longest("train")
+        return self.config.training.pick == "start" or self.span == self._longest("train")
 
     def _longest(self, split: str) -> int:
         return self.info.splits[split].max_length
@@ -208,14 +210,14 @@ class Subject:
 
     def training(self, windows: int) -> Iterator[np.ndarray]:
         """Clips of training, uint8 `[N, T, H, W, C]`, so many random windows of each video."""
-        pick = "window" if windows > 1 else self.plan.recipe.pick
+        pick = "window" if windows > 1 else self.config.training.pick
         return (each["video"] for each in self._batches("train", pick, windows))
 
     def _batches(self, split: str, pick: str, windows: int) -> Iterator[dict[str, np.ndarray]]:
         left = self.info.splits[split].count * windows
         batches = make_pipeline(
-            self.plan.data_folder, split, min(self.batch, self.info.splits[split].count),
-            self.frames, self.plan.recipe.stride, pick,
+            self.config.data_folder, split, min(self.batch, self.info.splits[split].count),
+            self.frames, self.config.training.stride, pick,
             seed=self.seed, repeat=windows > 1, drop_remainder=windows > 1,
         )  # fmt: skip
         for each in with_fixed_buffers(batches):
@@ -227,64 +229,66 @@ class Subject:
     # === The model's ===
 
     @property
-    def fills_in(self) -> bool:
+    def infills(self) -> bool:
         """Whether the model makes the video between two frames, and none of noise alone."""
         return hasattr(self.model, "between")
 
     def generated(self, temperature: float = 1.0) -> Iterator[np.ndarray]:
         """What the model makes, uint8 `[N, T, H, W, C]`: of noise, or between real clips' ends."""
-        if self.fills_in:
-            return filled_clips(self.model, self.real(), self.batch, self.seed, temperature)
+        if self.infills:
+            return infilled_clips(self.model, self.real(), self.batch, self.seed, temperature)
         return generated_clips(self.model, self.batch, self.frames, self.seed)
 
     @property
     def making(self) -> dict[str, Any]:
         """The part of a protocol that tells how clips are generated."""
         between = "between the first and the last frame of the real clips"
-        return {"of": "generated clips", "made": between if self.fills_in else "of noise",
+        return {"of": "generated clips", "made": between if self.infills else "of noise",
                 "temperature": 1.0}  # fmt: skip
 
-    # === Judges ===
+    # === Classifiers ===
 
-    def judge(self, kind: str = "clip", least_accuracy: float | None = None) -> TrainedJudge:
-        """The judge of the data set, trained if there is none yet.
+    def classifier(
+        self, kind: str = "clip", min_accuracy: float | None = None
+    ) -> TrainedClassifier:
+        """The classifier of the data set, trained if there is none yet.
 
         Raises:
-            JudgeError: none can be had, or none that is good enough.
+            ClassifierError: none can be had, or none that is good enough.
             ValueError: the given one is of other classes or frames.
         """
-        if kind not in self._judges:
-            self._judges[kind] = self._given_judge(kind) or trained_judge(
-                self.plan.data_folder,
+        if kind not in self._classifiers:
+            self._classifiers[kind] = self._given_classifier(kind) or trained_classifier(
+                self.config.data_folder,
                 kind,
                 self.frames,
-                self.choices.judge_dir,
-                stride=self.plan.recipe.stride,
+                self.choices.classifier_dir,
+                stride=self.config.training.stride,
             )
-        self._judges[kind].require(least_accuracy)
-        return self._judges[kind]
+        self._classifiers[kind].require(min_accuracy)
+        return self._classifiers[kind]
 
-    def _given_judge(self, kind: str) -> TrainedJudge | None:
-        judge = self.choices.judge_of(kind) if self.choices.judge_of else None
-        if judge is None:
+    def _given_classifier(self, kind: str) -> TrainedClassifier | None:
+        classifier = self.choices.classifier_of(kind) if self.choices.classifier_of else None
+        if classifier is None:
             return None
         classes = self.heads()
-        for name, number in judge.heads.items():
+        for name, number in classifier.heads.items():
             if classes.get(name) != number:
                 told = ", ".join(f"{n} ({k} classes)" for n, k in classes.items()) or "no classes"
                 raise ValueError(
-                    f"a judge of {name} ({number} classes) cannot judge {self.plan.dataset}, which "
-                    f"has {told}: take one that was trained on {self.plan.dataset}."
+                    f"a classifier of {name} ({number} classes) cannot classifier {self.config.dataset}, which "
+                    f"has {told}: take one that was trained on {self.config.dataset}."
                 )
-        if kind == "clip" and judge.model.frames > self.frames:
+        if kind == "clip" and classifier.model.frames > self.frames:
             raise ValueError(
-                f"clips of {self.frames} frames are too short for a judge of "
-                f"{judge.model.frames}: give --frames={judge.model.frames} or take another judge."
+                f"clips of {self.frames} frames are too short for a classifier of "
+                f"{classifier.model.frames}: give --frames={classifier.model.frames} or take another classifier."
             )
-        return judge
+        return classifier
 
     def heads(self) -> dict[str, int]:
-        """What the data set names, by the names that judges have for it, and how many classes."""
+        """What the data set names, by the names that classifiers have for it, and how many classes."""
         label = "action" if self.info.attribute_names else "label"
         sizes = zip(self.info.attribute_names, self.info.attribute_sizes, strict=True)
         classes = {label: len(self.info.class_names), **dict(sizes)}
@@ -295,48 +299,48 @@ class Subject:
     @functools.cached_property
     def protocol(self) -> dict[str, Any]:
         """What all values of this evaluation have in common."""
-        plan, windows = self.plan, self.choices.windows
+        config, windows = self.config, self.choices.windows
         clip = "the first frames" if self.pick == "start" else "a random window"
         if self.span == self._longest(self.split):
             clip = "the whole"
         many = f"{windows} random windows, which may overlap: intervals are too narrow"
         return {
-            "model": plan.model,
-            "dataset": plan.dataset,
-            "data_digest": plan.data_digest,
+            "model": config.model,
+            "dataset": config.dataset,
+            "data_digest": config.data_digest,
             "step": self.step,
             "weights": "averaged" if self.averaged else "trained",
             "saved": self.saved[:16],
-            "precision": plan.precision,
+            "precision": config.precision,
             "split": self.split,
             "image_shape": list(self.info.frame_shape),
             "frames": self.frames,
-            "stride": plan.recipe.stride,
+            "stride": config.training.stride,
             "clip_of_a_video": clip if windows == 1 else many,
             "order": f"shuffled by seed {self.seed}",
             "seed": self.seed,
             "pixels": "uint8",
         }
 
-    def told(
+    def reported(
         self, name: str, value: Interval, better: str | None, how: str = OF_CLIPS, **protocol: Any
     ) -> Measured:
         """A value with its interval and protocol.
 
         Args:
             name, better: as `Measured`.
-            value: with its interval; it is a mean over clips, whose deviation is told, too, unless
+            value: with its interval; it is a mean over clips, whose std is told, too, unless
                 `how` is another.
             how: the interval was made.
             **protocol: the value's own, beside what all have in common.
         """
-        spread = value.deviation if how == OF_CLIPS else None
+        spread = value.std if how == OF_CLIPS else None
         return Measured(
             name, float(value.mean), value.low, value.high, spread, value.count, better,
             {**self.protocol, **protocol, "interval": how},
         )  # fmt: skip
 
-    def told_alone(
+    def reported_alone(
         self,
         name: str,
         value: float,
@@ -344,15 +348,15 @@ class Subject:
         clips: int,
         error: float | None = None,
         least: float = -math.inf,
-        deviation: float | None = None,
+        std: float | None = None,
         **protocol: Any,
     ) -> Measured:
         """A number that is no mean, with its protocol.
 
         Args:
-            name, better, clips, deviation: as `Measured`.
+            name, better, clips, std: as `Measured`.
             value: the number.
-            error: its deviation by the jackknife, or `None` where it has none.
+            error: its std by the jackknife, or `None` where it has none.
             least: that it can be.
             **protocol: the value's own.
         """
@@ -361,9 +365,11 @@ class Subject:
             half, how = NORMAL * error, of_groups(clips)
             low, high = max(value - half, least), value + half
         facts = {**self.protocol, **protocol, "interval": how}
-        return Measured(name, float(value), low, high, deviation, clips, better, facts)
+        return Measured(name, float(value), low, high, std, clips, better, facts)
 
 
-def with_judge(judge: TrainedJudge, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The part of a protocol that tells a judge."""
-    return {"judge": {**judge.protocol(), **(told or {})}}
+def with_classifier(
+    classifier: TrainedClassifier, told: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The part of a protocol that tells a classifier."""
+    return {"classifier": {**classifier.protocol(), **(told or {})}}

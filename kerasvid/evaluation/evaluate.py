@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kerasvid.data import DatasetError
-from kerasvid.evaluation.context import Choices, NotMeasurable, Subject
+from kerasvid.evaluation.context import EvaluationConfig, EvaluationContext, NotMeasurable
 from kerasvid.evaluation.measurements import METRICS
 from kerasvid.evaluation.report import Evaluation, Measured, read_evaluation
 from kerasvid.naming import nearest_names
-from kerasvid.training.config import TrainingPlan
+from kerasvid.training.config import RunConfig
 from kerasvid.training.run_folder import RunFolder
 
 __all__ = [
@@ -25,8 +25,8 @@ __all__ = [
     "Measured",
     "NotMeasurable",
     "check_metrics",
+    "evaluate_context",
     "evaluate_run",
-    "evaluate_subject",
     "read_evaluation",
 ]
 
@@ -46,36 +46,36 @@ def check_metrics(names: Sequence[str]) -> None:
 
 def evaluate_run(
     run: RunFolder,
-    plan: TrainingPlan | None = None,
+    config: RunConfig | None = None,
     metrics: Sequence[str] | None = None,
     num: int | None = None,
     split: str | None = None,
     seed: int = 0,
     frames: int | None = None,
-    judge_dir: str | os.PathLike = "judges",
+    classifier_dir: str | os.PathLike = "classifiers",
     i3d_weights: Any = None,
     padding: str | None = None,
     vgg_weights: Any = None,
     windows: int = 1,
     batch: int = 32,
-    judge_of: Callable | None = None,
+    classifier_of: Callable | None = None,
     after_each: Callable[[Evaluation], None] | None = None,
 ) -> Evaluation:
     """Measures the model of a finished run, or of its newest checkpoint; writes nothing there.
 
     Args:
         run: to evaluate.
-        plan: of the run, with `data_folder` where the data lies now; `run.plan()` where `None`.
+        config: of the run, with `data_folder` where the data lies now; `run.load_config()` where `None`.
         metrics: names of `METRICS`; all that can be had without a download where `None`.
-        num, split, seed, frames, judge_dir, i3d_weights, padding, vgg_weights, windows, batch,
-            judge_of: as `Choices`.
+        num, split, seed, frames, classifier_dir, i3d_weights, padding, vgg_weights, windows, batch,
+            classifier_of: as `EvaluationConfig`.
         after_each: is given what is measured so far after every metric.
 
     Raises:
         ValueError: an unknown metric or split, fewer clips than asked for, or a metric asked for
             by name that the model cannot give; one line with what to do.
         RunError: there is no run, or it has saved nothing yet.
-        JudgeError: a judge that is needed cannot be had (a `ValueError`, too).
+        ClassifierError: a classifier that is needed cannot be had (a `ValueError`, too).
         DatasetError: the data is absent or damaged.
 
     Example:
@@ -83,17 +83,17 @@ def evaluate_run(
         >>> evaluation.value("frechet").value
     """
     check_metrics(metrics or ())
-    choices = Choices(
+    choices = EvaluationConfig(
         num=num, split=split, seed=seed, frames=frames, windows=windows, batch=batch,
-        judge_dir=judge_dir, judge_of=judge_of, i3d_weights=i3d_weights, padding=padding,
+        classifier_dir=classifier_dir, classifier_of=classifier_of, i3d_weights=i3d_weights, padding=padding,
         vgg_weights=vgg_weights,
     )  # fmt: skip
-    subject = Subject.of_run(run, plan, choices)
-    return evaluate_subject(subject, metrics, os.fspath(run.path), after_each)
+    context = EvaluationContext.of_run(run, config, choices)
+    return evaluate_context(context, metrics, os.fspath(run.path), after_each)
 
 
-def evaluate_subject(
-    subject: Subject,
+def evaluate_context(
+    context: EvaluationContext,
     metrics: Sequence[str] | None = None,
     run_dir: str = "",
     after_each: Callable[[Evaluation], None] | None = None,
@@ -101,18 +101,18 @@ def evaluate_subject(
     """As `evaluate_run`, of a model and data at hand."""
     check_metrics(metrics or ())
     names = METRICS if metrics is None else metrics
-    refused = {name: METRICS[name].refusal(subject) for name in names}
+    refused = {name: METRICS[name].unavailable_reason(context) for name in names}
     refused = {name: why for name, why in refused.items() if why is not None}
     if metrics is not None and refused:
         name, why = next(iter(refused.items()))
         raise NotMeasurable(f"--metrics={name}: {why}.")
-    subject.count()  # before the work begins
+    context.count()  # before the work begins
 
     def found(measured: Sequence[Measured]) -> Evaluation:
-        plan, facts = subject.plan, subject.protocol
+        config, facts = context.config, context.protocol
         return Evaluation(
-            run_dir, plan.model, plan.dataset, subject.step, facts["weights"], subject.split,
-            subject.seed, tuple(measured), dict(refused), subject.saved,
+            run_dir, config.model, config.dataset, context.step, facts["weights"], context.split,
+            context.seed, tuple(measured), dict(refused), context.saved,
         )  # fmt: skip
 
     measured: list[Measured] = []
@@ -120,7 +120,7 @@ def evaluate_subject(
         if name in refused:
             continue
         try:
-            measured += METRICS[name].measure(subject)
+            measured += METRICS[name].measure(context)
         except DatasetError:
             raise
         except ValueError as error:

@@ -42,10 +42,10 @@ def generated_images(model: keras.Model, batch: int, seed: int = 0) -> Iterator[
     """New images without an end as clips of one frame, image i the row i of `generate_images`.
 
     Args:
-        model: with `still_of`, such as RJVAE, RJGAN or the image GAN.
+        model: with `image_of`, such as RJVAE, RJGAN or the image GAN.
         batch, seed: as `generated_clips`.
     """
-    return _made(model, lambda n: model.still_of(n)[:, None], model.noise_shapes(1), batch, seed)
+    return _made(model, lambda n: model.image_of(n)[:, None], model.noise_shapes(1), batch, seed)
 
 
 def _made(model, function: Callable, shapes: dict, batch: int, seed: int) -> Iterator[np.ndarray]:
@@ -67,7 +67,7 @@ def _made(model, function: Callable, shapes: dict, batch: int, seed: int) -> Ite
     return batches()
 
 
-def filled_clips(
+def infilled_clips(
     model: keras.Model,
     batches: Iterable[np.ndarray],
     batch: int,
@@ -77,7 +77,7 @@ def filled_clips(
     """What a model makes between the ends of real clips: uint8 of the shape of each batch.
 
     Args:
-        model: with `fill`, such as CVAE.
+        model: with `infill`, such as CVAE.
         batches: uint8 `[N, T, H, W, C]` each, N at most `batch`.
         batch, seed, temperature: as `filling`.
     """
@@ -93,7 +93,7 @@ def filling(
     """A function of clips, and of the number of the first one, to what is made between their ends.
 
     Args:
-        model: with `fill`, such as CVAE.
+        model: with `infill`, such as CVAE.
         batch: clips that go through the graph at a time, at most.
         seed: the noise of clip i of a stream depends on (seed, i) alone.
         temperature: of the noise, 0 for the best guess.
@@ -107,7 +107,7 @@ def filling(
         noise = noise_of_rows(model.noise_shapes(clips.shape[1]), first + tf.range(batch), seed)
         noise = {name: temperature * value for name, value in noise.items()}
         ends = as_floats(clips[:, 0]), as_floats(clips[:, -1])
-        return tf.cast(model.fill(*ends, noise, clips.shape[1]), tf.float32)
+        return tf.cast(model.infill(*ends, noise, clips.shape[1]), tf.float32)
 
     def of_clips(clips: np.ndarray, first: int) -> np.ndarray:
         return _pixels(fill(_full(clips, batch), tf.constant(first)), "filled-in")[: len(clips)]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from kerasvid.evaluation import network_measurements as network
 from kerasvid.evaluation import pixel_measurements as pixel
-from kerasvid.evaluation.context import Subject
+from kerasvid.evaluation.context import EvaluationContext
 from kerasvid.evaluation.report import Measured
 
 
@@ -13,17 +13,17 @@ class Metric(NamedTuple):
     """A metric.
 
     Args:
-        measure: a subject's values; their names begin with the metric's.
-        refusal: why a subject cannot give it, or `None`; looks at no clip.
+        measure: a context's values; their names begin with the metric's.
+        unavailable_reason: why a context cannot give it, or `None`; looks at no clip.
         summary: what it tells, in a few words.
     """
 
-    measure: Callable[[Subject], list[Measured]]
-    refusal: Callable[[Subject], str | None]
+    measure: Callable[[EvaluationContext], list[Measured]]
+    unavailable_reason: Callable[[EvaluationContext], str | None]
     summary: str
 
 
-def _never(subject: Subject) -> None:
+def _never(context: EvaluationContext) -> None:
     return None
 
 
@@ -33,14 +33,20 @@ METRICS = {
     ),
     "between": Metric(pixel.filled_in, pixel.not_in_between, "L2 of videos between two frames"),
     "frechet": Metric(
-        network.frechet, network.no_clip_judge, "Frechet distance of a clip judge's features"
+        network.frechet,
+        network.no_clip_classifier,
+        "Frechet distance of a clip classifier's features",
     ),
     "fvd": Metric(network.fvd, network.no_i3d, "Frechet distance of I3D's logits"),
     "inception": Metric(
-        network.inception, network.no_clip_judge, "inception score of clips by a clip judge"
+        network.inception,
+        network.no_clip_classifier,
+        "inception score of clips by a clip classifier",
     ),
     "image_inception": Metric(
-        network.image_inception, network.no_images, "inception score of images by a frame judge"
+        network.image_inception,
+        network.no_images,
+        "inception score of images by a frame classifier",
     ),
     "disentanglement": Metric(
         network.disentanglement, network.not_apart, "what stays when content or motion is redrawn"

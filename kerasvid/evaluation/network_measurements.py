@@ -1,6 +1,6 @@
-"""What of a run is measured by networks: a judge of its data, I3D, VGG16.
+"""What of a run is measured by networks: a classifier of its data, I3D, VGG16.
 
-Each function takes a `Subject` and gives values with their protocol, or says, before any clip is
+Each function takes a `EvaluationContext` and gives values with their protocol, or says, before any clip is
 looked at, why there are none. They stream: what they keep does not grow with the number of clips.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from kerasvid.evaluation.classifiers.networks import one_frame_each
-from kerasvid.evaluation.context import OF_ANSWERS, OF_REAL, Subject, with_judge
+from kerasvid.evaluation.context import OF_ANSWERS, OF_REAL, EvaluationContext, with_classifier
 from kerasvid.evaluation.generated_clips import generated_images, recombination
 from kerasvid.evaluation.metrics.clip_batches import counted_clips
 from kerasvid.evaluation.metrics.disentanglement import action_kept, attributes_kept
@@ -26,144 +26,142 @@ from kerasvid.evaluation.pixel_measurements import no_motion
 from kerasvid.evaluation.report import HIGHER, LOWER, Measured
 
 IMAGE_BATCHES, IMAGES = 10, 128  # of the residual-vector paper's inception score of images
-LEAST_ACCURACY = 0.99  # of a judge of Sprites' disentanglement
+LEAST_ACCURACY = 0.99  # of a classifier of Sprites' disentanglement
 
 
 # === Distances of sets of clips ===
 
 
-def frechet(subject: Subject) -> list[Measured]:
-    """The Frechet distance of the clip judge's features."""
-    judge, count = subject.judge("clip"), subject.count()
-    return [_distance(subject, "frechet", judge.features, count)]
+def frechet(context: EvaluationContext) -> list[Measured]:
+    """The Frechet distance of the clip classifier's features."""
+    classifier, count = context.classifier("clip"), context.count()
+    return [_distance(context, "frechet", classifier.features, count)]
 
 
-def fvd(subject: Subject) -> list[Measured]:
+def fvd(context: EvaluationContext) -> list[Measured]:
     """FVD, by I3D."""
-    features = I3DFeatures(subject.choices.i3d_weights, subject.choices.padding)
-    return [_distance(subject, "fvd", features, subject.count())]
+    features = I3DFeatures(context.choices.i3d_weights, context.choices.padding)
+    return [_distance(context, "fvd", features, context.count())]
 
 
-def _distance(subject: Subject, name: str, features: Callable, count: int) -> Measured:
+def _distance(context: EvaluationContext, name: str, features: Callable, count: int) -> Measured:
     found = frechet_video_distance(
-        subject.real(), subject.generated(), features, count, subject.split, GROUPS
+        context.real(), context.generated(), features, count, context.split, GROUPS
     )
     told, size = dict(found.features), found.features.get("size", 400)
     if count <= size:
         told["note"] = f"{count} clips for {size} numbers a feature: covariances lack rank"
-    facts = subject.making | {"of": f"{subject.making['of']} from real ones", "features": told}
-    return subject.told_alone(name, found.distance, LOWER, count, found.deviation, 0.0, **facts)
+    facts = context.making | {"of": f"{context.making['of']} from real ones", "features": told}
+    return context.reported_alone(name, found.distance, LOWER, count, found.std, 0.0, **facts)
 
 
-def no_clip_judge(subject: Subject) -> str | None:
-    if subject.frames < 2:
-        return f"{subject.plan.model} makes single frames, a clip judge sees two or more"
-    return no_labels(subject)
+def no_clip_classifier(context: EvaluationContext) -> str | None:
+    if context.frames < 2:
+        return f"{context.config.model} makes single frames, a clip classifier sees two or more"
+    return no_labels(context)
 
 
-def no_labels(subject: Subject) -> str | None:
-    if subject.choices.judge_of is None and not subject.heads():
-        return f"{subject.plan.dataset} names no classes and no attributes that a judge could tell"
+def no_labels(context: EvaluationContext) -> str | None:
+    if context.choices.classifier_of is None and not context.heads():
+        return f"{context.config.dataset} names no classes and no attributes that a classifier could tell"
     return None
 
 
-def no_images(subject: Subject) -> str | None:
+def no_images(context: EvaluationContext) -> str | None:
     needed = IMAGE_BATCHES * IMAGES
-    there = subject.info.splits[subject.split].count * subject.choices.windows
-    if subject.fills_in and there < needed:
+    there = context.info.splits[context.split].count * context.choices.windows
+    if context.infills and there < needed:
         return (
             f"needs {needed:,} images, one of a clip, and between the ends of real clips "
-            f"{subject.plan.model} makes {there}: give more --windows or another --split"
+            f"{context.config.model} makes {there}: give more --windows or another --split"
         )
-    return no_labels(subject)
+    return no_labels(context)
 
 
-def no_i3d(subject: Subject) -> str | None:
-    if subject.choices.i3d_weights is None:
+def no_i3d(context: EvaluationContext) -> str | None:
+    if context.choices.i3d_weights is None:
         return "needs the weights of I3D: give --i3d_weights"
-    if subject.frames < LEAST_FRAMES and subject.choices.padding is None:
-        return f"I3D needs {LEAST_FRAMES} frames, clips have {subject.frames}: give --padding"
+    if context.frames < LEAST_FRAMES and context.choices.padding is None:
+        return f"I3D needs {LEAST_FRAMES} frames, clips have {context.frames}: give --padding"
     return None
 
 
-def motion_consistency(subject: Subject) -> list[Measured]:
+def motion_consistency(context: EvaluationContext) -> list[Measured]:
     """MCS of VGG16's features, with signed and with absolute changes."""
-    features, count, values = VGG16Features(subject.choices.vgg_weights), subject.count(), []
+    features, count, values = VGG16Features(context.choices.vgg_weights), context.count(), []
     for way in ("signed", "absolute"):
         found = motion_consistency_score(
-            subject.real(), subject.generated(), features, count, way, GROUPS
+            context.real(), context.generated(), features, count, way, GROUPS
         )
-        told = subject.making | {"of": f"{subject.making['of']} from real ones"}
+        told = context.making | {"of": f"{context.making['of']} from real ones"}
         told |= {"features": "VGG16 relu3_3", "differences": way, "resize": None}
         values.append(
-            subject.told_alone(
-                f"motion_consistency/{way}", found.score, LOWER, count, found.deviation, **told
+            context.reported_alone(
+                f"motion_consistency/{way}", found.score, LOWER, count, found.std, **told
             )
         )
     return values
 
 
-def no_vgg(subject: Subject) -> str | None:
-    if subject.choices.vgg_weights is None:
+def no_vgg(context: EvaluationContext) -> str | None:
+    if context.choices.vgg_weights is None:
         return "needs the weights of VGG16: give --vgg_weights"
-    if min(subject.info.frame_shape[:2]) < LEAST_SIZE:
+    if min(context.info.frame_shape[:2]) < LEAST_SIZE:
         return f"VGG16 sees frames of {LEAST_SIZE}x{LEAST_SIZE} or more"
-    return no_motion(subject)
+    return no_motion(context)
 
 
-# === What a judge says ===
+# === What a classifier says ===
 
 
-def inception(subject: Subject) -> list[Measured]:
-    """IS of clips by the clip judge, for each of its heads, beside that of real clips."""
-    judge, count, values = subject.judge("clip"), subject.count(), []
-    for what, batches in (("", subject.generated()), ("/real", subject.real())):
-        scores = {name: BootstrapEntropies(seed=subject.seed) for name in judge.heads}
+def inception(context: EvaluationContext) -> list[Measured]:
+    """IS of clips by the clip classifier, for each of its heads, beside that of real clips."""
+    classifier, count, values = context.classifier("clip"), context.count(), []
+    for what, batches in (("", context.generated()), ("/real", context.real())):
+        scores = {name: BootstrapEntropies(seed=context.seed) for name in classifier.heads}
         for clips in counted_clips(batches, count, what.strip("/") or "generated"):
-            for name, answers in judge.probabilities(clips).items():
+            for name, answers in classifier.probabilities(clips).items():
                 scores[name].update(answers)
         for name, each in scores.items():
             found = each.intervals()
-            told = (OF_REAL if what else subject.making) | {
-                **with_judge(judge),
-                "classes": judge.heads[name],
+            told = (OF_REAL if what else context.making) | {
+                **with_classifier(classifier),
+                "classes": classifier.heads[name],
                 "conditional_entropy": found["conditional"].mean,
                 "marginal_entropy": found["marginal"].mean,
             }
             told_as = f"inception/{name}{what}"
-            values.append(subject.told(told_as, found["score"], HIGHER, OF_ANSWERS, **told))
+            values.append(context.reported(told_as, found["score"], HIGHER, OF_ANSWERS, **told))
     return values
 
 
-def image_inception(subject: Subject) -> list[Measured]:
-    """IS of images by the frame judge: mean and deviation over 10 batches of 128."""
-    judge, count = subject.judge("frame"), IMAGE_BATCHES * IMAGES
-    parts: dict[str, list] = {name: [] for name in judge.heads}
-    for images in counted_clips(_images(subject), count, "generated"):
-        for name, answers in judge.probabilities(images).items():
+def image_inception(context: EvaluationContext) -> list[Measured]:
+    """IS of images by the frame classifier: mean and std over 10 batches of 128."""
+    classifier, count = context.classifier("frame"), IMAGE_BATCHES * IMAGES
+    parts: dict[str, list] = {name: [] for name in classifier.heads}
+    for images in counted_clips(_images(context), count, "generated"):
+        for name, answers in classifier.probabilities(images).items():
             parts[name].append(answers)
     drawn = {"of": "one random frame of each generated clip"}
     own = {"of": "images", "made": "by generate_images"}
-    told = subject.making | (own if hasattr(subject.model, "still_of") else drawn)
-    told |= with_judge(judge) | {
-        "batches": f"{IMAGE_BATCHES} of {IMAGES}, deviation over them",
+    told = context.making | (own if hasattr(context.model, "image_of") else drawn)
+    told |= with_classifier(classifier) | {
+        "batches": f"{IMAGE_BATCHES} of {IMAGES}, std over them",
     }
     values = []
     for name, answers in parts.items():
-        mean, deviation = inception_score(np.concatenate(answers), IMAGE_BATCHES)
+        mean, std = inception_score(np.concatenate(answers), IMAGE_BATCHES)
         values.append(
-            subject.told_alone(
-                f"image_inception/{name}", mean, HIGHER, count, deviation=deviation, **told
-            )
+            context.reported_alone(f"image_inception/{name}", mean, HIGHER, count, std=std, **told)
         )
     return values
 
 
-def _images(subject: Subject) -> Iterator[np.ndarray]:
+def _images(context: EvaluationContext) -> Iterator[np.ndarray]:
     """Clips of one frame each, without an end."""
-    if hasattr(subject.model, "still_of"):
-        return generated_images(subject.model, subject.batch, subject.seed)
-    return _one_frame_each(subject.generated(), subject.seed * 1_000_003)
+    if hasattr(context.model, "image_of"):
+        return generated_images(context.model, context.batch, context.seed)
+    return _one_frame_each(context.generated(), context.seed * 1_000_003)
 
 
 def _one_frame_each(batches: Iterator[np.ndarray], seed: int) -> Iterator[np.ndarray]:
@@ -174,29 +172,31 @@ def _one_frame_each(batches: Iterator[np.ndarray], seed: int) -> Iterator[np.nda
         seed += len(clips)
 
 
-def disentanglement(subject: Subject) -> list[Measured]:
-    """What the clip judge sees when content, or motion, is drawn anew, as `disentanglement.py`."""
-    judge, count = subject.judge("clip", LEAST_ACCURACY), subject.count()
-    heads = judge.heads
-    attributes = {name: k for name, k in heads.items() if name in subject.info.attribute_names}
+def disentanglement(context: EvaluationContext) -> list[Measured]:
+    """What the clip classifier sees when content, or motion, is drawn anew, as `disentanglement.py`."""
+    classifier, count = context.classifier("clip", LEAST_ACCURACY), context.count()
+    heads = classifier.heads
+    attributes = {name: k for name, k in heads.items() if name in context.info.attribute_names}
     label = next((name for name in heads if name not in attributes), None)
     kept, redrawn = {}, {}
     if label is not None:
-        batches = ((each["video"], each["label"]) for each in subject.labelled())
-        of_label = lambda clips: judge.probabilities(clips)[label]  # noqa: E731
-        made = recombination(subject.model, subject.batch, keep_motion=True)
-        kept[label] = action_kept(batches, made, of_label, count, heads[label], subject.seed)
+        batches = ((each["video"], each["label"]) for each in context.labelled())
+        of_label = lambda clips: classifier.probabilities(clips)[label]  # noqa: E731
+        made = recombination(context.model, context.batch, keep_motion=True)
+        kept[label] = action_kept(batches, made, of_label, count, heads[label], context.seed)
         redrawn[label] = "content drawn from its prior, motion kept"
     if attributes:
-        columns = [subject.info.attribute_names.index(name) for name in attributes]
-        batches = ((b["video"], b["attributes"][:, columns]) for b in subject.labelled())
-        made = recombination(subject.model, subject.batch, keep_motion=False)
-        kept |= attributes_kept(batches, made, judge.probabilities, count, attributes, subject.seed)
+        columns = [context.info.attribute_names.index(name) for name in attributes]
+        batches = ((b["video"], b["attributes"][:, columns]) for b in context.labelled())
+        made = recombination(context.model, context.batch, keep_motion=False)
+        kept |= attributes_kept(
+            batches, made, classifier.probabilities, count, attributes, context.seed
+        )
         redrawn |= dict.fromkeys(attributes, "motion drawn from its learned prior, content kept")
     better = {"accuracy": HIGHER, "score": HIGHER, "conditional": LOWER, "marginal": HIGHER}
     values = []
     for name, found in kept.items():
-        told = with_judge(judge) | {
+        told = with_classifier(classifier) | {
             "redrawn": redrawn[name],
             "classes": heads[name],
             "classes_count": "alike",
@@ -206,15 +206,15 @@ def disentanglement(subject: Subject) -> list[Measured]:
             if part in found.intervals:
                 measured_as = f"disentanglement/{name}/{part}"
                 interval = found.intervals[part]
-                values.append(subject.told(measured_as, interval, way, OF_ANSWERS, **told))
+                values.append(context.reported(measured_as, interval, way, OF_ANSWERS, **told))
     return values
 
 
-def not_apart(subject: Subject) -> str | None:
-    model, name = subject.model, subject.plan.model
+def not_apart(context: EvaluationContext) -> str | None:
+    model, name = context.model, context.config.model
     # Of learned codes a trial would descend for long; the flow of other models is quick to see.
-    if hasattr(model, "encode") and not hasattr(model, "tables") and not subject.fills_in:
-        clips = np.zeros([1, subject.frames, *model.image_shape], np.uint8)
+    if hasattr(model, "encode") and not hasattr(model, "tables") and not context.infills:
+        clips = np.zeros([1, context.frames, *model.image_shape], np.uint8)
         if {"content", "motion", "codes"} <= set(model.encode(clips)):
-            return no_clip_judge(subject)
+            return no_clip_classifier(context)
     return f"{name} has no codes of content and of motion apart of new videos, as dsa has"

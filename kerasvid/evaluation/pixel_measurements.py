@@ -1,6 +1,6 @@
-"""What of a run is measured on pixels alone: no labels, no judge, no weights of others.
+"""What of a run is measured on pixels alone: no labels, no classifier, no weights of others.
 
-Each function takes a `Subject` and gives values with their protocol, or says, before any clip is
+Each function takes a `EvaluationContext` and gives values with their protocol, or says, before any clip is
 looked at, why there are none. They stream: what they keep does not grow with the number of clips.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kerasvid.evaluation.context import OF_RATIO, OF_REAL, OF_VARIETY, Subject
+from kerasvid.evaluation.context import OF_RATIO, OF_REAL, OF_VARIETY, EvaluationContext
 from kerasvid.evaluation.generated_clips import filling, recall, reconstruction
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, counted_clips
 from kerasvid.evaluation.metrics.diversity import novelty, variety
@@ -34,35 +34,37 @@ VARIETY_GROUPS = 20
 # === What is shown again, or between two frames ===
 
 
-def reconstructed(subject: Subject) -> list[Measured]:
+def reconstructed(context: EvaluationContext) -> list[Measured]:
     """L2, PSNR and SSIM of clips and of what the model makes of them, from its codes."""
-    pairs, count, told = _pairs(subject)
-    found = reconstruction_scores(pairs, count, seed=subject.seed)
-    values = [subject.told("reconstruction/l2", found.l2, LOWER, unit="pixels in [0, 1]", **told)]
+    pairs, count, told = _pairs(context)
+    found = reconstruction_scores(pairs, count, seed=context.seed)
+    values = [
+        context.reported("reconstruction/l2", found.l2, LOWER, unit="pixels in [0, 1]", **told)
+    ]
     if found.psnr is not None:
         equal = {"equal_clips_left_out": found.equal} if found.equal else {}
         values.append(
-            subject.told("reconstruction/psnr", found.psnr, HIGHER, unit="dB", **equal, **told)
+            context.reported("reconstruction/psnr", found.psnr, HIGHER, unit="dB", **equal, **told)
         )
-    return [*values, subject.told("reconstruction/ssim", found.ssim, HIGHER, **told)]
+    return [*values, context.reported("reconstruction/ssim", found.ssim, HIGHER, **told)]
 
 
-def _pairs(subject: Subject) -> tuple[Iterator, int, dict]:
+def _pairs(context: EvaluationContext) -> tuple[Iterator, int, dict]:
     """Clips and what is shown of each, how many, and the protocol."""
-    model, plan = subject.model, subject.plan
-    keys = model_class(plan.model).code_keys(plan.hyperparameters)
+    model, config = context.model, context.config
+    keys = model_class(config.model).code_keys(config.hyperparameters)
     if not keys:
-        again = reconstruction(model, subject.batch)
-        pairs = ((clips, again(clips)) for clips in subject.real())
-        return pairs, subject.count(), {"codes": "means of the posteriors"}
-    split = subject.choices.split or evaluation_split(plan, subject.info)[0]
-    if split == "train" or split == evaluation_split(plan, subject.info)[0]:
-        again = recall(model, subject.batch)
-        pairs = ((each["video"], again(each)) for each in subject.labelled(split))
+        again = reconstruction(model, context.batch)
+        pairs = ((clips, again(clips)) for clips in context.real())
+        return pairs, context.count(), {"codes": "means of the posteriors"}
+    split = context.choices.split or evaluation_split(config, context.info)[0]
+    if split == "train" or split == evaluation_split(config, context.info)[0]:
+        again = recall(model, context.batch)
+        pairs = ((each["video"], again(each)) for each in context.labelled(split))
         which = "training videos" if split == "train" else f"known {' and '.join(sorted(keys))}"
-        return pairs, subject.count(split), {"split": split, "codes": f"learned, of {which}"}
-    pairs = ((each["video"], _descended(model, each)) for each in subject.labelled(split))
-    return pairs, subject.count(split), {"codes": "found by 300 steps of descent on each clip"}
+        return pairs, context.count(split), {"split": split, "codes": f"learned, of {which}"}
+    pairs = ((each["video"], _descended(model, each)) for each in context.labelled(split))
+    return pairs, context.count(split), {"codes": "found by 300 steps of descent on each clip"}
 
 
 def _descended(model, each: dict[str, np.ndarray]) -> np.ndarray:
@@ -70,26 +72,26 @@ def _descended(model, each: dict[str, np.ndarray]) -> np.ndarray:
     return model.decode(model.encode(each["video"], label=label)["codes"]).numpy()
 
 
-def no_reconstruction(subject: Subject) -> str | None:
-    if not hasattr(subject.model, "reconstruct"):
-        return f"{subject.plan.model} has no encoder, and no codes of its videos"
-    keys = model_class(subject.plan.model).code_keys(subject.plan.hyperparameters)
-    if keys and (subject.frames > subject.model.frames or subject.pick != "start"):
+def no_reconstruction(context: EvaluationContext) -> str | None:
+    if not hasattr(context.model, "reconstruct"):
+        return f"{context.config.model} has no encoder, and no codes of its videos"
+    keys = model_class(context.config.model).code_keys(context.config.hyperparameters)
+    if keys and (context.frames > context.model.frames or context.pick != "start"):
         return "its codes are of the first frames of a video: leave --frames and --windows out"
     return None
 
 
-def filled_in(subject: Subject) -> list[Measured]:
+def filled_in(context: EvaluationContext) -> list[Measured]:
     """L2 of clips filled in between their ends, beside that of the linear interpolation."""
-    model, count, seen = subject.model, subject.count(), 0
+    model, count, seen = context.model, context.count(), 0
     temperatures = {"samples": 1.0, "best_guess": 0.0}
-    if not model.noise_shapes(subject.frames):  # there is but one filling
+    if not model.noise_shapes(context.frames):  # there is but one filling
         temperatures = {"model": 1.0}
-    fills = {n: filling(model, subject.batch, subject.seed, t) for n, t in temperatures.items()}
-    linear = filling(LinearInterpolation(model.image_shape, subject.frames), subject.batch)
+    fills = {n: filling(model, context.batch, context.seed, t) for n, t in temperatures.items()}
+    linear = filling(LinearInterpolation(model.image_shape, context.frames), context.batch)
     names = [*fills, "linear_interpolation"]
-    means, nearer = ({name: BootstrapMean(seed=subject.seed) for name in names} for _ in range(2))
-    for clips in counted_clips(subject.real(), count, "real", least_frames=2):
+    means, nearer = ({name: BootstrapMean(seed=context.seed) for name in names} for _ in range(2))
+    for clips in counted_clips(context.real(), count, "real", least_frames=2):
         straight = l2_distances(linear(clips, seen), clips)
         means["linear_interpolation"].update(straight)
         for name, fill in fills.items():
@@ -100,57 +102,57 @@ def filled_in(subject: Subject) -> list[Measured]:
     values = []
     for name in names:
         told = {"temperature": temperatures.get(name), "unit": "pixels in [0, 1]"}
-        values.append(subject.told(f"between/{name}", means[name].interval(), LOWER, **told))
-        if name in fills and subject.plan.model != "linear_interpolation":
+        values.append(context.reported(f"between/{name}", means[name].interval(), LOWER, **told))
+        if name in fills and context.config.model != "linear_interpolation":
             told["unit"] = "share of clips nearer than linear interpolation"
             share = nearer[name].interval()
-            values.append(subject.told(f"between/{name}/nearer", share, HIGHER, **told))
+            values.append(context.reported(f"between/{name}/nearer", share, HIGHER, **told))
     return values
 
 
-def not_in_between(subject: Subject) -> str | None:
-    if not subject.fills_in:
-        return f"{subject.plan.model} makes no video between two frames"
-    return None if subject.frames > 1 else "--frames=1: a clip between two frames has 2 or more"
+def not_in_between(context: EvaluationContext) -> str | None:
+    if not context.infills:
+        return f"{context.config.model} makes no video between two frames"
+    return None if context.frames > 1 else "--frames=1: a clip between two frames has 2 or more"
 
 
 # === Whether clips move as real ones do ===
 
 
-def frame_consistency(subject: Subject) -> list[Measured]:
+def frame_consistency(context: EvaluationContext) -> list[Measured]:
     """FCS of generated clips, and of real ones."""
-    count, values = subject.count(), []
-    for what, batches in (("", subject.generated()), ("/real", subject.real())):
-        mean = BootstrapMean(seed=subject.seed)
+    count, values = context.count(), []
+    for what, batches in (("", context.generated()), ("/real", context.real())):
+        mean = BootstrapMean(seed=context.seed)
         for clips in counted_clips(batches, count, what.strip("/") or "generated", 2):
             mean.update(frame_consistencies(as_bytes(clips)))
-        told = (OF_REAL if what else subject.making) | {"first_frame_counts": False}
-        values.append(subject.told(f"frame_consistency{what}", mean.interval(), None, **told))
+        told = (OF_REAL if what else context.making) | {"first_frame_counts": False}
+        values.append(context.reported(f"frame_consistency{what}", mean.interval(), None, **told))
     return values
 
 
-def no_motion(subject: Subject) -> str | None:
-    return "clips of one frame do not move" if subject.frames < 2 else None
+def no_motion(context: EvaluationContext) -> str | None:
+    return "clips of one frame do not move" if context.frames < 2 else None
 
 
 # === Whether clips are new, and differ ===
 
 
-def diversity(subject: Subject) -> list[Measured]:
+def diversity(context: EvaluationContext) -> list[Measured]:
     """How far apart samples are, and how far they are from training clips, beside real clips."""
-    values, count = [], subject.count()
-    for what, batches in (("", subject.generated()), ("/real", subject.real())):
+    values, count = [], context.count()
+    for what, batches in (("", context.generated()), ("/real", context.real())):
         groups = _groups_of(counted_clips(batches, count, "sampled"), count)
         means = [variety(group).mean for group in groups]
-        told = (OF_REAL if what else subject.making) | {
+        told = (OF_REAL if what else context.making) | {
             "unit": "L2 of two clips, pixels in [0, 1]",
             "pairs": f"within {len(means)} groups of clips, over which the interval is made",
         }
-        mean = bootstrap_interval(np.array(means), seed=subject.seed)
+        mean = bootstrap_interval(np.array(means), seed=context.seed)
         mean = mean._replace(count=count // len(means) * len(means))  # clips, not groups
-        each = subject.told(f"diversity/variety{what}", mean, HIGHER, OF_VARIETY, **told)
+        each = context.reported(f"diversity/variety{what}", mean, HIGHER, OF_VARIETY, **told)
         values.append(each)
-    return values if subject.split == "train" else values + _novelty(subject)
+    return values if context.split == "train" else values + _novelty(context)
 
 
 def _groups_of(batches: Iterator[np.ndarray], count: int) -> Iterator[Iterator[np.ndarray]]:
@@ -160,30 +162,30 @@ def _groups_of(batches: Iterator[np.ndarray], count: int) -> Iterator[Iterator[n
     return (itertools.islice(clips, count // number) for _ in range(number))
 
 
-def _novelty(subject: Subject) -> list[Measured]:
+def _novelty(context: EvaluationContext) -> list[Measured]:
     """Distances to the nearest training clips."""
-    number = min(QUERIES, subject.count())
+    number = min(QUERIES, context.count())
     samples, held_out = (
         np.concatenate(list(counted_clips(batches, number, "sampled")))
-        for batches in (subject.generated(), subject.real())
+        for batches in (context.generated(), context.real())
     )
-    windows = 1 if subject.cut_once else TRAINING_WINDOWS
-    found = novelty(samples, held_out, subject.training(windows))
+    windows = 1 if context.cut_once else TRAINING_WINDOWS
+    found = novelty(samples, held_out, context.training(windows))
     told = {
         "unit": "L2 to the nearest training clip, pixels in [0, 1]",
-        "training_clips": subject.info.splits["train"].count * windows,
+        "training_clips": context.info.splits["train"].count * windows,
         "windows_of_a_training_video": windows,
     }
     values = []
     for what, distances in (("", found.samples), ("/real", found.held_out)):
-        of = OF_REAL if what else subject.making
-        mean = bootstrap_interval(distances, seed=subject.seed)
-        values.append(subject.told(f"diversity/nearest{what}", mean, None, **of, **told))
-    generator = np.random.default_rng(subject.seed)
+        of = OF_REAL if what else context.making
+        mean = bootstrap_interval(distances, seed=context.seed)
+        values.append(context.reported(f"diversity/nearest{what}", mean, None, **of, **told))
+    generator = np.random.default_rng(context.seed)
     drawn = [
         each[generator.integers(len(each), size=[1000, len(each)])].mean(axis=1)
         for each in (found.samples, found.held_out)
     ]
     ratio = interval_of_replicates(drawn[0] / np.maximum(drawn[1], 1e-12), found.ratio, number)
     told["unit"] = "mean distance of samples over that of held-out clips; far below 1 are copies"
-    return [*values, subject.told("diversity/novelty", ratio, None, OF_RATIO, **told)]
+    return [*values, context.reported("diversity/novelty", ratio, None, OF_RATIO, **told)]

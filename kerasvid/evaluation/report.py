@@ -13,13 +13,13 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kerasvid.io import replaced_when_complete
+from kerasvid.io import atomic_write
 
 JSON, MARKDOWN = "evaluation.json", "evaluation.md"
 FORMAT = "kerasvid-evaluation"
 HIGHER, LOWER = "higher", "lower"
 SIGNS = {HIGHER: "↑", LOWER: "↓", None: ""}
-HEAD = ("metric", "value", "95 % interval", "deviation", "clips", "better")
+HEAD = ("metric", "value", "95 % interval", "std", "clips", "better")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Measured:
         name: `metric`, or `metric/part`, e.g. `"reconstruction/psnr"`.
         value: that was measured; it may be infinite (MCS of equal sets).
         low, high: its 95 % interval, `None` where it has none; the protocol tells how it was made.
-        deviation: of the values of clips that it is the mean of, or of batches, as the protocol
+        std: of the values of clips that it is the mean of, or of batches, as the protocol
             tells; `None` where there are no such values.
         clips: that were looked at, of each set.
         better: `"higher"`, `"lower"`, or `None` where neither is.
@@ -41,7 +41,7 @@ class Measured:
     value: float
     low: float | None
     high: float | None
-    deviation: float | None
+    std: float | None
     clips: int
     better: str | None
     protocol: Mapping[str, Any]
@@ -61,7 +61,7 @@ class Measured:
         """Reads what `as_dict` gave."""
         numbers = {
             name: None if fields[name] is None else float(fields[name])
-            for name in ("value", "low", "high", "deviation")
+            for name in ("value", "low", "high", "std")
         }
         return cls(**{**fields, **numbers})
 
@@ -208,7 +208,7 @@ class Evaluation:
         whole = self.joined(read_evaluation(folder))
         text = json.dumps(whole.as_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         for name, content in ((JSON, text), (MARKDOWN, whole.markdown())):
-            with replaced_when_complete(folder / name) as temporary:
+            with atomic_write(folder / name) as temporary:
                 pathlib.Path(temporary).write_text(content, encoding="utf-8")
         return whole
 
@@ -237,8 +237,8 @@ def _spelled(number: float) -> float | str:
 def _cells(each: Measured) -> tuple[str, ...]:
     """A value's row of a table."""
     interval = "" if each.low is None else f"{_short(each.low)} .. {_short(each.high)}"
-    deviation = "" if each.deviation is None else _short(each.deviation)
-    return each.name, _short(each.value), interval, deviation, str(each.clips), SIGNS[each.better]
+    std = "" if each.std is None else _short(each.std)
+    return each.name, _short(each.value), interval, std, str(each.clips), SIGNS[each.better]
 
 
 def _short(number: float) -> str:

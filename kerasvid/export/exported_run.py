@@ -14,9 +14,9 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from kerasvid.models.base.averaging import average_is_ripe, inner_optimizer
+from kerasvid.models.base.averaging import ema_ready, inner_optimizer
 from kerasvid.training.callbacks.checkpoints import saved_step
-from kerasvid.training.config import TrainingPlan
+from kerasvid.training.config import RunConfig
 from kerasvid.training.run_folder import RunError, RunFolder
 
 AVERAGED, TRAINED = WEIGHTS = ("averaged", "trained")
@@ -28,7 +28,7 @@ class ExportedRun:
 
     Args:
         model: in float32.
-        plan: what the run was begun with.
+        config: what the run was begun with.
         folder: of the run.
         weights: the file that the weights are from.
         step: at which they were saved.
@@ -36,7 +36,7 @@ class ExportedRun:
     """
 
     model: keras.Model
-    plan: TrainingPlan
+    config: RunConfig
     folder: pathlib.Path
     weights: pathlib.Path
     step: int
@@ -52,7 +52,7 @@ def load_for_export(run_dir: str | os.PathLike, weights: str | None = None) -> E
     Args:
         run_dir: the run's folder.
         weights: "averaged" or "trained"; where `None`, averaged ones if the run has them and they
-            are ripe (`average_is_ripe`).
+            are ripe (`ema_ready`).
 
     Raises:
         RunError: there is no run, it has saved nothing yet, or not these weights.
@@ -67,10 +67,10 @@ def load_for_export(run_dir: str | os.PathLike, weights: str | None = None) -> E
     if weights not in (None, *WEIGHTS):
         raise ValueError(f"weights={weights!r}: give {' or '.join(WEIGHTS)}.")
     run = RunFolder(run_dir)
-    plan = run.plan()
+    config = run.load_config()
     trained, source = run.load_model(averaged=weights != TRAINED)
     # Keras has a momentum even where it keeps no average.
-    ripe = inner_optimizer(trained).use_ema and average_is_ripe(trained)
+    ripe = inner_optimizer(trained).use_ema and ema_ready(trained)
     if weights == AVERAGED and not ripe:
         raise RunError(
             f"{run.path}: has no averaged weights, or not for long enough; leave --weights out."
@@ -80,13 +80,13 @@ def load_for_export(run_dir: str | os.PathLike, weights: str | None = None) -> E
             f"{run.path}: is finished, and {source.name} has the averaged weights alone; leave "
             "--weights out."
         )
-    model = dataclasses.replace(plan, precision="float32").make_model()
+    model = dataclasses.replace(config, precision="float32").make_model()
     for own, value in zip(model.weights, trained.weights, strict=True):
         own.assign(value)
     if hasattr(model, "refresh_gaussians"):
         model.refresh_gaussians()
     averaged = ripe and weights != TRAINED
-    return ExportedRun(model, plan, run.path, source, max(saved_step(source), 0), averaged)
+    return ExportedRun(model, config, run.path, source, max(saved_step(source), 0), averaged)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from kerasvid.data import DatasetError, load_info
 from kerasvid.export.exported_run import ExportedRun
 from kerasvid.export.signatures import Tensor, Verb
 from kerasvid.training.callbacks.metrics_log import read_rows
-from kerasvid.training.config import TrainingPlan, digest_of
+from kerasvid.training.config import RunConfig, digest_of
 from kerasvid.training.run_folder import RunFolder
 from kerasvid.training.summary import parameter_count
 
@@ -45,25 +45,25 @@ def make_card(
         >>> make_card(run, served_verbs(run.model), "rjvae")["weights"]["step"]
         8000
     """
-    plan, model = run.plan, run.model
+    config, model = run.config, run.model
     return {
         "format": CARD_FORMAT,
         "name": name,
-        "model": plan.model,
-        "preset": plan.preset,
+        "model": config.model,
+        "preset": config.preset,
         "summary": _documentation(model).splitlines()[0],
         "paper": paper_of(model),
         "documentation": _documentation(model),
         "parameters": parameter_count(model),
-        "hyperparameters": plan.hyperparameters,
+        "hyperparameters": config.hyperparameters,
         "frame_shape": list(model.image_shape),
-        "data": _data(plan),
+        "data": _data(config),
         "training": {
             "steps": run.step,
-            "planned_steps": plan.steps,
-            "videos_a_step": plan.recipe.batch_size,
-            "seed": plan.seed,
-            "precision": plan.precision,
+            "planned_steps": config.steps,
+            "videos_a_step": config.training.batch_size,
+            "seed": config.seed,
+            "precision": config.precision,
         },
         "metrics": last_figures(RunFolder(run.folder).metrics, run.step),
         "weights": {
@@ -123,19 +123,19 @@ def _documentation(model: Any) -> str:
     return inspect.cleandoc(sys.modules[type(model).__module__].__doc__ or type(model).__name__)
 
 
-def _data(plan: TrainingPlan) -> dict[str, Any]:
+def _data(config: RunConfig) -> dict[str, Any]:
     """What the data set says of itself, if it still is where the run read it."""
-    known = {"name": plan.dataset, "digest": plan.data_digest, "frames_a_clip": plan.frames}
-    if plan.images:
-        known["images"] = plan.images
+    known = {"name": config.dataset, "digest": config.data_digest, "frames_a_clip": config.frames}
+    if config.images:
+        known["images"] = config.images
     gone = {"note": "the data set was not there when the model was exported: its licence is "
             "unknown here, and is to be looked up before the model is passed on"}  # fmt: skip
     try:
-        info = load_info(plan.data_folder)
-        digest = digest_of(info, plan.images_folder)
+        info = load_info(config.data_folder)
+        digest = digest_of(info, config.images_folder)
     except (DatasetError, OSError, tf.errors.OpError):
         return {**known, **gone}
-    if digest != plan.data_digest:
+    if digest != config.data_digest:
         changed = "the data set that was there when the model was exported is another one: its "
         return {**known, "note": f"{changed}licence may be another, too"}
     told = {key: getattr(info, key) for key in ("version", "licence", "source", "citation", "fps")}

@@ -45,7 +45,7 @@ import tensorflow as tf
 from kerasvid.data.shards import temporary_name
 from kerasvid.export.serving.messages import as_bytes, warm_up_request
 from kerasvid.export.signatures import Tensor, Verb, noise_verbs, seeded
-from kerasvid.io import faults_named
+from kerasvid.io import readable_os_errors
 from tfrecords_tools.dataset_folder import is_running
 
 
@@ -339,7 +339,7 @@ def _next_free(folder: pathlib.Path) -> int:
 @contextlib.contextmanager
 def _explained(path: pathlib.Path) -> Iterator[None]:
     """Errors of files, those of TensorFlow too, become one that names the version's folder."""
-    with faults_named(path):
+    with readable_os_errors(path):
         try:
             yield
         except (tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError) as error:

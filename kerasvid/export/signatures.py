@@ -31,7 +31,7 @@ import keras
 import tensorflow as tf
 
 from kerasvid.data.pixels import as_floats
-from kerasvid.layers.endpoints import check_ends
+from kerasvid.layers.endpoints import check_endpoints
 from kerasvid.models.base.row_noise import LARGEST_SEED, noise_of_seeds
 from kerasvid.models.base.video_generator import as_pixels, spherical
 
@@ -188,7 +188,7 @@ def _drawn(model: keras.Model, frames: int) -> dict[str, Verb]:
     if hasattr(model, "generate_images"):
         needed = _gaussians(model.noise_shapes(1))
         verbs["image"] = Verb(
-            lambda **noise: {"image": as_pixels(model.still_of(noise))},
+            lambda **noise: {"image": as_pixels(model.image_of(noise))},
             needed, {"image": _pixels(model)}, "the summary frame of a video", tuple(needed),
         )  # fmt: skip
     return verbs
@@ -196,7 +196,7 @@ def _drawn(model: keras.Model, frames: int) -> dict[str, Verb]:
 
 def _between_verbs(model: keras.Model, frames: int) -> dict[str, Verb]:
     """`decode` and `between` of models that make the video between two frames."""
-    check_ends(frames)
+    check_endpoints(frames)
     noise, video = _gaussians(model.noise_shapes(frames)), _pixels(model, frames)
     floats = Tensor(video.shape, tf.float32, "pixels", -1, 1)
     ends = {name: _pixels(model, meaning=f"the {name} frame") for name in ("first", "last")}
@@ -206,14 +206,14 @@ def _between_verbs(model: keras.Model, frames: int) -> dict[str, Verb]:
     }
 
     def decode(first, last, **noise):
-        return {"video": model.fill(first, last, noise, frames)}
+        return {"video": model.infill(first, last, noise, frames)}
 
     def between(first, last, temperature, **noise):
         scaled = {
             name: value * tf.reshape(temperature, [-1, *[1] * (len(value.shape) - 1)])
             for name, value in noise.items()
         }
-        return {"video": as_pixels(model.fill(as_floats(first), as_floats(last), scaled, frames))}
+        return {"video": as_pixels(model.infill(as_floats(first), as_floats(last), scaled, frames))}
 
     warmth = {"temperature": Tensor((), tf.float32, "of the noise; 0 for the best guess", 0)}
     summary, names = "videos from a first to a last frame", tuple(noise)

@@ -148,7 +148,7 @@ class AggregatePrior(keras.layers.Layer):
         covariance += tf.linalg.diag(tf.reduce_mean(variances, axis=0))
         return {"mean": tf.reduce_mean(means, axis=0), "covariance": covariance}
 
-    def follow(self, moments: dict[str, tf.Tensor]) -> None:
+    def update_moments(self, moments: dict[str, tf.Tensor]) -> None:
         """Moves the running moments towards those of a batch, unless they are not finite.
 
         Loss scaling skips a step that overflowed; its moments must not stay.

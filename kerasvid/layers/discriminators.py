@@ -1,6 +1,6 @@
 """Discriminators of frames and of clips, which score the whole or patch by patch.
 
-MoCoGAN (Tulyakov, Liu, Yang, Kautz, CVPR 2018) and its residual kin judge with both: D_I sees
+MoCoGAN (Tulyakov, Liu, Yang, Kautz, CVPR 2018) and its residual kin discriminator with both: D_I sees
 single frames, D_V clips of a fixed length.
 """
 
@@ -22,11 +22,11 @@ class Verdict(NamedTuple):
     """What a discriminator says.
 
     Args:
-        realness: logits `[B, P]`, one a patch; P = 1 for a full score.
+        logits: logits `[B, P]`, one a patch; P = 1 for a full score.
         categories: logits `[B, K]` of what is shown, or `None`.
     """
 
-    realness: tf.Tensor
+    logits: tf.Tensor
     categories: tf.Tensor | None = None
 
 
@@ -51,8 +51,8 @@ class ImageDiscriminator(keras.layers.Layer):
         ValueError: `score` is unknown, or not as many channels as strides.
 
     Example:
-        >>> judge = ImageDiscriminator(channels=(8, 16))
-        >>> judge(tf.zeros([2, 32, 32, 3])).realness.shape
+        >>> discriminator = ImageDiscriminator(channels=(8, 16))
+        >>> discriminator(tf.zeros([2, 32, 32, 3])).logits.shape
         TensorShape([2, 16])
     """
 
@@ -109,7 +109,7 @@ class ImageDiscriminator(keras.layers.Layer):
 
     def judged(self, maps: tf.Tensor) -> Verdict:
         """The verdict on feature maps."""
-        return as_verdict(self.verdict(maps), tf.shape(maps)[0], self.categories)
+        return as_output(self.verdict(maps), tf.shape(maps)[0], self.categories)
 
     def get_config(self) -> dict:
         own = {
@@ -147,8 +147,8 @@ class VideoDiscriminator(ImageDiscriminator):
         ValueError: as `ImageDiscriminator`, the padding is unknown, or a clip is too short.
 
     Example:
-        >>> judge = VideoDiscriminator(channels=(8, 16), temporal_kernel=2)
-        >>> judge(tf.zeros([2, 4, 32, 32, 3])).realness.shape  # 4x4 patches of one moment
+        >>> discriminator = VideoDiscriminator(channels=(8, 16), temporal_kernel=2)
+        >>> discriminator(tf.zeros([2, 4, 32, 32, 3])).logits.shape  # 4x4 patches of one moment
         TensorShape([2, 16])
     """
 
@@ -208,7 +208,7 @@ class VideoDiscriminator(ImageDiscriminator):
         else:
             moments = tf.unstack(x, axis=1)  # the whole clip side by side, for one weight each
             scores = self.verdict(tf.concat(moments, axis=-1))
-        return as_verdict(scores, tf.shape(clips)[0], self.categories)
+        return as_output(scores, tf.shape(clips)[0], self.categories)
 
     def _neighbours(self, x: tf.Tensor) -> tf.Tensor:
         """Every frame with the ones after it beside it: `[B, T, h, w, D] -> [B, T', h, w, K D]`."""
@@ -245,7 +245,7 @@ def every(stride: int, x: tf.Tensor, first: int, count: int) -> tf.Tensor:
     return tf.reshape(chosen, [-1, count, *x.shape[2:]])
 
 
-def as_verdict(scores: tf.Tensor, rows: tf.Tensor, categories: int) -> Verdict:
+def as_output(scores: tf.Tensor, rows: tf.Tensor, categories: int) -> Verdict:
     """A verdict from the last convolution's output `[..., 1 + K]`, patches in one axis."""
     scores = tf.reshape(tf.cast(scores, tf.float32), [rows, -1, 1 + categories])  # [B, P, 1 + K]
     classes = tf.reduce_mean(scores[..., 1:], axis=1) if categories else None

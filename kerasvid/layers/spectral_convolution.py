@@ -16,9 +16,9 @@ class SpectralConvolution(keras.layers.Layer):
 
     Miyato, Kataoka, Koyama, Yoshida: "Spectral Normalization for Generative Adversarial Networks",
     ICLR 2018. The kernel, as a matrix W of outputs by inputs, is divided by sigma = u^T W v, where
-    u and v approach its first singular vectors by one power iteration a training step.
+    u and v approach its first singular vectors by one power step a training step.
 
-    The iteration is a method and not a part of the call: it moves a weight, which all replicas
+    The step is a method and not a part of the call: it moves a weight, which all replicas
     must do alike, once a step and however often the layer is called (`iterate_spectra`). A fresh
     layer wants some of them first: of a random u, sigma is an underestimate.
 
@@ -75,7 +75,7 @@ class SpectralConvolution(keras.layers.Layer):
         return kernel / tf.maximum(tf.reduce_sum(v * tf.matmul(matrix, u)), SMALLEST_NORM)
 
     def iterate(self) -> None:
-        """One step of the power iteration; nothing without spectral normalisation."""
+        """One step of the power step; nothing without spectral normalisation."""
         if self.spectral:
             matrix, v, u = self._power_iteration()
             moved = tf.matmul(matrix, v, transpose_a=True)

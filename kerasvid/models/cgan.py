@@ -6,15 +6,15 @@ Penington, Teo, Wang: "Generating Video from Images" (poster, Stanford CS230), o
 
 with c(.) the first and the last frame, and "one-sided label smoothing": D is asked for 0.9 at real
 clips (`objective.real_target`). The generator is told codes of the two frames beside its noise, the
-discriminator sees clips. The last term is a sum over pixels in [-1, 1], `ends_weight` is lambda.
+discriminator sees clips. The last term is a sum over pixels in [-1, 1], `endpoints_weight` is lambda.
 
 The poster tells neither layers nor lambda, nor the size of z: the preset `paper` has that of the
-CVAE. So that T can be any, the generator makes a frame from z, the codes and the frame's place in
+CVAE. So that T can be any, the generator makes a frame from z, the codes and the frame's times in
 the clip, and the discriminator scores patches. The generator minimises -log D(G(z)), as everywhere
 in this library and in Goodfellow et al. 2014.
 
 The preset `base` departs from the poster, by flags that are off by default. `warping`,
-`moving_cell` and `exact_ends` are those of the CVAE. `middle_weight` has the generator pay for
+`moving_cell` and `exact_endpoints` are those of the CVAE. `intermediate_weight` has the generator pay for
 frames between the ends, too, as in Isola et al., "Image-to-Image Translation with Conditional
 Adversarial Networks", CVPR 2017 (there by the L1 distance, here by squared errors as in the last
 term): by equation (2) alone it learned an empty middle. Colours are not
@@ -30,12 +30,12 @@ import tensorflow as tf
 
 from kerasvid import losses
 from kerasvid.layers.discriminators import VideoDiscriminator
-from kerasvid.layers.endpoints import EndsEncoder, PlacedDecoder, check_ends, places
+from kerasvid.layers.endpoints import EndpointsEncoder, TimedDecoder, check_endpoints, frame_times
 from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
 from kerasvid.models.base.gan import AdversarialModel
-from kerasvid.models.base.gan_losses import judge_arguments
+from kerasvid.models.base.gan_losses import discriminator_arguments
 from kerasvid.models.base.in_between import InBetween
-from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.cvae import DCGAN_DECODER, DCGAN_ENCODER, DEBUG_DECODER, DEBUG_ENCODER
 
 
@@ -48,19 +48,19 @@ class CGAN(InBetween, AdversarialModel):
         frames: T of `between` where it is not told; training may use any other that the video
             discriminator admits.
         noise_dim: size of z.
-        ends_dim: size of the code of one conditioning frame.
-        hidden_units: width of the layer that joins z and the codes with the place of a frame.
+        endpoints_dim: size of the code of one conditioning frame.
+        hidden_units: width of the layer that joins z and the codes with the times of a frame.
         encoder: arguments of `FrameEncoder`, of the conditioning frames.
         decoder: arguments of `FrameDecoder`, without `image_shape`.
         bounded: whether a tanh follows its colours.
         video_discriminator: arguments of `VideoDiscriminator` (D).
         warping: whether frames are put together from the two ends, or drawn alone.
         moving_cell: side in pixels of what is moved as one when warping; 1 moves single pixels.
-        exact_ends: whether the first and the last frame come out exactly as given; then there is
+        exact_endpoints: whether the first and the last frame come out exactly as given; then there is
             no lambda term.
-        ends_weight: lambda.
-        middle_weight: of the squared error of the frames between the ends, as lambda is of theirs.
-        objective: what the players minimise, see `resolve_objective`.
+        endpoints_weight: lambda.
+        intermediate_weight: of the squared error of the frames between the ends, as lambda is of theirs.
+        objective: what the networks minimise, see `resolve_objective`.
 
     Raises:
         ValueError: the decoder's factors do not fit the image size, `frames` is less than 2 or too
@@ -80,7 +80,7 @@ class CGAN(InBetween, AdversarialModel):
         image_shape: tuple[int, int, int] = (64, 64, 3),
         frames: int = 16,
         noise_dim: int = 600,
-        ends_dim: int = 1000,
+        endpoints_dim: int = 1000,
         hidden_units: int = 512,
         encoder: Mapping[str, Any] | None = None,
         decoder: Mapping[str, Any] | None = None,
@@ -88,56 +88,65 @@ class CGAN(InBetween, AdversarialModel):
         video_discriminator: Mapping[str, Any] | None = None,
         warping: bool = False,
         moving_cell: int = 1,
-        exact_ends: bool = False,
-        ends_weight: float = 1e-3,
-        middle_weight: float = 0.0,
+        exact_endpoints: bool = False,
+        endpoints_weight: float = 1e-3,
+        intermediate_weight: float = 0.0,
         objective: Mapping[str, Any] | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_ends(frames)
-        for name, value in {"ends_weight": ends_weight, "middle_weight": middle_weight}.items():
+        check_endpoints(frames)
+        for name, value in {
+            "endpoints_weight": endpoints_weight,
+            "intermediate_weight": intermediate_weight,
+        }.items():
             if not value >= 0.0:
                 raise ValueError(f"{name}={value} must be 0 or more.")
         self.image_shape, self.frames = tuple(image_shape), frames
-        self.noise_dim, self.ends_dim, self.hidden_units = noise_dim, ends_dim, hidden_units
-        self.warping, self.exact_ends, self.moving_cell = warping, exact_ends, moving_cell
+        self.noise_dim, self.endpoints_dim, self.hidden_units = (
+            noise_dim,
+            endpoints_dim,
+            hidden_units,
+        )
+        self.warping, self.exact_endpoints, self.moving_cell = warping, exact_endpoints, moving_cell
         self.bounded = bounded
-        self.ends_weight, self.middle_weight = ends_weight, middle_weight
+        self.endpoints_weight, self.intermediate_weight = endpoints_weight, intermediate_weight
         self.set_objective(objective)
         self._network_arguments = {
             "encoder": dict(encoder or {}),
             "decoder": dict(decoder or {}),
-            "video_discriminator": judge_arguments("video_discriminator", video_discriminator),
+            "video_discriminator": discriminator_arguments(
+                "video_discriminator", video_discriminator
+            ),
         }
 
         # === Networks ===
         policy, chosen = self.dtype_policy, self._network_arguments
-        self.ends_encoder = EndsEncoder(ends_dim, chosen["encoder"], dtype=policy)
-        self.placed_decoder = PlacedDecoder(
+        self.endpoints_encoder = EndpointsEncoder(endpoints_dim, chosen["encoder"], dtype=policy)
+        self.timed_decoder = TimedDecoder(
             self.image_shape,
             hidden_units,
             warping,
-            exact_ends,
+            exact_endpoints,
             moving_cell,
             bounded=bounded,
             decoder=chosen["decoder"],
             dtype=policy,
         )
-        if (own := chosen["video_discriminator"]) is not False:  # which has no other judge
+        if (own := chosen["video_discriminator"]) is not False:  # which has no other discriminator
             self.video_discriminator = VideoDiscriminator(**own, dtype=policy)
         self.encoder.build([None, *self.image_shape])
-        self.build_players()
+        self.build_networks()
 
     @property
     def encoder(self) -> FrameEncoder:
         """What the codes of the ends are made from."""
-        return self.ends_encoder.encoder
+        return self.endpoints_encoder.encoder
 
     @property
     def decoder(self) -> FrameDecoder:
         """What makes a frame of its hidden vector."""
-        return self.placed_decoder.decoder
+        return self.timed_decoder.decoder
 
     # === Generation ===
 
@@ -145,14 +154,14 @@ class CGAN(InBetween, AdversarialModel):
         return {"latent": (self.noise_dim,)}
 
     def conditions(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The ends `"first"` and `"last"` of real clips, and the `"place"` of every frame.
+        """The ends `"first"` and `"last"` of real clips, and the `"times"` of every frame.
 
-        With `middle_weight` the true frames, too, `"between"` `[B, T - 2, H, W, C]`, to compare to.
+        With `intermediate_weight` the true frames, too, `"between"` `[B, T - 2, H, W, C]`, to compare to.
         """
         video = batch["video"]
-        place = places(tf.shape(video)[0], video.shape[1])
-        between = {"between": video[:, 1:-1]} if self.middle_weight else {}
-        return {"first": video[:, 0], "last": video[:, -1], "place": place, **between}
+        times = frame_times(tf.shape(video)[0], video.shape[1])
+        between = {"between": video[:, 1:-1]} if self.intermediate_weight else {}
+        return {"first": video[:, 0], "last": video[:, -1], "times": times, **between}
 
     def fakes(self, noise: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
         """`"video"` `[B, T, H, W, C]`, and `"ends_error"` |c(G(z)) - c(x)|^2, `[B]`.
@@ -160,9 +169,9 @@ class CGAN(InBetween, AdversarialModel):
         And `"middle_error"`, the same of all other frames, where those are told.
         """
         first, last = noise["first"], noise["last"]
-        codes = self.ends_encoder(first, last, training=training)
+        codes = self.endpoints_encoder(first, last, training=training)
         joined = tf.concat([noise["latent"], codes], axis=-1)  # [B, D + 2 E]
-        video = self.placed_decoder(joined, noise["place"], first, last, training=training)
+        video = self.timed_decoder(joined, noise["times"], first, last, training=training)
         error = losses.squared_error(first, video[:, 0]) + losses.squared_error(last, video[:, -1])
         made = {"video": video, "ends_error": error}
         if "between" in noise:
@@ -172,19 +181,19 @@ class CGAN(InBetween, AdversarialModel):
     def generator_terms(self, fakes: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Squared errors, `[B]`: `"ends_loss"`, lambda times that of the two conditioning frames.
 
-        And `"middle_loss"`, `middle_weight` times that of all others.
+        And `"middle_loss"`, `intermediate_weight` times that of all others.
         """
         terms = {}
-        if not self.exact_ends:
-            terms["ends_loss"] = self.ends_weight * fakes["ends_error"]
-        if self.middle_weight:
-            terms["middle_loss"] = self.middle_weight * fakes["middle_error"]
+        if not self.exact_endpoints:
+            terms["ends_loss"] = self.endpoints_weight * fakes["ends_error"]
+        if self.intermediate_weight:
+            terms["middle_loss"] = self.intermediate_weight * fakes["middle_error"]
         return terms
 
-    def fill(
+    def infill(
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
     ) -> tf.Tensor:
-        told = {"first": first, "last": last, "place": places(tf.shape(first)[0], frames)}
+        told = {"first": first, "last": last, "times": frame_times(tf.shape(first)[0], frames)}
         return tf.clip_by_value(self.fakes({**noise, **told}, False)["video"], -1.0, 1.0)
 
     def get_config(self) -> dict:
@@ -192,15 +201,15 @@ class CGAN(InBetween, AdversarialModel):
             "image_shape": self.image_shape,
             "frames": self.frames,
             "noise_dim": self.noise_dim,
-            "ends_dim": self.ends_dim,
+            "endpoints_dim": self.endpoints_dim,
             "hidden_units": self.hidden_units,
             **self._network_arguments,
             "bounded": self.bounded,
             "warping": self.warping,
             "moving_cell": self.moving_cell,
-            "exact_ends": self.exact_ends,
-            "ends_weight": self.ends_weight,
-            "middle_weight": self.middle_weight,
+            "exact_endpoints": self.exact_endpoints,
+            "endpoints_weight": self.endpoints_weight,
+            "intermediate_weight": self.intermediate_weight,
             "objective": self.objective,
         }
         return {**super().get_config(), **own}
@@ -213,7 +222,7 @@ CGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
         "noise_dim": 8,
-        "ends_dim": 8,
+        "endpoints_dim": 8,
         "hidden_units": 32,
         "encoder": DEBUG_ENCODER,
         "decoder": DEBUG_DECODER,
@@ -223,7 +232,7 @@ CGAN.PRESETS = {
     # Two CPU cores.
     "base": {
         "noise_dim": 32,
-        "ends_dim": 128,
+        "endpoints_dim": 128,
         "encoder": {"channels": (32, 64, 128)},
         "decoder": {"channels": (64, 64, 48)},
         "video_discriminator": {
@@ -233,8 +242,8 @@ CGAN.PRESETS = {
         "bounded": False,
         "warping": True,
         "moving_cell": 8,
-        "exact_ends": True,
-        "middle_weight": 3e-3,
+        "exact_endpoints": True,
+        "intermediate_weight": 3e-3,
         "objective": _SMOOTHED,
     },
     # The poster's sizes and length; its layers and lambda are not told.
@@ -249,13 +258,13 @@ CGAN.PRESETS = {
         "objective": _SMOOTHED,
     },
 }  # fmt: skip
-CGAN.RECIPES = {
-    "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "base": Recipe(
+CGAN.TRAINING = {
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
+    "base": TrainConfig(
         steps=5_000, batch_size=8, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
         beta_2=0.999, ema_momentum=0.99,
     ),
-    "paper": Recipe(
+    "paper": TrainConfig(
         steps=100_000, batch_size=16, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
         beta_2=0.999, ema_momentum=0.999,
     ),

@@ -8,15 +8,15 @@ with c(.) the first and the last frame, and z = (z_video, z_first, z_last) of 60
 numbers: a posterior sample for the video, and the codes of the two conditioning frames.
 
 The poster tells neither layers nor weights. So that T can be any, the decoder makes a frame from z
-and the frame's place in the clip, and the posterior reads the frames by a bidirectional LSTM.
-lambda_1 = 1 / (2 scale^2) with `schedule.observation_scale`; lambda_2 is `ends_weight` times that.
+and the frame's times in the clip, and the posterior reads the frames by a bidirectional LSTM.
+lambda_1 = 1 / (2 scale^2) with `schedule.observation_scale`; lambda_2 is `endpoints_weight` times that.
 
 The preset `base` departs from the poster. By flags that are off by default:
 - `warping`: a frame is put together from the two given ones, moved and blended as the decoder says,
   and from what it draws over them (`layers/warping.py`): edges are those of the given frames.
 - `moving_cell`: cells of 8 pixels are moved as one. Where single pixels are, things dissolve on
   their way.
-- `exact_ends`: the two ends are the given frames, and the lambda_2 term is nought.
+- `exact_endpoints`: the two ends are the given frames, and the lambda_2 term is nought.
 - `mean_weight`: the clip of z_video = 0 is trained to be near the true one between the ends, too.
   What happens between two frames is uncertain: samples are each a possibility, this clip is the
   best guess. A sample's squared distance is twice the uncertainty, the best guess's is once.
@@ -27,7 +27,7 @@ And by its sizes: codes of 32 and 128 numbers, and networks on 4x4 patches witho
 which are the defaults of this library.
 
 `coarse_weight` is no part of `base`: what frames show in cells of 2 to 16 pixels is to be right,
-too, as a thing beside its place has no slope in pixels.
+too, as a thing beside its times has no slope in pixels.
 """
 
 import math
@@ -39,12 +39,13 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import distributions, losses
-from kerasvid.layers.endpoints import EndsEncoder, PlacedDecoder, check_ends, places
+from kerasvid.layers.endpoints import EndpointsEncoder, TimedDecoder, check_endpoints, frame_times
 from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder, dcgan_generator
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import BidirectionalSummary, over_frames
 from kerasvid.models.base.in_between import InBetween
-from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.protocols import Encoder
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import DECODED, choice_shapes, decoded_part
 from kerasvid.models.base.vae import VariationalModel
 from kerasvid.models.base.video_generator import as_pixels, as_video_tensor
@@ -53,22 +54,22 @@ COARSE_LEVELS = 4
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class CVAE(InBetween, VariationalModel):
+class CVAE(InBetween, VariationalModel, Encoder):
     """Video between two frames, with what happens there as a latent vector.
 
     Args:
         image_shape: `(H, W, C)`.
         frames: T of `between` where it is not told; training may use any other.
         video_dim: size of z_video.
-        ends_dim: size of the code of one conditioning frame.
+        endpoints_dim: size of the code of one conditioning frame.
         summary_units: width of each direction of the posterior's LSTM.
-        hidden_units: width of the layer that joins z with the place of a frame.
+        hidden_units: width of the layer that joins z with the times of a frame.
         encoder: arguments of `FrameEncoder`; the ends have one of their own, of the same sizes.
         decoder: arguments of `FrameDecoder`, without `image_shape`.
         warping: whether frames are put together from the two ends, or drawn alone.
         moving_cell: side in pixels of what is moved as one when warping; 1 moves single pixels.
-        exact_ends: whether the first and the last frame come out exactly as given.
-        ends_weight: lambda_2 / lambda_1.
+        exact_endpoints: whether the first and the last frame come out exactly as given.
+        endpoints_weight: lambda_2 / lambda_1.
         mean_weight: of the squared error, between the ends, of the clip of z_video = 0, as a
             multiple of lambda_1.
         coarse_weight: of the coarse error, between the ends, as a multiple of lambda_1; see
@@ -91,22 +92,22 @@ class CVAE(InBetween, VariationalModel):
         >>> model.between(videos[:, 0], videos[:, -1], temperature=0.0)  # the best guess
     """
 
-    term_names = ("loss", "energy", "ends", "kl_video", "psnr")
+    term_names = ("loss", "reconstruction_loss", "ends", "kl_video", "psnr")
 
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (64, 64, 3),
         frames: int = 16,
         video_dim: int = 600,
-        ends_dim: int = 1000,
+        endpoints_dim: int = 1000,
         summary_units: int = 256,
         hidden_units: int = 512,
         encoder: Mapping[str, Any] | None = None,
         decoder: Mapping[str, Any] | None = None,
         warping: bool = False,
         moving_cell: int = 1,
-        exact_ends: bool = False,
-        ends_weight: float = 1.0,
+        exact_endpoints: bool = False,
+        endpoints_weight: float = 1.0,
         mean_weight: float = 0.0,
         coarse_weight: float = 0.0,
         decoded_frames: int | None = None,
@@ -114,8 +115,8 @@ class CVAE(InBetween, VariationalModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_ends(frames)
-        weights = {"ends_weight": ends_weight, "mean_weight": mean_weight}
+        check_endpoints(frames)
+        weights = {"endpoints_weight": endpoints_weight, "mean_weight": mean_weight}
         for name, value in {**weights, "coarse_weight": coarse_weight}.items():
             if not value >= 0.0:
                 raise ValueError(f"{name}={value} must be 0 or more.")
@@ -125,30 +126,30 @@ class CVAE(InBetween, VariationalModel):
                 f"coarse_weight={coarse_weight}: frames of {tuple(image_shape[:2])} pixels have no "
                 "cells of 2x2; resize them to even sides."
             )
-        self.video_dim, self.ends_dim = video_dim, ends_dim
+        self.video_dim, self.endpoints_dim = video_dim, endpoints_dim
         self.summary_units, self.hidden_units = summary_units, hidden_units
         self.encoder_arguments, self.decoder_arguments = dict(encoder or {}), dict(decoder or {})
-        self.warping, self.exact_ends, self.moving_cell = warping, exact_ends, moving_cell
-        self.ends_weight, self.mean_weight = ends_weight, mean_weight
+        self.warping, self.exact_endpoints, self.moving_cell = warping, exact_endpoints, moving_cell
+        self.endpoints_weight, self.mean_weight = endpoints_weight, mean_weight
         self.coarse_weight = coarse_weight
         self.set_decoding(decoded_frames)
         self.set_schedule(schedule, ("kl_video",))
         if mean_weight:
-            self.add_term("mean_energy")
+            self.add_term("mean_reconstruction_loss")
         if coarse_weight:
-            self.add_term("coarse_energy")
+            self.add_term("coarse_loss")
 
         # === Networks ===
         policy, sizes = self.dtype_policy, self.encoder_arguments
         self.encoder = FrameEncoder(**sizes, dtype=policy)
         self.summarizer = BidirectionalSummary(summary_units, dtype=policy)
         self.video_head = GaussianHead(video_dim, dtype=policy)
-        self.ends_encoder = EndsEncoder(ends_dim, sizes, dtype=policy)
-        self.placed_decoder = PlacedDecoder(
+        self.endpoints_encoder = EndpointsEncoder(endpoints_dim, sizes, dtype=policy)
+        self.timed_decoder = TimedDecoder(
             self.image_shape,
             hidden_units,
             warping,
-            exact_ends,
+            exact_endpoints,
             moving_cell,
             decoder=self.decoder_arguments,
             dtype=policy,
@@ -159,7 +160,7 @@ class CVAE(InBetween, VariationalModel):
     @property
     def decoder(self) -> FrameDecoder:
         """What makes a frame of its hidden vector."""
-        return self.placed_decoder.decoder
+        return self.timed_decoder.decoder
 
     # === Inference ===
 
@@ -179,56 +180,64 @@ class CVAE(InBetween, VariationalModel):
         self,
         latents: tf.Tensor,
         codes: tf.Tensor,
-        place: tf.Tensor,
+        times: tf.Tensor,
         *ends: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
-        """g(z): the frames at places, `[B, K, H, W, C]`, unclipped.
+        """g(z): the frames at frame_times, `[B, K, H, W, C]`, unclipped.
 
         Args:
             latents: z_video, `[B, D]`.
             codes: z_first and z_last, `[B, 2 E]`.
-            place: `[B, K]`.
+            times: `[B, K]`.
             ends: first and last frame, `[B, H, W, C]`.
             training: as in Keras.
         """
         joined = tf.concat([latents, codes], axis=-1)  # [B, D + 2 E]
-        return self.placed_decoder(joined, place, *ends, training=training)
+        return self.timed_decoder(joined, times, *ends, training=training)
 
     def infer(self, video: tf.Tensor, noise: dict | None, training: bool = False):
         """Encodes and decodes: the reconstruction, of the video's shape, and the KL term."""
         q_video = self.posterior(video, training)
         latents = distributions.reparameterize(q_video, (noise or {}).get("video"))
-        place, ends = places(tf.shape(video)[0], video.shape[1]), (video[:, 0], video[:, -1])
-        codes = self.ends_encoder(*ends, training=training)
-        reconstruction = self.decoded(latents, codes, place, *ends, training=training)
+        times, ends = frame_times(tf.shape(video)[0], video.shape[1]), (video[:, 0], video[:, -1])
+        codes = self.endpoints_encoder(*ends, training=training)
+        reconstruction = self.decoded(latents, codes, times, *ends, training=training)
         return reconstruction, {"kl_video": distributions.kl_to_standard(q_video)}
 
-    def terms(self, video, noise, iteration, training: bool) -> tuple[dict, dict]:
-        if training and self.exact_ends and video.shape[1] < 3:
+    def terms(self, video, noise, step, training: bool) -> tuple[dict, dict]:
+        if training and self.exact_endpoints and video.shape[1] < 3:
             raise ValueError("Clips of 2 frames have nothing between exact ends: give longer ones.")
         q_video = self.posterior(video, training)
         latents = distributions.reparameterize(q_video, (noise or {}).get("video"))
         ends, between, share = (video[:, 0], video[:, -1]), video[:, 1:-1], 1.0
-        place = places(tf.shape(video)[0], video.shape[1])[:, 1:-1]  # [B, T - 2]
+        times = frame_times(tf.shape(video)[0], video.shape[1])[:, 1:-1]  # [B, T - 2]
         if noise is not None and DECODED in noise:
             share = between.shape[1] / self.decoded_frames
-            between, place = decoded_part(noise, self.decoded_frames, between, place)
-        told = self.ends_encoder(*ends, training=training), place, ends, between, training
+            between, times = decoded_part(noise, self.decoded_frames, between, times)
+        told = self.endpoints_encoder(*ends, training=training), times, ends, between, training
 
-        unit = 1.0 / (2.0 * tf.square(self._observation_scale(iteration)))  # lambda_1
+        unit = 1.0 / (2.0 * tf.square(self._observation_scale(step)))  # lambda_1
         error, at_ends, coarse = self.squared_errors(latents, *told)
         whole = at_ends + share * error
         kl = distributions.kl_to_standard(q_video)
-        terms = {"energy": unit * whole, "ends": unit * self.ends_weight * at_ends, "kl_video": kl}
-        weighted = [terms["energy"], terms["ends"], self._term_weights["kl_video"](iteration) * kl]
+        terms = {
+            "reconstruction_loss": unit * whole,
+            "ends": unit * self.endpoints_weight * at_ends,
+            "kl_video": kl,
+        }
+        weighted = [
+            terms["reconstruction_loss"],
+            terms["ends"],
+            self._term_weights["kl_video"](step) * kl,
+        ]
         if self.mean_weight:
             error = self.squared_errors(tf.zeros_like(latents), *told, with_ends=False)[0]
-            terms["mean_energy"] = unit * self.mean_weight * share * error
-            weighted.append(terms["mean_energy"])
+            terms["mean_reconstruction_loss"] = unit * self.mean_weight * share * error
+            weighted.append(terms["mean_reconstruction_loss"])
         if self.coarse_weight:
-            terms["coarse_energy"] = unit * self.coarse_weight * share * coarse
-            weighted.append(terms["coarse_energy"])
+            terms["coarse_loss"] = unit * self.coarse_weight * share * coarse
+            weighted.append(terms["coarse_loss"])
         pixels = float(math.prod(video.shape[1:]))
         terms["psnr"] = losses.psnr_of_error(whole / pixels)
         return {"loss": tf.add_n(weighted), **terms}, {}
@@ -237,7 +246,7 @@ class CVAE(InBetween, VariationalModel):
         self,
         latents: tf.Tensor,
         codes: tf.Tensor,
-        place: tf.Tensor,
+        times: tf.Tensor,
         ends: Sequence[tf.Tensor],
         between: tf.Tensor,
         training: bool = False,
@@ -250,21 +259,21 @@ class CVAE(InBetween, VariationalModel):
         Args:
             latents: z_video, `[B, D]`.
             codes: z_first and z_last, `[B, 2 E]`.
-            place: of frames between the ends, `[B, K]`.
+            times: of frames between the ends, `[B, K]`.
             ends: first and last frame, `[B, H, W, C]`.
-            between: the true frames at those places, `[B, K, H, W, C]`.
+            between: the true frames at those frame_times, `[B, K, H, W, C]`.
             training: as in Keras.
             with_ends: whether to decode the ends, too; exact ones never are, and have no error.
         """
         none = tf.zeros_like(latents[:, 0])  # [B]
-        with_ends = with_ends and not self.exact_ends
+        with_ends = with_ends and not self.exact_endpoints
         if with_ends:
             edge = tf.zeros_like(codes[:, :1])
-            place = tf.concat([edge, place, edge + 1.0], axis=1)  # [B, K + 2]
+            times = tf.concat([edge, times, edge + 1.0], axis=1)  # [B, K + 2]
             between = tf.concat([ends[0][:, None], between, ends[1][:, None]], axis=1)
-        if not place.shape[1]:
+        if not times.shape[1]:
             return none, none, none
-        shown = self.decoded(latents, codes, place, *ends, training=training)
+        shown = self.decoded(latents, codes, times, *ends, training=training)
         at_ends = none
         if with_ends:
             at_ends = losses.squared_error(ends[0], shown[:, 0])
@@ -282,7 +291,7 @@ class CVAE(InBetween, VariationalModel):
         return next(fitting, 0)
 
     def encode(self, videos: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
-        """Posterior means as `fill` takes them beside the ends: `"video"` `[B, D]`, z_video.
+        """Posterior means as `infill` takes them beside the ends: `"video"` `[B, D]`, z_video.
 
         Args:
             videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1], T at least 2.
@@ -291,16 +300,16 @@ class CVAE(InBetween, VariationalModel):
             ValueError: other axes, another frame size, or a single frame.
         """
         videos = as_video_tensor(videos, self.image_shape)
-        check_ends(videos.shape[1])
+        check_endpoints(videos.shape[1])
         return {"video": tf.convert_to_tensor(self.posterior(videos).mean())}
 
     # === Videos ===
 
-    def fill(
+    def infill(
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
     ) -> tf.Tensor:
-        codes, place = self.ends_encoder(first, last), places(tf.shape(first)[0], frames)
-        shown = self.decoded(noise["video"], codes, place, first, last)
+        codes, times = self.endpoints_encoder(first, last), frame_times(tf.shape(first)[0], frames)
+        shown = self.decoded(noise["video"], codes, times, first, last)
         return tf.clip_by_value(shown, -1.0, 1.0)
 
     def reconstruct(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
@@ -319,15 +328,15 @@ class CVAE(InBetween, VariationalModel):
             "image_shape": self.image_shape,
             "frames": self.frames,
             "video_dim": self.video_dim,
-            "ends_dim": self.ends_dim,
+            "endpoints_dim": self.endpoints_dim,
             "summary_units": self.summary_units,
             "hidden_units": self.hidden_units,
             "encoder": self.encoder_arguments,
             "decoder": self.decoder_arguments,
             "warping": self.warping,
             "moving_cell": self.moving_cell,
-            "exact_ends": self.exact_ends,
-            "ends_weight": self.ends_weight,
+            "exact_endpoints": self.exact_endpoints,
+            "endpoints_weight": self.endpoints_weight,
             "mean_weight": self.mean_weight,
             "coarse_weight": self.coarse_weight,
             "decoded_frames": self.decoded_frames,
@@ -351,7 +360,7 @@ CVAE.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
         "video_dim": 8,
-        "ends_dim": 8,
+        "endpoints_dim": 8,
         "summary_units": 16,
         "hidden_units": 32,
         "encoder": DEBUG_ENCODER,
@@ -360,13 +369,13 @@ CVAE.PRESETS = {
     # Two CPU cores.
     "base": {
         "video_dim": 32,
-        "ends_dim": 128,
+        "endpoints_dim": 128,
         "summary_units": 128,
         "encoder": {"channels": (32, 64, 128)},
         "decoder": {"channels": (64, 64, 48)},
         "warping": True,
         "moving_cell": 8,
-        "exact_ends": True,
+        "exact_endpoints": True,
         "mean_weight": 1.0,
         "decoded_frames": 4,
         "schedule": {"observation_scale": (0.1, 1.0), "kl_video": (0.5, 1.0), "steps": 3_000},
@@ -380,8 +389,8 @@ CVAE.PRESETS = {
         "decoder": DCGAN_DECODER,
     },
 }
-CVAE.RECIPES = {
-    "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
-    "base": Recipe(steps=4_000, decay_steps=4_000),
-    "paper": Recipe(steps=100_000, batch_size=16, learning_rate=2e-4, ema_momentum=0.999),
+CVAE.TRAINING = {
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
+    "base": TrainConfig(steps=4_000, decay_steps=4_000),
+    "paper": TrainConfig(steps=100_000, batch_size=16, learning_rate=2e-4, ema_momentum=0.999),
 }

@@ -45,7 +45,8 @@ from kerasvid.layers.recurrent import (
     over_frames,
     unroll,
 )
-from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.protocols import Swappable
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.vae import Posterior, VariationalModel
 from kerasvid.models.base.video_generator import (
     VideoGenerator,
@@ -58,7 +59,7 @@ POSTERIORS = ("factorised", "full")
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class DSA(VideoGenerator, VariationalModel):
+class DSA(VideoGenerator, VariationalModel, Swappable):
     """Videos as one content vector and a motion vector at every frame.
 
     Args:
@@ -96,7 +97,7 @@ class DSA(VideoGenerator, VariationalModel):
         >>> videos = model.swap(content_of=first, motion_of=second)  # uint8 [B, T, H, W, C]
     """
 
-    term_names = ("loss", "energy", "kl_content", "kl_motion", "psnr")
+    term_names = ("loss", "reconstruction_loss", "kl_content", "kl_motion", "psnr")
 
     def __init__(
         self,
@@ -208,12 +209,12 @@ class DSA(VideoGenerator, VariationalModel):
         first = {} if self.start_prior is None else {"start_prior": q_motion[:, 0]}
         return {"content_prior": q_content, **first}
 
-    def absorb(self, statistics: Mapping[str, Any]) -> None:
-        self.content_prior.follow(statistics.get("content", {}))
+    def update_running_statistics(self, statistics: Mapping[str, Any]) -> None:
+        self.content_prior.update_moments(statistics.get("content", {}))
         if self.start_prior is not None:
-            self.start_prior.follow(statistics.get("start", {}))
+            self.start_prior.update_moments(statistics.get("start", {}))
         if self.shared is not None:
-            self.shared.follow(statistics["shared"])
+            self.shared.update_moments(statistics["shared"])
 
     # === Generation ===
 
@@ -356,10 +357,10 @@ DSA.PRESETS = {
         "schedule": {"observation_scale": (0.5, 0.5)},
     },
 }
-DSA.RECIPES = {
-    "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
-    "base": Recipe(steps=8_000, decay_steps=8_000, prior_steps=3_000),
-    "paper": Recipe(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
+DSA.TRAINING = {
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
+    "base": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
+    "paper": TrainConfig(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
 }
 
 
@@ -392,7 +393,7 @@ class SharedInformation(keras.layers.Layer):
     Example:
         >>> shared = SharedInformation(24, 16)
         >>> loss += 30.0 * tf.reduce_mean(shared.term(content, motion))
-        >>> shared.follow(shared.moments(content, motion))
+        >>> shared.update_moments(shared.moments(content, motion))
     """
 
     def __init__(self, size: int, other_size: int, momentum: float = 0.99, **kwargs):
@@ -443,7 +444,7 @@ class SharedInformation(keras.layers.Layer):
         covariance = tf.matmul(centred, centred, transpose_a=True) / size
         return {"mean": tf.reduce_mean(both, axis=0), "covariance": covariance}
 
-    def follow(self, moments: dict[str, tf.Tensor]) -> None:
+    def update_moments(self, moments: dict[str, tf.Tensor]) -> None:
         """Moves the running moments towards those of a batch, unless they are not finite."""
         finite = tf.reduce_all(tf.math.is_finite(moments["covariance"]))
         finite &= tf.reduce_all(tf.math.is_finite(moments["mean"]))

@@ -80,8 +80,8 @@ class GLO(LatentVerbs, LatentModel):
     def code_keys(cls, hyperparameters: Mapping[str, Any]) -> frozenset[str]:
         return frozenset({"index"})
 
-    def reconstruction_terms(self, video, codes, label, chances, training):
-        video, latents = decoded_part(chances, self.decoded_frames, video, codes["frame"])
+    def reconstruction_terms(self, video, codes, label, random_inputs, training):
+        video, latents = decoded_part(random_inputs, self.decoded_frames, video, codes["frame"])
         decoded = self.decoded(self.seen(latents), training)
         shown = tf.clip_by_value(decoded, -1.0, 1.0)
         loss = tf.reduce_mean(losses.pyramid_loss(video, decoded, self.levels), axis=1)
@@ -114,4 +114,4 @@ GLO.PRESETS = {
     "base": _of_navsynth("base", code_dim=96, decoded_frames=4, scaled_codes=True),
     "paper": _of_navsynth("paper"),
 }
-GLO.RECIPES = {name: Navsynth.RECIPES[name] for name in GLO.PRESETS}
+GLO.TRAINING = {name: Navsynth.TRAINING[name] for name in GLO.PRESETS}

@@ -13,12 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.models.base.frame_gan import FrameGAN
+from kerasvid.models.base.protocols import ImagePrior
 from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.mocogan import BASE, DEBUG, PAPER, MoCoGAN
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class ImageGAN(FrameGAN):
+class ImageGAN(FrameGAN, ImagePrior):
     """Single frames from a fixed prior, trained adversarially.
 
     A clip of it is `frames` independent images. It trains on one frame of a video a step, hence on
@@ -51,7 +52,7 @@ class ImageGAN(FrameGAN):
         if prior_scale <= 0:
             raise ValueError(f"prior_scale={prior_scale} must be positive.")
         self.latent_dim, self.prior_scale = latent_dim, prior_scale
-        self.build_players()
+        self.build_networks()
 
     # === Generation ===
 
@@ -64,9 +65,9 @@ class ImageGAN(FrameGAN):
 
     def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
         """Images from the fixed prior: uint8 `[B, H, W, C]`."""
-        return as_pixels(self.still_of(self.sample_noise(batch, 1, seed)))
+        return as_pixels(self.image_of(self.sample_noise(batch, 1, seed)))
 
-    def still_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The first frame `[B, H, W, C]` in [-1, 1] of named noise."""
         return self.decode(self.codes(noise)[:, :1])[:, 0]
 
@@ -86,7 +87,7 @@ ImageGAN.PRESETS = {
     "paper": _without_videos(PAPER),
 }
 # As many frames a step as RJGAN's image discriminator sees, each of another video.
-ImageGAN.RECIPES = {
-    **MoCoGAN.RECIPES,
-    "base": dataclasses.replace(MoCoGAN.RECIPES["base"], batch_size=32),
+ImageGAN.TRAINING = {
+    **MoCoGAN.TRAINING,
+    "base": dataclasses.replace(MoCoGAN.TRAINING["base"], batch_size=32),
 }

@@ -11,9 +11,9 @@ import keras
 import tensorflow as tf
 
 from kerasvid import losses
-from kerasvid.layers.endpoints import check_ends, places, straight
+from kerasvid.layers.endpoints import check_endpoints, frame_times, straight
 from kerasvid.models.base.in_between import InBetween
-from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import CompiledStep
 
 
@@ -43,21 +43,21 @@ class LinearInterpolation(InBetween, CompiledStep):
     def __init__(self, image_shape: tuple[int, int, int] = (64, 64, 3), frames: int = 16, **kwargs):
         super().__init__(**kwargs)
         self.image_shape, self.frames = tuple(image_shape), frames
-        check_ends(frames)
+        check_endpoints(frames)
         self.build()
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         return {}
 
-    def fill(
+    def infill(
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
     ) -> tf.Tensor:
-        return straight(first, last, places(tf.shape(first)[0], frames))
+        return straight(first, last, frame_times(tf.shape(first)[0], frames))
 
     def call(self, video: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The interpolation of the ends of a batch as `fit` takes it, `[B, T, H, W, C]`."""
         video = self.video_of(video)
-        return self.fill(video[:, 0], video[:, -1], {}, video.shape[1])
+        return self.infill(video[:, 0], video[:, -1], {}, video.shape[1])
 
     # === The step that changes nothing ===
 
@@ -69,10 +69,10 @@ class LinearInterpolation(InBetween, CompiledStep):
             "psnr": tf.reduce_mean(losses.psnr(video, shown)),
         }
 
-    def compute_gradients(self, video, noise, iteration):
+    def compute_gradients(self, video, noise, step):
         return self.terms(video), [], {}
 
-    def update(self, player: str, gradients: list) -> None:
+    def update(self, network: str, gradients: list) -> None:
         """Counts the step: there are no weights to update."""
         self.optimizer.iterations.assign_add(1)
 
@@ -86,6 +86,7 @@ class LinearInterpolation(InBetween, CompiledStep):
 
 
 LinearInterpolation.PRESETS = {"debug": {}, "base": {}, "paper": {"frames": 30}}
-LinearInterpolation.RECIPES = {
-    name: Recipe(steps=1, ema_momentum=0.0, warmup_steps=0) for name in LinearInterpolation.PRESETS
+LinearInterpolation.TRAINING = {
+    name: TrainConfig(steps=1, ema_momentum=0.0, warmup_steps=0)
+    for name in LinearInterpolation.PRESETS
 }

@@ -11,7 +11,7 @@ Tulyakov, Liu, Yang, Kautz: "MoCoGAN: Decomposing Motion and Content for Video G
 With `categories` a one-hot vector, uniformly drawn once a video, stands beside the motion, and D_V
 also tells the category: of generated clips for the generator, of real ones where they are labelled.
 
-As in the released code, a step generates clips of the length that D_V judges; the paper draws
+As in the released code, a step generates clips of the length that D_V discriminators; the paper draws
 longer ones and cuts a clip out. From the released code this departs in leaky rectifiers in the
 generator too, Keras's batch norm (0.99 of the running statistics kept) and no weight decay.
 """
@@ -26,11 +26,12 @@ import tensorflow as tf
 from kerasvid.layers.frame_networks import dcgan_generator
 from kerasvid.layers.recurrent import NoiseGRU, repeated
 from kerasvid.models.base.frame_gan import FrameGAN
-from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.protocols import Conditional
+from kerasvid.models.base.train_config import TrainConfig
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class MoCoGAN(FrameGAN):
+class MoCoGAN(FrameGAN, Conditional):
     """Videos as one content vector and a sequence of motion vectors, trained adversarially.
 
     Args:
@@ -56,7 +57,7 @@ class MoCoGAN(FrameGAN):
         self.content_dim, self.motion_dim = content_dim, motion_dim
         self.motion = NoiseGRU(motion_dim, dtype=self.dtype_policy)
         self.make_layers()
-        self.build_players()
+        self.build_networks()
 
     def make_layers(self) -> None:
         """Further layers of a model built on this one."""
@@ -162,13 +163,13 @@ MoCoGAN.PRESETS = {
     "base": BASE,
     "paper": PAPER,
 }
-MoCoGAN.RECIPES = {
-    "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "base": Recipe(
+MoCoGAN.TRAINING = {
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
+    "base": TrainConfig(
         steps=1_000, batch_size=8, learning_rate=5e-4, warmup_steps=0, beta_1=0.5,
         beta_2=0.999, ema_momentum=0.99,
     ),
-    "paper": Recipe(
+    "paper": TrainConfig(
         steps=100_000, batch_size=32, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
         beta_2=0.999, ema_momentum=0.999,
     ),

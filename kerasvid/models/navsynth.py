@@ -42,7 +42,8 @@ from kerasvid.layers.frame_networks import FrameDecoder, dcgan_generator
 from kerasvid.layers.recurrent import NoiseGRU
 from kerasvid.losses import check_levels
 from kerasvid.models.base.latent_codes import LatentModel, LatentVerbs
-from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.protocols import ExchangeableCodes, Swappable
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
 from kerasvid.models.base.video_generator import as_pixels, check_same_batch
 from kerasvid.naming import nearest_names
@@ -60,7 +61,7 @@ SPACES = ("outputs", "codes")  # where frames are interpolated
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class Navsynth(LatentVerbs, LatentModel):
+class Navsynth(LatentVerbs, LatentModel, ExchangeableCodes, Swappable):
     """Videos as one static code and a sequence of transient codes, all learned.
 
     Args:
@@ -205,12 +206,12 @@ class Navsynth(LatentVerbs, LatentModel):
             raise ValueError('The batch has no "label", which a conditional generator needs.')
         return existing_rows("label", data["label"], self.classes)
 
-    def reconstruction_terms(self, video, codes, label, chances, training):
+    def reconstruction_terms(self, video, codes, label, random_inputs, training):
         outputs = self.outputs(codes["transient"])  # [B, T, E]
-        video, latents = decoded_part(chances, self.decoded_frames, video, outputs)
+        video, latents = decoded_part(random_inputs, self.decoded_frames, video, outputs)
         decoded = self.decoded(self.joined(codes["static"], latents, label), training)
         by_frame = losses.pyramid_loss(video, decoded, self.levels)  # [B, K]
-        still = tf.argmax(chances["static_frame"][:, : by_frame.shape[1]], axis=1)
+        still = tf.argmax(random_inputs["static_frame"][:, : by_frame.shape[1]], axis=1)
         terms = {
             "reconstruction": tf.reduce_mean(by_frame, axis=1),
             "static": tf.gather(by_frame, still, batch_dims=1),
@@ -419,30 +420,30 @@ PRESETS: dict[str, dict[str, Any]] = {
         "stages": {"network": 10, "codes": 1000},
     },
 }
-# Where there are stages a recipe ends with the last of them, before a further one begins. The
+# Where there are stages a training ends with the last of them, before a further one begins. The
 # optimizers are the supplement's, which tells no batch size.
-RECIPES: dict[str, Recipe] = {
-    "debug": Recipe(
+TRAINING: dict[str, TrainConfig] = {
+    "debug": TrainConfig(
         steps=60, batch_size=8, pick="start", warmup_steps=10, ema_momentum=0.0, code_rate=1.0
     ),
-    "base": Recipe(
+    "base": TrainConfig(
         steps=4_000, batch_size=16, pick="start", decay_steps=4_000, ema_momentum=0.0, code_rate=2.0
     ),
     # 305 epochs of 1,476 videos: 820 chairs from 2 elevations, less a tenth.
-    "paper": Recipe(
+    "paper": TrainConfig(
         steps=28_136, batch_size=16, pick="start", learning_rate=6.25e-5, warmup_steps=0,
         beta_2=0.999, epsilon=1e-8, ema_momentum=0.0, code_rate=12.5,
     ),
     # 705 epochs of 80 videos: 9 persons in 10 actions, less a person of each.
-    "weizmann": Recipe(
-        steps=3_525, batch_size=16, learning_rate=6.25e-5, rival_rate=100.0, warmup_steps=0,
+    "weizmann": TrainConfig(
+        steps=3_525, batch_size=16, learning_rate=6.25e-5, discriminator_rate=100.0, warmup_steps=0,
         beta_2=0.999, epsilon=1e-8, ema_momentum=0.0, code_rate=12.5,
     ),
     # 1,010 epochs of 500 videos.
-    "golf": Recipe(
+    "golf": TrainConfig(
         steps=31_562, batch_size=16, pick="start", learning_rate=0.1, warmup_steps=0,
         beta_2=0.999, epsilon=1e-8, ema_momentum=0.0, code_rate=12.5,
     ),
 }  # fmt: skip
 
-Navsynth.PRESETS, Navsynth.RECIPES = PRESETS, RECIPES
+Navsynth.PRESETS, Navsynth.TRAINING = PRESETS, TRAINING

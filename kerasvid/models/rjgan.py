@@ -15,7 +15,7 @@ D_I sees frames of clips and, by the last two terms of equation (1), summary fra
     + E[-log D_I(S_1(v))] + E_mu[-log(1 - D_I(G_I(mu)))]
 
 so that the image generator has a fixed prior of its own: it can be trained on images beside videos,
-before them or after them. `objective.still_weight` weighs these two terms (1 in the equation). The
+before them or after them. `objective.image_prior_weight` weighs these two terms (1 in the equation). The
 paper feeds summary frames "periodically"; here every step does.
 
 What delta^(0) is the paper leaves open; MoCoGAN, whose architecture it follows, draws it.
@@ -29,12 +29,13 @@ import tensorflow as tf
 
 from kerasvid.layers.recurrent import NoiseGRU
 from kerasvid.models.base.frame_gan import FrameGAN
+from kerasvid.models.base.protocols import ImagePrior
 from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.mocogan import BASE, DEBUG, PAPER, MoCoGAN
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class RJGAN(FrameGAN):
+class RJGAN(FrameGAN, ImagePrior):
     """Videos as a summary vector plus a residual at every frame, trained adversarially.
 
     Args:
@@ -69,7 +70,7 @@ class RJGAN(FrameGAN):
         self.latent_dim, self.noise_dim = latent_dim, noise_dim
         self.prior_scale, self.residual_scale = prior_scale, residual_scale
         self.residual = NoiseGRU(latent_dim, dtype=self.dtype_policy)
-        self.build_players()
+        self.build_networks()
 
     # === Generation ===
 
@@ -97,9 +98,9 @@ class RJGAN(FrameGAN):
 
         Row i shows the summary of row i of `generate` at the same seed.
         """
-        return as_pixels(self.still_of(self.sample_noise(batch, 1, seed)))
+        return as_pixels(self.image_of(self.sample_noise(batch, 1, seed)))
 
-    def still_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The summary frame `[B, H, W, C]` in [-1, 1] of named noise."""
         return self.decode(self.summary_of(noise)[:, None])[:, 0]
 
@@ -118,4 +119,4 @@ RJGAN.PRESETS = {
     "base": BASE,
     "paper": PAPER,
 }
-RJGAN.RECIPES = MoCoGAN.RECIPES
+RJGAN.TRAINING = MoCoGAN.TRAINING

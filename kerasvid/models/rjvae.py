@@ -38,7 +38,8 @@ from kerasvid.layers.aggregate_prior import AggregatePrior
 from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import BidirectionalSummary, RecurrentPrior, over_frames
-from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.protocols import ImagePrior, SummaryEncoder, Swappable
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.vae import Posterior, VariationalModel
 from kerasvid.models.base.video_generator import (
     VideoGenerator,
@@ -50,7 +51,7 @@ from kerasvid.models.dsa import DSA
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class RJVAE(VideoGenerator, VariationalModel):
+class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappable):
     """Videos as a summary vector plus a residual at every frame.
 
     Args:
@@ -85,7 +86,7 @@ class RJVAE(VideoGenerator, VariationalModel):
         >>> videos = model.generate(4, frames=16)  # uint8 [4, 16, H, W, C]
     """
 
-    term_names = ("loss", "energy", "kl_summary", "kl_residual", "psnr")
+    term_names = ("loss", "reconstruction_loss", "kl_summary", "kl_residual", "psnr")
 
     def __init__(
         self,
@@ -162,8 +163,8 @@ class RJVAE(VideoGenerator, VariationalModel):
     def aggregated(self, video: tf.Tensor) -> dict[str, Any]:
         return {"summary_prior": self.posteriors(video, None)[0]}
 
-    def absorb(self, statistics: Mapping[str, tf.Tensor]) -> None:
-        self.summary_prior.follow(statistics)
+    def update_running_statistics(self, statistics: Mapping[str, tf.Tensor]) -> None:
+        self.summary_prior.update_moments(statistics)
 
     # === Generation ===
 
@@ -181,9 +182,9 @@ class RJVAE(VideoGenerator, VariationalModel):
 
         Row i shows the summary of row i of `generate` at the same seed.
         """
-        return as_pixels(self.still_of(self.sample_noise(batch, 1, seed)))
+        return as_pixels(self.image_of(self.sample_noise(batch, 1, seed)))
 
-    def still_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The summary frame `[B, H, W, C]` in [-1, 1] of named noise."""
         return self.decode(self.summary_prior.sample(noise["summary"])[:, None])[:, 0]
 
@@ -294,8 +295,8 @@ RJVAE.PRESETS = {
         "schedule": {"observation_scale": (0.5, 0.5)},
     },
 }
-RJVAE.RECIPES = {
-    "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
-    "base": Recipe(steps=8_000, decay_steps=8_000, prior_steps=3_000),
-    "paper": Recipe(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
+RJVAE.TRAINING = {
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
+    "base": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
+    "paper": TrainConfig(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
 }

@@ -18,12 +18,13 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.layers.recurrent import repeated
+from kerasvid.models.base.protocols import ImagePrior
 from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.mocogan import BASE, DEBUG, PAPER, MoCoGAN
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class RMoCoGAN(MoCoGAN):
+class RMoCoGAN(MoCoGAN, ImagePrior):
     """MoCoGAN with a residual on the content at every frame.
 
     Args:
@@ -75,9 +76,9 @@ class RMoCoGAN(MoCoGAN):
         Row i shows the content of row i of `generate` at the same seed, beside the mean of h_0:
         h_0 itself is wider than the states that the decoder has learned from, h_1 to h_T.
         """
-        return as_pixels(self.still_of(self.sample_noise(batch, 1, seed)))
+        return as_pixels(self.image_of(self.sample_noise(batch, 1, seed)))
 
-    def still_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The frame `[B, H, W, C]` in [-1, 1] of the content summary of named noise."""
         still = self.with_category(tf.zeros_like(noise["start"])[:, None], noise)  # [B, 1, E]
         codes = tf.concat([self.summary_of(noise)[:, None], still], axis=-1)
@@ -93,4 +94,4 @@ RMoCoGAN.PRESETS = {
     "base": BASE,
     "paper": PAPER,
 }
-RMoCoGAN.RECIPES = MoCoGAN.RECIPES
+RMoCoGAN.TRAINING = MoCoGAN.TRAINING

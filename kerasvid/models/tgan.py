@@ -7,7 +7,7 @@ Saito, Matsumoto, Saito: "Temporal Generative Adversarial Nets with Singular Val
     z_1^(1..T) = G_0(z_0)                         1-D transposed convolutions over time, then tanh
     x^(t) = G_1([z_0, z_1^(t)])
 
-D_V alone judges, with one score for the clip.
+D_V alone discriminators, with one score for the clip.
 
 Where this departs from the paper:
 
@@ -34,7 +34,7 @@ from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import repeated
 from kerasvid.models.base.fixed_length import FixedLength
 from kerasvid.models.base.frame_gan import FrameGAN
-from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.mocogan import BASE, DEBUG
 from kerasvid.models.vgan import BASE_JUDGE, DEBUG_JUDGE, PAPER_JUDGE, VGAN
 
@@ -127,7 +127,7 @@ class TGAN(FixedLength, FrameGAN):
         self.temporal = TemporalGenerator(
             self.frames, self.temporal_channels, dtype=self.dtype_policy
         )
-        self.build_players()
+        self.build_networks()
 
     # === Generation ===
 
@@ -180,10 +180,10 @@ TGAN.PRESETS = {
         "objective": {"loss": "wasserstein"},
     },
 }
-TGAN.RECIPES = {
-    "debug": VGAN.RECIPES["debug"],
-    "base": VGAN.RECIPES["base"],
-    "paper": Recipe(
+TGAN.TRAINING = {
+    "debug": VGAN.TRAINING["debug"],
+    "base": VGAN.TRAINING["base"],
+    "paper": TrainConfig(
         steps=100_000, batch_size=32, learning_rate=5e-5, warmup_steps=0, beta_1=0.0,
         beta_2=0.99, ema_momentum=0.999,
     ),

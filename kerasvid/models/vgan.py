@@ -10,7 +10,7 @@ Vondrick, Pirsiavash, Torralba: "Generating Videos with Scene Dynamics", NeurIPS
 The foreground and its mask leave one stream of transposed convolutions over space and time, the
 background one over space. The generator also pays lambda |m|_1, so that it uses the background
 where it can. As in the released code |m|_1 is a mean over pixels and frames, hence lambda a share
-of the logistic loss whatever the size of a clip. D_V alone judges, with one score for the clip.
+of the logistic loss whatever the size of a clip. D_V alone discriminators, with one score for the clip.
 
 The last transposed convolution writes `patch` x `patch` pixels at every position; 1, as published,
 writes one. D_V scores by one logit and not by two classes under a softmax, which is the same model.
@@ -28,8 +28,8 @@ from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import over_frames, repeated
 from kerasvid.models.base.fixed_length import FixedLength
 from kerasvid.models.base.gan import AdversarialModel
-from kerasvid.models.base.gan_losses import judge_arguments
-from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.gan_losses import discriminator_arguments
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import VideoGenerator
 
 
@@ -197,7 +197,7 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         video_discriminator: arguments of `VideoDiscriminator` (D_V). With `score="full"` training
             clips have the native length, with `"patch"` any that D_V and `frames` admit.
         mask_weight: lambda, of the mean of the mask, in [0, 1], in the generator's loss.
-        objective: what the players minimise, see `resolve_objective`.
+        objective: what the networks minimise, see `resolve_objective`.
 
     Raises:
         ValueError: the decoder's factors do not fit the image size, or a value is out of its range
@@ -233,15 +233,17 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         self.set_objective(objective)
         self._network_arguments = {
             "decoder": dict(decoder or {}),
-            "video_discriminator": judge_arguments("video_discriminator", video_discriminator),
+            "video_discriminator": discriminator_arguments(
+                "video_discriminator", video_discriminator
+            ),
         }
 
         # === Networks ===
         policy, chosen = self.dtype_policy, self._network_arguments
         self.decoder = TwoStreamDecoder(self.image_shape, frames, **chosen["decoder"], dtype=policy)
-        if (own := chosen["video_discriminator"]) is not False:  # which has no other judge
+        if (own := chosen["video_discriminator"]) is not False:  # which has no other discriminator
             self.video_discriminator = VideoDiscriminator(**own, dtype=policy)
-        self.build_players()
+        self.build_networks()
 
     # === Generation ===
 
@@ -310,13 +312,13 @@ VGAN.PRESETS = {
         "video_discriminator": {**PAPER_JUDGE, "normalization": "batch"},
     },
 }
-VGAN.RECIPES = {
-    "debug": Recipe(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "base": Recipe(
+VGAN.TRAINING = {
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
+    "base": TrainConfig(
         steps=5_000, batch_size=16, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
         beta_2=0.999, ema_momentum=0.99,
     ),
-    "paper": Recipe(
+    "paper": TrainConfig(
         steps=100_000, batch_size=64, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
         beta_2=0.999, ema_momentum=0.999,
     ),

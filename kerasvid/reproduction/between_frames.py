@@ -15,7 +15,7 @@ DISTANCES = Table(
     title="L2 distance of generated and real videos between a first and a last frame",
     paper=PAPER,
     columns=(
-        Column("L2", "lower", "between", ("between/samples", "between/model"), spread="deviation"),
+        Column("L2", "lower", "between", ("between/samples", "between/model"), spread="std"),
     ),
     parts=(Part("Erupting", "moments", STAND_INS), Part("Skiing", "moments", STAND_INS)),
     rows=(

@@ -8,7 +8,7 @@ from typing import Any
 from kerasvid.models.registry import model_class
 from kerasvid.reproduction.published import Column, Part, Training
 from kerasvid.reproduction.reproduced import Cell
-from kerasvid.training.config import FROM_DATA, TrainingPlan, apply_settings
+from kerasvid.training.config import FROM_DATA, RunConfig, apply_settings
 
 SMALL = 60  # letters of a value that is told whole
 
@@ -34,51 +34,57 @@ def of_metrics(sources: Iterable[tuple[Column, str]], cells: Mapping[str, Cell])
     lines = []
     for column, metric in sources:
         if metric != column.metric:
-            judge = judge_of(cells[column.name]).get("judge") if column.name in cells else None
-            by = f" ({judge})" if judge else ""
+            classifier = (
+                classifier_of(cells[column.name]).get("classifier")
+                if column.name in cells
+                else None
+            )
+            by = f" ({classifier})" if classifier else ""
             lines.append(f"metric: {metric}{by} in place of {column.name}: its numbers can be "
                          "compared within this table alone")  # fmt: skip
     return lines
 
 
-def judge_of(cell: Cell) -> Mapping[str, Any]:
-    """The judge that a number owes to, as its protocol tells; nothing where there is none."""
+def classifier_of(cell: Cell) -> Mapping[str, Any]:
+    """The classifier that a number owes to, as its protocol tells; nothing where there is none."""
     protocol = cell.protocol
-    for facts in (protocol.get("features"), protocol.get("judge")):  # of distances, of answers
-        if isinstance(facts, Mapping) and "judge" in facts:
+    for facts in (protocol.get("features"), protocol.get("classifier")):  # of distances, of answers
+        if isinstance(facts, Mapping) and "classifier" in facts:
             return facts
     return {}
 
 
-def of_judges(cells: Iterable[Cell]) -> list[str]:
-    """A line for each judge, with what it is worth on real clips."""
+def of_classifiers(cells: Iterable[Cell]) -> list[str]:
+    """A line for each classifier, with what it is worth on real clips."""
     lines = {}
-    for judge in filter(None, map(judge_of, cells)):
-        shares = [f"{name} {100 * share:.1f} %" for name, share in judge["accuracy"].items()]
-        lines[f"{judge['judge']}: tells {', '.join(shares)} of {judge['accuracy_of']}"] = None
+    for classifier in filter(None, map(classifier_of, cells)):
+        shares = [f"{name} {100 * share:.1f} %" for name, share in classifier["accuracy"].items()]
+        lines[
+            f"{classifier['classifier']}: tells {', '.join(shares)} of {classifier['accuracy_of']}"
+        ] = None
     return list(lines)
 
 
-def of_trainings(trainings: Mapping[str, tuple[Training, TrainingPlan]]) -> list[str]:
+def of_trainings(trainings: Mapping[str, tuple[Training, RunConfig]]) -> list[str]:
     """A line for each way in which runs differ from what is published, with whose way it is.
 
     Args:
         trainings: what the table says, and what was done, by key.
 
     Example:
-        >>> of_trainings({"dsa": (Training("dsa"), plan)})
+        >>> of_trainings({"dsa": (Training("dsa"), config)})
         ['dsa: preset base in place of paper: content_dim 64 (256), ...']
     """
     keys: dict[str, list[str]] = {}
-    for key, (training, plan) in trainings.items():
-        for line in _of_training(training, plan):
+    for key, (training, config) in trainings.items():
+        for line in _of_training(training, config):
             keys.setdefault(line, []).append(key)
     return [f"{', '.join(names)}: {line}" for line, names in keys.items()]
 
 
-def _of_training(training: Training, plan: TrainingPlan) -> list[str]:
+def _of_training(training: Training, config: RunConfig) -> list[str]:
     published = published_values(training)
-    done = _flat({**plan.hyperparameters, "training": dataclasses.asdict(plan.recipe)})
+    done = _flat({**config.hyperparameters, "training": dataclasses.asdict(config.training)})
     steps, told = done.pop("training.steps"), published.pop("training.steps")
     lines = []
     if training.steps not in (None, steps):
@@ -91,18 +97,18 @@ def _of_training(training: Training, plan: TrainingPlan) -> list[str]:
         if done.get(name) != published.get(name)
     ]
     if differing:
-        other = plan.preset != training.published_preset
-        preset = f"preset {plan.preset}"
+        other = config.preset != training.published_preset
+        preset = f"preset {config.preset}"
         preset += f" in place of {training.published_preset}" if other else ", changed"
         lines.append(f"{preset}: {', '.join(differing)}")
     return lines
 
 
 def published_values(training: Training) -> dict[str, Any]:
-    """The hyper-parameters and the recipe with the paper's sizes, by dotted key."""
+    """The hyper-parameters and the training with the paper's sizes, by dotted key."""
     cls, preset = model_class(training.model), training.published_preset
-    hyperparameters, recipe = apply_settings(cls, preset, training.values)
-    return _flat({**hyperparameters, "training": dataclasses.asdict(recipe)})
+    hyperparameters, training = apply_settings(cls, preset, training.values)
+    return _flat({**hyperparameters, "training": dataclasses.asdict(training)})
 
 
 def of_clips(measured: Iterable[int], published: int | None) -> list[str]:

@@ -26,9 +26,9 @@ COLUMNS = (
         "MCS",
         "lower",
         "motion_consistency",
-        ("motion_consistency/signed", "judge_motion_consistency"),
+        ("motion_consistency/signed", "classifier_motion_consistency"),
         weights="vgg_weights",
-        without_weights="judge_motion_consistency",
+        without_weights="classifier_motion_consistency",
     ),
     Column(
         "FCS",

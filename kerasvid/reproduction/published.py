@@ -25,7 +25,7 @@ class Column:
         weights: of a published network that the metric needs: "i3d_weights" or "vgg_weights".
         without_weights: metric that stands in where they are not at hand.
         scale: that ours is multiplied by; 100 for per cent.
-        spread: what stands beside ours: the "interval" of the mean, or the "deviation" of what
+        spread: what stands beside ours: the "interval" of the mean, or the "std" of what
             it is the mean of, where the paper has that.
         clips: number of generated ones where the metric has its own, and looks at no real ones.
     """

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasvid.io import replaced_when_complete
+from kerasvid.io import atomic_write
 from kerasvid.reproduction.published import REAL, SIGN, Column, Row, Table, figure_value
 from kerasvid.reproduction.sections import Section
 
@@ -25,7 +25,7 @@ class Cell:
     Args:
         value: in the metric's own unit.
         low, high: ends of its interval, or `None`.
-        deviation: of what it is the mean of, or `None`.
+        std: of what it is the mean of, or `None`.
         clips: measured.
         metric, measure: what it was measured by.
         protocol: all choices that another number must share to be compared.
@@ -35,7 +35,7 @@ class Cell:
     value: float
     low: float | None
     high: float | None
-    deviation: float | None
+    std: float | None
     clips: int
     metric: str
     measure: str
@@ -45,9 +45,9 @@ class Cell:
     def text(self, column: Column) -> str:
         """As the table shows it: "12.3 (11.9 to 12.8)", or "54.9 ± 19.2"."""
         value, scale = _number(self.value * column.scale), column.scale
-        if column.spread == "deviation":
-            known = self.deviation is not None
-            return f"{value} ± {_number(self.deviation * scale)}" if known else value
+        if column.spread == "std":
+            known = self.std is not None
+            return f"{value} ± {_number(self.std * scale)}" if known else value
         if self.low is None or self.high is None:
             return value
         return f"{value} ({_number(self.low * scale)} to {_number(self.high * scale)})"
@@ -138,7 +138,7 @@ class Reproduced:
         text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, default=str) + "\n"
         paths = folder / f"{name}.json", folder / f"{name}.md"
         for path, content in zip(paths, (text, self.markdown()), strict=True):
-            with replaced_when_complete(path) as temporary:
+            with atomic_write(path) as temporary:
                 pathlib.Path(temporary).write_text(content, encoding="utf-8")
         return paths
 

@@ -21,7 +21,7 @@ UNTOLD = (
     "The paper's architectures, rates and lengths of training stand in an appendix that is not at "
     "hand; those of the preset paper are MoCoGAN's released ones.",
     "Real clips are of the training split: the paper tells none, but speaks of the distribution "
-    "of the training data. A judge that stands in for a published network has learned from these.",
+    "of the training data. A classifier that stands in for a published network has learned from these.",
 )
 
 VIDEO_GENERATION = Table(
@@ -85,7 +85,7 @@ IMAGE_GENERATION = Table(
             "higher",
             "image_inception",
             ("image_inception/label", "image_inception/action"),
-            spread="deviation",
+            spread="std",
             clips=IMAGES_SCORED,
         ),
     ),

@@ -1,4 +1,4 @@
-"""Disentanglement on Sprites: what a judge still sees of the action when content is drawn anew."""
+"""Disentanglement on Sprites: what a classifier still sees of the action when content is drawn anew."""
 
 from kerasvid.reproduction.published import Column, Part, Row, Table, Training
 
@@ -41,7 +41,7 @@ DISENTANGLEMENT = Table(
     notes=(
         "The published figures are quoted from memory, not from the papers. Those of MoCoGAN and "
         "DSA do not fulfil IS = exp(H(y) - H(y|x)), which gives 8.18 and 8.33.",
-        "Their judges are not at hand: ours is trained on the training split of the same data set,"
+        "Their classifiers are not at hand: ours is trained on the training split of the same data set,"
         " and must tell 99 % of real held-out clips.",
         "Only the row of DSA is trained here; the others stand beside it.",
     ),

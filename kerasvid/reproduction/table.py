@@ -118,22 +118,22 @@ class Reproduction:
         report: Callable[[str], None],
     ) -> None:
         """Fills the cells of a row that are not there yet."""
-        plan, run = trainings.ready(key)
+        config, run = trainings.ready(key)
         whole, info = self.locate(trainings.dataset, WHOLE, True)
-        plan = dataclasses.replace(
-            plan, dataset=trainings.dataset, data_folder=whole, data_digest=digest_of(info)
+        config = dataclasses.replace(
+            config, dataset=trainings.dataset, data_folder=whole, data_digest=digest_of(info)
         )
         found.step, found.problem = saved_at(run), None
-        choices, missing = self.measuring.choices(self.table, plan), []
+        choices, missing = self.measuring.choices(self.table, config), []
         for column in self.table.columns:
-            asked = self.measuring.asked(row, column, choices, run, plan)
+            asked = self.measuring.asked(row, column, choices, run, config)
             cell = found.cells.get(column.name)
             if asked and (cell is None or cell.asked != asked):
                 missing.append(column)
         if missing:
             names = ", ".join(column.name for column in missing)
             report(f"\nmeasuring {names} of {row.name}, {run.path}")
-            cells, problems = self.measuring.measure(row, missing, choices, run, plan)
+            cells, problems = self.measuring.measure(row, missing, choices, run, config)
             found.cells.update(cells)
             if problems:
                 raise ValueError(problems[0])
@@ -150,14 +150,14 @@ class Reproduction:
         lines += deviations.of_metrics(sources, cells)
         lines += deviations.of_clips(counts, self.table.clips)
         lines += deviations.of_windows(all_cells)
-        lines += deviations.of_judges(all_cells)
-        plans = {}
+        lines += deviations.of_classifiers(all_cells)
+        configs = {}
         for key in trainings.needed(section.keys):
             try:
-                plans[key] = (self.table.trainings[key], trainings.planned(key))
+                configs[key] = (self.table.trainings[key], trainings.planned(key))
             except FAILURES:  # the row tells it
                 continue
-        return [*lines, *deviations.of_trainings(plans)]
+        return [*lines, *deviations.of_trainings(configs)]
 
     # === Looking at it ===
 

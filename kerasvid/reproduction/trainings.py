@@ -1,4 +1,4 @@
-"""The runs of a published table on one data set: their plans, and training or finding them."""
+"""The runs of a published table on one data set: their configs, and training or finding them."""
 
 import dataclasses
 import json
@@ -14,10 +14,10 @@ from kerasvid.naming import python_command
 from kerasvid.reproduction.published import IMAGES, WHOLE, Table, Training
 from kerasvid.training.callbacks.checkpoints import saved_step, saved_steps
 from kerasvid.training.config import (
-    TrainingPlan,
+    RunConfig,
     apply_settings,
     digest_of,
-    make_plan,
+    make_config,
     training_split,
 )
 from kerasvid.training.devices import make_strategy
@@ -84,7 +84,7 @@ class Trainings:
 
     def __init__(self, table: Table, dataset: str, options: Options, locate: Locate):
         self.table, self.dataset, self.options, self.locate = table, dataset, options, locate
-        self._outcomes: dict[str, tuple[TrainingPlan, RunFolder] | Exception] = {}
+        self._outcomes: dict[str, tuple[RunConfig, RunFolder] | Exception] = {}
         unknown = sorted({*options.runs} - {*table.trainings})
         if unknown:
             known = ", ".join(table.trainings)
@@ -112,8 +112,8 @@ class Trainings:
         preset = self.options.preset
         return training.published_preset if preset == "paper" else preset
 
-    def plan(self, key: str, make: bool = False) -> TrainingPlan:
-        """The plan of a run, as the table and the options say; `make` makes missing data.
+    def load_config(self, key: str, make: bool = False) -> RunConfig:
+        """The config of a run, as the table and the options say; `make` makes missing data.
 
         Raises:
             ValueError: the data does not fit, or cannot be made.
@@ -126,7 +126,7 @@ class Trainings:
             beside = {"images": images, "images_folder": images if made else None}
         if training.init_from:
             beside["init_from"] = self.folder(training.init_from)
-        return make_plan(
+        return make_config(
             training.model,
             self.dataset if training.data == WHOLE else folder,
             folder,
@@ -141,14 +141,14 @@ class Trainings:
             **beside,
         )
 
-    def planned(self, key: str) -> TrainingPlan:
-        """The plan of the run that there is, or else of the one that is to be.
+    def planned(self, key: str) -> RunConfig:
+        """The config of the run that there is, or else of the one that is to be.
 
         Raises:
-            ValueError, RunError: as `plan`; or a given run is not there.
+            ValueError, RunError: as `config`; or a given run is not there.
         """
         run = RunFolder(self.folder(key))
-        return run.plan() if self.is_given(key) or run.exists() else self.plan(key)
+        return run.load_config() if self.is_given(key) or run.exists() else self.config(key)
 
     def needed(self, keys: Iterable[str]) -> list[str]:
         """The keys of runs, and before each that of the run that it begins with."""
@@ -162,27 +162,27 @@ class Trainings:
 
     def steps(self, training: Training) -> int | None:
         """Updates of a run; `None` for the preset's, which a model without weights keeps."""
-        recipe = model_class(training.model).RECIPES[self.preset(training)]
-        return None if recipe.steps == 1 else self.options.steps or training.steps
+        training = model_class(training.model).TRAINING[self.preset(training)]
+        return None if training.steps == 1 else self.options.steps or training.steps
 
     def values(self, training: Training, info: DatasetInfo | None) -> dict[str, Any]:
         """Hyper-parameters beside the preset's: the paper's, shorter clips, shorter schedules."""
         cls, values = model_class(training.model), dict(training.values)
-        hyperparameters, recipe = apply_settings(cls, self.preset(training), values)
+        hyperparameters, training = apply_settings(cls, self.preset(training), values)
         if hyperparameters["frames"] > 1:  # makes videos
             wanted = self.options.frames or hyperparameters["frames"]
             span = training_split(info).min_length if info else wanted
-            frames = min(wanted, 1 + (span - 1) // recipe.stride)
+            frames = min(wanted, 1 + (span - 1) // training.stride)
             if frames != hyperparameters["frames"]:
                 values["frames"] = frames
         steps = self.steps(training)
         ends = {
             "schedule.steps": (hyperparameters.get("schedule") or {}).get("steps", 0),
-            "training.decay_steps": recipe.decay_steps,
+            "training.decay_steps": training.decay_steps,
         }
         for name, end in ends.items():
             if steps and steps < end:
-                values[name] = max(1, min(steps, round(end * steps / recipe.steps)))
+                values[name] = max(1, min(steps, round(end * steps / training.steps)))
         return values
 
     def command(self, key: str) -> str:
@@ -225,17 +225,17 @@ class Trainings:
         run = RunFolder(self.folder(key))
         if not run.exists():
             return "not there" if self.is_given(key) else "not begun"
-        step, last = saved_at(run), run.plan().steps
+        step, last = saved_at(run), run.load_config().steps
         done = saved_step(run.model) >= last
         return f"finished, {step:,} steps" if done else f"{step:,} of {last:,} steps"
 
     # === Doing it ===
 
-    def ready(self, key: str) -> tuple[TrainingPlan, RunFolder]:
+    def ready(self, key: str) -> tuple[RunConfig, RunFolder]:
         """The finished run, trained, resumed or found.
 
         Returns:
-            Its plan, and its folder.
+            Its config, and its folder.
 
         Raises:
             ValueError, RunError and the others of `run_folder.ERRORS`: it cannot be trained, or
@@ -252,48 +252,48 @@ class Trainings:
             raise outcome
         return outcome
 
-    def _trained(self, key: str) -> tuple[TrainingPlan, RunFolder]:
+    def _trained(self, key: str) -> tuple[RunConfig, RunFolder]:
         training, run = self.table.trainings[key], RunFolder(self.folder(key))
         if self.is_given(key):
-            plan = self._given_plan(key, run)
+            config = self._given_plan(key, run)
         else:
             if training.init_from and not run.exists():
                 self.ready(training.init_from)
-            plan = self.plan(key, make=True)
+            config = self.config(key, make=True)
             try:
-                run.check_settings(plan)
+                run.check_settings(config)
             except RunError as error:  # of the flag for a single run
                 raise RunError(str(error).replace("--run_dir", "--runs_dir")) from error
         step = saved_at(run)
-        if step > plan.steps:
+        if step > config.steps:
             raise RunError(
-                f"{run.path}: has {step:,} steps, where {plan.steps:,} are asked for; give another "
+                f"{run.path}: has {step:,} steps, where {config.steps:,} are asked for; give another "
                 "--runs_dir, or more --steps."
             )
-        if saved_step(run.model) < plan.steps:
-            self._train(key, plan, run)
-        return plan, run
+        if saved_step(run.model) < config.steps:
+            self._train(key, config, run)
+        return config, run
 
-    def _given_plan(self, key: str, run: RunFolder) -> TrainingPlan:
-        """The plan of a run that is taken as it is, where its data lies now."""
-        training, plan = self.table.trainings[key], run.plan()
-        if plan.model != training.model:
-            raise RunError(f"--run={key}={run.path}: is a run of {plan.model}, not of "
+    def _given_plan(self, key: str, run: RunFolder) -> RunConfig:
+        """The config of a run that is taken as it is, where its data lies now."""
+        training, config = self.table.trainings[key], run.load_config()
+        if config.model != training.model:
+            raise RunError(f"--run={key}={run.path}: is a run of {config.model}, not of "
                            f"{training.model}.")  # fmt: skip
         folder, info = self.locate(self.dataset, training.data, True)
         images = self.locate(self.dataset, IMAGES, True)[0] if training.with_images else None
-        if digest_of(info, images) != plan.data_digest:
-            raise RunError(f"--run={key}={run.path}: has learned other data ({plan.dataset}) than "
+        if digest_of(info, images) != config.data_digest:
+            raise RunError(f"--run={key}={run.path}: has learned other data ({config.dataset}) than "
                            f"{folder}.")  # fmt: skip
-        return dataclasses.replace(plan, data_folder=folder, images_folder=images)
+        return dataclasses.replace(config, data_folder=folder, images_folder=images)
 
-    def _train(self, key: str, plan: TrainingPlan, run: RunFolder) -> None:
+    def _train(self, key: str, config: RunConfig, run: RunFolder) -> None:
         keras.utils.clear_session()
-        run.check_source(plan)
-        with run.held():
-            print(f"\n=== {key} ===\n{describe_plan(plan, str(run.path))}", flush=True)
-            run.begin(plan)
-            outcome = train(plan, run, make_strategy("none"))
+        run.check_source(config)
+        with run.lock():
+            print(f"\n=== {key} ===\n{describe_plan(config, str(run.path))}", flush=True)
+            run.begin(config)
+            outcome = train(config, run, make_strategy("none"))
         if outcome.signal is not None:
             raise Stopped(outcome.signal)
 

@@ -11,18 +11,18 @@ import tensorflow as tf
 from kerasvid.data import DatasetError, DatasetInfo, load_info, make_pipeline
 from kerasvid.data.shards import record_values
 from kerasvid.models.registry import model_class
-from kerasvid.training.config import TrainingPlan, held_out_split
+from kerasvid.training.config import RunConfig, held_out_split
 from kerasvid.visualization.figures import Request
 
 HELD_OUT_VIDEOS = 128
 PICTURED_VIDEOS = 8
 
 
-def held_out_batches(plan: TrainingPlan) -> tf.data.Dataset | None:
+def held_out_batches(config: RunConfig) -> tf.data.Dataset | None:
     """The batches to evaluate on, the same each time; `None`, and a line why, if there are none."""
-    info = load_info(plan.data_folder)
-    split, reason = evaluation_split(plan, info)
-    batch = 0 if reason else held_out_batch(plan, info.splits[split].count)
+    info = load_info(config.data_folder)
+    split, reason = evaluation_split(config, info)
+    batch = 0 if reason else held_out_batch(config, info.splits[split].count)
     if reason is None and not batch:
         reason = f"the split {split!r} has fewer videos than there are replicas"
     if reason is not None:
@@ -31,48 +31,48 @@ def held_out_batches(plan: TrainingPlan) -> tf.data.Dataset | None:
     if split == "train":
         print("evaluated on training videos: there are codes of no others", flush=True)
     batches = make_pipeline(
-        plan.data_folder,
+        config.data_folder,
         split,
         batch,
-        plan.frames,
-        plan.recipe.stride,
+        config.frames,
+        config.training.stride,
         pick="start",
         repeat=False,
     )
     return batches.take(max(1, HELD_OUT_VIDEOS // batch)).cache()
 
 
-def held_out_batch(plan: TrainingPlan, count: int) -> int:
+def held_out_batch(config: RunConfig, count: int) -> int:
     """Videos a batch of the evaluation: of a small split such that next to none is left out."""
-    batch = plan.recipe.batch_size
+    batch = config.training.batch_size
     if count < HELD_OUT_VIDEOS:
         batch = count // math.ceil(count / batch)
-    return batch - batch % plan.replicas
+    return batch - batch % config.replicas
 
 
-def evaluation_split(plan: TrainingPlan, info: DatasetInfo) -> tuple[str | None, str | None]:
+def evaluation_split(config: RunConfig, info: DatasetInfo) -> tuple[str | None, str | None]:
     """The split to evaluate on, and why it does not serve, if it does not.
 
     Where codes are learned, there are none of videos, identities or labels that do not occur in
     training; then training videos serve.
     """
-    keys = model_class(plan.model).code_keys(plan.hyperparameters)
+    keys = model_class(config.model).code_keys(config.hyperparameters)
     split, reason = held_out_split(info), None
     if split is None:
         reason = "the data set has no held-out split"
-    elif info.splits[split].min_length < plan.span():
-        shortest, needed = info.splits[split].min_length, f"a clip needs {plan.span()}"
+    elif info.splits[split].min_length < config.span():
+        shortest, needed = info.splits[split].min_length, f"a clip needs {config.span()}"
         reason = f"the split {split!r} has videos of {shortest} frames, {needed}"
-    elif "index" in keys or any(_unknown(plan, split, key) for key in keys):
+    elif "index" in keys or any(_unknown(config, split, key) for key in keys):
         reason = "there are codes of other videos"
     if reason and keys:
         return "train", None
     return (None, reason) if reason else (split, None)
 
 
-def _unknown(plan: TrainingPlan, split: str, key: str) -> frozenset[int]:
+def _unknown(config: RunConfig, split: str, key: str) -> frozenset[int]:
     """The values of a field in a split that do not occur in training."""
-    known, asked = (record_values(plan.data_folder, each, key) for each in ("train", split))
+    known, asked = (record_values(config.data_folder, each, key) for each in ("train", split))
     return asked - known
 
 
@@ -88,19 +88,19 @@ def with_fixed_buffers(batches: tf.data.Dataset) -> tf.data.Dataset:
     return batches.with_options(options)
 
 
-def pictured_batch(plan: TrainingPlan, count: int = PICTURED_VIDEOS) -> dict[str, np.ndarray]:
+def pictured_batch(config: RunConfig, count: int = PICTURED_VIDEOS) -> dict[str, np.ndarray]:
     """The same few held-out clips each time, of "train" if it must be, as the pipeline's batches.
 
     `"video"` is uint8 `[B, T, H, W, C]`; `"index"`, `"identity"` and `"label"` are int64 `[B]`.
     """
-    info = load_info(plan.data_folder)
-    split = evaluation_split(plan, info)[0] or "train"
+    info = load_info(config.data_folder)
+    split = evaluation_split(config, info)[0] or "train"
     batches = make_pipeline(
-        plan.data_folder,
+        config.data_folder,
         split,
         min(count, info.splits[split].count),
-        plan.frames,
-        plan.recipe.stride,
+        config.frames,
+        config.training.stride,
         pick="start",
         seed=1,
         repeat=False,
@@ -108,7 +108,7 @@ def pictured_batch(plan: TrainingPlan, count: int = PICTURED_VIDEOS) -> dict[str
     return {name: value.numpy() for name, value in next(iter(batches)).items()}
 
 
-def compared_clips(plan: TrainingPlan, count: int) -> tuple[np.ndarray, str]:
+def compared_clips(config: RunConfig, count: int) -> tuple[np.ndarray, str]:
     """The same clips each time to measure a model by, and what they are.
 
     Of a split of fewer videos, which are longer than a clip, random windows; these overlap.
@@ -116,21 +116,21 @@ def compared_clips(plan: TrainingPlan, count: int) -> tuple[np.ndarray, str]:
     Returns:
         uint8 `[N, T, H, W, C]`, and e.g. "100 held-out clips".
     """
-    info = load_info(plan.data_folder)
-    split = evaluation_split(plan, info)[0] or "train"
+    info = load_info(config.data_folder)
+    split = evaluation_split(config, info)[0] or "train"
     chosen, kind = info.splits[split], "training" if split == "train" else "held-out"
-    if chosen.count >= count or chosen.max_length <= plan.span():
-        clips = pictured_batch(plan, count)["video"]
+    if chosen.count >= count or chosen.max_length <= config.span():
+        clips = pictured_batch(config, count)["video"]
         return clips, f"{len(clips)} {kind} clips"
     batches = make_pipeline(
-        plan.data_folder, split, chosen.count, plan.frames, plan.recipe.stride, seed=1
+        config.data_folder, split, chosen.count, config.frames, config.training.stride, seed=1
     )
     rounds = batches.take(math.ceil(count / chosen.count)).as_numpy_iterator()
     clips = np.concatenate([batch["video"] for batch in rounds])[:count]
     return clips, f"{count} windows of {chosen.count} {kind} clips"
 
 
-def real_clips(plan: TrainingPlan, frames: int) -> Iterator[np.ndarray]:
+def real_clips(config: RunConfig, frames: int) -> Iterator[np.ndarray]:
     """Batches of every real clip of all splits, from the start of each video.
 
     Args:
@@ -139,13 +139,13 @@ def real_clips(plan: TrainingPlan, frames: int) -> Iterator[np.ndarray]:
     Returns:
         uint8 `[N, T, H, W, C]` each.
     """
-    for split in load_info(plan.data_folder).splits:
+    for split in load_info(config.data_folder).splits:
         batches = make_pipeline(
-            plan.data_folder,
+            config.data_folder,
             split,
             256,
             frames,
-            plan.recipe.stride,
+            config.training.stride,
             pick="start",
             repeat=False,
             shuffle=False,
@@ -155,22 +155,22 @@ def real_clips(plan: TrainingPlan, frames: int) -> Iterator[np.ndarray]:
             yield batch["video"].numpy()
 
 
-def frame_rate(plan: TrainingPlan) -> float:
+def frame_rate(config: RunConfig) -> float:
     """Frames a second of the data; 8 where it does not tell, or lies here no more."""
     try:
-        fps = load_info(plan.data_folder).fps
+        fps = load_info(config.data_folder).fps
     except (DatasetError, OSError, tf.errors.OpError):
         return 8.0
     return fps if fps > 0 else 8.0
 
 
 def make_request(
-    plan: TrainingPlan, model: keras.Model, count: int, of_clips: bool = True, **rest: Any
+    config: RunConfig, model: keras.Model, count: int, of_clips: bool = True, **rest: Any
 ) -> Request:
     """What exhibits of a model are made of, with the held-out and the real clips of its data.
 
     Args:
-        plan: of the model's run.
+        config: of the model's run.
         model: trained.
         count: samples, and held-out clips to show.
         of_clips: whether real clips are needed; without, no data is read.
@@ -178,13 +178,13 @@ def make_request(
     """
     if not of_clips:
         return Request(model, count=count, **rest)
-    pictured = pictured_batch(plan, max(2, count))
+    pictured = pictured_batch(config, max(2, count))
     return Request(
         model,
         pictured["video"],
         count,
-        real_clips=lambda frames: real_clips(plan, frames),
+        real_clips=lambda frames: real_clips(config, frames),
         rows=pictured,
-        compared=lambda number: compared_clips(plan, number),
+        compared=lambda number: compared_clips(config, number),
         **rest,
     )

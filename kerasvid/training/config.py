@@ -1,6 +1,6 @@
 """What a training run is made of, resolved: the content of a run's `config.json`.
 
-`key=value` from a command line to hyper-parameters of a model and of its recipe.
+`key=value` from a command line to hyper-parameters of a model and of its training.
 """
 
 import ast
@@ -16,10 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from kerasvid.data import DatasetInfo, SplitInfo, load_info
+from kerasvid.data import DatasetInfo, SplitInfo, load_info, make_pipeline
 from kerasvid.data.pipeline import check_images_fit, window_span
-from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.registry import model_class
 from kerasvid.naming import constructor_arguments, nearest_names
 from kerasvid.training.devices import resolve_precision
@@ -34,14 +35,14 @@ FREE = ("data_folder", "dataset", "images", "images_folder", "preset", "training
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingPlan:
+class RunConfig:
     """A training run, resolved.
 
     Args:
         model: registered name.
         preset: that the hyper-parameters started from.
         hyperparameters: of the model, all of them.
-        recipe: how it is trained.
+        training: how it is trained.
         dataset: name of the data set.
         data_folder: where it lies.
         data_digest: of the shards of training and evaluation, so that other data is not taken for
@@ -52,7 +53,7 @@ class TrainingPlan:
         strategy: as `make_strategy` takes it.
         replicas: that share a batch; each draws its own noise.
         deterministic: only operations with reproducible results.
-        init_from: folder of the run whose weights it begins with, or `None`; `make_plan` makes the
+        init_from: folder of the run whose weights it begins with, or `None`; `make_config` makes the
             path absolute.
         images: data set of still images beside the videos, or `None`.
         images_folder: where it lies.
@@ -62,7 +63,7 @@ class TrainingPlan:
     model: str
     preset: str
     hyperparameters: dict[str, Any]
-    recipe: Recipe
+    training: TrainConfig
     dataset: str
     data_folder: str
     data_digest: str
@@ -82,33 +83,62 @@ class TrainingPlan:
     @property
     def frames(self) -> int:
         """T of the training clips."""
-        return self.recipe.frames or self.hyperparameters["frames"]
+        return self.training.frames or self.hyperparameters["frames"]
 
     @property
     def steps(self) -> int:
         """Updates in all."""
-        return self.recipe.steps
+        return self.training.steps
 
     @property
     def data_is_known(self) -> bool:
-        """Whether the data, with the images beside it, was there when the plan was made."""
+        """Whether the data, with the images beside it, was there when the config was made."""
         return bool(self.data_digest) and (self.images is None or self.images_folder is not None)
 
     @property
     def image_batch(self) -> int:
         """Still images a step, where there are any beside the videos."""
-        return self.recipe.image_batch or self.recipe.batch_size
+        return self.training.image_batch or self.training.batch_size
 
     def span(self) -> int:
         """Frames of a video that a clip needs."""
-        return window_span(self.frames, self.recipe.stride)
+        return window_span(self.frames, self.training.stride)
+
+    def clips(
+        self,
+        split: str = "train",
+        *,
+        batch_size: int | None = None,
+        frames: int | None = None,
+        **options: Any,
+    ) -> tf.data.Dataset:
+        """The batches of a split of the run's data: the one way from a run to its videos.
+
+        Args:
+            split: of the data set.
+            batch_size: videos a batch; the training's where `None`.
+            frames: T of a clip; the training's where `None`.
+            **options: further ones of `make_pipeline`; `pick` is the training's and `seed` the
+                run's by default.
+
+        Raises:
+            DatasetError: the data is absent or damaged.
+        """
+        return make_pipeline(
+            self.data_folder,
+            split,
+            self.training.batch_size if batch_size is None else batch_size,
+            self.frames if frames is None else frames,
+            self.training.stride,
+            **{"pick": self.training.pick, "seed": self.seed, **options},
+        )
 
     def to_json(self) -> str:
         """The text of `config.json`."""
         return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "TrainingPlan":
+    def from_json(cls, text: str) -> "RunConfig":
         """Reads what `to_json` wrote.
 
         Raises:
@@ -116,12 +146,12 @@ class TrainingPlan:
         """
         try:
             fields = json.loads(text)
-            fields["recipe"] = Recipe(**fields["recipe"])
+            fields["training"] = TrainConfig(**fields["training"])
             return cls(**fields)
         except (TypeError, KeyError, json.JSONDecodeError) as error:
             raise ValueError(f"not the configuration of a run ({error})") from error
 
-    def differences(self, other: "TrainingPlan") -> list[str]:
+    def differences(self, other: "RunConfig") -> list[str]:
         """What `other` computes differently, as `key: ours (theirs)`; lengthening is no change."""
         ours, theirs = self._fixed(), other._fixed()
         return [
@@ -133,7 +163,7 @@ class TrainingPlan:
     def _fixed(self) -> dict[str, Any]:
         fields = json.loads(self.to_json())  # tuples and lists are the same there
         fields["init_from"] = _resolved(self.init_from)
-        fields["training"] = fields.pop("recipe")
+        fields["training"] = fields.pop("training")
         hyperparameters = fields.pop("hyperparameters")
         flat = _flat({**fields, **hyperparameters})
         return {key: value for key, value in flat.items() if key not in FREE}
@@ -143,17 +173,17 @@ class TrainingPlan:
         return model_class(self.model)(**self.hyperparameters, dtype=self.precision)
 
     def compile(self, model: keras.Model) -> None:
-        """Compiles the model as the recipe says."""
+        """Compiles the model as the training says."""
         model.compile(
-            self.recipe.make_optimizers(list(model.player_variables())),
+            self.training.make_optimizers(list(model.network_variables())),
             jit_compile=self.jit_compile,
-            clip_norm=self.recipe.clip_norm or None,
+            clip_norm=self.training.clip_norm or None,
             seed=self.seed,
-            **(self.recipe.code_arguments() if hasattr(model, "tables") else {}),
+            **(self.training.code_arguments() if hasattr(model, "tables") else {}),
         )
 
 
-def make_plan(
+def make_config(
     model: str,
     dataset: str,
     data_folder: str,
@@ -163,32 +193,32 @@ def make_plan(
     epochs: float | None = None,
     precision: str = "auto",
     **rest: Any,
-) -> TrainingPlan:
+) -> RunConfig:
     """Resolves a run: the preset, what replaces parts of it, and the size of the data's frames.
 
     Args:
         model: registered name.
         dataset: name of the data set.
         data_folder: where it lies.
-        info: its description; `None` while it is not made yet, for a plan that is only looked at.
+        info: its description; `None` while it is not made yet, for a config that is only looked at.
         preset: of the model.
         values: by dotted key, as `parse_assignments` returns them.
         epochs: length of the run, instead of `steps`; without `info` it is checked alone.
         precision: dtype policy, or "auto" for what the device is fast at.
-        **rest: further fields of `TrainingPlan`; `steps` or `batch_size` of `None` mean the
-            recipe's.
+        **rest: further fields of `RunConfig`; `steps` or `batch_size` of `None` mean the
+            training's.
 
     Raises:
         ValueError: a name or key is unknown, or the data does not fit.
     """
     cls = model_class(model)
-    hyperparameters, recipe = apply_settings(cls, preset, values or {})
+    hyperparameters, training = apply_settings(cls, preset, values or {})
     hyperparameters["image_shape"] = (
         info.frame_shape if info else cls.hyperparameters()["image_shape"]
     )
     given = {name: rest.pop(name, None) for name in ("steps", "batch_size")}
     given = {name: value for name, value in given.items() if value is not None}
-    recipe = dataclasses.replace(recipe, **given)
+    training = dataclasses.replace(training, **given)
     train = training_split(info) if info else None
     if info:
         counts = {"videos": train.count, "identities": len(info.identity_names),
@@ -200,90 +230,90 @@ def make_plan(
         if not 0.0 < epochs < math.inf:
             raise ValueError(f"epochs={epochs} must be positive.")
         if train:
-            steps = max(1, round(epochs * train.count / recipe.batch_size))
-            recipe = dataclasses.replace(recipe, steps=steps)
-    plan = TrainingPlan(
+            steps = max(1, round(epochs * train.count / training.batch_size))
+            training = dataclasses.replace(training, steps=steps)
+    config = RunConfig(
         model=model,
         preset=preset,
         hyperparameters=hyperparameters,
-        recipe=recipe,
+        training=training,
         dataset=dataset,
         data_folder=data_folder,
         data_digest=digest_of(info, rest.get("images_folder")),
         precision=resolve_precision(precision),
         **{**rest, "init_from": _resolved(rest.get("init_from"))},
     )
-    if values or plan.images:
-        _check_model(plan, values or {}, info)
-    _check_resources(plan, train)
-    return plan
+    if values or config.images:
+        _check_model(config, values or {}, info)
+    _check_resources(config, train)
+    return config
 
 
-def _check_resources(plan: TrainingPlan, train: SplitInfo | None) -> None:
+def _check_resources(config: RunConfig, train: SplitInfo | None) -> None:
     """Refuses what the random numbers, the replicas, the videos or the images cannot serve."""
-    batch = plan.recipe.batch_size
-    if not 0 <= plan.seed <= LARGEST_SEED:
-        raise ValueError(f"seed={plan.seed} must be from 0 to {LARGEST_SEED}.")
-    _check_division(plan, "batch_size", batch)
-    least = model_class(plan.model).shortest_clip(plan.hyperparameters)
-    if plan.frames < least:
-        raise ValueError(f"frames={plan.frames}: {plan.model} needs clips of {least} or more.")
-    if plan.images:
-        _check_division(plan, "training.image_batch", plan.image_batch)
-    if plan.images_folder:
-        count = training_split(load_info(plan.images_folder)).count
-        if plan.image_batch > count:
+    batch = config.training.batch_size
+    if not 0 <= config.seed <= LARGEST_SEED:
+        raise ValueError(f"seed={config.seed} must be from 0 to {LARGEST_SEED}.")
+    _check_division(config, "batch_size", batch)
+    least = model_class(config.model).shortest_clip(config.hyperparameters)
+    if config.frames < least:
+        raise ValueError(f"frames={config.frames}: {config.model} needs clips of {least} or more.")
+    if config.images:
+        _check_division(config, "training.image_batch", config.image_batch)
+    if config.images_folder:
+        count = training_split(load_info(config.images_folder)).count
+        if config.image_batch > count:
             raise ValueError(
-                f"training.image_batch={plan.image_batch}: the split 'train' of "
-                f"--images={plan.images} has {count} images; use {count} or fewer."
+                f"training.image_batch={config.image_batch}: the split 'train' of "
+                f"--images={config.images} has {count} images; use {count} or fewer."
             )
     if train is None:
         return
     if batch > train.count:
-        raise ValueError(f"batch_size={batch}: the split 'train' of {plan.dataset} has "
+        raise ValueError(f"batch_size={batch}: the split 'train' of {config.dataset} has "
                          f"{train.count} videos; use {train.count} or fewer.")  # fmt: skip
-    if plan.span() > train.min_length:
+    if config.span() > train.min_length:
         raise ValueError(
-            f"frames={plan.frames} with stride={plan.recipe.stride} span {plan.span()}, but the "
-            f"shortest video of the split 'train' of {plan.dataset} has {train.min_length}; set "
+            f"frames={config.frames} with stride={config.training.stride} span {config.span()}, but the "
+            f"shortest video of the split 'train' of {config.dataset} has {train.min_length}; set "
             "fewer frames or a smaller training.stride."
         )
 
 
-def _check_division(plan: TrainingPlan, name: str, size: int) -> None:
+def _check_division(config: RunConfig, name: str, size: int) -> None:
     """Refuses a batch that replicas, and the turns of the discriminators, cannot share equally."""
-    turns = (plan.hyperparameters.get("objective") or {}).get("discriminator_steps", 1)
-    if size % (plan.replicas * turns):
-        sharers = f"{plan.replicas} replica{'s' * (plan.replicas > 1)}"
+    turns = (config.hyperparameters.get("objective") or {}).get("discriminator_steps", 1)
+    if size % (config.replicas * turns):
+        sharers = f"{config.replicas} replica{'s' * (config.replicas > 1)}"
         if turns > 1:
             sharers += f" times objective.discriminator_steps={turns}, each of which sees a part"
         raise ValueError(f"{name}={size} cannot be shared by {sharers}; use a multiple of "
-                         f"{plan.replicas * turns}.")  # fmt: skip
+                         f"{config.replicas * turns}.")  # fmt: skip
 
 
-def _check_model(plan: TrainingPlan, values: Mapping[str, Any], info: DatasetInfo | None) -> None:
+def _check_model(config: RunConfig, values: Mapping[str, Any], info: DatasetInfo | None) -> None:
     """Makes the model once, to see whether what was set fits together."""
     try:
-        model = plan.make_model()
+        model = config.make_model()
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         given = " ".join(f"--set={key}={value}" for key, value in values.items())
         why = " ".join(str(error).split())[:200]
-        raise ValueError(f"{given}: no {plan.model} can be made of this ({why})") from error
+        raise ValueError(f"{given}: no {config.model} can be made of this ({why})") from error
     try:
-        model.check_training_length(plan.frames)
+        model.check_training_length(config.frames)
     except ValueError as error:
         raise ValueError(
-            f"training.frames={plan.frames}: {plan.model} cannot learn from such clips ({error})"
+            f"training.frames={config.frames}: {config.model} cannot learn from such clips ({error})"
         ) from error
-    if plan.images and getattr(model, "image_discriminator", None) is None:
+    if config.images and getattr(model, "image_discriminator", None) is None:
         raise ValueError(
-            f"--images={plan.images}: {plan.model} has no image discriminator to show them to; "
+            f"--images={config.images}: {config.model} has no image discriminator to show them to; "
             "leave the flag out or train rjgan."
         )
     if info and (categories := getattr(model, "categories", 0)):
-        _check_categories(plan.dataset, categories, len(info.class_names))
-    if plan.images_folder:
-        check_images_fit(plan.images_folder, plan.hyperparameters["image_shape"])
+        _check_categories(config.dataset, categories, len(info.class_names))
+    if config.images_folder:
+        check_images_fit(config.images_folder, config.hyperparameters["image_shape"])
 
 
 def _check_categories(dataset: str, categories: int, classes: int) -> None:
@@ -401,7 +431,7 @@ def known_keys(cls: type) -> dict[str, Any]:
             keys.update({f"{name}.{k}": v for k, v in nested.items() if k not in FROM_MODEL})
         elif name not in FROM_DATA:
             keys[name] = kind
-    keys.update({TRAINING + k: kind for k, kind in typing.get_type_hints(Recipe).items()})
+    keys.update({TRAINING + k: kind for k, kind in typing.get_type_hints(TrainConfig).items()})
     return keys
 
 
@@ -412,8 +442,8 @@ def _argument_types(cls: type) -> dict[str, Any]:
 
 def apply_settings(
     cls: type, preset: str, values: Mapping[str, Any]
-) -> tuple[dict[str, Any], Recipe]:
-    """The hyper-parameters and the recipe of a preset, some of them replaced.
+) -> tuple[dict[str, Any], TrainConfig]:
+    """The hyper-parameters and the training of a preset, some of them replaced.
 
     Args:
         cls: the model's class.
@@ -430,7 +460,7 @@ def apply_settings(
     chosen = {**cls.hyperparameters(), **cls.PRESETS[preset]}
     chosen.pop("image_shape", None)
     chosen = {k: dict(v) if isinstance(v, Mapping) else v for k, v in chosen.items()}
-    recipe = cls.RECIPES[preset]
+    training = cls.TRAINING[preset]
     keys = known_keys(cls) if values else {}
     for key, value in values.items():
         if key not in keys:
@@ -440,17 +470,17 @@ def apply_settings(
         _check_kind(key, value, keys[key])
         group, dot, name = key.partition(".")
         if key.startswith(TRAINING):
-            recipe = _replaced(recipe, key, name, value)
+            training = _replaced(training, key, name, value)
         elif dot:
             chosen[group] = {**(chosen[group] or {}), name: value}
         else:
             chosen[key] = value
-    return chosen, recipe
+    return chosen, training
 
 
-def _replaced(recipe: Recipe, key: str, name: str, value: Any) -> Recipe:
+def _replaced(training: TrainConfig, key: str, name: str, value: Any) -> TrainConfig:
     try:
-        return dataclasses.replace(recipe, **{name: value})
+        return dataclasses.replace(training, **{name: value})
     except ValueError as error:
         raise ValueError(f"--set={key}={value}: {error}") from error
 

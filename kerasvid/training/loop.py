@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kerasvid.data import load_info, make_pipeline, with_images
 from kerasvid.layers.code_table import CodeTable
-from kerasvid.models.base.averaging import adopt_average, trained_weights_kept
+from kerasvid.models.base.averaging import apply_ema, trained_weights_kept
 from kerasvid.training.callbacks.checkpoints import (
     Checkpoints,
     latest,
@@ -28,7 +28,7 @@ from kerasvid.training.callbacks.samples import SampleWriter
 from kerasvid.training.callbacks.step_callback import FiniteLoss, NotFinite, global_step
 from kerasvid.training.callbacks.stopping import GracefulStop, StopAtStep
 from kerasvid.training.clips import frame_rate, held_out_batches, pictured_batch
-from kerasvid.training.config import TrainingPlan, training_split
+from kerasvid.training.config import RunConfig, training_split
 from kerasvid.training.run_folder import RunError, RunFolder
 
 
@@ -49,74 +49,74 @@ class Outcome:
     saved: pathlib.Path
 
 
-def train(plan: TrainingPlan, run: RunFolder, strategy: tf.distribute.Strategy) -> Outcome:
+def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -> Outcome:
     """Begins or resumes a run and trains until its last step or a signal.
 
     A resumed run computes what an uninterrupted one would have, to the bit where `deterministic`
     is on or the device is deterministic anyway.
 
     Args:
-        plan: what to do.
-        run: where; after `run.begin(plan)`, within `run.held()`.
-        strategy: of `make_strategy(plan.strategy)`.
+        config: what to do.
+        run: where; after `run.begin(config)`, within `run.lock()`.
+        strategy: of `make_strategy(config.strategy)`.
 
     Raises:
         RunError: the loss became NaN.
         CheckpointError: a checkpoint cannot be written or read.
     """
-    keras.utils.set_random_seed(plan.seed)
-    if plan.deterministic:
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
-        model = plan.make_model()
-        plan.compile(model)
+        model = config.make_model()
+        config.compile(model)
     newest = latest(run.checkpoints)
-    if newest is None and (finished := _finished_without_checkpoints(plan, run)):
+    if newest is None and (finished := _finished_without_checkpoints(config, run)):
         return finished
     start = restore(model, newest) if newest else 0
     if start:
         print(f"resuming at step {start} from {newest}", flush=True)
-    elif plan.init_from:
-        begin_from(plan.init_from, model)
-    if start < plan.steps:
-        stop = _fit(plan, run, model, start)
+    elif config.init_from:
+        begin_from(config.init_from, model)
+    if start < config.steps:
+        stop = _fit(config, run, model, start)
         if stop.received is not None:
             step, saved = global_step(model), stop.saved or run.path
             return Outcome(step, step - start, stop.received, saved)
     step = global_step(model)
     # A run may have been killed between its last checkpoint and this file.
     if run.chief and saved_step(run.model) < step:
-        adopt_average(model)
-        fitted = fit_priors(plan, model)
+        apply_ema(model)
+        fitted = fit_priors(config, model)
         save_model(model, run.model)
-        if fitted and plan.sample_every:  # no picture of a step has these priors
-            print(f"pictures: {_sample_writer(plan, run).write_as('final', model)}", flush=True)
+        if fitted and config.sample_every:  # no picture of a step has these priors
+            print(f"pictures: {_sample_writer(config, run).write_as('final', model)}", flush=True)
     return Outcome(step, step - start, None, run.model if run.chief else run.path)
 
 
-def fit_priors(plan: TrainingPlan, model: keras.Model) -> bool:
-    """Moves the priors to the posteriors of the training videos, where the recipe says so.
+def fit_priors(config: RunConfig, model: keras.Model) -> bool:
+    """Moves the priors to the posteriors of the training videos, where the training says so.
 
     The file of the finished run has them; checkpoints, from which a longer run goes on, do not.
 
     Returns:
         Whether it does say so.
     """
-    if not plan.recipe.prior_steps or not hasattr(model, "fit_priors"):
+    if not config.training.prior_steps or not hasattr(model, "fit_priors"):
         return False
-    recipe = plan.recipe
-    print(f"\nfitting the priors to the posteriors, {recipe.prior_steps:,} updates", flush=True)
+    training = config.training
+    print(f"\nfitting the priors to the posteriors, {training.prior_steps:,} updates", flush=True)
     batches = make_pipeline(
-        plan.data_folder,
+        config.data_folder,
         "train",
-        recipe.batch_size,
-        plan.frames,
-        recipe.stride,
-        recipe.pick,
-        seed=plan.seed,
+        training.batch_size,
+        config.frames,
+        training.stride,
+        training.pick,
+        seed=config.seed,
         repeat=False,
     )
-    for name, fit in model.fit_priors(batches, recipe.prior_steps, plan.seed).items():
+    for name, fit in model.fit_priors(batches, training.prior_steps, config.seed).items():
         print(f"{name}: fitted to posteriors, {fit.before:.1f} -> {fit.after:.1f} nats", flush=True)
     return True
 
@@ -136,7 +136,7 @@ def begin_from(run_dir: str, model: keras.Model) -> None:
     print(f"weights of {', '.join(taken)} from {path}{rest}", flush=True)
 
 
-def _finished_without_checkpoints(plan: TrainingPlan, run: RunFolder) -> Outcome | None:
+def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome | None:
     """What to say of a run that has no readable checkpoint; `None` where it is to begin.
 
     Raises:
@@ -150,7 +150,7 @@ def _finished_without_checkpoints(plan: TrainingPlan, run: RunFolder) -> Outcome
     if not run.model.exists():
         return None
     step = saved_step(run.model)
-    if step >= plan.steps:
+    if step >= config.steps:
         return Outcome(step, 0, None, run.model)
     raise RunError(
         f"{run.path}: model.keras is there (step {step}), but no checkpoint to go on from; begin "
@@ -158,33 +158,33 @@ def _finished_without_checkpoints(plan: TrainingPlan, run: RunFolder) -> Outcome
     )
 
 
-def _fit(plan: TrainingPlan, run: RunFolder, model: keras.Model, start: int) -> GracefulStop:
+def _fit(config: RunConfig, run: RunFolder, model: keras.Model, start: int) -> GracefulStop:
     """One call of `fit` over the endless stream of batches, from where it stood."""
-    count = training_split(load_info(plan.data_folder)).count
+    count = training_split(load_info(config.data_folder)).count
     # A display of progress, at least `log_every` steps long where the data is small.
-    steps_per_epoch = max(plan.log_every, round(count / plan.recipe.batch_size), 1)
-    steps_per_epoch = min(steps_per_epoch, plan.steps)
+    steps_per_epoch = max(config.log_every, round(count / config.training.batch_size), 1)
+    steps_per_epoch = min(steps_per_epoch, config.steps)
     epoch = start // steps_per_epoch
-    callbacks, stop = _make_callbacks(plan, run)
+    callbacks, stop = _make_callbacks(config, run)
     batches = make_pipeline(
-        plan.data_folder,
+        config.data_folder,
         "train",
-        plan.recipe.batch_size,
-        plan.frames,
-        plan.recipe.stride,
-        plan.recipe.pick,
-        seed=plan.seed,
+        config.training.batch_size,
+        config.frames,
+        config.training.stride,
+        config.training.pick,
+        seed=config.seed,
         start_step=start,
     )
-    if plan.images_folder:
-        folder, size = plan.images_folder, plan.image_batch
-        batches = with_images(batches, folder, size, seed=plan.seed, start_step=start)
+    if config.images_folder:
+        folder, size = config.images_folder, config.image_batch
+        batches = with_images(batches, folder, size, seed=config.seed, start_step=start)
     try:
         with trained_weights_kept(model), _ended(callbacks):
             model.fit(
                 batches,
                 initial_epoch=epoch,
-                epochs=epoch - (start - plan.steps) // steps_per_epoch,
+                epochs=epoch - (start - config.steps) // steps_per_epoch,
                 steps_per_epoch=steps_per_epoch,
                 callbacks=callbacks,
                 shuffle=False,
@@ -207,29 +207,29 @@ def _ended(callbacks: list[keras.callbacks.Callback]) -> Iterator[None]:
         raise
 
 
-def _make_callbacks(plan: TrainingPlan, run: RunFolder) -> tuple[list, GracefulStop]:
+def _make_callbacks(config: RunConfig, run: RunFolder) -> tuple[list, GracefulStop]:
     """In the order in which they act after a step; only the chief writes files."""
-    last = plan.steps
-    checkpoints = Checkpoints(run.checkpoints, plan.checkpoint_every, last_step=last)
+    last = config.steps
+    checkpoints = Checkpoints(run.checkpoints, config.checkpoint_every, last_step=last)
     stop = GracefulStop(checkpoints if run.chief else None)
     callbacks: list[keras.callbacks.Callback] = [FiniteLoss()]
-    if held_out := held_out_batches(plan):
-        callbacks.append(HeldOutEvaluation(held_out, plan.sample_every or last, last))
+    if held_out := held_out_batches(config):
+        callbacks.append(HeldOutEvaluation(held_out, config.sample_every or last, last))
     if run.chief:
-        log = MetricsLog(run.metrics, plan.log_every, run.events, last)
-        callbacks += [log, checkpoints, _sample_writer(plan, run)]
-    return [*callbacks, stop, StopAtStep(plan.steps)], stop
+        log = MetricsLog(run.metrics, config.log_every, run.events, last)
+        callbacks += [log, checkpoints, _sample_writer(config, run)]
+    return [*callbacks, stop, StopAtStep(config.steps)], stop
 
 
-def _sample_writer(plan: TrainingPlan, run: RunFolder) -> SampleWriter:
-    pictured = pictured_batch(plan)
+def _sample_writer(config: RunConfig, run: RunFolder) -> SampleWriter:
+    pictured = pictured_batch(config)
     return SampleWriter(
         run.samples,
         pictured["video"],
-        plan.sample_every,
+        config.sample_every,
         rows=pictured,
-        fps=frame_rate(plan),
-        last_step=plan.steps,
+        fps=frame_rate(config),
+        last_step=config.steps,
     )
 
 

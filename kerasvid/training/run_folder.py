@@ -11,8 +11,8 @@ import keras
 import tensorflow as tf
 
 from kerasvid.data.shards import DatasetError
-from kerasvid.io import replaced_when_complete
-from kerasvid.models.base.averaging import adopt_average
+from kerasvid.io import atomic_write
+from kerasvid.models.base.averaging import apply_ema
 from kerasvid.training.callbacks.checkpoints import (
     CheckpointError,
     latest,
@@ -20,7 +20,7 @@ from kerasvid.training.callbacks.checkpoints import (
     saved_step,
     saved_steps,
 )
-from kerasvid.training.config import TrainingPlan
+from kerasvid.training.config import RunConfig
 
 NOTHING_SAVED = "nothing is saved yet; let it train for longer."
 
@@ -51,40 +51,40 @@ class RunFolder:
         chief: whether this process writes there; of several machines, one does.
 
     Example:
-        >>> RunFolder("runs/rjvae-sprites").plan().model
+        >>> RunFolder("runs/rjvae-sprites").load_config().model
         'rjvae'
     """
 
     def __init__(self, path: str | os.PathLike, chief: bool = True):
         self.path, self.chief = pathlib.Path(path), chief
-        self.config, self.model = self.path / "config.json", self.path / "model.keras"
+        self.config_path, self.model = self.path / "config.json", self.path / "model.keras"
         self.checkpoints, self.samples = self.path / "checkpoints", self.path / "samples"
         self.metrics, self.events = self.path / "metrics.csv", self.path / "events"
 
     def exists(self) -> bool:
         """Whether a run has begun here and saved weights."""
         saved = self.model.exists() or saved_steps(self.checkpoints)
-        return self.config.exists() and bool(saved)
+        return self.config_path.exists() and bool(saved)
 
-    def plan(self) -> TrainingPlan:
+    def load_config(self) -> RunConfig:
         """What the run was begun with.
 
         Raises:
             RunError: there is no run, or its configuration is broken.
         """
         try:
-            return TrainingPlan.from_json(self.config.read_text(encoding="utf-8"))
+            return RunConfig.from_json(self.config_path.read_text(encoding="utf-8"))
         except OSError as error:
             raise RunError(f"{self.path}: no run is there; train one first.") from error
         except ValueError as error:
-            raise RunError(f"{self.config}: {error}; use another --run_dir.") from error
+            raise RunError(f"{self.config_path}: {error}; use another --run_dir.") from error
 
     def keep_precision(self, precision: str) -> str:
         """What `"auto"` meant when the run began, so that it resumes on another machine too."""
-        return self.plan().precision if precision == "auto" and self.exists() else precision
+        return self.load_config().precision if precision == "auto" and self.exists() else precision
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Makes the folder and holds it for this process, if it is the chief.
 
         Raises:
@@ -121,32 +121,32 @@ class RunFolder:
                 (self.path / ".lock").unlink()
                 self.path.rmdir()
 
-    def check_source(self, plan: TrainingPlan) -> None:
+    def check_source(self, config: RunConfig) -> None:
         """Sees whether the run whose weights a new run is to begin with has any; writes nothing.
 
         Raises:
             RunError: there is no such run, or it has saved nothing yet. A run that has begun
                 itself needs it no more.
         """
-        if not plan.init_from or self.exists():
+        if not config.init_from or self.exists():
             return
-        source = RunFolder(plan.init_from)
+        source = RunFolder(config.init_from)
         try:
-            source.plan()
+            source.load_config()
         except RunError as error:
             raise RunError(f"--init_from={error}") from error
         if not source.exists():
             raise RunError(f"--init_from={source.path}: {NOTHING_SAVED}")
 
-    def check_settings(self, plan: TrainingPlan) -> None:
-        """Compares a plan with the one that the run was begun with; writes nothing.
+    def check_settings(self, config: RunConfig) -> None:
+        """Compares a config with the one that the run was begun with; writes nothing.
 
         A run that has saved no weights yet may be begun anew with other settings.
 
         Raises:
             RunError: they differ.
         """
-        if self.exists() and (differences := self.plan().differences(plan)):
+        if self.exists() and (differences := self.load_config().differences(config)):
             raise RunError(
                 f"{self.path} was begun with other settings: {'; '.join(differences)}. Use the "
                 "same, or another --run_dir."
@@ -158,7 +158,7 @@ class RunFolder:
             for leftover in folder.glob("partial-*"):
                 leftover.unlink(missing_ok=True)
 
-    def begin(self, plan: TrainingPlan) -> None:
+    def begin(self, config: RunConfig) -> None:
         """Writes `config.json`, after comparing with the one that is there.
 
         Raises:
@@ -167,11 +167,11 @@ class RunFolder:
         """
         if not self.chief:
             return
-        self.check_settings(plan)
+        self.check_settings(config)
         self._remove_leftovers()
         try:
-            with replaced_when_complete(self.config) as temporary:
-                pathlib.Path(temporary).write_text(plan.to_json(), encoding="utf-8")
+            with atomic_write(self.config_path) as temporary:
+                pathlib.Path(temporary).write_text(config.to_json(), encoding="utf-8")
         except OSError as error:
             raise RunError(str(error)) from error
 
@@ -185,17 +185,17 @@ class RunFolder:
         Raises:
             RunError: the run has saved nothing yet.
         """
-        plan = self.plan()
+        config = self.load_config()
         newest = latest(self.checkpoints)
         finished = self.model.exists() and saved_step(self.model) >= _step_of(newest)
         source = self.model if finished else newest
         if source is None:
             raise RunError(f"{self.path}: {NOTHING_SAVED}")
-        model = plan.make_model()
-        plan.compile(model)
+        model = config.make_model()
+        config.compile(model)
         restore(model, source)
         if averaged and source != self.model:
-            adopt_average(model)
+            apply_ema(model)
         return model, source
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasvid.models.registry import MODELS, model_class
 from kerasvid.naming import python_command
-from kerasvid.training.config import TrainingPlan
+from kerasvid.training.config import RunConfig
 from kerasvid.training.devices import device_name
 from kerasvid.training.loop import Outcome
 
@@ -26,10 +26,10 @@ def describe_models() -> str:
         lines.append(f"  {name:<{width}}{(cls.__doc__ or '').strip().splitlines()[0]}")
         for preset in cls.PRESETS:
             count = parameter_count(cls.from_preset(preset))
-            recipe = cls.RECIPES[preset]
+            training = cls.TRAINING[preset]
             lines.append(
-                f"    {preset:<8}{count / 1e6:8.2f} M parameters, {recipe.steps:,} steps of "
-                f"{recipe.batch_size} videos"
+                f"    {preset:<8}{count / 1e6:8.2f} M parameters, {training.steps:,} steps of "
+                f"{training.batch_size} videos"
             )
     return "\n".join(lines)
 
@@ -47,57 +47,57 @@ def describe_all(datasets: Iterable) -> str:
     return f"{describe_models()}\n{describe_datasets(datasets)}"
 
 
-def describe_plan(plan: TrainingPlan, run_dir: str) -> str:
+def describe_plan(config: RunConfig, run_dir: str) -> str:
     """What a run resolved to, a line each."""
-    recipe, height = plan.recipe, "x".join(map(str, plan.hyperparameters["image_shape"]))
-    parameters = parameter_count(plan.make_model())
+    training, height = config.training, "x".join(map(str, config.hyperparameters["image_shape"]))
+    parameters = parameter_count(config.make_model())
     facts = {
-        "model": f"{plan.model}, preset {plan.preset}, {parameters:,} parameters",
-        "data set": f"{plan.dataset} in {plan.data_folder}, clips of {plan.frames}x{height}",
-        **_beside(plan),
-        "training": f"{plan.steps:,} steps of {recipe.batch_size} videos, seed {plan.seed}",
-        "device": f"{device_name()}, {plan.replicas} replica{'s' * (plan.replicas > 1)}, "
-        f"{plan.precision}, jit_compile {plan.jit_compile}",
+        "model": f"{config.model}, preset {config.preset}, {parameters:,} parameters",
+        "data set": f"{config.dataset} in {config.data_folder}, clips of {config.frames}x{height}",
+        **_beside(config),
+        "training": f"{config.steps:,} steps of {training.batch_size} videos, seed {config.seed}",
+        "device": f"{device_name()}, {config.replicas} replica{'s' * (config.replicas > 1)}, "
+        f"{config.precision}, jit_compile {config.jit_compile}",
         "run": run_dir,
     }
     lines = [f"{name:>9}: {text}" for name, text in facts.items()]
-    return "\n".join([*lines, *_cut_short(plan), *_skipped(plan)])
+    return "\n".join([*lines, *_cut_short(config), *_skipped(config)])
 
 
-def _cut_short(plan: TrainingPlan) -> list[str]:
+def _cut_short(config: RunConfig) -> list[str]:
     """A line for each schedule that the run ends in the middle of."""
-    schedule = plan.hyperparameters.get("schedule") or {}
+    schedule = config.hyperparameters.get("schedule") or {}
     ends = {"schedule.steps": schedule.get("steps", 0),
-            "training.decay_steps": plan.recipe.decay_steps}  # fmt: skip
-    share = plan.steps / model_class(plan.model).RECIPES[plan.preset].steps
+            "training.decay_steps": config.training.decay_steps}  # fmt: skip
+    share = config.steps / model_class(config.model).TRAINING[config.preset].steps
     return [
-        f"     note: after {plan.steps:,} steps {name}={end} is not at its end; "
-        f"--set {name}={max(1, min(plan.steps, round(share * end)))} would be"
+        f"     note: after {config.steps:,} steps {name}={end} is not at its end; "
+        f"--set {name}={max(1, min(config.steps, round(share * end)))} would be"
         for name, end in ends.items()
-        if end > plan.steps
+        if end > config.steps
     ]
 
 
-def _skipped(plan: TrainingPlan) -> list[str]:
+def _skipped(config: RunConfig) -> list[str]:
     """A line, if the noise on what discriminators see is to change, but in no steps."""
-    objective = plan.hyperparameters.get("objective") or {}
+    objective = config.hyperparameters.get("objective") or {}
     start, end = objective.get("instance_noise", (0.0, 0.0))
     if start == end or objective.get("instance_noise_steps"):
         return []
     return [
         f"     note: objective.instance_noise=[{start},{end}] is {end} from the first step on; "
-        f"--set objective.instance_noise_steps={plan.steps // 2} would take as long from {start}"
+        f"--set objective.instance_noise_steps={config.steps // 2} would take as long from {start}"
     ]
 
 
-def _beside(plan: TrainingPlan) -> dict[str, str]:
+def _beside(config: RunConfig) -> dict[str, str]:
     """What not every run has: still images, and another run's weights."""
     facts = {}
-    if plan.images:
-        where = f" in {plan.images_folder}" if plan.images_folder else ""
-        facts["images"] = f"{plan.images}{where}, {plan.image_batch} a step"
-    if plan.init_from:
-        facts["init_from"] = f"weights of {plan.init_from}"
+    if config.images:
+        where = f" in {config.images_folder}" if config.images_folder else ""
+        facts["images"] = f"{config.images}{where}, {config.image_batch} a step"
+    if config.init_from:
+        facts["init_from"] = f"weights of {config.init_from}"
     return facts
 
 

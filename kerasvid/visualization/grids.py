@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from kerasvid.io import replaced_when_complete
+from kerasvid.io import atomic_write
 
 GAP = 2  # pixels between frames
 BACKGROUND = 32
@@ -116,7 +116,7 @@ def mosaic(rows: Sequence[Sequence[np.ndarray]], scale: int | None = None) -> np
 
 def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
     """Writes one picture `[H, W, 3]`, atomically."""
-    with replaced_when_complete(path) as temporary:
+    with atomic_write(path) as temporary:
         _check(cv2.imwrite(temporary, picture[..., ::-1]), path)
 
 
@@ -124,7 +124,7 @@ def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> 
     """Writes an endless animation of `[T, H, W, 3]`, atomically; each frame has its own palette."""
     images = [Image.fromarray(frame).quantize(256) for frame in np.ascontiguousarray(frames)]
     options = {"duration": round(1000 / fps), "loop": 0, "optimize": False}
-    with replaced_when_complete(path) as temporary:
+    with atomic_write(path) as temporary:
         images[0].save(temporary, save_all=True, append_images=images[1:], **options)
 
 
@@ -134,7 +134,7 @@ def write_mp4(
     """Writes `[T, H, W, 3]`, `repeats` times over, atomically; VP9 where OpenCV has it."""
     height, width = (side + side % 2 for side in frames.shape[1:3])  # codecs want even sides
     pad = ((0, height - frames.shape[1]), (0, width - frames.shape[2]), (0, 0))
-    with replaced_when_complete(path) as temporary:
+    with atomic_write(path) as temporary:
         writer = None
         for codec in ("vp09", "mp4v"):  # browsers play the first
             code = cv2.VideoWriter_fourcc(*codec)

@@ -5,19 +5,19 @@ import json
 import numpy as np
 
 from kerasvid.evaluation import benchmark
-from kerasvid.training.config import TrainingPlan
+from kerasvid.training.config import RunConfig
 
 
 def test_a_step_looks_up_random_rows_of_a_large_table(app_here, squares, monkeypatch):
     monkeypatch.setattr(benchmark, "matmul_peak", lambda precision: 1e9)  # seconds each
-    monkeypatch.setattr(benchmark, "step_operations", lambda plan: 1e6)
-    make, made = TrainingPlan.make_model, []
+    monkeypatch.setattr(benchmark, "step_operations", lambda config: 1e6)
+    make, made = RunConfig.make_model, []
 
-    def make_and_keep(plan):
-        made.append(make(plan))
+    def make_and_keep(config):
+        made.append(make(config))
         return made[-1]
 
-    monkeypatch.setattr(TrainingPlan, "make_model", make_and_keep)
+    monkeypatch.setattr(RunConfig, "make_model", make_and_keep)
     status, out, err = app_here(
         "benchmark", "--model=glo", f"--dataset={squares}", "--preset=debug", "--frames=2",
         "--precision=float32", "--steps=2", "--rows=1009",

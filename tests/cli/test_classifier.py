@@ -1,4 +1,4 @@
-"""Judges from the command line."""
+"""Classifiers from the command line."""
 
 import os
 
@@ -24,24 +24,26 @@ def colours(tmp_path_factory):
     return folder
 
 
-def test_a_judge_is_trained_once_and_shows_its_accuracy_and_confusion(app_here, colours, tmp_path):
+def test_a_classifier_is_trained_once_and_shows_its_accuracy_and_confusion(
+    app_here, colours, tmp_path
+):
     flags = (f"--dataset={colours}", "--kind=frame", "--steps=25", "--precision=float32")
-    status, out, err = app_here("judge", *flags)
+    status, out, err = app_here("classifier", *flags)
     assert (status, err) == (0, "")
-    assert "training a frame judge on colours: 25 steps" in out and "step 25 of 25" in out
+    assert "training a frame classifier on colours: 25 steps" in out and "step 25 of 25" in out
     lines = out.splitlines()
     assert "label: 100.00 %" in lines
     assert [line.split() for line in lines[-2:]] == [
         ["0", "red", "128", "0"],
         ["1", "blue", "0", "128"],
     ]
-    (folder,) = [path for path in (tmp_path / "judges").iterdir() if path.is_dir()]
+    (folder,) = [path for path in (tmp_path / "classifiers").iterdir() if path.is_dir()]
     assert folder.name.startswith("colours-frame-1f-")
-    status, out, err = app_here("judge", *flags, "--least_accuracy=0.99")
+    status, out, err = app_here("classifier", *flags, "--min_accuracy=0.99")
     assert (status, err) == (0, "") and "training" not in out
 
 
-def test_what_is_no_judge_is_told_in_one_line(app_here, colours, squares, tmp_path):
+def test_what_is_no_classifier_is_told_in_one_line(app_here, colours, squares, tmp_path):
     for flags, message in (
         ([f"--dataset={squares}", "--frames=4"], "'squares' names no classes and no attributes"),
         ([f"--dataset={colours}", "--frames=9"], "the shortest video of 'train' has 3: use fewer"),
@@ -49,6 +51,6 @@ def test_what_is_no_judge_is_told_in_one_line(app_here, colours, squares, tmp_pa
         ([f"--dataset={colours}", "more"], "'more' is no flag"),
         ([f"--dataset={colours}", "--kind=frame", "--steps=0"], "steps=0"),
     ):
-        status, _, err = app_here("judge", *flags)
+        status, _, err = app_here("classifier", *flags)
         assert status == 1 and len(err.splitlines()) == 1, err
         assert err.startswith("error: ") and message in err

@@ -7,7 +7,7 @@ import pytest
 
 from kerasvid.comparison.study import load_study
 from kerasvid.data import load_info
-from kerasvid.training.config import make_plan
+from kerasvid.training.config import make_config
 
 
 @pytest.fixture(scope="module")
@@ -15,10 +15,10 @@ def run(squares, tmp_path_factory, save_new_run):
     """A run of random weights, clips of 4x16x16x3."""
     values = {"frames": 4, "training.batch_size": 4}
     options = {"precision": "float32", "seed": 0}
-    plan = make_plan(
+    config = make_config(
         "mocogan", "squares", squares, load_info(squares), "debug", values, **options
     )  # fmt: skip
-    return os.fspath(save_new_run(plan, tmp_path_factory.mktemp("runs") / "moco"))
+    return os.fspath(save_new_run(config, tmp_path_factory.mktemp("runs") / "moco"))
 
 
 def write_csv(study, rater: str, wins: int) -> str:

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from kerasvid.data import load_info
-from kerasvid.training.config import make_plan
+from kerasvid.training.config import make_config
 from kerasvid.training.devices import make_strategy
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import RunFolder
@@ -17,12 +17,12 @@ def run(squares, tmp_path_factory):
     """A run of the linear interpolation, which needs no training."""
     values = {"frames": 4, "training.batch_size": 4}
     info = load_info(squares)
-    plan = make_plan("linear_interpolation", "squares", squares, info, "debug", values,
+    config = make_config("linear_interpolation", "squares", squares, info, "debug", values,
                      precision="float32", seed=0)  # fmt: skip
     run = RunFolder(tmp_path_factory.mktemp("runs") / "run")
-    with run.held():
-        run.begin(plan)
-        assert train(plan, run, make_strategy("none")).step == 1
+    with run.lock():
+        run.begin(config)
+        assert train(config, run, make_strategy("none")).step == 1
     return run
 
 
@@ -70,7 +70,7 @@ def test_mistakes_are_one_line_and_change_nothing(app_here, run, tmp_path):
     path.unlink(missing_ok=True)
     moved = RunFolder(tmp_path / "moved")
     moved.path.mkdir()
-    moved.begin(dataclasses.replace(run.plan(), data_folder="gone/squares"))
+    moved.begin(dataclasses.replace(run.load_config(), data_folder="gone/squares"))
     for flags, message in (
         (["--metrics=fcs"], "--metrics=fcs: "),
         (["--metrics=frechet"], "--metrics=frechet: squares names no classes"),

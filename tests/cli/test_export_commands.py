@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasvid.export import onnx
-from kerasvid.training.config import make_plan
+from kerasvid.training.config import make_config
 
 for package in ("ai_edge_litert", "tf2onnx", "onnxruntime"):
     pytest.importorskip(package, reason="pip install -e '.[tflite,onnx]'")
@@ -15,9 +15,9 @@ for package in ("ai_edge_litert", "tf2onnx", "onnxruntime"):
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, save_new_run):
     """A finished run of a glo with new weights."""
-    plan = make_plan("glo", "squares", "gone", None, "debug", precision="float32", seed=0)
-    plan.hyperparameters.update(image_shape=(16, 16, 3), frames=4)
-    return save_new_run(plan, tmp_path_factory.mktemp("runs") / "run")
+    config = make_config("glo", "squares", "gone", None, "debug", precision="float32", seed=0)
+    config.hyperparameters.update(image_shape=(16, 16, 3), frames=4)
+    return save_new_run(config, tmp_path_factory.mktemp("runs") / "run")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from kerasvid.data import load_info
 from kerasvid.models.rjvae import RJVAE
 from kerasvid.training.callbacks.checkpoints import save_model
-from kerasvid.training.config import make_plan
+from kerasvid.training.config import make_config
 from kerasvid.training.devices import make_strategy
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import RunFolder
@@ -23,11 +23,13 @@ def run(squares, tmp_path_factory):
     values = {"frames": 4, "training.batch_size": 4}
     options = {"precision": "float32", "seed": 0}
     info = load_info(squares)
-    plan = make_plan("linear_interpolation", "squares", squares, info, "debug", values, **options)
+    config = make_config(
+        "linear_interpolation", "squares", squares, info, "debug", values, **options
+    )
     run = RunFolder(tmp_path_factory.mktemp("runs") / "run")
-    with run.held():
-        run.begin(plan)
-        assert train(plan, run, make_strategy("none")).step == 1
+    with run.lock():
+        run.begin(config)
+        assert train(config, run, make_strategy("none")).step == 1
     return run
 
 
@@ -60,17 +62,17 @@ def test_a_run_shows_what_its_model_can_and_how_far_it_is_from_the_truth(app_her
 
 
 def test_what_is_made_of_noise_needs_no_data(app_here, run, tmp_path):
-    plan = dataclasses.replace(
-        run.plan(),
+    config = dataclasses.replace(
+        run.load_config(),
         model="rjvae",
         data_folder="gone/squares",
         hyperparameters={**RJVAE.PRESETS["debug"], "image_shape": (16, 16, 3), "frames": 2},
     )
     other = RunFolder(tmp_path / "other")
     other.path.mkdir()
-    other.begin(plan)
-    model = plan.make_model()
-    plan.compile(model)
+    other.begin(config)
+    model = config.make_model()
+    config.compile(model)
     save_model(model, other.model)
     status, _, err = app_here("generate", f"--run_dir={other.path}", "--count=2")
     assert status == 0 and len(err.splitlines()) == 1
@@ -121,7 +123,7 @@ def test_what_cannot_be_gone_between_is_told_in_one_line(app_here, run, pictures
 def test_a_model_that_needs_no_pictures_says_so(app_here, run, pictures, tmp_path):
     other = RunFolder(tmp_path / "other")
     other.path.mkdir()
-    other.begin(dataclasses.replace(run.plan(), model="rjvae"))
+    other.begin(dataclasses.replace(run.load_config(), model="rjvae"))
     status, _, err = app_here("generate", f"--run_dir={other.path}", *pictures)
     assert status == 1 and len(err.splitlines()) == 1
     assert "rjvae makes no video between two pictures" in err

@@ -40,7 +40,7 @@ def actions(tmp_path_factory, moving_squares) -> str:
 @pytest.fixture
 def straight(monkeypatch):
     """The table "straight", of a model without weights."""
-    column = Column("L2", "lower", "between", ("between/model",), spread="deviation")
+    column = Column("L2", "lower", "between", ("between/model",), spread="std")
     table = Table(
         name="straight",
         title="lines",
@@ -54,12 +54,12 @@ def straight(monkeypatch):
 
 
 @pytest.fixture
-def quick_judges(monkeypatch):
-    """Judges of two steps, taken whatever they are worth."""
-    train = store.trained_judge
-    monkeypatch.setattr(store.TrainedJudge, "require", lambda *_: None)
+def quick_classifiers(monkeypatch):
+    """Classifiers of two steps, taken whatever they are worth."""
+    train = store.trained_classifier
+    monkeypatch.setattr(store.TrainedClassifier, "require", lambda *_: None)
     monkeypatch.setattr(
-        "kerasvid.evaluation.context.trained_judge",
+        "kerasvid.evaluation.context.trained_classifier",
         lambda *args, **rest: train(*args, **{**rest, "steps": 2, "batch_size": 8}),
     )
 
@@ -121,7 +121,7 @@ def test_a_table_is_made_kept_and_trained_by_the_commands_that_it_tells(
     lines = np.rint(255 * (clips[:, :1] * (1 - share) + clips[:, -1:] * share)) / 255
     distances = np.sqrt(np.square(lines - clips).sum(axis=(1, 2, 3, 4)))
     assert row["measured"]["L2"]["value"] == pytest.approx(distances.mean(), rel=2e-3)
-    assert row["measured"]["L2"]["deviation"] == pytest.approx(distances.std(), rel=2e-2)
+    assert row["measured"]["L2"]["std"] == pytest.approx(distances.std(), rel=2e-2)
 
     page = out.partition("# straight: ")[2]
     status, out, err = app_here("reproduce", *flags)
@@ -133,7 +133,9 @@ def test_a_table_is_made_kept_and_trained_by_the_commands_that_it_tells(
 
 
 @pytest.mark.slow
-def test_pre_training_is_reproduced_from_data_to_table(app_here, actions, quick_judges, tmp_path):
+def test_pre_training_is_reproduced_from_data_to_table(
+    app_here, actions, quick_classifiers, tmp_path
+):
     flags = ("--table=residual_vectors/3", f"--dataset={actions}", *QUICK, "--steps=2", "--num=12")
     status, out, err = app_here("reproduce", *flags)
     assert status == 0, err
@@ -142,7 +144,9 @@ def test_pre_training_is_reproduced_from_data_to_table(app_here, actions, quick_
     (section,) = json.loads(path.read_text())["sections"]
     cells = [row["measured"]["FVD"] for row in section["rows"]]
     assert [cell["clips"] for cell in cells] == [12] * 3
-    assert len({cell["protocol"]["features"]["weights"] for cell in cells}) == 1  # of one judge
+    assert (
+        len({cell["protocol"]["features"]["weights"] for cell in cells}) == 1
+    )  # of one classifier
     assert {cell["protocol"]["dataset"] for cell in cells} == {actions}  # whole, not its half
     assert len({cell["value"] for cell in cells}) == 3
     assert "12 clips measured in place of 624" in out and "2 steps in place of 1,000" in out
@@ -153,7 +157,9 @@ def test_pre_training_is_reproduced_from_data_to_table(app_here, actions, quick_
 
 
 @pytest.mark.slow
-def test_disentanglement_of_a_run_there_is(app_here, actions, quick_judges, train_here, tmp_path):
+def test_disentanglement_of_a_run_there_is(
+    app_here, actions, quick_classifiers, train_here, tmp_path
+):
     settings = ("--model=dsa", f"--dataset={actions}", "--preset=debug", "--set=frames=4")
     assert train_here(*settings, "--steps=2", "--precision=float32", "--run_dir=mine")[0] == 0
     flags = ("--table=sprites_disentanglement", f"--dataset={actions}", "--run=dsa=mine")
@@ -177,7 +183,7 @@ def test_disentanglement_of_a_run_there_is(app_here, actions, quick_judges, trai
         "between_frames",
     ],
 )
-def test_every_table_can_be_made(table, app_here, actions, quick_judges, monkeypatch):
+def test_every_table_can_be_made(table, app_here, actions, quick_classifiers, monkeypatch):
     monkeypatch.setattr("kerasvid.evaluation.network_measurements.IMAGES", 4)
     count = [] if table == "residual_vectors/5" else ["--num=8"]
     flags = (f"--table={table}", f"--dataset={actions}", *QUICK, "--steps=2", *count)

@@ -12,7 +12,7 @@ import pytest
 from kerasvid.comparison.shown_clips import clips_of_runs, common_frame_rate, made_clips, real_clips
 from kerasvid.comparison.study import StudyError
 from kerasvid.data import load_info
-from kerasvid.training.config import make_plan
+from kerasvid.training.config import make_config
 
 
 @pytest.fixture(scope="module")
@@ -23,26 +23,26 @@ def data(tmp_path_factory, moving_squares, write_squares):
 
 
 @pytest.fixture(scope="module")
-def plan_of(data):
-    """A function of a model's name, and frames of a clip, to a plan."""
+def config_of(data):
+    """A function of a model's name, and frames of a clip, to a config."""
 
-    def plan(model: str, frames: int = 4):
+    def config(model: str, frames: int = 4):
         values = {"frames": frames, "training.batch_size": 4}
         options = {"precision": "float32", "seed": 0}
         info = load_info(data[0])
-        return make_plan(model, "squares", data[0], info, "debug", values, **options)
+        return make_config(model, "squares", data[0], info, "debug", values, **options)
 
-    return plan
+    return config
 
 
 @pytest.fixture(scope="module")
-def run_of(plan_of, tmp_path_factory, save_new_run):
+def run_of(config_of, tmp_path_factory, save_new_run):
     """A function of a model's name, and frames of a clip, to the folder of a run."""
 
     @functools.cache
     def run(model: str, frames: int = 4) -> str:
         folder = tmp_path_factory.mktemp("runs") / model
-        return os.fspath(save_new_run(plan_of(model, frames), folder))
+        return os.fspath(save_new_run(config_of(model, frames), folder))
 
     return run
 
@@ -60,63 +60,63 @@ class Counting:
         return np.broadcast_to(rows + seed % 97, (batch, frames, 2, 2, 1)).astype(np.uint8)
 
 
-def test_clips_are_made_in_batches_of_other_noise_each(plan_of):
-    made = made_clips(Counting(), plan_of("rjvae"), 40, frames=3, seed=1)
+def test_clips_are_made_in_batches_of_other_noise_each(config_of):
+    made = made_clips(Counting(), config_of("rjvae"), 40, frames=3, seed=1)
     assert made.shape == (40, 3, 2, 2, 1)
     firsts = made[::16, 0, 0, 0, 0]
     assert len(set(firsts.tolist())) == 3
     for start, first in zip((0, 16, 32), firsts, strict=True):
         part = made[start : start + 16, 0, 0, 0, 0]
         np.testing.assert_array_equal(part, first + np.arange(len(part)))
-    again = made_clips(Counting(), plan_of("rjvae"), 40, frames=3, seed=1)
+    again = made_clips(Counting(), config_of("rjvae"), 40, frames=3, seed=1)
     np.testing.assert_array_equal(made, again)
-    assert (made != made_clips(Counting(), plan_of("rjvae"), 40, frames=3, seed=2)).any()
+    assert (made != made_clips(Counting(), config_of("rjvae"), 40, frames=3, seed=2)).any()
 
 
-def test_real_clips_are_held_out_ones_and_each_another(plan_of, data):
-    shown = real_clips(plan_of("rjvae"), 20, 4, seed=2)
+def test_real_clips_are_held_out_ones_and_each_another(config_of, data):
+    shown = real_clips(config_of("rjvae"), 20, 4, seed=2)
     held_out = {clip.tobytes() for clip in data[1][40:]}
     assert {clip.tobytes() for clip in shown.clips} == held_out and len(shown.clips) == 20
     assert shown.known["clips"] == "20 held-out clips" and shown.known["split"] == "test"
-    other = real_clips(plan_of("rjvae"), 20, 4, seed=3)
+    other = real_clips(config_of("rjvae"), 20, 4, seed=3)
     assert (shown.clips != other.clips).any()
 
 
-def test_windows_of_longer_videos_are_told(plan_of, data):
-    shown = real_clips(plan_of("rjvae"), 30, 2)
+def test_windows_of_longer_videos_are_told(config_of, data):
+    shown = real_clips(config_of("rjvae"), 30, 2)
     windows = {clip[t : t + 2].tobytes() for clip in data[1][40:] for t in range(3)}
     seen = {clip.tobytes() for clip in shown.clips}
     assert len(seen) == 30 and seen <= windows
     assert shown.known["clips"] == "30 windows of 20 held-out videos"
 
 
-def test_no_real_clip_is_shown_twice(plan_of):
+def test_no_real_clip_is_shown_twice(config_of):
     with pytest.raises(StudyError, match="has 20 different clips, 21 are asked for; give fewer"):
-        real_clips(plan_of("rjvae"), 21, 4)
+        real_clips(config_of("rjvae"), 21, 4)
     with pytest.raises(StudyError, match="videos of 4 frames, a clip needs 5; give a smaller"):
-        real_clips(plan_of("rjvae"), 1, 5)
+        real_clips(config_of("rjvae"), 1, 5)
 
 
 def test_a_run_beside_its_data(rjgan, data):
-    shown, plans = clips_of_runs(["real", rjgan], 6)
+    shown, configs = clips_of_runs(["real", rjgan], 6)
     assert [shown[run].clips.shape for run in "ab"] == [(6, 4, 16, 16, 3)] * 2
     assert shown["a"].known["name"] == "real" and shown["b"].known["name"] == rjgan
     assert shown["b"].known["clips"] == "6 samples" and shown["b"].known["weights"] == "model.keras"
-    assert [plan.model for plan in plans] == ["rjgan"] and common_frame_rate(plans) == 5.0
+    assert [config.model for config in configs] == ["rjgan"] and common_frame_rate(configs) == 5.0
 
 
 def test_moved_data_are_found_for_the_speed_too(rjgan, data, tmp_path):
     moved = shutil.copytree(data[0], tmp_path / "moved")
     info = json.loads((moved / "dataset.json").read_text())
     (moved / "dataset.json").write_text(json.dumps({**info, "fps": 12.0}))
-    find = lambda plan: dataclasses.replace(plan, data_folder=os.fspath(moved))  # noqa: E731
-    _, plans = clips_of_runs([rjgan, "real"], 2, find_data=find)
-    assert common_frame_rate(plans) == 12.0
+    find = lambda config: dataclasses.replace(config, data_folder=os.fspath(moved))  # noqa: E731
+    _, configs = clips_of_runs([rjgan, "real"], 2, find_data=find)
+    assert common_frame_rate(configs) == 12.0
 
 
 def test_what_fills_in_is_shown_between_real_ends(run_of, rjgan, data):
     asked = []
-    find = lambda plan: asked.append(plan.model) or plan  # noqa: E731
+    find = lambda config: asked.append(config.model) or config  # noqa: E731
     names = [rjgan, run_of("linear_interpolation")]
     shown, _ = clips_of_runs(names, 5, find_data=find)
     assert asked == ["linear_interpolation"]  # what is made of noise needs no data
@@ -136,7 +136,7 @@ def test_single_images_are_those_of_the_image_prior(rjgan, run_of):
         clips_of_runs([run_of("mocogan", 3), rjgan], 3, images=True)
 
 
-def test_runs_that_cannot_be_compared_are_told_in_one_line(rjgan, run_of, plan_of):
+def test_runs_that_cannot_be_compared_are_told_in_one_line(rjgan, run_of, config_of):
     for names in ([rjgan], [rjgan, f"{rjgan}/"], ["real", "real"], [rjgan, ""], [rjgan] * 3):
         with pytest.raises(StudyError, match="give two different runs, or a run and real"):
             clips_of_runs(names, 2)
@@ -145,14 +145,14 @@ def test_runs_that_cannot_be_compared_are_told_in_one_line(rjgan, run_of, plan_o
         clips_of_runs([rjgan, shorter], 2)
     shown, _ = clips_of_runs([rjgan, shorter], 2, frames=5)
     assert shown["a"].clips.shape == shown["b"].clips.shape == (2, 5, 16, 16, 3)
-    gone = dataclasses.replace(plan_of("rjvae"), dataset="other", data_folder="gone")
+    gone = dataclasses.replace(config_of("rjvae"), dataset="other", data_folder="gone")
     with pytest.raises(StudyError, match=r"5 of squares at .*, 8 of other at .*: give --fps"):
-        common_frame_rate([plan_of("rjvae"), gone])
+        common_frame_rate([config_of("rjvae"), gone])
 
 
-def test_clips_of_every_second_frame_are_shown_half_as_fast(plan_of):
-    plan = plan_of("rjvae")
-    sparse = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, stride=2))
+def test_clips_of_every_second_frame_are_shown_half_as_fast(config_of):
+    config = config_of("rjvae")
+    sparse = dataclasses.replace(config, training=dataclasses.replace(config.training, stride=2))
     assert common_frame_rate([sparse]) == 2.5
     with pytest.raises(StudyError, match=r"5 of squares at stride 1, 2.5 of squares at stride 2"):
-        common_frame_rate([plan, sparse])
+        common_frame_rate([config, sparse])

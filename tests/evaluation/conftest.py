@@ -1,6 +1,6 @@
 """Plans of short runs on a few squares, and squares that walk left or right, in two colours.
 
-Evaluations have models with new weights on such walks, and judges that are told to be right.
+Evaluations have models with new weights on such walks, and classifiers that are told to be right.
 """
 
 import itertools
@@ -11,14 +11,14 @@ import pytest
 
 from kerasvid.data import DatasetInfo, Video, load_info
 from kerasvid.evaluation import context
-from kerasvid.evaluation.classifiers.store import TrainedJudge
-from kerasvid.evaluation.classifiers.train import Examination, make_judge_plan
-from kerasvid.evaluation.context import Choices, Subject
-from kerasvid.evaluation.evaluate import evaluate_subject
-from kerasvid.training.config import make_plan
+from kerasvid.evaluation.classifiers.store import TrainedClassifier
+from kerasvid.evaluation.classifiers.train import ClassifierReport, make_classifier_config
+from kerasvid.evaluation.context import EvaluationConfig, EvaluationContext
+from kerasvid.evaluation.evaluate import evaluate_context
+from kerasvid.training.config import make_config
 from tfrecords_tools.conversion import write_dataset
 
-JUDGES = {
+CLASSIFIERS = {
     "clip": {
         "encoder": {"channels": (16, 32), "strides": (2, 2), "patch": 2, "features": 32},
         "units": 16,
@@ -84,11 +84,11 @@ def long_walks(tmp_path_factory, write_walks):
 @pytest.fixture(scope="module")
 def made_once():
     """What depends on its arguments alone, pipelines and clips of a seed, is made once."""
-    read, make = Subject._batches, context.generated_clips
+    read, make = EvaluationContext._batches, context.generated_clips
     batches, clips = {}, {}
 
     def read_once(self, split, pick, windows):
-        key = (self.plan.data_folder, self.frames, self.seed, self.batch, split, pick, windows)
+        key = (self.config.data_folder, self.frames, self.seed, self.batch, split, pick, windows)
         if key not in batches:
             batches[key] = list(read(self, split, pick, windows))
         return iter(batches[key])
@@ -100,56 +100,58 @@ def made_once():
         return iter(clips[key])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Subject, "_batches", read_once)
+        patch.setattr(EvaluationContext, "_batches", read_once)
         patch.setattr(context, "generated_clips", make_once)
         yield
 
 
 @pytest.fixture(scope="session")
 def new_models():
-    """Models with new weights by name and data set, for `subject_of`."""
+    """Models with new weights by name and data set, for `context_of`."""
     return {}
 
 
 @pytest.fixture(scope="module")
-def subject_of(long_walks, new_models, made_once):
-    """A function of a model's name to a subject with new weights; models are made once."""
+def context_of(long_walks, new_models, made_once):
+    """A function of a model's name to a context with new weights; models are made once."""
 
-    def make(name="dsa", folder=long_walks, kind=Subject, **choices):
+    def make(name="dsa", folder=long_walks, kind=EvaluationContext, **choices):
         info, values = load_info(folder), {"frames": 4, "training.batch_size": 4}
-        plan = make_plan(
+        config = make_config(
             name, info.name, folder, info, "debug", values, precision="float32", seed=0
         )
         if (name, folder) not in new_models:
-            new_models[name, folder] = plan.make_model()
-        choices = {"batch": 10, "judge_of": None, **choices}
-        return kind(new_models[name, folder], plan, Choices(**choices), 0, False)
+            new_models[name, folder] = config.make_model()
+        choices = {"batch": 10, "classifier_of": None, **choices}
+        return kind(new_models[name, folder], config, EvaluationConfig(**choices), 0, False)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def new_judge():
-    """A function of a data set to a judge with new weights that is told to be right so often."""
+def new_classifier():
+    """A function of a data set to a classifier with new weights that is told to be right so often."""
 
     def make(folder, kind="clip", accuracy=1.0, frames=4):
-        plan = make_judge_plan(load_info(folder), kind, frames, network=JUDGES[kind])
+        config = make_classifier_config(load_info(folder), kind, frames, network=CLASSIFIERS[kind])
         right = int(1000 * accuracy)
-        counts = {n: np.array([[right, 1000 - right], [0, 0]]) for n in plan.heads}
-        told = Examination(counts, 1000, "test", "made up")
-        names = {name: ("a", "b") for name in plan.heads}
-        return TrainedJudge(plan.make_judge(plan.heads), plan, told, names, "float32", "judges/x")
+        counts = {n: np.array([[right, 1000 - right], [0, 0]]) for n in config.heads}
+        told = ClassifierReport(counts, 1000, "test", "made up")
+        names = {name: ("a", "b") for name in config.heads}
+        return TrainedClassifier(
+            config.make_classifier(config.heads), config, told, names, "float32", "classifiers/x"
+        )
 
     return make
 
 
 @pytest.fixture(scope="session")
-def judges(long_walks, new_judge):
-    """Of a kind to the judge with new weights."""
-    return {kind: new_judge(long_walks, kind) for kind in ("clip", "frame")}.get
+def classifiers(long_walks, new_classifier):
+    """Of a kind to the classifier with new weights."""
+    return {kind: new_classifier(long_walks, kind) for kind in ("clip", "frame")}.get
 
 
-class Shown(Subject):
+class Shown(EvaluationContext):
     """What it makes is what `shown` holds."""
 
     shown = None
@@ -160,19 +162,19 @@ class Shown(Subject):
 
 @pytest.fixture(scope="session")
 def showing():
-    """A function of clips to a kind of subject whose model makes these."""
+    """A function of clips to a kind of context whose model makes these."""
     return lambda clips: type("Shown", (Shown,), {"shown": clips})
 
 
 @pytest.fixture(scope="session")
 def values_of():
-    """A function of a subject and metrics to their values by name."""
-    return lambda subject, *metrics: {
-        each.name: each for each in evaluate_subject(subject, metrics).measured
+    """A function of a context and metrics to their values by name."""
+    return lambda context, *metrics: {
+        each.name: each for each in evaluate_context(context, metrics).measured
     }
 
 
 @pytest.fixture(scope="session")
 def real_clips():
-    """A function of a subject to all its real clips."""
-    return lambda subject, split=None: np.concatenate(list(subject.real(split)))
+    """A function of a context to all its real clips."""
+    return lambda context, split=None: np.concatenate(list(context.real(split)))

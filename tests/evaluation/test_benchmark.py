@@ -11,7 +11,7 @@ from kerasvid.evaluation.benchmark import (
     step_operations,
 )
 from kerasvid.models.registry import MODELS
-from kerasvid.training.config import make_plan
+from kerasvid.training.config import make_config
 
 
 def graph_of(function, *specs):
@@ -89,7 +89,7 @@ def test_a_product_without_a_rule_is_refused_and_not_left_out():
 def small_plan(model, values=None, batch=2):
     """Of clips of 16x16 pixels and, where a model has no length of its own, few frames."""
     values = {"frames": 4, "training.batch_size": batch, **(values or {})}
-    return make_plan(model, "none", "nowhere", None, "debug", values, precision="float32", seed=0)
+    return make_config(model, "none", "nowhere", None, "debug", values, precision="float32", seed=0)
 
 
 QUICK = ("vgan", "navsynth")
@@ -104,44 +104,46 @@ QUICK = ("vgan", "navsynth")
 )
 def test_every_product_of_a_step_has_a_rule(model):
     eager = tf.config.functions_run_eagerly()
-    plan = small_plan(model, batch=2)
-    kernels = [v.shape for v in plan.make_model().trainable_variables if "kernel" in v.name]
+    config = small_plan(model, batch=2)
+    kernels = [v.shape for v in config.make_model().trainable_variables if "kernel" in v.name]
     if not kernels:  # a baseline without weights
-        assert step_operations(plan) == 0
+        assert step_operations(config) == 0
         return
     least = sum(math.prod(shape) for shape in kernels)  # used by each row, at one position or more
-    assert len(kernels) > 3 and step_operations(plan) >= 2 * 2 * 2 * least  # there and back
+    assert len(kernels) > 3 and step_operations(config) >= 2 * 2 * 2 * least  # there and back
     assert tf.config.functions_run_eagerly() == eager
 
 
 @pytest.mark.parametrize("turns", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_turns_of_the_discriminators_divide_the_batch_and_the_generator_sees_the_last(turns):
     rows = 4 // turns
-    plan = small_plan("vgan", {"objective.discriminator_steps": turns}, batch=4)
-    model = plan.make_model()
-    plan.compile(model)
-    shape, clock = [rows, plan.frames, *model.image_shape], tf.constant(0.0)
-    noise = model.sample_noise(rows, plan.frames)
-    chances = {n: tf.zeros([rows, *s]) for n, s in model.chance_shapes(plan.frames).items()}
+    config = small_plan("vgan", {"objective.discriminator_steps": turns}, batch=4)
+    model = config.make_model()
+    config.compile(model)
+    shape, clock = [rows, config.frames, *model.image_shape], tf.constant(0.0)
+    noise = model.sample_noise(rows, config.frames)
+    random_inputs = {
+        n: tf.zeros([rows, *s]) for n, s in model.random_input_shapes(config.frames).items()
+    }
     fakes = model.fakes(noise, training=True)
 
     def generate_and_update(slopes):
         with tf.GradientTape() as tape:
             made = model.fakes(noise, training=True)
-        own = model.player_variables()["generator"]
+        own = model.network_variables()["generator"]
         return tape.gradient(made, own, output_gradients=slopes)
 
     generation = count_operations(graph_of(lambda: model.fakes(noise, training=True)))
     both = count_operations(graph_of(generate_and_update, specs_of(fakes)))
     judging = count_operations(
-        graph_of(lambda v: model.judge({"video": v}, fakes, chances, clock),
+        graph_of(lambda v: model.classifier({"video": v}, fakes, random_inputs, clock),
                  tf.TensorSpec(shape))
     )  # fmt: skip
     convincing = count_operations(
-        graph_of(lambda f: model.convince(f, None, chances, clock), specs_of(fakes))
+        graph_of(lambda f: model.convince(f, None, random_inputs, clock), specs_of(fakes))
     )
     expected = turns * (generation + judging) + convincing + (both - generation)
-    assert step_operations(plan) == expected
+    assert step_operations(config) == expected
 
 
 def specs_of(tensors):
@@ -162,9 +164,9 @@ def test_a_batch_of_unknown_size_is_refused():
     ],
 )
 def test_rows_of_what_has_no_codes_by_video_are_refused(model, preset, message):
-    plan = make_plan(model, "none", "nowhere", None, preset, precision="float32", seed=0)
+    config = make_config(model, "none", "nowhere", None, preset, precision="float32", seed=0)
     with pytest.raises(ValueError, match=message) as error:
-        measure_training(plan, 1, rows=9)
+        measure_training(config, 1, rows=9)
     assert "\n" not in str(error.value)
 
 
@@ -176,8 +178,8 @@ def test_the_median_leaves_the_warm_up_out(monkeypatch):
     assert median_seconds(lambda: None, 3, warm_up=3) == 2
 
 
-def test_an_evaluation_is_measured_in_clips_a_second_and_peaks_of_memory(plan_of):
-    found = measure_evaluation(plan_of(model="rjvae"), 16)
+def test_an_evaluation_is_measured_in_clips_a_second_and_peaks_of_memory(config_of):
+    found = measure_evaluation(config_of(model="rjvae"), 16)
     assert found["clips"] == 16 and found["clips_per_second"] > 0
     peaks = list(found["peak_mb"].values())
     assert list(found["peak_mb"]) == ["8", "4", "16", "32"]

@@ -1,38 +1,44 @@
-"""The real clips that a model is measured beside, and the judges that it takes."""
+"""The real clips that a model is measured beside, and the classifiers that it takes."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from kerasvid.evaluation.evaluate import evaluate_subject
+from kerasvid.evaluation.evaluate import evaluate_context
 
 CLIPS = 24
 
 
-def test_real_clips_are_all_of_the_split_once_in_an_order_by_the_seed(subject_of, real_clips):
-    clips = {seed: real_clips(subject_of(seed=seed)) for seed in (0, 1)}
-    again = real_clips(subject_of(seed=1, batch=7))
+def test_real_clips_are_all_of_the_split_once_in_an_order_by_the_seed(context_of, real_clips):
+    clips = {seed: real_clips(context_of(seed=seed)) for seed in (0, 1)}
+    again = real_clips(context_of(seed=1, batch=7))
     np.testing.assert_array_equal(clips[1], again)
     assert clips[0].shape == (CLIPS, 4, 16, 16, 3)
     blue = [[tuple(clip[0].max((0, 1))) == (60, 90, 230) for clip in clips[s]] for s in clips]
     assert blue[0] != blue[1] and sum(blue[0]) == sum(blue[1]) == CLIPS / 2
 
 
-def test_several_windows_of_a_video_are_taken_where_asked_for_and_told(subject_of, real_clips):
-    subject = subject_of(windows=2, num=40)
-    assert subject.count() == 40 and len(real_clips(subject)) == 2 * CLIPS
-    assert subject.protocol["clip_of_a_video"].startswith("2 random windows, which may overlap")
+def test_several_windows_of_a_video_are_taken_where_asked_for_and_told(context_of, real_clips):
+    context = context_of(windows=2, num=40)
+    assert context.count() == 40 and len(real_clips(context)) == 2 * CLIPS
+    assert context.protocol["clip_of_a_video"].startswith("2 random windows, which may overlap")
     with pytest.raises(ValueError, match=r"--windows=3: .* 5 frames, and 2 windows of 4; give 2"):
-        subject_of(windows=3)
+        context_of(windows=3)
 
 
-def test_a_judge_of_other_classes_or_of_longer_clips_is_refused(subject_of, long_walks, new_judge):
-    judge = new_judge(long_walks)
-    other = dataclasses.replace(judge, model=judge.plan.make_judge({"action": 5, "colour": 2}))
-    with pytest.raises(ValueError, match=r"judge of action \(5 classes\) cannot judge walks, which "
+def test_a_classifier_of_other_classes_or_of_longer_clips_is_refused(
+    context_of, long_walks, new_classifier
+):
+    classifier = new_classifier(long_walks)
+    other = dataclasses.replace(
+        classifier, model=classifier.config.make_classifier({"action": 5, "colour": 2})
+    )
+    with pytest.raises(ValueError, match=r"classifier of action \(5 classes\) cannot classifier walks, which "
                        r"has action \(2 classes\), colour \(2 classes\): take one"):  # fmt: skip
-        evaluate_subject(subject_of(judge_of=lambda kind: other), ["frechet"])
-    longer = new_judge(long_walks, frames=5)
-    with pytest.raises(ValueError, match=r"4 frames are too short for a judge of 5: give --frames"):
-        evaluate_subject(subject_of(judge_of=lambda kind: longer), ["frechet"])
+        evaluate_context(context_of(classifier_of=lambda kind: other), ["frechet"])
+    longer = new_classifier(long_walks, frames=5)
+    with pytest.raises(
+        ValueError, match=r"4 frames are too short for a classifier of 5: give --frames"
+    ):
+        evaluate_context(context_of(classifier_of=lambda kind: longer), ["frechet"])

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from kerasvid.evaluation.classifiers.train import JudgeError
+from kerasvid.evaluation.classifiers.train import ClassifierError
 from kerasvid.evaluation.context import NotMeasurable
-from kerasvid.evaluation.evaluate import check_metrics, evaluate_run, evaluate_subject
+from kerasvid.evaluation.evaluate import check_metrics, evaluate_context, evaluate_run
 from kerasvid.training.devices import make_strategy
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import RunFolder
@@ -16,17 +16,17 @@ CLIPS = 24
 
 
 def test_without_names_all_is_measured_that_can_be_and_the_rest_is_told(
-    subject_of, write_walks, tmp_path
+    context_of, write_walks, tmp_path
 ):
     splits = {"train": range(8), "test": range(8, 16)}
     unlabelled = write_walks(tmp_path / "walks", splits, names=False, name="unlabelled")
     seen = []
-    found = evaluate_subject(subject_of("glo", unlabelled), after_each=seen.append)
+    found = evaluate_context(context_of("glo", unlabelled), after_each=seen.append)
     assert {each.metric for each in found.measured} == {
         "reconstruction", "frame_consistency", "diversity",
     }  # fmt: skip
     assert found.left_out["frechet"] == (
-        "unlabelled names no classes and no attributes that a judge could tell"
+        "unlabelled names no classes and no attributes that a classifier could tell"
     )
     assert found.left_out["fvd"] == "needs the weights of I3D: give --i3d_weights"
     assert found.left_out["between"] == "glo makes no video between two frames"
@@ -37,14 +37,18 @@ def test_without_names_all_is_measured_that_can_be_and_the_rest_is_told(
     assert [len(each.measured) for each in seen] == [3, 5, 10] and seen[-1] == found
 
 
-def test_a_judge_that_is_not_good_enough_is_refused_for_disentanglement_alone(
-    subject_of, long_walks, new_judge
+def test_a_classifier_that_is_not_good_enough_is_refused_for_disentanglement_alone(
+    context_of, long_walks, new_classifier
 ):
-    judges = {kind: new_judge(long_walks, kind, accuracy=0.985) for kind in ("clip", "frame")}
-    subject = subject_of(judge_of=judges.get)
-    with pytest.raises(JudgeError, match=r"98.50 % of 1000 held-out clips .* 99 % are asked for"):
-        evaluate_subject(subject, ["disentanglement"])
-    found = evaluate_subject(subject)
+    classifiers = {
+        kind: new_classifier(long_walks, kind, accuracy=0.985) for kind in ("clip", "frame")
+    }
+    context = context_of(classifier_of=classifiers.get)
+    with pytest.raises(
+        ClassifierError, match=r"98.50 % of 1000 held-out clips .* 99 % are asked for"
+    ):
+        evaluate_context(context, ["disentanglement"])
+    found = evaluate_context(context)
     assert "98.50 %" in found.left_out["disentanglement"]
     assert found.value("frechet").protocol["features"]["accuracy"]["action"] == 0.985
 
@@ -68,9 +72,9 @@ def test_a_judge_that_is_not_good_enough_is_refused_for_disentanglement_alone(
         ("dsa", {"num": 1}, "diversity", "num=1 must be 2 or more"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_measured_is_told_in_one_line(subject_of, model, choices, metric, message):
+def test_what_cannot_be_measured_is_told_in_one_line(context_of, model, choices, metric, message):
     with pytest.raises(ValueError, match=message) as error:
-        evaluate_subject(subject_of(model, **choices), [metric])
+        evaluate_context(context_of(model, **choices), [metric])
     assert "\n" not in str(error.value)
 
 
@@ -82,20 +86,20 @@ def test_metrics_are_told_by_near_names_and_once():
 
 
 @pytest.mark.parametrize("metric", ["frechet", "frame_consistency", "diversity"])
-def test_clips_that_are_not_finite_are_refused(subject_of, judges, metric, showing):
+def test_clips_that_are_not_finite_are_refused(context_of, classifiers, metric, showing):
     clips = np.zeros([CLIPS, 4, 16, 16, 3], np.float32)
     clips[9, 2, 3] = np.nan
-    subject = subject_of(kind=showing(clips), judge_of=judges)
+    context = context_of(kind=showing(clips), classifier_of=classifiers)
     with pytest.raises(ValueError, match="pixels of clip 2 of a batch are not finite"):
-        evaluate_subject(subject, [metric])
+        evaluate_context(context, [metric])
 
 
-def test_a_run_is_measured_by_its_saved_weights(long_walks, plan_of, tmp_path):
-    plan = plan_of(None, {"frames": 4}, long_walks, "linear_interpolation")
+def test_a_run_is_measured_by_its_saved_weights(long_walks, config_of, tmp_path):
+    config = config_of(None, {"frames": 4}, long_walks, "linear_interpolation")
     run = RunFolder(tmp_path / "run")
-    with run.held():
-        run.begin(plan)
-        assert train(plan, run, make_strategy("none")).step == 1  # there is nothing to learn
+    with run.lock():
+        run.begin(config)
+        assert train(config, run, make_strategy("none")).step == 1  # there is nothing to learn
     found = evaluate_run(run, metrics=["between", "frame_consistency"], num=20)
     assert (found.step, found.weights, found.model) == (1, "trained", "linear_interpolation")
     assert [each.name for each in itertools.islice(found.measured, 2)] == [

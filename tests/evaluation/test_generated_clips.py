@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.evaluation.generated_clips import (
-    filled_clips,
     filling,
     generated_clips,
     generated_images,
+    infilled_clips,
     recall,
     recombination,
     reconstruction,
@@ -75,7 +75,7 @@ def test_images_are_the_rows_of_generate_images(rjvae):
 def test_clips_are_filled_in_as_by_between(cvae, moving_squares):
     real = moving_squares(5, 4)
     for temperature in (0.0, 1.0):
-        made = filled_clips(cvae, [real[:3], real[3:]], 3, 7, temperature)
+        made = infilled_clips(cvae, [real[:3], real[3:]], 3, 7, temperature)
         expected = cvae.between(real[:, 0], real[:, -1], 4, 7, temperature)
         close(np.concatenate(list(made)), expected)
     close(filling(cvae, 3, seed=7)(real[3:], 3), expected[3:])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasvid.evaluation import network_measurements as network
-from kerasvid.evaluation.classifiers.store import trained_judge
+from kerasvid.evaluation.classifiers.store import trained_classifier
 from kerasvid.evaluation.metrics.disentanglement import labels_kept, redrawn_content, redrawn_motion
 
 CLIPS = 24
@@ -16,56 +16,58 @@ def by_numpy(one, other):
     return np.sum((one.mean(0) - other.mean(0)) ** 2) + np.trace(a) + np.trace(b) - 2.0 * root
 
 
-def test_frechet_distance_is_that_of_the_judges_features(subject_of, judges, values_of, real_clips):
-    subject = subject_of(judge_of=judges)
-    found = values_of(subject, "frechet")["frechet"]
-    made = subject.model.generate(CLIPS)
-    features = [judges("clip").model.features(clips) for clips in (real_clips(subject), made)]
+def test_frechet_distance_is_that_of_the_classifiers_features(
+    context_of, classifiers, values_of, real_clips
+):
+    context = context_of(classifier_of=classifiers)
+    found = values_of(context, "frechet")["frechet"]
+    made = context.model.generate(CLIPS)
+    features = [classifiers("clip").model.features(clips) for clips in (real_clips(context), made)]
     assert found.value == pytest.approx(by_numpy(*features), rel=1e-2) and found.value > 0
     assert found.low < found.value < found.high and found.clips == CLIPS
     told = found.protocol
     assert told["split"] == "test" and told["frames"] == 4 and told["seed"] == 0
-    assert told["features"]["weights"] == judges("clip").model.weights_digest()
+    assert told["features"]["weights"] == classifiers("clip").model.weights_digest()
     assert told["features"]["accuracy"] == {"action": 1.0, "colour": 1.0}
     assert told["features"]["note"] == "24 clips for 32 numbers a feature: covariances lack rank"
 
 
-def test_equal_sets_are_at_the_bounds(subject_of, judges, values_of, real_clips, showing):
-    clips = real_clips(subject_of())
-    subject = subject_of(kind=showing(clips), judge_of=judges)
-    found = values_of(subject, "frechet", "frame_consistency", "inception", "diversity")
+def test_equal_sets_are_at_the_bounds(context_of, classifiers, values_of, real_clips, showing):
+    clips = real_clips(context_of())
+    context = context_of(kind=showing(clips), classifier_of=classifiers)
+    found = values_of(context, "frechet", "frame_consistency", "inception", "diversity")
     assert found["frechet"].value == pytest.approx(0.0, abs=1e-6) and found["frechet"].low == 0.0
     for name in ("frame_consistency", "inception/action", "diversity/variety"):
         assert found[name].value == pytest.approx(found[f"{name}/real"].value, rel=1e-6)
 
 
-def test_inception_scores_are_those_of_the_answers(subject_of, judges, monkeypatch, values_of):
+def test_inception_scores_are_those_of_the_answers(context_of, classifiers, monkeypatch, values_of):
     monkeypatch.setattr(network, "IMAGES", 3)
-    subject = subject_of("rjvae", judge_of=judges)
-    found = values_of(subject, "inception", "image_inception")
-    answers = judges("clip").probabilities(subject.model.generate(CLIPS))["colour"]
+    context = context_of("rjvae", classifier_of=classifiers)
+    found = values_of(context, "inception", "image_inception")
+    answers = classifiers("clip").probabilities(context.model.generate(CLIPS))["colour"]
     mean = answers.mean(axis=0)
     divergence = (answers * np.log(answers / mean)).sum(axis=1).mean()
     assert found["inception/colour"].value == pytest.approx(np.exp(divergence), rel=1e-5)
-    images = subject.model.generate_images(30)
+    images = context.model.generate_images(30)
     scores = []
-    for part in np.split(judges("frame").probabilities(images)["action"], 10):
+    for part in np.split(classifiers("frame").probabilities(images)["action"], 10):
         scores.append(np.exp((part * np.log(part / part.mean(axis=0))).sum(axis=1).mean()))
     of_images = found["image_inception/action"]
     assert of_images.value == pytest.approx(np.mean(scores), rel=1e-4)
-    assert of_images.deviation == pytest.approx(np.std(scores), rel=0.05)
-    assert of_images.protocol["batches"] == "10 of 3, deviation over them"
+    assert of_images.std == pytest.approx(np.std(scores), rel=0.05)
+    assert of_images.protocol["batches"] == "10 of 3, std over them"
 
 
-def test_content_and_motion_are_redrawn_and_judged(subject_of, judges, values_of):
-    subject = subject_of(judge_of=judges)
-    found = values_of(subject, "disentanglement")
+def test_content_and_motion_are_redrawn_and_classifierd(context_of, classifiers, values_of):
+    context = context_of(classifier_of=classifiers)
+    found = values_of(context, "disentanglement")
     for name, redrawn, key in (
         ("action", redrawn_content, "label"), ("colour", redrawn_motion, "attributes"),
     ):  # fmt: skip
-        batches = ((b["video"], {name: b[key].reshape(-1)}) for b in subject.labelled())
+        batches = ((b["video"], {name: b[key].reshape(-1)}) for b in context.labelled())
         kept = labels_kept(
-            batches, redrawn(subject.model), judges("clip").probabilities, {name: 2}, CLIPS
+            batches, redrawn(context.model), classifiers("clip").probabilities, {name: 2}, CLIPS
         )[name]
         for part in ("accuracy", "score", "conditional", "marginal"):
             value = found[f"disentanglement/{name}/{part}"]
@@ -80,7 +82,7 @@ def colours_and_changes(clips):
 
 
 def test_metrics_of_foreign_networks_take_their_weights_and_paddings(
-    subject_of, monkeypatch, values_of, real_clips
+    context_of, monkeypatch, values_of, real_clips
 ):
     asked = []
 
@@ -88,14 +90,14 @@ def test_metrics_of_foreign_networks_take_their_weights_and_paddings(
         asked.append(given)
         return colours_and_changes
 
-    subject = subject_of(i3d_weights="i3d.npz", vgg_weights="vgg.h5", padding="mirror")
+    context = context_of(i3d_weights="i3d.npz", vgg_weights="vgg.h5", padding="mirror")
     monkeypatch.setattr(network, "I3DFeatures", features)
     monkeypatch.setattr(network, "VGG16Features", features)
     monkeypatch.setattr(network, "LEAST_SIZE", 16)
-    found = values_of(subject, "fvd", "motion_consistency")
+    found = values_of(context, "fvd", "motion_consistency")
     assert asked == [("i3d.npz", "mirror"), ("vgg.h5",)]
-    made = subject.model.generate(CLIPS)
-    sets = [clips / 127.5 - 1.0 for clips in (real_clips(subject), made)]
+    made = context.model.generate(CLIPS)
+    sets = [clips / 127.5 - 1.0 for clips in (real_clips(context), made)]
     expected = by_numpy(*map(colours_and_changes, sets))
     assert found["fvd"].value == pytest.approx(expected, rel=1e-2)
     means = [np.mean([np.diff(colours_and_changes(c), axis=0).mean(axis=0) for c in clips], axis=0)
@@ -119,21 +121,21 @@ def test_the_frame_of_a_clip_that_is_scored_does_not_depend_on_the_batches():
 
 @pytest.mark.slow
 def test_frames_out_of_order_are_worse_for_what_sees_motion_and_alike_for_images(
-    subject_of, write_walks, tmp_path, monkeypatch, values_of, showing, square
+    context_of, write_walks, tmp_path, monkeypatch, values_of, showing, square
 ):
     splits = {"train": range(96), "test": range(96, 336)}
     many = write_walks(tmp_path / "many", splits, 5, name="many")
     encoder = {"channels": (16, 32), "strides": (2, 2), "patch": 2, "features": 32}
     options = {"batch_size": 16, "precision": "float32", "report": lambda line: None}
-    judges = {
-        kind: trained_judge(many, kind, 4, tmp_path, steps=steps, network=arguments, **options)
+    classifiers = {
+        kind: trained_classifier(many, kind, 4, tmp_path, steps=steps, network=arguments, **options)
         for kind, steps, arguments in (
             ("clip", 200, {"encoder": encoder, "units": 16}),
             ("frame", 250, {"discriminator": {"channels": (8, 16)}}),
         )
     }
-    assert min(judges["clip"].accuracy.values()) > 0.95
-    assert judges["frame"].accuracy["colour"] > 0.9
+    assert min(classifiers["clip"].accuracy.values()) > 0.95
+    assert classifiers["frame"].accuracy["colour"] > 0.9
     order = np.random.default_rng(0)
     other = np.stack([square(i, 5)[i // 4 % 2 :][:4] for i in order.permutation(240) + 400])
     shuffled = np.stack([clip[order.permutation(4)] for clip in other])
@@ -143,8 +145,10 @@ def test_frames_out_of_order_are_worse_for_what_sees_motion_and_alike_for_images
     metrics = ("frechet", "motion_consistency", "image_inception")
 
     def found(clips):
-        subject = subject_of("dsa", many, showing(clips), judge_of=judges.get, vgg_weights="x")
-        return values_of(subject, *metrics)
+        context = context_of(
+            "dsa", many, showing(clips), classifier_of=classifiers.get, vgg_weights="x"
+        )
+        return values_of(context, *metrics)
 
     ordered, worse = found(other), found(shuffled)
     assert worse["frechet"].value > 3 * ordered["frechet"].value > 0

@@ -12,7 +12,7 @@ SHARED = {"model": "dsa", "frames": 8, "image_shape": [64, 64, 3]}
 
 
 def measured(name="frechet", value=9.9424, low=8.81, high=11.07, **rest):
-    options = {"deviation": None, "clips": 512, "better": "lower", **rest}
+    options = {"std": None, "clips": 512, "better": "lower", **rest}
     protocol = {**SHARED, **options.pop("protocol", {})}
     return Measured(name, value, low, high, protocol=protocol, **options)
 
@@ -88,7 +88,7 @@ def test_nothing_is_lost_where_the_folder_cannot_be_written(tmp_path):
 
 
 def test_the_table_has_a_row_a_value_with_its_interval():
-    values = measured(), measured("psnr", 30.123, None, None, deviation=1.2, better="higher")
+    values = measured(), measured("psnr", 30.123, None, None, std=1.2, better="higher")
     head, *rows = evaluation(*values).table().splitlines()
     assert head.split() == [
         "metric",
@@ -96,7 +96,7 @@ def test_the_table_has_a_row_a_value_with_its_interval():
         "95",
         "%",
         "interval",
-        "deviation",
+        "std",
         "clips",
         "better",
     ]
@@ -115,14 +115,14 @@ def test_numbers_are_told_by_four_digits(value, shown):
 
 
 def test_the_page_tells_once_what_values_have_in_common():
-    judge = {"judge": {"kind": "clip", "accuracy": {"action": 0.998}}}
+    classifier = {"classifier": {"kind": "clip", "accuracy": {"action": 0.998}}}
     values = (
-        measured(protocol=judge),
+        measured(protocol=classifier),
         measured("psnr/a", protocol={"unit": "dB", "of": "a"}),
         measured("psnr/b", protocol={"unit": "dB", "of": "b"}),
     )
     text = evaluation(*values, left_out={"fvd": "needs weights"}).markdown()
     assert text.count("model: dsa") == 1 and text.count("unit: dB") == 1
     assert "- image_shape: 64x64x3" in text
-    assert "## frechet\n\n- judge\n  - kind: clip\n  - accuracy: action 0.998" in text
+    assert "## frechet\n\n- classifier\n  - kind: clip\n  - accuracy: action 0.998" in text
     assert "- psnr/b\n  - of: b" in text and "## Left out\n\n- fvd: needs weights" in text

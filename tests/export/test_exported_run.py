@@ -8,7 +8,7 @@ import pytest
 from kerasvid.export.exported_run import load_for_export
 from kerasvid.models.base.averaging import averaged_variables, inner_optimizer
 from kerasvid.training.callbacks.checkpoints import save_model
-from kerasvid.training.config import make_plan
+from kerasvid.training.config import make_config
 from kerasvid.training.run_folder import RunError, RunFolder
 
 
@@ -18,12 +18,12 @@ def make_run(tmp_path):
 
     def make(model="image_gan", precision="float32", **values):
         values = {"frames": 1, **values}
-        plan = make_plan(model, "squares", "gone/squares", None, "debug", values,
+        config = make_config(model, "squares", "gone/squares", None, "debug", values,
                          precision=precision, seed=0, steps=60)  # fmt: skip
-        sizes = {**plan.hyperparameters, "image_shape": (16, 16, 3)}
+        sizes = {**config.hyperparameters, "image_shape": (16, 16, 3)}
         run = RunFolder(tmp_path / "run")
         run.checkpoints.mkdir(parents=True)
-        run.begin(dataclasses.replace(plan, hyperparameters=sizes))
+        run.begin(dataclasses.replace(config, hyperparameters=sizes))
         return run
 
     return make
@@ -31,9 +31,9 @@ def make_run(tmp_path):
 
 def save(run, path, step):
     """Saves a model at a step; the average of each weight that it trains is 7."""
-    plan = run.plan()
-    model = plan.make_model()
-    plan.compile(model)
+    config = run.load_config()
+    model = config.make_model()
+    config.compile(model)
     optimizer = inner_optimizer(model)
     optimizer.build(averaged_variables(model))
     optimizer.iterations.assign(step)
@@ -96,7 +96,7 @@ def test_whatever_a_run_computed_in_it_is_exported_in_float32(make_run):
     run = make_run(precision="mixed_bfloat16")
     save(run, run.model, 60)
     found = load_for_export(run.path)
-    assert found.plan.precision == "mixed_bfloat16"
+    assert found.config.precision == "mixed_bfloat16"
     layers = found.model._flatten_layers()
     assert {layer.compute_dtype for layer in layers} == {"float32"}
 

@@ -19,7 +19,7 @@ from kerasvid.export.saved_model import WARM_UP_FILE, save_signatures, served_ve
 from kerasvid.export.serving.messages import parsed_request
 from kerasvid.models.registry import MODELS, model_class
 from kerasvid.training.callbacks.checkpoints import save_model
-from kerasvid.training.config import make_plan
+from kerasvid.training.config import make_config
 from kerasvid.training.run_folder import RunFolder
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -42,14 +42,14 @@ assert not {"kerasvid", "export"} & set(sys.modules)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run of RJVAE whose data is gone."""
-    plan = make_plan("rjvae", "squares", "gone/squares", None, "debug", {"frames": 2},
+    config = make_config("rjvae", "squares", "gone/squares", None, "debug", {"frames": 2},
                      precision="float32", seed=0, steps=60)  # fmt: skip
-    sizes = {**plan.hyperparameters, "image_shape": (16, 16, 3)}
+    sizes = {**config.hyperparameters, "image_shape": (16, 16, 3)}
     run = RunFolder(tmp_path_factory.mktemp("runs") / "run")
     run.path.mkdir(exist_ok=True)
-    run.begin(dataclasses.replace(plan, hyperparameters=sizes))
-    model = run.plan().make_model()
-    run.plan().compile(model)
+    run.begin(dataclasses.replace(config, hyperparameters=sizes))
+    model = run.load_config().make_model()
+    run.load_config().compile(model)
     save_model(model, run.model)
     run.metrics.write_text("step,seconds,loss,val_loss\n0,1.5,9,8\n0,2.5,7,\n50,9,1,1\n")
     return run
@@ -195,7 +195,7 @@ def test_decode_is_that_of_keras(name, tmp_path, moving_squares):
         video = moving_squares(3, 4).astype(np.float32) / 127.5 - 1
         noise = model.between_noise(3, seed=2)
         ends = {"first": tf.constant(video[:, 0]), "last": tf.constant(video[:, -1])}
-        expected = model.fill(ends["first"], ends["last"], noise, 4)
+        expected = model.infill(ends["first"], ends["last"], noise, 4)
     else:
         noise, ends = model.sample_noise(3, seed=2), {}
         expected = model.decode(model.codes(noise))

@@ -130,5 +130,5 @@ def test_discriminators_are_not_exported(drawn, tmp_path):
     save_signatures({"serving_default": verb}, tmp_path)
     saved = tf.train.list_variables(str(tmp_path / "variables" / "variables"))
     numbers = sum(int(np.prod(shape)) for name, shape in saved if name.startswith("weights"))
-    judges = sum(int(np.prod(v.shape)) for v in model.video_discriminator.variables)
-    assert 0 < numbers <= sum(int(np.prod(v.shape)) for v in model.variables) - judges
+    classifiers = sum(int(np.prod(v.shape)) for v in model.video_discriminator.variables)
+    assert 0 < numbers <= sum(int(np.prod(v.shape)) for v in model.variables) - classifiers

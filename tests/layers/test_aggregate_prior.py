@@ -17,7 +17,7 @@ def posterior(rows=64, dim=3, seed=0):
 def followed(q, steps=300):
     prior = AggregatePrior(3, momentum=0.9)
     for _ in range(steps):
-        prior.follow(prior.moments(q))
+        prior.update_moments(prior.moments(q))
     return prior
 
 
@@ -119,7 +119,7 @@ def test_moments_that_are_not_finite_are_left_out():
     prior = followed(posterior())
     before = [weight.numpy() for weight in prior.weights]
     moments = prior.moments(posterior())
-    prior.follow({**moments, "covariance": moments["covariance"] * np.nan})
+    prior.update_moments({**moments, "covariance": moments["covariance"] * np.nan})
     for weight, value in zip(prior.weights, before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), value)
 
@@ -162,7 +162,9 @@ def test_an_untrained_flow_changes_no_divergence():
 
 def test_samples_are_the_image_of_the_noise_under_the_inverse_map():
     prior = with_flow()
-    prior.follow(prior.moments(distributions.diagonal_normal(tf.random.normal([32, 8], seed=3))))
+    prior.update_moments(
+        prior.moments(distributions.diagonal_normal(tf.random.normal([32, 8], seed=3)))
+    )
     noise = tf.random.stateless_normal([5, 4], [2, 2])
     centred = (prior.sample(noise) - prior.mean).numpy()
     white = np.linalg.solve(prior.scale_tril.numpy(), centred.T).T

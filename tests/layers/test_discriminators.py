@@ -10,12 +10,14 @@ def gaussian(*shape, seed=0):
     return tf.constant(np.random.default_rng(seed).normal(size=shape), tf.float32)
 
 
-def randomized(judge, inputs):
+def randomized(discriminator, inputs):
     """The discriminator with random weights, fresh biases being zero."""
-    judge(inputs)
+    discriminator(inputs)
     generator = np.random.default_rng(1)
-    judge.set_weights([0.3 * generator.normal(size=w.shape) for w in judge.get_weights()])
-    return judge
+    discriminator.set_weights(
+        [0.3 * generator.normal(size=w.shape) for w in discriminator.get_weights()]
+    )
+    return discriminator
 
 
 # === Frames ===
@@ -25,20 +27,20 @@ def randomized(judge, inputs):
 @pytest.mark.parametrize("patch", [1, 2])
 def test_a_verdict_on_frames_is_that_of_its_convolutions(score, patch):
     frames = gaussian(3, 8, 12, 2)
-    judge = ImageDiscriminator((4, 5), (1, 2), kernel_size=3, patch=patch, score=score)
-    verdict = randomized(judge, frames)(frames)
+    discriminator = ImageDiscriminator((4, 5), (1, 2), kernel_size=3, patch=patch, score=score)
+    verdict = randomized(discriminator, frames)(frames)
     x = tf.nn.space_to_depth(frames, 2) if patch == 2 else frames
-    for layer, stride in zip(judge.convolutions, (1, 2), strict=True):
+    for layer, stride in zip(discriminator.convolutions, (1, 2), strict=True):
         x = tf.nn.leaky_relu(tf.nn.conv2d(x, layer.kernel, stride, "SAME") + layer.bias)
-    last = judge.verdict
+    last = discriminator.verdict
     if score == "patch":
         x = tf.nn.conv2d(x, last.kernel, 2, "SAME") + last.bias
     else:
         x = tf.einsum("nhwc,hwco->no", x, last.kernel) + last.bias
     expected = tf.reshape(x, [3, -1])
-    assert verdict.realness.shape == expected.shape
+    assert verdict.logits.shape == expected.shape
     assert expected.shape[1] == {("patch", 1): 6, ("patch", 2): 2}.get((score, patch), 1)
-    np.testing.assert_allclose(verdict.realness, expected, atol=1e-4)
+    np.testing.assert_allclose(verdict.logits, expected, atol=1e-4)
     assert verdict.categories is None
 
 
@@ -46,9 +48,9 @@ def test_a_patch_sees_its_neighbourhood_and_a_full_score_the_frame():
     frames, corner = gaussian(1, 16, 16, 1), np.zeros([1, 16, 16, 1], "float32")
     corner[:, 0, 0] = 5.0
     for score, share in (("patch", 0.5), ("full", 1.0)):
-        judge = ImageDiscriminator((4,), kernel_size=2, score=score)
-        randomized(judge, frames)
-        moved = (judge(frames).realness != judge(frames + corner).realness).numpy()
+        discriminator = ImageDiscriminator((4,), kernel_size=2, score=score)
+        randomized(discriminator, frames)
+        moved = (discriminator(frames).logits != discriminator(frames + corner).logits).numpy()
         assert moved.any()
         assert moved.mean() <= share
         assert moved[0, 0]
@@ -57,34 +59,34 @@ def test_a_patch_sees_its_neighbourhood_and_a_full_score_the_frame():
 @pytest.mark.parametrize("score", ["patch", "full"])
 def test_categories_stand_beside_the_realness(score):
     frames = gaussian(3, 8, 8, 2)
-    judge = ImageDiscriminator((4,), score=score, categories=5)
-    verdict = randomized(judge, frames)(frames)
-    assert verdict.realness.shape == (3, 4 if score == "patch" else 1)
+    discriminator = ImageDiscriminator((4,), score=score, categories=5)
+    verdict = randomized(discriminator, frames)(frames)
+    assert verdict.logits.shape == (3, 4 if score == "patch" else 1)
     assert verdict.categories.shape == (3, 5)
     # Each of the last layer's outputs by itself, averaged over the patches.
-    x = tf.nn.leaky_relu(judge.convolutions[0](frames))
-    scores = tf.reshape(judge.verdict(x), [3, -1, 6])
-    np.testing.assert_allclose(verdict.realness, scores[..., 0], atol=1e-5)
+    x = tf.nn.leaky_relu(discriminator.convolutions[0](frames))
+    scores = tf.reshape(discriminator.verdict(x), [3, -1, 6])
+    np.testing.assert_allclose(verdict.logits, scores[..., 0], atol=1e-5)
     np.testing.assert_allclose(verdict.categories, np.mean(scores[..., 1:], axis=1), atol=1e-5)
 
 
 def test_all_layers_but_the_first_and_last_are_normalized_in_training():
     frames = gaussian(6, 8, 8, 2)
-    judge = ImageDiscriminator((4, 4), normalization="batch")
-    judge(frames)
-    moving = [w for w in judge.non_trainable_weights if "moving" in w.path]
+    discriminator = ImageDiscriminator((4, 4), normalization="batch")
+    discriminator(frames)
+    moving = [w for w in discriminator.non_trainable_weights if "moving" in w.path]
     assert len(moving) == 2
     before = [w.numpy() for w in moving]
-    judge(frames, training=False)
+    discriminator(frames, training=False)
     assert all((w.numpy() == b).all() for w, b in zip(moving, before, strict=True))
-    judge(frames, training=True)
+    discriminator(frames, training=True)
     assert all((w.numpy() != b).any() for w, b in zip(moving, before, strict=True))
 
 
 def test_spectral_discriminators_normalize_every_kernel():
-    judge = VideoDiscriminator((4, 5), temporal_kernel=2, spectral=True)
-    judge(gaussian(1, 4, 8, 8, 1))
-    assert all(layer.spectral for layer in [*judge.convolutions, judge.verdict])
+    discriminator = VideoDiscriminator((4, 5), temporal_kernel=2, spectral=True)
+    discriminator(gaussian(1, 4, 8, 8, 1))
+    assert all(layer.spectral for layer in [*discriminator.convolutions, discriminator.verdict])
 
 
 # === Clips ===
@@ -114,7 +116,7 @@ def convolution_3d(x, layer, frames, stride, temporal_stride, padding):
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_frames_side_by_side_are_a_convolution_over_time(padding, temporal_stride, patch):
     clips = gaussian(2, 10, 8, 12, 2)
-    judge = VideoDiscriminator(
+    discriminator = VideoDiscriminator(
         (3, 4),
         (2, 1),
         kernel_size=3,
@@ -125,28 +127,28 @@ def test_frames_side_by_side_are_a_convolution_over_time(padding, temporal_strid
     )
     if padding == "valid" and temporal_stride == 2:
         clips = gaussian(2, 15, 8, 12, 2)
-    verdict = randomized(judge, clips)(clips)
+    verdict = randomized(discriminator, clips)(clips)
     x = clips
     if patch == 2:
         x = tf.stack([tf.nn.space_to_depth(x[:, t], 2) for t in range(x.shape[1])], axis=1)
-    for layer, stride in zip(judge.convolutions, (2, 1), strict=True):
+    for layer, stride in zip(discriminator.convolutions, (2, 1), strict=True):
         x = tf.nn.leaky_relu(convolution_3d(x, layer, 3, stride, temporal_stride, padding))
-    x = convolution_3d(x, judge.verdict, 3, 2, temporal_stride, padding)
+    x = convolution_3d(x, discriminator.verdict, 3, 2, temporal_stride, padding)
     expected = tf.reshape(x, [2, -1])
-    assert verdict.realness.shape == expected.shape
-    np.testing.assert_allclose(verdict.realness, expected, atol=2e-4)
+    assert verdict.logits.shape == expected.shape
+    np.testing.assert_allclose(verdict.logits, expected, atol=2e-4)
     assert np.abs(expected).max() > 0.1
 
 
 def test_a_full_score_of_a_clip_weighs_every_moment():
     clips = gaussian(2, 4, 4, 4, 2)
-    judge = VideoDiscriminator((3,), temporal_kernel=2, score="full", categories=2)
-    verdict = randomized(judge, clips)(clips)
-    x = tf.nn.leaky_relu(convolution_3d(clips, judge.convolutions[0], 2, 2, 1, "valid"))
+    discriminator = VideoDiscriminator((3,), temporal_kernel=2, score="full", categories=2)
+    verdict = randomized(discriminator, clips)(clips)
+    x = tf.nn.leaky_relu(convolution_3d(clips, discriminator.convolutions[0], 2, 2, 1, "valid"))
     assert x.shape == (2, 3, 2, 2, 3)
-    kernel = np.reshape(judge.verdict.kernel, [2, 2, 3, 3, 3])  # [h, w, T, C, 1 + K]
-    expected = np.einsum("bthwc,hwtco->bo", x, kernel) + judge.verdict.bias.numpy()
-    np.testing.assert_allclose(verdict.realness, expected[:, :1], atol=1e-4)
+    kernel = np.reshape(discriminator.verdict.kernel, [2, 2, 3, 3, 3])  # [h, w, T, C, 1 + K]
+    expected = np.einsum("bthwc,hwtco->bo", x, kernel) + discriminator.verdict.bias.numpy()
+    np.testing.assert_allclose(verdict.logits, expected[:, :1], atol=1e-4)
     np.testing.assert_allclose(verdict.categories, expected[:, 1:], atol=1e-4)
 
 
@@ -158,12 +160,12 @@ def test_the_shortest_clip_is_judged_and_one_frame_less_refused(
     score, temporal_kernel, temporal_stride
 ):
     settings = {"temporal_kernel": temporal_kernel, "temporal_stride": temporal_stride}
-    judge = VideoDiscriminator((2, 2), score=score, **settings)
-    frames = judge.shortest_clip()
-    assert judge(gaussian(1, frames, 4, 4, 1)).realness.shape == (1, 1)
+    discriminator = VideoDiscriminator((2, 2), score=score, **settings)
+    frames = discriminator.shortest_clip()
+    assert discriminator(gaussian(1, frames, 4, 4, 1)).logits.shape == (1, 1)
     if frames > 1:
         with pytest.raises(ValueError, match=f"Clips of {frames - 1} frames are too") as error:
-            judge.call(gaussian(1, frames - 1, 4, 4, 1))
+            discriminator.call(gaussian(1, frames - 1, 4, 4, 1))
         assert "\n" not in str(error.value)
 
 
@@ -173,23 +175,23 @@ def test_three_valid_convolutions_of_four_frames_need_ten():
 
 
 def test_zeros_before_and_after_let_a_single_frame_be_a_clip():
-    judge = VideoDiscriminator((2, 2), temporal_kernel=3, temporal_padding="same")
-    assert judge.shortest_clip() == 1
-    assert judge(gaussian(2, 1, 8, 8, 1)).realness.shape == (2, 1)
-    assert judge(gaussian(2, 5, 8, 8, 1)).realness.shape == (2, 5)
+    discriminator = VideoDiscriminator((2, 2), temporal_kernel=3, temporal_padding="same")
+    assert discriminator.shortest_clip() == 1
+    assert discriminator(gaussian(2, 1, 8, 8, 1)).logits.shape == (2, 1)
+    assert discriminator(gaussian(2, 5, 8, 8, 1)).logits.shape == (2, 5)
 
 
 def test_clips_longer_than_the_shortest_have_more_patches():
-    judge = VideoDiscriminator((2,), temporal_kernel=2)
-    assert judge(gaussian(2, 3, 8, 8, 1)).realness.shape == (2, 4)
-    assert judge(gaussian(2, 6, 8, 8, 1)).realness.shape == (2, 4 * 4)
+    discriminator = VideoDiscriminator((2,), temporal_kernel=2)
+    assert discriminator(gaussian(2, 3, 8, 8, 1)).logits.shape == (2, 4)
+    assert discriminator(gaussian(2, 6, 8, 8, 1)).logits.shape == (2, 4 * 4)
 
 
 def test_a_full_score_refuses_clips_of_another_length_than_its_own():
-    judge = VideoDiscriminator((2,), temporal_kernel=2, score="full")
-    judge(gaussian(1, 2, 4, 4, 1))  # one moment
+    discriminator = VideoDiscriminator((2,), temporal_kernel=2, score="full")
+    discriminator(gaussian(1, 2, 4, 4, 1))  # one moment
     with pytest.raises(ValueError, match="frames"):
-        judge(gaussian(1, 3, 4, 4, 1))
+        discriminator(gaussian(1, 3, 4, 4, 1))
 
 
 @pytest.mark.parametrize("score", ["patch", "full"])
@@ -245,18 +247,18 @@ def test_configurations_round_trip(cls):
 @pytest.mark.parametrize("temporal_stride", [1, 2])
 def test_penalties_of_slopes_have_gradients_compiled_or_not(temporal_stride):
     clips = gaussian(2, 6, 8, 8, 2)
-    judge = VideoDiscriminator(
+    discriminator = VideoDiscriminator(
         (3,), temporal_kernel=2, temporal_stride=temporal_stride, temporal_padding="same"
     )
-    randomized(judge, clips)
+    randomized(discriminator, clips)
 
     def slopes(clips):
         with tf.GradientTape() as outer:
             with tf.GradientTape() as tape:
                 tape.watch(clips)
-                score = tf.reduce_sum(tf.tanh(0.1 * judge(clips).realness))
+                score = tf.reduce_sum(tf.tanh(0.1 * discriminator(clips).logits))
             penalty = tf.reduce_sum(tf.square(tape.gradient(score, clips)))
-        return outer.gradient(penalty, judge.convolutions[0].kernel.value)
+        return outer.gradient(penalty, discriminator.convolutions[0].kernel.value)
 
     plain, compiled = (traced_function(slopes, jit)(clips).numpy() for jit in (False, True))
     np.testing.assert_allclose(compiled, plain, atol=1e-5)

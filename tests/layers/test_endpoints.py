@@ -3,11 +3,11 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.layers.endpoints import (
-    EndsEncoder,
-    PlacedDecoder,
+    EndpointsEncoder,
+    TimedDecoder,
     composed,
+    frame_times,
     place_features,
-    places,
     straight,
     with_exact_ends,
 )
@@ -25,28 +25,28 @@ def ends():
 
 @pytest.mark.parametrize("frames", [2, 3, 30])
 def test_places_go_from_0_to_1_in_equal_steps(frames):
-    rows = places(2, frames).numpy()
+    rows = frame_times(2, frames).numpy()
     np.testing.assert_allclose(rows, [np.linspace(0, 1, frames)] * 2, atol=1e-7)
     assert (rows[:, 0] == 0.0).all() and (rows[:, -1] == 1.0).all()
 
 
 def test_a_single_frame_has_no_two_ends():
     with pytest.raises(ValueError, match="frames=1 must be at least 2") as error:
-        places(1, 1)
+        frame_times(1, 1)
     assert "\n" not in str(error.value)
 
 
 def test_a_place_is_told_by_itself_and_four_waves():
-    place = np.float32([[0.0, 0.3, 1.0]])
-    told = place_features(tf.constant(place)).numpy()
-    waves = [np.pi * n * place for n in (1, 2, 3, 4)]
-    expected = [2.0 * place - 1.0, *map(np.sin, waves), *map(np.cos, waves)]
+    times = np.float32([[0.0, 0.3, 1.0]])
+    told = place_features(tf.constant(times)).numpy()
+    waves = [np.pi * n * times for n in (1, 2, 3, 4)]
+    expected = [2.0 * times - 1.0, *map(np.sin, waves), *map(np.cos, waves)]
     np.testing.assert_allclose(told, np.stack(expected, axis=-1), atol=1e-6)
 
 
 def test_frames_turn_into_the_ends_at_their_places_alone(ends):
-    place, drawn = places(3, 100), tf.random.stateless_normal([3, 100, 8, 8, 3], [1, 2])
-    shown = with_exact_ends(drawn, *ends, place)
+    times, drawn = frame_times(3, 100), tf.random.stateless_normal([3, 100, 8, 8, 3], [1, 2])
+    shown = with_exact_ends(drawn, *ends, times)
     np.testing.assert_array_equal(shown[:, 0], ends[0])
     np.testing.assert_array_equal(shown[:, -1], ends[1])
     for number in (1, 2, 30):
@@ -56,11 +56,11 @@ def test_frames_turn_into_the_ends_at_their_places_alone(ends):
         expected = gate * drawn[:, number] + (1.0 - gate) * between
         np.testing.assert_allclose(shown[:, number], expected, atol=1e-5)
     np.testing.assert_allclose(shown[:, 30], drawn[:, 30], atol=1e-6)
-    np.testing.assert_array_equal(straight(*ends, place)[:, -1], ends[1])
+    np.testing.assert_array_equal(straight(*ends, times)[:, -1], ends[1])
 
 
 def test_one_network_codes_both_ends(ends):
-    encoder = EndsEncoder(4, ENCODER)
+    encoder = EndpointsEncoder(4, ENCODER)
     codes = encoder(*ends)
     assert codes.shape == (3, 8) and codes.dtype == tf.float32
     swapped = encoder(*ends[::-1])
@@ -69,25 +69,25 @@ def test_one_network_codes_both_ends(ends):
 
 
 def test_a_frame_depends_on_its_place_and_not_on_the_others(ends):
-    decoder = PlacedDecoder((8, 8, 3), 16, decoder={**DECODER, "patch": 2})
-    latents, place = tf.random.stateless_normal([3, 5], [3, 4]), places(3, 5)
-    frames = decoder(latents, place, *ends)
+    decoder = TimedDecoder((8, 8, 3), 16, decoder={**DECODER, "patch": 2})
+    latents, times = tf.random.stateless_normal([3, 5], [3, 4]), frame_times(3, 5)
+    frames = decoder(latents, times, *ends)
     assert frames.shape == (3, 5, 8, 8, 3)
-    np.testing.assert_allclose(decoder(latents, place[:, 1:3], *ends), frames[:, 1:3], atol=1e-6)
+    np.testing.assert_allclose(decoder(latents, times[:, 1:3], *ends), frames[:, 1:3], atol=1e-6)
     assert all(np.abs(frames[:, t] - frames[:, t + 1]).max() > 1e-3 for t in range(4))
 
 
 def test_bounded_colours_go_through_a_tanh_and_the_rest_is_as_it_was(ends):
-    latents, place = 100.0 * tf.random.stateless_normal([3, 5], [3, 4]), places(3, 4)
-    decoder = PlacedDecoder(
+    latents, times = 100.0 * tf.random.stateless_normal([3, 5], [3, 4]), frame_times(3, 4)
+    decoder = TimedDecoder(
         (8, 8, 3), 16, bounded=True, warping=True, decoder={**DECODER, "patch": 2}
     )
-    shown = decoder(latents, place, *ends)
-    told = decoder.place_layer(place_features(place))  # [B, T, units]
+    shown = decoder(latents, times, *ends)
+    told = decoder.place_layer(place_features(times))  # [B, T, units]
     hidden = tf.nn.leaky_relu(decoder.latent_layer(latents)[:, None] + told)
     raw = tf.stack([decoder.decoder(hidden[:, t]) for t in range(4)], axis=1)
     assert np.abs(raw[..., :3]).max() > 1.5
     tame = [tf.clip_by_value(end, -1.0, 1.0) for end in ends]
-    assert np.abs(decoder(latents, place, *tame)).max() <= 1.0 + 1e-6
-    expected = composed(tf.concat([tf.tanh(raw[..., :3]), raw[..., 3:]], -1), *ends, place)
+    assert np.abs(decoder(latents, times, *tame)).max() <= 1.0 + 1e-6
+    expected = composed(tf.concat([tf.tanh(raw[..., :3]), raw[..., 3:]], -1), *ends, times)
     np.testing.assert_allclose(shown, expected, atol=1e-5)

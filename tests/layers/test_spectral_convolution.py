@@ -30,7 +30,7 @@ def singular_values(kernel):
 
 
 def settle(layer):
-    """Lets the power iteration arrive, from close by."""
+    """Lets the power step arrive, from close by."""
     kernel = layer.kernel.numpy()
     outputs = np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]))[2][0]
     layer.singular.assign(0.9 * outputs + 0.1 * layer.singular.numpy())

@@ -105,11 +105,11 @@ def test_frames_are_composed_as_the_formula_says(random):
     """Displacements, visibilities and cover by loops over everything."""
     first, last = pixels(random, 2, 4, 6, 3), pixels(random, 2, 4, 6, 3)
     raw = 4.0 * pixels(random, 2, 3, 4, 6, 3 + EXTRA_CHANNELS)
-    place = np.float32([[0.0, 0.3, 1.0], [0.5, 0.9, 0.1]])
-    result = composed(*map(tf.constant, (raw, first, last, place)))
+    times = np.float32([[0.0, 0.3, 1.0], [0.5, 0.9, 0.1]])
+    result = composed(*map(tf.constant, (raw, first, last, times)))
     for row in range(2):
         for frame in range(3):
-            s, said = place[row, frame], raw[row, frame].astype(float)
+            s, said = times[row, frame], raw[row, frame].astype(float)
             unit = np.array([4.0, 6.0]) / 8.0
             from_first = warped_by_loops(first[row].astype(float), s * unit * said[..., 3:5])
             from_last = warped_by_loops(last[row].astype(float), (1 - s) * unit * said[..., 5:7])
@@ -121,9 +121,9 @@ def test_frames_are_composed_as_the_formula_says(random):
             np.testing.assert_allclose(result[row, frame], expected, atol=2e-5)
 
 
-def between_centres(values, place):
+def between_centres(values, times):
     """Linear interpolation of `[N, ...]` at 1.5, 5.5, ...; by its border beyond."""
-    at = min(max((place - 1.5) / 4.0, 0.0), len(values) - 1.0)
+    at = min(max((times - 1.5) / 4.0, 0.0), len(values) - 1.0)
     low = min(int(at), len(values) - 2)
     return values[low] + (at - low) * (values[low + 1] - values[low])
 
@@ -139,16 +139,16 @@ def test_cells_move_as_one_and_what_lies_between_their_centres_follows(random):
     np.testing.assert_array_equal(coherent(tf.constant(said), 1), said)
     raw = tf.constant(4.0 * pixels(random, 2, 3, 8, 12, 3 + EXTRA_CHANNELS))
     rest = tf.constant(pixels(random, 2, 8, 12, 3)), tf.constant(pixels(random, 2, 8, 12, 3))
-    place, smooth = tf.fill([2, 3], 0.4), [coherent(raw[..., k : k + 2], 4) for k in (3, 5)]
+    times, smooth = tf.fill([2, 3], 0.4), [coherent(raw[..., k : k + 2], 4) for k in (3, 5)]
     by_hand = tf.concat([raw[..., :3], *smooth, raw[..., 7:]], axis=-1)
     np.testing.assert_allclose(
-        composed(raw, *rest, place, cell=4), composed(by_hand, *rest, place), atol=1e-6
+        composed(raw, *rest, times, cell=4), composed(by_hand, *rest, times), atol=1e-6
     )
 
 
 def test_a_decoder_that_says_nothing_shows_the_linear_interpolation_under_a_veil(random):
     first, last = pixels(random, 1, 4, 4, 1), pixels(random, 1, 4, 4, 1)
-    zeros, place = tf.zeros([1, 2, 4, 4, 1 + EXTRA_CHANNELS]), tf.constant([[0.25, 1.0]])
-    result = composed(zeros, tf.constant(first), tf.constant(last), place)
+    zeros, times = tf.zeros([1, 2, 4, 4, 1 + EXTRA_CHANNELS]), tf.constant([[0.25, 1.0]])
+    result = composed(zeros, tf.constant(first), tf.constant(last), times)
     straight = np.stack([0.75 * first + 0.25 * last, last], axis=1)
     np.testing.assert_allclose(result, (1 - sigmoid(-1.0)) * straight, atol=1e-5)

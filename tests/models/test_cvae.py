@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.layers.endpoints import places
+from kerasvid.layers.endpoints import frame_times
 from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.cvae import CVAE
 
 SMALL = {"image_shape": (8, 8, 3), "frames": 4}
 SCALE = (0.5, 0.5)
-WEIGHTS = {"ends_weight": 0.7, "mean_weight": 0.3, "coarse_weight": 0.2}
+WEIGHTS = {"endpoints_weight": 0.7, "mean_weight": 0.3, "coarse_weight": 0.2}
 START = tf.constant(0.0)
 
 
@@ -62,7 +62,7 @@ def coarse_squares(video, shown):
 def shown_by(model, video, latents):
     """The unclipped clip of z_video between the ends of a clip."""
     ends = video[:, 0], video[:, -1]
-    return model.decoded(latents, model.ends_encoder(*ends), places(3, 4), *ends)
+    return model.decoded(latents, model.endpoints_encoder(*ends), frame_times(3, 4), *ends)
 
 
 def test_the_loss_is_the_posters_objective(model, video, noise):
@@ -76,16 +76,16 @@ def test_the_loss_is_the_posters_objective(model, video, noise):
     kl = (0.5 * (deviation**2 + mean**2 - 1.0) - np.log(deviation)).sum(axis=1)
     weight = 1.0 / (2.0 * 0.5**2)
     expected = {
-        "energy": weight * errors.sum(axis=1),
+        "reconstruction_loss": weight * errors.sum(axis=1),
         "ends": 0.7 * weight * (errors[:, 0] + errors[:, -1]),
-        "mean_energy": 0.3 * weight * guessed[:, 1:-1].sum(axis=1),
-        "coarse_energy": 0.2 * weight * coarse_squares(video, shown)[:, 1:-1].sum(axis=1),
+        "mean_reconstruction_loss": 0.3 * weight * guessed[:, 1:-1].sum(axis=1),
+        "coarse_loss": 0.2 * weight * coarse_squares(video, shown)[:, 1:-1].sum(axis=1),
         "kl_video": kl,
         "psnr": 10.0 * np.log10(4.0 / (errors.sum(axis=1) / (4 * 8 * 8 * 3))),
     }
     for name, value in expected.items():
         np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
-    energies = ("energy", "ends", "mean_energy", "coarse_energy")
+    energies = ("reconstruction_loss", "ends", "mean_reconstruction_loss", "coarse_loss")
     total = 3.0 * kl + sum(expected[name] for name in energies)
     np.testing.assert_allclose(terms["loss"], total, rtol=1e-4)
     assert statistics == {} and set(terms) == set(model.term_names)
@@ -93,7 +93,11 @@ def test_the_loss_is_the_posters_objective(model, video, noise):
 
 def test_without_a_mean_weight_the_poster_alone_is_minimised(plain, video, noise):
     terms, _ = plain.terms(video, noise, START, training=True)
-    assert set(terms) == set(plain.term_names) == {"loss", "energy", "ends", "kl_video", "psnr"}
+    assert (
+        set(terms)
+        == set(plain.term_names)
+        == {"loss", "reconstruction_loss", "ends", "kl_video", "psnr"}
+    )
     q_video = plain.posterior(video)
     latents = q_video.mean() + q_video.stddev() * noise["video"]
     errors = squares(video, shown_by(plain, video, latents))
@@ -108,16 +112,16 @@ def test_of_some_decoded_frames_the_energies_keep_their_expectation(model, video
     assert some.training_noise_shapes(3) == model.training_noise_shapes(4) == {"video": (8,)}
     drawn = []
     for choice in ([0.0, 1.0], [1.0, 0.0]):  # the second frame, then the third
-        chances = tf.tile([choice], [3, 1])
-        given = {**noise, "decoded_frames": chances}
+        random_inputs = tf.tile([choice], [3, 1])
+        given = {**noise, "decoded_frames": random_inputs}
         drawn.append(some.terms(video, given, START, training=True)[0])
     whole, _ = model.terms(video, noise, START, training=True)
-    for name in ("loss", "energy", "mean_energy", "coarse_energy", "ends"):
+    for name in ("loss", "reconstruction_loss", "mean_reconstruction_loss", "coarse_loss", "ends"):
         np.testing.assert_allclose(
             0.5 * (drawn[0][name] + drawn[1][name]), whole[name], rtol=1e-4, err_msg=name
         )
     np.testing.assert_allclose(drawn[0]["ends"], whole["ends"], rtol=1e-4)
-    assert np.abs(drawn[0]["energy"] - drawn[1]["energy"]).max() > 1.0
+    assert np.abs(drawn[0]["reconstruction_loss"] - drawn[1]["reconstruction_loss"]).max() > 1.0
     errors = [10.0 ** (-0.1 * terms["psnr"].numpy()) for terms in (*drawn, whole)]
     np.testing.assert_allclose(0.5 * (errors[0] + errors[1]), errors[2], rtol=1e-4)
 
@@ -125,16 +129,16 @@ def test_of_some_decoded_frames_the_energies_keep_their_expectation(model, video
 @pytest.mark.parametrize("frames", [4, 2])
 def test_exact_ends_cost_nothing(model, video, noise, frames):
     video = video[:, :frames]
-    exact = make_model(exact_ends=True, **WEIGHTS, schedule=model.schedule)
+    exact = make_model(exact_endpoints=True, **WEIGHTS, schedule=model.schedule)
     exact.set_weights(model.get_weights())
     terms, _ = exact.terms(video, noise, START, training=False)
     q_video = exact.posterior(video)
     latents = q_video.mean() + q_video.stddev() * noise["video"]
-    told = exact.ends_encoder(video[:, 0], video[:, -1]), places(3, frames), video[:, 0]
+    told = exact.endpoints_encoder(video[:, 0], video[:, -1]), frame_times(3, frames), video[:, 0]
     shown = exact.decoded(latents, *told, video[:, -1])
     errors = squares(video, shown)
     np.testing.assert_allclose(errors[:, [0, -1]], 0.0)
-    np.testing.assert_allclose(terms["energy"], 2.0 * errors.sum(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(terms["reconstruction_loss"], 2.0 * errors.sum(axis=1), rtol=1e-4)
     np.testing.assert_allclose(terms["ends"], 0.0)
     if frames == 2:
         with pytest.raises(ValueError, match="nothing between exact ends: give longer ones"):
@@ -144,7 +148,7 @@ def test_exact_ends_cost_nothing(model, video, noise, frames):
 def test_encoding_gives_the_posterior_mean(model, video):
     codes = model.encode(video)
     np.testing.assert_allclose(codes["video"], model.posterior(video).mean(), atol=1e-6)
-    filled = model.fill(video[:, 0], video[:, -1], codes, 4)  # what `fill` takes as noise
+    filled = model.infill(video[:, 0], video[:, -1], codes, 4)  # what `infill` takes as noise
     np.testing.assert_array_equal(as_pixels(filled), model.reconstruct(video))
     with pytest.raises(ValueError, match="frames=1 must be at least 2"):
         model.encode(video[:, :1])
@@ -155,7 +159,7 @@ def test_encoding_gives_the_posterior_mean(model, video):
 def test_reconstruction_is_that_of_the_posterior_mean_and_the_ends(model, video):
     videos = as_pixels(video)
     latents = model.posterior(videos / np.float32(127.5) - 1.0).mean()
-    expected = model.fill(video[:, 0], video[:, -1], {"video": latents}, 4)
+    expected = model.infill(video[:, 0], video[:, -1], {"video": latents}, 4)
     difference = np.abs(model.reconstruct(videos).astype(int) - as_pixels(expected))
     assert difference.max() <= 1 and (difference > 0).mean() < 0.05  # pixels were rounded
     assert model.reconstruct(videos[:, :3]).shape == (3, 3, 8, 8, 3)
@@ -179,9 +183,11 @@ def test_negative_weights_are_refused(name):
 
 def test_the_poster_is_the_default_and_its_sizes_are_the_preset_paper():
     defaults = CVAE.hyperparameters()
-    assert not defaults["warping"] and not defaults["exact_ends"] and defaults["mean_weight"] == 0
+    assert (
+        not defaults["warping"] and not defaults["exact_endpoints"] and defaults["mean_weight"] == 0
+    )
     sizes = {**defaults, **CVAE.PRESETS["paper"]}
-    assert (sizes["video_dim"], sizes["ends_dim"], sizes["frames"]) == (600, 1000, 30)
+    assert (sizes["video_dim"], sizes["endpoints_dim"], sizes["frames"]) == (600, 1000, 30)
 
 
 @pytest.mark.slow

@@ -108,7 +108,7 @@ def started():
     model = DSA.from_preset("debug", image_shape=(16, 16, 3), frames=4, **options)
     mean = np.linspace(-1.0, 2.0, 4).astype("float32")
     covariance = np.diag([0.1, 0.2, 0.3, 0.4]).astype("float32")
-    model.start_prior.follow({"mean": mean, "covariance": covariance})
+    model.start_prior.update_moments({"mean": mean, "covariance": covariance})
     return model
 
 
@@ -174,7 +174,7 @@ def test_the_shared_term_is_of_draws_of_the_content_and_the_mean_motion(unsharin
     both = np.concatenate(said, axis=1)
     np.testing.assert_allclose(posterior.statistics["shared"]["mean"], both.mean(axis=0), atol=1e-6)
 
-    unsharing.absorb(posterior.statistics)
+    unsharing.update_running_statistics(posterior.statistics)
     np.testing.assert_allclose(unsharing.shared.mean, 0.01 * both.mean(axis=0), atol=1e-6)
     value = unsharing.posterior_codes(video, noise).kl["shared"]
     np.testing.assert_allclose(value, unsharing.shared.term(*said), atol=1e-6)
@@ -184,7 +184,7 @@ def test_the_shared_term_is_of_draws_of_the_content_and_the_mean_motion(unsharin
 def test_the_shared_term_moves_the_content_and_not_the_motion(unsharing, videos):
     video = as_video_tensor(videos)
     for _ in range(3):
-        unsharing.absorb(unsharing.posterior_codes(video, None).statistics)
+        unsharing.update_running_statistics(unsharing.posterior_codes(video, None).statistics)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(unsharing.posterior_codes(video, None).kl["shared"])
     heads = unsharing.content_head, unsharing.motion_head
@@ -198,5 +198,5 @@ def test_the_shared_term_counts_by_its_weight(unsharing, videos):
     video = as_video_tensor(videos)
     noise = unsharing.sample_noise(3)
     terms, _ = unsharing.terms(video, noise, tf.constant(20.0), training=False)
-    bound = terms["energy"] + terms["kl_content"] + terms["kl_motion"]
+    bound = terms["reconstruction_loss"] + terms["kl_content"] + terms["kl_motion"]
     np.testing.assert_allclose(terms["loss"], bound + 3.0 * terms["shared"], rtol=1e-5)

@@ -36,7 +36,7 @@ def test_images_are_what_generate_gives_without_a_time_axis(model):
 
 
 def test_there_are_two_players(model):
-    assert list(model.player_variables()) == ["generator", "image_discriminator"]
+    assert list(model.network_variables()) == ["generator", "image_discriminator"]
     assert model.term_names == ("loss", "generator_loss", "image_discriminator_loss")
     with pytest.raises(ValueError, match="no video discriminator: use rjgan or mocogan"):
         ImageGAN.from_preset("debug", **SMALL, video_discriminator={"channels": (4,)})
@@ -70,10 +70,10 @@ def test_rjgan_can_begin_with_its_weights(model):
 
 def test_images_train_both_players_as_clips_of_one_frame(model, moving_squares):
     model.compile("sgd", jit_compile=False)
-    start = {name: [v.numpy() for v in own] for name, own in model.player_variables().items()}
+    start = {name: [v.numpy() for v in own] for name, own in model.network_variables().items()}
     images = tf.constant(moving_squares(4, 1, size=8))
     logs = model.train_step({"video": images, "image": images})
     assert all(np.isfinite(value) for value in logs.values())
-    for name, variables in model.player_variables().items():
+    for name, variables in model.network_variables().items():
         for variable, before in zip(variables, start[name], strict=True):
             assert (variable.numpy() != before).any(), variable.path

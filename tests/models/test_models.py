@@ -29,7 +29,7 @@ VARIANTS = {
         {
             "warping": True,
             "moving_cell": 4,
-            "exact_ends": True,
+            "exact_endpoints": True,
             "mean_weight": 1.0,
             "coarse_weight": 1.0,
             "decoded_frames": 1,
@@ -108,8 +108,8 @@ def as_json(config):
 
 def compiled_by(model):
     """The model, compiled as its recipe says."""
-    recipe = model.RECIPES["debug"]
-    optimizers = recipe.make_optimizers(list(model.player_variables()))
+    recipe = model.TRAINING["debug"]
+    optimizers = recipe.make_optimizers(list(model.network_variables()))
     model.compile(optimizers, jit_compile=False, clip_norm=10.0, seed=3)
     return model
 
@@ -134,7 +134,7 @@ def made_by(model, count=2, frames=None, seed=1):
 
 
 def optimizers_of(model):
-    return [model.optimizer_of(player) for player in model.player_variables()]
+    return [model.optimizer_of(network) for network in model.network_variables()]
 
 
 # === Generation ===
@@ -310,20 +310,20 @@ ADVERSARIAL = [name for name in MODELS if issubclass(model_class(name), Adversar
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_a_generator_without_a_discriminator_is_refused(name):
-    judges = {"image_discriminator", "video_discriminator"} & set(
+    discriminators = {"image_discriminator", "video_discriminator"} & set(
         model_class(name).hyperparameters()
     )
     with pytest.raises(ValueError, match="Without a discriminator nobody tells") as error:
-        model_class(name).from_preset("debug", **dict.fromkeys(judges, False))
+        model_class(name).from_preset("debug", **dict.fromkeys(discriminators, False))
     assert "\n" not in str(error.value)
-    for judge in judges:
-        refused = f"{judge}=3 must be a mapping|has no {judge.replace('_', ' ')}"
+    for discriminator in discriminators:
+        refused = f"{discriminator}=3 must be a mapping|has no {discriminator.replace('_', ' ')}"
         with pytest.raises(ValueError, match=refused):
-            model_class(name).from_preset("debug", **{judge: 3})
+            model_class(name).from_preset("debug", **{discriminator: 3})
 
 
 def test_every_preset_has_a_recipe(model):
-    assert set(model.PRESETS) == set(model.RECIPES) >= {"debug", "base", "paper"}
+    assert set(model.PRESETS) == set(model.TRAINING) >= {"debug", "base", "paper"}
     accepted = model.hyperparameters()
     for preset in model.PRESETS.values():
         assert set(preset) <= set(accepted)
@@ -421,8 +421,8 @@ def test_compiled_islands_train_on_two_devices_in_half_precision(
     videos = moving_squares(8, 4)
     with strategy_of(2).scope():
         model = make_model(variant)
-        recipe = model.RECIPES["debug"]
-        optimizers = recipe.make_optimizers(list(model.player_variables()))
+        recipe = model.TRAINING["debug"]
+        optimizers = recipe.make_optimizers(list(model.network_variables()))
         model.compile(optimizers, jit_compile=True, clip_norm=10.0)
     batch = training_clips(model, videos)
     before = [variable.numpy() for variable in model.trainable_variables]

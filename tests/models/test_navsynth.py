@@ -47,15 +47,15 @@ def test_the_loss_is_equation_six(model, moving_squares):
     video = tf.cast(moving_squares(2, 8), tf.float32) / 127.5 - 1.0
     rows = tf.constant([4, 1])
     codes = {"static": model.static_codes(rows), "transient": model.transient_codes(rows)}
-    chances = tf.random.stateless_normal([2, 8], [1, 2])
-    terms = model.reconstruction_terms(video, codes, None, {"static_frame": chances}, True)
+    random_inputs = tf.random.stateless_normal([2, 8], [1, 2])
+    terms = model.reconstruction_terms(video, codes, None, {"static_frame": random_inputs}, True)
 
     outputs = model.motion_output(model.motion(codes["transient"]))
     frames = [model.decoder(tf.concat([codes["static"], outputs[:, t]], axis=-1)) for t in range(8)]
     decoded = tf.stack(frames, axis=1)
     by_frame = losses.pyramid_loss(video, decoded, 2).numpy()
     reconstruction = by_frame.mean(axis=1)
-    still = [by_frame[i, t] for i, t in enumerate(chances.numpy().argmax(axis=1))]
+    still = [by_frame[i, t] for i, t in enumerate(random_inputs.numpy().argmax(axis=1))]
     triplet = losses.triplet_loss(outputs, 2.0, 2, 2).numpy()
     np.testing.assert_allclose(terms["reconstruction"], reconstruction, rtol=1e-4)
     np.testing.assert_allclose(terms["static"], still, rtol=1e-4)
@@ -75,8 +75,8 @@ def test_a_step_decodes_some_frames_and_the_triplets_see_all(model, moving_squar
     rows = tf.constant([4, 1])
     codes = {"static": model.static_codes(rows), "transient": model.transient_codes(rows)}
     still, order = (tf.random.stateless_normal([2, 8], [1, seed]) for seed in (2, 3))
-    chances = {"static_frame": still, "decoded_frames": order}
-    terms = some.reconstruction_terms(video, codes, None, chances, True)
+    random_inputs = {"static_frame": still, "decoded_frames": order}
+    terms = some.reconstruction_terms(video, codes, None, random_inputs, True)
     decoded = model.decoded(model.latents_of(codes, None))
     by_frame = losses.pyramid_loss(video, decoded, 2).numpy()
     chosen = np.argsort(order, axis=1)[:, :3]
@@ -123,12 +123,12 @@ def test_the_triplet_loss_reaches_the_recurrent_network_alone(model, moving_squa
         "static": model.static_codes(tf.constant([0])),
         "transient": model.transient_codes(tf.constant([0])),
     }
-    chances = {"static_frame": tf.zeros([1, 8])}
+    random_inputs = {"static_frame": tf.zeros([1, 8])}
     with tf.GradientTape() as tape:
         tape.watch(codes)
-        loss = model.reconstruction_terms(video, codes, None, chances, True)["triplet"]
-    players = model.player_variables()
-    sources = {"generator": players["generator"], "recurrent": players["recurrent"], **codes}
+        loss = model.reconstruction_terms(video, codes, None, random_inputs, True)["triplet"]
+    networks = model.network_variables()
+    sources = {"generator": networks["generator"], "recurrent": networks["recurrent"], **codes}
     slopes = tape.gradient(loss, sources)
     assert all(slope is None for slope in slopes["generator"]) and slopes["static"] is None
     assert all(slope is not None for slope in slopes["recurrent"])

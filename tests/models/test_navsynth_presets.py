@@ -1,6 +1,6 @@
 import pytest
 
-from kerasvid.models.navsynth import OBJECTIVE, PRESETS, RECIPES, Navsynth
+from kerasvid.models.navsynth import OBJECTIVE, PRESETS, TRAINING, Navsynth
 
 # Table 2 of the supplement, by data set: D_s, D_t, lambda_s, lambda_t, alpha, the rates of G, R and
 # the codes, epochs of gamma and of (z, theta), l.
@@ -19,14 +19,14 @@ def sizes_of(name):
 @pytest.mark.parametrize("name", VIDEOS)
 def test_a_published_recipe_ends_with_its_last_stage(name):
     epochs = sum(PRESETS[name]["stages"].values())
-    recipe = RECIPES[name]
+    recipe = TRAINING[name]
     left = epochs * VIDEOS[name] - recipe.steps * recipe.batch_size
     assert 0 <= left < recipe.batch_size
 
 
 @pytest.mark.parametrize("name", TABLE_2)
 def test_published_presets_have_the_published_numbers(name):
-    sizes, recipe = sizes_of(name), RECIPES[name]
+    sizes, recipe = sizes_of(name), TRAINING[name]
     objective = {**OBJECTIVE, **(sizes["objective"] or {})}
     optimizers = recipe.make_optimizers(["generator", "recurrent"])
     codes = recipe.code_arguments()
@@ -54,4 +54,4 @@ def test_weizmann_has_a_static_code_a_person_and_transient_codes_an_action():
     assert (sizes["static_by"], sizes["identities"]) == ("identity", 9)
     assert (sizes["transient_by"], sizes["classes"]) == ("label", 10)
     assert sizes["conditional"] and sizes["videos"] == VIDEOS["weizmann"]
-    assert (RECIPES["weizmann"].pick, RECIPES["paper"].pick) == ("window", "start")
+    assert (TRAINING["weizmann"].pick, TRAINING["paper"].pick) == ("window", "start")

@@ -121,7 +121,7 @@ def test_a_prior_without_width_is_refused(scale):
 def test_a_discriminator_can_be_left_out(left_out, moving_squares):
     model = RJGAN.from_preset("debug", **SMALL, **{left_out: False})
     assert getattr(model, left_out) is None
-    assert left_out not in model.player_variables()
+    assert left_out not in model.network_variables()
     model.compile("sgd", jit_compile=False)
     video = moving_squares(2, 4, size=8)
     logs = model.train_step({"video": tf.constant(video), "image": tf.constant(video[:, 0])})

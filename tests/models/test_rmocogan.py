@@ -132,6 +132,6 @@ def test_an_untrained_model_is_nearly_a_mocogan():
 
 
 def test_the_residual_belongs_to_the_generator(model):
-    own = {id(v) for v in model.player_variables()["generator"]}
+    own = {id(v) for v in model.network_variables()["generator"]}
     for layer in (model.residual_hidden, model.residual_output, model.motion, model.decoder):
         assert {id(v) for v in layer.trainable_variables} <= own

@@ -84,7 +84,7 @@ def test_running_moments_arrive_at_those_of_the_data():
     a, b, correlations = correlated(256)
     layer = SharedInformation(4, 2, momentum=0.9)
     for _ in range(150):
-        layer.follow(layer.moments(a, b))
+        layer.update_moments(layer.moments(a, b))
     value = tf.reduce_mean(layer.term(a, b))
     np.testing.assert_allclose(value, 0.5 * np.sum(correlations**2), rtol=5e-3)
 
@@ -92,7 +92,7 @@ def test_running_moments_arrive_at_those_of_the_data():
 def test_moments_that_are_not_finite_are_left_out():
     layer = SharedInformation(4, 2)
     a, b, _ = correlated(8)
-    layer.follow(layer.moments(np.full_like(a, np.nan), b))
+    layer.update_moments(layer.moments(np.full_like(a, np.nan), b))
     assert np.array_equal(layer.mean, np.zeros(6)) and np.array_equal(layer.covariance, np.eye(6))
 
 
@@ -109,7 +109,7 @@ def test_descent_takes_what_is_shared_out_of_the_one_and_leaves_what_is_not():
             a = inputs @ columns + noise
             loss = tf.reduce_mean(layer.term(a, label.astype("float32")))
         columns.assign_sub(0.05 * tape.gradient(loss, columns))
-        layer.follow(layer.moments(a, label.astype("float32")))
+        layer.update_moments(layer.moments(a, label.astype("float32")))
     assert np.max(np.abs(columns[0])) < 0.1  # at first 1.0
     assert np.max(np.abs(columns[1])) > 0.8
 

@@ -134,7 +134,7 @@ def test_training_normalizes_by_the_batch_in_both_generators(model):
 
 
 def test_the_video_discriminator_alone_judges(model):
-    assert list(model.player_variables()) == ["generator", "video_discriminator"]
+    assert list(model.network_variables()) == ["generator", "video_discriminator"]
     assert model.objective["loss"] == "wasserstein"
     assert set(model.term_names) == {"loss", "generator_loss", "video_discriminator_loss"}
 
@@ -148,10 +148,10 @@ def test_what_this_model_has_not_is_refused():
 
 def test_a_step_trains_every_weight(videos):
     model = make_model(video_discriminator=WHOLE)
-    before = {name: [v.numpy() for v in own] for name, own in model.player_variables().items()}
+    before = {name: [v.numpy() for v in own] for name, own in model.network_variables().items()}
     one_step(model, videos)
     last = model.video_discriminator.verdict.bias  # leaves a difference of scores as it is
-    for name, own in model.player_variables().items():
+    for name, own in model.network_variables().items():
         for a, b in zip(before[name], own, strict=True):
             assert (a != b.numpy()).any() or b is last, (name, b.path)
 

@@ -128,12 +128,14 @@ def test_the_generator_pays_for_every_pixel_of_the_mask_alike():
     model = make_model(mask_weight=0.3)
     model.compile("adam", jit_compile=False)
     fakes = model.fakes(model.sample_noise(3, seed=1), training=False)
-    chances = {name: tf.zeros([3, *shape]) for name, shape in model.chance_shapes(4).items()}
-    terms, slopes = model.convince(fakes, None, chances, tf.constant(0.0))
+    random_inputs = {
+        name: tf.zeros([3, *shape]) for name, shape in model.random_input_shapes(4).items()
+    }
+    terms, slopes = model.convince(fakes, None, random_inputs, tf.constant(0.0))
     np.testing.assert_allclose(slopes["mask"], np.full([3, 4, 16, 16, 1], 0.3 / 3072), rtol=1e-5)
     free = make_model(mask_weight=0.0)
     free.set_weights(model.get_weights())
-    without = free.generator_losses(fakes, None, chances, tf.constant(0.0))
+    without = free.generator_losses(fakes, None, random_inputs, tf.constant(0.0))
     difference = float(terms["generator_loss"] - without["generator_loss"])
     np.testing.assert_allclose(difference, 0.3 * np.mean(fakes["mask"]), rtol=1e-4)
 
@@ -146,13 +148,13 @@ def test_the_mask_term_reaches_the_generator_alone(videos):
     moved = {}
     for name, model in (("charged", charged), ("free", free)):
         one_step(model, videos, keras.optimizers.SGD(0.1))
-        moved[name] = model.player_variables()
+        moved[name] = model.network_variables()
     apart = {
-        player: max(
+        network: max(
             np.abs(one.numpy() - other.numpy()).max()
-            for one, other in zip(moved["charged"][player], moved["free"][player], strict=True)
+            for one, other in zip(moved["charged"][network], moved["free"][network], strict=True)
         )
-        for player in ("generator", "video_discriminator")
+        for network in ("generator", "video_discriminator")
     }
     assert apart["video_discriminator"] < 1e-6
     assert apart["generator"] > 1e-3

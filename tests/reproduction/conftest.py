@@ -79,23 +79,23 @@ class Planted:
     def __init__(self, values: dict):
         self.values, self.calls = values, []
 
-    def refusal(self, subject) -> str | None:
+    def unavailable_reason(self, context) -> str | None:
         """Why there is none: the value, where it is text."""
-        value = self.values[subject.frames]
+        value = self.values[context.frames]
         return value if isinstance(value, str) else None
 
-    def measure(self, subject) -> list:
+    def measure(self, context) -> list:
         """One number, with an interval."""
-        self.calls.append((subject.frames, subject.num))
-        value = self.values[subject.frames]
+        self.calls.append((context.frames, context.num))
+        value = self.values[context.frames]
         if isinstance(value, Exception):
             raise value
-        judge = {"judge": "a judge of squares", "accuracy": {"label": 0.5}}
-        judge["accuracy_of"] = "6 clips"
+        classifier = {"classifier": "a classifier of squares", "accuracy": {"label": 0.5}}
+        classifier["accuracy_of"] = "6 clips"
         return [
             types.SimpleNamespace(
-                name="frechet", value=value, low=value - 1, high=value + 1, deviation=None,
-                clips=subject.num, protocol={"judge": judge},
+                name="frechet", value=value, low=value - 1, high=value + 1, std=None,
+                clips=context.num, protocol={"classifier": classifier},
             )
         ]  # fmt: skip
 
@@ -124,8 +124,8 @@ def reproduction(table, planted, locate_here, tmp_path) -> Reproduction:
         preset="debug", precision="float32", runs_dir=os.fspath(tmp_path / "runs"), sample_every=0
     )
     measuring = Measuring(
-        subject_of=lambda run, plan, choices, clips: types.SimpleNamespace(
-            frames=plan.frames, num=choices.num
+        context_of=lambda run, config, choices, clips: types.SimpleNamespace(
+            frames=config.frames, num=choices.num
         ),
         metrics={"frechet": planted},
     )

@@ -9,16 +9,16 @@ from kerasvid.models.glo import GLO
 from kerasvid.reproduction import deviations
 from kerasvid.reproduction.published import Column, Part, Training
 from kerasvid.reproduction.reproduced import Cell
-from kerasvid.training.config import make_plan
+from kerasvid.training.config import make_config
 
 
 @pytest.fixture(scope="module")
-def plan_of(squares, info):
-    """A function that plans a run on the squares."""
+def config_of(squares, info):
+    """A function that configs a run on the squares."""
 
     def make(model="glo", preset="debug", values=None, **rest):
         values = {"frames": 4, "training.batch_size": 4, **(values or {})}
-        return make_plan(
+        return make_config(
             model, "squares", squares, info, preset, values, precision="float32", seed=0, **rest
         )
 
@@ -34,25 +34,25 @@ def test_another_data_set_is_told_with_what_it_stands_for():
     assert deviations.of_data("mug", parts[:1]) == []
 
 
-def test_a_run_with_the_published_sizes_and_steps_has_no_deviation(plan_of):
+def test_a_run_with_the_published_sizes_and_steps_has_no_deviation(config_of):
     sizes = {**DSA.hyperparameters(), **DSA.PRESETS["paper"]}
-    recipe = DSA.RECIPES["paper"]
-    plan = dataclasses.replace(
-        plan_of(), model="dsa", preset="paper", hyperparameters=sizes, recipe=recipe
+    training = DSA.TRAINING["paper"]
+    config = dataclasses.replace(
+        config_of(), model="dsa", preset="paper", hyperparameters=sizes, training=training
     )
-    assert deviations.of_trainings({"dsa": (Training("dsa"), plan)}) == []
-    changed = dataclasses.replace(plan, hyperparameters={**sizes, "motion_dim": 5})
+    assert deviations.of_trainings({"dsa": (Training("dsa"), config)}) == []
+    changed = dataclasses.replace(config, hyperparameters={**sizes, "motion_dim": 5})
     assert deviations.of_trainings({"dsa": (Training("dsa"), changed)}) == [
         "dsa: preset paper, changed: motion_dim 5 (32)"
     ]
 
 
-def test_sizes_rates_and_steps_that_differ_stand_once_for_all_runs_that_share_them(plan_of):
+def test_sizes_rates_and_steps_that_differ_stand_once_for_all_runs_that_share_them(config_of):
     trainings = {
-        "a": (Training("glo", steps=60), plan_of(steps=60)),
-        "b": (Training("glo", steps=60), plan_of(steps=60)),
-        "c": (Training("glo", steps=1_000), plan_of(steps=60)),
-        "d": (Training("glo"), plan_of(steps=60)),
+        "a": (Training("glo", steps=60), config_of(steps=60)),
+        "b": (Training("glo", steps=60), config_of(steps=60)),
+        "c": (Training("glo", steps=1_000), config_of(steps=60)),
+        "d": (Training("glo"), config_of(steps=60)),
     }
     lines = deviations.of_trainings(trainings)
     sizes = [line for line in lines if "preset debug in place of paper: " in line]
@@ -61,24 +61,28 @@ def test_sizes_rates_and_steps_that_differ_stand_once_for_all_runs_that_share_th
     assert "image_shape" not in sizes[0] and "training.steps" not in sizes[0]
     assert [line for line in lines if "steps" in line and line not in sizes] == [
         "c: 60 steps in place of 1,000",
-        f"d: 60 steps; the preset paper has {GLO.RECIPES['paper'].steps:,}",
+        f"d: 60 steps; the preset paper has {GLO.TRAINING['paper'].steps:,}",
     ]
 
 
-def test_a_metric_that_stands_in_is_told_with_its_judge():
+def test_a_metric_that_stands_in_is_told_with_its_classifier():
     column = Column("FVD", "lower", "fvd", ("fvd",))
-    judge = {"judge": {"judge": "clip judge trained on squares", "kind": "clip"}}
-    cell = Cell(1.0, None, None, None, 9, "frechet", "frechet", judge, {"windows": 10})
+    classifier = {
+        "classifier": {"classifier": "clip classifier trained on squares", "kind": "clip"}
+    }
+    cell = Cell(1.0, None, None, None, 9, "frechet", "frechet", classifier, {"windows": 10})
     assert deviations.of_metrics([(column, "fvd")], {}) == []
     (line,) = deviations.of_metrics([(column, "frechet")], {"FVD": cell})
-    assert line.startswith("metric: frechet (clip judge trained on squares) in place of FVD: ")
-    features = {"features": {**judge["judge"], "accuracy": {"label": 0.9875}, "accuracy_of": "80"}}
+    assert line.startswith("metric: frechet (clip classifier trained on squares) in place of FVD: ")
+    features = {
+        "features": {**classifier["classifier"], "accuracy": {"label": 0.9875}, "accuracy_of": "80"}
+    }
     distance = dataclasses.replace(cell, protocol=features)
     assert deviations.of_metrics([(column, "frechet")], {"FVD": distance}) == [line]
-    (line,) = deviations.of_judges([distance, distance])
-    assert line == "clip judge trained on squares: tells label 98.8 % of 80"
+    (line,) = deviations.of_classifiers([distance, distance])
+    assert line == "clip classifier trained on squares: tells label 98.8 % of 80"
     vgg = dataclasses.replace(cell, protocol={"features": "VGG16 relu3_3"})
-    assert deviations.of_judges([vgg, dataclasses.replace(cell, protocol={})]) == []
+    assert deviations.of_classifiers([vgg, dataclasses.replace(cell, protocol={})]) == []
     (line,) = deviations.of_metrics([(column, "frechet")], {})
     assert line.startswith("metric: frechet in place of FVD: ")
     assert deviations.of_windows([dataclasses.replace(cell, asked={"windows": 1})]) == []

@@ -8,26 +8,26 @@ import pytest
 
 from kerasvid.data import load_info
 from kerasvid.evaluation.classifiers import train
-from kerasvid.evaluation.classifiers.networks import FrameJudge
-from kerasvid.evaluation.context import Choices
+from kerasvid.evaluation.classifiers.networks import FrameClassifier
+from kerasvid.evaluation.context import EvaluationConfig
 from kerasvid.evaluation.evaluate import METRICS
 from kerasvid.evaluation.metrics.motion_consistency import motion_consistency_score
 from kerasvid.reproduction import measuring
-from kerasvid.reproduction.judge_motion import JudgeMaps
-from kerasvid.reproduction.measuring import ALL_METRICS, LearnedSubject, Measuring, judge_names
+from kerasvid.reproduction.classifier_motion import ClassifierMaps
+from kerasvid.reproduction.measuring import ALL_METRICS, LearnedSubject, Measuring, classifier_names
 from kerasvid.reproduction.published import LEARNED, REAL, Column, Row
 from kerasvid.reproduction.registry import TABLES
-from kerasvid.training.config import make_plan
+from kerasvid.training.config import make_config
 from kerasvid.training.run_folder import RunFolder
 
 
 @pytest.fixture
-def plan_of(squares, info):
-    """A function that plans a run on the squares."""
+def config_of(squares, info):
+    """A function that configs a run on the squares."""
 
     def make(frames=4, model="linear_interpolation", **rest):
         values = {"frames": frames, "training.batch_size": 4}
-        return make_plan(
+        return make_config(
             model, "squares", squares, info, "debug", values, precision="float32", seed=0, **rest
         )
 
@@ -52,10 +52,10 @@ def test_weights_of_the_published_network_bring_its_metric(table):
     assert Measuring().metric(Column("L2", "lower", "between", ("x",))) == "between"
 
 
-def test_as_many_clips_are_measured_as_published_or_as_there_are(table, plan_of):
+def test_as_many_clips_are_measured_as_published_or_as_there_are(table, config_of):
     def chosen(frames, clips, num=None, split="test"):  # 4 videos of 4 frames, 16 in "train"
         changed = dataclasses.replace(table, clips=clips, split=split)
-        found = Measuring(num=num).choices(changed, plan_of(frames))
+        found = Measuring(num=num).choices(changed, config_of(frames))
         return found.num, found.windows, found.split
 
     assert chosen(4, 3) == (3, 1, "test")
@@ -67,7 +67,7 @@ def test_as_many_clips_are_measured_as_published_or_as_there_are(table, plan_of)
     assert chosen(4, 10, split="train") == (10, 1, "train")
     assert chosen(4, 10, split=None) == (4, 1, "test")
     with pytest.raises(ValueError, match="--split=val: squares has train, test"):
-        Measuring(split="val").choices(table, plan_of())
+        Measuring(split="val").choices(table, config_of())
 
 
 def test_a_metric_with_a_number_of_its_own_takes_no_other():
@@ -78,93 +78,95 @@ def test_a_metric_with_a_number_of_its_own_takes_no_other():
     Measuring(num=9).check(TABLES["residual_vectors/2"])
 
 
-def test_where_no_real_clips_are_looked_at_no_windows_are_taken(table, plan_of):
+def test_where_no_real_clips_are_looked_at_no_windows_are_taken(table, config_of):
     (column,) = table.columns
     images = dataclasses.replace(table, columns=(dataclasses.replace(column, clips=1280),))
-    found = Measuring().choices(images, plan_of(2))
+    found = Measuring().choices(images, config_of(2))
     assert (found.num, found.windows) == (None, 1)
 
 
-def test_what_was_asked_for_tells_the_run_the_clips_and_the_choices(table, plan_of, tmp_path):
+def test_what_was_asked_for_tells_the_run_the_clips_and_the_choices(table, config_of, tmp_path):
     (column,) = table.columns
     row, run = table.rows[0], RunFolder(tmp_path)
-    plan = plan_of()
-    choices = Measuring(judge_dir="j").choices(table, plan)
-    asked = Measuring().asked(row, column, choices, run, plan)
-    judges = asked.pop("judges")
+    config = config_of()
+    choices = Measuring(classifier_dir="j").choices(table, config)
+    asked = Measuring().asked(row, column, choices, run, config)
+    classifiers = asked.pop("classifiers")
     assert asked == {
         "run": str(tmp_path), "step": -1, "saved": None, "clips": "generated",
-        "metric": "frechet", "num": 10, "split": "train", "seed": 0, "windows": 1, "judge_dir": "j",
+        "metric": "frechet", "num": 10, "split": "train", "seed": 0, "windows": 1, "classifier_dir": "j",
     }  # fmt: skip
     real = dataclasses.replace(row, clips=REAL)
-    assert Measuring().asked(real, column, choices, run, plan) is None
+    assert Measuring().asked(real, column, choices, run, config) is None
     of_real = dataclasses.replace(column, of_real=("frechet/real",))
-    assert Measuring().asked(real, of_real, choices, run, plan)["clips"] == REAL
-    assert judges == judge_names(plan)
+    assert Measuring().asked(real, of_real, choices, run, config)["clips"] == REAL
+    assert classifiers == classifier_names(config)
 
 
-def test_another_judge_measures_anew(table, plan_of, info, tmp_path, monkeypatch):
+def test_another_classifier_measures_anew(table, config_of, info, tmp_path, monkeypatch):
     labelled = dataclasses.replace(info, class_names=("left", "right"))
     monkeypatch.setattr(measuring, "load_info", lambda folder: labelled)
     (column,) = table.columns
-    plan, run = plan_of(), RunFolder(tmp_path)
-    choices = Measuring().choices(table, plan)
-    before = Measuring().asked(table.rows[0], column, choices, run, plan)
+    config, run = config_of(), RunFolder(tmp_path)
+    choices = Measuring().choices(table, config)
+    before = Measuring().asked(table.rows[0], column, choices, run, config)
     monkeypatch.setitem(train.STEPS, "clip", 7)
-    after = Measuring().asked(table.rows[0], column, choices, run, plan)
-    assert before != after and before["judges"]["frame"] == after["judges"]["frame"]
+    after = Measuring().asked(table.rows[0], column, choices, run, config)
+    assert before != after and before["classifiers"]["frame"] == after["classifiers"]["frame"]
 
 
-def test_a_metric_without_the_number_of_a_column_is_refused(table, plan_of, tmp_path):
+def test_a_metric_without_the_number_of_a_column_is_refused(table, config_of, tmp_path):
     other = types.SimpleNamespace(name="variety")
-    metric = types.SimpleNamespace(refusal=lambda _: None, measure=lambda _: [other])
-    measuring = Measuring(subject_of=lambda *_: None, metrics={"frechet": metric})
-    choices = Choices(num=2)
+    metric = types.SimpleNamespace(unavailable_reason=lambda _: None, measure=lambda _: [other])
+    measuring = Measuring(context_of=lambda *_: None, metrics={"frechet": metric})
+    choices = EvaluationConfig(num=2)
     with pytest.raises(ValueError, match="fvd and frechet: not among variety"):
-        measuring.measure(table.rows[0], table.columns, choices, RunFolder(tmp_path), plan_of())
+        measuring.measure(table.rows[0], table.columns, choices, RunFolder(tmp_path), config_of())
 
 
-def test_learned_clips_are_training_videos_from_their_codes(plan_of, squares):
-    plan = plan_of(model="glo")
-    model = plan.make_model()
-    subject = LearnedSubject(model, plan, Choices(num=6, split="train", batch=4), 0, False)
-    made = np.concatenate(list(subject.generated()))
-    rows = np.concatenate([each["index"] for each in subject.labelled("train")])
+def test_learned_clips_are_training_videos_from_their_codes(config_of, squares):
+    config = config_of(model="glo")
+    model = config.make_model()
+    context = LearnedSubject(
+        model, config, EvaluationConfig(num=6, split="train", batch=4), 0, False
+    )
+    made = np.concatenate(list(context.generated()))
+    rows = np.concatenate([each["index"] for each in context.labelled("train")])
     np.testing.assert_array_equal(made, model.recall(index=rows))
     assert sorted(rows) == list(range(load_info(squares).splits["train"].count))
-    assert subject.protocol["split"] == "train"
-    found = {each.name: each.protocol for each in METRICS["frame_consistency"].measure(subject)}
+    assert context.protocol["split"] == "train"
+    found = {each.name: each.protocol for each in METRICS["frame_consistency"].measure(context)}
     recalled, real = found["frame_consistency"], found["frame_consistency/real"]
     assert recalled["of"] == "recalled clips" and real["of"] == "real clips"
     assert recalled["made"] == "of the learned codes of training videos" and "made" not in real
 
 
-def test_codes_that_are_recalled_for_several_windows_are_told(plan_of):
-    plan = plan_of(3, "glo")
-    subject = LearnedSubject(plan.make_model(), plan, Choices(windows=2), 0, False)
-    assert subject.making["made"].endswith("videos, each 2 times: intervals are too narrow")
+def test_codes_that_are_recalled_for_several_windows_are_told(config_of):
+    config = config_of(3, "glo")
+    context = LearnedSubject(config.make_model(), config, EvaluationConfig(windows=2), 0, False)
+    assert context.making["made"].endswith("videos, each 2 times: intervals are too narrow")
 
 
-def test_models_without_learned_codes_have_none_to_recall(plan_of):
-    plan = plan_of()
-    subject = LearnedSubject(plan.make_model(), plan, Choices(), 0, False)
+def test_models_without_learned_codes_have_none_to_recall(config_of):
+    config = config_of()
+    context = LearnedSubject(config.make_model(), config, EvaluationConfig(), 0, False)
     with pytest.raises(ValueError, match="linear_interpolation has no learned codes"):
-        subject.generated()
+        context.generated()
 
 
-def test_motion_by_a_judge_is_that_of_its_maps(moving_squares):
-    judge = FrameJudge({"label": 3}, (16, 16, 3), {"channels": (4, 6)})
+def test_motion_by_a_classifier_is_that_of_its_maps(moving_squares):
+    classifier = FrameClassifier({"label": 3}, (16, 16, 3), {"channels": (4, 6)})
     one, other = moving_squares(6, 4), moving_squares(6, 4, seed=1)
-    found = motion_consistency_score([one], [other], JudgeMaps(judge))
+    found = motion_consistency_score([one], [other], ClassifierMaps(classifier))
 
     def change(clips):
         floats = (clips / 127.5 - 1.0).astype(np.float32)
-        maps = [judge.discriminator.feature_maps(floats[:, t], False) for t in (0, 3)]
+        maps = [classifier.discriminator.feature_maps(floats[:, t], False) for t in (0, 3)]
         return (np.float64(maps[1]) - np.float64(maps[0])).mean(axis=0) / 3
 
     expected = np.log10(np.square(change(one) - change(other)).sum())
     assert found.score == pytest.approx(expected, abs=1e-3)
-    assert motion_consistency_score([one], [one], JudgeMaps(judge)).score == -np.inf
+    assert motion_consistency_score([one], [one], ClassifierMaps(classifier)).score == -np.inf
 
 
 def test_rows_of_learned_clips_are_of_models_that_have_codes():

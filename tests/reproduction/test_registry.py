@@ -17,12 +17,12 @@ def test_every_training_is_of_a_model_that_takes_its_hyperparameters(name):
         assert training.model in MODELS
         cls = model_class(training.model)
         for preset in {"base", training.published_preset}:
-            hyperparameters, recipe = apply_settings(cls, preset, training.values)
-            assert recipe.steps >= 1
+            hyperparameters, training = apply_settings(cls, preset, training.values)
+            assert training.steps >= 1
             for key, value in training.values.items():
                 group, _, name = key.partition(".")
                 inner = hyperparameters.get(group, {})
-                found = vars(recipe)[name] if group == "training" else inner
+                found = vars(training)[name] if group == "training" else inner
                 assert (found[name] if isinstance(found, dict) else found) == value
 
 

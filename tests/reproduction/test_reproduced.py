@@ -23,8 +23,8 @@ from kerasvid.reproduction.sections import sections_of
 FVD = Column("FVD", "lower", "fvd", ("fvd",))
 
 
-def cell(value, low=None, high=None, deviation=None, **protocol):
-    return Cell(value, low, high, deviation, 10, "frechet", "frechet", protocol, {"num": 10})
+def cell(value, low=None, high=None, std=None, **protocol):
+    return Cell(value, low, high, std, 10, "frechet", "frechet", protocol, {"num": 10})
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_the_order_of_the_methods_is_told_of_what_is_measured(made):
 
 def test_what_is_written_is_read_again_with_infinite_values(made, tmp_path):
     (section,) = made.sections
-    section.rows[0].cells["FVD"] = cell(-math.inf, deviation=2.0, judge="a judge", data=[1, 2])
+    section.rows[0].cells["FVD"] = cell(-math.inf, std=2.0, classifier="a classifier", data=[1, 2])
     paths = made.write(tmp_path, "table")
     assert [path.name for path in paths] == ["table.json", "table.md"]
     assert [*known_cells(paths[0])] == [("squares", "Short", "FVD")]
@@ -108,7 +108,7 @@ def test_a_file_of_something_else_is_refused_and_stays(text, tmp_path):
 
 def test_cells_show_four_digits_their_interval_or_deviation_in_the_unit_of_the_column():
     share = Column("Acc %", "higher", "m", ("m",), scale=100.0)
-    distance = Column("L2", "lower", "m", ("m",), spread="deviation")
+    distance = Column("L2", "lower", "m", ("m",), spread="std")
     assert cell(0.98765, 0.97, 0.995).text(share) == "98.77 (97 to 99.5)"
     assert cell(54.9216, 50.0, 60.0, 19.16).text(distance) == "54.92 ± 19.16"
     assert cell(54.9216, 50.0, 60.0).text(distance) == "54.92"

@@ -32,8 +32,8 @@ def test_rows_are_trained_measured_and_written(reproduction, planted, squares):
     told, page = (path.read_text() for path in files(reproduction))
     assert page == made.markdown()
     assert f"FVD, the best first. {squares}: Short, Whole; MUG: Short, Whole" in page
-    assert "metric: frechet (a judge of squares) in place of FVD" in page
-    assert "a judge of squares: tells label 50.0 % of 6 clips" in page
+    assert "metric: frechet (a classifier of squares) in place of FVD" in page
+    assert "a classifier of squares: tells label 50.0 % of 6 clips" in page
     assert "short: preset debug in place of paper" not in page  # it has the table's own frames
     assert "whole: preset debug in place of paper: frames 4 (30)" in page
     rows = json.loads(told)["sections"][0]["rows"]
@@ -95,9 +95,9 @@ def test_a_run_that_was_saved_anew_is_measured_again(ready, planted):
 def test_a_signal_ends_the_table_with_what_is_done(reproduction, monkeypatch):
     train = trainings.train
 
-    def stopped(plan, run, strategy):
-        outcome = train(plan, run, strategy)
-        return dataclasses.replace(outcome, signal=15) if plan.frames == 2 else outcome
+    def stopped(config, run, strategy):
+        outcome = train(config, run, strategy)
+        return dataclasses.replace(outcome, signal=15) if config.frames == 2 else outcome
 
     rows = (reproduction.table.rows[1], reproduction.table.rows[0])
     table = dataclasses.replace(reproduction.table, rows=rows)

@@ -1,4 +1,4 @@
-"""The runs of a table: their plans and folders, what is trained and what is found."""
+"""The runs of a table: their configs and folders, what is trained and what is found."""
 
 import dataclasses
 import json
@@ -34,20 +34,20 @@ def of(table, squares, locate_here, tmp_path):
 def changed_run(trainings, **fields):
     """The folder of the run "short", its configuration changed."""
     run = RunFolder(trainings.folder("short"))
-    run.config.write_text(json.dumps({**json.loads(run.config.read_text()), **fields}))
+    run.config_path.write_text(json.dumps({**json.loads(run.config_path.read_text()), **fields}))
     return os.fspath(run.path)
 
 
 def test_a_plan_has_the_steps_and_hyperparameters_of_the_table(of):
-    plan = of(Training("glo", {"frames": 2}, steps=3)).plan("x")
-    assert (plan.model, plan.steps, plan.frames, plan.preset) == ("glo", 3, 2, "debug")
-    assert of(Training("glo")).plan("x").steps == 60
+    config = of(Training("glo", {"frames": 2}, steps=3)).config("x")
+    assert (config.model, config.steps, config.frames, config.preset) == ("glo", 3, 2, "debug")
+    assert of(Training("glo")).config("x").steps == 60
 
 
 def test_options_replace_steps_but_not_of_a_model_without_weights(of):
-    assert of(Training("glo", steps=3), steps=7).plan("x").steps == 7
-    plan = of(Training("linear_interpolation"), steps=7, frames=3).plan("x")
-    assert (plan.steps, plan.frames) == (1, 3)
+    assert of(Training("glo", steps=3), steps=7).config("x").steps == 7
+    config = of(Training("linear_interpolation"), steps=7, frames=3).config("x")
+    assert (config.steps, config.frames) == (1, 3)
 
 
 def test_clips_are_as_long_as_the_videos_allow(of, info):
@@ -87,9 +87,9 @@ def test_runs_that_begin_with_others_or_learn_from_halves_name_them(table, squar
     assert f"--dataset={squares}-mixed/images" in first
     assert f"--images={squares}-mixed/images" in second
     assert f"--init_from={made.folder('images')}" in second
-    plan = made.plan("mixed")
-    assert plan.images == f"{squares}-mixed/images" and plan.images_folder is None
-    assert plan.init_from == os.path.realpath(made.folder("images"))
+    config = made.config("mixed")
+    assert config.images == f"{squares}-mixed/images" and config.images_folder is None
+    assert config.init_from == os.path.realpath(made.folder("images"))
     assert not os.path.exists(f"{squares}-mixed")  # planned, not made
 
 
@@ -97,8 +97,8 @@ def test_a_finished_run_is_found_and_left_as_it_is(trainings, capsys):
     assert trainings.state("short") == "finished, 2 steps"
     folder = RunFolder(trainings.folder("short")).path
     before = {path: os.stat(path).st_mtime_ns for path in folder.rglob("*")}
-    plan, run = trainings.ready("short")
-    assert (plan.frames, plan.steps, run.path) == (2, 2, folder)
+    config, run = trainings.ready("short")
+    assert (config.frames, config.steps, run.path) == (2, 2, folder)
     assert {path: os.stat(path).st_mtime_ns for path in folder.rglob("*")} == before
     assert capsys.readouterr().out == ""
 
@@ -123,8 +123,8 @@ def test_a_run_with_more_steps_than_asked_for_is_refused(trainings):
 def test_a_run_that_is_given_is_taken_as_it_is(trainings, with_options):
     folder = changed_run(trainings, seed=5)
     ((_, given),) = with_options(runs={"short": folder}, frames=4).sections()
-    plan, run = given.ready("short")
-    assert (plan.seed, plan.frames, os.fspath(run.path)) == (5, 2, folder)
+    config, run = given.ready("short")
+    assert (config.seed, config.frames, os.fspath(run.path)) == (5, 2, folder)
     assert given.commands("short") == [f"# short: the run of {folder} as it is"]
 
 
@@ -152,7 +152,7 @@ def test_a_folder_with_another_run_is_refused(trainings):
     said = "was begun with other settings: seed is 5 .* or another --runs_dir"
     with pytest.raises(RunError, match=said):
         trainings.ready("short")
-    assert RunFolder(folder).plan().seed == 5
+    assert RunFolder(folder).load_config().seed == 5
 
 
 def test_runs_of_other_presets_and_seeds_have_folders_of_their_own(of):

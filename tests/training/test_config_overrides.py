@@ -30,11 +30,11 @@ def test_what_is_no_assignment_is_refused(given, message):
 
 def test_settings_replace_parts_and_leave_the_preset_alone():
     values = {"latent_dim": 5, "encoder.features": 7, "training.batch_size": 3}
-    chosen, recipe = apply_settings(RJVAE, "debug", values)
+    chosen, training = apply_settings(RJVAE, "debug", values)
     preset = RJVAE.PRESETS["debug"]
     assert chosen["latent_dim"] == 5 and chosen["encoder"]["features"] == 7
     assert chosen["encoder"]["channels"] == preset["encoder"]["channels"]
-    assert recipe.batch_size == 3 and recipe.steps == RJVAE.RECIPES["debug"].steps
+    assert training.batch_size == 3 and training.steps == RJVAE.TRAINING["debug"].steps
     assert preset["latent_dim"] != 5 and preset["encoder"]["features"] != 7
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from kerasvid.data import DatasetInfo, Video, load_info
 from kerasvid.models.navsynth import Navsynth
 from kerasvid.training.clips import evaluation_split, pictured_batch
-from kerasvid.training.config import apply_settings, make_plan
+from kerasvid.training.config import apply_settings, make_config
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import RunFolder
 from tfrecords_tools.conversion import write_dataset
@@ -35,9 +35,9 @@ def persons(tmp_path_factory, moving_squares):
 
 
 @pytest.fixture
-def plan_of(persons):
+def config_of(persons):
     def make(steps=4, sample_every=0, **values):
-        return make_plan(
+        return make_config(
             "navsynth", "persons", persons, load_info(persons), "debug",
             {"training.batch_size": 5, **values}, precision="float32", steps=steps, seed=0,
             log_every=2, checkpoint_every=2, sample_every=sample_every,
@@ -46,18 +46,18 @@ def plan_of(persons):
     return make
 
 
-def run_to_end(plan, folder):
+def run_to_end(config, folder):
     run = RunFolder(folder)
-    with run.held():
-        run.begin(plan)
-        return run, train(plan, run, tf.distribute.get_strategy())
+    with run.lock():
+        run.begin(config)
+        return run, train(config, run, tf.distribute.get_strategy())
 
 
-def test_the_data_tells_how_many_codes_there_are(plan_of):
-    plan = plan_of()
-    sizes = {name: plan.hyperparameters[name] for name in ("videos", "identities", "classes")}
+def test_the_data_tells_how_many_codes_there_are(config_of):
+    config = config_of()
+    sizes = {name: config.hyperparameters[name] for name in ("videos", "identities", "classes")}
     assert sizes == {"videos": 10, "identities": 4, "classes": 3}
-    model = plan_of(**PAIRS).make_model()
+    model = config_of(**PAIRS).make_model()
     assert (model.static_codes.rows, model.transient_codes.rows) == (4, 3)
 
 
@@ -66,21 +66,23 @@ def test_the_sizes_of_the_data_cannot_be_set():
         apply_settings(Navsynth, "debug", {"videos": 3})
 
 
-def test_codes_by_what_is_not_known_are_refused_in_one_line(plan_of, persons):
+def test_codes_by_what_is_not_known_are_refused_in_one_line(config_of, persons):
     info = dataclasses.replace(load_info(persons), identity_names=())
     with pytest.raises(ValueError, match="Codes by identity need videos with") as error:
-        make_plan("navsynth", "persons", persons, info, "debug", PAIRS, precision="float32",
+        make_config("navsynth", "persons", persons, info, "debug", PAIRS, precision="float32",
                   seed=0)  # fmt: skip
     assert "\n" not in str(error.value)
 
 
-def test_videos_are_evaluated_that_there_are_codes_of(plan_of, persons):
+def test_videos_are_evaluated_that_there_are_codes_of(config_of, persons):
     info = load_info(persons)
-    assert evaluation_split(plan_of(), info) == ("train", None)
-    assert evaluation_split(plan_of(**PAIRS), info) == ("test", None)
+    assert evaluation_split(config_of(), info) == ("train", None)
+    assert evaluation_split(config_of(**PAIRS), info) == ("test", None)
 
 
-def test_persons_are_evaluated_that_there_are_codes_of(plan_of, persons, tmp_path, moving_squares):
+def test_persons_are_evaluated_that_there_are_codes_of(
+    config_of, persons, tmp_path, moving_squares
+):
     videos, info = moving_squares(6, 8), dataclasses.replace(load_info(persons), splits={})
     splits = {"train": [0, 1, 2, 3], "test": [4, 5]}
 
@@ -96,21 +98,21 @@ def test_persons_are_evaluated_that_there_are_codes_of(plan_of, persons, tmp_pat
     ends = {}
     for name in ("seen", "new"):
         folder = str(tmp_path / name)
-        plan = dataclasses.replace(plan_of(**PAIRS), data_folder=folder)
-        ends[name] = evaluation_split(plan, load_info(folder))
+        config = dataclasses.replace(config_of(**PAIRS), data_folder=folder)
+        ends[name] = evaluation_split(config, load_info(folder))
     assert ends == {"seen": ("test", None), "new": ("train", None)}
 
 
-def test_a_resumed_run_has_the_codes_of_an_uninterrupted_one(plan_of, tmp_path):
-    plan = plan_of(4, sample_every=4)
-    whole, _ = run_to_end(plan, tmp_path / "whole")
-    short = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, steps=2))
+def test_a_resumed_run_has_the_codes_of_an_uninterrupted_one(config_of, tmp_path):
+    config = config_of(4, sample_every=4)
+    whole, _ = run_to_end(config, tmp_path / "whole")
+    short = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=2))
     run_to_end(short, tmp_path / "parts")
-    parts, _ = run_to_end(plan, tmp_path / "parts")
+    parts, _ = run_to_end(config, tmp_path / "parts")
     one, other = whole.load_model()[0], parts.load_model()[0]
     for a, b in zip(one.weights, other.weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert "val_psnr" in whole.metrics.read_text().splitlines()[0]
-    pictured = pictured_batch(plan, 4)
+    pictured = pictured_batch(config, 4)
     rows = {key: pictured[key] for key in ("index", "identity", "label")}
     assert one.recall(**rows).shape == pictured["video"].shape == (4, 8, 16, 16, 3)

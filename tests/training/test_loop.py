@@ -24,31 +24,31 @@ from kerasvid.training.loop import _make_callbacks, train
 from kerasvid.training.run_folder import RunError, RunFolder
 
 
-def of_steps(plan, steps):
-    """The plan of a longer or shorter run."""
-    return dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, steps=steps))
+def of_steps(config, steps):
+    """The config of a longer or shorter run."""
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
 
 
-def run_to_end(plan, folder):
+def run_to_end(config, folder):
     run = RunFolder(folder)
-    with run.held():
-        run.begin(plan)
-        return run, train(plan, run, tf.distribute.get_strategy())
+    with run.lock():
+        run.begin(config)
+        return run, train(config, run, tf.distribute.get_strategy())
 
 
 @pytest.fixture(scope="module")
-def finished_run(plan_of, tmp_path_factory):
-    """A plan of 4 steps and the folder of its run, which nothing may change."""
-    plan = plan_of(4, model="rjvae", sample_every=4)
-    run, _ = run_to_end(plan, tmp_path_factory.mktemp("runs") / "finished")
-    return plan, run
+def finished_run(config_of, tmp_path_factory):
+    """A config of 4 steps and the folder of its run, which nothing may change."""
+    config = config_of(4, model="rjvae", sample_every=4)
+    run, _ = run_to_end(config, tmp_path_factory.mktemp("runs") / "finished")
+    return config, run
 
 
 @pytest.fixture
 def finished(finished_run, tmp_path):
-    """A plan of 4 steps and a copy of the folder of its run."""
-    plan, run = finished_run
-    return plan, RunFolder(shutil.copytree(run.path, tmp_path / "finished"))
+    """A config of 4 steps and a copy of the folder of its run."""
+    config, run = finished_run
+    return config, RunFolder(shutil.copytree(run.path, tmp_path / "finished"))
 
 
 def weights_of(path):
@@ -57,10 +57,10 @@ def weights_of(path):
 
 
 @pytest.mark.slow
-def test_a_lengthened_run_ends_where_an_uninterrupted_one_does(plan_of, tmp_path, capsys):
+def test_a_lengthened_run_ends_where_an_uninterrupted_one_does(config_of, tmp_path, capsys):
     prior = {"prior_momentum": 0.9, "prior_couplings": 2, "training.prior_steps": 5}
-    plan = plan_of(4, {"frames": 2, **prior}, model="rjvae", sample_every=4)
-    whole, outcome = run_to_end(plan, tmp_path / "whole")
+    config = config_of(4, {"frames": 2, **prior}, model="rjvae", sample_every=4)
+    whole, outcome = run_to_end(config, tmp_path / "whole")
     assert (outcome.step, outcome.trained, outcome.signal) == (4, 4, None)
     assert "summary_prior: fitted to posteriors, " in capsys.readouterr().out
     pictured = {path.stem: path.read_bytes() for path in whole.samples.glob("*.png")}
@@ -71,8 +71,8 @@ def test_a_lengthened_run_ends_where_an_uninterrupted_one_does(plan_of, tmp_path
         for path in (whole.model, latest(whole.checkpoints))
     )
     assert np.max(np.abs(fitted - following)) > 1e-3  # what a longer run goes on from is not fitted
-    run_to_end(of_steps(plan, 2), tmp_path / "parts")
-    parts, outcome = run_to_end(plan, tmp_path / "parts")
+    run_to_end(of_steps(config, 2), tmp_path / "parts")
+    parts, outcome = run_to_end(config, tmp_path / "parts")
     assert (outcome.step, outcome.trained) == (4, 2)
     expected = weights_of(whole.model)
     assert len(expected) > 50
@@ -81,8 +81,8 @@ def test_a_lengthened_run_ends_where_an_uninterrupted_one_does(plan_of, tmp_path
 
 
 def test_a_run_writes_its_configuration_figures_pictures_and_model(finished_run):
-    plan, run = finished_run
-    assert run.plan() == dataclasses.replace(plan, **_as_json(plan))
+    config, run = finished_run
+    assert run.load_config() == dataclasses.replace(config, **_as_json(config))
     names = {path.name for path in run.path.iterdir()} - {".lock"}
     expected = {"config.json", "model.keras", "checkpoints", "samples", "metrics.csv", "events"}
     assert names == expected
@@ -92,14 +92,14 @@ def test_a_run_writes_its_configuration_figures_pictures_and_model(finished_run)
     assert source == run.model and model.generate(2).shape == (2, 3, 16, 16, 3)
 
 
-def _as_json(plan):
+def _as_json(config):
     import json
 
-    return {"hyperparameters": json.loads(plan.to_json())["hyperparameters"]}
+    return {"hyperparameters": json.loads(config.to_json())["hyperparameters"]}
 
 
-def test_a_checkpoint_is_shown_with_its_averaged_weights(plan_of, tmp_path):
-    run, _ = run_to_end(plan_of(6, {"training.ema_momentum": 0.5}, model="rjvae"), tmp_path)
+def test_a_checkpoint_is_shown_with_its_averaged_weights(config_of, tmp_path):
+    run, _ = run_to_end(config_of(6, {"training.ema_momentum": 0.5}, model="rjvae"), tmp_path)
     finished = run.load_model()[0].get_weights()
     run.model.unlink()
     model, source = run.load_model()
@@ -108,40 +108,40 @@ def test_a_checkpoint_is_shown_with_its_averaged_weights(plan_of, tmp_path):
         np.testing.assert_allclose(value, expected, rtol=1e-6)
 
 
-def test_other_settings_are_refused_by_name_and_longer_runs_are_not(plan_of, tmp_path):
+def test_other_settings_are_refused_by_name_and_longer_runs_are_not(config_of, tmp_path):
     run = RunFolder(tmp_path)
-    run.begin(plan_of(6))
+    run.begin(config_of(6))
     run.checkpoints.mkdir()
     (run.checkpoints / "step-000002.keras").write_bytes(b"")
-    run.begin(plan_of(9, log_every=7, strategy="mirrored", jit_compile=True))
-    before = run.config.read_bytes()
-    other = plan_of(6, {"code_dim": 5, "training.learning_rate": 0.5}, seed=4)
+    run.begin(config_of(9, log_every=7, strategy="mirrored", jit_compile=True))
+    before = run.config_path.read_bytes()
+    other = config_of(6, {"code_dim": 5, "training.learning_rate": 0.5}, seed=4)
     with pytest.raises(RunError) as error:
         run.begin(other)
     for text in ("code_dim is 12 (5 asked for)", "seed is 0 (4 asked for)",
                  "training.learning_rate is 0.001 (0.5 asked for)"):  # fmt: skip
         assert text in str(error.value)
     assert str(error.value).count("asked for") == 3 and "\n" not in str(error.value)
-    assert run.config.read_bytes() == before
+    assert run.config_path.read_bytes() == before
 
 
 def test_settings_are_compared_where_the_data_lies_on_another_file_system(
-    plan_of, squares, tmp_path
+    config_of, squares, tmp_path
 ):
     run, folder = RunFolder(tmp_path), f"file://{squares}"
-    run.begin(plan_of(folder=folder))
+    run.begin(config_of(folder=folder))
     run.model.write_bytes(b"")
     with pytest.raises(RunError, match=r"seed is 0 \(4 asked for\)"):
-        run.begin(plan_of(folder=folder, seed=4))
+        run.begin(config_of(folder=folder, seed=4))
 
 
-def test_figures_on_held_out_videos_come_without_pictures_too(plan_of):
-    callbacks, _ = _make_callbacks(plan_of(6, model="rjvae"), RunFolder("nowhere"))
+def test_figures_on_held_out_videos_come_without_pictures_too(config_of):
+    callbacks, _ = _make_callbacks(config_of(6, model="rjvae"), RunFolder("nowhere"))
     (held_out,) = [each for each in callbacks if isinstance(each, HeldOutEvaluation)]
     assert [held_out.due(step) for step in (1, 5, 6)] == [False, False, True]
 
 
-def test_signals_are_let_go_of_where_training_fails(plan_of, tmp_path, monkeypatch):
+def test_signals_are_let_go_of_where_training_fails(config_of, tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
 
     def fail(*_):
@@ -150,7 +150,7 @@ def test_signals_are_let_go_of_where_training_fails(plan_of, tmp_path, monkeypat
 
     monkeypatch.setattr(Checkpoints, "save", fail)
     with pytest.raises(OSError, match="no space"):
-        run_to_end(plan_of(2), tmp_path)
+        run_to_end(config_of(2), tmp_path)
     assert signal.getsignal(signal.SIGTERM) == before
 
 
@@ -161,161 +161,161 @@ def content_of(folder):
 
 
 def test_a_finished_run_whose_checkpoints_were_deleted_is_left_as_it_is(finished):
-    plan, run = finished
+    config, run = finished
     shutil.rmtree(run.checkpoints)
     before = content_of(run.path)
-    _, outcome = run_to_end(plan, run.path)
+    _, outcome = run_to_end(config, run.path)
     assert (outcome.step, outcome.trained, outcome.saved) == (4, 0, run.model)
     with pytest.raises(RunError, match=r"model\.keras is there \(step 4\), but no checkpoint"):
-        run_to_end(of_steps(plan, 6), run.path)
+        run_to_end(of_steps(config, 6), run.path)
     assert content_of(run.path).keys() == before.keys()
     unchanged = [path for path, content in before.items() if path.read_bytes() == content]
-    assert set(before) - set(unchanged) <= {run.config}  # which states the longer run
+    assert set(before) - set(unchanged) <= {run.config_path}  # which states the longer run
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_anew(finished):
-    plan, run = finished
+    config, run = finished
     for path in saved_steps(run.checkpoints).values():
         path.write_bytes(path.read_bytes()[:-50])
     figures, model = run.metrics.read_bytes(), run.model.read_bytes()
     with pytest.raises(RunError, match="none of the 2 checkpoints can be read") as error:
-        run_to_end(of_steps(plan, 6), run.path)
+        run_to_end(of_steps(config, 6), run.path)
     assert "\n" not in str(error.value)
     assert (run.metrics.read_bytes(), run.model.read_bytes()) == (figures, model)
 
 
-def test_a_small_held_out_split_is_evaluated_all_the_same(plan_of):
-    plan = plan_of(2)
+def test_a_small_held_out_split_is_evaluated_all_the_same(config_of):
+    config = config_of(2)
     for count, batch, replicas, expected in (
         (5, 16, 1, 5), (20, 8, 1, 6), (128, 16, 1, 16), (2664, 16, 1, 16), (7, 4, 2, 2),
         (1, 2, 2, 0),
     ):  # fmt: skip
-        recipe = dataclasses.replace(plan.recipe, batch_size=batch)
-        shared = dataclasses.replace(plan, recipe=recipe, replicas=replicas)
+        training = dataclasses.replace(config.training, batch_size=batch)
+        shared = dataclasses.replace(config, training=training, replicas=replicas)
         assert held_out_batch(shared, count) == expected, (count, batch, replicas)
 
 
-def test_few_long_videos_are_measured_by_windows(plan_of, squares):
-    plan = plan_of(model="rjvae")
-    clips, what = compared_clips(plan, 5)
+def test_few_long_videos_are_measured_by_windows(config_of, squares):
+    config = config_of(model="rjvae")
+    clips, what = compared_clips(config, 5)
     assert (clips.shape, what) == ((5, 3, 16, 16, 3), "5 held-out clips")
-    clips, what = compared_clips(plan, 20)  # of 8 videos of 4 frames, two windows each
+    clips, what = compared_clips(config, 20)  # of 8 videos of 4 frames, two windows each
     assert (clips.shape, what) == ((20, 3, 16, 16, 3), "20 windows of 8 held-out clips")
-    np.testing.assert_array_equal(clips, compared_clips(plan, 20)[0])
+    np.testing.assert_array_equal(clips, compared_clips(config, 20)[0])
     whole = next(iter(make_pipeline(squares, "test", 8, 4, repeat=False)))["video"].numpy()
     windows = {clip.tobytes() for video in whole for clip in (video[:3], video[1:])}
     found = {clip.tobytes() for clip in clips}
     assert found <= windows and len(found) > 8
-    clips, what = compared_clips(plan_of(values={"frames": 4}, model="rjvae"), 20)
+    clips, what = compared_clips(config_of(values={"frames": 4}, model="rjvae"), 20)
     assert what == "8 held-out clips" and len({clip.tobytes() for clip in clips}) == 8
 
 
 @pytest.mark.slow
-def test_a_run_begins_with_the_image_generator_of_another(plan_of, tmp_path, capsys):
-    run_to_end(plan_of(2, {"frames": 1}, model="image_gan"), tmp_path / "images")
-    plan = plan_of(2, model="rjgan", init_from=os.fspath(tmp_path / "images"))
-    run, _ = run_to_end(plan, tmp_path / "videos")
+def test_a_run_begins_with_the_image_generator_of_another(config_of, tmp_path, capsys):
+    run_to_end(config_of(2, {"frames": 1}, model="image_gan"), tmp_path / "images")
+    config = config_of(2, model="rjgan", init_from=os.fspath(tmp_path / "images"))
+    run, _ = run_to_end(config, tmp_path / "videos")
     told = [line for line in capsys.readouterr().out.splitlines() if "weights of" in line]
     assert len(told) == 1 and told[0].startswith("weights of decoder, image_discriminator from ")
     assert told[0].endswith("; residual, video_discriminator begin anew")
     shutil.rmtree(tmp_path / "images")  # resuming needs it no more
-    run_to_end(of_steps(plan, 3), tmp_path / "videos")
+    run_to_end(of_steps(config, 3), tmp_path / "videos")
     assert saved_step(run.model) == 3
     with pytest.raises(RunError, match="no run is there"):
-        run_to_end(plan_of(2, model="rjgan", init_from="nowhere"), tmp_path / "other")
+        run_to_end(config_of(2, model="rjgan", init_from="nowhere"), tmp_path / "other")
 
 
 @pytest.mark.slow
 def test_images_beside_the_videos_are_trained_on_and_part_of_what_a_run_is(
-    plan_of, squares, tmp_path
+    config_of, squares, tmp_path
 ):
     images = {"images": "squares", "images_folder": squares}
-    plan = plan_of(4, {"training.image_batch": 3}, model="rjgan", **images)
-    whole, _ = run_to_end(plan, tmp_path / "whole")
-    run_to_end(of_steps(plan, 2), tmp_path / "parts")
-    parts, _ = run_to_end(plan, tmp_path / "parts")
+    config = config_of(4, {"training.image_batch": 3}, model="rjgan", **images)
+    whole, _ = run_to_end(config, tmp_path / "whole")
+    run_to_end(of_steps(config, 2), tmp_path / "parts")
+    parts, _ = run_to_end(config, tmp_path / "parts")
     for value, other in zip(weights_of(whole.model), weights_of(parts.model), strict=True):
         np.testing.assert_array_equal(other, value)
-    without = plan_of(4, {"training.image_batch": 3}, model="rjgan")
-    assert [line.split()[0] for line in plan.differences(without)] == ["data_digest"]
+    without = config_of(4, {"training.image_batch": 3}, model="rjgan")
+    assert [line.split()[0] for line in config.differences(without)] == ["data_digest"]
     with pytest.raises(ValueError, match="glo has no image discriminator") as error:
-        plan_of(4, **images)
+        config_of(4, **images)
     assert "\n" not in str(error.value)
 
 
-def test_a_nan_is_told_with_its_step_and_the_last_good_checkpoint(plan_of, tmp_path):
+def test_a_nan_is_told_with_its_step_and_the_last_good_checkpoint(config_of, tmp_path):
     values = {"training.learning_rate": 1e38, "training.warmup_steps": 1}
     with pytest.raises(RunError, match=r"at step [23]"):
-        run_to_end(plan_of(9, values), tmp_path)
+        run_to_end(config_of(9, values), tmp_path)
     assert not (tmp_path / "model.keras").exists()
     assert not list((tmp_path / "checkpoints").glob("step-00000[3-9]*"))
 
 
 def test_held_out_videos_that_are_too_short_are_left_out(
-    plan_of, tmp_path, moving_squares, write_squares, capsys
+    config_of, tmp_path, moving_squares, write_squares, capsys
 ):
     videos = [*moving_squares(12, 4), *moving_squares(8, 2)]
-    plan = plan_of(2, folder=write_squares(tmp_path / "short", videos, 12), model="rjvae")
-    run, _ = run_to_end(plan, tmp_path / "run")
+    config = config_of(2, folder=write_squares(tmp_path / "short", videos, 12), model="rjvae")
+    run, _ = run_to_end(config, tmp_path / "run")
     told = [line for line in capsys.readouterr().out.splitlines() if "held-out" in line]
     assert told == ["no held-out evaluation: the split 'test' has videos of 2 frames, "
                     "a clip needs 3"]  # fmt: skip
-    assert pictured_batch(plan)["video"].shape == (8, 3, 16, 16, 3) and run.model.exists()
+    assert pictured_batch(config)["video"].shape == (8, 3, 16, 16, 3) and run.model.exists()
 
 
-def test_a_run_that_has_saved_nothing_may_be_begun_anew(plan_of, tmp_path):
+def test_a_run_that_has_saved_nothing_may_be_begun_anew(config_of, tmp_path):
     run = RunFolder(tmp_path)
-    run.begin(plan_of())
-    run.begin(plan_of(seed=4))
-    assert run.plan().seed == 4
-    run.config.write_text("{")
+    run.begin(config_of())
+    run.begin(config_of(seed=4))
+    assert run.load_config().seed == 4
+    run.config_path.write_text("{")
     assert run.keep_precision("auto") == "auto"
-    run.begin(plan_of())
-    assert run.plan().seed == 0
+    run.begin(config_of())
+    assert run.load_config().seed == 0
 
 
-def test_a_process_that_is_not_the_chief_writes_nothing(plan_of, tmp_path):
-    plan, run = plan_of(2, sample_every=1), RunFolder(tmp_path, chief=False)
-    with run.held():
-        run.begin(plan)
-        outcome = train(plan, run, tf.distribute.get_strategy())
+def test_a_process_that_is_not_the_chief_writes_nothing(config_of, tmp_path):
+    config, run = config_of(2, sample_every=1), RunFolder(tmp_path, chief=False)
+    with run.lock():
+        run.begin(config)
+        outcome = train(config, run, tf.distribute.get_strategy())
     assert (outcome.step, outcome.saved) == (2, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_an_average_that_is_not_ripe_is_not_saved(plan_of, tmp_path):
-    plan = plan_of(4, {"training.ema_momentum": 0.999}, model="rjvae")
-    run, _ = run_to_end(plan, tmp_path)
+def test_an_average_that_is_not_ripe_is_not_saved(config_of, tmp_path):
+    config = config_of(4, {"training.ema_momentum": 0.999}, model="rjvae")
+    run, _ = run_to_end(config, tmp_path)
     trained = weights_of(latest(run.checkpoints))
     for value, expected in zip(weights_of(run.model), trained, strict=True):
         np.testing.assert_array_equal(value, expected)
 
 
 @pytest.mark.slow
-def test_the_model_of_a_lengthened_run_is_its_newest(plan_of, tmp_path):
-    plan = plan_of(4)
-    run, _ = run_to_end(of_steps(plan, 2), tmp_path)
+def test_the_model_of_a_lengthened_run_is_its_newest(config_of, tmp_path):
+    config = config_of(4)
+    run, _ = run_to_end(of_steps(config, 2), tmp_path)
     stale = run.model.read_bytes()
-    run_to_end(plan, tmp_path)
+    run_to_end(config, tmp_path)
     assert saved_step(run.model) == 4 and run.load_model()[1] == run.model
     run.model.write_bytes(stale)  # killed before the model was written
     model, source = run.load_model()
     assert source == saved_steps(run.checkpoints)[4] and int(model.steps_taken.numpy()) == 4
-    _, outcome = run_to_end(plan, tmp_path)
+    _, outcome = run_to_end(config, tmp_path)
     assert outcome.trained == 0 and saved_step(run.model) == 4
 
 
-def test_steps_are_those_of_the_model_where_loss_scaling_skips_some(plan_of, tmp_path):
+def test_steps_are_those_of_the_model_where_loss_scaling_skips_some(config_of, tmp_path):
     run = RunFolder(tmp_path)
-    plan = plan_of(3)
-    run.begin(plan)
-    model = plan.make_model()
-    plan.compile(model)
+    config = config_of(3)
+    run.begin(config)
+    model = config.make_model()
+    config.compile(model)
     model.steps_taken.assign(2)  # and the optimizer's count is 0
     run.checkpoints.mkdir()
     save_model(model, run.checkpoints / "step-000002.keras")
     assert saved_step(run.checkpoints / "step-000002.keras") == 2
-    _, outcome = run_to_end(plan, tmp_path)
+    _, outcome = run_to_end(config, tmp_path)
     assert (outcome.step, outcome.trained) == (3, 1)
     assert list(saved_steps(run.checkpoints)) == [2, 3]

@@ -20,7 +20,7 @@ def test_a_run_goes_by_its_model_and_its_data(dataset, folder):
     assert default_folder("dsa", dataset) == folder
 
 
-def test_half_written_files_of_a_killed_process_are_removed(plan_of, tmp_path):
+def test_half_written_files_of_a_killed_process_are_removed(config_of, tmp_path):
     (tmp_path / "samples").mkdir()
     kept = tmp_path / "samples" / "step-000001.png"
     for path in (
@@ -29,36 +29,36 @@ def test_half_written_files_of_a_killed_process_are_removed(plan_of, tmp_path):
         kept,
     ):
         path.touch()
-    RunFolder(tmp_path).begin(plan_of(6))
+    RunFolder(tmp_path).begin(config_of(6))
     assert sorted(tmp_path.rglob("*.*")) == [tmp_path / "config.json", kept]
 
 
 def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path):
     (tmp_path / "there").mkdir()
     for name in ("new", "there"):
-        with pytest.raises(ValueError), RunFolder(tmp_path / name).held():
+        with pytest.raises(ValueError), RunFolder(tmp_path / name).lock():
             raise ValueError
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
-    with RunFolder(tmp_path / "new").held():
+    with RunFolder(tmp_path / "new").lock():
         (tmp_path / "new" / "config.json").touch()
     assert (tmp_path / "new" / "config.json").exists()
 
 
 def test_who_comes_second_takes_no_folder_away(tmp_path, monkeypatch):
     folder = tmp_path / "run"
-    with RunFolder(folder).held():
+    with RunFolder(folder).lock():
         with monkeypatch.context() as patch:
             patch.setattr("pathlib.Path.exists", lambda path: False)  # both came at once
-            with pytest.raises(RunError, match="another process"), RunFolder(folder).held():
+            with pytest.raises(RunError, match="another process"), RunFolder(folder).lock():
                 pass
         assert (folder / ".lock").exists()
 
 
 def test_a_folder_serves_one_process_at_a_time(tmp_path):
     with (
-        RunFolder(tmp_path).held(),
+        RunFolder(tmp_path).lock(),
         pytest.raises(RunError, match="another process is training there"),
-        RunFolder(tmp_path).held(),
+        RunFolder(tmp_path).lock(),
     ):
         pass
 
@@ -66,27 +66,27 @@ def test_a_folder_serves_one_process_at_a_time(tmp_path):
 def test_a_broken_configuration_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(RunError, match=r"config\.json: not the configuration of a run"):
-        RunFolder(tmp_path).plan()
+        RunFolder(tmp_path).load_config()
     with pytest.raises(RunError, match="no run is there"):
-        RunFolder(tmp_path / "none").plan()
+        RunFolder(tmp_path / "none").load_config()
 
 
-def test_a_run_to_begin_with_is_looked_for_before_anything_is_written(plan_of, tmp_path):
+def test_a_run_to_begin_with_is_looked_for_before_anything_is_written(config_of, tmp_path):
     source, run = RunFolder(tmp_path / "source"), RunFolder(tmp_path / "run")
-    plan = plan_of(init_from=os.fspath(source.path))
-    run.check_source(plan_of())
+    config = config_of(init_from=os.fspath(source.path))
+    run.check_source(config_of())
     with pytest.raises(RunError, match=r"--init_from=.*/source: no run is there"):
-        run.check_source(plan)
+        run.check_source(config)
     assert list(tmp_path.iterdir()) == []
-    for folder, begun in ((source, plan_of()), (run, plan)):
+    for folder, begun in ((source, config_of()), (run, config)):
         with pytest.raises(RunError):
-            run.check_source(plan)
-        with folder.held():
+            run.check_source(config)
+        with folder.lock():
             folder.begin(begun)
     with pytest.raises(RunError, match=r"--init_from=.*/source: nothing is saved yet"):
-        run.check_source(plan)
+        run.check_source(config)
     source.model.write_bytes(b"")
-    run.check_source(plan)
+    run.check_source(config)
     run.model.write_bytes(b"")
     shutil.rmtree(source.path)
-    run.check_source(plan)  # resuming needs it no more
+    run.check_source(config)  # resuming needs it no more

@@ -1,9 +1,9 @@
-"""Judges: classifiers of real clips, by whose answers and features generated ones are measured.
+"""Classifiers: classifiers of real clips, by whose answers and features generated ones are measured.
 
 Where no network of the field serves (I3D needs 10 frames and a download, Inception knows no
 actions), one is trained on the data set itself, as the papers do: Li and Mandt's disentanglement of
 Sprites by a classifier of clips, the residual-vector paper's inception score of images by one of
-D_I's architecture. Such numbers can be compared where the judge was the same alone; its protocol
+D_I's architecture. Such numbers can be compared where the classifier was the same alone; its protocol
 tells the digest of its weights.
 
 Here are the networks. `kerasvid.evaluation.classifiers.store` trains and keeps them.
@@ -32,8 +32,8 @@ SHARPNESS = 8.0
 DISCRIMINATOR = {"channels": (64, 128, 256)}
 
 
-class _Judge(keras.Model):
-    """What both judges share: heads, answers and features of clips of one image shape.
+class _Classifier(keras.Model):
+    """What both classifiers share: heads, answers and features of clips of one image shape.
 
     `call` gives logits float32 `[B, K]` by head, for `fit`; the methods below take uint8, or float
     in [-1, 1], and give numpy.
@@ -75,20 +75,20 @@ class _Judge(keras.Model):
         return answers, np.concatenate([part[1].numpy() for part in parts])
 
     def _checked(self, clips: np.ndarray) -> np.ndarray:
-        """uint8 or float32 clips that the judge knows how to look at."""
+        """uint8 or float32 clips that the classifier knows how to look at."""
         clips = checked_clips(clips, "judged")
         if not len(clips):
-            raise ValueError("There are no clips to judge.")
+            raise ValueError("There are no clips to classifier.")
         if clips.shape[2:] != self.image_shape:
             own, given = ("x".join(map(str, s)) for s in (self.image_shape, clips.shape[2:]))
             raise ValueError(
-                f"Frames of {given}: this judge was trained on {own}; take one that was trained on "
+                f"Frames of {given}: this classifier was trained on {own}; take one that was trained on "
                 "frames of that size."
             )
         if clips.shape[1] < self.least_frames:
             raise ValueError(
-                f"Clips of {clips.shape[1]} frames: this judge was trained on {self.least_frames}; "
-                "give as many or more, or take a judge that was trained on fewer."
+                f"Clips of {clips.shape[1]} frames: this classifier was trained on {self.least_frames}; "
+                "give as many or more, or take a classifier that was trained on fewer."
             )
         return clips if clips.dtype == np.uint8 else clips.astype(np.float32)
 
@@ -112,7 +112,7 @@ class _Judge(keras.Model):
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class ClipJudge(_Judge):
+class ClipClassifier(_Classifier):
     """Tells what a clip shows: a CNN over frames, a bi-LSTM over its features, a head an attribute.
 
     Args:
@@ -131,8 +131,8 @@ class ClipJudge(_Judge):
         ValueError: no heads, or one of fewer than two classes; as `FrameEncoder`.
 
     Example:
-        >>> judge = ClipJudge({"action": 9}, (64, 64, 3), frames=8)
-        >>> judge.probabilities(clips)["action"].shape  # uint8 [16, 8, 64, 64, 3]
+        >>> classifier = ClipClassifier({"action": 9}, (64, 64, 3), frames=8)
+        >>> classifier.probabilities(clips)["action"].shape  # uint8 [16, 8, 64, 64, 3]
         (16, 9)
     """
 
@@ -201,7 +201,7 @@ class ClipJudge(_Judge):
     def protocol(self, frames: int) -> dict[str, Any]:
         """What features of clips of so many frames are, by name."""
         return {
-            "features": "clip judge: bi-LSTM over a frame CNN, last layer but one",
+            "features": "clip classifier: bi-LSTM over a frame CNN, last layer but one",
             "size": 2 * self.units,
             "weights": self.weights_digest(),
             "heads": dict(self.heads),
@@ -217,7 +217,7 @@ class ClipJudge(_Judge):
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class FrameJudge(_Judge):
+class FrameClassifier(_Classifier):
     """Tells what a single frame shows, by a network of D_I's architecture.
 
     Args:
@@ -234,8 +234,8 @@ class FrameJudge(_Judge):
         ValueError: no heads, or one of fewer than two classes; as `ImageDiscriminator`.
 
     Example:
-        >>> judge = FrameJudge({"label": 4}, (64, 64, 3))
-        >>> judge.probabilities(model.generate_images(128))["label"].shape
+        >>> classifier = FrameClassifier({"label": 4}, (64, 64, 3))
+        >>> classifier.probabilities(model.generate_images(128))["label"].shape
         (128, 4)
     """
 
@@ -291,7 +291,7 @@ class FrameJudge(_Judge):
     def protocol(self, frames: int = 1) -> dict[str, Any]:
         """What features of clips of so many frames are, by name."""
         return {
-            "features": "frame judge: D_I's architecture, last layer but one, mean over positions",
+            "features": "frame classifier: D_I's architecture, last layer but one, mean over positions",
             "size": self.discriminator.channels[-1],
             "weights": self.weights_digest(),
             "heads": dict(self.heads),
@@ -305,7 +305,7 @@ class FrameJudge(_Judge):
         return {**super().get_config(), "discriminator": dict(self.discriminator_arguments)}
 
 
-JUDGES = {"clip": ClipJudge, "frame": FrameJudge}
+CLASSIFIERS = {"clip": ClipClassifier, "frame": FrameClassifier}
 
 
 def one_frame_each(clips: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""How a judge is trained on the real clips of a data set, and how well it tells held-out ones.
+"""How a classifier is trained on the real clips of a data set, and how well it tells held-out ones.
 
 Clips are made a little soft, noisy and dark or bright while it learns: those of generators are so,
 and H(y | x) should tell whether it is clear what they show, not that they are none of a camera. It
 is tested on clips as they are.
 
 Held out is the split that runs are evaluated on. Where there is none, a quarter of the training
-videos, drawn by a fixed seed, is: the judge never sees a label of these.
+videos, drawn by a fixed seed, is: the classifier never sees a label of these.
 
 Clips made a little worse, for networks that must not take sharpness for content.
 """
@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from kerasvid.data import DatasetInfo, check_shards, load_info, make_pipeline, parse_record
 from kerasvid.data.pixels import as_floats
-from kerasvid.evaluation.classifiers.networks import JUDGES
+from kerasvid.evaluation.classifiers.networks import CLASSIFIERS
 from kerasvid.training.config import digest_of, held_out_split, training_split
 from kerasvid.training.devices import resolve_precision
 
@@ -35,13 +35,13 @@ LEAST_WINDOWS = 256  # of held-out videos that are longer than a clip, so many w
 SOFTENING = {"blur": 1.0, "noise": 0.05, "brightness": 0.05, "contrast": 0.05}
 
 
-class JudgeError(ValueError):
-    """A judge cannot be had, or is not good enough; one line that says why and what to do."""
+class ClassifierError(ValueError):
+    """A classifier cannot be had, or is not good enough; one line that says why and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
-class JudgePlan:
-    """All that a judge is made of; two with equal plans are the same judge.
+class ClassifierConfig:
+    """All that a classifier is made of; two with equal configs are the same classifier.
 
     Args:
         dataset: name of the data set, as it tells itself.
@@ -49,13 +49,13 @@ class JudgePlan:
         kind: "clip" or "frame".
         heads: number of classes by name.
         image_shape: `(H, W, C)`.
-        frames: T of a clip; 1 for a frame judge.
+        frames: T of a clip; 1 for a frame classifier.
         stride: distance of two frames of a clip in the video.
         seed: of weights, noise and the order of videos.
         steps, batch_size, learning_rate: of the training.
-        network: arguments of the judge beyond these, all of them.
+        network: arguments of the classifier beyond these, all of them.
         softening: arguments of `softened`.
-        precision: as it was asked for, "auto" or a dtype policy. It is trained in that, and judges
+        precision: as it was asked for, "auto" or a dtype policy. It is trained in that, and classifiers
             in float32.
     """
 
@@ -74,16 +74,16 @@ class JudgePlan:
     softening: Mapping[str, float]
     precision: str
 
-    def make_judge(self, heads: Mapping[str, int], precision: str = "float32") -> keras.Model:
+    def make_classifier(self, heads: Mapping[str, int], precision: str = "float32") -> keras.Model:
         """The network with new weights."""
         lengths = {"frames": self.frames} if self.kind == "clip" else {}
         arguments = {**lengths, **self.network, "dtype": precision}
-        return JUDGES[self.kind](heads, self.image_shape, **arguments)
+        return CLASSIFIERS[self.kind](heads, self.image_shape, **arguments)
 
 
 @dataclasses.dataclass(frozen=True)
-class Examination:
-    """How well a judge tells clips that it has not seen.
+class ClassifierReport:
+    """How well a classifier tells clips that it has not seen.
 
     Args:
         confusion: by head int `[K, K]`, a row for what is shown, a column for what is told.
@@ -103,7 +103,7 @@ class Examination:
         return {n: float(np.trace(c) / c.sum()) for n, c in self.confusion.items()}
 
 
-def make_judge_plan(
+def make_classifier_config(
     info: DatasetInfo,
     kind: str = "clip",
     frames: int = 8,
@@ -113,37 +113,39 @@ def make_judge_plan(
     batch_size: int | None = None,
     network: Mapping[str, Any] | None = None,
     precision: str = "auto",
-) -> JudgePlan:
-    """Resolves what a judge is made of; reads nothing but the data set's description.
+) -> ClassifierConfig:
+    """Resolves what a classifier is made of; reads nothing but the data set's description.
 
     Raises:
-        JudgeError: an unknown kind, clips that the videos are too short for, or a data set without
+        ClassifierError: an unknown kind, clips that the videos are too short for, or a data set without
             names of classes or attributes.
     """
-    if kind not in JUDGES:
-        raise JudgeError(f"kind={kind!r}: use one of {', '.join(JUDGES)}.")
+    if kind not in CLASSIFIERS:
+        raise ClassifierError(f"kind={kind!r}: use one of {', '.join(CLASSIFIERS)}.")
     try:
-        network = JUDGES[kind].resolved(info.frame_shape, **(network or {}))
+        network = CLASSIFIERS[kind].resolved(info.frame_shape, **(network or {}))
     except TypeError as error:
-        raise JudgeError(f"network: {error}; give arguments of {JUDGES[kind].__name__}.") from error
+        raise ClassifierError(
+            f"network: {error}; give arguments of {CLASSIFIERS[kind].__name__}."
+        ) from error
     steps = STEPS[kind] if steps is None else steps
     batch_size = BATCH_SIZES[kind] if batch_size is None else batch_size
     frames, stride = (1, 1) if kind == "frame" else (frames, stride)
     if kind == "clip" and frames < 2:
-        raise JudgeError(f"frames={frames}: a clip has 2 or more; for one take kind='frame'.")
+        raise ClassifierError(f"frames={frames}: a clip has 2 or more; for one take kind='frame'.")
     if steps < 1 or batch_size < 1 or stride < 1 or seed < 0:
-        raise JudgeError(
+        raise ClassifierError(
             f"steps={steps}, batch_size={batch_size}, stride={stride}, seed={seed}: the seed must "
             "be 0 or more, the others 1 or more."
         )
     count, span = training_split(info).count, (frames - 1) * stride + 1
     for split in filter(None, ("train", held_out_split(info))):
         if (shortest := info.splits[split].min_length) < span:
-            raise JudgeError(
+            raise ClassifierError(
                 f"{info.name}: clips of {frames} frames with stride {stride} span {span}, but the "
                 f"shortest video of {split!r} has {shortest}: use fewer frames."
             )
-    return JudgePlan(
+    return ClassifierConfig(
         info.name, digest_of(info), kind, named_heads(info), info.frame_shape, frames, stride,
         seed, steps, min(batch_size, count), LEARNING_RATE,
         network, dict(SOFTENING), precision,
@@ -154,35 +156,35 @@ def named_heads(info: DatasetInfo) -> dict[str, int]:
     """Classes by name, of what a data set names: "action" and its attributes, or "label" alone.
 
     Raises:
-        JudgeError: it names neither.
+        ClassifierError: it names neither.
     """
     label = "action" if info.attribute_names else "label"
     sizes = dict(zip(info.attribute_names, info.attribute_sizes, strict=True))
     heads = {label: len(info.class_names), **sizes}
     heads = {name: size for name, size in heads.items() if size > 1}
     if not heads:
-        raise JudgeError(
+        raise ClassifierError(
             f"the data set {info.name!r} names no classes and no attributes, so there is nothing a "
-            "judge could learn to tell: take one with labels."
+            "classifier could learn to tell: take one with labels."
         )
     return heads
 
 
-class JudgeData:
+class ClassifierData:
     """The labelled clips of a data set, to learn from and to be tested on.
 
     Args:
         folder: of the data set.
-        plan: of the judge.
+        config: of the classifier.
 
     Raises:
-        JudgeError: no label is known in both parts, a label is outside of its classes, or there
+        ClassifierError: no label is known in both parts, a label is outside of its classes, or there
             are too few videos to hold some out.
         DatasetError: the data set is absent or damaged.
     """
 
-    def __init__(self, folder: str, plan: JudgePlan):
-        self.folder, self.plan, self.info = folder, plan, load_info(folder)
+    def __init__(self, folder: str, config: ClassifierConfig):
+        self.folder, self.config, self.info = folder, config, load_info(folder)
         check_shards(folder, self.info, deep=True)  # before labels are read of them
         self.split = held_out_split(self.info) or "train"
         count = self.info.splits["train"].count
@@ -191,7 +193,7 @@ class JudgeData:
             self.held_out[drawn_videos(count, self.info.name)] = True
         self.columns = {
             name: self.info.attribute_names.index(name) if name in self.info.attribute_names else -1
-            for name in plan.heads
+            for name in config.heads
         }
         self.heads = self._known_heads()
 
@@ -202,21 +204,21 @@ class JudgeData:
             tested = {name: values[self.held_out] for name, values in learned.items()}
             learned = {name: values[~self.held_out] for name, values in learned.items()}
         tested = tested or self._labels(self.split)
-        for name, classes in self.plan.heads.items():
+        for name, classes in self.config.heads.items():
             if (highest := max(learned[name].max(), tested[name].max())) >= classes:
-                raise JudgeError(
+                raise ClassifierError(
                     f"{self.folder}: {name} {highest} occurs, but dataset.json names {classes}: "
                     "convert the data set again."
                 )
         known = {
             name: classes
-            for name, classes in self.plan.heads.items()
+            for name, classes in self.config.heads.items()
             if len(set(learned[name]) - {-1}) > 1 and tested[name].max() >= 0
         }
         if not known:
-            raise JudgeError(
-                f"{self.folder}: {', '.join(self.plan.heads)} of its videos are unknown, to learn "
-                "from or to test by: a judge needs labelled ones."
+            raise ClassifierError(
+                f"{self.folder}: {', '.join(self.config.heads)} of its videos are unknown, to learn "
+                "from or to test by: a classifier needs labelled ones."
             )
         return known
 
@@ -242,20 +244,20 @@ class JudgeData:
 
     def training_batches(self) -> tf.data.Dataset:
         """Soft clips, labels by head and their weights: 0 where unknown or held out."""
-        plan, shown = self.plan, tf.constant(~self.held_out)
+        config, shown = self.config, tf.constant(~self.held_out)
         batches = make_pipeline(
             self.folder,
             "train",
-            plan.batch_size,
-            plan.frames,
-            plan.stride,
+            config.batch_size,
+            config.frames,
+            config.stride,
             pick=self._pick(),
-            seed=plan.seed,
+            seed=config.seed,
         )
 
         def prepare(step: tf.Tensor, batch: dict) -> tuple[tf.Tensor, dict, dict]:
-            seed = tf.stack([tf.constant(plan.seed, tf.int64), 3 * step])
-            clips = softened(batch["video"], seed, **plan.softening)
+            seed = tf.stack([tf.constant(config.seed, tf.int64), 3 * step])
+            clips = softened(batch["video"], seed, **config.softening)
             labels = {name: self._column(batch, name) for name in self.heads}
             rows = tf.gather(shown, batch["index"])
             weights = {n: tf.cast((v >= 0) & rows, tf.float32) for n, v in labels.items()}
@@ -269,13 +271,13 @@ class JudgeData:
         A random window of every video; of few and longer ones as many rounds as give
         `LEAST_WINDOWS`.
         """
-        count, plan = self.info.splits[self.split].count, self.plan
+        count, config = self.info.splits[self.split].count, self.config
         batches = make_pipeline(
             self.folder,
             self.split,
             min(BATCH_SIZES["frame"], count),
-            plan.frames,
-            plan.stride,
+            config.frames,
+            config.stride,
             pick=self._pick(),
             seed=1,
             shuffle=False,
@@ -295,7 +297,7 @@ class JudgeData:
     def rounds(self) -> int:
         """Windows of each held-out video."""
         chosen = self.info.splits[self.split]
-        span = (self.plan.frames - 1) * self.plan.stride + 1
+        span = (self.config.frames - 1) * self.config.stride + 1
         return 1 if chosen.max_length == span else math.ceil(LEAST_WINDOWS / self.videos())
 
     def videos(self) -> int:
@@ -309,11 +311,11 @@ class JudgeData:
         if self.split == "train":
             total = len(self.held_out)
             of = f"{self.videos()} of {total} training videos, drawn by the seed 0, not trained on"
-        noun = "frame" if self.plan.kind == "frame" else "window"
+        noun = "frame" if self.config.kind == "frame" else "window"
         return f"{of}, {self.rounds()} random {noun}{'s' * (self.rounds() > 1)} each"
 
     def _pick(self) -> str:
-        return "frame" if self.plan.kind == "frame" else "window"
+        return "frame" if self.config.kind == "frame" else "window"
 
     def _column(self, batch: Mapping[str, Any], name: str):
         """The labels of a head in the pipeline's batches."""
@@ -327,11 +329,11 @@ def drawn_videos(count: int, name: str) -> np.ndarray:
     They are drawn and not every fourth, as videos often lie in an order that repeats.
 
     Raises:
-        JudgeError: there are too few.
+        ClassifierError: there are too few.
     """
     if count < HELD_OUT_SHARE:
-        raise JudgeError(
-            f"the data set {name!r} has {count} videos and no split to test on: a judge needs "
+        raise ClassifierError(
+            f"the data set {name!r} has {count} videos and no split to test on: a classifier needs "
             f"{HELD_OUT_SHARE} or more."
         )
     return np.sort(np.random.default_rng(0).permutation(count)[: count // HELD_OUT_SHARE])
@@ -342,55 +344,59 @@ def print_line(line: str) -> None:
     print(line, flush=True)
 
 
-def train_judge(data: JudgeData, report: Callable[[str], None] = print_line) -> keras.Model:
-    """A judge that has learned from the training clips; its weights judge in float32.
+def train_classifier(
+    data: ClassifierData, report: Callable[[str], None] = print_line
+) -> keras.Model:
+    """A classifier that has learned from the training clips; its weights classifier in float32.
 
     Args:
         data: to learn from.
         report: is told the progress, a line at a time.
 
     Raises:
-        JudgeError: the training diverged.
+        ClassifierError: the training diverged.
     """
-    plan = data.plan
-    keras.utils.set_random_seed(plan.seed)
-    learner = plan.make_judge(data.heads, resolve_precision(plan.precision))
+    config = data.config
+    keras.utils.set_random_seed(config.seed)
+    learner = config.make_classifier(data.heads, resolve_precision(config.precision))
     rate = keras.optimizers.schedules.CosineDecay(
-        0.0, plan.steps, warmup_target=plan.learning_rate, warmup_steps=plan.steps // 20
+        0.0, config.steps, warmup_target=config.learning_rate, warmup_steps=config.steps // 20
     )
     loss = {n: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for n in data.heads}
     learner.compile(keras.optimizers.Adam(rate, clipnorm=1.0), loss=loss, jit_compile=False)
 
     def tell(batch: int, logs: Mapping[str, float]) -> None:
-        if (batch + 1) % max(1, plan.steps // 5) == 0:
-            report(f"step {batch + 1} of {plan.steps}: mean loss {logs['loss']:.4f}")
+        if (batch + 1) % max(1, config.steps // 5) == 0:
+            report(f"step {batch + 1} of {config.steps}: mean loss {logs['loss']:.4f}")
 
     progress = keras.callbacks.LambdaCallback(on_train_batch_end=tell)
-    batches = data.training_batches().take(plan.steps)
-    learner.fit(batches, steps_per_epoch=plan.steps, shuffle=False, verbose=0, callbacks=[progress])
+    batches = data.training_batches().take(config.steps)
+    learner.fit(
+        batches, steps_per_epoch=config.steps, shuffle=False, verbose=0, callbacks=[progress]
+    )
     weights = learner.get_weights()
     if not all(np.isfinite(each).all() for each in weights):
-        raise JudgeError(
-            f"the judge of {plan.dataset} diverged in {plan.steps} steps and is not kept: train it "
+        raise ClassifierError(
+            f"the classifier of {config.dataset} diverged in {config.steps} steps and is not kept: train it "
             "in precision='float32', or by another seed."
         )
-    judge = plan.make_judge(data.heads)
-    judge.set_weights(weights)
-    return judge
+    classifier = config.make_classifier(data.heads)
+    classifier.set_weights(weights)
+    return classifier
 
 
-def examine(judge: keras.Model, data: JudgeData) -> Examination:
-    """Tests a judge on the held-out clips, as they are; they are streamed."""
+def measure_classifier(classifier: keras.Model, data: ClassifierData) -> ClassifierReport:
+    """Tests a classifier on the held-out clips, as they are; they are streamed."""
     confusion = {name: np.zeros([size, size], int) for name, size in data.heads.items()}
     clips = 0
     for shown, labels in data.held_out_batches():
-        answers = judge.probabilities(shown)
+        answers = classifier.probabilities(shown)
         clips += len(shown)
         for name, values in labels.items():
             known = values >= 0
             told = answers[name].argmax(axis=1)
             np.add.at(confusion[name], (values[known], told[known]), 1)
-    return Examination(confusion, clips, data.split, data.described())
+    return ClassifierReport(confusion, clips, data.split, data.described())
 
 
 BLUR = np.float32([1, 4, 6, 4, 1]) / 16
@@ -413,7 +419,7 @@ def softened(
         clips: uint8 `[B, T, H, W, C]`.
         seed: int `[2]`, of which everything follows.
         blur: largest share of the clip that is blurred by the kernel 1-4-6-4-1.
-        noise: largest deviation of Gaussian noise.
+        noise: largest std of Gaussian noise.
         brightness: largest that is added or taken away.
         contrast: largest part of a pixel's value that is added or taken away.
 

@@ -1,17 +1,17 @@
-"""Whether content and motion are apart: what a judge still sees when one of them is drawn anew.
+"""Whether content and motion are apart: what a classifier still sees when one of them is drawn anew.
 
 Li, Mandt: "Disentangled Sequential Autoencoder", ICML 2018, on Sprites, and after it all who
 compare there: the motion of a clip is kept (its posterior mean), the content is drawn from its
-prior, the clip is decoded, and a judge that was trained on real clips tells the action (9 classes):
+prior, the clip is decoded, and a classifier that was trained on real clips tells the action (9 classes):
 
 - Acc, how often it is the action of the original; 1 where the motion holds all of the action;
-- H(y | x), how unsure the judge is of a clip; 0 for clear ones;
+- H(y | x), how unsure the classifier is of a clip; 0 for clear ones;
 - H(y) of the mean answer; ln 9 = 2.197 where every action is made equally often;
 - IS = exp(H(y) - H(y | x)), at most 9.
 
 The reverse keeps the content, draws the motion from its prior, and asks for the four attributes (6
 values each). Classes count alike, however many clips they have: every number is a mean over classes
-of the mean over a class's clips, which for the balanced test split is the plain mean. The judge's
+of the mean over a class's clips, which for the balanced test split is the plain mean. The classifier's
 accuracy on the very clips, unchanged, stands beside as the ceiling.
 """
 
@@ -33,18 +33,18 @@ from kerasvid.evaluation.metrics.intervals import Interval, interval_of_replicat
 ACTIONS = 9
 ATTRIBUTES = {"body": 6, "bottomwear": 6, "topwear": 6, "hair": 6}
 
-Judge = Callable[[np.ndarray], np.ndarray | Mapping[str, np.ndarray]]
+Classifier = Callable[[np.ndarray], np.ndarray | Mapping[str, np.ndarray]]
 Recombine = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Kept(NamedTuple):
-    """What a judge sees of one label.
+    """What a classifier sees of one label.
 
     Args:
         accuracy: how often the label of the original is seen, from 0 to 1.
         conditional: H(y | x) in nats.
         marginal: H(y) in nats.
-        real_accuracy: of the judge, on the originals: the ceiling of `accuracy`.
+        real_accuracy: of the classifier, on the originals: the ceiling of `accuracy`.
         clips: how many of each class were looked at.
         intervals: of `"accuracy"`, `"conditional"`, `"marginal"` and `"score"`, by a bootstrap.
     """
@@ -65,7 +65,7 @@ class Kept(NamedTuple):
 def action_kept(
     batches: Iterable[tuple[np.ndarray, np.ndarray]],
     recombine: Recombine,
-    judge: Judge,
+    classifier: Classifier,
     clips: int | None = None,
     classes: int = ACTIONS,
     seed: int = 0,
@@ -75,7 +75,7 @@ def action_kept(
     Args:
         batches: of clips `[B, T, H, W, C]`, uint8 or float in [-1, 1], and actions, int `[B]`.
         recombine: what draws the content anew: `redrawn_content(model)`.
-        judge: of uint8 clips to probabilities `[B, classes]`.
+        classifier: of uint8 clips to probabilities `[B, classes]`.
         clips: how many to look at (Sprites: 2,664 of the test split); all where `None`.
         classes: K.
         seed: clip i of the stream is redrawn by (seed, i) alone.
@@ -85,16 +85,16 @@ def action_kept(
 
     Example:
         >>> batches = ((b["video"].numpy(), b["label"].numpy()) for b in pipeline)
-        >>> action_kept(batches, redrawn_content(model), judge, clips=2664).accuracy
+        >>> action_kept(batches, redrawn_content(model), classifier, clips=2664).accuracy
     """
     named = ((each, {"action": actions}) for each, actions in batches)
-    return labels_kept(named, recombine, judge, {"action": classes}, clips, seed)["action"]
+    return labels_kept(named, recombine, classifier, {"action": classes}, clips, seed)["action"]
 
 
 def attributes_kept(
     batches: Iterable[tuple[np.ndarray, np.ndarray]],
     recombine: Recombine,
-    judge: Judge,
+    classifier: Classifier,
     clips: int | None = None,
     classes: Mapping[str, int] | None = None,
     seed: int = 0,
@@ -104,7 +104,7 @@ def attributes_kept(
     Args:
         batches: of clips, and of attributes, int `[B, A]` in the order of `classes`.
         recombine: what draws the motion anew: `redrawn_motion(model)`.
-        judge: of uint8 clips to probabilities `[B, K]` by name.
+        classifier: of uint8 clips to probabilities `[B, K]` by name.
         clips, seed: as `action_kept`.
         classes: K by name; `ATTRIBUTES` where `None`.
 
@@ -113,11 +113,11 @@ def attributes_kept(
 
     Example:
         >>> batches = ((b["video"].numpy(), b["attributes"].numpy()) for b in pipeline)
-        >>> attributes_kept(batches, redrawn_motion(model), judge)["hair"].accuracy
+        >>> attributes_kept(batches, redrawn_motion(model), classifier)["hair"].accuracy
     """
     classes = ATTRIBUTES if classes is None else classes
     named = ((each, _by_name(attributes, classes)) for each, attributes in batches)
-    return labels_kept(named, recombine, judge, classes, clips, seed)
+    return labels_kept(named, recombine, classifier, classes, clips, seed)
 
 
 def _by_name(attributes: np.ndarray, classes: Mapping[str, int]) -> dict[str, np.ndarray]:
@@ -134,24 +134,24 @@ def _by_name(attributes: np.ndarray, classes: Mapping[str, int]) -> dict[str, np
 def labels_kept(
     batches: Iterable[tuple[np.ndarray, Mapping[str, np.ndarray]]],
     recombine: Recombine,
-    judge: Judge,
+    classifier: Classifier,
     classes: Mapping[str, int],
     clips: int | None = None,
     seed: int = 0,
 ) -> dict[str, Kept]:
-    """What a judge sees of labels after a change that should keep them; clips are streamed.
+    """What a classifier sees of labels after a change that should keep them; clips are streamed.
 
     Args:
         batches: of clips, and of labels, int `[B]` by name.
         recombine: of uint8 clips `[B, T, H, W, C]` and int seeds `[B]` to clips of that shape.
-        judge: of uint8 clips to probabilities `[B, K]` by name, or without a name for one label.
+        classifier: of uint8 clips to probabilities `[B, K]` by name, or without a name for one label.
         classes: K by name.
         clips: how many to look at; all where `None`.
         seed: any integer of 0 or more.
 
     Raises:
         ValueError: fewer clips than asked for, a class without clips, labels that are unknown, a
-            judge of other classes, or what is made are no finite clips of the same shape; one line
+            classifier of other classes, or what is made are no finite clips of the same shape; one line
             with what to do.
     """
     made, real = ({n: _ClassSums(n, k) for n, k in classes.items()} for _ in range(2))
@@ -174,7 +174,7 @@ def labels_kept(
                 "must give as many, of the same T, H, W and C."
             )
         for sums, shown in ((real, originals), (made, as_bytes(changed))):
-            answers = _answers(judge(shown), classes, len(shown))
+            answers = _answers(classifier(shown), classes, len(shown))
             for name in classes:
                 sums[name].update(labels[name], answers[name])
         seen += len(originals)
@@ -267,17 +267,19 @@ def _answers(
     """Probabilities `[B, K]` by name, checked."""
     if not isinstance(answers, Mapping):
         if len(classes) > 1:
-            raise ValueError(f"The judge must give probabilities by name: {', '.join(classes)}.")
+            raise ValueError(
+                f"The classifier must give probabilities by name: {', '.join(classes)}."
+            )
         answers = {name: answers for name in classes}
     checked = {}
     for name, number in classes.items():
         if name not in answers:
-            raise ValueError(f"The judge tells {', '.join(sorted(answers))}, not {name}.")
+            raise ValueError(f"The classifier tells {', '.join(sorted(answers))}, not {name}.")
         values = check_probabilities(answers[name])
         if values.shape != (count, number):
             raise ValueError(
-                f"{name}: the judge gives {values.shape} for {count} clips of {number} classes: "
-                "take a judge that was trained on these classes."
+                f"{name}: the classifier gives {values.shape} for {count} clips of {number} classes: "
+                "take a classifier that was trained on these classes."
             )
         checked[name] = values
     return checked

@@ -46,14 +46,14 @@ class Variety(NamedTuple):
     """Distances of two samples.
 
     Args:
-        mean, deviation: over pairs.
+        mean, std: over pairs.
         smallest: of any pair; 0 if two are the same.
         pairs: how many were looked at.
         clips: of how many samples.
     """
 
     mean: float
-    deviation: float
+    std: float
     smallest: float
     pairs: int
     clips: int
@@ -133,5 +133,5 @@ def variety(batches: Iterable[np.ndarray], clips: int | None = None, window: int
     if not pairs:
         raise ValueError(f"{seen} sampled clips make no pair: give two or more.")
     mean = total / pairs
-    deviation = max(squares / pairs - mean**2, 0.0) ** 0.5
-    return Variety(mean, deviation, smallest, pairs, seen)
+    std = max(squares / pairs - mean**2, 0.0) ** 0.5
+    return Variety(mean, std, smallest, pairs, seen)

@@ -11,7 +11,7 @@ S_1 S_2 is not symmetric, and the usual root of it becomes complex there.
 
 import numpy as np
 
-from kerasvid.evaluation.metrics.intervals import jackknife_deviation
+from kerasvid.evaluation.metrics.intervals import jackknife_standard_error
 
 
 class FeatureMoments:
@@ -120,8 +120,8 @@ class GroupedMoments:
         return moments
 
 
-def frechet_deviation(one: GroupedMoments, other: GroupedMoments) -> float | None:
-    """The deviation of the distance of two sets by the jackknife of their groups.
+def frechet_standard_error(one: GroupedMoments, other: GroupedMoments) -> float | None:
+    """The std of the distance of two sets by the jackknife of their groups.
 
     `None` where a set is of fewer than 2 groups, or would be of fewer than 2 samples without one.
     """
@@ -131,7 +131,7 @@ def frechet_deviation(one: GroupedMoments, other: GroupedMoments) -> float | Non
         if len(left) < 2 or min(each.count for each in left) < 2 or rest.count < 2:
             return None
         values.append([frechet_distance(each, rest) for each in left])
-    return jackknife_deviation(values)
+    return jackknife_standard_error(values)
 
 
 def frechet_distance(one: FeatureMoments, other: FeatureMoments) -> float:

@@ -26,7 +26,11 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.evaluation.metrics.clip_batches import as_signed, counted_clips
-from kerasvid.evaluation.metrics.frechet import GroupedMoments, frechet_deviation, frechet_distance
+from kerasvid.evaluation.metrics.frechet import (
+    GroupedMoments,
+    frechet_distance,
+    frechet_standard_error,
+)
 from kerasvid.evaluation.metrics.i3d import I3D, IMAGE_SIZE, LEAST_FRAMES
 from kerasvid.evaluation.metrics.i3d_weights import digest_of, load_i3d
 
@@ -46,7 +50,7 @@ class VideoDistance:
         image_shape: `(H, W, C)` of a clip, before the resize.
         features: how features are made of clips: `"features"` is their name, and for I3D
             `"weights"`, `"resize"`, `"centres"`, `"padding"`, `"seen_frames"` and `"range"`.
-        deviation: of the distance, by the jackknife of groups; `None` where it was not asked for.
+        std: of the distance, by the jackknife of groups; `None` where it was not asked for.
     """
 
     distance: float
@@ -55,7 +59,7 @@ class VideoDistance:
     frames: int
     image_shape: tuple[int, int, int]
     features: Mapping[str, Any]
-    deviation: float | None = None
+    std: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything by name, to be written as JSON."""
@@ -184,12 +188,12 @@ def frechet_video_distance(
         real_batches: `[B, T, H, W, C]` each, uint8, or float in [-1, 1].
         generated_batches: the same T, H, W and C.
         features: a path or name of I3D weights; or a function of float32 clips in [-1, 1] to
-            `[B, D]`: `I3DFeatures`, or for instance the last layer but one of a judge. What its
+            `[B, D]`: `I3DFeatures`, or for instance the last layer but one of a classifier. What its
             `protocol(frames)` gives, if it has one, stands in the result, else its name.
         clips: how many of each set. Those that come after are not looked at, so that a split which
             is sorted on the disk must be shuffled: its first clips are no sample of it.
         split: what the real clips are of, e.g. `"test"`; told in the result.
-        groups: into which each set is divided for the deviation of the distance; the clips must
+        groups: into which each set is divided for the std of the distance; the clips must
             not be sorted then. 1 for none. The memory is that of the moments of the groups.
 
     Raises:
@@ -212,7 +216,7 @@ def frechet_video_distance(
     real, shape = _moments(real_batches, features, clips, "real", None, groups)
     generated, _ = _moments(generated_batches, features, clips, "generated", shape, groups)
     distance = frechet_distance(real.whole(), generated.whole())
-    told, spread = _told(features, shape), frechet_deviation(real, generated)
+    told, spread = _told(features, shape), frechet_standard_error(real, generated)
     return VideoDistance(distance, clips, split, shape[0], shape[1:], told, spread)
 
 

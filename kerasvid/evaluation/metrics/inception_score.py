@@ -1,10 +1,10 @@
-"""IS, the inception score: whether a judge is sure of every sample, and sees every class.
+"""IS, the inception score: whether a classifier is sure of every sample, and sees every class.
 
 Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016:
 
     IS = exp(E_x KL[p(y | x) || p(y)]) = exp(H(y) - H(y | x))
 
-from 1 to the number of classes K. The residual-vector paper tells the mean and the deviation over
+from 1 to the number of classes K. The residual-vector paper tells the mean and the std over
 10 batches of 128 samples, with a classifier of its own in place of Inception.
 """
 
@@ -16,10 +16,10 @@ from kerasvid.evaluation.metrics.intervals import Interval, interval_of_replicat
 
 
 class Entropies(NamedTuple):
-    """Of a judge's answers, in nats.
+    """Of a classifier's answers, in nats.
 
     Args:
-        conditional: H(y | x), 0 where the judge is sure of each.
+        conditional: H(y | x), 0 where the classifier is sure of each.
         marginal: H(y), ln K where classes are equally frequent.
     """
 
@@ -48,7 +48,7 @@ def check_probabilities(probabilities: np.ndarray) -> np.ndarray:
 
 
 def entropies(probabilities: np.ndarray) -> Entropies:
-    """H(y | x) and H(y) of a judge's probabilities `[N, K]`.
+    """H(y | x) and H(y) of a classifier's probabilities `[N, K]`.
 
     Raises:
         ValueError: they are no probabilities.
@@ -62,7 +62,7 @@ def entropies(probabilities: np.ndarray) -> Entropies:
 
 
 def inception_score(probabilities: np.ndarray, batches: int = 10) -> tuple[float, float]:
-    """Mean and deviation of the score over batches of equal size, in the order given.
+    """Mean and std of the score over batches of equal size, in the order given.
 
     Args:
         probabilities: `[N, K]`.
@@ -93,7 +93,7 @@ class BootstrapEntropies:
     Example:
         >>> scores = BootstrapEntropies()
         >>> for clips in batches:
-        ...     scores.update(judge.probabilities(clips)["action"])
+        ...     scores.update(classifier.probabilities(clips)["action"])
         >>> scores.intervals()["score"].low
     """
 
@@ -116,7 +116,7 @@ class BootstrapEntropies:
             self._answers = np.zeros([len(self._weights), values.shape[1]])
         if values.shape[1] != self._answers.shape[1]:
             raise ValueError(f"Answers of {values.shape[1]} classes after some of "
-                             f"{self._answers.shape[1]}: take one judge.")  # fmt: skip
+                             f"{self._answers.shape[1]}: take one classifier.")  # fmt: skip
         for answer in values:
             weights = np.append(self._generator.poisson(1.0, len(self._weights) - 1), 1)
             self._weights += weights

@@ -30,7 +30,7 @@ class Interval(NamedTuple):
     Args:
         mean: of all values.
         low, high: quantiles of the replicates' means.
-        deviation: of the values, over N.
+        std: of the values, over N.
         count: N.
         level: of the interval, e.g. 0.95.
     """
@@ -38,7 +38,7 @@ class Interval(NamedTuple):
     mean: float
     low: float
     high: float
-    deviation: float
+    std: float
     count: int
     level: float
 
@@ -104,8 +104,8 @@ class BootstrapMean:
         drawn = self._weights > 0  # a replicate of few values may have drawn none
         means = self._origin + self._sums[drawn] / self._weights[drawn]
         low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-        deviation = float(np.sqrt(self._scatter / self.count))
-        return Interval(self._mean, float(low), float(high), deviation, self.count, level)
+        std = float(np.sqrt(self._scatter / self.count))
+        return Interval(self._mean, float(low), float(high), std, self.count, level)
 
 
 def interval_of_replicates(
@@ -128,7 +128,7 @@ def interval_of_replicates(
         most: that the value can be; moved replicates may lie beyond it.
 
     Returns:
-        An interval of which `deviation` is that of the replicates: of the value, not of clips.
+        An interval of which `std` is that of the replicates: of the value, not of clips.
     """
     moved = replicates + (value - replicates.mean())
     low, high = np.quantile(moved, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
@@ -152,11 +152,11 @@ def bootstrap_interval(
 
 
 GROUPS = 20
-NORMAL = 1.959963984540054  # 95 % of a Gaussian lie within so many deviations
+NORMAL = 1.959963984540054  # 95 % of a Gaussian lie within so many stds
 
 
-def jackknife_deviation(sets: Iterable[Sequence[float]]) -> float:
-    """The deviation of a value by what it is without each group of each set.
+def jackknife_standard_error(sets: Iterable[Sequence[float]]) -> float:
+    """The std of a value by what it is without each group of each set.
 
     Args:
         sets: for each independent set of clips that the value is made of, e.g. the real and the
@@ -166,14 +166,14 @@ def jackknife_deviation(sets: Iterable[Sequence[float]]) -> float:
         ValueError: a set of fewer than two groups.
 
     Example:
-        >>> values = np.array([1.0, 2.0, 4.0])  # groups of one: the deviation of a mean
-        >>> jackknife_deviation([[3.0, 2.5, 1.5]])  # values.std(ddof=1) / 3**0.5
+        >>> values = np.array([1.0, 2.0, 4.0])  # groups of one: the std of a mean
+        >>> jackknife_standard_error([[3.0, 2.5, 1.5]])  # values.std(ddof=1) / 3**0.5
         0.8819171036881969
     """
     variance = 0.0
     for values in sets:
         if len(values) < 2:
-            raise ValueError(f"{len(values)} groups have no deviation: give two or more.")
+            raise ValueError(f"{len(values)} groups have no std: give two or more.")
         left_out = np.asarray(values, np.float64)
         apart = np.square(left_out - left_out.mean()).sum()
         variance += apart * (len(left_out) - 1) / len(left_out)

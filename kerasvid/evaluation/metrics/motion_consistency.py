@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.evaluation.metrics.clip_batches import as_signed, counted_clips
-from kerasvid.evaluation.metrics.intervals import jackknife_deviation
+from kerasvid.evaluation.metrics.intervals import jackknife_standard_error
 
 DIFFERENCES = ("signed", "absolute")
 LAYER = "block3_conv3"  # with its ReLU: relu3_3
@@ -42,7 +42,7 @@ class MotionConsistency(NamedTuple):
         squared_distance: |f - f'|^2 of the mean differences.
         real_clips, generated_clips: how many were looked at.
         differences: `"signed"` or `"absolute"`.
-        deviation: of the score, by the jackknife of groups; `None` where it was not asked for, or
+        std: of the score, by the jackknife of groups; `None` where it was not asked for, or
             where a set without a group has the score -inf.
     """
 
@@ -51,7 +51,7 @@ class MotionConsistency(NamedTuple):
     real_clips: int
     generated_clips: int
     differences: str
-    deviation: float | None = None
+    std: float | None = None
 
 
 class VGG16Features:
@@ -138,7 +138,7 @@ def motion_consistency_score(
             where `None`.
         clips: how many of each set; every clip where `None`.
         differences: `"signed"` or `"absolute"`.
-        groups: into which each set is divided for the deviation of the score; the clips must not
+        groups: into which each set is divided for the std of the score; the clips must not
             be sorted then. 1 for none. The memory is that of the mean changes of the groups.
 
     Raises:
@@ -173,7 +173,7 @@ def _deviation(one: "_MeanDifference", other: "_MeanDifference") -> float | None
     for own, rest in ((one, other.mean()), (other, one.mean())):
         means = (own.mean(without=group) for group in range(min(own.groups, own.clips)))
         sets.append([_log(float(np.sum(np.square(mean - rest)))) for mean in means])
-    return jackknife_deviation(sets) if np.isfinite(sets[0] + sets[1]).all() else None
+    return jackknife_standard_error(sets) if np.isfinite(sets[0] + sets[1]).all() else None
 
 
 class _MeanDifference:

@@ -17,7 +17,7 @@ from kerasvid.visualization.nearest_clip import clip_psnr, l2_distances
 
 
 class Reconstruction(NamedTuple):
-    """Means over clips, with their deviation and interval.
+    """Means over clips, with their std and interval.
 
     Args:
         l2: of pixels in [0, 1], 0 where equal.

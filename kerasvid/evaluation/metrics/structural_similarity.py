@@ -5,7 +5,7 @@ Similarity", IEEE Transactions on Image Processing 2004, equation (13) with the 
 
     SSIM(x, y) = (2 m_x m_y + c_1) (2 s_xy + c_2) / ((m_x^2 + m_y^2 + c_1) (s_x^2 + s_y^2 + c_2))
 
-with means m and (co)variances s under a Gaussian window of 11x11 pixels and deviation 1.5, as large
+with means m and (co)variances s under a Gaussian window of 11x11 pixels and std 1.5, as large
 as the picture where that is smaller; c_1 = (0.01 L)^2, c_2 = (0.03 L)^2, L = 255. The mean over all
 places where the window lies within the picture, and over channels.
 """
@@ -18,10 +18,10 @@ LEVELS = 255.0
 C1, C2 = (0.01 * LEVELS) ** 2, (0.03 * LEVELS) ** 2
 
 
-def gaussian_window(size: int, deviation: float = DEVIATION) -> np.ndarray:
+def gaussian_window(size: int, std: float = DEVIATION) -> np.ndarray:
     """One axis of the window, float32 `[size]`, of sum 1."""
     places = np.arange(size) - (size - 1) / 2.0
-    weights = np.exp(-np.square(places) / (2.0 * deviation**2))
+    weights = np.exp(-np.square(places) / (2.0 * std**2))
     return (weights / weights.sum()).astype(np.float32)
 
 

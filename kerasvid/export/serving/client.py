@@ -25,7 +25,7 @@ from kerasvid.export.serving.attempts import Attempts, Deadline, NotFoundError, 
 from kerasvid.export.serving.remote_calls import GrpcService
 from kerasvid.export.serving.rest import RestService
 from kerasvid.export.serving.signatures import Signature, nearest
-from kerasvid.io import replaced_when_complete
+from kerasvid.io import atomic_write
 from kerasvid.visualization.grids import clip_rows, grid, mosaic, write_gif, write_mp4, write_png
 
 PROTOCOLS = {"rest": RestService, "grpc": GrpcService}
@@ -354,7 +354,7 @@ def _writer(path: str) -> Callable[[dict[str, np.ndarray]], None]:
     def write(outputs: dict[str, np.ndarray]) -> None:
         if ending == ".npz":
             # To a name numpy would add an ending.
-            with replaced_when_complete(path) as temporary, open(temporary, "wb") as file:
+            with atomic_write(path) as temporary, open(temporary, "wb") as file:
                 np.savez_compressed(file, **outputs)
             return
         shown = outputs.get("video", outputs.get("image"))

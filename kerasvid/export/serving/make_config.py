@@ -16,7 +16,7 @@ from absl import flags
 
 from kerasvid.cli.command import one_line_errors, refuse_arguments, run_app
 from kerasvid.export.serving.signatures import nearest
-from kerasvid.io import faults_named, replaced_when_complete
+from kerasvid.io import atomic_write, readable_os_errors
 
 POLICIES = ("latest", "all", "specific")
 MODEL_FILE = "saved_model.pb"
@@ -198,7 +198,7 @@ def write_config(path: str | os.PathLike, text: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    with faults_named(path), replaced_when_complete(path) as temporary:
+    with readable_os_errors(path), atomic_write(path) as temporary:
         pathlib.Path(temporary).write_text(text, "ascii")
 
 

@@ -20,7 +20,7 @@ from kerasvid.export import tflite
 from kerasvid.export.exported_run import ExportedRun
 from kerasvid.export.signatures import Verb, noise_verbs
 from kerasvid.export.web.runtime import NOTICE, add_runtime
-from kerasvid.io import faults_named
+from kerasvid.io import readable_os_errors
 from kerasvid.training.clips import frame_rate, pictured_batch
 from kerasvid.training.config import digest_of
 
@@ -137,11 +137,11 @@ def _description(
     return {
         "format": FORMAT,
         "format_version": 1,
-        "model": run.plan.model,
-        "preset": run.plan.preset,
+        "model": run.config.model,
+        "preset": run.config.preset,
         "step": run.step,
         "parameters": sum(v.shape.num_elements() for v in decode.traced(1).variables),
-        "dataset": run.plan.dataset,
+        "dataset": run.config.dataset,
         "licence": info.licence if info else "",
         "source": info.source if info else "",
         "file": "model.tflite",
@@ -150,7 +150,7 @@ def _description(
         "height": height,
         "width": width,
         "channels": channels,
-        "fps": frame_rate(run.plan),
+        "fps": frame_rate(run.config),
         "clips": clips if shapes else 1,
         "noise": [
             {"name": name, "shape": list(shape), "role": roles[name]}
@@ -194,8 +194,8 @@ def _directions(decode: Verb, roles: dict[str, str], ends: np.ndarray | None) ->
 def _info(run: ExportedRun) -> DatasetInfo | None:
     """What the data set states of itself, where it is at hand as the run read it."""
     try:
-        info = load_info(run.plan.data_folder)
-        return info if digest_of(info, run.plan.images_folder) == run.plan.data_digest else None
+        info = load_info(run.config.data_folder)
+        return info if digest_of(info, run.config.images_folder) == run.config.data_digest else None
     except (DatasetError, OSError, tf.errors.OpError):
         return None
 
@@ -203,14 +203,14 @@ def _info(run: ExportedRun) -> DatasetInfo | None:
 def _ends(run: ExportedRun) -> np.ndarray | None:
     """First and last frames of held-out clips, uint8 `[N, 2, H, W, C]`, where data is at hand."""
     try:
-        clips = pictured_batch(run.plan, EXAMPLES)["video"]
+        clips = pictured_batch(run.config, EXAMPLES)["video"]
     except (DatasetError, OSError, tf.errors.OpError):
         return None
     return np.stack([clips[:, 0], clips[:, -1]], axis=1)
 
 
 def _write_png(path: pathlib.Path, picture: np.ndarray) -> None:
-    with faults_named(path):
+    with readable_os_errors(path):
         _, encoded = cv2.imencode(".png", picture[..., ::-1])  # OpenCV writes BGR
         path.write_bytes(encoded.tobytes())
 

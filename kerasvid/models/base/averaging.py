@@ -17,9 +17,9 @@ def inner_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
 
 
 def averaged_variables(model: keras.Model) -> list:
-    """What `model.optimizer` updates: all there is to train, or the first of several players."""
-    players = getattr(model, "player_variables", None)
-    return next(iter(players().values())) if players else model.trainable_variables
+    """What `model.optimizer` updates: all there is to train, or the first of several networks."""
+    networks = getattr(model, "network_variables", None)
+    return next(iter(networks().values())) if networks else model.trainable_variables
 
 
 @contextlib.contextmanager
@@ -55,7 +55,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
             variable.assign(value)
 
 
-def average_is_ripe(model: keras.Model) -> bool:
+def ema_ready(model: keras.Model) -> bool:
     """Whether the averaged weights have forgotten the start: e^-3 of it is left, or less."""
     momentum = getattr(inner_optimizer(model), "ema_momentum", None) if model.compiled else None
     return momentum is not None and global_step(model) * (1.0 - momentum) >= 3.0
@@ -64,13 +64,13 @@ def average_is_ripe(model: keras.Model) -> bool:
 @contextlib.contextmanager
 def best_weights(model: keras.Model) -> Iterator[None]:
     """Within the block the model has its averaged weights, if they are ripe."""
-    with averaged_weights(model) if average_is_ripe(model) else contextlib.nullcontext():
+    with averaged_weights(model) if ema_ready(model) else contextlib.nullcontext():
         yield
 
 
-def adopt_average(model: keras.Model) -> None:
+def apply_ema(model: keras.Model) -> None:
     """Replaces the trained weights by the averaged ones, if they are ripe, for good."""
-    if average_is_ripe(model):
+    if ema_ready(model):
         model.optimizer.finalize_variable_values(averaged_variables(model))
 
 
@@ -78,7 +78,7 @@ def adopt_average(model: keras.Model) -> None:
 def trained_weights_kept(model: keras.Model) -> Iterator[None]:
     """Within the block `fit` leaves the trained weights in the model, ripe average or not.
 
-    Keras would end `fit` with the average in any case; `adopt_average` decides instead.
+    Keras would end `fit` with the average in any case; `apply_ema` decides instead.
     """
     optimizer = model.optimizer
     optimizer.finalize_variable_values = lambda variables: None

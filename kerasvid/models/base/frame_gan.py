@@ -9,7 +9,7 @@ from kerasvid.layers.discriminators import ImageDiscriminator, VideoDiscriminato
 from kerasvid.layers.frame_networks import FrameDecoder
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.models.base.gan import AdversarialModel
-from kerasvid.models.base.gan_losses import judge_arguments
+from kerasvid.models.base.gan_losses import discriminator_arguments
 from kerasvid.models.base.video_generator import VideoGenerator
 
 
@@ -17,7 +17,7 @@ class FrameGAN(VideoGenerator, AdversarialModel):
     """A generator of frames from latent vectors, judged by frame, by clip, or both.
 
     A subclass defines `noise_shapes` and `codes`; its constructor makes the layers that `codes`
-    needs and then calls `build_players`.
+    needs and then calls `build_networks`.
 
     Args:
         image_shape: `(H, W, C)`.
@@ -25,9 +25,9 @@ class FrameGAN(VideoGenerator, AdversarialModel):
             discriminator admits.
         decoder: arguments of `FrameDecoder` (G_I), without `image_shape`; a tanh follows it.
         image_discriminator: arguments of `ImageDiscriminator` (D_I); `None` or `True` for its
-            defaults, `False` for no such player.
+            defaults, `False` for no such network.
         video_discriminator: arguments of `VideoDiscriminator` (D_V), likewise.
-        objective: what the players minimise, see `resolve_objective`.
+        objective: what the networks minimise, see `resolve_objective`.
 
     Raises:
         ValueError: the decoder's factors do not fit the image size, or a value is out of its range
@@ -51,8 +51,12 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         self.set_objective(objective)
         self._network_arguments = {
             "decoder": dict(decoder or {}),
-            "image_discriminator": judge_arguments("image_discriminator", image_discriminator),
-            "video_discriminator": judge_arguments("video_discriminator", video_discriminator),
+            "image_discriminator": discriminator_arguments(
+                "image_discriminator", image_discriminator
+            ),
+            "video_discriminator": discriminator_arguments(
+                "video_discriminator", video_discriminator
+            ),
         }
 
         # === Networks ===

@@ -2,10 +2,10 @@
 
 A step: the generator makes clips once; the discriminators are updated on real and generated ones;
 then the generator is updated through the discriminators as they are now. One pass of the generator
-serves all players: its backward pass waits until the updated discriminators tell the gradient of
+serves all networks: its backward pass waits until the updated discriminators tell the gradient of
 its clips.
 
-With v real and v~ generated clips, S_1 a random frame and S_T the whole clip, the players minimise
+With v real and v~ generated clips, S_1 a random frame and S_T the whole clip, the networks minimise
 
     D_I: E[-log D_I(S_1(v))] + E[-log(1 - D_I(S_1(v~)))]
     D_V: E[-log D_V(S_T(v))] + E[-log(1 - D_V(S_T(v~)))]
@@ -25,12 +25,12 @@ from kerasvid import losses
 from kerasvid.layers.compilation import traced_function
 from kerasvid.layers.spectral_convolution import iterate_spectra
 from kerasvid.models.base.gan_losses import (
-    check_slopes,
+    check_bounded_gradients,
     divided,
     frames_at,
     image_loss,
+    images_of,
     resolve_objective,
-    stills_of,
     video_loss,
 )
 from kerasvid.models.base.train_config import Ramp
@@ -48,14 +48,14 @@ class Turn(NamedTuple):
         fakes: what the generator made for it.
         tape: that recorded how.
         category: what the fakes should be told by, see `AdversarialModel.asked_category`.
-        chances: Gaussians for the generator's own turn.
-        judged: what the discriminators lost, by player.
+        random_inputs: Gaussians for the generator's own turn.
+        judged: what the discriminators lost, by network.
     """
 
     fakes: dict[str, tf.Tensor]
     tape: tf.GradientTape
     category: tf.Tensor | None
-    chances: dict[str, tf.Tensor]
+    random_inputs: dict[str, tf.Tensor]
     judged: dict[str, tf.Tensor]
 
 
@@ -65,7 +65,7 @@ class AdversarialModel(CompiledStep):
     A subclass, a `VideoGenerator` or, with `conditions`, an `InBetween`, defines `noise_shapes` and
     `fakes`; its constructor makes the generator's layers, sets `image_discriminator` and
     `video_discriminator` (or leaves them `None`), and calls `set_objective` before and
-    `build_players` after.
+    `build_networks` after.
 
     Batches are those of `CompiledStep`; beside the `"video"`, an `"image"` of uint8
     `[N, H, W, C]` or `[N, 1, H, W, C]` is shown to D_I alone, whose real frames are then half
@@ -129,19 +129,19 @@ class AdversarialModel(CompiledStep):
     # === Set-up, called by constructors ===
 
     def set_objective(self, objective: Mapping[str, Any] | None) -> None:
-        """What the players minimise, see `resolve_objective`."""
+        """What the networks minimise, see `resolve_objective`."""
         self.objective = resolve_objective(objective)
         steps = self.objective["instance_noise_steps"]
         self._deviation = Ramp(*self.objective["instance_noise"], steps)
 
-    def build_players(self) -> None:
+    def build_networks(self) -> None:
         """Makes the variables of every layer.
 
         Raises:
             ValueError: there is no discriminator, one does not take clips of the model's length,
                 or its batch norm would spoil a penalty.
         """
-        if not self._judges():
+        if not self._discriminators():
             raise ValueError("Without a discriminator nobody tells the generator what is real: "
                              "leave one of those that were set to false.")  # fmt: skip
         shape = [1, self.frames, *self.image_shape]
@@ -152,9 +152,9 @@ class AdversarialModel(CompiledStep):
             self.video_discriminator.check_length(self.frames)
             self.video_discriminator(tf.zeros(shape))
             self.add_term("video_discriminator_loss")
-        check_slopes(self.objective, self._judges())
-        for judge in self._judges().values():
-            iterate_spectra(judge, WARM_UP)
+        check_bounded_gradients(self.objective, self._discriminators())
+        for discriminator in self._discriminators().values():
+            iterate_spectra(discriminator, WARM_UP)
         shapes = self.noise_shapes(self.frames)
         noise = {name: tf.zeros([1, *own]) for name, own in shapes.items()}
         noise |= self.conditions({"video": tf.zeros(shape)})
@@ -167,21 +167,28 @@ class AdversarialModel(CompiledStep):
         if self.video_discriminator is not None:
             self.video_discriminator.check_length(frames)
 
-    def _judges(self) -> dict[str, Any]:
-        judges = {IMAGE: self.image_discriminator, VIDEO: self.video_discriminator}
-        return {name: judge for name, judge in judges.items() if judge is not None}
+    def _discriminators(self) -> dict[str, Any]:
+        discriminators = {IMAGE: self.image_discriminator, VIDEO: self.video_discriminator}
+        return {
+            name: discriminator
+            for name, discriminator in discriminators.items()
+            if discriminator is not None
+        }
 
     # === Players ===
 
-    def player_variables(self) -> dict[str, list]:
-        judges = {name: judge.trainable_variables for name, judge in self._judges().items()}
-        judged = {id(variable) for variables in judges.values() for variable in variables}
+    def network_variables(self) -> dict[str, list]:
+        discriminators = {
+            name: discriminator.trainable_variables
+            for name, discriminator in self._discriminators().items()
+        }
+        judged = {id(variable) for variables in discriminators.values() for variable in variables}
         own = [variable for variable in self.trainable_variables if id(variable) not in judged]
-        return {GENERATOR: own, **judges}
+        return {GENERATOR: own, **discriminators}
 
-    def make_islands(self, jit: bool) -> None:
+    def make_compiled_functions(self, jit: bool) -> None:
         self._generate = traced_function(lambda noise: self.fakes(noise, True), jit)
-        self._judge = traced_function(self.judge, jit)
+        self._judge = traced_function(self.discriminator, jit)
         self._convince = traced_function(self.convince, jit)
 
     def call(self, noise: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -190,7 +197,7 @@ class AdversarialModel(CompiledStep):
 
     # === Chance ===
 
-    def chance_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+    def random_input_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """Gaussians that a judgement draws for one video, beside those of generation."""
         count = self.objective["image_frames"]  # and a further real one for each still
         shapes = {"real_frames": (count + 1, frames), "fake_frame": (count, frames)}
@@ -201,7 +208,7 @@ class AdversarialModel(CompiledStep):
             shapes |= {"on_real": (frames, *frame), "on_fake": (frames, *frame), "on_still": frame}
         return shapes
 
-    def image_chance_shapes(self) -> dict[str, tuple[int, ...]]:
+    def image_random_input_shapes(self) -> dict[str, tuple[int, ...]]:
         """Gaussians that a judgement draws for one still image beside the videos."""
         shapes = {"image_share": ()} if self.objective["gradient_penalty"] else {}
         noisy = any(self.objective["instance_noise"])
@@ -214,7 +221,7 @@ class AdversarialModel(CompiledStep):
         data = data[0] if isinstance(data, tuple | list) else data
         if isinstance(data, Mapping):
             if "image" in data and self.image_discriminator is not None:
-                batch["image"] = stills_of(data["image"])
+                batch["image"] = images_of(data["image"])
             if "label" in data and self.categories:
                 batch["label"] = data["label"]
         return batch
@@ -226,9 +233,13 @@ class AdversarialModel(CompiledStep):
         context, known = tf.distribute.get_replica_context(), losses.known_share(batch["label"])
         return {**batch, "known": context.all_reduce(tf.distribute.ReduceOp.MEAN, known)}
 
-    def _seen(self, clips: tf.Tensor, chances: Mapping, name: str, clock: tf.Tensor) -> tf.Tensor:
+    def _seen(
+        self, clips: tf.Tensor, random_inputs: Mapping, name: str, step: tf.Tensor
+    ) -> tf.Tensor:
         """What discriminators see of clips or stills: with instance noise, if there is any."""
-        return clips + self._deviation(clock) * chances[name] if name in chances else clips
+        return (
+            clips + self._deviation(step) * random_inputs[name] if name in random_inputs else clips
+        )
 
     # === Losses ===
 
@@ -236,44 +247,49 @@ class AdversarialModel(CompiledStep):
         self,
         batch: Mapping[str, tf.Tensor],
         fakes: Mapping[str, tf.Tensor],
-        chances: Mapping[str, tf.Tensor],
-        clock: tf.Tensor,
+        random_inputs: Mapping[str, tf.Tensor],
+        step: tf.Tensor,
         training: bool = True,
     ) -> dict[str, tf.Tensor]:
-        """What each discriminator loses, a scalar by player.
+        """What each discriminator loses, a scalar by network.
 
         Args:
             batch: of `batch_of`; a `"known"` share of labels is that of all replicas.
             fakes: of `fakes`.
-            chances: Gaussians by `chance_shapes`, and for images by `image_chance_shapes`.
-            clock: float32 scalar, the iteration.
+            random_inputs: Gaussians by `random_input_shapes`, and for images by `image_random_input_shapes`.
+            step: float32 scalar, the step.
             training: as in Keras; penalties are left out without it.
         """
-        real = self._seen(batch["video"], chances, "on_real", clock)
-        fake = self._seen(fakes["video"], chances, "on_fake", clock)
-        result, common = {}, {"chances": chances, "training": training}
+        real = self._seen(batch["video"], random_inputs, "on_real", step)
+        fake = self._seen(fakes["video"], random_inputs, "on_fake", step)
+        result, common = {}, {"random_inputs": random_inputs, "training": training}
         if self.image_discriminator is not None:
             still = fakes.get("still")
             count = self.objective["image_frames"] + (still is not None)
-            sources = [frames_at(real, chances["real_frames"][:, :count])]
+            sources = [frames_at(real, random_inputs["real_frames"][:, :count])]
             if "image" in batch:
-                sources.append(self._seen(batch["image"], chances, "on_image", clock))
-            fake_frames = frames_at(fake, chances["fake_frame"])
+                sources.append(self._seen(batch["image"], random_inputs, "on_image", step))
+            fake_frames = frames_at(fake, random_inputs["fake_frame"])
             if still is not None:
-                still = self._seen(still, chances, "on_still", clock)
-            judge = self.image_discriminator
-            result[IMAGE] = image_loss(judge, self.objective, sources, fake_frames, still, **common)
+                still = self._seen(still, random_inputs, "on_still", step)
+            discriminator = self.image_discriminator
+            result[IMAGE] = image_loss(
+                discriminator, self.objective, sources, fake_frames, still, **common
+            )
         if self.video_discriminator is not None:
-            judge, labels = self.video_discriminator, (batch.get("label"), batch.get("known"))
-            result[VIDEO] = video_loss(judge, self.objective, real, fake, *labels, **common)
+            discriminator, labels = (
+                self.video_discriminator,
+                (batch.get("label"), batch.get("known")),
+            )
+            result[VIDEO] = video_loss(discriminator, self.objective, real, fake, *labels, **common)
         return result
 
     def generator_losses(
         self,
         fakes: Mapping[str, tf.Tensor],
         category: tf.Tensor | None,
-        chances: Mapping[str, tf.Tensor],
-        clock: tf.Tensor,
+        random_inputs: Mapping[str, tf.Tensor],
+        step: tf.Tensor,
         training: bool = True,
     ) -> dict[str, tf.Tensor]:
         """`"generator_loss"`, a scalar, and the model's own terms in it.
@@ -281,19 +297,23 @@ class AdversarialModel(CompiledStep):
         Arguments as above; `category` is that of `asked_category`.
         """
         kind, terms = self.objective["loss"], []
-        fake = self._seen(fakes["video"], chances, "on_fake", clock)
-        judge = self.image_discriminator
-        if judge is not None:
-            frames = frames_at(fake, chances["fake_frame"])
-            terms.append(losses.generator_loss(judge(frames, training=training).realness, kind))
+        fake = self._seen(fakes["video"], random_inputs, "on_fake", step)
+        discriminator = self.image_discriminator
+        if discriminator is not None:
+            frames = frames_at(fake, random_inputs["fake_frame"])
+            terms.append(
+                losses.generator_loss(discriminator(frames, training=training).logits, kind)
+            )
             if "still" in fakes:
-                still = self._seen(fakes["still"], chances, "on_still", clock)
-                on_still = losses.generator_loss(judge(still, training=training).realness, kind)
-                terms.append(self.objective["still_weight"] * on_still)
-        judge = self.video_discriminator
-        if judge is not None:
-            verdict = judge(fake, training=training)
-            terms.append(losses.generator_loss(verdict.realness, kind))
+                still = self._seen(fakes["still"], random_inputs, "on_still", step)
+                on_still = losses.generator_loss(
+                    discriminator(still, training=training).logits, kind
+                )
+                terms.append(self.objective["image_prior_weight"] * on_still)
+        discriminator = self.video_discriminator
+        if discriminator is not None:
+            verdict = discriminator(fake, training=training)
+            terms.append(losses.generator_loss(verdict.logits, kind))
             if verdict.categories is not None and category is not None:
                 classified = losses.classification_loss(verdict.categories, category)
                 terms.append(self.objective["category_weight"] * classified)
@@ -303,23 +323,23 @@ class AdversarialModel(CompiledStep):
 
     # === The step ===
 
-    def judge(self, batch, fakes, chances, clock):
-        """Losses and gradients of the discriminators, by player; inside a compiled island."""
+    def discriminator(self, batch, fakes, random_inputs, step):
+        """Losses and gradients of the discriminators, by network; inside a compiled compiled function."""
         fakes = {name: tf.stop_gradient(value) for name, value in fakes.items()}
         with tf.GradientTape(persistent=True) as tape:
-            values = self.discriminator_losses(batch, fakes, chances, clock)
-            scaled = {player: self.scaled(value, player) for player, value in values.items()}
-        variables = self.player_variables()
+            values = self.discriminator_losses(batch, fakes, random_inputs, step)
+            scaled = {network: self.scaled(value, network) for network, value in values.items()}
+        variables = self.network_variables()
         gradients = {
-            player: tape.gradient(loss, variables[player]) for player, loss in scaled.items()
+            network: tape.gradient(loss, variables[network]) for network, loss in scaled.items()
         }
         return values, gradients
 
-    def convince(self, fakes, category, chances, clock):
-        """Loss of the generator and its gradient by what it made; inside a compiled island."""
+    def convince(self, fakes, category, random_inputs, step):
+        """Loss of the generator and its gradient by what it made; inside a compiled compiled function."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fakes)
-            terms = self.generator_losses(fakes, category, chances, clock)
+            terms = self.generator_losses(fakes, category, random_inputs, step)
             scaled = self.scaled(terms["generator_loss"], GENERATOR)
         zero = tf.UnconnectedGradients.ZERO
         return terms, tape.gradient(scaled, fakes, unconnected_gradients=zero)
@@ -327,64 +347,64 @@ class AdversarialModel(CompiledStep):
     def train_step(self, data) -> dict:
         """The discriminators' updates, then the generator's, in replica context."""
         batch = self.batch_of(data)
-        iteration = tf.convert_to_tensor(self.steps_taken)
-        clock, key = tf.cast(iteration, tf.float32), replica_key(self._noise_seed, iteration)
+        step = tf.convert_to_tensor(self.steps_taken)
+        step, key = tf.cast(step, tf.float32), replica_key(self._noise_seed, step)
         parts = divided(batch, self.objective["discriminator_steps"])
-        turn = [self._turn(part, key, number, clock) for number, part in enumerate(parts)][-1]
-        terms, slopes = self._convince(turn.fakes, turn.category, turn.chances, clock)
+        turn = [self._turn(part, key, number, step) for number, part in enumerate(parts)][-1]
+        terms, slopes = self._convince(turn.fakes, turn.category, turn.random_inputs, step)
         gradients = turn.tape.gradient(
             turn.fakes,
-            self.player_variables()[GENERATOR],
+            self.network_variables()[GENERATOR],
             output_gradients=slopes,
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         self.update(GENERATOR, gradients)
-        self.share_normalizations()
+        self.sync_batch_norm()
         self.steps_taken.assign_add(1)
         return self.tracked(self._named(turn.judged, terms))
 
-    def _turn(self, part: Mapping, key: tf.Tensor, number: int, clock: tf.Tensor) -> Turn:
+    def _turn(self, part: Mapping, key: tf.Tensor, number: int, step: tf.Tensor) -> Turn:
         """One update of the discriminators, on a part of the batch and as many generated clips."""
         part = self._with_known(part)
-        noise, chances, again = self._draw(part, key, number)
+        noise, random_inputs, again = self._draw(part, key, number)
         with tf.GradientTape() as tape:
             fakes = self._generate(noise)
-        judged, gradients = self._judge(part, fakes, chances, clock)
-        for player, gradient in gradients.items():
-            self.update(player, gradient)
-        for judge in self._judges().values():
-            iterate_spectra(judge)
+        judged, gradients = self._judge(part, fakes, random_inputs, step)
+        for network, gradient in gradients.items():
+            self.update(network, gradient)
+        for discriminator in self._discriminators().values():
+            iterate_spectra(discriminator)
         return Turn(fakes, tape, self.asked_category(part, noise), again, judged)
 
     def _draw(self, batch: Mapping, key: tf.Tensor, number: int) -> tuple[dict, dict, dict]:
-        """What `fakes` takes, and the chances of the discriminators' and the generator's turn."""
+        """What `fakes` takes, and the random_inputs of the discriminators' and the generator's turn."""
         frames, rows = batch["video"].shape[1], tf.shape(batch["video"])[0]
         keys = [tf.random.experimental.stateless_fold_in(key, 4 * number + i) for i in range(4)]
-        shapes = self.chance_shapes(frames)
+        shapes = self.random_input_shapes(frames)
         noise = draw_noise(self.training_noise_shapes(frames), rows, keys[0])
-        chances, again = draw_noise(shapes, rows, keys[1]), draw_noise(shapes, rows, keys[2])
-        if "image" in batch and (of_images := self.image_chance_shapes()):
-            chances |= draw_noise(of_images, tf.shape(batch["image"])[0], keys[3])
-        return {**noise, **self.conditions(batch)}, chances, again
+        random_inputs, again = draw_noise(shapes, rows, keys[1]), draw_noise(shapes, rows, keys[2])
+        if "image" in batch and (of_images := self.image_random_input_shapes()):
+            random_inputs |= draw_noise(of_images, tf.shape(batch["image"])[0], keys[3])
+        return {**noise, **self.conditions(batch)}, random_inputs, again
 
     def _named(self, judged: Mapping, terms: Mapping) -> dict[str, tf.Tensor]:
         """All terms by the names of `term_names`, and their sum as `"loss"`."""
-        named = {f"{player}_loss": value for player, value in judged.items()}
+        named = {f"{network}_loss": value for network, value in judged.items()}
         loss = tf.add_n([*named.values(), terms["generator_loss"]])
         return {"loss": loss, **named, **terms}
 
     def test_step(self, data) -> dict:
-        """What the players lose on other videos, at the end of the schedules.
+        """What the networks lose on other videos, at the end of the schedules.
 
         Every batch meets the same generated clips, so that two evaluations differ by the weights.
         """
-        batch, clock = self._with_known(self.batch_of(data)), tf.constant(float("inf"))
+        batch, step = self._with_known(self.batch_of(data)), tf.constant(float("inf"))
         key = replica_key(EVALUATION_SEED, tf.constant(0))
-        noise, chances, again = self._draw(batch, key, 0)
+        noise, random_inputs, again = self._draw(batch, key, 0)
         fakes = self.fakes(noise, training=False)
         category = self.asked_category(batch, noise)
-        judged = self.discriminator_losses(batch, fakes, chances, clock, training=False)
-        terms = self.generator_losses(fakes, category, again, clock, training=False)
+        judged = self.discriminator_losses(batch, fakes, random_inputs, step, training=False)
+        terms = self.generator_losses(fakes, category, again, step, training=False)
         return self.tracked(self._named(judged, terms))
 
     def fit(self, *args, **kwargs):
@@ -393,7 +413,7 @@ class AdversarialModel(CompiledStep):
         if optimizer is None or "finalize_variable_values" in vars(optimizer):
             return super().fit(*args, **kwargs)
         finalize = optimizer.finalize_variable_values
-        own = self.player_variables()[GENERATOR]
+        own = self.network_variables()[GENERATOR]
         optimizer.finalize_variable_values = lambda variables: finalize(own)
         try:
             return super().fit(*args, **kwargs)

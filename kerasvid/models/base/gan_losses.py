@@ -1,9 +1,9 @@
 """What one discriminator loses: on real and on generated samples, and for its slopes |d D / d x|.
 
-The objective is that of `resolve_objective` everywhere, the chances are Gaussians by name.
+The objective is that of `resolve_objective` everywhere, the random_inputs are Gaussians by name.
 
-What the players of an adversarial model minimise: the losses, penalties and their weights.
-What players see of a batch: frames of its clips, its still images, a part of its rows.
+What the networks of an adversarial model minimise: the losses, penalties and their weights.
+What networks see of a batch: frames of its clips, its still images, a part of its rows.
 """
 
 import math
@@ -19,25 +19,25 @@ from kerasvid.naming import nearest_names
 
 
 def image_loss(
-    judge,
+    discriminator,
     objective: Mapping[str, Any],
     sources: Sequence[tf.Tensor],
     fake: tf.Tensor,
     still: tf.Tensor | None,
     *,
-    chances: Mapping[str, tf.Tensor],
+    random_inputs: Mapping[str, tf.Tensor],
     training: bool,
 ) -> tf.Tensor:
     """D_I's terms; with stills those of equation (1), where real frames count a second time.
 
     Args:
-        judge: D_I.
+        discriminator: D_I.
         objective: what it minimises.
         sources: real frames `[N_i, H, W, C]` of clips, and images, each of equal weight; D_I sees
             all of them at once, as one batch of statistics.
         fake: frames of generated clips, `[M, H, W, C]`.
         still: generated images of the fixed prior, `[B, H, W, C]`, or `None`.
-        chances: as `slope_penalties` takes them.
+        random_inputs: as `gradient_penalties` takes them.
         training: as in Keras; penalties are left out without it.
 
     Returns:
@@ -45,55 +45,55 @@ def image_loss(
     """
     real, weights = joined(sources)
     kind = objective["loss"]
-    on_real = _loss_on_real(judge(real, training=training).realness, objective)
-    on_fake = losses.loss_on_fake(judge(fake, training=training).realness, kind)
+    on_real = _loss_on_real(discriminator(real, training=training).logits, objective)
+    on_fake = losses.loss_on_fake(discriminator(fake, training=training).logits, kind)
     loss = tf.reduce_mean(on_fake)
-    still_weight = 0.0
+    image_prior_weight = 0.0
     if still is not None:
-        still_weight = objective["still_weight"]
-        on_still = losses.loss_on_fake(judge(still, training=training).realness, kind)
-        loss += still_weight * tf.reduce_mean(on_still)
+        image_prior_weight = objective["image_prior_weight"]
+        on_still = losses.loss_on_fake(discriminator(still, training=training).logits, kind)
+        loss += image_prior_weight * tf.reduce_mean(on_still)
         fake = tf.concat([fake, still], axis=0)  # each paired with a real frame of its own
-    loss += (1.0 + still_weight) * tf.reduce_mean(weights * on_real)
+    loss += (1.0 + image_prior_weight) * tf.reduce_mean(weights * on_real)
     if training:
-        loss += slope_penalties(judge, objective, real, fake, chances, weights)
+        loss += gradient_penalties(discriminator, objective, real, fake, random_inputs, weights)
     return loss
 
 
 def video_loss(
-    judge,
+    discriminator,
     objective: Mapping[str, Any],
     real: tf.Tensor,
     fake: tf.Tensor,
     label: tf.Tensor | None,
     known: tf.Tensor | None,
     *,
-    chances: Mapping[str, tf.Tensor],
+    random_inputs: Mapping[str, tf.Tensor],
     training: bool,
 ) -> tf.Tensor:
     """D_V's terms, and the classification of real clips whose label is known.
 
     Args:
-        judge: D_V.
+        discriminator: D_V.
         objective: what it minimises.
         real, fake: clips `[B, T, H, W, C]`.
         label: int64 `[B]` of the real ones, -1 where unknown, or `None`.
         known: share of the labels that are known on all replicas; on this one where `None`.
-        chances: as `slope_penalties` takes them.
+        random_inputs: as `gradient_penalties` takes them.
         training: as in Keras; penalties are left out without it.
 
     Returns:
         A scalar.
     """
-    verdict = judge(real, training=training)
-    on_fake = losses.loss_on_fake(judge(fake, training=training).realness, objective["loss"])
-    on_real = _loss_on_real(verdict.realness, objective)
+    verdict = discriminator(real, training=training)
+    on_fake = losses.loss_on_fake(discriminator(fake, training=training).logits, objective["loss"])
+    on_real = _loss_on_real(verdict.logits, objective)
     loss = tf.reduce_mean(on_real) + tf.reduce_mean(on_fake)
     if verdict.categories is not None and label is not None:
         classified = losses.classification_loss(verdict.categories, label, known)
         loss += objective["category_weight"] * tf.reduce_mean(classified)
     if training:
-        loss += slope_penalties(judge, objective, real, fake, chances)
+        loss += gradient_penalties(discriminator, objective, real, fake, random_inputs)
     return loss
 
 
@@ -101,24 +101,26 @@ def _loss_on_real(logits: tf.Tensor, objective: Mapping[str, Any]) -> tf.Tensor:
     return losses.loss_on_real(logits, objective["loss"], objective["real_target"])
 
 
-def check_slopes(objective: Mapping[str, Any], judges: Mapping[str, Any]) -> None:
+def check_bounded_gradients(
+    objective: Mapping[str, Any], discriminators: Mapping[str, Any]
+) -> None:
     """Refuses discriminators whose slopes the objective cannot hold, or does not.
 
     Args:
         objective: what they minimise.
-        judges: the discriminators by name.
+        discriminators: the discriminators by name.
 
     Raises:
         ValueError: batch norm under a penalty, or the Wasserstein loss without any bound.
     """
     penalized = bool(objective["gradient_penalty"] or objective["r1_weight"])
-    for name, judge in judges.items():
-        if penalized and getattr(judge, "normalization", None) == "batch":
+    for name, discriminator in discriminators.items():
+        if penalized and getattr(discriminator, "normalization", None) == "batch":
             raise ValueError(
                 "objective: penalties of gradients are of single rows, which batch norm "
                 "mixes: set the discriminators' normalization to none or group."
             )
-        held = objective["gradient_penalty"] or getattr(judge, "spectral", False)
+        held = objective["gradient_penalty"] or getattr(discriminator, "spectral", False)
         if objective["loss"] == "wasserstein" and not held:
             raise ValueError(
                 "objective.loss='wasserstein' needs discriminators of bounded slope: set "
@@ -126,23 +128,23 @@ def check_slopes(objective: Mapping[str, Any], judges: Mapping[str, Any]) -> Non
             )
 
 
-def slope_penalties(
-    judge,
+def gradient_penalties(
+    discriminator,
     objective: Mapping[str, Any],
     real: tf.Tensor,
     fake: tf.Tensor,
-    chances: Mapping[str, tf.Tensor],
+    random_inputs: Mapping[str, tf.Tensor],
     weights: tf.Tensor | float = 1.0,
 ) -> tf.Tensor | float:
     """Gradient penalty and R1 of a discriminator; a row's score is the mean of its patches.
 
     Args:
-        judge: the discriminator.
+        discriminator: the discriminator.
         objective: what it minimises.
         real: `[N, ...]`, of which the first M rows are paired with the generated ones, and further
             ones with the same again from the first on.
         fake: `[M, ...]`.
-        chances: for the gradient penalty `"share"` `[B, K]`, Gaussians for the first M rows, column
+        random_inputs: for the gradient penalty `"share"` `[B, K]`, Gaussians for the first M rows, column
             by column; `"image_share"` for further ones.
         weights: `[N]`, of mean 1: how much each real row counts in both penalties.
 
@@ -152,21 +154,21 @@ def slope_penalties(
     penalty = 0.0
     if objective["gradient_penalty"]:
         rows, count = tf.shape(real)[0], tf.shape(fake)[0]
-        drawn = [tf.reshape(tf.transpose(chances["share"]), [-1])[:count]]
-        if "image_share" in chances:
-            drawn.append(chances["image_share"])
+        drawn = [tf.reshape(tf.transpose(random_inputs["share"]), [-1])[:count]]
+        if "image_share" in random_inputs:
+            drawn.append(random_inputs["image_share"])
         share = 0.5 * tf.math.erfc(-tf.concat(drawn, axis=0)[:rows] / 2.0**0.5)  # in [0, 1]
         paired = tf.gather(fake, tf.range(rows) % count)
-        norms = score_slopes(judge, losses.mixed_rows(real, paired, share))
+        norms = score_gradient_norms(discriminator, losses.mixed_rows(real, paired, share))
         excess = weights * tf.square(norms - 1.0)
         penalty += objective["gradient_penalty"] * tf.reduce_mean(excess)
     if objective["r1_weight"]:
-        squares = weights * tf.square(score_slopes(judge, real))
+        squares = weights * tf.square(score_gradient_norms(discriminator, real))
         penalty += 0.5 * objective["r1_weight"] * tf.reduce_mean(squares)
     return penalty
 
 
-def score_slopes(judge, samples: tf.Tensor) -> tf.Tensor:
+def score_gradient_norms(discriminator, samples: tf.Tensor) -> tf.Tensor:
     """|d D / d x| at each of the samples `[B, ...]`: `[B]`, whatever D computes in.
 
     The loss scale of mixed_float16 does not reach a gradient that is itself part of the loss, and
@@ -176,12 +178,14 @@ def score_slopes(judge, samples: tf.Tensor) -> tf.Tensor:
     scale = 2.0 ** round(0.5 * math.log2(math.prod(samples.shape[1:])))  # exact in any format
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(samples)
-        scores = scale * losses.per_row(judge(samples, training=True).realness)
+        scores = scale * losses.per_row(discriminator(samples, training=True).logits)
     return losses.gradient_norms(scores, samples, tape, scale)
 
 
-def judge_arguments(name: str, given: Mapping[str, Any] | bool | None) -> dict[str, Any] | bool:
-    """Arguments of a discriminator that is a player, or `False` for none.
+def discriminator_arguments(
+    name: str, given: Mapping[str, Any] | bool | None
+) -> dict[str, Any] | bool:
+    """Arguments of a discriminator that is a network, or `False` for none.
 
     Args:
         name: of the argument.
@@ -208,13 +212,13 @@ OBJECTIVE = {
     "instance_noise_steps": 0,
     "discriminator_steps": 1,
     "image_frames": 1,
-    "still_weight": 1.0,
+    "image_prior_weight": 1.0,
     "category_weight": 1.0,
 }
 
 
 def resolve_objective(objective: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the players minimise.
+    """What the networks minimise.
 
     Args:
         objective: any of
@@ -236,7 +240,7 @@ def resolve_objective(objective: Mapping[str, Any] | None) -> dict[str, Any]:
               last. Losses are reported as of the last one.
             - `image_frames`: random frames of a clip that the image discriminator sees, real and
               generated; 1 as published, more for a less noisy estimate of the same mean.
-            - `still_weight`: of the terms for still images of the fixed prior.
+            - `image_prior_weight`: of the terms for still images of the fixed prior.
             - `category_weight`: of the classification of clips.
 
     Raises:
@@ -274,17 +278,17 @@ def _check(name: str, value: Any) -> None:
         raise ValueError(f"objective.{name}={value!r} must be {what}.")
 
 
-def frames_at(clips: tf.Tensor, chances: tf.Tensor) -> tf.Tensor:
+def frames_at(clips: tf.Tensor, random_inputs: tf.Tensor) -> tf.Tensor:
     """S_1: random frames of every clip, each equally likely.
 
     Args:
         clips: `[B, T, H, W, C]`.
-        chances: Gaussians `[B, K, T]`; the largest tells each frame.
+        random_inputs: Gaussians `[B, K, T]`; the largest tells each frame.
 
     Returns:
         `[K * B, H, W, C]`: the first frames of all clips, then the second ones.
     """
-    chosen = tf.gather(clips, tf.argmax(chances, axis=-1), batch_dims=1)  # [B, K, H, W, C]
+    chosen = tf.gather(clips, tf.argmax(random_inputs, axis=-1), batch_dims=1)  # [B, K, H, W, C]
     return tf.reshape(tf.transpose(chosen, [1, 0, 2, 3, 4]), [-1, *clips.shape[2:]])
 
 
@@ -322,7 +326,7 @@ def divided(batch: Mapping[str, tf.Tensor], count: int) -> list[dict[str, tf.Ten
     return [{name: part[i] for name, part in parts.items()} for i in range(count)]
 
 
-def stills_of(images: tf.Tensor) -> tf.Tensor:
+def images_of(images: tf.Tensor) -> tf.Tensor:
     """float32 `[N, H, W, C]` in [-1, 1] of uint8 or float images, with a time axis of 1 or none.
 
     Raises:

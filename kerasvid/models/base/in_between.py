@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerasvid import losses
 from kerasvid.data.pixels import as_floats
-from kerasvid.layers.endpoints import check_ends
+from kerasvid.layers.endpoints import check_endpoints
 from kerasvid.models.base.row_noise import row_noise
 from kerasvid.models.base.video_generator import WithPresets, as_pixels, check_same_batch
 
@@ -21,17 +21,17 @@ class InBetween(WithPresets):
     """Mix-in for a `keras.Model` of the video between two given frames.
 
     Without ends there is nothing to make, so that such a model has no `generate`. A subclass has
-    `PRESETS` and `RECIPES`, and the attributes `image_shape`, `frames` (the default length),
-    `noise_shapes` and `fill`.
+    `PRESETS` and `TRAINING`, and the attributes `image_shape`, `frames` (the default length),
+    `noise_shapes` and `infill`.
     """
 
     evaluation_names = ("l2",)
 
     @classmethod
     def shortest_clip(cls, hyperparameters: Mapping[str, Any]) -> int:
-        return 3 if hyperparameters.get("exact_ends") else 2  # something must be left to learn
+        return 3 if hyperparameters.get("exact_endpoints") else 2  # something must be left to learn
 
-    def fill(
+    def infill(
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
     ) -> tf.Tensor:
         """The clips between frames, on the device: no chance, and no Python number of a tensor.
@@ -54,7 +54,7 @@ class InBetween(WithPresets):
         told, video = super().test_step(data), self.video_of(data)
         batch, frames = tf.shape(video)[0], video.shape[1]
         noise = {n: tf.zeros([batch, *shape]) for n, shape in self.noise_shapes(frames).items()}
-        shown = self.fill(video[:, 0], video[:, -1], noise, frames)
+        shown = self.infill(video[:, 0], video[:, -1], noise, frames)
         return {**told, **self.tracked({"l2": tf.reduce_mean(losses.l2_distance(video, shown))})}
 
     def between_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
@@ -71,7 +71,7 @@ class InBetween(WithPresets):
         frames = self.frames if frames is None else frames
         if batch < 1:
             raise ValueError(f"batch={batch} must be at least 1.")
-        check_ends(frames)
+        check_endpoints(frames)
         return row_noise(self.noise_shapes(frames), batch, seed)
 
     def between(
@@ -109,7 +109,7 @@ class InBetween(WithPresets):
         check_same_batch(first=first, last=last)
         noise = self.between_noise(first.shape[0], frames, seed)
         noise = {name: temperature * value for name, value in noise.items()}
-        return as_pixels(self.fill(first, last, noise, frames))
+        return as_pixels(self.infill(first, last, noise, frames))
 
     def _end(self, name: str, frames: np.ndarray | tf.Tensor) -> tf.Tensor:
         """float32 `[B, H, W, C]` in [-1, 1] of the frames at one end."""

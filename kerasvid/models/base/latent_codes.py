@@ -30,6 +30,7 @@ from kerasvid.layers.code_table import (
 )
 from kerasvid.layers.compilation import traced_function
 from kerasvid.layers.recurrent import over_frames
+from kerasvid.models.base.protocols import Encoder, LearnedCodes
 from kerasvid.models.base.trainer import (
     DECODED,
     CompiledStep,
@@ -49,7 +50,7 @@ from kerasvid.naming import nearest_names
 EVALUATION_SEED = 0x5EED
 GENERATOR, RECURRENT = "generator", "recurrent"
 ROW_KEYS = ("index", "identity", "label")
-# What a stage trains: the players, and whether the codes.
+# What a stage trains: the networks, and whether the codes.
 STAGES = {
     "joint": ((GENERATOR, RECURRENT), True),
     "network": ((GENERATOR,), False),
@@ -100,7 +101,7 @@ class LatentModel(CompiledStep):
         video: tf.Tensor,
         codes: Mapping[str, tf.Tensor],
         label: tf.Tensor | None,
-        chances: Mapping[str, tf.Tensor],
+        random_inputs: Mapping[str, tf.Tensor],
         training: bool,
     ) -> dict[str, tf.Tensor]:
         """Every term of the loss, each `[B]`, and their weighted sum as `"loss"`.
@@ -109,7 +110,7 @@ class LatentModel(CompiledStep):
             video: `[B, T, H, W, C]` float32 in [-1, 1].
             codes: by table, a row each.
             label: int64 `[B]`, where the model is conditional.
-            chances: Gaussians by `training_noise_shapes`; an evaluation has none that choose the
+            random_inputs: Gaussians by `training_noise_shapes`; an evaluation has none that choose the
                 frames to decode, and decodes all.
             training: as in Keras.
         """
@@ -222,7 +223,7 @@ class LatentModel(CompiledStep):
 
     # === Players ===
 
-    def player_variables(self) -> dict[str, list]:
+    def network_variables(self) -> dict[str, list]:
         recurrent = self.recurrent_variables()
         theirs = {id(variable) for variable in recurrent}
         own = [variable for variable in self.trainable_variables if id(variable) not in theirs]
@@ -232,14 +233,14 @@ class LatentModel(CompiledStep):
         """The tables by name."""
         return {name: getattr(self, f"{name}_codes") for name in self.row_keys}
 
-    def make_islands(self, jit: bool) -> None:
-        def island(stage: str):
+    def make_compiled_functions(self, jit: bool) -> None:
+        def compiled(stage: str):
             def differentiate(*arguments):
                 return self.differentiate(*arguments, stage)
 
             return traced_function(differentiate, jit)
 
-        self._islands = {stage: island(stage) for stage in STAGES}
+        self._compiled = {stage: compiled(stage) for stage in STAGES}
 
     def make_train_function(self, force: bool = False) -> None:
         """As in Keras; where there are stages, a function for each, chosen before every step."""
@@ -304,42 +305,42 @@ class LatentModel(CompiledStep):
         """The label int64 `[B]` of a batch where the model is conditional; `None` elsewhere."""
         return None
 
-    def differentiate(self, video, codes, label, chances, stage: str):
-        """Terms, gradients by player, and by the codes; inside a compiled island."""
-        players, with_codes = STAGES[stage]
-        variables = {n: v for n, v in self.player_variables().items() if n in players}
+    def differentiate(self, video, codes, label, random_inputs, stage: str):
+        """Terms, gradients by network, and by the codes; inside a compiled compiled function."""
+        networks, with_codes = STAGES[stage]
+        variables = {n: v for n, v in self.network_variables().items() if n in networks}
         with tf.GradientTape() as tape:
             tape.watch(codes)
-            learning = GENERATOR in players  # else batch norm stays as it is, too
-            terms = self.reconstruction_terms(video, codes, label, chances, training=learning)
+            learning = GENERATOR in networks  # else batch norm stays as it is, too
+            terms = self.reconstruction_terms(video, codes, label, random_inputs, training=learning)
             loss = self.scaled(tf.reduce_mean(terms["loss"]), self.scaler_of(stage))
-        sources = {"players": variables, "codes": codes if with_codes else {}}
+        sources = {"networks": variables, "codes": codes if with_codes else {}}
         zero = tf.UnconnectedGradients.ZERO
         gradients = tape.gradient(loss, sources, unconnected_gradients=zero)
         means = {name: tf.reduce_mean(value) for name, value in terms.items()}
-        return means, gradients["players"], gradients["codes"]
+        return means, gradients["networks"], gradients["codes"]
 
     def train_step(self, data) -> dict:
         """One update of the networks and the codes of the batch, in replica context."""
         video, rows, label = self.video_of(data), self.counted_rows(data), self.label_of(data)
         self.check_clips(video)
-        iteration = tf.convert_to_tensor(self.steps_taken)
+        step = tf.convert_to_tensor(self.steps_taken)
         batch = tf.shape(video)[0]
-        key = replica_key(self._noise_seed, iteration)
-        chances = draw_noise(self.training_noise_shapes(video.shape[1]), batch, key)
+        key = replica_key(self._noise_seed, step)
+        random_inputs = draw_noise(self.training_noise_shapes(video.shape[1]), batch, key)
         tables = self.tables()
         codes = {name: tables[name](rows[name]) for name in tables}
-        terms, by_player, by_code = self._islands[self._stage](video, codes, label, chances)
+        terms, by_network, by_code = self._compiled[self._stage](video, codes, label, random_inputs)
         scale = self._loss_scale(self.scaler_of(self._stage))
         for name, slopes in by_code.items():
-            rate = self._code_rate(iteration) if callable(self._code_rate) else self._code_rate
+            rate = self._code_rate(step) if callable(self._code_rate) else self._code_rate
             tables[name].descend(
                 rows[name], slopes / scale, rate, self._code_momentum, self.rank_of(name)
             )
-        for player, slopes in by_player.items():
-            ratio = self._loss_scale(player) / scale
-            self.update(player, [slope * ratio for slope in slopes])
-        self.share_normalizations()
+        for network, slopes in by_network.items():
+            ratio = self._loss_scale(network) / scale
+            self.update(network, [slope * ratio for slope in slopes])
+        self.sync_batch_norm()
         self.steps_taken.assign_add(1)
         replicas = self.distribute_strategy.num_replicas_in_sync
         self.videos_seen.assign_add(tf.cast(batch, tf.int64) * replicas)
@@ -371,15 +372,15 @@ class LatentModel(CompiledStep):
             )
 
     def scaler_of(self, stage: str) -> str:
-        """The player whose optimizer scales the loss of a stage: one that the stage updates.
+        """The network whose optimizer scales the loss of a stage: one that the stage updates.
 
         The scale of any other would never fall, however often the gradients overflow.
         """
-        players = self.player_variables()
-        return next((name for name in STAGES[stage][0] if name in players), GENERATOR)
+        networks = self.network_variables()
+        return next((name for name in STAGES[stage][0] if name in networks), GENERATOR)
 
-    def _loss_scale(self, player: str) -> tf.Tensor:
-        return tf.cast(getattr(self.optimizer_of(player), "dynamic_scale", 1.0), tf.float32)
+    def _loss_scale(self, network: str) -> tf.Tensor:
+        return tf.cast(getattr(self.optimizer_of(network), "dynamic_scale", 1.0), tf.float32)
 
     def test_step(self, data) -> dict:
         """The terms of videos whose codes are learned."""
@@ -387,10 +388,10 @@ class LatentModel(CompiledStep):
         self.check_clips(video)
         shapes = self.training_noise_shapes(video.shape[1])
         shapes.pop(DECODED, None)
-        chances = draw_noise(shapes, tf.shape(video)[0], tf.constant([EVALUATION_SEED, 0]))
+        random_inputs = draw_noise(shapes, tf.shape(video)[0], tf.constant([EVALUATION_SEED, 0]))
         tables = self.tables()
         codes = {name: tables[name](rows[name]) for name in tables}
-        terms = self.reconstruction_terms(video, codes, label, chances, training=False)
+        terms = self.reconstruction_terms(video, codes, label, random_inputs, training=False)
         return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})
 
 
@@ -420,7 +421,7 @@ def checked_rate(code_rate: Any) -> float | keras.optimizers.schedules.LearningR
 CATEGORY, LENGTH = "category", "until"
 
 
-class LatentVerbs(VideoGenerator):
+class LatentVerbs(VideoGenerator, LearnedCodes, Encoder):
     """Mix-in for a `LatentModel`: videos from learned codes, from new ones, and codes of videos.
 
     A subclass defines `latents_of` and, where codes of a video depend on its length, `shortened`.
@@ -657,16 +658,16 @@ class LatentVerbs(VideoGenerator):
     def _descended(self, video, label, codes, steps, rate):
         """So many steps of Adam on codes, `[B, ...]` by table."""
 
-        def descend(clock, codes, first, second):
-            moved = self._descend(video, label, codes, first, second, clock, rate)
-            return clock + 1.0, *moved
+        def descend(step, codes, first, second):
+            moved = self._descend(video, label, codes, first, second, step, rate)
+            return step + 1.0, *moved
 
         zeros = {name: tf.zeros_like(value) for name, value in codes.items()}
         start = (tf.constant(1.0), codes, zeros, dict(zeros))
         last = tf.cast(steps, tf.float32)
-        return tf.while_loop(lambda clock, *_: clock <= last, descend, start)[1]
+        return tf.while_loop(lambda step, *_: step <= last, descend, start)[1]
 
-    def _descend(self, video, label, codes, first, second, clock, rate):
+    def _descend(self, video, label, codes, first, second, step, rate):
         """One step of Adam on codes, `[B, ...]` by table, and their projection to the ball."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(codes)
@@ -678,8 +679,8 @@ class LatentVerbs(VideoGenerator):
         second = {n: 0.999 * second[n] + 0.001 * tf.square(slope) for n, slope in slopes.items()}
         moved = {}
         for name, code in codes.items():
-            mean = first[name] / (1.0 - tf.pow(0.9, clock))
-            size = tf.sqrt(second[name] / (1.0 - tf.pow(0.999, clock)))
+            mean = first[name] / (1.0 - tf.pow(0.9, step))
+            size = tf.sqrt(second[name] / (1.0 - tf.pow(0.999, step)))
             moved[name] = self._projected(name, code - rate * mean / (size + 1e-8))
         return moved, first, second
 

@@ -63,8 +63,8 @@ def _within(value: object, above: float | None = None) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How a preset is trained; `RECIPES` at the end of a model's file has one for each.
+class TrainConfig:
+    """How a preset is trained; `TRAINING` at the end of a model's file has one for each.
 
     Args:
         steps: updates in all.
@@ -80,9 +80,9 @@ class Recipe:
         decay_steps: where the cosine decay ends; 0 for none.
         beta_1, beta_2: Adam's decay rates.
         epsilon: what Adam adds to the root of the second moment.
-        rival_rate: rate of the players beside the first, discriminators for instance, as a
+        discriminator_rate: rate of the networks beside the first, discriminators for instance, as a
             multiple of the first's.
-        ema_momentum: of the first player's averaged weights; 0 for none.
+        ema_momentum: of the first network's averaged weights; 0 for none.
         clip_norm: the largest global gradient norm; 0 for none.
         prior_steps: updates of the priors that follow the posteriors, after the training of the
             networks; 0 for none. Models without such priors have none.
@@ -105,7 +105,7 @@ class Recipe:
     beta_1: float = 0.9
     beta_2: float = 0.99
     epsilon: float = 1e-7
-    rival_rate: float = 1.0
+    discriminator_rate: float = 1.0
     ema_momentum: float = 0.99
     clip_norm: float = 0.0
     prior_steps: int = 0
@@ -125,7 +125,7 @@ class Recipe:
         self._require("pick", self.pick in ("window", "start"), "window or start")
         self._require("code_rate", _within(self.code_rate, above=0.0), "positive")
         self._require("clip_norm", _within(self.clip_norm), "0 or more")
-        self._require("rival_rate", _within(self.rival_rate, above=0.0), "positive")
+        self._require("discriminator_rate", _within(self.discriminator_rate, above=0.0), "positive")
         for name in ("beta_1", "beta_2", "ema_momentum", "code_momentum"):
             rate = getattr(self, name)
             self._require(name, _within(rate) and rate < 1.0, "at least 0 and less than 1")
@@ -135,8 +135,8 @@ class Recipe:
             raise ValueError(f"{name}={getattr(self, name)!r} must be {what}.")
 
     def make_optimizer(self, rival: bool = False) -> keras.optimizers.Optimizer:
-        """Adam as the recipe says, for the first player or for another."""
-        peak = self.learning_rate * (self.rival_rate if rival else 1.0)
+        """Adam as the training says, for the first network or for another."""
+        peak = self.learning_rate * (self.discriminator_rate if rival else 1.0)
         rate = WarmupCosine(peak, self.warmup_steps, self.decay_steps)
         averaged = self.ema_momentum and not rival
         average = {"use_ema": True, "ema_momentum": self.ema_momentum} if averaged else {}
@@ -148,9 +148,9 @@ class Recipe:
         rate = WarmupCosine(self.code_rate, self.warmup_steps, self.decay_steps)
         return {"code_rate": rate, "code_momentum": self.code_momentum}
 
-    def make_optimizers(self, players: Sequence[str]) -> dict[str, keras.optimizers.Optimizer]:
-        """An optimizer for each player, the first of them with the averaged weights."""
-        return {name: self.make_optimizer(rival=name != players[0]) for name in players}
+    def make_optimizers(self, networks: Sequence[str]) -> dict[str, keras.optimizers.Optimizer]:
+        """An optimizer for each network, the first of them with the averaged weights."""
+        return {name: self.make_optimizer(rival=name != networks[0]) for name in networks}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,8 +158,8 @@ class Ramp:
     """A value that moves from `start` to `end` in the first `steps` iterations and stays there.
 
     Args:
-        start: value at iteration 0.
-        end: value from iteration `steps` on.
+        start: value at step 0.
+        end: value from step `steps` on.
         steps: length of the way; 0 means `end` at once.
         geometric: move in the logarithm (both ends positive), not in the value.
     """
@@ -175,8 +175,8 @@ class Ramp:
         if self.steps < 0:
             raise ValueError(f"A ramp of {self.steps} steps: give 0 or more.")
 
-    def __call__(self, iteration: tf.Tensor) -> tf.Tensor:
-        fraction = 1.0 if self.steps == 0 else tf.clip_by_value(iteration / self.steps, 0.0, 1.0)
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        fraction = 1.0 if self.steps == 0 else tf.clip_by_value(step / self.steps, 0.0, 1.0)
         if self.geometric:
             return self.start * tf.pow(self.end / self.start, tf.cast(fraction, tf.float32))
         return self.start + (self.end - self.start) * tf.cast(fraction, tf.float32)

@@ -1,8 +1,8 @@
-"""The training step every model shares: gradients in compiled islands, optimizers outside.
+"""The training step every model shares: gradients in compiled compiled functions, optimizers outside.
 
 `compile(jit_compile=True)` would put the optimizer into the compiled function, where a replica
 cannot merge its update with the others. So only the gradients are compiled; each optimizer is
-applied in replica context. Noise is drawn outside, statelessly from (seed, iteration, replica):
+applied in replica context. Noise is drawn outside, statelessly from (seed, step, replica):
 replicas differ, and a resumed run draws what an uninterrupted one would have drawn.
 
 Which frames of a clip a training step decodes: some, chosen at random, that stand for all.
@@ -38,11 +38,11 @@ def resolve_jit(jit_compile: str | bool) -> bool:
     return bool(jit_compile)
 
 
-def replica_key(seed: int, iteration: tf.Tensor) -> tf.Tensor:
-    """A stateless random key `[2]` of this replica at this iteration."""
+def replica_key(seed: int, step: tf.Tensor) -> tf.Tensor:
+    """A stateless random key `[2]` of this replica at this step."""
     context = tf.distribute.get_replica_context()
     replica = context.replica_id_in_sync_group if context is not None else 0
-    key = tf.stack([tf.cast(seed, tf.int32), tf.cast(iteration, tf.int32)])
+    key = tf.stack([tf.cast(seed, tf.int32), tf.cast(step, tf.int32)])
     return tf.random.experimental.stateless_fold_in(key, tf.cast(replica, tf.int32))
 
 
@@ -83,22 +83,22 @@ def share_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return [gradient + tf.cast(spread, gradient.dtype) for gradient in gradients]
 
 
-def optimizer_of_each(players: Sequence[str], given: Any) -> dict[str, Any]:
-    """One optimizer a player: of a mapping by name, or copies of the one that is given.
+def optimizer_of_each(networks: Sequence[str], given: Any) -> dict[str, Any]:
+    """One optimizer a network: of a mapping by name, or copies of the one that is given.
 
     Raises:
-        ValueError: the mapping lacks a player or names an unknown one.
+        ValueError: the mapping lacks a network or names an unknown one.
     """
     if isinstance(given, Mapping):
-        if set(given) != set(players):
+        if set(given) != set(networks):
             raise ValueError(
                 f"optimizers of {', '.join(given) or 'nobody'}: give one to each of "
-                f"{', '.join(players)}."
+                f"{', '.join(networks)}."
             )
-        return {name: keras.optimizers.get(given[name]) for name in players}
+        return {name: keras.optimizers.get(given[name]) for name in networks}
     first = keras.optimizers.get(given)
-    copies = {name: type(first).from_config(first.get_config()) for name in players[1:]}
-    return {players[0]: first, **copies}
+    copies = {name: type(first).from_config(first.get_config()) for name in networks[1:]}
+    return {networks[0]: first, **copies}
 
 
 def with_loss_scale(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
@@ -113,7 +113,7 @@ class CompiledStep(keras.Model):
 
     A family of models (`VariationalModel`, ...) defines `noise_shapes`, `term_names` and
     `compute_gradients`; this class brings `compile`, `train_step`, resuming and logging. A family
-    whose networks have different aims (`AdversarialModel`) names them in `player_variables`, each
+    whose networks have different aims (`AdversarialModel`) names them in `network_variables`, each
     with an optimizer of its own.
 
     The batches of `fit` are dicts with a `"video"` of uint8 `[B, T, H, W, C]` (the pipeline's), or
@@ -127,7 +127,7 @@ class CompiledStep(keras.Model):
         super().__init__(autocast=False, **kwargs)  # noise and latents stay float32
         names = (*self.term_names, *self.evaluation_names)
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
-        self._island = None
+        self._compiled = None
         self.rival_optimizers: dict[str, keras.optimizers.Optimizer] = {}
         # Not the optimizer's count of updates: loss scaling skips some, and a skipped step has
         # used up its batch and its noise.
@@ -155,9 +155,9 @@ class CompiledStep(keras.Model):
         """Sets the optimizer and how gradients are computed.
 
         Args:
-            optimizer: a Keras optimizer or its name; where there are several players, one for
+            optimizer: a Keras optimizer or its name; where there are several networks, one for
                 each by name, or one that each gets a copy of. With `use_ema=True` the first
-                player's keeps averaged weights beside the trained ones; `averaged_weights` swaps
+                network's keeps averaged weights beside the trained ones; `averaged_weights` swaps
                 them in.
             jit_compile: `"auto"`, `True` or `False`: compile the gradients by XLA.
             clip_norm: the largest global norm of a gradient summed over replicas, or `None`. What
@@ -166,7 +166,7 @@ class CompiledStep(keras.Model):
             **kwargs: `run_eagerly`, `steps_per_execution`, `auto_scale_loss`, as in Keras.
 
         Raises:
-            ValueError: `jit_compile` is unknown, `clip_norm` not positive, a player has no
+            ValueError: `jit_compile` is unknown, `clip_norm` not positive, a network has no
                 optimizer, or another argument of Keras is given, such as a loss.
         """
         if clip_norm is not None and clip_norm <= 0:
@@ -178,7 +178,7 @@ class CompiledStep(keras.Model):
                     f"its own arguments compile takes {', '.join(COMPILE_ARGUMENTS)}."
                 )
         jit = resolve_jit(jit_compile)
-        first, *rivals = self.player_variables()
+        first, *rivals = self.network_variables()
         optimizers = optimizer_of_each([first, *rivals], optimizer)
         super().compile(optimizer=optimizers[first], jit_compile=False, **kwargs)
         scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
@@ -193,17 +193,17 @@ class CompiledStep(keras.Model):
             **kwargs,
         }
         self._clip_norm, self._noise_seed = clip_norm, seed
-        self.make_islands(jit)
+        self.make_compiled_functions(jit)
         if self.built:
             with self.distribute_strategy.scope():
-                for name, variables in self.player_variables().items():
+                for name, variables in self.network_variables().items():
                     self.optimizer_of(name).build(variables)
 
     def get_compile_config(self) -> dict | None:
         """What `compile` was called with, for `.keras` files."""
         if not self.compiled:
             return None
-        names = self.player_variables()
+        names = self.network_variables()
         serialized = [keras.saving.serialize_keras_object(self.optimizer_of(n)) for n in names]
         optimizer = dict(zip(names, serialized, strict=True)) if len(names) > 1 else serialized[0]
         return {"optimizer": optimizer, **self._compile_arguments}
@@ -216,20 +216,20 @@ class CompiledStep(keras.Model):
 
     # === Players ===
 
-    def player_variables(self) -> dict[str, list]:
-        """The variables of each player; `optimizer` updates the first's, which is the generator.
+    def network_variables(self) -> dict[str, list]:
+        """The variables of each network; `optimizer` updates the first's, which is the generator.
 
-        By default there is one player, the whole model.
+        By default there is one network, the whole model.
         """
         return {"model": self.trainable_variables}
 
-    def optimizer_of(self, player: str) -> keras.optimizers.Optimizer:
-        """The optimizer that updates a player's variables."""
-        return self.rival_optimizers.get(player, self.optimizer)
+    def optimizer_of(self, network: str) -> keras.optimizers.Optimizer:
+        """The optimizer that updates a network's variables."""
+        return self.rival_optimizers.get(network, self.optimizer)
 
-    def make_islands(self, jit: bool) -> None:
+    def make_compiled_functions(self, jit: bool) -> None:
         """Makes the compiled functions of a step; called by `compile`."""
-        self._island = traced_function(self.compute_gradients, jit)
+        self._compiled = traced_function(self.compute_gradients, jit)
 
     # === What a family of models defines ===
 
@@ -241,11 +241,11 @@ class CompiledStep(keras.Model):
         """The Gaussians that a training step draws for one video; those of generation, or more."""
         return self.noise_shapes(frames)
 
-    def compute_gradients(self, video, noise, iteration):
+    def compute_gradients(self, video, noise, step):
         """Terms (scalars, `"loss"` among them), gradients of `trainable_variables`, statistics.
 
-        Runs inside the compiled island. Gradients are of `self.scaled(loss)`. The statistics, a
-        dict of tensors or an empty one, are averaged over the replicas for `absorb`.
+        Runs inside the compiled compiled function. Gradients are of `self.scaled(loss)`. The statistics, a
+        dict of tensors or an empty one, are averaged over the replicas for `update_running_statistics`.
         """
         raise NotImplementedError
 
@@ -256,15 +256,15 @@ class CompiledStep(keras.Model):
             ValueError: one line that says which lengths can.
         """
 
-    def absorb(self, statistics: Mapping[str, Any]) -> None:
+    def update_running_statistics(self, statistics: Mapping[str, Any]) -> None:
         """Moves running statistics, which all replicas keep alike; by default there are none."""
 
     # === The step ===
 
-    def scaled(self, loss: tf.Tensor, player: str = "model") -> tf.Tensor:
-        """A replica's share of a player's loss, times the loss scale of mixed_float16."""
+    def scaled(self, loss: tf.Tensor, network: str = "model") -> tf.Tensor:
+        """A replica's share of a network's loss, times the loss scale of mixed_float16."""
         share = 1.0 / self.distribute_strategy.num_replicas_in_sync
-        return self.optimizer_of(player).scale_loss(loss * share)
+        return self.optimizer_of(network).scale_loss(loss * share)
 
     def video_of(self, batch: Any) -> tf.Tensor:
         """The float32 video `[B, T, H, W, C]` in [-1, 1] of a batch of the pipeline or `fit`.
@@ -290,22 +290,24 @@ class CompiledStep(keras.Model):
     def train_step(self, data) -> dict:
         """One update, in replica context."""
         video = self.video_of(data)
-        iteration = tf.convert_to_tensor(self.steps_taken)
-        key = replica_key(self._noise_seed, iteration)
+        step = tf.convert_to_tensor(self.steps_taken)
+        key = replica_key(self._noise_seed, step)
         # The static batch size is lost between workers.
         noise = draw_noise(self.training_noise_shapes(video.shape[1]), tf.shape(video)[0], key)
-        terms, gradients, statistics = self._island(video, noise, tf.cast(iteration, tf.float32))
+        terms, gradients, statistics = self._compiled(video, noise, tf.cast(step, tf.float32))
         self.update("model", gradients)
-        self.share_normalizations()
+        self.sync_batch_norm()
         self.steps_taken.assign_add(1)
         if statistics:
             context = tf.distribute.get_replica_context()
-            self.absorb(context.all_reduce(tf.distribute.ReduceOp.MEAN, statistics))
+            self.update_running_statistics(
+                context.all_reduce(tf.distribute.ReduceOp.MEAN, statistics)
+            )
         return self.tracked(terms)
 
-    def update(self, player: str, gradients: Sequence[tf.Tensor]) -> None:
-        """Applies the gradients of a player's scaled loss, in replica context."""
-        optimizer, variables = self.optimizer_of(player), self.player_variables()[player]
+    def update(self, network: str, gradients: Sequence[tf.Tensor]) -> None:
+        """Applies the gradients of a network's scaled loss, in replica context."""
+        optimizer, variables = self.optimizer_of(network), self.network_variables()[network]
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             gradients = share_overflow(gradients)
         if self._clip_norm is not None:
@@ -313,7 +315,7 @@ class CompiledStep(keras.Model):
             gradients = clip_across_replicas(gradients, self._clip_norm, loss_scale)
         optimizer.apply(gradients, variables)
 
-    def share_normalizations(self) -> None:
+    def sync_batch_norm(self) -> None:
         """Averages batch norm's running statistics over the replicas, in replica context.
 
         Each replica has seen its own rows; what is saved and generated from is the first's.
@@ -378,11 +380,11 @@ def decoded_part(
     return [tf.gather(sequence, chosen, batch_dims=1) for sequence in sequences]
 
 
-def chosen_frames(chances: tf.Tensor, count: int) -> tf.Tensor:
+def chosen_frames(random_inputs: tf.Tensor, count: int) -> tf.Tensor:
     """Numbers of different frames in random order, each equally likely: `[B, count]` int32.
 
     Args:
-        chances: Gaussians `[B, T]`, whose order chooses.
+        random_inputs: Gaussians `[B, T]`, whose order chooses.
         count: at most T.
     """
-    return tf.argsort(chances, axis=1)[:, :count]
+    return tf.argsort(random_inputs, axis=1)[:, :count]

@@ -152,7 +152,7 @@ class Posterior(NamedTuple):
     Args:
         codes: a frame's latent each, `[B, T, D]`.
         kl: the KL terms by name, and what else the schedule weighs, in nats, each `[B]`.
-        statistics: of the batch for `absorb`, means over its videos; tensors, or dicts of them.
+        statistics: of the batch for `update_running_statistics`, means over its videos; tensors, or dicts of them.
         still: the latent of one frame that stands for the clip, `[B, D]`, or `None`.
     """
 
@@ -233,7 +233,7 @@ class VariationalModel(CompiledStep):
         self.decoded_frames = checked_count(decoded_frames)
         self.summary_weight = float(summary_weight)
         if summary_weight:
-            self.add_term("summary_energy")
+            self.add_term("summary_reconstruction_loss")
 
     def build_networks(self) -> None:
         """Makes the variables of every layer, by one symbolic pass over a video."""
@@ -319,13 +319,13 @@ class VariationalModel(CompiledStep):
         """
         return self.infer(self.video_of(video), None, training=training)[0]
 
-    def terms(self, video, noise, iteration, training: bool) -> tuple[dict, dict]:
+    def terms(self, video, noise, step, training: bool) -> tuple[dict, dict]:
         """Every loss term of a batch, each `[B]`, their weighted sum as `"loss"`; statistics.
 
         Args:
             video: `[B, T, H, W, C]` float32 in [-1, 1].
             noise: of the posterior, or `None`.
-            iteration: float32 scalar, where the schedule stands.
+            step: float32 scalar, where the schedule stands.
             training: as in Keras.
         """
         posterior = self.posterior_codes(video, noise, training=training)
@@ -339,25 +339,30 @@ class VariationalModel(CompiledStep):
         decoded = over_frames(self.decoder, codes, training=training)
         reconstruction = decoded[:, : video.shape[1]]
 
-        scale = self._observation_scale(iteration)
-        terms = {"energy": share * losses.gaussian_energy(video, reconstruction, scale)}  # [B]
-        weighted = [terms["energy"]]
+        scale = self._observation_scale(step)
+        terms = {
+            "reconstruction_loss": share
+            * losses.gaussian_reconstruction_loss(video, reconstruction, scale)
+        }  # [B]
+        weighted = [terms["reconstruction_loss"]]
         if with_still:
-            terms["summary_energy"] = share * losses.gaussian_energy(video, decoded[:, -1:], scale)
-            weighted.append(self.summary_weight * terms["summary_energy"])
+            terms["summary_reconstruction_loss"] = share * losses.gaussian_reconstruction_loss(
+                video, decoded[:, -1:], scale
+            )
+            weighted.append(self.summary_weight * terms["summary_reconstruction_loss"])
         for name, value in posterior.kl.items():
             terms[name] = value
-            weighted.append(self._term_weights[name](iteration) * value)
+            weighted.append(self._term_weights[name](step) * value)
         loss = {"loss": tf.add_n(weighted)}
         psnr = {"psnr": losses.psnr(video, reconstruction)}
         return {**loss, **terms, **psnr}, posterior.statistics
 
-    def compute_gradients(self, video, noise, iteration):
+    def compute_gradients(self, video, noise, step):
         with tf.GradientTape() as tape:
-            terms, statistics = self.terms(video, noise, iteration, training=True)
+            terms, statistics = self.terms(video, noise, step, training=True)
             # In units of the scale the energy keeps its size while the scale moves: Adam's running
             # averages do not see the schedule.
-            unit = tf.square(self._observation_scale(iteration))
+            unit = tf.square(self._observation_scale(step))
             loss = self.scaled(unit * tf.reduce_mean(terms["loss"]))
         means = {name: tf.reduce_mean(value) for name, value in terms.items()}
         return means, tape.gradient(loss, self.trainable_variables), statistics

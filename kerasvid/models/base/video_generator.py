@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kerasvid.data.pixels import as_floats
 from kerasvid.models.base.row_noise import row_noise
-from kerasvid.models.base.train_config import Recipe
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.naming import constructor_arguments, nearest_names
 
 OF_KERAS = ("dtype", "name")  # arguments that every Keras model takes
@@ -23,11 +23,11 @@ OF_KERAS = ("dtype", "name")  # arguments that every Keras model takes
 class WithPresets:
     """Mix-in for a `keras.Model` with named hyper-parameters.
 
-    A subclass lists them in the class attribute `PRESETS` and how each is trained in `RECIPES`.
+    A subclass lists them in the class attribute `PRESETS` and how each is trained in `TRAINING`.
     """
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
-    RECIPES: ClassVar[dict[str, Recipe]] = {}
+    TRAINING: ClassVar[dict[str, TrainConfig]] = {}
 
     @classmethod
     def from_preset(cls, preset: str, /, **overrides: Any):
@@ -111,7 +111,7 @@ def check_same_batch(**videos: np.ndarray | tf.Tensor) -> None:
 class VideoGenerator(WithPresets):
     """Mix-in for a `keras.Model` that makes videos from named Gaussian noise.
 
-    A subclass has `PRESETS` and `RECIPES`, and the attributes `frames` (the default length),
+    A subclass has `PRESETS` and `TRAINING`, and the attributes `frames` (the default length),
     `noise_shapes`, `codes` and `decode`.
     """
 

@@ -10,7 +10,7 @@ import zipfile
 import keras
 import numpy as np
 
-from kerasvid.io import replaced_when_complete
+from kerasvid.io import atomic_write
 from kerasvid.training.callbacks.step_callback import NotFinite, StepCallback, global_step
 
 _NAME = re.compile(r"step-(\d+)\.keras")
@@ -27,7 +27,7 @@ def save_model(model: keras.Model, path: str | os.PathLike) -> None:
         CheckpointError: the disk is full or the path not writable; older files remain.
     """
     try:
-        with replaced_when_complete(path) as temporary:
+        with atomic_write(path) as temporary:
             model.save(temporary)
             with zipfile.ZipFile(temporary, "a") as archive:
                 archive.comment = b"step %d" % global_step(model)

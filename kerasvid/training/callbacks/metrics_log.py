@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from kerasvid.io import faults_named, replaced_when_complete
+from kerasvid.io import atomic_write, readable_os_errors
 from kerasvid.training.callbacks.step_callback import StepCallback, global_step
 
 
@@ -60,7 +60,7 @@ class MetricsLog(StepCallback):
         self._started = time.monotonic() - earlier
         self._rewrite(rows)
         if self.events is not None:
-            with faults_named(self.events), _faults_of_files():
+            with readable_os_errors(self.events), _faults_of_files():
                 self._writer = tf.summary.create_file_writer(os.fspath(self.events))
 
     def on_step_end(self, step: int, logs: dict) -> None:
@@ -97,7 +97,7 @@ class MetricsLog(StepCallback):
             self._rewrite([*rows, row])
             return
         with (
-            faults_named(self.path),
+            readable_os_errors(self.path),
             open(self.path, "a", newline="", encoding="utf-8") as file,
         ):
             csv.DictWriter(file, self._columns).writerow(row)
@@ -108,7 +108,7 @@ class MetricsLog(StepCallback):
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with (
-            replaced_when_complete(self.path) as temporary,
+            atomic_write(self.path) as temporary,
             open(temporary, "w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.DictWriter(file, self._columns)
@@ -118,7 +118,11 @@ class MetricsLog(StepCallback):
     def _write_events(self, step: int, row: dict) -> None:
         if self._writer is None:
             return
-        with faults_named(self.events), _faults_of_files(), self._writer.as_default(step=step):
+        with (
+            readable_os_errors(self.events),
+            _faults_of_files(),
+            self._writer.as_default(step=step),
+        ):
             for name, value in row.items():
                 if name != "step":
                     _write_scalar(name, float(value))

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.evaluation.classifiers import networks as judge_module
-from kerasvid.evaluation.classifiers.networks import ClipJudge, FrameJudge, one_frame_each
+from kerasvid.evaluation.classifiers import networks as classifier_module
+from kerasvid.evaluation.classifiers.networks import ClipClassifier, FrameClassifier, one_frame_each
 from kerasvid.evaluation.metrics.fvd import frechet_video_distance
 from kerasvid.layers.discriminators import ImageDiscriminator
 
@@ -20,20 +20,20 @@ def clips(count=3, frames=4, seed=0, shape=SHAPE):
 
 
 @pytest.fixture(scope="module")
-def clip_judge():
+def clip_classifier():
     keras.utils.set_random_seed(1)
-    return ClipJudge(HEADS, SHAPE, frames=3, encoder=NARROW, units=5)
+    return ClipClassifier(HEADS, SHAPE, frames=3, encoder=NARROW, units=5)
 
 
 @pytest.fixture(scope="module")
-def frame_judge():
+def frame_classifier():
     keras.utils.set_random_seed(2)
-    return FrameJudge(HEADS, SHAPE, {"channels": (4, 6)})
+    return FrameClassifier(HEADS, SHAPE, {"channels": (4, 6)})
 
 
 @pytest.fixture(params=["clip", "frame"])
-def either(request, clip_judge, frame_judge):
-    return clip_judge if request.param == "clip" else frame_judge
+def either(request, clip_classifier, frame_classifier):
+    return clip_classifier if request.param == "clip" else frame_classifier
 
 
 def softmax(values):
@@ -55,67 +55,70 @@ def by_numpy(cell, sequence):
     return output
 
 
-# === What a clip judge sees ===
+# === What a clip classifier sees ===
 
 
 @pytest.mark.parametrize("frames", [3, 5])
-def test_a_clip_is_told_by_both_ends_of_a_bi_lstm_over_its_frames(clip_judge, frames):
+def test_a_clip_is_told_by_both_ends_of_a_bi_lstm_over_its_frames(clip_classifier, frames):
     shown = clips(2, frames)
     pixels = shown.reshape(-1, *SHAPE).astype(np.float32) / 127.5 - 1.0
-    seen = clip_judge.encoder(pixels).numpy().reshape(2, frames, -1)
-    layer = clip_judge.summary_layer
+    seen = clip_classifier.encoder(pixels).numpy().reshape(2, frames, -1)
+    layer = clip_classifier.summary_layer
     ends = by_numpy(layer.forward_cell, seen), by_numpy(layer.backward_cell, seen[:, ::-1])
     summary = np.concatenate(ends, axis=-1)
-    features, answers = clip_judge.features(shown), clip_judge.probabilities(shown)
+    features, answers = clip_classifier.features(shown), clip_classifier.probabilities(shown)
     np.testing.assert_allclose(features, summary, atol=1e-5)
     assert features.shape == (2, 10) and features.dtype == np.float32
     for name, classes in HEADS.items():
-        kernel, bias = clip_judge.head_layers[name].get_weights()
+        kernel, bias = clip_classifier.head_layers[name].get_weights()
         np.testing.assert_allclose(answers[name], softmax(8 * summary @ kernel + bias), atol=1e-5)
         assert answers[name].shape == (2, classes) and answers[name].dtype == np.float32
 
 
-def test_the_order_of_frames_matters_to_a_clip_judge(clip_judge):
+def test_the_order_of_frames_matters_to_a_clip_classifier(clip_classifier):
     shown = clips()
-    assert np.abs(clip_judge.features(shown) - clip_judge.features(shown[:, ::-1])).max() > 1e-3
+    assert (
+        np.abs(clip_classifier.features(shown) - clip_classifier.features(shown[:, ::-1])).max()
+        > 1e-3
+    )
 
 
-def test_its_graph_has_no_loop(clip_judge, assert_unrolled):
-    clip_judge.features(clips())
-    (traced,) = [each for kind, each in clip_judge._traced.items() if kind == "4 uint8"]
+def test_its_graph_has_no_loop(clip_classifier, assert_unrolled):
+    clip_classifier.features(clips())
+    (traced,) = [each for kind, each in clip_classifier._traced.items() if kind == "4 uint8"]
     assert_unrolled(traced.get_concrete_function())
 
 
-# === What a frame judge sees ===
+# === What a frame classifier sees ===
 
 
-def test_a_frame_is_told_by_a_network_of_d_i_s_architecture(frame_judge):
+def test_a_frame_is_told_by_a_network_of_d_i_s_architecture(frame_classifier):
     shown = clips(4, 1)
     d_i = ImageDiscriminator(channels=(4, 6), patch=2, categories=7)
     pixels = tf.constant(shown[:, 0] / 127.5 - 1.0, tf.float32)
     d_i(pixels)
-    d_i.set_weights(frame_judge.get_weights())
+    d_i.set_weights(frame_classifier.get_weights())
     verdict = d_i(pixels).categories.numpy()
-    answers = frame_judge.probabilities(shown[:, 0])
+    answers = frame_classifier.probabilities(shown[:, 0])
     np.testing.assert_allclose(answers["action"], softmax(verdict[:, :4]), atol=1e-5)
     np.testing.assert_allclose(answers["hair"], softmax(verdict[:, 4:]), atol=1e-5)
     maps = d_i.feature_maps(pixels).numpy()
-    np.testing.assert_allclose(frame_judge.features(shown), maps.mean(axis=(1, 2)), atol=1e-5)
+    np.testing.assert_allclose(frame_classifier.features(shown), maps.mean(axis=(1, 2)), atol=1e-5)
 
 
-def test_of_a_clip_it_sees_one_random_frame(frame_judge):
+def test_of_a_clip_it_sees_one_random_frame(frame_classifier):
     numbered = (
         np.zeros([600, 4, 2, 2, 1], np.uint8) + np.arange(4, dtype=np.uint8)[:, None, None, None]
     )
     chosen = one_frame_each(numbered, seed=3)
     assert chosen.shape == (600, 1, 2, 2, 1)
     counts = np.bincount(chosen[:, 0, 0, 0, 0], minlength=4)
-    assert counts.min() > 110  # 150 each, of a deviation of 11
+    assert counts.min() > 110  # 150 each, of a std of 11
     np.testing.assert_array_equal(one_frame_each(numbered[:50], 3), chosen[:50])
     assert (one_frame_each(numbered, 4) != chosen).any()
     shown = clips(5)
-    expected = frame_judge.probabilities(one_frame_each(shown, 7)[:, 0])["hair"]
-    np.testing.assert_array_equal(frame_judge.probabilities(shown, seed=7)["hair"], expected)
+    expected = frame_classifier.probabilities(one_frame_each(shown, 7)[:, 0])["hair"]
+    np.testing.assert_array_equal(frame_classifier.probabilities(shown, seed=7)["hair"], expected)
 
 
 # === Of both ===
@@ -130,14 +133,14 @@ def test_bytes_and_floats_are_the_same_clips(either):
 def test_clips_are_told_alike_however_many_go_together(either, monkeypatch):
     shown = clips(7)
     together = either.features(shown)
-    monkeypatch.setattr(judge_module, "TOGETHER", 3)
+    monkeypatch.setattr(classifier_module, "TOGETHER", 3)
     np.testing.assert_allclose(either.features(shown), together, atol=1e-5)
     assert len([kind for kind in either._traced if "uint8" in kind]) <= 3  # not one a batch size
 
 
-def test_a_judge_is_saved_whole(either, tmp_path):
-    either.save(tmp_path / "judge.keras")
-    loaded = keras.saving.load_model(tmp_path / "judge.keras")
+def test_a_classifier_is_saved_whole(either, tmp_path):
+    either.save(tmp_path / "classifier.keras")
+    loaded = keras.saving.load_model(tmp_path / "classifier.keras")
     assert json.dumps(loaded.get_config()) == json.dumps(either.get_config())
     assert loaded.weights_digest() == either.weights_digest()
     shown = clips()
@@ -148,7 +151,7 @@ def test_a_judge_is_saved_whole(either, tmp_path):
     assert loaded.weights_digest() != either.weights_digest()
 
 
-def test_a_judge_learns_by_fit_with_rows_of_unknown_labels_left_out(either):
+def test_a_classifier_learns_by_fit_with_rows_of_unknown_labels_left_out(either):
     twin = type(either).from_config(either.get_config())
     twin.set_weights(either.get_weights())
     loss = {n: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for n in HEADS}
@@ -183,7 +186,7 @@ def test_features_serve_a_frechet_distance(either):
 @pytest.mark.parametrize(
     ("shown", "message"),
     [
-        (clips(shape=(16, 12, 3)), "Frames of 16x12x3: this judge was trained on 16x16x3"),
+        (clips(shape=(16, 12, 3)), "Frames of 16x12x3: this classifier was trained on 16x16x3"),
         (clips(shape=(16, 16, 1)), "Frames of 16x16x1"),
         (
             np.full([2, 4, *SHAPE], np.nan),
@@ -191,28 +194,28 @@ def test_features_serve_a_frechet_distance(either):
         ),
         (np.full([2, 4, *SHAPE], 255.0), r"not in \[-1, 1\]"),
         (np.zeros([2, 4, *SHAPE], int), "give uint8"),
-        (clips(0), "no clips to judge"),
+        (clips(0), "no clips to classifier"),
     ],
 )
-def test_what_it_cannot_judge_is_refused_in_one_line(either, shown, message):
+def test_what_it_cannot_classifier_is_refused_in_one_line(either, shown, message):
     with pytest.raises(ValueError, match=message) as error:
         either.probabilities(shown)
     assert "\n" not in str(error.value)
 
 
-def test_clips_shorter_than_those_it_was_trained_on_are_refused(clip_judge):
+def test_clips_shorter_than_those_it_was_trained_on_are_refused(clip_classifier):
     with pytest.raises(ValueError, match=r"Clips of 2 frames.* trained on 3; give as many or more"):
-        clip_judge.features(clips(frames=2))
+        clip_classifier.features(clips(frames=2))
 
 
 @pytest.mark.parametrize("heads", [{}, {"action": 1}])
-@pytest.mark.parametrize("kind", [ClipJudge, FrameJudge])
-def test_a_judge_needs_something_to_tell(kind, heads):
+@pytest.mark.parametrize("kind", [ClipClassifier, FrameClassifier])
+def test_a_classifier_needs_something_to_tell(kind, heads):
     with pytest.raises(ValueError, match="name one or more, each of 2 classes or more"):
         kind(heads, SHAPE)
 
 
 def test_frames_of_odd_sizes_are_not_cut_into_patches():
-    narrow = ClipJudge({"label": 2}, (10, 15, 3), 2, {"channels": (4,), "strides": (2,)}, 4)
+    narrow = ClipClassifier({"label": 2}, (10, 15, 3), 2, {"channels": (4,), "strides": (2,)}, 4)
     assert narrow.encoder.patch == 1
     assert narrow.probabilities(clips(2, 2, shape=(10, 15, 3)))["label"].shape == (2, 2)

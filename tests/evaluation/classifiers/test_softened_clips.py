@@ -26,8 +26,8 @@ def test_noise_and_light_are_no_stronger_than_told():
     level = 191 / 127.5 - 1.0
     seed = tf.constant([0, 1], tf.int64)
     noisy = softened(grey, seed, noise=0.1).numpy() - level
-    deviations = noisy.reshape(200, -1).std(axis=1)
-    assert 0.08 < deviations.max() < 0.11 and 60 < np.sum(deviations < 1e-6) < 140
+    stds = noisy.reshape(200, -1).std(axis=1)
+    assert 0.08 < stds.max() < 0.11 and 60 < np.sum(stds < 1e-6) < 140
     assert np.abs(noisy.mean()) < 1e-3
     lit = softened(grey, seed, brightness=0.1, contrast=0.2).numpy() - level
     bound = 0.1 + 0.2 * level

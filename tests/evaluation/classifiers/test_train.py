@@ -1,19 +1,19 @@
-"""What judges learn from and are tested on."""
+"""What classifiers learn from and are tested on."""
 
 import numpy as np
 import tensorflow as tf
 
 from kerasvid.data import load_info
 from kerasvid.evaluation.classifiers import train
-from kerasvid.evaluation.classifiers.train import JudgeData, make_judge_plan
+from kerasvid.evaluation.classifiers.train import ClassifierData, make_classifier_config
 
 
 def test_without_a_held_out_split_a_quarter_of_the_videos_is_never_learned_from(
     square, write_walks, tmp_path
 ):
     folder = write_walks(tmp_path / "walks", {"train": range(40)})
-    plan = make_judge_plan(load_info(folder), frames=3, batch_size=8)
-    data = JudgeData(folder, plan)
+    config = make_classifier_config(load_info(folder), frames=3, batch_size=8)
+    data = ClassifierData(folder, config)
     held = set(np.flatnonzero(data.held_out))
     assert len(held) == 10 and data.split == "train"
     assert len({index % 4 for index in held}) > 1  # no class of videos that lie in turn
@@ -34,7 +34,9 @@ def test_without_a_held_out_split_a_quarter_of_the_videos_is_never_learned_from(
 def test_labels_that_are_unknown_weigh_nothing(write_walks, tmp_path):
     label = lambda i: -1 if i % 3 == 0 else i % 2  # noqa: E731
     folder = write_walks(tmp_path / "walks", label=label)
-    data = JudgeData(folder, make_judge_plan(load_info(folder), frames=3, batch_size=16))
+    data = ClassifierData(
+        folder, make_classifier_config(load_info(folder), frames=3, batch_size=16)
+    )
     pipeline = train.make_pipeline(folder, "train", 16, 3, seed=0)
     for batch, (clips, labels, weights) in zip(
         pipeline.take(3), data.training_batches().take(3), strict=True
@@ -51,7 +53,9 @@ def test_labels_that_are_unknown_weigh_nothing(write_walks, tmp_path):
 
 def test_a_head_without_labels_is_left_out(write_walks, tmp_path):
     folder = write_walks(tmp_path / "walks", known=False)
-    assert JudgeData(folder, make_judge_plan(load_info(folder), frames=3)).heads == {"action": 2}
+    assert ClassifierData(folder, make_classifier_config(load_info(folder), frames=3)).heads == {
+        "action": 2
+    }
 
 
 def test_examination_counts_a_row_for_what_is_shown_and_a_column_for_what_is_told(
@@ -59,7 +63,7 @@ def test_examination_counts_a_row_for_what_is_shown_and_a_column_for_what_is_tol
 ):
     label = lambda i: -1 if i % 5 == 0 else i % 2  # noqa: E731
     folder = write_walks(tmp_path / "walks", length=3, label=label)
-    data = JudgeData(folder, make_judge_plan(load_info(folder), frames=3))
+    data = ClassifierData(folder, make_classifier_config(load_info(folder), frames=3))
 
     class Stubborn:
         """Says right of all, and the colour that a look at the middle gives."""
@@ -69,7 +73,7 @@ def test_examination_counts_a_row_for_what_is_shown_and_a_column_for_what_is_tol
             says = np.stack([~blue, blue], axis=1).astype(np.float32)
             return {"action": np.tile(np.float32([0.2, 0.8]), [len(shown), 1]), "colour": says}
 
-    result = train.examine(Stubborn(), data)
+    result = train.measure_classifier(Stubborn(), data)
     numbers = np.arange(96, 116)
     right = int(((numbers % 5 > 0) & (numbers % 2 == 1)).sum())
     np.testing.assert_array_equal(result.confusion["action"], [[0, 16 - right], [0, right]])
@@ -78,8 +82,10 @@ def test_examination_counts_a_row_for_what_is_shown_and_a_column_for_what_is_tol
     assert result.held_out == "the 20 videos of the split 'test', 1 random window each"
 
 
-def test_the_same_seed_gives_the_same_judge(walks):
+def test_the_same_seed_gives_the_same_classifier(walks):
     options = {"network": {"discriminator": {"channels": (4,)}}, "precision": "float32"}
-    plan = make_judge_plan(load_info(walks), "frame", steps=2, batch_size=4, **options)
-    one, two = (train.train_judge(JudgeData(walks, plan), lambda line: None) for _ in range(2))
+    config = make_classifier_config(load_info(walks), "frame", steps=2, batch_size=4, **options)
+    one, two = (
+        train.train_classifier(ClassifierData(walks, config), lambda line: None) for _ in range(2)
+    )
     assert one.weights_digest() == two.weights_digest()

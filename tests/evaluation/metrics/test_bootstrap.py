@@ -18,7 +18,7 @@ def test_the_interval_is_that_of_drawing_with_replacement():
     low, high = np.quantile(means, [0.05, 0.95])
     found = bootstrap_interval(scores, 0.9, replicates=4000)
     assert found.mean == pytest.approx(scores.mean(), rel=1e-12)
-    assert found.deviation == pytest.approx(scores.std(), rel=1e-12)
+    assert found.std == pytest.approx(scores.std(), rel=1e-12)
     tolerance = 0.08 * (high - low)
     assert found.low == pytest.approx(low, abs=tolerance)
     assert found.high == pytest.approx(high, abs=tolerance)
@@ -88,7 +88,7 @@ def test_replicates_of_what_is_no_mean_are_moved_to_the_value():
     low, high = np.quantile(replicates - replicates.mean() + 3.0, [0.025, 0.975])
     assert (found.low, found.high) == pytest.approx((low, high))
     assert found.mean == 3.0 and found.count == 40
-    assert found.deviation == pytest.approx(0.5, rel=0.05)
+    assert found.std == pytest.approx(0.5, rel=0.05)
 
 
 def test_moved_replicates_end_at_the_most_that_the_value_can_be():

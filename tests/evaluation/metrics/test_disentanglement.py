@@ -24,13 +24,13 @@ def clips_of(actions, characters):
     return clips
 
 
-def judge(clips):
+def classifier(clips):
     """Sure of what it sees."""
     return np.eye(4)[clips[:, 0, 0, 0, 0] // STEP]
 
 
-def judge_of_both(clips):
-    return {"action": judge(clips), "hair": np.eye(4)[clips[:, 0, 0, 0, 1] // STEP]}
+def classifier_of_both(clips):
+    return {"action": classifier(clips), "hair": np.eye(4)[clips[:, 0, 0, 0, 1] // STEP]}
 
 
 def kept_motion(clips, seeds):
@@ -50,9 +50,9 @@ def dataset(repeats=3, batch=5):
     return [(clips[i : i + batch], actions[i : i + batch]) for i in range(0, len(clips), batch)]
 
 
-def act(batches=None, recombine=kept_motion, judged_by=judge, **arguments):
+def act(batches=None, recombine=kept_motion, classifierd_by=classifier, **arguments):
     batches = dataset() if batches is None else batches
-    return action_kept(batches, recombine, judged_by, **{"classes": 4, **arguments})
+    return action_kept(batches, recombine, classifierd_by, **{"classes": 4, **arguments})
 
 
 def test_a_model_that_keeps_motion_reaches_the_ceilings():
@@ -64,7 +64,7 @@ def test_a_model_that_keeps_motion_reaches_the_ceilings():
 
 def test_a_model_that_draws_motion_anew_is_right_by_chance():
     clips, actions = clips_of([0, 1, 2, 3] * 4, [0] * 16), np.repeat(np.arange(4), 4)
-    found = act([(clips, actions)], lost_motion, lambda c: judge(c))
+    found = act([(clips, actions)], lost_motion, lambda c: classifier(c))
     assert found.accuracy == 0.25 and found.score == pytest.approx(4.0)
 
 
@@ -84,7 +84,7 @@ def test_classes_count_alike_whatever_their_numbers_of_clips():
     generator = np.random.default_rng(0)
     actions = np.array([0] * 9 + [1] * 4 + [2] * 2 + [3])
     clips = clips_of(actions, generator.integers(0, 4, 16))
-    found = act([(clips[:7], actions[:7]), (clips[7:], actions[7:])], judged_by=unsure)
+    found = act([(clips[:7], actions[:7]), (clips[7:], actions[7:])], classifierd_by=unsure)
     answers = unsure(kept_motion(clips, np.arange(16)))
     hits, doubt, mean = [], [], np.zeros(4)
     for action in range(4):
@@ -119,7 +119,7 @@ def test_the_reverse_asks_for_attributes():
     attributes = np.stack([[0, 1, 2, 3] * 2, [0, 1, 2, 3, 3, 2, 1, 0]], axis=1)
     batches = [(clips, attributes)]
     classes = {"action": 4, "hair": 4}
-    found = attributes_kept(batches, kept_motion, judge_of_both, classes=classes)
+    found = attributes_kept(batches, kept_motion, classifier_of_both, classes=classes)
     assert found["action"].accuracy == 1.0
     assert found["hair"].accuracy < 0.6 and found["hair"].real_accuracy == 1.0
 
@@ -138,10 +138,19 @@ def nan_clips(clips, seeds):
     ("arguments", "message"),
     [
         ({"classes": 3}, "action: the label 3 is none of 0 to 2"),
-        ({"classes": 5}, "the judge gives .* of 5 classes: take a judge that was trained on"),
-        ({"judged_by": lambda c: np.eye(9)[[0] * len(c)]}, "take a judge that was trained"),
-        ({"judged_by": lambda c: 7.0 * judge(c)}, "of sum 1"),
-        ({"judged_by": lambda c: {"hair": judge(c)}}, "The judge tells hair, not action"),
+        (
+            {"classes": 5},
+            "the classifier gives .* of 5 classes: take a classifier that was trained on",
+        ),
+        (
+            {"classifierd_by": lambda c: np.eye(9)[[0] * len(c)]},
+            "take a classifier that was trained",
+        ),
+        ({"classifierd_by": lambda c: 7.0 * classifier(c)}, "of sum 1"),
+        (
+            {"classifierd_by": lambda c: {"hair": classifier(c)}},
+            "The classifier tells hair, not action",
+        ),
         ({"batches": dataset()[:1], "clips": 2}, r"no clips of the classes \[2, 3\]: look at more"),
         ({"batches": [(dataset()[0][0], np.full(5, -1))]}, "label -1 is none of 0 to 3: leave"),
         ({"batches": [(dataset()[0][0], np.zeros(5))]}, r"float64 of 5 clips: give whole numbers"),
@@ -151,7 +160,7 @@ def nan_clips(clips, seeds):
         ({"batches": []}, "no real clips"),
     ],
 )
-def test_what_cannot_be_judged_is_refused_in_one_line(arguments, message):
+def test_what_cannot_be_classifierd_is_refused_in_one_line(arguments, message):
     with pytest.raises(ValueError, match=message) as error:
         act(**arguments)
     assert "\n" not in str(error.value)
@@ -160,12 +169,12 @@ def test_what_cannot_be_judged_is_refused_in_one_line(arguments, message):
 def test_names_that_do_not_fit_are_refused():
     clips, actions = dataset()[0]
     with pytest.raises(ValueError, match="hair: the batch has labels of action alone"):
-        labels_kept([(clips, {"action": actions})], kept_motion, judge_of_both, {"hair": 4})
+        labels_kept([(clips, {"action": actions})], kept_motion, classifier_of_both, {"hair": 4})
     both = {"action": 4, "hair": 4}
     with pytest.raises(ValueError, match="must give probabilities by name: action, hair"):
-        labels_kept([(clips, dict.fromkeys(both, actions))], kept_motion, judge, both)
+        labels_kept([(clips, dict.fromkeys(both, actions))], kept_motion, classifier, both)
     with pytest.raises(ValueError, match=r"give \[B, 4\], of body, bottomwear, topwear, hair"):
-        attributes_kept([(clips, actions)], kept_motion, judge_of_both)
+        attributes_kept([(clips, actions)], kept_motion, classifier_of_both)
 
 
 # === Models ===
@@ -196,7 +205,7 @@ def test_content_is_drawn_from_the_prior_and_motion_is_that_of_the_clip(model, m
             np.testing.assert_allclose(shown[row], (frames + 1.0) * 127.5, atol=0.6)
 
 
-def test_a_model_is_judged_end_to_end(model, moving_squares):
+def test_a_model_is_classifierd_end_to_end(model, moving_squares):
     clips, actions = moving_squares(4, 4), np.arange(4) % 2
     found = action_kept(
         [(clips, actions)], redrawn_content(model), lambda c: np.eye(2)[[0, 1] * 2], classes=2
@@ -213,7 +222,7 @@ def test_models_without_such_codes_are_refused(moving_squares):
 
 
 def test_intervals_are_as_wide_as_numbers_change_from_draw_to_draw():
-    """Against many test sets of the same world, of which the judge is not sure."""
+    """Against many test sets of the same world, of which the classifier is not sure."""
 
     def drawn(seed):
         generator = np.random.default_rng(seed)
@@ -232,6 +241,6 @@ def test_intervals_are_as_wide_as_numbers_change_from_draw_to_draw():
     }.items():
         interval = many[0].intervals[name]
         assert interval.low <= values[0] <= interval.high and interval.mean == values[0]
-        assert interval.deviation == pytest.approx(np.std(values), rel=0.35)
+        assert interval.std == pytest.approx(np.std(values), rel=0.35)
         assert interval.count == 100
-        assert interval.high - interval.low == pytest.approx(4 * interval.deviation, rel=0.15)
+        assert interval.high - interval.low == pytest.approx(4 * interval.std, rel=0.15)

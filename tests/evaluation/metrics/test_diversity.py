@@ -69,7 +69,7 @@ def test_it_is_the_mean_distance_of_all_pairs(batch):
     expected = [apart(a, b) for a, b in itertools.combinations(samples, 2)]
     found = variety(in_batches(samples, batch))
     assert found.mean == pytest.approx(np.mean(expected), rel=1e-6)
-    assert found.deviation == pytest.approx(np.std(expected), rel=1e-3)
+    assert found.std == pytest.approx(np.std(expected), rel=1e-3)
     assert found.smallest == pytest.approx(min(expected), rel=1e-6)
     assert found[3:] == (190, 20)
 

@@ -92,7 +92,7 @@ def test_the_result_tells_every_choice():
         "frames": 4,
         "image_shape": (8, 8, 3),
         "features": {"features": "motion_and_colour"},
-        "deviation": None,
+        "std": None,
     }
 
 

@@ -44,8 +44,8 @@ def test_one_class_or_no_opinion_score_one():
 def test_batches_are_scored_apart():
     values = answers(60)
     scores = [by_loops(values[start : start + 12]) for start in range(0, 60, 12)]
-    mean, deviation = inception_score(values, batches=5)
-    assert mean == pytest.approx(np.mean(scores)) and deviation == pytest.approx(np.std(scores))
+    mean, std = inception_score(values, batches=5)
+    assert mean == pytest.approx(np.mean(scores)) and std == pytest.approx(np.std(scores))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_the_interval_is_as_wide_as_the_score_changes_from_draw_to_draw():
     scores.update(drawn_answers(120))
     interval = scores.intervals()["score"]
     assert interval.low < interval.mean < interval.high
-    assert interval.deviation == pytest.approx(np.std(drawn), rel=0.25)
+    assert interval.std == pytest.approx(np.std(drawn), rel=0.25)
     assert interval.high - interval.low == pytest.approx(4 * np.std(drawn), rel=0.25)
 
 
@@ -107,10 +107,10 @@ def test_intervals_end_at_the_greatest_values_there_are():
     assert scores.intervals()["score"].high <= 3.0
 
 
-def test_one_answer_and_answers_of_two_judges_are_refused():
+def test_one_answer_and_answers_of_two_classifiers_are_refused():
     scores = BootstrapEntropies()
     scores.update(drawn_answers(1))
     with pytest.raises(ValueError, match="1 answers have no interval"):
         scores.intervals()
-    with pytest.raises(ValueError, match="3 classes after some of 4: take one judge"):
+    with pytest.raises(ValueError, match="3 classes after some of 4: take one classifier"):
         scores.update(drawn_answers(2, classes=3))

@@ -1,27 +1,31 @@
 import numpy as np
 import pytest
 
-from kerasvid.evaluation.metrics.frechet import FeatureMoments, GroupedMoments, frechet_deviation
+from kerasvid.evaluation.metrics.frechet import (
+    FeatureMoments,
+    GroupedMoments,
+    frechet_standard_error,
+)
 from kerasvid.evaluation.metrics.frechet import frechet_distance as distance
-from kerasvid.evaluation.metrics.intervals import jackknife_deviation
+from kerasvid.evaluation.metrics.intervals import jackknife_standard_error
 
 
 def test_of_a_mean_it_is_the_known_formula():
     values = np.random.default_rng(0).normal(size=50)
     left_out = [np.delete(values, i).mean() for i in range(50)]
     expected = values.std(ddof=1) / 50**0.5
-    assert jackknife_deviation([left_out]) == pytest.approx(expected, rel=1e-9)
+    assert jackknife_standard_error([left_out]) == pytest.approx(expected, rel=1e-9)
 
 
 def test_independent_sets_add_their_variances():
     one, other = [1.0, 2.0, 4.0], [0.0, 3.0]
-    alone = jackknife_deviation([one]), jackknife_deviation([other])
-    assert jackknife_deviation([one, other]) == pytest.approx(np.hypot(*alone))
+    alone = jackknife_standard_error([one]), jackknife_standard_error([other])
+    assert jackknife_standard_error([one, other]) == pytest.approx(np.hypot(*alone))
 
 
 def test_one_group_has_none():
-    with pytest.raises(ValueError, match=r"1 groups have no deviation"):
-        jackknife_deviation([[1.0]])
+    with pytest.raises(ValueError, match=r"1 groups have no std"):
+        jackknife_standard_error([[1.0]])
 
 
 # === Of a Frechet distance ===
@@ -60,12 +64,12 @@ def test_it_tells_how_much_the_distance_changes_from_draw_to_draw():
         sets = grouped(one, 20), grouped(other, 20)
         found.append(distance(*(each.whole() for each in sets)))
         if draw < 12:
-            told.append(frechet_deviation(*sets))
+            told.append(frechet_standard_error(*sets))
     assert np.mean(told) == pytest.approx(np.std(found), rel=0.3)
 
 
 def test_too_few_samples_or_groups_have_none():
     features = np.random.default_rng(3).normal(size=[6, 2])
-    assert frechet_deviation(grouped(features, 1), grouped(features, 1)) is None
-    assert frechet_deviation(grouped(features[:2], 2), grouped(features, 2)) is None
-    assert frechet_deviation(grouped(features, 3), grouped(features[::-1], 3)) is not None
+    assert frechet_standard_error(grouped(features, 1), grouped(features, 1)) is None
+    assert frechet_standard_error(grouped(features[:2], 2), grouped(features, 2)) is None
+    assert frechet_standard_error(grouped(features, 3), grouped(features[::-1], 3)) is not None

@@ -40,7 +40,7 @@ def test_it_is_the_squared_distance_of_the_mean_changes(differences):
     found = score(real, generated, differences=differences)
     assert found.squared_distance == pytest.approx(expected, rel=1e-5) and expected > 0.1
     assert found.score == pytest.approx(np.log10(expected), abs=1e-5)
-    assert found[2:5] == (7, 4, differences) and found.deviation is None
+    assert found[2:5] == (7, 4, differences) and found.std is None
 
 
 def test_equal_sets_are_at_the_bound():
@@ -177,9 +177,9 @@ def test_the_deviation_is_the_jackknife_of_groups_of_clips():
             sets[number] = each[np.arange(len(each)) % 3 != group]
             left.append(score(*sets).score)
         variance += 2 / 3 * np.sum((np.array(left) - np.mean(left)) ** 2)
-    assert found.deviation == pytest.approx(variance**0.5, rel=1e-4) and variance > 0
+    assert found.std == pytest.approx(variance**0.5, rel=1e-4) and variance > 0
 
 
 def test_equal_sets_have_a_deviation_of_none():
     real = np.repeat(clips(1), 6, axis=0)
-    assert score(real, real, groups=3).deviation is None
+    assert score(real, real, groups=3).std is None

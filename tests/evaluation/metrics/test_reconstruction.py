@@ -30,7 +30,7 @@ def test_scores_are_means_over_clips_of_the_published_formulas(true, shown):
     ssim = [tf.image.ssim(tf.constant(a), tf.constant(b), 255) for a, b in zip(true, shown)]  # noqa: B905
     assert found.clips == 9 and found.equal == 0
     assert found.l2.mean == pytest.approx(l2.mean(), rel=1e-9)
-    assert found.l2.deviation == pytest.approx(l2.std(), rel=1e-9)
+    assert found.l2.std == pytest.approx(l2.std(), rel=1e-9)
     assert found.psnr.mean == pytest.approx(psnr.mean(), rel=1e-9)
     assert found.ssim.mean == pytest.approx(np.mean(ssim), abs=1e-4)
     assert found.l2.low < found.l2.mean < found.l2.high

@@ -58,8 +58,8 @@ def test_equal_pictures_have_one_and_worse_ones_less():
     np.testing.assert_allclose(structural_similarity(flat, flat), 1.0, atol=1e-6)
     noise = np.random.default_rng(3).normal(size=x.shape)
     scores = [
-        structural_similarity(x, np.clip(x + deviation * noise, 0, 255).astype(np.uint8)).mean()
-        for deviation in (5, 20, 60)
+        structural_similarity(x, np.clip(x + std * noise, 0, 255).astype(np.uint8)).mean()
+        for std in (5, 20, 60)
     ]
     assert 1.0 > scores[0] > scores[1] + 0.05 > scores[2] + 0.1
 

@@ -14,7 +14,7 @@ from kerasvid.data import load_info
 from kerasvid.export.web.noise import gaussians
 from kerasvid.export.web.runtime import INTEGRITY, VERSION, WASM, RuntimeUnavailable, fetch_packages
 from kerasvid.models.base.video_generator import as_pixels
-from kerasvid.training.config import make_plan
+from kerasvid.training.config import make_config
 from kerasvid.training.run_folder import RunFolder
 
 FRAMES = 4
@@ -30,8 +30,8 @@ def make_run(tmp_path_factory, moving_squares, write_squares, save_new_run):
     def make(name: str) -> pathlib.Path:
         values = {"frames": FRAMES, "training.batch_size": 4}
         options = {"precision": "float32", "seed": 0}
-        plan = make_plan(name, "squares", data, load_info(data), "debug", values, **options)
-        return save_new_run(plan, tmp_path_factory.mktemp("runs") / name, scale=1.5)
+        config = make_config(name, "squares", data, load_info(data), "debug", values, **options)
+        return save_new_run(config, tmp_path_factory.mktemp("runs") / name, scale=1.5)
 
     return make
 
@@ -281,10 +281,10 @@ def test_controls_change_what_they_say_and_the_address_reproduces_it(serve, visi
     page.keyboard.press("m")  # content stays, so that the seed is two now
     changed(page, clip_canvas(1), one)
     assert page.locator("#seed").input_value().startswith("1 / ")
-    page.locator("#seed").fill("no number")
+    page.locator("#seed").infill("no number")
     page.locator("#seed").press("Enter")
     assert page.locator("#seed").get_attribute("aria-invalid") == "true"
-    page.locator("#seed").fill("1")
+    page.locator("#seed").infill("1")
     page.locator("#seed").press("Enter")
     newest(page, 6)
     assert difference(pixels_of(page, clip_canvas(1)), one) == 0
@@ -367,7 +367,7 @@ def test_a_model_of_what_is_in_between_takes_pictures(serve, visit, make_run, tm
     }
     model = RunFolder(make_run("cvae")).load_model()[0]
     floats = [end.astype(np.float32) / 127.5 - 1 for end in ends.values()]
-    expected = as_pixels(model.fill(*floats, noise, FRAMES))[0]
+    expected = as_pixels(model.infill(*floats, noise, FRAMES))[0]
     assert difference(pixels_of(page, "#viewer"), expected[1]) <= 2
 
     cv2.imwrite(str(tmp_path / "red.png"), np.full([20, 40, 3], [0, 0, 250], np.uint8))

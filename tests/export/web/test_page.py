@@ -4,7 +4,7 @@ import os
 import pytest
 
 from kerasvid.export.web.page import FORMAT, check_target, is_page
-from kerasvid.io import move_into_place
+from kerasvid.io import replace_folder
 
 
 def folder_with(path, text):
@@ -30,7 +30,7 @@ def test_a_page_is_replaced_where_it_is_asked_for(tmp_path):
     check_target(folder, overwrite=True)
     building = tmp_path / "building"
     building.mkdir()
-    move_into_place(os.fspath(building), folder)
+    replace_folder(os.fspath(building), folder)
     assert os.listdir(tmp_path) == ["page"] and os.listdir(folder) == []
 
 
@@ -46,5 +46,5 @@ def test_an_interruption_leaves_the_old_page_in_its_place(tmp_path, monkeypatch)
 
     monkeypatch.setattr(os, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        move_into_place(building, folder)
+        replace_folder(building, folder)
     assert is_page(folder)

@@ -32,7 +32,7 @@ class LinearModel(CompiledStep):
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         return {"noise": (self.size,)}
 
-    def compute_gradients(self, video, noise, iteration):
+    def compute_gradients(self, video, noise, step):
         rows = tf.reshape(video, [-1, self.size]) + self.noise_weight * noise["noise"]  # [B, D]
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.linalg.matvec(rows, tf.convert_to_tensor(self.w)))
@@ -89,7 +89,7 @@ class Gain(keras.layers.Layer):
 class LinearGAN(VideoGenerator, AdversarialModel):
     """Clips g * noise of two frames of two pixels, stills likewise, and linear discriminators.
 
-    The generator is the last of its layers: players are told apart by name, not by order.
+    The generator is the last of its layers: networks are told apart by name, not by order.
 
     Args:
         objective: as of any adversarial model.
@@ -108,7 +108,7 @@ class LinearGAN(VideoGenerator, AdversarialModel):
         self.image_discriminator = LinearJudge(patches)
         self.video_discriminator = LinearJudge(patches, categories)
         self.gain = Gain()
-        self.build_players()
+        self.build_networks()
         self.image_discriminator.w.assign(np.linspace(-0.7, 0.4, 2 * patches).reshape(2, -1))
         columns = patches + categories
         self.video_discriminator.w.assign(np.linspace(0.9, -0.6, 4 * columns).reshape(4, -1))
@@ -124,40 +124,40 @@ class LinearGAN(VideoGenerator, AdversarialModel):
 
 @pytest.fixture(scope="session")
 def linear_gan():
-    """The class `LinearGAN`, whose players have 1, 2 and 4 weights."""
+    """The class `LinearGAN`, whose networks have 1, 2 and 4 weights."""
     return LinearGAN
 
 
 class Sample(NamedTuple):
-    """What a `LinearGAN` judges, in numpy: four real and generated clips, stills, and chance."""
+    """What a `LinearGAN` discriminators, in numpy: four real and generated clips, stills, and chance."""
 
     batch: dict
     images: np.ndarray
     fakes: dict
-    chances: dict
+    random_inputs: dict
 
-    def judged(self, model, batch=None, fakes=None, clock=0.0, training=True):
-        """The losses of the discriminators, by player."""
-        fakes, chances, clock = self._given(model, fakes, clock)
+    def judged(self, model, batch=None, fakes=None, step=0.0, training=True):
+        """The losses of the discriminators, by network."""
+        fakes, random_inputs, step = self._given(model, fakes, step)
         batch = tensors(self.batch if batch is None else batch)
-        losses = model.discriminator_losses(batch, fakes, chances, clock, training=training)
-        return {player: float(loss) for player, loss in losses.items()}
+        losses = model.discriminator_losses(batch, fakes, random_inputs, step, training=training)
+        return {network: float(loss) for network, loss in losses.items()}
 
-    def convinced(self, model, fakes=None, category=None, clock=0.0):
+    def convinced(self, model, fakes=None, category=None, step=0.0):
         """The loss of the generator."""
-        fakes, chances, clock = self._given(model, fakes, clock)
-        return float(model.generator_losses(fakes, category, chances, clock)["generator_loss"])
+        fakes, random_inputs, step = self._given(model, fakes, step)
+        return float(model.generator_losses(fakes, category, random_inputs, step)["generator_loss"])
 
-    def _given(self, model, fakes, clock):
+    def _given(self, model, fakes, step):
         """The model gets the Gaussians that it asks for."""
-        names = [*model.chance_shapes(2), *model.image_chance_shapes()]
-        asked = {name: self.chances[name] for name in names}
+        names = [*model.random_input_shapes(2), *model.image_random_input_shapes()]
+        asked = {name: self.random_inputs[name] for name in names}
         fakes = tensors(self.fakes if fakes is None else fakes)
-        return fakes, tensors(asked), tf.constant(clock, tf.float32)
+        return fakes, tensors(asked), tf.constant(step, tf.float32)
 
     def frames(self, clips, name, draws=2):
         """S_1 by loops: the frames with the largest Gaussians of a name."""
-        order = np.argmax(self.chances[name][:, :draws], axis=-1)  # [B, K]
+        order = np.argmax(self.random_inputs[name][:, :draws], axis=-1)  # [B, K]
         return [
             clip[frame] for column in order.T for clip, frame in zip(clips, column, strict=True)
         ]

@@ -94,7 +94,7 @@ def test_before_the_first_step_the_weights_are_their_own_average(linear_model):
         np.testing.assert_array_equal(model.w.numpy(), np.ones(SIZE))
 
 
-# === Several players ===
+# === Several networks ===
 
 
 class WatchPlayers(keras.callbacks.Callback):
@@ -108,8 +108,8 @@ class WatchPlayers(keras.callbacks.Callback):
 
 
 def copied(model):
-    players = model.player_variables().items()
-    return {name: [v.numpy() for v in variables] for name, variables in players}
+    networks = model.network_variables().items()
+    return {name: [v.numpy() for v in variables] for name, variables in networks}
 
 
 @pytest.mark.parametrize("replicas", [1, 2])

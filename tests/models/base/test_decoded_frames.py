@@ -11,8 +11,8 @@ def test_all_are_decoded_where_no_fewer_are_asked_for():
 
 
 def test_chosen_frames_are_different_and_equally_likely_in_every_place():
-    chances = tf.random.stateless_normal([6000, 4], [1, 2])
-    chosen = chosen_frames(chances, 3).numpy()
+    random_inputs = tf.random.stateless_normal([6000, 4], [1, 2])
+    chosen = chosen_frames(random_inputs, 3).numpy()
     assert chosen.shape == (6000, 3)
     assert all(len(set(row)) == 3 for row in chosen)
     for place in range(3):

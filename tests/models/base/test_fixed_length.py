@@ -17,8 +17,8 @@ def make_model(request):
     cls = model_class(request.param)
 
     def make(score="patch", **overrides):
-        judge = {**cls.PRESETS["debug"]["video_discriminator"], "score": score}
-        small = {"image_shape": (16, 16, 3), "frames": 4, "video_discriminator": judge}
+        discriminator = {**cls.PRESETS["debug"]["video_discriminator"], "score": score}
+        small = {"image_shape": (16, 16, 3), "frames": 4, "video_discriminator": discriminator}
         return cls.from_preset("debug", **{**small, **overrides})
 
     return make
@@ -50,10 +50,10 @@ def test_a_longer_clip_is_refused_in_one_line(make_model, moving_squares):
 @pytest.mark.slow
 def test_a_discriminator_of_patches_trains_on_shorter_clips(make_model, videos):
     model = make_model()
-    before = [weight.numpy() for weight in model.player_variables()["generator"]]
+    before = [weight.numpy() for weight in model.network_variables()["generator"]]
     model.compile("adam", jit_compile=False, seed=3)
     model.fit(videos[:, :3], batch_size=len(videos), verbose=0)
-    after = model.player_variables()["generator"]
+    after = model.network_variables()["generator"]
     assert all((a != b.numpy()).any() for a, b in zip(before, after, strict=True))
 
 

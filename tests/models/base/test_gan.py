@@ -1,4 +1,4 @@
-"""What the players lose, against the formulas over linear discriminators D(x) = sigma(w . x).
+"""What the networks lose, against the formulas over linear discriminators D(x) = sigma(w . x).
 
 The formulas are written out in float64 with loops, softplus(-l) being -log sigma(l).
 """
@@ -14,38 +14,38 @@ def tensors(values):
     return {name: tf.constant(value) for name, value in values.items()}
 
 
-def score(judge, sample):
+def score(discriminator, sample):
     """w . x in float64."""
-    return float(judge.w.numpy()[:, 0].astype("float64") @ np.ravel(sample))
+    return float(discriminator.w.numpy()[:, 0].astype("float64") @ np.ravel(sample))
 
 
-def minus_log(judge, samples, real):
+def minus_log(discriminator, samples, real):
     """The mean of -log D(x), or of -log(1 - D(x)) where `real` is false."""
-    said = [1 / (1 + np.exp(-score(judge, x))) for x in samples]
+    said = [1 / (1 + np.exp(-score(discriminator, x))) for x in samples]
     return float(np.mean([-np.log(d if real else 1 - d) for d in said]))
 
 
 # === Equation (1) ===
 
 
-@pytest.mark.parametrize("still_weight", [1.0, 0.3, 0.0])
+@pytest.mark.parametrize("image_prior_weight", [1.0, 0.3, 0.0])
 @pytest.mark.parametrize("with_images", [False, True])
 def test_the_image_discriminator_loses_its_terms_of_equation_1(
-    linear_gan, sample, still_weight, with_images
+    linear_gan, sample, image_prior_weight, with_images
 ):
     batch, images, fakes = sample.batch, sample.images, sample.fakes
-    model = linear_gan({"still_weight": still_weight})
-    judge = model.image_discriminator
+    model = linear_gan({"image_prior_weight": image_prior_weight})
+    discriminator = model.image_discriminator
     real = sample.frames(batch["video"], "real_frames")  # two independent ones a clip
-    on_real = minus_log(judge, real, True)
+    on_real = minus_log(discriminator, real, True)
     if with_images:  # eight frames of clips and five images: half for each
         batch = {**batch, "image": images}
-        on_real = 0.5 * on_real + 0.5 * minus_log(judge, images, True)
+        on_real = 0.5 * on_real + 0.5 * minus_log(discriminator, images, True)
     fake = sample.frames(fakes["video"], "fake_frame")
     expected = (
         on_real
-        + minus_log(judge, fake, False)
-        + still_weight * (on_real + minus_log(judge, fakes["still"], False))
+        + minus_log(discriminator, fake, False)
+        + image_prior_weight * (on_real + minus_log(discriminator, fakes["still"], False))
     )
     loss = sample.judged(model, batch, fakes)[IMAGE]
     assert loss == pytest.approx(expected, rel=0, abs=1e-5)
@@ -54,24 +54,26 @@ def test_the_image_discriminator_loses_its_terms_of_equation_1(
 @pytest.mark.parametrize("with_images", [False, True])
 def test_the_video_discriminator_loses_its_terms_of_equation_1(linear_gan, sample, with_images):
     batch, images, fakes = sample.batch, sample.images, sample.fakes
-    model = linear_gan({"still_weight": 0.3})
-    judge = model.video_discriminator
-    expected = minus_log(judge, batch["video"], True) + minus_log(judge, fakes["video"], False)
+    model = linear_gan({"image_prior_weight": 0.3})
+    discriminator = model.video_discriminator
+    expected = minus_log(discriminator, batch["video"], True) + minus_log(
+        discriminator, fakes["video"], False
+    )
     batch = {**batch, "image": images} if with_images else batch
     loss = sample.judged(model, batch, fakes)[VIDEO]
     assert loss == pytest.approx(expected, rel=0, abs=1e-5)
 
 
-@pytest.mark.parametrize("still_weight", [1.0, 0.3, 0.0])
+@pytest.mark.parametrize("image_prior_weight", [1.0, 0.3, 0.0])
 def test_the_generator_loses_what_both_say_of_clips_and_one_of_stills(
-    linear_gan, sample, still_weight
+    linear_gan, sample, image_prior_weight
 ):
     fakes = sample.fakes
-    model = linear_gan({"still_weight": still_weight})
+    model = linear_gan({"image_prior_weight": image_prior_weight})
     expected = (
         minus_log(model.image_discriminator, sample.frames(fakes["video"], "fake_frame"), True)
         + minus_log(model.video_discriminator, fakes["video"], True)
-        + still_weight * minus_log(model.image_discriminator, fakes["still"], True)
+        + image_prior_weight * minus_log(model.image_discriminator, fakes["still"], True)
     )
     assert sample.convinced(model, fakes) == pytest.approx(expected, rel=0, abs=1e-5)
 
@@ -82,28 +84,28 @@ def test_without_a_fixed_prior_real_frames_count_once_and_one_is_drawn(linear_ga
     fakes = {"video": fakes["video"]}
     real = sample.frames(batch["video"], "real_frames", draws=1)
     fake = sample.frames(fakes["video"], "fake_frame")
-    judge = model.image_discriminator
-    expected = minus_log(judge, real, True) + minus_log(judge, fake, False)
+    discriminator = model.image_discriminator
+    expected = minus_log(discriminator, real, True) + minus_log(discriminator, fake, False)
     loss = sample.judged(model, batch, fakes)[IMAGE]
     assert loss == pytest.approx(expected, rel=0, abs=1e-5)
-    expected = minus_log(judge, fake, True)
+    expected = minus_log(discriminator, fake, True)
     expected += minus_log(model.video_discriminator, fakes["video"], True)
     assert sample.convinced(model, fakes) == pytest.approx(expected, rel=0, abs=1e-5)
 
 
 def test_the_image_discriminator_sees_as_many_frames_of_a_clip_as_asked(linear_gan, sample):
     model = linear_gan({"image_frames": 2}, still=False)
-    assert model.chance_shapes(2)["fake_frame"] == (2, 2)
+    assert model.random_input_shapes(2)["fake_frame"] == (2, 2)
     two = np.random.default_rng(5).normal(size=(4, 2, 2)).astype("float32")
     clips = {"video": sample.fakes["video"]}
-    sample = sample._replace(chances={**sample.chances, "fake_frame": two}, fakes=clips)
+    sample = sample._replace(random_inputs={**sample.random_inputs, "fake_frame": two}, fakes=clips)
     real = sample.frames(sample.batch["video"], "real_frames", draws=2)
     fake = sample.frames(clips["video"], "fake_frame", draws=2)
     assert len(real) == len(fake) == 8
-    judge = model.image_discriminator
-    expected = minus_log(judge, real, True) + minus_log(judge, fake, False)
+    discriminator = model.image_discriminator
+    expected = minus_log(discriminator, real, True) + minus_log(discriminator, fake, False)
     assert sample.judged(model)[IMAGE] == pytest.approx(expected, abs=1e-5)
-    expected = minus_log(judge, fake, True)
+    expected = minus_log(discriminator, fake, True)
     expected += minus_log(model.video_discriminator, clips["video"], True)
     assert sample.convinced(model) == pytest.approx(expected, abs=1e-5)
 
@@ -130,12 +132,12 @@ def test_every_player_minimises_the_loss_that_was_chosen(linear_gan, sample, kin
         VIDEO: (batch["video"], fakes["video"]),
     }
     losses, total = sample.judged(model, batch, fakes), 0.0
-    for player, (real, fake) in judged.items():
-        judge = getattr(model, player)
-        expected = np.mean([on_real(score(judge, x)) for x in real])
-        expected += np.mean([on_fake(score(judge, x)) for x in fake])
-        assert losses[player] == pytest.approx(expected, rel=0, abs=1e-5)
-        total += np.mean([convince(score(judge, x)) for x in fake])
+    for network, (real, fake) in judged.items():
+        discriminator = getattr(model, network)
+        expected = np.mean([on_real(score(discriminator, x)) for x in real])
+        expected += np.mean([on_fake(score(discriminator, x)) for x in fake])
+        assert losses[network] == pytest.approx(expected, rel=0, abs=1e-5)
+        total += np.mean([convince(score(discriminator, x)) for x in fake])
     assert sample.convinced(model, fakes) == pytest.approx(total, rel=0, abs=1e-5)
 
 
@@ -146,11 +148,11 @@ def test_a_mixed_batch_feeds_the_video_discriminator_videos_only(linear_gan, sam
     batch, images, fakes = sample.batch, sample.images, sample.fakes
     model = linear_gan()
     model.compile("sgd", jit_compile=False)
-    asked = tensors({name: sample.chances[name] for name in model.chance_shapes(2)})
+    asked = tensors({name: sample.random_inputs[name] for name in model.random_input_shapes(2)})
     results = []
     for shown in ({}, {"image": images}, {"image": -images}):
         mixed = tensors({**batch, **shown})
-        results.append(model.judge(mixed, tensors(fakes), asked, tf.constant(0.0)))
+        results.append(model.discriminator(mixed, tensors(fakes), asked, tf.constant(0.0)))
     for losses, gradients in results[1:]:
         assert float(losses[VIDEO]) == float(results[0][0][VIDEO])
         np.testing.assert_array_equal(gradients[VIDEO][0], results[0][1][VIDEO][0])

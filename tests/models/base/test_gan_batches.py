@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.models.base.gan_losses import divided, frames_at, joined, stills_of
+from kerasvid.models.base.gan_losses import divided, frames_at, images_of, joined
 
 
 def gaussian(*shape, seed=0):
@@ -18,7 +18,7 @@ def test_images_come_with_or_without_a_time_axis_as_bytes_or_floats(time_axis, g
     pixels = np.random.default_rng(0).integers(0, 256, [3, 1, 2, 1], dtype=np.uint8)
     scaled = pixels.astype("float64") / 127.5 - 1.0
     images = pixels if given == "bytes" else scaled.astype("float32")
-    stills = stills_of(tf.constant(images[:, None] if time_axis else images))
+    stills = images_of(tf.constant(images[:, None] if time_axis else images))
     assert stills.dtype == tf.float32
     np.testing.assert_allclose(stills, scaled, atol=1e-6)
 
@@ -26,7 +26,7 @@ def test_images_come_with_or_without_a_time_axis_as_bytes_or_floats(time_axis, g
 @pytest.mark.parametrize("shape", [(3, 2, 1, 2, 1), (3, 2, 1)])
 def test_images_with_other_axes_are_refused_with_their_shape(shape):
     with pytest.raises(ValueError, match=r"\[N, H, W, C\], not the shape \(3, 2, 1") as error:
-        stills_of(tf.zeros(shape))
+        images_of(tf.zeros(shape))
     assert "\n" not in str(error.value)
 
 
@@ -42,12 +42,12 @@ def test_every_frame_is_drawn_equally_often():
 
 
 def test_two_draws_are_the_right_frames_of_their_own_clip():
-    clips, chances = gaussian(3, 4, 2, 2, 1), gaussian(3, 2, 4, seed=1)
-    frames = frames_at(tf.constant(clips), tf.constant(chances))
+    clips, random_inputs = gaussian(3, 4, 2, 2, 1), gaussian(3, 2, 4, seed=1)
+    frames = frames_at(tf.constant(clips), tf.constant(random_inputs))
     assert frames.shape == (6, 2, 2, 1)
-    expected = [clips[row, np.argmax(chances[row, k])] for k in range(2) for row in range(3)]
+    expected = [clips[row, np.argmax(random_inputs[row, k])] for k in range(2) for row in range(3)]
     np.testing.assert_array_equal(frames, expected)
-    order = np.argmax(chances, axis=-1)
+    order = np.argmax(random_inputs, axis=-1)
     assert (order[:, 0] != order[:, 1]).any()
 
 

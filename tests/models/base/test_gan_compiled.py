@@ -42,7 +42,7 @@ def trained(strategy, videos, jit_compile, rate=RATE, epochs=1, **overrides):
     with strategy.scope():
         model = RJGAN.from_preset("debug", **{**SMALL, **overrides})
         model.compile(keras.optimizers.SGD(rate), jit_compile=jit_compile, clip_norm=5.0)
-    model.start = {name: flat(own) for name, own in model.player_variables().items()}
+    model.start = {name: flat(own) for name, own in model.network_variables().items()}
     data = tf.data.Dataset.from_tensor_slices({"video": videos, "image": videos[:, 0]})
     batches = data.batch(4, drop_remainder=True)
     model.logs = model.fit(batches, epochs=epochs, verbose=0).history
@@ -54,9 +54,9 @@ def flat(variables) -> np.ndarray:
 
 
 def moved(model) -> dict:
-    """How far training moved each player, as one vector."""
-    players = model.player_variables().items()
-    return {name: flat(own) - model.start[name] for name, own in players}
+    """How far training moved each network, as one vector."""
+    networks = model.network_variables().items()
+    return {name: flat(own) - model.start[name] for name, own in networks}
 
 
 def assert_same_way(one, other, atol):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.layers.discriminators import ImageDiscriminator, Verdict
-from kerasvid.models.base.gan_losses import score_slopes, slope_penalties
+from kerasvid.models.base.gan_losses import gradient_penalties, score_gradient_norms
 from kerasvid.models.rjgan import RJGAN
 
 IMAGE, VIDEO = "image_discriminator", "video_discriminator"
@@ -22,14 +22,14 @@ def penalties(linear_gan, sample, objective, change=lambda model: None, **kwargs
         model = linear_gan({"loss": "wasserstein", **options}, **kwargs)
         change(model)
         losses.append(sample.judged(model, batch, fakes))
-    return {player: losses[1][player] - losses[0][player] for player in losses[0]}, model
+    return {network: losses[1][network] - losses[0][network] for network in losses[0]}, model
 
 
 @pytest.mark.parametrize("patches", [1, 2])
 def test_penalties_of_linear_critics_are_those_of_their_known_slopes(linear_gan, sample, patches):
     def steepen(model):
-        for judge in (model.image_discriminator, model.video_discriminator):
-            judge.w.assign(3.0 * judge.w)
+        for discriminator in (model.image_discriminator, model.video_discriminator):
+            discriminator.w.assign(3.0 * discriminator.w)
 
     # D(x) = w . x has the gradient w everywhere; a score is the mean of its patches.
     for objective, by_hand in (
@@ -37,16 +37,16 @@ def test_penalties_of_linear_critics_are_those_of_their_known_slopes(linear_gan,
         ({"r1_weight": 3.0}, lambda slope: 3.0 / 2.0 * slope**2),
     ):
         added, model = penalties(linear_gan, sample, objective, steepen, patches=patches)
-        for player, penalty in added.items():
-            slope = np.linalg.norm(getattr(model, player).w.numpy().astype("float64").mean(axis=1))
+        for network, penalty in added.items():
+            slope = np.linalg.norm(getattr(model, network).w.numpy().astype("float64").mean(axis=1))
             assert abs(slope - 1.0) > 0.5
             assert penalty == pytest.approx(by_hand(slope), rel=1e-4)
 
 
 def test_a_critic_with_slope_one_pays_no_gradient_penalty(linear_gan, sample):
     def normalize(model):
-        for judge in (model.image_discriminator, model.video_discriminator):
-            judge.w.assign(judge.w / tf.norm(judge.w))
+        for discriminator in (model.image_discriminator, model.video_discriminator):
+            discriminator.w.assign(discriminator.w / tf.norm(discriminator.w))
 
     added, _ = penalties(linear_gan, sample, {"gradient_penalty": 10.0}, normalize)
     assert added == pytest.approx({IMAGE: 0.0, VIDEO: 0.0}, abs=1e-5)
@@ -63,13 +63,13 @@ class QuadraticJudge(tf.Module):
 
 
 def test_penalties_of_a_quadratic_critic_tell_where_slopes_are_taken(linear_gan, sample):
-    batch, fakes, chances = sample.batch, sample.fakes, sample.chances
+    batch, fakes, random_inputs = sample.batch, sample.fakes, sample.random_inputs
 
     def replace(model):
         model.video_discriminator = QuadraticJudge()
 
     norm = lambda x: np.linalg.norm(np.float64(x).ravel())  # noqa: E731
-    shares = [statistics.NormalDist().cdf(float(value)) for value in chances["share"][:, 0]]
+    shares = [statistics.NormalDist().cdf(float(value)) for value in random_inputs["share"][:, 0]]
     between = [
         share * real + (1 - share) * fake
         for share, real, fake in zip(shares, batch["video"], fakes["video"], strict=True)
@@ -94,15 +94,15 @@ def test_images_pay_half_of_the_penalties_and_frames_of_clips_the_other(linear_g
     fake = [*sample.frames(fakes["video"], "fake_frame"), *fakes.get("still", ())]
     assert len(real) == len(fake) == 4 * draws
 
-    def mean_penalty(real, fake, chances):
-        shares = [statistics.NormalDist().cdf(float(v)) for v in chances]
+    def mean_penalty(real, fake, random_inputs):
+        shares = [statistics.NormalDist().cdf(float(v)) for v in random_inputs]
         between = [s * r + (1 - s) * f for s, r, f in zip(shares, real, fake, strict=True)]
         norms = [np.linalg.norm(np.float64(x).ravel()) for x in between]
         return np.mean((np.array(norms) - 1.0) ** 2)
 
-    of_clips = mean_penalty(real, fake, sample.chances["share"].T.ravel()[: 4 * draws])
+    of_clips = mean_penalty(real, fake, sample.random_inputs["share"].T.ravel()[: 4 * draws])
     images = sample.images  # five, paired with the generated ones from the first on
-    of_images = mean_penalty(images, [*fake, *fake][:5], sample.chances["image_share"])
+    of_images = mean_penalty(images, [*fake, *fake][:5], sample.random_inputs["image_share"])
     assert abs(of_clips - of_images) > 0.01
     assert added[IMAGE] == pytest.approx(2.0 * (0.5 * of_clips + 0.5 * of_images), rel=1e-4)
 
@@ -118,18 +118,18 @@ def test_small_slopes_and_what_they_teach_are_the_same_in_float16():
     frames = tf.constant(generator.normal(size=[2, 32, 32, 3]), tf.float32)
     objective = {"gradient_penalty": 10.0, "r1_weight": 0.0}
     for dtype in ("float32", "mixed_float16"):
-        judge = ImageDiscriminator((4, 4, 4), (1, 1, 1), dtype=dtype)
-        judge(frames)
+        discriminator = ImageDiscriminator((4, 4, 4), (1, 1, 1), dtype=dtype)
+        discriminator(frames)
         if not results:
-            weights = [0.02 * generator.normal(size=w.shape) for w in judge.get_weights()]
-        judge.set_weights(weights)
-        kernels = [layer.kernel for layer in (*judge.convolutions, judge.verdict)]
+            weights = [0.02 * generator.normal(size=w.shape) for w in discriminator.get_weights()]
+        discriminator.set_weights(weights)
+        kernels = [layer.kernel for layer in (*discriminator.convolutions, discriminator.verdict)]
         with tf.GradientTape() as tape:
-            chances = {"share": tf.zeros([2, 1])}
-            penalty = slope_penalties(judge, objective, frames, frames, chances)
+            random_inputs = {"share": tf.zeros([2, 1])}
+            penalty = gradient_penalties(discriminator, objective, frames, frames, random_inputs)
             scaled = 2.0**15 * penalty  # as the first steps of mixed_float16 are
         way = np.concatenate([np.ravel(g) for g in tape.gradient(scaled, kernels)])
-        results.append((score_slopes(judge, frames).numpy(), way))
+        results.append((score_gradient_norms(discriminator, frames).numpy(), way))
     (full, way), (half, other) = results
     entries = full / np.sqrt(32 * 32 * 3)
     assert entries.min() > 1e-7 and entries.max() < 2e-6
@@ -137,16 +137,18 @@ def test_small_slopes_and_what_they_teach_are_the_same_in_float16():
     assert np.linalg.norm(other - way) < 0.02 * np.linalg.norm(way)
 
 
-@pytest.mark.parametrize("player", [IMAGE, VIDEO])
-def test_a_wasserstein_critic_of_unbounded_slope_is_refused(player):
+@pytest.mark.parametrize("network", [IMAGE, VIDEO])
+def test_a_wasserstein_critic_of_unbounded_slope_is_refused(network):
     preset = RJGAN.PRESETS["debug"]
-    networks = {name: {**preset[name], "spectral": name != player} for name in (IMAGE, VIDEO)}
+    networks = {name: {**preset[name], "spectral": name != network} for name in (IMAGE, VIDEO)}
 
     def make(**objective):
         objective = {"loss": "wasserstein", **objective}
         return RJGAN.from_preset("debug", image_shape=(8, 8, 3), **networks, objective=objective)
 
-    with pytest.raises(ValueError, match=f"gradient_penalty=10 or {player}.spectral=true") as error:
+    with pytest.raises(
+        ValueError, match=f"gradient_penalty=10 or {network}.spectral=true"
+    ) as error:
         make()
     assert "\n" not in str(error.value)
     make(gradient_penalty=10.0)
@@ -156,7 +158,7 @@ def test_slopes_are_of_each_row_by_itself():
     points = np.random.default_rng(0).normal(size=[3, 2, 2, 1]).astype("float32")
     expected = [np.linalg.norm(row.astype("float64")) for row in points]
     np.testing.assert_allclose(
-        score_slopes(QuadraticJudge(), tf.constant(points)), expected, rtol=1e-5
+        score_gradient_norms(QuadraticJudge(), tf.constant(points)), expected, rtol=1e-5
     )
 
 
@@ -168,10 +170,10 @@ def test_evaluation_leaves_penalties_out(linear_gan, sample):
     assert sample.judged(penalized, batch, fakes) != one
 
 
-@pytest.mark.parametrize("player", [IMAGE, VIDEO])
+@pytest.mark.parametrize("network", [IMAGE, VIDEO])
 @pytest.mark.parametrize("penalty", ["gradient_penalty", "r1_weight"])
-def test_batch_norm_under_a_penalty_is_refused(player, penalty):
-    networks = {player: {**RJGAN.PRESETS["debug"][player], "normalization": "batch"}}
+def test_batch_norm_under_a_penalty_is_refused(network, penalty):
+    networks = {network: {**RJGAN.PRESETS["debug"][network], "normalization": "batch"}}
     with pytest.raises(ValueError, match="set the discriminators' normalization") as error:
         RJGAN.from_preset("debug", image_shape=(8, 8, 3), **networks, objective={penalty: 1.0})
     assert "\n" not in str(error.value)

@@ -14,7 +14,7 @@ def test_without_a_word_the_players_minimise_the_logistic_loss_alone():
         "instance_noise_steps": 0,
         "discriminator_steps": 1,
         "image_frames": 1,
-        "still_weight": 1.0,
+        "image_prior_weight": 1.0,
         "category_weight": 1.0,
     }
     assert resolve_objective(None) == resolve_objective({}) == expected
@@ -49,7 +49,7 @@ def test_labels_are_smoothed_where_the_loss_has_a_target(loss):
         ({"gradient_penalty": True}, "gradient_penalty=True"),
         ({"r1_weight": "10"}, "r1_weight='10'"),
         ({"r1_weight": float("nan")}, "r1_weight=nan"),
-        ({"still_weight": None}, "still_weight=None"),
+        ({"image_prior_weight": None}, "image_prior_weight=None"),
         ({"category_weight": -0.1}, "category_weight=-0.1"),
         ({"instance_noise": 0.1}, r"instance_noise=0.1 must be a pair \[start, end\]"),
         ({"instance_noise": (0.1, -0.1)}, "instance_noise"),
@@ -69,7 +69,7 @@ def test_a_value_out_of_its_range_is_refused_in_one_line(objective, message):
 @pytest.mark.parametrize(
     "objective",
     [
-        {"still_weight": float("inf")},
+        {"image_prior_weight": float("inf")},
         {"instance_noise": (0.0, float("nan"))},
         {"instance_noise": (float("inf"), 0.0)},
     ],

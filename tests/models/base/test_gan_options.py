@@ -8,9 +8,9 @@ import tensorflow as tf
 IMAGE, VIDEO = "image_discriminator", "video_discriminator"
 
 
-def said(judge, samples):
+def said(discriminator, samples):
     """D(x) = sigma(w . x) of every sample, in float64."""
-    w = judge.w.numpy()[:, 0].astype("float64")
+    w = discriminator.w.numpy()[:, 0].astype("float64")
     return 1 / (1 + np.exp([-w @ np.ravel(x) for x in samples]))
 
 
@@ -26,58 +26,58 @@ def test_only_the_loss_on_real_samples_is_smoothed(linear_gan, sample):
         IMAGE: sample.frames(batch["video"], "real_frames", draws=1),
         VIDEO: batch["video"],
     }
-    for player, samples in real.items():
-        judge = getattr(plain, player)
+    for network, samples in real.items():
+        discriminator = getattr(plain, network)
         # -0.8 log D - 0.2 log(1 - D) in place of -log D
-        d = said(judge, samples)
+        d = said(discriminator, samples)
         difference = np.mean(0.2 * (np.log(d) - np.log(1 - d)))
-        assert after[player] - before[player] == pytest.approx(difference, rel=0, abs=1e-5)
+        assert after[network] - before[network] == pytest.approx(difference, rel=0, abs=1e-5)
     assert sample.convinced(plain, fakes) == sample.convinced(smooth, fakes)
 
 
 # === Instance noise ===
 
 
-@pytest.mark.parametrize(("iteration", "deviation"), [(0, 0.5), (50, 0.3), (100, 0.1), (1e4, 0.1)])
+@pytest.mark.parametrize(("step", "deviation"), [(0, 0.5), (50, 0.3), (100, 0.1), (1e4, 0.1)])
 def test_discriminators_see_noise_whose_deviation_follows_the_ramp(
-    linear_gan, sample, iteration, deviation
+    linear_gan, sample, step, deviation
 ):
-    batch, fakes, chances = sample.batch, sample.fakes, sample.chances
+    batch, fakes, random_inputs = sample.batch, sample.fakes, sample.random_inputs
     objective = {"instance_noise": (0.5, 0.1), "instance_noise_steps": 100}
-    model, clock = linear_gan(objective), tf.constant(float(iteration))
-    judges = model.image_discriminator, model.video_discriminator
-    real = batch["video"] + deviation * chances["on_real"]
-    fake = fakes["video"] + deviation * chances["on_fake"]
-    still = fakes["still"] + deviation * chances["on_still"]
-    for judge in judges:
-        judge.seen.clear()
-    sample.judged(model, batch, fakes, clock=clock)
-    sample.convinced(model, fakes, clock=clock)
+    model, step = linear_gan(objective), tf.constant(float(step))
+    discriminators = model.image_discriminator, model.video_discriminator
+    real = batch["video"] + deviation * random_inputs["on_real"]
+    fake = fakes["video"] + deviation * random_inputs["on_fake"]
+    still = fakes["still"] + deviation * random_inputs["on_still"]
+    for discriminator in discriminators:
+        discriminator.seen.clear()
+    sample.judged(model, batch, fakes, step=step)
+    sample.convinced(model, fakes, step=step)
     fake_frames = sample.frames(fake, "fake_frame")
     expected = (
         [sample.frames(real, "real_frames"), fake_frames, still, fake_frames, still],
         [real, fake, fake],
     )
-    for judge, inputs in zip(judges, expected, strict=True):
-        assert len(judge.seen) == len(inputs)
-        for seen, value in zip(judge.seen, inputs, strict=True):
+    for discriminator, inputs in zip(discriminators, expected, strict=True):
+        assert len(discriminator.seen) == len(inputs)
+        for seen, value in zip(discriminator.seen, inputs, strict=True):
             np.testing.assert_allclose(seen, value, atol=1e-6)
 
 
 def test_without_instance_noise_inputs_are_seen_to_the_bit(linear_gan, sample):
     batch, images, fakes = sample.batch, sample.images, sample.fakes
     ended = {"instance_noise": (0.5, 0.0), "instance_noise_steps": 10}
-    for objective, clock in ((None, 0.0), (ended, 10.0)):
+    for objective, step in ((None, 0.0), (ended, 10.0)):
         model = linear_gan(objective)
         model.video_discriminator.seen.clear()
         model.image_discriminator.seen.clear()
-        clock = tf.constant(clock)
-        sample.judged(model, {**batch, "image": images}, clock=clock)
+        step = tf.constant(step)
+        sample.judged(model, {**batch, "image": images}, step=step)
         real, fake = model.video_discriminator.seen
         np.testing.assert_array_equal(real, batch["video"])
         np.testing.assert_array_equal(fake, fakes["video"])
         np.testing.assert_array_equal(model.image_discriminator.seen[2], fakes["still"])
-    assert "on_real" not in linear_gan().chance_shapes(2)
+    assert "on_real" not in linear_gan().random_input_shapes(2)
 
 
 # === Categories ===

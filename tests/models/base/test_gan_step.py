@@ -1,4 +1,4 @@
-"""The alternating step, by hand on the model whose players have 1, 2 and 4 weights.
+"""The alternating step, by hand on the model whose networks have 1, 2 and 4 weights.
 
 Gradients by hand are central differences of the losses in float64.
 """
@@ -32,7 +32,7 @@ SMALL = {
 
 @pytest.fixture
 def draws(monkeypatch):
-    """What `draw_noise` gave, in order: for each part the noise, and the chances of both turns."""
+    """What `draw_noise` gave, in order: for each part the noise, and the random_inputs of both turns."""
     recorded = []
 
     def recording(shapes, batch, key):
@@ -63,8 +63,8 @@ def compiled(model, rate=RATE, **kwargs):
 
 def weights_of(model):
     """g, the weights of D_I and those of D_V, in float64."""
-    players = model.player_variables().values()
-    return [np.float64(variables[0].numpy()).ravel() for variables in players]
+    networks = model.network_variables().values()
+    return [np.float64(variables[0].numpy()).ravel() for variables in networks]
 
 
 # === By hand ===
@@ -81,24 +81,24 @@ def slope(function, point, step=1e-5):
     return np.array([(function(point + b) - function(point - b)) / (2 * step) for b in bumps])
 
 
-def chosen(clips, chances):
-    order = np.argmax(chances, axis=-1)  # [B, K]
+def chosen(clips, random_inputs):
+    order = np.argmax(random_inputs, axis=-1)  # [B, K]
     return np.concatenate([clip[picks] for clip, picks in zip(clips, order, strict=True)])
 
 
-def step_by_hand(weights, parts, draws, still_weight=1.0):
-    """Weights and losses after a step on the parts of a batch, each a turn of the judges."""
+def step_by_hand(weights, parts, draws, image_prior_weight=1.0):
+    """Weights and losses after a step on the parts of a batch, each a turn of the discriminators."""
     g, a, b = (np.array(w) for w in weights)
     for number, clips in enumerate(parts):
-        noise, chances, again = draws[3 * number : 3 * number + 3]
+        noise, random_inputs, again = draws[3 * number : 3 * number + 3]
         fake, still = g * noise["clip"], g * noise["summary"]
-        real_frames = chosen(clips.numpy(), chances["real_frames"])
-        fake_frames = chosen(fake, chances["fake_frame"])
+        real_frames = chosen(clips.numpy(), random_inputs["real_frames"])
+        fake_frames = chosen(fake, random_inputs["fake_frame"])
 
         def image_loss(w, real=real_frames, fake=fake_frames, still=still):
             on_real, on_fake = softplus_mean(real, w, -1), softplus_mean(fake, w, 1)
             on_still = softplus_mean(still, w, 1)
-            return (1 + still_weight) * on_real + on_fake + still_weight * on_still
+            return (1 + image_prior_weight) * on_real + on_fake + image_prior_weight * on_still
 
         def video_loss(w, real=clips, fake=fake):
             return softplus_mean(real, w, -1) + softplus_mean(fake, w, 1)
@@ -111,7 +111,7 @@ def step_by_hand(weights, parts, draws, still_weight=1.0):
         frames = chosen(g * noise["clip"], again["fake_frame"])
         on_still = softplus_mean(g * noise["summary"], a, -1)
         on_clips = softplus_mean(g * noise["clip"], b, -1)
-        return softplus_mean(frames, a, -1) + on_clips + still_weight * on_still
+        return softplus_mean(frames, a, -1) + on_clips + image_prior_weight * on_still
 
     losses[GENERATOR] = generator_loss(g)
     updated = g - RATE * slope(generator_loss, g), a, b
@@ -122,21 +122,21 @@ def step_by_hand(weights, parts, draws, still_weight=1.0):
 # === Alternation ===
 
 
-@pytest.mark.parametrize("still_weight", [1.0, 0.4])
+@pytest.mark.parametrize("image_prior_weight", [1.0, 0.4])
 def test_the_generator_is_updated_through_the_updated_discriminators(
-    linear_gan, draws, still_weight
+    linear_gan, draws, image_prior_weight
 ):
-    model = compiled(linear_gan({"still_weight": still_weight}), seed=3)
+    model = compiled(linear_gan({"image_prior_weight": image_prior_weight}), seed=3)
     start, clips = weights_of(model), gaussian(4, 2, 1, 2, 1) + 0.5
     logs = model.train_step({"video": clips})
-    expected, losses, too_early = step_by_hand(start, [clips], draws, still_weight)
+    expected, losses, too_early = step_by_hand(start, [clips], draws, image_prior_weight)
     for weight, by_hand, before in zip(weights_of(model), expected, start, strict=True):
         np.testing.assert_allclose(weight, by_hand, atol=1e-5)
         assert np.abs(weight - before).max() > 0.01
     assert np.abs(weights_of(model)[0] - too_early) > 1e-3
     # The generator's loss is that through the updated ones as well.
-    for player, loss in losses.items():
-        assert float(logs[f"{player}_loss"]) == pytest.approx(loss, rel=0, abs=1e-5)
+    for network, loss in losses.items():
+        assert float(logs[f"{network}_loss"]) == pytest.approx(loss, rel=0, abs=1e-5)
     assert float(logs["loss"]) == pytest.approx(sum(losses.values()), abs=1e-4)
     assert set(logs) == set(model.term_names)
 
@@ -207,14 +207,17 @@ def test_images_are_seen_with_instance_noise_too_and_pay_the_penalty(linear_gan,
 
 def test_judging_gives_gradients_of_the_own_weights_alone(linear_gan, sample):
     model = compiled(linear_gan())
-    asked = {name: sample.chances[name] for name in model.chance_shapes(2)}
+    asked = {name: sample.random_inputs[name] for name in model.random_input_shapes(2)}
 
     def judged():
         arguments = ({"video": tf.constant(sample.batch["video"])}, sample.fakes, asked)
-        return model.judge(*arguments, tf.constant(0.0))[1]
+        return model.discriminator(*arguments, tf.constant(0.0))[1]
 
     before = judged()
-    assert {player: len(gradients) for player, gradients in before.items()} == {IMAGE: 1, VIDEO: 1}
+    assert {network: len(gradients) for network, gradients in before.items()} == {
+        IMAGE: 1,
+        VIDEO: 1,
+    }
     for changed, other in ((IMAGE, VIDEO), (VIDEO, IMAGE)):
         getattr(model, changed).w.assign_add(getattr(model, changed).w + 0.3)
         after = judged()
@@ -227,17 +230,17 @@ def test_a_player_moves_its_own_weights_and_all_of_them(moving_squares):
     keras.utils.set_random_seed(0)
     model = RJGAN.from_preset("debug", **SMALL)
     model.compile(keras.optimizers.SGD(0.0), jit_compile=False)
-    players = model.player_variables()
-    assert list(players) == [GENERATOR, IMAGE, VIDEO]
-    owned = [id(v) for variables in players.values() for v in variables]
+    networks = model.network_variables()
+    assert list(networks) == [GENERATOR, IMAGE, VIDEO]
+    owned = [id(v) for variables in networks.values() for v in variables]
     assert sorted(owned) == sorted(id(v) for v in model.trainable_variables)
     batch = {"video": tf.constant(moving_squares(4, 2, size=8))}
-    for mover in players:
-        for name in players:
+    for mover in networks:
+        for name in networks:
             model.optimizer_of(name).learning_rate.assign(RATE if name == mover else 0.0)
-        start = {name: [v.numpy() for v in variables] for name, variables in players.items()}
+        start = {name: [v.numpy() for v in variables] for name, variables in networks.items()}
         model.train_step(batch)
-        for name, variables in players.items():
+        for name, variables in networks.items():
             for variable, before in zip(variables, start[name], strict=True):
                 assert (variable.numpy() != before).any() == (name == mover), variable.path
 
@@ -269,7 +272,7 @@ def test_a_step_iterates_the_spectra_once_behind_the_update(moving_squares):
 def test_one_optimizer_is_copied_to_every_player(linear_gan):
     model = linear_gan()
     model.compile(keras.optimizers.Adam(0.25, beta_1=0.3))
-    optimizers = [model.optimizer_of(player) for player in model.player_variables()]
+    optimizers = [model.optimizer_of(network) for network in model.network_variables()]
     assert len({id(optimizer) for optimizer in optimizers}) == 3
     assert optimizers[0] is model.optimizer
     for optimizer, size in zip(optimizers, (1, 2, 4), strict=True):
@@ -307,7 +310,7 @@ def test_in_float16_every_player_has_its_loss_scaled_and_goes_the_same_way(linea
         model = compiled(linear_gan(), clip_norm=1.0)
         model.train_step({"video": clips})
         ways.append(weights_of(model))
-        scaled = [model.optimizer_of(player) for player in model.player_variables()]
+        scaled = [model.optimizer_of(network) for network in model.network_variables()]
         kinds = {isinstance(o, keras.optimizers.LossScaleOptimizer) for o in scaled}
         assert kinds == {policy == "mixed_float16"}
     for full, half in zip(*ways, strict=True):
@@ -316,12 +319,12 @@ def test_in_float16_every_player_has_its_loss_scaled_and_goes_the_same_way(linea
     assert [int(optimizer.inner_optimizer.iterations.numpy()) for optimizer in scaled] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("player", [GENERATOR, IMAGE, VIDEO])
-def test_clipping_is_of_each_player_by_itself(linear_gan, player):
+@pytest.mark.parametrize("network", [GENERATOR, IMAGE, VIDEO])
+def test_clipping_is_of_each_player_by_itself(linear_gan, network):
     clips, moves = gaussian(4, 2, 1, 2, 1) + 2.0, {}
     for clip_norm in (None, 1e-3):
         model = linear_gan()
-        rates = {name: RATE if name == player else 0.0 for name in (GENERATOR, IMAGE, VIDEO)}
+        rates = {name: RATE if name == network else 0.0 for name in (GENERATOR, IMAGE, VIDEO)}
         optimizers = {name: keras.optimizers.SGD(rate) for name, rate in rates.items()}
         model.compile(optimizers, jit_compile=False, clip_norm=clip_norm)
         start = np.concatenate(weights_of(model))
@@ -339,7 +342,7 @@ def test_two_fits_of_a_step_are_one_fit_of_two_to_the_bit(moving_squares):
     videos = moving_squares(8, 2, size=8)
     model = RJGAN.from_preset("debug", **SMALL)
     model.compile(keras.optimizers.Adam(0.01), jit_compile=False, seed=5)
-    optimizers = [model.optimizer_of(player) for player in model.player_variables()]
+    optimizers = [model.optimizer_of(network) for network in model.network_variables()]
     state = [*model.weights, *(v for optimizer in optimizers for v in optimizer.variables)]
     start, ends = [v.numpy() for v in state], []
     for parts in ([videos], [videos[:4], videos[4:]]):

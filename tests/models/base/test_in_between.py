@@ -9,7 +9,7 @@ from kerasvid.visualization.nearest_clip import l2_distances
 
 SMALL = {"image_shape": (16, 16, 3), "frames": 4}
 BETWEEN = [name for name in MODELS if hasattr(model_class(name), "between")]
-OPTIONS = {"warping": True, "exact_ends": True}
+OPTIONS = {"warping": True, "exact_endpoints": True}
 # Models as they come, and those that have options with all of them.
 VARIANTS = {
     **{name: (name, {}) for name in BETWEEN},
@@ -115,7 +115,7 @@ def test_what_cannot_be_filled_is_refused_in_one_line(model, ends, arguments, me
 def test_clips_are_filled_as_one_graph_of_any_batch_without_loops(model, ends, assert_unrolled):
     noise = {n: tf.TensorSpec([None, *shape]) for n, shape in model.noise_shapes(3).items()}
     frame = tf.TensorSpec([None, 16, 16, 3])
-    graph = tf.function(lambda *given: model.fill(*given, 3)).get_concrete_function(
+    graph = tf.function(lambda *given: model.infill(*given, 3)).get_concrete_function(
         frame, frame, noise
     )
     assert_unrolled(graph)
@@ -138,8 +138,8 @@ def test_clips_of_one_frame_are_refused_in_one_line(name, ends):
 def test_filling_compiles_and_gives_the_same_clips(model, ends):
     floats = [tf.constant(end / 127.5 - 1.0, tf.float32) for end in ends]
     noise = model.between_noise(7, 5, seed=1)
-    compiled = tf.function(lambda *given: model.fill(*given, 5), jit_compile=True)
-    np.testing.assert_allclose(compiled(*floats, noise), model.fill(*floats, noise, 5), atol=1e-4)
+    compiled = tf.function(lambda *given: model.infill(*given, 5), jit_compile=True)
+    np.testing.assert_allclose(compiled(*floats, noise), model.infill(*floats, noise, 5), atol=1e-4)
 
 
 def test_an_evaluation_tells_the_distance_of_the_clips_without_noise(variant, model):

@@ -26,12 +26,12 @@ def batch_of(videos, rows=None):
 
 def state_of(model):
     """Every number of the codes, the generator and the recurrent network."""
-    players = model.player_variables()
+    networks = model.network_variables()
     tables = model.tables().values()
     return {
         "codes": [v.numpy() for table in tables for v in (table.codes, table.momentum)],
-        "generator": [v.numpy() for v in players["generator"]],
-        "recurrent": [v.numpy() for v in players["recurrent"]],
+        "generator": [v.numpy() for v in networks["generator"]],
+        "recurrent": [v.numpy() for v in networks["recurrent"]],
     }
 
 
@@ -65,8 +65,8 @@ def test_codes_descend_along_the_gradient_of_the_loss(clips):
     with tf.GradientTape() as tape:
         codes = {"static": static.codes.value, "transient": transient.codes.value}
         tape.watch(codes)
-        chances = {"static_frame": tf.zeros([4, 4])}
-        terms = model.reconstruction_terms(video, codes, None, chances, training=True)
+        random_inputs = {"static_frame": tf.zeros([4, 4])}
+        terms = model.reconstruction_terms(video, codes, None, random_inputs, training=True)
         loss = tf.reduce_mean(terms["loss"])
     slopes = tape.gradient(loss, codes)
     expected = {}
@@ -161,7 +161,7 @@ def test_a_step_holds_nothing_of_the_size_of_the_tables():
     model = make_model(videos=1009, rank=2)  # a prime
     model.compile("adam", code_rate=1.0, jit_compile=False)
     # Not a function of its own: its operations are to be seen.
-    model._islands = {"joint": functools.partial(model.differentiate, stage="joint")}
+    model._compiled = {"joint": functools.partial(model.differentiate, stage="joint")}
     video, index = tf.TensorSpec([3, 4, 8, 8, 3], tf.uint8), tf.TensorSpec([3], tf.int64)
     batch = {"video": video, "index": index}
     graph = tf.function(model.train_step).get_concrete_function(batch).graph
@@ -194,8 +194,8 @@ def test_a_stage_of_codes_gets_over_a_loss_scale_that_is_too_large(clips, precis
     model = make_model(stages={"network": 1, "codes": 1000})
     model.compile("adam", code_rate=1.0, jit_compile=False)
     model.videos_seen.assign(4)  # the first stage is over
-    for player in ("generator", "recurrent"):
-        model.optimizer_of(player).dynamic_scale.assign(2.0**40)
+    for network in ("generator", "recurrent"):
+        model.optimizer_of(network).dynamic_scale.assign(2.0**40)
     before = state_of(model)
     model.fit(batch_of(clips), epochs=40, verbose=0)
     assert changed(before, state_of(model)) == {"codes", "recurrent"}

@@ -6,18 +6,18 @@ from kerasvid.models.base.train_config import Ramp, is_number, is_pair, is_whole
 
 
 @pytest.mark.parametrize(
-    ("iteration", "expected"), [(0, 2.0), (25, 3.5), (50, 5.0), (100, 8.0), (1e6, 8.0)]
+    ("step", "expected"), [(0, 2.0), (25, 3.5), (50, 5.0), (100, 8.0), (1e6, 8.0)]
 )
-def test_a_ramp_is_linear_and_stays_at_its_end(iteration, expected):
-    assert float(Ramp(2.0, 8.0, 100)(tf.constant(iteration, tf.float32))) == pytest.approx(expected)
+def test_a_ramp_is_linear_and_stays_at_its_end(step, expected):
+    assert float(Ramp(2.0, 8.0, 100)(tf.constant(step, tf.float32))) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    ("iteration", "expected"), [(0, 0.01), (50, 0.1), (75, 10**-0.5), (100, 1.0), (1e6, 1.0)]
+    ("step", "expected"), [(0, 0.01), (50, 0.1), (75, 10**-0.5), (100, 1.0), (1e6, 1.0)]
 )
-def test_a_geometric_ramp_is_linear_in_the_logarithm(iteration, expected):
+def test_a_geometric_ramp_is_linear_in_the_logarithm(step, expected):
     ramp = Ramp(0.01, 1.0, 100, geometric=True)
-    assert float(ramp(tf.constant(iteration, tf.float32))) == pytest.approx(expected, rel=1e-5)
+    assert float(ramp(tf.constant(step, tf.float32))) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("geometric", [False, True])

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasvid.models.base.train_config import Recipe, WarmupCosine
+from kerasvid.models.base.train_config import TrainConfig, WarmupCosine
 
 
 def expected_rate(step, peak, warmup, decay, floor):
@@ -30,8 +30,8 @@ def test_landmarks_of_the_rate():
 
 
 def test_a_schedule_round_trips_in_its_optimizer():
-    recipe = Recipe(learning_rate=0.01, warmup_steps=7, decay_steps=90, ema_momentum=0.9)
-    optimizer = recipe.make_optimizer()
+    training = TrainConfig(learning_rate=0.01, warmup_steps=7, decay_steps=90, ema_momentum=0.9)
+    optimizer = training.make_optimizer()
     restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
     assert restored.get_config() == optimizer.get_config()
     schedule = WarmupCosine(0.01, 7, 90, floor=0.3)
@@ -44,34 +44,38 @@ def test_a_schedule_round_trips_in_its_optimizer():
 
 
 def test_the_optimizer_is_what_the_recipe_says():
-    recipe = Recipe(learning_rate=0.01, warmup_steps=1, beta_2=0.95, epsilon=1e-5)
-    optimizer = recipe.make_optimizer()
+    training = TrainConfig(learning_rate=0.01, warmup_steps=1, beta_2=0.95, epsilon=1e-5)
+    optimizer = training.make_optimizer()
     assert isinstance(optimizer, keras.optimizers.Adam)
     assert (optimizer.beta_2, optimizer.epsilon) == (0.95, 1e-5)
     assert optimizer.use_ema
     assert optimizer.ema_momentum == 0.99
     assert float(optimizer.learning_rate) == pytest.approx(0.01)
-    assert not Recipe(ema_momentum=0.0).make_optimizer().use_ema
+    assert not TrainConfig(ema_momentum=0.0).make_optimizer().use_ema
 
 
 def test_every_player_gets_an_optimizer_and_the_first_the_average():
-    recipe = Recipe(learning_rate=0.01, warmup_steps=10, decay_steps=90, rival_rate=0.5, beta_1=0.3)
-    optimizers = recipe.make_optimizers(["generator", "one", "two"])
+    training = TrainConfig(
+        learning_rate=0.01, warmup_steps=10, decay_steps=90, discriminator_rate=0.5, beta_1=0.3
+    )
+    optimizers = training.make_optimizers(["generator", "one", "two"])
     assert list(optimizers) == ["generator", "one", "two"]
     assert len({id(optimizer) for optimizer in optimizers.values()}) == 3
     assert optimizers["generator"].use_ema
-    assert optimizers["generator"].ema_momentum == recipe.ema_momentum
+    assert optimizers["generator"].ema_momentum == training.ema_momentum
     for name in ("one", "two"):
         rival = optimizers[name]
         assert not rival.use_ema
-        assert (rival.beta_1, rival.beta_2) == (0.3, recipe.beta_2)
+        assert (rival.beta_1, rival.beta_2) == (0.3, training.beta_2)
         for step in (0, 9, 50, 200):
             first, second = (optimizers[n]._learning_rate(step) for n in ("generator", name))
             assert float(second) == pytest.approx(0.5 * float(first), rel=1e-6)
 
 
 def test_rivals_go_as_fast_as_the_first_player_unless_told():
-    optimizers = Recipe(learning_rate=0.01, warmup_steps=0).make_optimizers(["generator", "one"])
+    optimizers = TrainConfig(learning_rate=0.01, warmup_steps=0).make_optimizers(
+        ["generator", "one"]
+    )
     rates = [float(optimizer.learning_rate) for optimizer in optimizers.values()]
     assert rates == pytest.approx([0.01, 0.01])
 
@@ -91,11 +95,11 @@ def test_rivals_go_as_fast_as_the_first_player_unless_told():
         ("epsilon", 0.0),
         ("ema_momentum", -0.1),
         ("clip_norm", float("inf")),
-        ("rival_rate", 0.0),
-        ("rival_rate", "fast"),
+        ("discriminator_rate", 0.0),
+        ("discriminator_rate", "fast"),
     ],
 )
 def test_a_value_out_of_range_is_refused_with_the_name_of_its_field(name, value):
     with pytest.raises(ValueError, match=f"^{name}=.* must be .*") as error:
-        Recipe(**{name: value})
+        TrainConfig(**{name: value})
     assert "\n" not in str(error.value)

@@ -65,9 +65,9 @@ def test_a_loss_or_metric_of_keras_is_refused(linear_model):
 # === Noise ===
 
 
-def drawn_on(strategy, seed, iteration):
+def drawn_on(strategy, seed, step):
     def draw():
-        return draw_noise({"a": (2, 3), "b": (5,)}, 4, replica_key(seed, iteration))
+        return draw_noise({"a": (2, 3), "b": (5,)}, 4, replica_key(seed, step))
 
     values = strategy.run(draw)
     return {name: strategy.experimental_local_results(value) for name, value in values.items()}
@@ -110,9 +110,9 @@ def test_the_training_step_draws_from_seed_iteration_and_replica(
     videos = np.zeros([8, 2, 2, 2, 3], "float32")  # two steps of 4 rows
     model = fitted(linear_model, strategy_of(replicas), videos, 4, noise_weight=1.0, seed=5)
     expected, rows = np.zeros(SIZE), 4 // replicas
-    for iteration in range(2):
+    for step in range(2):
         for replica in range(replicas):
-            key = tf.random.experimental.stateless_fold_in([5, iteration], replica)
+            key = tf.random.experimental.stateless_fold_in([5, step], replica)
             noise = draw_noise({"noise": (SIZE,)}, rows, key)["noise"].numpy()
             expected -= noise.mean(axis=0) / replicas
     np.testing.assert_allclose(model.w.numpy(), expected, atol=1e-5)

@@ -73,18 +73,18 @@ def test_further_terms_are_left_out_unless_they_are_asked_for():
 # === The loss ===
 
 
-@pytest.mark.parametrize("iteration", [0, 50, 100, 1000])
-def test_the_loss_is_the_weighted_sum_at_the_iteration(model, batch, iteration):
+@pytest.mark.parametrize("step", [0, 50, 100, 1000])
+def test_the_loss_is_the_weighted_sum_at_the_iteration(model, batch, step):
     video, noise = batch
-    terms, _ = model.terms(video, noise, tf.constant(float(iteration)), training=False)
+    terms, _ = model.terms(video, noise, tf.constant(float(step)), training=False)
     reconstruction, kl = model.infer(video, noise)
-    done = min(iteration / 100, 1.0)
+    done = min(step / 100, 1.0)
     scale = 0.1 * 4.0**done
     error = np.sum((video.numpy() - reconstruction.numpy()).astype("float64") ** 2, (1, 2, 3, 4))
     energy = error / (2 * scale**2)
     summary, residual = kl["kl_summary"].numpy(), kl["kl_residual"].numpy()
     expected = energy + 2.0 * done * summary + 5.0 * 0.6**done * residual
-    np.testing.assert_allclose(terms["energy"], energy, rtol=1e-4)
+    np.testing.assert_allclose(terms["reconstruction_loss"], energy, rtol=1e-4)
     np.testing.assert_allclose(terms["loss"], expected, rtol=1e-4)
     assert {name: value.shape for name, value in terms.items()} == dict.fromkeys(
         RJVAE.term_names, (4,)
@@ -94,8 +94,8 @@ def test_the_loss_is_the_weighted_sum_at_the_iteration(model, batch, iteration):
 def test_gradients_are_those_of_the_loss_in_units_of_the_scale(model, batch):
     model.compile("sgd")
     video, noise = batch
-    iteration = tf.constant(50.0)
-    means, gradients, _ = model.compute_gradients(video, noise, iteration)
+    step = tf.constant(50.0)
+    means, gradients, _ = model.compute_gradients(video, noise, step)
     # A small step against the gradient lowers the loss, in units of the scale, by its square.
     before = float(means["loss"]) * 0.2**2
     square = sum(float(tf.reduce_sum(g**2)) for g in gradients)
@@ -103,7 +103,7 @@ def test_gradients_are_those_of_the_loss_in_units_of_the_scale(model, batch):
     start = model.get_weights()
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         variable.assign_sub(rate * gradient)
-    after = float(model.compute_gradients(video, noise, iteration)[0]["loss"]) * 0.2**2
+    after = float(model.compute_gradients(video, noise, step)[0]["loss"]) * 0.2**2
     model.set_weights(start)
     assert before - after == pytest.approx(rate * square, rel=0.05)
 
@@ -113,14 +113,14 @@ def test_some_decoded_frames_stand_for_all(batch):
     model = RJVAE.from_preset("debug", image_shape=(8, 8, 3), frames=2, decoded_frames=1)
     assert model.training_noise_shapes(2) == {**model.noise_shapes(2), "decoded_frames": (2,)}
     assert model.training_noise_shapes(1) == model.noise_shapes(1)
-    whole = model.terms(video, noise, tf.constant(0.0), training=True)[0]["energy"]
+    whole = model.terms(video, noise, tf.constant(0.0), training=True)[0]["reconstruction_loss"]
     # Each frame alone, counted twice: their mean is the energy of both.
     orders = [tf.constant([[0.0, 1.0]] * 4), tf.constant([[1.0, 0.0]] * 4)]
     each = [
         model.terms(video, {**noise, "decoded_frames": order}, tf.constant(0.0), training=True)[0]
         for order in orders
     ]
-    energies = [terms["energy"].numpy() for terms in each]
+    energies = [terms["reconstruction_loss"].numpy() for terms in each]
     assert (energies[0] != energies[1]).all()
     np.testing.assert_allclose(np.mean(energies, axis=0), whole, rtol=1e-4)
 
@@ -133,9 +133,9 @@ def test_the_summary_frame_is_scored_against_every_frame(batch):
     summary = model.posterior_codes(video, noise).still
     still = model.decoder(summary).numpy()[:, None].astype("float64")  # [B, 1, H, W, C]
     apart = np.sum((video.numpy() - still) ** 2, axis=(1, 2, 3, 4)) / 2.0
-    bound = terms["energy"] + terms["kl_summary"] + terms["kl_residual"]
-    np.testing.assert_allclose(terms["summary_energy"], apart, rtol=1e-4)
-    assert set(terms) == set(model.term_names) == {*RJVAE.term_names, "summary_energy"}
+    bound = terms["reconstruction_loss"] + terms["kl_summary"] + terms["kl_residual"]
+    np.testing.assert_allclose(terms["summary_reconstruction_loss"], apart, rtol=1e-4)
+    assert set(terms) == set(model.term_names) == {*RJVAE.term_names, "summary_reconstruction_loss"}
     np.testing.assert_allclose(terms["loss"], bound.numpy() + 0.25 * apart, rtol=1e-4)
 
 

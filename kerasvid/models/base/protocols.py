@@ -1,0 +1,82 @@
+"""What a model can do beyond its family: small classes that a model inherits from to say so.
+
+Figures, metrics and exports ask by `isinstance(model, Swappable)`, never by the name of a method.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+class ImagePrior:
+    """Makes single images from a fixed prior."""
+
+    def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
+        """Images uint8 `[B, H, W, C]`; image i depends on (seed, i) alone."""
+        raise NotImplementedError
+
+    def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The image `[B, H, W, C]` in [-1, 1] of named noise."""
+        raise NotImplementedError
+
+
+class Encoder:
+    """Finds the codes of given videos."""
+
+    def encode(self, videos: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
+        """Codes by name, float32 `[B, ...]`, of videos `[B, T, H, W, C]`."""
+        raise NotImplementedError
+
+    def reconstruct(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
+        """The videos through their codes: uint8 `[B, T, H, W, C]`."""
+        raise NotImplementedError
+
+
+class SummaryEncoder(Encoder):
+    """Encodes a video to one summary, among others, which is a frame of its own."""
+
+    def summary_frames(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
+        """The summary frame of each video: uint8 `[B, H, W, C]`."""
+        raise NotImplementedError
+
+
+class Swappable(Encoder):
+    """Combines the content of some videos with the motion of others."""
+
+    def swap(self, content_of: np.ndarray, motion_of: np.ndarray) -> np.ndarray:
+        """The content of some videos with the motion of others: uint8 `[B, T, H, W, C]`."""
+        raise NotImplementedError
+
+
+class LearnedCodes:
+    """Has learned the codes of its training videos, in tables."""
+
+    def recall(self, **rows: Any) -> np.ndarray:
+        """Training videos from their codes: uint8 `[B, T, H, W, C]`."""
+        raise NotImplementedError
+
+
+class ExchangeableCodes(LearnedCodes):
+    """Has learned static and transient codes apart, which can be combined anew."""
+
+    def exchange(self, identity: Any, action: Any, label: Any = None) -> np.ndarray:
+        """Learned static codes with learned transient ones: uint8 `[B, T, H, W, C]`."""
+        raise NotImplementedError
+
+    def interpolate_frames(self, first: int, last: int, count: int, **rows: Any) -> np.ndarray:
+        """Further frames between two frames of training videos: uint8 `[B, count, H, W, C]`."""
+        raise NotImplementedError
+
+
+class Conditional:
+    """Makes videos of a category that is asked for."""
+
+    categories: int = 0
+
+    def generate_category(
+        self, category: int, batch: int, frames: int | None = None, seed: int = 0
+    ) -> np.ndarray:
+        """New videos of one category: uint8 `[B, T, H, W, C]`."""
+        raise NotImplementedError
