@@ -20,21 +20,21 @@ from kerasvid.layers.discriminators import ImageDiscriminator, VideoDiscriminato
 from kerasvid.layers.spectral_convolution import iterate_spectra
 from kerasvid.models.base.gan_losses import AdversarialTerms, Objective, divided, images_of
 from kerasvid.models.base.train_config import Ramp
-from kerasvid.models.base.trainer import CompiledStep, draw_noise, replica_key
+from kerasvid.models.base.trainer import Trainer, draw_noise, replica_key
 
 EVALUATION_SEED = 0x5EED
 GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminator"
 INITIAL_POWER_ITERATIONS = 15  # fewer underestimate the spectral norm of a new kernel
 
 
-class AdversarialModel(CompiledStep):
+class AdversarialModel(Trainer):
     """A generator trained against an image discriminator, a video discriminator, or both.
 
     A subclass, a `VideoGenerator` or an `InBetween`, defines `noise_shapes`, `fakes`,
     `discriminator_losses` and `generator_losses`. Its constructor makes the generator's layers and
     ends with `build_networks`.
 
-    Batches are those of `CompiledStep` and may have two more entries: an `"image"` of uint8
+    Batches are those of `Trainer` and may have two more entries: an `"image"` of uint8
     `[N, H, W, C]` or `[N, 1, H, W, C]`, for D_I alone, whose real samples are then half images and
     half frames of clips by weight, whatever N; and a `"label"`, int64 `[B]`, the category of each
     clip or -1 where unknown.
