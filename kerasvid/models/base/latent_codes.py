@@ -26,7 +26,8 @@ from kerasvid.layers.recurrent import over_frames
 from kerasvid.models.base.protocols import Encoder, LearnedCodes
 from kerasvid.models.base.trainer import (
     DECODED,
-    CompiledStep,
+    EVALUATION_SEED,
+    Trainer,
     checked_count,
     choice_shapes,
     draw_noise,
@@ -40,7 +41,6 @@ from kerasvid.models.base.video_generator import (
 )
 from kerasvid.naming import nearest_names
 
-EVALUATION_SEED = 0x5EED
 GENERATOR, RECURRENT, CATEGORY = "generator", "recurrent", "category"
 # By which field of a record codes are looked up, and the argument that counts its values.
 ROW_KEYS = {"index": "videos", "identity": "identities", "label": "classes"}
@@ -52,7 +52,7 @@ STAGES = {
 }
 
 
-class LatentCodeModel(VideoGenerator, CompiledStep, LearnedCodes, Encoder):
+class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
     """A generator that is trained together with the codes of its training videos.
 
     A subclass makes its networks, one of them named `decoder`, and defines `compute_losses`,
@@ -200,10 +200,10 @@ class LatentCodeModel(VideoGenerator, CompiledStep, LearnedCodes, Encoder):
         """Sets the optimizers of the networks and the learning rate of the codes.
 
         Args:
-            optimizer: as `CompiledStep.compile`.
+            optimizer: as `Trainer.compile`.
             code_rate: learning rate of the codes, a number or a schedule by the step.
             code_momentum: in [0, 1).
-            **kwargs: as `CompiledStep.compile`.
+            **kwargs: as `Trainer.compile`.
 
         Raises:
             ValueError: as there; the rate is not positive, the momentum is out of range, or there
