@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import kerasvid
 from kerasvid.cli.command import one_line_errors, run_app
 from kerasvid.naming import nearest_names
+from tfrecords_tools.registry import COMMANDS as DATA
 
 # By name, the module and what it does.
 COMMANDS = {
@@ -26,21 +27,9 @@ COMMANDS = {
     "export serving-config": ("kerasvid.cli.serving_config", "Write model server configuration."),
     "client": ("kerasvid.cli.client", "Request videos from a model server."),
     "replay": ("kerasvid.cli.replay", "Send recorded requests to a model server."),
-    "data folder": ("tfrecords_tools.converters.folder", "Convert a folder of videos or images."),
-    "data chairs": ("tfrecords_tools.converters.chairs", "Convert the rendered chairs."),
-    "data golf": ("tfrecords_tools.converters.golf", "Convert the golf clips."),
-    "data moments": ("tfrecords_tools.converters.moments", "Convert Moments in Time."),
-    "data mug": ("tfrecords_tools.converters.mug", "Convert the MUG faces."),
-    "data oulu-casia": ("tfrecords_tools.converters.oulu_casia", "Convert the Oulu-CASIA faces."),
-    "data weizmann": ("tfrecords_tools.converters.weizmann", "Convert the Weizmann actions."),
-    "data shapes": ("tfrecords_tools.synthetic.shapes", "Draw moving shapes."),
-    "data sprites": ("tfrecords_tools.synthetic.sprites", "Draw characters in actions."),
-    "data turntable": ("tfrecords_tools.synthetic.turntable", "Draw solids that turn."),
-    "data hold-out-pairs": ("tfrecords_tools.hold_out_pairs", "Hold out pairs of two factors."),
-    "data split-frames": ("tfrecords_tools.split_frames", "Split videos into clips and images."),
-    "data verify": ("tfrecords_tools.verify", "Check the records of a data set."),
+    **{f"data {name}": (module, "Make or check a data set.") for name, module in DATA.items()},
 }
-GROUPS = {name.split()[0] for name in COMMANDS if " " in name}
+GROUPS = ("data", "export")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
