@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from kerasvid.data import DatasetInfo, SplitInfo, load_info, make_pipeline
 from kerasvid.data.pipeline import check_images_fit, window_span
-from kerasvid.models.base.latent_codes import LatentModel
+from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.registry import model_class
 from kerasvid.naming import constructor_arguments, nearest_names
@@ -219,7 +219,7 @@ class RunConfig:
             jit_compile=self.jit_compile,
             clip_norm=self.training.clip_norm or None,
             seed=self.seed,
-            **(self.training.code_arguments() if isinstance(model, LatentModel) else {}),
+            **(self.training.code_arguments() if isinstance(model, LatentCodeModel) else {}),
         )
 
 

@@ -4,14 +4,16 @@ import math
 
 import keras
 
+from kerasvid.models.base.trainer import Trainer
+
 
 def global_step(model: keras.Model) -> int:
     """Updates made so far, over all resumptions of the run.
 
-    A model's own `steps_taken` counts; the optimizer's count leaves out what loss scaling skipped.
+    A `Trainer` counts its `steps_taken`; the optimizer's count leaves out what loss scaling skipped.
     """
-    counter = getattr(model, "steps_taken", None)
-    return int((model.optimizer.iterations if counter is None else counter).numpy())
+    own = isinstance(model, Trainer)
+    return int((model.steps_taken if own else model.optimizer.iterations).numpy())
 
 
 class StepCallback(keras.callbacks.Callback):
