@@ -3,9 +3,10 @@
 import ast
 import contextlib
 import functools
-import importlib
+import importlib.util
 import json
 import os
+import pathlib
 import re
 import sys
 import tempfile
@@ -75,6 +76,14 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             with contextlib.suppress(ValueError, SyntaxError):
                 values[key] = parse(text)
     return values
+
+
+def summary_of(module: str, cls: str = "") -> str:
+    """The first line of the docstring of a module, or of a class in it, without importing it."""
+    path = importlib.util.find_spec(module).origin
+    tree = ast.parse(pathlib.Path(path).read_text(encoding="utf-8"))
+    node = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == cls), tree)
+    return (ast.get_docstring(node) or "").partition("\n")[0]
 
 
 def run_app(

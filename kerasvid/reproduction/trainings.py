@@ -23,7 +23,6 @@ from kerasvid.training.config import (
 from kerasvid.training.devices import make_strategy
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import ERRORS, RunError, RunFolder, default_folder
-from kerasvid.training.summary import describe_plan
 
 # Of a data set's name, "whole", "videos" or "images", and whether to make what is missing: its
 # folder, and its description, which is `None` where it is missing.
@@ -291,7 +290,7 @@ class Trainings:
         keras.utils.clear_session()
         run.check_source(config)
         with run.lock():
-            print(f"\n=== {key} ===\n{describe_plan(config, str(run.path))}", flush=True)
+            print(f"\n=== {key} ===", flush=True)
             run.begin(config)
             outcome = train(config, run, make_strategy("none"))
         if outcome.signal is not None:
