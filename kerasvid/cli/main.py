@@ -15,9 +15,12 @@ COMMANDS = {
     "compare": ("kerasvid.cli.compare", "Make a comparison page for raters, or count answers."),
     "classifier": ("kerasvid.cli.classifier", "Train the classifier that metrics use."),
     "benchmark": ("kerasvid.cli.benchmark", "Measure data, training, generation or evaluation."),
+    "client": ("kerasvid.cli.client", "Ask a model server for videos."),
+    "replay": ("kerasvid.cli.replay", "Test the warm-up requests of an exported version."),
     "export saved-model": ("kerasvid.cli.to_saved_model", "Write a SavedModel."),
     "export tflite": ("kerasvid.cli.to_tflite", "Write a TFLite file."),
     "export onnx": ("kerasvid.cli.to_onnx", "Write an ONNX file."),
+    "export serving-config": ("kerasvid.cli.serving_config", "Write the files of a model server."),
     "export web": ("kerasvid.cli.to_web", "Write a page that runs the model in a browser."),
     "export parity": ("kerasvid.cli.check_parity", "Compare all exported forms of a model."),
 }
