@@ -218,13 +218,13 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
 
     # === Generation ===
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """[f, z_t], `[B, T, content_dim + motion_dim]`, of the noise by the learned prior."""
         content = self.content_prior.sample(noise["content"])
         first = None
         if self.start_prior is not None:
             first = self.start_prior.sample(noise["motion"][:, 0])
-        return join(content, self.prior.rollout(noise["motion"], first=first))
+        return join(content, self.prior.rollout(noise["motion"][:, :frames], first=first))
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """Frames `[B, T, H, W, C]` in [-1, 1] of `[B, T, content_dim + motion_dim]`."""

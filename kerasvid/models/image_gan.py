@@ -59,7 +59,7 @@ class ImageGAN(FrameGAN, ImagePrior):
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         return {"image": (frames, self.latent_dim)}
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """A latent vector of its own for every frame, `[B, T, D]`."""
         return self.prior_scale * noise["image"]
 

@@ -14,11 +14,11 @@ from kerasvid import losses
 from kerasvid.layers.endpoints import check_endpoints, frame_times, straight
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.train_config import TrainConfig
-from kerasvid.models.base.trainer import CompiledStep
+from kerasvid.models.base.trainer import Trainer
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class LinearInterpolation(InBetween, CompiledStep):
+class LinearInterpolation(InBetween, Trainer):
     """Every pixel goes straight from the first frame to the last; there is nothing to learn.
 
     It has no weights. A run of one step evaluates it by the commands that train the models:

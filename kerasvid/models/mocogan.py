@@ -83,7 +83,7 @@ class MoCoGAN(FrameGAN, Conditional):
         category = tf.one_hot(self.category_of(noise), self.categories)  # [B, K]
         return tf.concat([motion, repeated(category, motion.shape[1])], axis=-1)
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """[z_C, z_M^(t)], `[B, T, D]`."""
         motion = self.motion_codes(noise)
         return tf.concat([repeated(noise["content"], motion.shape[1]), motion], axis=-1)

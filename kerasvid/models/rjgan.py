@@ -81,7 +81,7 @@ class RJGAN(FrameGAN, ImagePrior):
         """mu of named noise: `[B, D]`."""
         return self.prior_scale * noise["summary"]
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """z^(t) = mu + delta^(t), `[B, T, D]`."""
         summary = self.summary_of(noise)
         residual = self.residual(noise["residual"], condition=summary)

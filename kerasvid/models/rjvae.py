@@ -168,10 +168,10 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
 
     # === Generation ===
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """z_t = mu + delta_t, `[B, T, D]`, of the noise by the learned prior."""
         summary = self.summary_prior.sample(noise["summary"])
-        return summary[:, None] + self.prior.rollout(noise["residual"], summary)
+        return summary[:, None] + self.prior.rollout(noise["residual"][:, :frames], summary)
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """Frames `[B, T, H, W, C]` in [-1, 1] of latent vectors `[B, T, D]`."""

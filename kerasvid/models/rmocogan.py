@@ -64,7 +64,7 @@ class RMoCoGAN(MoCoGAN, ImagePrior):
         """z_C of named noise: `[B, D]`."""
         return self.prior_scale * noise["content"]
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """[z_C + delta_C^(t), z_M^(t)], `[B, T, D]`."""
         motion = self.motion_codes(noise)
         content = repeated(self.summary_of(noise), motion.shape[1])

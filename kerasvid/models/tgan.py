@@ -131,7 +131,7 @@ class TGAN(FixedLength, FrameGAN):
 
     # === Generation ===
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """[z_0, z_1^(t)], `[B, T, D]`."""
         return self.unfolded(noise, training=False)
 

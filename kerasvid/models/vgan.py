@@ -247,7 +247,7 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
 
     # === Generation ===
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """z, the same at every frame, `[B, T, D]`."""
         return repeated(noise["latent"], self.length_of(noise))
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kerasvid.data import load_info, make_pipeline, with_images
 from kerasvid.layers.code_table import CodeTable
-from kerasvid.models.base.averaging import apply_ema, trained_weights_kept
+from kerasvid.models.base.averaging import apply_ema
 from kerasvid.training.callbacks.checkpoints import (
     Checkpoints,
     latest,
@@ -180,7 +180,7 @@ def _fit(config: RunConfig, run: RunFolder, model: keras.Model, start: int) -> G
         folder, size = config.images_folder, config.image_batch
         batches = with_images(batches, folder, size, seed=config.seed, start_step=start)
     try:
-        with trained_weights_kept(model), _ended(callbacks):
+        with _ended(callbacks):
             model.fit(
                 batches,
                 initial_epoch=epoch,

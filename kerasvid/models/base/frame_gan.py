@@ -69,7 +69,7 @@ class FrameGAN(VideoGenerator, AdversarialModel):
             own = {**chosen["video_discriminator"], "categories": self.categories}
             self.video_discriminator = VideoDiscriminator(**own, dtype=policy)
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """A frame's latent each, `[B, T, D]` float32, of named noise."""
         raise NotImplementedError
 

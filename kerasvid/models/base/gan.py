@@ -34,7 +34,7 @@ from kerasvid.models.base.gan_losses import (
     video_loss,
 )
 from kerasvid.models.base.train_config import Ramp
-from kerasvid.models.base.trainer import CompiledStep, draw_noise, replica_key
+from kerasvid.models.base.trainer import Trainer, draw_noise, replica_key
 
 EVALUATION_SEED = 0x5EED
 GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminator"
@@ -59,7 +59,7 @@ class Turn(NamedTuple):
     judged: dict[str, tf.Tensor]
 
 
-class AdversarialModel(CompiledStep):
+class AdversarialModel(Trainer):
     """A generator trained against an image discriminator, a video discriminator, or both.
 
     A subclass, a `VideoGenerator` or, with `conditions`, an `InBetween`, defines `noise_shapes` and
@@ -67,7 +67,7 @@ class AdversarialModel(CompiledStep):
     `video_discriminator` (or leaves them `None`), and calls `set_objective` before and
     `build_networks` after.
 
-    Batches are those of `CompiledStep`; beside the `"video"`, an `"image"` of uint8
+    Batches are those of `Trainer`; beside the `"video"`, an `"image"` of uint8
     `[N, H, W, C]` or `[N, 1, H, W, C]` is shown to D_I alone, whose real frames are then half
     images and half frames of clips, by weight, whatever N; and a `"label"` of int64 `[B]` says what
     a clip shows, -1 where unknown. Where no clip of a batch has one, nothing asks generated clips
@@ -406,16 +406,3 @@ class AdversarialModel(CompiledStep):
         judged = self.discriminator_losses(batch, fakes, random_inputs, step, training=False)
         terms = self.generator_losses(fakes, category, again, step, training=False)
         return self.tracked(self._named(judged, terms))
-
-    def fit(self, *args, **kwargs):
-        """As in Keras; averaged weights, which the generator alone has, end in the generator."""
-        optimizer = self.optimizer
-        if optimizer is None or "finalize_variable_values" in vars(optimizer):
-            return super().fit(*args, **kwargs)
-        finalize = optimizer.finalize_variable_values
-        own = self.network_variables()[GENERATOR]
-        optimizer.finalize_variable_values = lambda variables: finalize(own)
-        try:
-            return super().fit(*args, **kwargs)
-        finally:
-            del optimizer.finalize_variable_values

@@ -33,7 +33,7 @@ from kerasvid.layers.recurrent import over_frames
 from kerasvid.models.base.protocols import Encoder, LearnedCodes
 from kerasvid.models.base.trainer import (
     DECODED,
-    CompiledStep,
+    Trainer,
     checked_count,
     choice_shapes,
     draw_noise,
@@ -58,7 +58,7 @@ STAGES = {
 }
 
 
-class LatentModel(CompiledStep):
+class LatentModel(Trainer):
     """A generator trained together with the codes of the videos that it is to show.
 
     A subclass, which is a `VideoGenerator` too, has a `decoder`, makes its tables by `add_table`,
@@ -197,10 +197,10 @@ class LatentModel(CompiledStep):
         """Sets the optimizers of the networks and the descent of the codes.
 
         Args:
-            optimizer: as `CompiledStep.compile`.
+            optimizer: as `Trainer.compile`.
             code_rate: learning rate of the codes, a number or a schedule by the step.
             code_momentum: in [0, 1).
-            **kwargs: as `CompiledStep.compile`.
+            **kwargs: as `Trainer.compile`.
 
         Raises:
             ValueError: as there, the rate is not positive or the momentum out of range, or there
@@ -462,7 +462,7 @@ class LatentVerbs(VideoGenerator, LearnedCodes, Encoder):
             shapes[CATEGORY] = (self.classes,)
         return shapes if frames == self.frames else {**shapes, LENGTH: (frames,)}
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """A frame's latent each, `[B, T, D]`, of named noise by the fitted Gaussians."""
         label = tf.argmax(noise[CATEGORY], axis=-1) if CATEGORY in noise else None
         drawn = {
@@ -488,10 +488,10 @@ class LatentVerbs(VideoGenerator, LearnedCodes, Encoder):
         """The label, where the generator is given it."""
         return label if self.conditional else None
 
-    def render(self, noise: dict) -> np.ndarray:
+    def render(self, noise: dict, frames: int | None = None) -> np.ndarray:
         """As `VideoGenerator.render`, by Gaussians fitted to the codes as they are now."""
         self.refresh_gaussians()
-        return super().render(noise)
+        return super().render(noise, frames)
 
     def refresh_gaussians(self) -> None:
         """Fits the Gaussians of `generate` again, if codes were trained since."""

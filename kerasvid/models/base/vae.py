@@ -27,7 +27,7 @@ from kerasvid.layers.recurrent import over_frames
 from kerasvid.models.base.train_config import Ramp, WarmupCosine, is_pair
 from kerasvid.models.base.trainer import (
     DECODED,
-    CompiledStep,
+    Trainer,
     checked_count,
     choice_shapes,
     decoded_part,
@@ -162,7 +162,7 @@ class Posterior(NamedTuple):
     still: tf.Tensor | None = None
 
 
-class VariationalModel(CompiledStep):
+class VariationalModel(Trainer):
     """A model trained by the evidence lower bound.
 
     A subclass defines `posterior_codes` and has a `decoder`; its constructor calls `set_schedule`,

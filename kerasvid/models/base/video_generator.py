@@ -111,8 +111,12 @@ def check_same_batch(**videos: np.ndarray | tf.Tensor) -> None:
 class VideoGenerator(WithPresets):
     """Mix-in for a `keras.Model` that makes videos from named Gaussian noise.
 
-    A subclass has `PRESETS` and `TRAINING`, and the attributes `frames` (the default length),
-    `noise_shapes`, `codes` and `decode`.
+    A subclass has `PRESETS` and `TRAINING`, the attribute `frames` (the default length), and
+
+    - `noise_shapes(frames)`: the named Gaussians of one video, shapes without the batch axis;
+    - `codes(noise, frames=None)`: a frame's latent vector each, `[B, T, D]` float32. T is `frames`,
+      by default that of the noise, or `self.frames` where no noise has a frame axis;
+    - `decode(codes)`: the frames `[B, T, H, W, C]` in [-1, 1], deterministic.
     """
 
     def sample_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
@@ -155,13 +159,20 @@ class VideoGenerator(WithPresets):
         Example:
             >>> videos = model.generate(8, frames=16, seed=1)  # uint8 [8, 16, H, W, C]
         """
-        return self.render(self.sample_noise(batch, frames, seed))
+        return self.render(self.sample_noise(batch, frames, seed), frames)
 
-    def render(self, noise: dict) -> np.ndarray:
-        """The videos of named noise `[B, ...]`, of `sample_noise`: uint8 `[B, T, H, W, C]`."""
-        return as_pixels(self.decode(self.codes(noise)))
+    def render(self, noise: dict, frames: int | None = None) -> np.ndarray:
+        """The videos of named noise `[B, ...]`, of `sample_noise`: uint8 `[B, T, H, W, C]`.
 
-    def interpolate(self, noise_a: dict, noise_b: dict, steps: int = 8) -> np.ndarray:
+        Args:
+            noise: of `sample_noise`.
+            frames: T, as for `codes`.
+        """
+        return as_pixels(self.decode(self.codes(noise, frames)))
+
+    def interpolate(
+        self, noise_a: dict, noise_b: dict, steps: int = 8, frames: int | None = None
+    ) -> np.ndarray:
         """Videos on the way from one noise to another.
 
         The way is spherical: halfway points keep the length that Gaussian noise has, which a
@@ -171,6 +182,7 @@ class VideoGenerator(WithPresets):
             noise_a: of `sample_noise`, B rows.
             noise_b: the same shapes.
             steps: videos on each way, both ends included; at least 2.
+            frames: T, as for `codes`.
 
         Returns:
             uint8 `[B, steps, T, H, W, C]`.
@@ -192,7 +204,7 @@ class VideoGenerator(WithPresets):
         rows = []
         for fraction in np.linspace(0.0, 1.0, steps):
             mixed = {name: spherical(noise_a[name], noise_b[name], fraction) for name in noise_a}
-            rows.append(self.render(mixed))
+            rows.append(self.render(mixed, frames))
         return np.stack(rows, axis=1)
 
 

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from kerasvid.layers.discriminators import Verdict
 from kerasvid.models.base.gan import AdversarialModel
-from kerasvid.models.base.trainer import CompiledStep
+from kerasvid.models.base.trainer import Trainer
 from kerasvid.models.base.video_generator import VideoGenerator
 
 
-class LinearModel(CompiledStep):
+class LinearModel(Trainer):
     """Loss of a row: w . (x + noise_weight * noise). Its gradient does not depend on w.
 
     Args:
