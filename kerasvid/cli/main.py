@@ -65,5 +65,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _usage(names: Iterable[str]) -> str:
     heads = "Usage: kerasvid COMMAND --flag=value ... (kerasvid COMMAND --help lists the flags)"
-    rows = [(f"  kerasvid {name}", summary_of(COMMANDS[name])) for name in names]
+    rows = [(f"kerasvid {name}", summary_of(COMMANDS[name])) for name in names if name != "list"]
     return f"{heads}\n{tabulate.tabulate(rows, tablefmt='plain')}"

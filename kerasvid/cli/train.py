@@ -62,7 +62,8 @@ def main(argv: list[str]) -> None:
         for name, value, known in (("model", _F.model, MODELS),
                                    ("preset", _F.preset, PARAMETERS.get(_F.model))):  # fmt: skip
             if value not in known:
-                raise ValueError(f"--{name}={value}: unknown {name}; {nearest_names(value, known)}.")
+                near = nearest_names(value, known)
+                raise ValueError(f"--{name}={value}: unknown {name}; {near}.")
         if not re.fullmatch(r"none|mirrored(:[1-9]\d*)?|multi_worker", _F.strategy):
             raise ValueError(f"--strategy={_F.strategy}: unknown strategy. Use none, mirrored, "
                              "mirrored:N or multi_worker.")  # fmt: skip
@@ -85,8 +86,8 @@ def main(argv: list[str]) -> None:
             run.check_settings(config)
         if _F.dry_run:
             if not config.data_digest and _F.epochs is not None:
-                raise ValueError(f"--epochs={_F.epochs}: {_F.dataset} is not made yet, so the number "
-                                 "of steps is unknown. Use --steps.")  # fmt: skip
+                raise ValueError(f"--epochs={_F.epochs}: {_F.dataset} is not made yet, so the "
+                                 "number of steps is unknown. Use --steps.")  # fmt: skip
             return print(describe_run(config, config.make_model(), run_dir))
         held.enter_context(run.lock())
         if not config.data_is_known:
@@ -125,10 +126,10 @@ def _config(run, replicas: int, values: dict, prepare: bool):
 def list_models() -> str:
     """A table of the models with their presets, made without importing them."""
     rows = []
-    for name, presets in sorted(PARAMETERS.items()):
-        title = summary_of(*MODELS[name].split(":"))
-        for preset, count in presets.items():
-            steps, videos = STEPS[name][preset]
+    for model, counts in sorted(PARAMETERS.items()):
+        name, title = model, summary_of(*MODELS[model].split(":"))
+        for preset, count in counts.items():
+            steps, videos = STEPS[model][preset]
             rows.append((name, preset, f"{count / 1e6:.2f} M", f"{steps:,}", videos, title))
             name = title = ""
     heads = ("--model", "--preset", "parameters", "steps", "videos a step", "")

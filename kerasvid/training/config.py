@@ -368,7 +368,7 @@ def training_split(info: DatasetInfo) -> SplitInfo:
     """
     if "train" not in info.splits:
         raise ValueError(f"The data set {info.name!r} has no split 'train', only "
-                         f"{', '.join(info.splits)}. Convert it again with that split.")  # fmt: skip
+                         f"{', '.join(info.splits)}. Convert it again with one.")  # fmt: skip
     return info.splits["train"]
 
 

@@ -146,8 +146,8 @@ def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome 
     if step >= config.steps:
         return Outcome(step, 0, None, run.model)
     raise RunError(
-        f"{run.path}: model.keras is there (step {step}), but no checkpoint to continue from. Start "
-        "again with another --run_dir."
+        f"{run.path}: model.keras is there (step {step}), but no checkpoint to continue from. "
+        "Start again with another --run_dir."
     )
 
 
@@ -182,7 +182,7 @@ def _fit(config: RunConfig, run: RunFolder, model: keras.Model, start: int) -> G
 
 @contextlib.contextmanager
 def _ended(callbacks: list[keras.callbacks.Callback]) -> Iterator[None]:
-    """Calls `on_train_end` also if `fit` fails, which Keras does not: signals and files are freed."""
+    """Calls `on_train_end` also if `fit` fails, which Keras does not, to free signals and files."""
     try:
         yield
     except BaseException:

@@ -81,7 +81,7 @@ class RunFolder:
             raise RunError(f"{self.config_path}: {error}. Use another --run_dir.") from error
 
     def keep_precision(self, precision: str) -> str:
-        """The precision of the run if it exists and "auto" is given, so that any machine resumes."""
+        """The run's own precision in place of "auto", so that any machine can resume it."""
         return self.load_config().precision if precision == "auto" and self.exists() else precision
 
     @contextlib.contextmanager
