@@ -391,27 +391,18 @@ def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-@functools.cache  # it makes a model
+@functools.cache
 def known_keys(cls: type) -> dict[str, Any]:
-    """Every key that `--set` takes for a model, with the type of its values.
-
-    Args:
-        cls: a model with `PRESETS`; an instance of its smallest one tells the nested keys.
-    """
-    example = cls.from_preset("debug")
-    keys: dict[str, Any] = {}
+    """Every key that `--set` takes for a class of models, with the type of its values."""
+    keys = {TRAINING + k: kind for k, kind in typing.get_type_hints(TrainConfig).items()}
     for name, kind in _argument_types(cls).items():
-        nested = getattr(example, name, None)
-        if isinstance(nested, keras.layers.Layer):
-            nested = _argument_types(type(nested))
-        elif isinstance(nested, Mapping):  # the model checks its parts
-            nested = dict.fromkeys(nested, Any)
-        if isinstance(nested, Mapping):
-            keys.update({f"{name}.{k}": v for k, v in nested.items() if k not in FROM_MODEL})
-        elif name not in FROM_DATA:
+        if name not in cls.PARTS or not _fits({}, kind):
             keys[name] = kind
-    keys.update({TRAINING + k: kind for k, kind in typing.get_type_hints(TrainConfig).items()})
-    return keys
+            continue
+        part = cls.PARTS[name]
+        nested = dict.fromkeys(part, Any) if isinstance(part, tuple) else _argument_types(part)
+        keys.update({f"{name}.{k}": v for k, v in nested.items() if k not in FROM_MODEL})
+    return {key: kind for key, kind in keys.items() if key not in FROM_DATA}
 
 
 def _argument_types(cls: type) -> dict[str, Any]:

@@ -51,10 +51,10 @@ def _notes(config: RunConfig) -> list[str]:
         if length > config.steps
     ]
     objective = config.hyperparameters.get("objective") or {}
-    start, end = objective.get("instance_noise", (0.0, 0.0))
+    start, end = objective.get("instance_noise_std", (0.0, 0.0))
     if start != end and not objective.get("instance_noise_steps"):
         notes.append(
-            f"objective.instance_noise=[{start},{end}] is {end} from the first step on. To start "
+            f"objective.instance_noise_std=[{start},{end}] is {end} from the first step on. To start "
             f"from {start}, use --set objective.instance_noise_steps={config.steps // 2}"
         )
     return notes
