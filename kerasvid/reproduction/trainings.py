@@ -23,7 +23,6 @@ from kerasvid.training.config import (
 from kerasvid.training.devices import make_strategy
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import ERRORS, RunError, RunFolder, default_folder
-from kerasvid.training.summary import describe_plan
 
 # Of a data set's name, "whole", "videos" or "images", and whether to make what is missing: its
 # folder, and its description, which is `None` where it is missing.
@@ -215,7 +214,7 @@ class Trainings:
         if training.is_divided:
             whole, half = (self.locate(self.dataset, p, False)[0] for p in (WHOLE, IMAGES))
             flags = f"--data_dir={whole}", f"--out_dir={os.path.dirname(half)}"
-            lines.append(python_command("-m", "tfrecords_tools.split_frames", *flags))
+            lines.append(python_command("-m", "tfrecords_tools.derived.split_frames", *flags))
         if training.init_from:
             lines += self.commands(training.init_from)
         return list(dict.fromkeys([*lines, self.command(key)]))
@@ -291,7 +290,7 @@ class Trainings:
         keras.utils.clear_session()
         run.check_source(config)
         with run.lock():
-            print(f"\n=== {key} ===\n{describe_plan(config, str(run.path))}", flush=True)
+            print(f"\n=== {key} ===", flush=True)
             run.begin(config)
             outcome = train(config, run, make_strategy("none"))
         if outcome.signal is not None:
