@@ -134,7 +134,7 @@ def _data_flags() -> tuple[str, ...]:
 
 def _locate(name: str, part: str, make: bool):
     """The folder of a data set or of a half of it, and its description."""
-    from tfrecords_tools.divided_data import locate_half
+    from tfrecords_tools.derived.split_frames import locate_half
     from tfrecords_tools.registry import locate
 
     if part == "whole":

@@ -92,7 +92,7 @@ def test_looking_at_a_table_tells_what_would_be_done_and_writes_nothing(app_here
     assert (status, err) == (0, "")
     assert "RJGAN with pre-training: rjgan-pretrained, runs/rjgan-pretrained-weizmann-st" in out
     assert "data set: weizmann/strips in place of MUG (mug)" in out
-    assert "tfrecords_tools.split_frames --data_dir=d/weizmann-strips --out_dir=d/weizmann-s" in out
+    assert "tfrecords_tools.derived.split_frames --data_dir=d/weizmann-strips --out_dir=d/weizmann-s" in out
     assert "--init_from=runs/image_gan-weizmann-strips-images" in out
     assert "reproduced/residual_vectors-3.json and .md" in out
     assert [*tmp_path.iterdir()] == []

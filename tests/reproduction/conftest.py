@@ -13,7 +13,7 @@ from kerasvid.reproduction.measuring import Measuring
 from kerasvid.reproduction.published import Column, Part, Row, Table, Training
 from kerasvid.reproduction.table import Reproduction
 from kerasvid.reproduction.trainings import Options, Trainings
-from tfrecords_tools.divided_data import locate_half
+from tfrecords_tools.derived.split_frames import locate_half
 from tfrecords_tools.registry import locate
 
 

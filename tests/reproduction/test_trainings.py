@@ -82,7 +82,7 @@ def test_runs_that_begin_with_others_or_learn_from_halves_name_them(table, squar
     made = Trainings(table, squares, Options(preset="debug"), locate_here)
     assert made.needed(["mixed"]) == ["images", "mixed"]
     split, first, second = made.commands("mixed")
-    assert split.endswith(f"tfrecords_tools.split_frames --data_dir={squares} "
+    assert split.endswith(f"tfrecords_tools.derived.split_frames --data_dir={squares} "
                           f"--out_dir={squares}-mixed")  # fmt: skip
     assert f"--dataset={squares}-mixed/images" in first
     assert f"--images={squares}-mixed/images" in second

@@ -22,12 +22,18 @@ import tensorflow as tf
 from absl import flags
 
 from kerasvid.data.records import DatasetInfo, finish_example
-from kerasvid.data.shards import load_info, write_info, write_split
+from kerasvid.data.shards import check_shards, load_info, write_info, write_split
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converter_flags import run_command
 from tfrecords_tools.dataset_folder import folder_in_making
-from tfrecords_tools.derivation import check_choice, check_source, read_records, with_remark
+from tfrecords_tools.derived.read_records import (
+    check_choice,
+    check_source,
+    read_records,
+    with_remark,
+)
 from tfrecords_tools.progress_line import ProgressLine
+from tfrecords_tools.registry import folder_of, locate
 
 PARTS = ("videos", "images")
 TRAIN = "train"
@@ -77,6 +83,49 @@ def split_frames(
         with ProgressLine(total, progress, "records read") as bar:
             written = [_write_part(folder, building, info, part, chosen, bar) for part in PARTS]
     return written[0], written[1]
+
+
+def divided_folder(name: str, data_dir: str = "data") -> str:
+    """Where the halves of a data set lie: "weizmann/strips" in `data_dir`/weizmann-strips-mixed."""
+    return f"{os.path.normpath(folder_of(name, data_dir))}-mixed"
+
+
+def locate_half(
+    name: str,
+    half: str,
+    data_dir: str = "data",
+    source_dir: str | None = None,
+    make: bool = True,
+) -> tuple[str, DatasetInfo | None]:
+    """The folder of one half and its description; without `make`, `None` where it is missing.
+
+    Args:
+        name: of the whole data set, as `registry.locate` takes it.
+        half: "videos", or "images" of the other training videos' frames.
+        data_dir: where data sets live, and the halves beside the whole.
+        source_dir: raw material, for a data set that needs it.
+        make: make what is missing, the whole data set, too.
+
+    Raises:
+        ValueError: there is no such half.
+        UnknownDataset, DatasetError, ConversionError: as `registry.prepare` and `split_frames`.
+
+    Example:
+        >>> locate_half("weizmann/strips", "images")[0]
+        'data/weizmann-strips-mixed/images'
+    """
+    if half not in PARTS:
+        raise ValueError(f"half={half!r}: use {' or '.join(PARTS)}.")
+    divided = divided_folder(name, data_dir)
+    folder = os.path.join(divided, half)
+    if not os.path.isdir(divided):
+        whole, _ = locate(name, data_dir, source_dir, make)
+        if not make:
+            return folder, None
+        split_frames(whole, divided)
+    info = load_info(folder)
+    check_shards(folder, info)
+    return folder, info
 
 
 def choose_videos(info: DatasetInfo, fraction: float, seed: int) -> frozenset[int]:

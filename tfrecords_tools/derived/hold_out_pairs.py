@@ -27,7 +27,12 @@ from kerasvid.data.shards import load_info, write_info, write_split
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converter_flags import run_command
 from tfrecords_tools.dataset_folder import folder_in_making
-from tfrecords_tools.derivation import check_choice, check_source, read_records, with_remark
+from tfrecords_tools.derived.read_records import (
+    check_choice,
+    check_source,
+    read_records,
+    with_remark,
+)
 from tfrecords_tools.progress_line import ProgressLine
 
 Pair = tuple[int, int]  # identity and label of a video

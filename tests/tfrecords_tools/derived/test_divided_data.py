@@ -8,7 +8,7 @@ import pytest
 from kerasvid.data import DatasetError, load_info
 from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import write_dataset
-from tfrecords_tools.divided_data import divided_folder, locate_half
+from tfrecords_tools.derived.split_frames import divided_folder, locate_half
 
 
 @pytest.fixture

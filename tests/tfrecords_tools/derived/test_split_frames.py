@@ -9,7 +9,7 @@ import tensorflow as tf
 from kerasvid.data import DatasetError, load_info, make_pipeline
 from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import ConversionError, write_dataset
-from tfrecords_tools.split_frames import main, split_frames
+from tfrecords_tools.derived.split_frames import main, split_frames
 from tfrecords_tools.verify import verify
 
 COUNTS = {"train": 9, "test": 2}
@@ -177,7 +177,7 @@ def test_the_data_set_that_is_read_is_never_replaced(tmp_path, below):
 
 
 def test_an_interrupted_run_leaves_nothing(source, tmp_path, monkeypatch):
-    import tfrecords_tools.split_frames as module
+    import tfrecords_tools.derived.split_frames as module
 
     def stop(folder, info):
         if info.name.endswith("images"):  # the videos are written by then

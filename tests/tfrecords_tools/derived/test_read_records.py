@@ -7,9 +7,14 @@ import tensorflow as tf
 
 from kerasvid.data import DatasetError
 from kerasvid.data.records import DatasetInfo, ShardInfo, SplitInfo
-from tfrecords_tools import derivation
 from tfrecords_tools.conversion import ConversionError
-from tfrecords_tools.derivation import check_choice, check_source, read_records, with_remark
+from tfrecords_tools.derived import read_records as derivation
+from tfrecords_tools.derived.read_records import (
+    check_choice,
+    check_source,
+    read_records,
+    with_remark,
+)
 
 
 def record(name, frames=(b"x", b"y"), length=2):

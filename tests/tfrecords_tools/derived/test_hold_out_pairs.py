@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import tfrecords_tools.hold_out_pairs as module
+import tfrecords_tools.derived.hold_out_pairs as module
 from kerasvid.data import DatasetError, load_info, write_info
 from kerasvid.data.records import DatasetInfo
 from kerasvid.data.shards import write_split
 from tfrecords_tools.conversion import ConversionError
-from tfrecords_tools.hold_out_pairs import choose_pairs, hold_out_pairs, main
+from tfrecords_tools.derived.hold_out_pairs import choose_pairs, hold_out_pairs, main
 from tfrecords_tools.verify import verify
 
 # 17 of the 20 pairs of 5 identities and 4 labels, in mixed order; (1, 2) has three takes.
