@@ -110,9 +110,16 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
         self.videos, self.identities, self.classes = videos, identities, classes
         self.conditional, self.rank, self.scaled_codes = conditional, rank, scaled_codes
         self.decoded_frames = checked_count(decoded_frames)
+        self.stages = dict(stages) if stages else None
+        if self.stages and not (
+            set(stages) == {"network", "codes"} and all(map(_is_positive, stages.values()))
+        ):
+            raise ValueError(
+                f"stages={dict(stages)} must give the epochs of both network and codes, each 1 or "
+                "more; or use stages=None."
+            )
         self.row_keys = {name: key for name, (key, _) in tables.items()}
         self._row_counts = self._checked_counts()
-        self.stages = self._checked_stages(stages)
         self._stage = "joint"
         # Stages are counted in videos, so that they do not depend on the size of a batch.
         self.videos_seen = self._counter("videos_seen")
@@ -132,29 +139,14 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
             if key not in ROW_KEYS:
                 raise ValueError(f"{name}_by={key!r}: {nearest_names(key, ROW_KEYS)}.")
         keys = [*self.row_keys.values(), *(["label"] if self.conditional else [])]
-        counts = {key: getattr(self, ROW_KEYS[key]) for key in keys}
-        for key, count in counts.items():
+        for key in [*keys, *(["index"] if self.stages else [])]:
+            count = getattr(self, ROW_KEYS[key])
             if not _is_positive(count):
                 raise ValueError(
                     f"{ROW_KEYS[key]}={count!r} must be 1 or more: use a data set whose videos "
                     f"have a known {key}."
                 )
-        return counts
-
-    def _checked_stages(self, stages: Mapping[str, int] | None) -> dict[str, int] | None:
-        if not stages:
-            return None
-        if set(stages) != {"network", "codes"} or not all(map(_is_positive, stages.values())):
-            raise ValueError(
-                f"stages={dict(stages)} must give the epochs of both network and codes, each 1 or "
-                "more; or use stages=None."
-            )
-        if not _is_positive(self.videos):
-            raise ValueError(
-                f"videos={self.videos!r} must be 1 or more to count the epochs of stages: give the "
-                "number of training videos, or stages=None."
-            )
-        return dict(stages)
+        return {key: getattr(self, ROW_KEYS[key]) for key in keys}
 
     def get_config(self) -> dict:
         names = [name for name in self.hyperparameters() if name != "decoder"]
@@ -287,13 +279,8 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
             InvalidArgumentError: a table has no such row, or the batch has an index beyond the
                 `videos` that stages are counted by.
         """
-        video = self.video_of(data)
         # A grey batch would train a colour model by broadcasting.
-        if not video.shape[2:].is_compatible_with(self.image_shape):
-            raise ValueError(
-                f"The batch has frames of {tuple(video.shape[2:])}, the model makes "
-                f"{self.image_shape}: resize the frames."
-            )
+        video = as_video_tensor(self.video_of(data), self.image_shape)
         self.check_training_length(video.shape[1])
         data = data[0] if isinstance(data, tuple | list) else data
         for key in self._row_counts:

@@ -88,7 +88,7 @@ def as_video_tensor(
     videos = tf.convert_to_tensor(videos)
     if videos.shape.rank != 5:
         raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {videos.shape}.")
-    if image_shape is not None and tuple(videos.shape[2:]) != tuple(image_shape):
+    if image_shape is not None and not videos.shape[2:].is_compatible_with(image_shape):
         raise ValueError(
             f"The frames are of {tuple(videos.shape[2:])}, the model's of {tuple(image_shape)}: "
             "resize them."
