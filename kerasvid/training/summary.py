@@ -81,11 +81,11 @@ def _cut_short(config: RunConfig) -> list[str]:
 def _skipped(config: RunConfig) -> list[str]:
     """A line, if the noise on what discriminators see is to change, but in no steps."""
     objective = config.hyperparameters.get("objective") or {}
-    start, end = objective.get("instance_noise", (0.0, 0.0))
+    start, end = objective.get("instance_noise_std", (0.0, 0.0))
     if start == end or objective.get("instance_noise_steps"):
         return []
     return [
-        f"     note: objective.instance_noise=[{start},{end}] is {end} from the first step on; "
+        f"     note: objective.instance_noise_std=[{start},{end}] is {end} from the first step on; "
         f"--set objective.instance_noise_steps={config.steps // 2} would take as long from {start}"
     ]
 

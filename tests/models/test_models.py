@@ -313,7 +313,7 @@ def test_a_generator_without_a_discriminator_is_refused(name):
     discriminators = {"image_discriminator", "video_discriminator"} & set(
         model_class(name).hyperparameters()
     )
-    with pytest.raises(ValueError, match="Without a discriminator nobody tells") as error:
+    with pytest.raises(ValueError, match="Enable at least one discriminator") as error:
         model_class(name).from_preset("debug", **dict.fromkeys(discriminators, False))
     assert "\n" not in str(error.value)
     for discriminator in discriminators:

@@ -36,16 +36,16 @@ def test_a_run_that_ends_amid_a_schedule_is_told_how_to_end_with_it():
 @pytest.mark.parametrize(
     ("objective", "noted"),
     [
-        ({"instance_noise": [0.1, 0]}, True),
-        ({"instance_noise": [0.1, 0], "instance_noise_steps": 9}, False),
-        ({"instance_noise": [0.1, 0.1]}, False),
+        ({"instance_noise_std": [0.1, 0]}, True),
+        ({"instance_noise_std": [0.1, 0], "instance_noise_steps": 9}, False),
+        ({"instance_noise_std": [0.1, 0.1]}, False),
         ({}, False),
     ],
 )
 def test_noise_that_changes_in_no_steps_is_told(config, objective, noted):
     of_noise = {**config.hyperparameters, "objective": objective}
     told = describe_plan(dataclasses.replace(config, hyperparameters=of_noise), "runs/x")
-    text = "note: objective.instance_noise=[0.1,0] is 0 from the first step on; --set objective."
+    text = "note: objective.instance_noise_std=[0.1,0] is 0 from the first step on; --set object"
     assert ("note: " in told, text in told) == (noted, noted)
 
 
