@@ -34,6 +34,7 @@ from kerasvid.models.base.trainer import (
     replica_key,
 )
 from kerasvid.models.base.video_generator import (
+    LimitedLength,
     VideoGenerator,
     as_pixels,
     as_video_tensor,
@@ -52,7 +53,7 @@ STAGES = {
 }
 
 
-class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
+class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Encoder):
     """A generator that is trained together with the codes of its training videos.
 
     A subclass makes its networks, one of them named `decoder`, and defines `compute_losses`,
@@ -61,8 +62,7 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
     number in its split), `"identity"` or `"label"`.
 
     New videos come from a Gaussian fitted to the codes of each table by video or identity, and from
-    the row of a random category of a table by label. A clip shorter than `frames` is the beginning
-    of one of `frames` frames.
+    the row of a random category of a table by label.
 
     Args:
         frames: T of the training clips and of the longest generated ones.
@@ -85,7 +85,6 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
     """
 
     term_names = ("loss", "psnr")
-    fixed_length = True
 
     def __init__(
         self,
@@ -395,18 +394,11 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
         Raises:
             ValueError: the clip is longer than the codes.
         """
-        self._check_length(frames)
+        self.clip_length(frames)
         by_label = [name for name, key in self.row_keys.items() if key == "label"]
         tables = {name: table for name, table in self.tables().items() if name not in by_label}
         shapes = {name: (table.factor.shape[0],) for name, table in tables.items()}
         return {**shapes, CATEGORY: (self.classes,)} if "label" in self._row_counts else shapes
-
-    def _check_length(self, frames: int) -> None:
-        if frames > self.frames:
-            raise ValueError(
-                f"frames={frames} is more than the {self.frames} that this model makes: use fewer, "
-                f"or train a model with frames={frames}."
-            )
 
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """The latent vector of each frame, `[B, T, D]`, from named noise and the fitted Gaussians.
@@ -415,8 +407,7 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
             noise: as `sample_noise`.
             frames: T; the model's own length where `None`.
         """
-        frames = self.frames if frames is None else frames
-        self._check_length(frames)
+        frames = self.clip_length(frames)
         label = tf.argmax(noise[CATEGORY], axis=-1) if CATEGORY in noise else None
         drawn = {
             name: table(label) if self.row_keys[name] == "label" else table.sample(noise[name])
@@ -424,9 +415,11 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
         }
         return self.latents_of(drawn, label if self.conditional else None)[:, :frames]
 
-    def call(self, noise: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """The clips of named noise, `[B, T, H, W, C]` in [-1, 1]."""
-        return self.decode(self.codes(noise))
+    def call(
+        self, noise: Mapping[str, tf.Tensor], frames: int | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """The clips of named noise, `[B, T, H, W, C]` in [-1, 1]; T is `frames` by default."""
+        return self.decode(self.codes(noise, frames))
 
     def render(self, noise: dict, frames: int | None = None) -> np.ndarray:
         """As `VideoGenerator.render`, after fitting the Gaussians to the present codes."""
@@ -555,7 +548,7 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
             >>> again = model.decode(codes)  # float32 [B, T, H, W, C]
         """
         video = as_video_tensor(videos, self.image_shape)
-        self._check_length(video.shape[1])
+        self.clip_length(video.shape[1])
         if not self.conditional:
             label = None
         elif label is None:

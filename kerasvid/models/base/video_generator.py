@@ -208,6 +208,22 @@ class VideoGenerator(WithPresets):
         return np.stack(rows, axis=1)
 
 
+class LimitedLength:
+    """Mix-in for a model whose clips have at most `frames` frames, the native length.
+
+    A shorter clip is the beginning of a longer one.
+    """
+
+    def clip_length(self, frames: int | None) -> int:
+        """`frames`, or the native length where `None`; refuses longer clips."""
+        if frames is not None and frames > self.frames:
+            raise ValueError(
+                f"frames={frames}: this model makes clips of at most {self.frames} frames. Ask for "
+                f"{self.frames} or fewer, or train a model with frames={frames}."
+            )
+        return self.frames if frames is None else frames
+
+
 def spherical(start: tf.Tensor, end: tf.Tensor, fraction: float | tf.Tensor) -> tf.Tensor:
     """Spherical interpolation row by row; `fraction` 0 gives `start`, 1 gives `end`.
 
