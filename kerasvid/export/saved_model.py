@@ -43,7 +43,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.data.shards import temporary_name
-from kerasvid.export.serving.messages import as_bytes, warm_up_request
+from kerasvid.export.serving.messages import warm_up_request
 from kerasvid.export.signatures import Tensor, Verb, noise_verbs, seeded
 from kerasvid.io import readable_os_errors
 from tfrecords_tools.dataset_folder import is_running
@@ -405,7 +405,7 @@ def write_warm_up(folder: str | os.PathLike, model: str, verbs: Mapping[str, Ver
     examples = example_inputs(verbs)
     with tf.io.TFRecordWriter(os.fspath(path)) as writer:
         for signature, inputs in examples.items():
-            writer.write(as_bytes(warm_up_request(model, signature, inputs)))
+            writer.write(warm_up_request(model, signature, inputs))
     return len(examples)
 
 

@@ -10,7 +10,7 @@ generators, so that the two can be compared.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -43,6 +43,8 @@ class GLO(LatentCodeModel):
         >>> model.fit(make_pipeline("data/turntable", pick="start"), steps_per_epoch=500)
         >>> model.recall(index=[3, 5])  # uint8 [2, T, H, W, C]
     """
+
+    PARTS: ClassVar = {"decoder": FrameDecoder}
 
     def __init__(
         self,

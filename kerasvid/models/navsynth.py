@@ -30,7 +30,7 @@ frames of a clip (`decoded_frames`).
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -88,6 +88,8 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
     """
 
     term_names = ("loss", "reconstruction_loss", "static_loss", "triplet_loss", "psnr")
+
+    PARTS: ClassVar = {"decoder": FrameDecoder, "objective": tuple(OBJECTIVE)}
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kerasvid.data import DatasetInfo, Video, load_info
 from kerasvid.models.navsynth import Navsynth
-from kerasvid.training.clips import evaluation_split, pictured_batch
+from kerasvid.training.clips import evaluation_split, shown_batch
 from kerasvid.training.config import apply_settings, make_config
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import RunFolder
@@ -113,6 +113,6 @@ def test_a_resumed_run_has_the_codes_of_an_uninterrupted_one(config_of, tmp_path
     for a, b in zip(one.weights, other.weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert "val_psnr" in whole.metrics.read_text().splitlines()[0]
-    pictured = pictured_batch(config, 4)
+    pictured = shown_batch(config, 4)
     rows = {key: pictured[key] for key in ("index", "identity", "label")}
     assert one.recall(**rows).shape == pictured["video"].shape == (4, 8, 16, 16, 3)

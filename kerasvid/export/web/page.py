@@ -21,7 +21,7 @@ from kerasvid.export.exported_run import ExportedRun
 from kerasvid.export.signatures import Verb, noise_verbs
 from kerasvid.export.web.runtime import NOTICE, add_runtime
 from kerasvid.io import readable_os_errors
-from kerasvid.training.clips import frame_rate, pictured_batch
+from kerasvid.training.clips import frame_rate, shown_batch
 from kerasvid.training.config import digest_of
 
 FORMAT = "kerasvid-web"  # of model.json
@@ -203,7 +203,7 @@ def _info(run: ExportedRun) -> DatasetInfo | None:
 def _ends(run: ExportedRun) -> np.ndarray | None:
     """First and last frames of held-out clips, uint8 `[N, 2, H, W, C]`, where data is at hand."""
     try:
-        clips = pictured_batch(run.config, EXAMPLES)["video"]
+        clips = shown_batch(run.config, EXAMPLES)["video"]
     except (DatasetError, OSError, tf.errors.OpError):
         return None
     return np.stack([clips[:, 0], clips[:, -1]], axis=1)

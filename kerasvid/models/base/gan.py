@@ -10,7 +10,7 @@ What the networks minimise stands in each model's file, in `discriminator_losses
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -54,6 +54,12 @@ class AdversarialModel(Trainer):
     """
 
     term_names = ("loss", "generator_loss")
+
+    PARTS: ClassVar = {
+        "image_discriminator": ImageDiscriminator,
+        "video_discriminator": VideoDiscriminator,
+        "objective": Objective,
+    }
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ Synthesis with Learned Priors", CVPR 2020: the generator alone (section 3.1), th
 recurrent network (3.2).
 """
 
+import functools
 import math
 import numbers
 from collections.abc import Mapping
@@ -242,13 +243,10 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         return {name: getattr(self, f"{name}_codes") for name in self.row_keys}
 
     def make_compiled_functions(self, jit: bool) -> None:
-        def compiled(stage: str):
-            def gradients(*arguments):
-                return self.compute_gradients(*arguments, stage)
-
-            return traced_function(gradients, jit)
-
-        self._compiled = {stage: compiled(stage) for stage in STAGES}
+        self._compiled = {
+            stage: traced_function(functools.partial(self.compute_gradients, stage=stage), jit)
+            for stage in STAGES
+        }
 
     def make_train_function(self, force: bool = False) -> None:
         """As in Keras; with stages, a function for each, chosen before every step."""
@@ -308,15 +306,13 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         """Means of the terms, gradients by network and by table; inside a compiled function."""
         networks, with_codes = STAGES[stage]
         variables = {n: v for n, v in self.network_variables().items() if n in networks}
-        codes = batch["codes"]
         with tf.GradientTape() as tape:
-            tape.watch(codes)
+            tape.watch(batch["codes"])
             # Batch norm keeps its statistics where the generator is not trained.
             terms, _ = self.compute_losses(batch, noise, step, training=GENERATOR in networks)
             loss = self.scaled(tf.reduce_mean(terms["loss"]), self._scaler_of(stage))
-        sources = {"networks": variables, "codes": codes if with_codes else {}}
-        zero = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(loss, sources, unconnected_gradients=zero)
+        sources = {"networks": variables, "codes": batch["codes"] if with_codes else {}}
+        gradients = tape.gradient(loss, sources, unconnected_gradients="zero")
         means = {name: tf.reduce_mean(value) for name, value in terms.items()}
         return means, gradients["networks"], gradients["codes"]
 
