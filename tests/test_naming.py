@@ -34,6 +34,7 @@ def test_arguments_of_base_classes_are_found_too():
 def test_a_subclass_overrides_a_default():
     assert constructor_arguments(MoCoGAN)["frames"] == (int, 16)
     assert constructor_arguments(ImageGAN)["frames"] == (int, 1)
+    assert "video_discriminator" not in constructor_arguments(ImageGAN)
 
 
 def test_arguments_of_keras_and_those_without_a_default_are_left_out():

@@ -127,7 +127,7 @@ def reconstruction(model: keras.Model, batch: int) -> Callable[[np.ndarray], np.
     def again(clips: tf.Tensor) -> tf.Tensor:
         if hasattr(model, "decode"):
             return tf.cast(model.decode(model.encode(clips)["codes"]), tf.float32)
-        shown = model.infer(as_floats(clips), None)[0]
+        shown = model.infer(as_floats(clips), None)
         return tf.cast(tf.clip_by_value(shown, -1.0, 1.0), tf.float32)
 
     return lambda clips: _pixels(again(_full(clips, batch)), "reconstructed")[: len(clips)]

@@ -337,6 +337,8 @@ class FixedLength:
     clip. The subclass has the attributes `frames` and `latent_dim`.
     """
 
+    fixed_length = True
+
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the named noise.
 

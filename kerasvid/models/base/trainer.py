@@ -116,10 +116,9 @@ _OVERWRITE = keras.optimizers.Optimizer.finalize_variable_values
 class Trainer(keras.Model):
     """A Keras model with the training step of this library.
 
-    A family of models (`VariationalModel`, ...) defines `noise_shapes`, `term_names` and
-    `compute_gradients`; this class brings `compile`, `train_step`, resuming and logging. A family
-    whose networks have different aims (`AdversarialModel`) names them in `network_variables`, each
-    with an optimizer of its own.
+    A model defines `noise_shapes`, `term_names` and `compute_losses`; this class brings `compile`,
+    `train_step`, resuming and logging. A family whose networks have different aims
+    (`AdversarialModel`) names them in `network_variables`, each with an optimizer of its own.
 
     The batches of `fit` are dicts with a `"video"` of uint8 `[B, T, H, W, C]` (the pipeline's), or
     that tensor alone; float videos are in [-1, 1].
@@ -184,8 +183,8 @@ class Trainer(keras.Model):
         for name in kwargs:
             if name not in COMPILE_ARGUMENTS:
                 raise ValueError(
-                    f"{name}={kwargs[name]!r}: the model brings its own loss and metrics. Of Keras's "
-                    f"arguments, compile takes {', '.join(COMPILE_ARGUMENTS)}."
+                    f"{name}={kwargs[name]!r}: the model brings its own loss and metrics. Leave it "
+                    f"out; of Keras's arguments, compile takes {', '.join(COMPILE_ARGUMENTS)}."
                 )
         jit = resolve_jit(jit_compile)
         first, *others = self.network_variables()
@@ -252,20 +251,39 @@ class Trainer(keras.Model):
         """The Gaussians that a training step draws for one video; those of generation, or more."""
         return self.noise_shapes(frames)
 
-    def compute_gradients(self, video, noise, step):
-        """Terms (scalars, `"loss"` among them), gradients of `trainable_variables`, statistics.
+    def compute_losses(
+        self, batch: Mapping, noise: Mapping | None, step: tf.Tensor, training: bool
+    ) -> tuple[dict[str, tf.Tensor], dict[str, Any]]:
+        """The losses of a batch.
 
-        Runs inside the compiled function. Gradients are of `self.scaled(loss)`. The statistics, a
-        dict of tensors or an empty one, are averaged over the replicas for
-        `update_running_statistics`.
+        Args:
+            batch: with `"video"`, `[B, T, H, W, C]` float32 in [-1, 1].
+            noise: of `training_noise_shapes`; in an evaluation, of `noise_shapes`.
+            step: float32 scalar, by which schedules go.
+            training: as in Keras.
+
+        Returns:
+            Named terms, each `[B]`, of which `"loss"` is minimised; and statistics of the batch for
+            `update_running_statistics`, means over its videos.
         """
         raise NotImplementedError
+
+    def compute_gradients(self, video, noise, step):
+        """Mean terms, the gradients of `self.scaled(loss)` by all variables, and statistics.
+
+        Runs inside the compiled function.
+        """
+        with tf.GradientTape() as tape:
+            terms, statistics = self.compute_losses({"video": video}, noise, step, training=True)
+            loss = self.scaled(tf.reduce_mean(terms["loss"]))
+        means = {name: tf.reduce_mean(value) for name, value in terms.items()}
+        return means, tape.gradient(loss, self.trainable_variables), statistics
 
     def check_training_length(self, frames: int) -> None:
         """Raises ValueError for clips of a length that the model cannot learn from."""
 
     def update_running_statistics(self, statistics: Mapping[str, Any]) -> None:
-        """Updates running statistics, alike on all replicas; by default there are none."""
+        """Updates running statistics by the mean over replicas; by default there are none."""
 
     # === The step ===
 
@@ -278,8 +296,8 @@ class Trainer(keras.Model):
         """The float32 video `[B, T, H, W, C]` in [-1, 1] of a batch of the pipeline or `fit`.
 
         Raises:
-            ValueError: the dict has no `"video"`, the video not five axes, or its length is unknown,
-                as where a second `fit` brings clips of another length.
+            ValueError: the dict has no `"video"`, the video not five axes, or its length is
+                unknown, as where a second `fit` brings clips of another length.
         """
         if isinstance(batch, tuple | list):
             batch = batch[0]
@@ -292,8 +310,8 @@ class Trainer(keras.Model):
             raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {video.shape}.")
         if video.shape[1] is None:
             raise ValueError(
-                "The number of frames is unknown. Give clips of one length, or compile again before "
-                "you train on another length."
+                "The number of frames is unknown. Give clips of one length, or compile again to "
+                "train on another."
             )
         return as_floats(video)
 
