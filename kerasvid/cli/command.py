@@ -15,6 +15,8 @@ from typing import Any
 
 from absl import flags
 
+from kerasvid.io import one_line
+
 TRACEBACK = "KERASVID_TRACEBACK"  # set this variable to see where an error comes from
 PRECISIONS = ["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 
@@ -136,23 +138,6 @@ def refuse_arguments(argv: list[str]) -> None:
     """Raises ValueError if anything but flags was given, such as `-set x=1` or `model=dsa`."""
     if argv[1:]:
         raise ValueError(f"{argv[1]!r} is not a flag. Write --flag=value.")
-
-
-def one_line(message: str) -> str:
-    """A message without line breaks; of an error in a TensorFlow graph, only its own text.
-
-    Example:
-        >>> one_line("Graph execution error: ... assertion failed: [a.tfrecord] [: empty.] [[...")
-        'a.tfrecord: empty.'
-    """
-    failed = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[\[|\[Op:|\n|$)", message)
-    # In `fit`, a stack trace comes before the text, and the node after it.
-    text = re.search(r"^(.*\S.*)\n\s*\[\[\{\{node", message, re.MULTILINE)
-    if failed:
-        message = failed[1].replace("] [", " ").replace(" : ", ": ")
-    elif text:
-        message = text[1]
-    return " ".join(message.split())
 
 
 def remedy(error: BaseException) -> str:
