@@ -3,9 +3,10 @@
 import ast
 import contextlib
 import functools
-import importlib
+import importlib.util
 import json
 import os
+import pathlib
 import re
 import sys
 import tempfile
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from absl import flags
+
+from kerasvid.io import one_line
 
 TRACEBACK = "KERASVID_TRACEBACK"  # set this variable to see where an error comes from
 PRECISIONS = ["auto", "float32", "mixed_bfloat16", "mixed_float16"]
@@ -75,6 +78,14 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             with contextlib.suppress(ValueError, SyntaxError):
                 values[key] = parse(text)
     return values
+
+
+def summary_of(module: str, cls: str = "") -> str:
+    """The first line of the docstring of a module, or of a class in it, without importing it."""
+    path = importlib.util.find_spec(module).origin
+    tree = ast.parse(pathlib.Path(path).read_text(encoding="utf-8"))
+    node = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == cls), tree)
+    return (ast.get_docstring(node) or "").partition("\n")[0]
 
 
 def run_app(
@@ -144,23 +155,6 @@ def refuse_arguments(argv: list[str]) -> None:
     """Raises ValueError if anything but flags was given, such as `-set x=1` or `model=dsa`."""
     if argv[1:]:
         raise ValueError(f"{argv[1]!r} is not a flag. Write --flag=value.")
-
-
-def one_line(message: str) -> str:
-    """A message without line breaks; of an error in a TensorFlow graph, only its own text.
-
-    Example:
-        >>> one_line("Graph execution error: ... assertion failed: [a.tfrecord] [: empty.] [[...")
-        'a.tfrecord: empty.'
-    """
-    failed = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[\[|\[Op:|\n|$)", message)
-    # In `fit`, a stack trace comes before the text, and the node after it.
-    text = re.search(r"^(.*\S.*)\n\s*\[\[\{\{node", message, re.MULTILINE)
-    if failed:
-        message = failed[1].replace("] [", " ").replace(" : ", ": ")
-    elif text:
-        message = text[1]
-    return " ".join(message.split())
 
 
 def remedy(error: BaseException) -> str:

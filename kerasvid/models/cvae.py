@@ -32,7 +32,7 @@ too, as a thing beside its times has no slope in pixels.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -93,6 +93,12 @@ class CVAE(InBetween, VariationalModel, Encoder):
     """
 
     term_names = ("loss", "reconstruction_loss", "ends", "kl_video", "psnr")
+
+    PARTS: ClassVar = {
+        "encoder": FrameEncoder,
+        "decoder": FrameDecoder,
+        "schedule": ("observation_scale", "kl_video", "steps"),
+    }
 
     def __init__(
         self,

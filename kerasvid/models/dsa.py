@@ -28,7 +28,7 @@ What two latent vectors say alike over the data, and its removal from one of the
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -98,6 +98,12 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
     """
 
     term_names = ("loss", "reconstruction_loss", "kl_content", "kl_motion", "psnr")
+
+    PARTS: ClassVar = {
+        "encoder": FrameEncoder,
+        "decoder": FrameDecoder,
+        "schedule": ("observation_scale", "kl_content", "kl_motion", "shared", "steps"),
+    }
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ sizes of DSA, "for a fair comparison" with which it took over the architecture (
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -87,6 +87,12 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
     """
 
     term_names = ("loss", "reconstruction_loss", "kl_summary", "kl_residual", "psnr")
+
+    PARTS: ClassVar = {
+        "encoder": FrameEncoder,
+        "decoder": FrameDecoder,
+        "schedule": ("observation_scale", "kl_summary", "kl_residual", "steps"),
+    }
 
     def __init__(
         self,

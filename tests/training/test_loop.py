@@ -19,7 +19,7 @@ from kerasvid.training.callbacks.checkpoints import (
     saved_steps,
 )
 from kerasvid.training.callbacks.held_out import HeldOutEvaluation
-from kerasvid.training.clips import compared_clips, held_out_batch, pictured_batch
+from kerasvid.training.clips import compared_clips, held_out_batch, shown_batch
 from kerasvid.training.loop import _make_callbacks, train
 from kerasvid.training.run_folder import RunError, RunFolder
 
@@ -260,7 +260,7 @@ def test_held_out_videos_that_are_too_short_are_left_out(
     told = [line for line in capsys.readouterr().out.splitlines() if "held-out" in line]
     assert told == ["no held-out evaluation: the split 'test' has videos of 2 frames, "
                     "a clip needs 3"]  # fmt: skip
-    assert pictured_batch(config)["video"].shape == (8, 3, 16, 16, 3) and run.model.exists()
+    assert shown_batch(config)["video"].shape == (8, 3, 16, 16, 3) and run.model.exists()
 
 
 def test_a_run_that_has_saved_nothing_may_be_begun_anew(config_of, tmp_path):

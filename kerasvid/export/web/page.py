@@ -16,7 +16,7 @@ from kerasvid.export.exported_run import ExportedRun, dataset_info
 from kerasvid.export.signatures import Signature, noise_signatures
 from kerasvid.export.web.directions import leading_directions
 from kerasvid.export.web.runtime import NOTICE, add_runtime
-from kerasvid.training.clips import frame_rate, pictured_batch
+from kerasvid.training.clips import frame_rate, shown_batch
 
 FORMAT = "kerasvid-web"  # of model.json
 EXAMPLES = 6
@@ -174,7 +174,7 @@ def _directions(decode: Signature, roles: dict[str, str], pairs: np.ndarray | No
 def _endpoints(run: ExportedRun) -> np.ndarray | None:
     """First and last frames of held-out clips, uint8 `[N, 2, H, W, C]`, if the data is there."""
     try:
-        clips = pictured_batch(run.config, EXAMPLES)["video"]
+        clips = shown_batch(run.config, EXAMPLES)["video"]
     except (DatasetError, OSError, tf.errors.OpError):
         return None
     return np.stack([clips[:, 0], clips[:, -1]], axis=1)

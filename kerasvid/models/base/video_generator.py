@@ -28,6 +28,8 @@ class WithPresets:
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
     TRAINING: ClassVar[dict[str, TrainConfig]] = {}
+    # By argument that takes a dictionary: the class whose arguments these are, or their names.
+    PARTS: ClassVar[dict[str, type | tuple[str, ...]]] = {}
 
     @classmethod
     def from_preset(cls, preset: str, /, **overrides: Any):

@@ -8,15 +8,17 @@ import zipfile
 
 import pytest
 
-from kerasvid.reproduction import trainings
-from kerasvid.reproduction.reproduced import known_cells
-from kerasvid.reproduction.trainings import Stopped
+from kerasvid.evaluation.context import EvaluationConfig
+from kerasvid.reproduction import runs
+from kerasvid.reproduction.results import known_cells
+from kerasvid.reproduction.runs import Stopped
 from kerasvid.training.run_folder import RunError
 
 
 def numbers(made):
     """The values of the first section, by row."""
-    return {row.name: {n: c.value for n, c in row.cells.items()} for row in made.sections[0].rows}
+    rows = made.sections[0].rows
+    return {each.row.name: {n: c.value for n, c in each.cells.items()} for each in rows}
 
 
 def files(reproduction):
@@ -29,19 +31,19 @@ def test_rows_are_trained_measured_and_written(reproduction, planted, squares):
     assert numbers(made) == {"Short": {"FVD": 11.0}, "Whole": {"FVD": 20.0}, "Quoted": {}}
     assert planted.calls == [(2, 10), (4, 10)]
     assert made.problems() == []
-    told, page = (path.read_text() for path in files(reproduction))
+    text, page = (path.read_text() for path in files(reproduction))
     assert page == made.markdown()
-    assert f"FVD, the best first. {squares}: Short, Whole; MUG: Short, Whole" in page
+    assert f"FVD, best first. {squares}: Short, Whole; MUG: Short, Whole" in page
     assert "metric: frechet (a classifier of squares) in place of FVD" in page
-    assert "a classifier of squares: tells label 50.0 % of 6 clips" in page
+    assert "a classifier of squares: recognises label 50.0 % of 6 clips" in page
     assert "short: preset debug in place of paper" not in page  # it has the table's own frames
     assert "whole: preset debug in place of paper: frames 4 (30)" in page
-    rows = json.loads(told)["sections"][0]["rows"]
+    rows = json.loads(text)["sections"][0]["rows"]
     assert rows[0]["published"]["NIR"] == {"FVD": "105.5"}
-    assert os.listdir(reproduction.options.runs_dir) != []
+    assert os.listdir(reproduction.runs.runs_dir) != []
 
 
-def test_a_row_that_fails_takes_no_other_with_it_and_is_made_up_for(ready, planted, capsys):
+def test_a_failed_row_stops_no_other_and_is_repeated(ready, planted, capsys):
     planted.values[2] = ValueError("too few\nclips")
     made = ready.run()
     assert made.problems()[0].endswith(": frechet: too few clips")
@@ -54,19 +56,18 @@ def test_a_row_that_fails_takes_no_other_with_it_and_is_made_up_for(ready, plant
     assert "===" not in capsys.readouterr().out
 
 
-def test_a_metric_that_a_model_cannot_give_is_told(ready, planted):
+def test_a_metric_that_a_model_cannot_give_is_reported(ready, planted):
     planted.values[4] = "makes no clips"
     assert ready.run().problems()[0].endswith(": frechet: makes no clips.")
 
 
-def test_what_is_asked_otherwise_is_measured_again_and_kept_where_that_fails(ready, planted):
+def test_other_choices_are_measured_again_and_old_numbers_kept_if_that_fails(ready, planted):
     ready.run()
     planted.values[2], planted.calls[:] = ValueError("no"), []
-    measuring = dataclasses.replace(ready.measuring, num=4)
-    made = dataclasses.replace(ready, measuring=measuring).run()
+    made = dataclasses.replace(ready, evaluation=EvaluationConfig(num=4)).run()
     assert planted.calls == [(2, 4), (4, 4)]
-    assert made.problems()[0].endswith(": no (Shown is what an earlier call measured: FVD.)")
-    cells = {row.name: row.cells["FVD"] for row in made.sections[0].rows[:2]}
+    assert made.problems()[0].endswith(": no (An earlier call measured FVD.)")
+    cells = {each.row.name: each.cells["FVD"] for each in made.sections[0].rows[:2]}
     assert (cells["Short"].clips, cells["Whole"].clips) == (10, 4)
     assert "4 clips measured in place of 10" in made.markdown()
 
@@ -74,8 +75,7 @@ def test_what_is_asked_otherwise_is_measured_again_and_kept_where_that_fails(rea
 def test_a_longer_run_is_measured_again(ready, planted):
     ready.run()
     planted.calls[:] = []
-    longer = dataclasses.replace(ready.table.trainings["short"])
-    longer.values["training.steps"] = 3
+    ready.table.runs["short"].values["training.steps"] = 3
     ready.run()
     assert planted.calls == [(2, 10)]
 
@@ -92,49 +92,48 @@ def test_a_run_that_was_saved_anew_is_measured_again(ready, planted):
     assert planted.calls == [(4, 10)]
 
 
-def test_a_signal_ends_the_table_with_what_is_done(reproduction, monkeypatch):
-    train = trainings.train
+def test_a_signal_ends_the_table_with_its_finished_rows(reproduction, with_runs, monkeypatch):
+    train = runs.train
 
     def stopped(config, run, strategy):
         outcome = train(config, run, strategy)
         return dataclasses.replace(outcome, signal=15) if config.frames == 2 else outcome
 
     rows = (reproduction.table.rows[1], reproduction.table.rows[0])
-    table = dataclasses.replace(reproduction.table, rows=rows)
-    reproduction = dataclasses.replace(reproduction, table=table)
-    monkeypatch.setattr(trainings, "train", stopped)
+    reproduction = with_runs(table=dataclasses.replace(reproduction.table, rows=rows))
+    monkeypatch.setattr(runs, "train", stopped)
     with pytest.raises(Stopped) as caught:
         reproduction.run()
     assert caught.value.signal == 15
     assert [name for _, name, _ in known_cells(files(reproduction)[0])] == ["Whole"]
 
 
-def test_looking_at_it_trains_and_writes_nothing(reproduction, planted, tmp_path):
+def test_the_description_trains_and_writes_nothing(reproduction, planted, tmp_path):
     text = reproduction.describe()
     assert [*tmp_path.iterdir()] == [] and planted.calls == []
     assert "Short: short, " in text and "not begun; measured: nothing" in text
-    assert "Quoted: as published alone" in text
+    assert "Quoted: quoted only" in text
     assert "--model=linear_interpolation" in text and "--set=frames=2" in text
     assert "metric: frechet in place of FVD" in text
 
 
-def test_looking_at_it_tells_what_there_is(ready):
+def test_the_description_shows_what_exists(ready):
     ready.run()
     assert "finished, 2 steps; measured: FVD 11 (10 to 12)" in ready.describe()
 
 
-def test_a_run_whose_source_failed_fails_likewise(reproduction, monkeypatch):
-    short = dataclasses.replace(reproduction.table.trainings["short"], init_from="source")
+def test_a_run_whose_source_failed_fails_with_the_same_error(reproduction, with_runs, monkeypatch):
+    short = dataclasses.replace(reproduction.table.runs["short"], init_from="source")
     source = dataclasses.replace(short, init_from=None)
     table = dataclasses.replace(
         reproduction.table,
-        trainings={**reproduction.table.trainings, "short": short, "source": source},
+        runs={**reproduction.table.runs, "short": short, "source": source},
     )
 
     def fail(*_):
         raise RunError("the loss became NaN")
 
-    monkeypatch.setattr("kerasvid.reproduction.trainings.train", fail)
-    made = dataclasses.replace(reproduction, table=table).run()
+    monkeypatch.setattr(runs, "train", fail)
+    made = with_runs(table=table).run()
     assert [line.rpartition(": ")[2] for line in made.problems()] == ["the loss became NaN"] * 2
     assert "source" in " ".join(made.sections[0].commands)

@@ -7,40 +7,27 @@ import math
 import pytest
 
 from kerasvid.reproduction.published import REAL, Column
-from kerasvid.reproduction.registry import published_table
-from kerasvid.reproduction.reproduced import (
-    Cell,
-    Reproduced,
-    RowResult,
-    SectionResult,
-    aligned,
-    file_name,
-    known_cells,
-    ranked,
-)
-from kerasvid.reproduction.sections import sections_of
+from kerasvid.reproduction.results import Cell, Reproduced, known_cells, ranking, sections_of
 
 FVD = Column("FVD", "lower", "fvd", ("fvd",))
 
 
 def cell(value, low=None, high=None, std=None, **protocol):
-    return Cell(value, low, high, std, 10, "frechet", "frechet", protocol, {"num": 10})
+    return Cell("frechet", value, low, high, std, 10, "lower", protocol, {"num": 10})
 
 
 @pytest.fixture
 def made(table) -> Reproduced:
     """The small table with one row measured, one failed, and one quoted."""
     (section,) = sections_of(table)
-    rows = [
-        RowResult("Short", "short", "runs/short", 3, {"FVD": cell(12.345, 11.0, 13.5)}),
-        RowResult("Whole", "whole", problem="no such luck"),
-        RowResult("Quoted", None),
-    ]
-    section = dataclasses.replace(section, dataset="squares")
-    return Reproduced(table, [SectionResult(section, rows, ["data set: squares"], ["train it"])])
+    short, whole, _ = section.rows
+    short.cells["FVD"] = cell(12.345, 11.0, 13.5)
+    whole.problem = "no such luck"
+    section.dataset, section.deviations, section.commands = "squares", ["data set"], ["train it"]
+    return Reproduced(table, [section])
 
 
-def test_the_page_shows_ours_beside_the_published_and_tells_what_is_missing(made):
+def test_the_page_shows_our_numbers_beside_the_published_ones(made):
     lines = made.markdown().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("|"))
     grid = [[text.strip() for text in line.split("|")[1:-1]] for line in lines[start : start + 5]]
@@ -56,31 +43,31 @@ def test_the_page_shows_ours_beside_the_published_and_tells_what_is_missing(made
         ["Quoted", "", "104.4", "N/A"],
     ]
     assert {*grid[1][0]} == {"-"}
-    made.sections[0].rows[0].cells["FVD"] = dataclasses.replace(cell(1.0), metric="fvd")
-    assert "| method | FVD ↓, squares " in made.markdown()
+    made.sections[0].rows[0].cells["FVD"] = dataclasses.replace(cell(1.0), name="fvd")
+    assert "| FVD ↓, squares " in made.markdown()
     assert len({len(line) for line in lines[start : start + 5]}) == 1
-    assert "- Whole: no such luck" in lines and "- data set: squares" in lines
+    assert "- Whole: no such luck" in lines and "- data set" in lines
     assert "- the paper is short" in lines and "train it" in lines
     assert made.problems() == ["Whole, squares: no such luck"]
 
 
-def test_what_real_clips_have_no_number_of_is_not_missing(made):
+def test_a_column_without_a_value_for_real_clips_is_not_missing(made):
     (section,) = made.sections
-    rows = [(dataclasses.replace(row, clips=REAL), key) for row, key in section.section.rows]
-    section.section = dataclasses.replace(section.section, rows=tuple(rows))
+    for result in section.rows:
+        result.row = dataclasses.replace(result.row, clips=REAL)
     assert "not measured yet" not in made.markdown()
 
 
-def test_the_order_of_the_methods_is_told_of_what_is_measured(made):
+def test_measured_methods_are_ranked(made):
     (section,) = made.sections
-    assert ranked(section, FVD, "MUG") == ("Short", ["Short"])
+    assert ranking(section, FVD, "MUG") == "Short"
     section.rows[1].cells["FVD"] = cell(9.0, 8.0, 11.5)
-    assert ranked(section, FVD, None) == ("Whole ≈ Short", ["Whole", "Short"])
-    assert ranked(section, FVD, "MUG") == ("Short, Whole", ["Short", "Whole"])
+    assert ranking(section, FVD) == "Whole ≈ Short"
+    assert ranking(section, FVD, "MUG") == "Short, Whole"
     higher = dataclasses.replace(FVD, better="higher")
-    assert ranked(section, higher, "MUG") == ("Whole, Short", ["Whole", "Short"])
+    assert ranking(section, higher, "MUG") == "Whole, Short"
     section.rows[1].cells["FVD"] = cell(9.0, 8.0, 10.9)
-    text = "FVD, the best first. squares: Whole, Short; MUG: Short, Whole; NIR: Short, Whole."
+    text = "FVD, best first. squares: Whole, Short; MUG: Short, Whole; NIR: Short, Whole."
     assert text in made.markdown().splitlines()
     assert "intervals overlap" not in made.markdown()
 
@@ -101,7 +88,7 @@ def test_what_is_written_is_read_again_with_infinite_values(made, tmp_path):
 def test_a_file_of_something_else_is_refused_and_stays(text, tmp_path):
     path = tmp_path / "table.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"table.json: not a reproduced table .*; move it away"):
+    with pytest.raises(ValueError, match=r"table.json: not a reproduced table .* Move it away"):
         known_cells(path)
     assert path.read_text() == text
 
@@ -116,20 +103,17 @@ def test_cells_show_four_digits_their_interval_or_deviation_in_the_unit_of_the_c
     assert cell(-math.inf).text(FVD) == "-inf"
 
 
-def test_columns_are_as_wide_as_their_widest_cell():
-    assert aligned([["a", "bcd"], ["---", "---"], ["efgh", ""]]) == [
-        "| a    | bcd |",
-        "| ---- | --- |",
-        "| efgh |     |",
-    ]
+def test_a_bar_in_a_cell_does_not_end_it(made):
+    made.table = dataclasses.replace(made.table, columns=[dataclasses.replace(FVD, name="H(y|x)")])
+    assert "H(y\\|x)" in made.markdown()
 
 
-def test_a_bar_in_a_cell_is_no_end_of_it():
-    assert aligned([["H(y|x)"], ["---"]]) == ["| H(y\\|x) |", "| ------- |"]
+def test_files_are_named_by_what_differs_from_the_default(reproduction):
+    def name(datasets=(), **runs):
+        runs = dataclasses.replace(reproduction.runs, **{"preset": "base", "config": {}, **runs})
+        return dataclasses.replace(reproduction, runs=runs, datasets=datasets).name
 
-
-def test_a_file_is_named_by_what_was_asked_for_otherwise():
-    table = published_table("residual_vectors/3")
-    assert file_name(table) == "residual_vectors-3"
-    assert file_name(table, "sprites/lpc", "debug") == "residual_vectors-3-sprites-lpc-debug"
-    assert file_name(table, "/data/my clips/") == "residual_vectors-3-data-my-clips"
+    assert name() == "paper-1"
+    assert name(("sprites/lpc",), preset="debug") == "paper-1-sprites-lpc-debug"
+    assert name(("/data/my clips/",), steps=3) == "paper-1-data-my-clips-3-steps"
+    assert name(frames=4, config={"seed": 2}) == "paper-1-seed-2-4-frames"

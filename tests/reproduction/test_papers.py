@@ -1,25 +1,29 @@
-"""The published tables: all of them can be done, and figures agree with what is told of them."""
+"""The published tables: all can be reproduced, and their figures agree with their notes."""
 
 import math
 
 import pytest
 
 from kerasvid.models.registry import MODELS, model_class
-from kerasvid.reproduction.published import figure_value
-from kerasvid.reproduction.registry import TABLES, describe_tables, published_table
+from kerasvid.reproduction.published import (
+    TABLES,
+    describe_tables,
+    figure_value,
+    published_table,
+)
 from kerasvid.training.config import apply_settings
 from tfrecords_tools import registry
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_training_is_of_a_model_that_takes_its_hyperparameters(name):
-    for training in TABLES[name].trainings.values():
-        assert training.model in MODELS
-        cls = model_class(training.model)
-        for preset in {"base", training.published_preset}:
-            hyperparameters, training = apply_settings(cls, preset, training.values)
+def test_the_model_of_every_run_takes_its_hyperparameters(name):
+    for run in TABLES[name].runs.values():
+        assert run.model in MODELS
+        cls = model_class(run.model)
+        for preset in {"base", run.preset}:
+            hyperparameters, training = apply_settings(cls, preset, run.values)
             assert training.steps >= 1
-            for key, value in training.values.items():
+            for key, value in run.values.items():
                 group, _, name = key.partition(".")
                 inner = hyperparameters.get(group, {})
                 found = vars(training)[name] if group == "training" else inner
@@ -30,20 +34,22 @@ def test_every_training_is_of_a_model_that_takes_its_hyperparameters(name):
 def test_every_data_set_is_known_and_every_row_has_all_figures(name):
     table, known = TABLES[name], registry.names()
     for part in table.parts:
-        assert {part.dataset, *part.stand_ins, part.usual} <= {*known}
+        assert {part.dataset, *part.substitutes} <= {*known}
         assert sum(part.name in row.figures for row in table.rows) > 1
     for row in table.rows:
+        assert {row.run_in(part) for part in row.figures} - {None} <= {*table.runs}
+        assert {*row.figures} <= {part.name for part in table.parts}
         for figures in row.figures.values():
             assert [*figures] == [column.name for column in table.columns]
             texts = [text for text in figures.values() if figure_value(text) is None]
             assert texts in ([], ["N/A"])
 
 
-def test_every_training_is_of_a_row_or_begins_one():
+def test_every_run_belongs_to_a_row_or_starts_one():
     for table in TABLES.values():
         used = {row.run_in(part.name) for row in table.rows for part in table.parts}
-        used |= {training.init_from for training in table.trainings.values()}
-        assert {*table.trainings} <= used
+        used |= {run.init_from for run in table.runs.values()}
+        assert {*table.runs} <= used
 
 
 def test_the_identity_of_the_inception_score_tells_the_rows_that_do_not_fulfil_it():
@@ -77,11 +83,13 @@ def test_relative_changes_of_the_non_adversarial_text_are_those_of_its_tables():
 
 
 def test_an_unknown_table_is_answered_with_the_nearest():
-    with pytest.raises(ValueError, match=r"no table 'residual_vector/3': did you mean 'residual_v"):
+    with pytest.raises(
+        ValueError, match=r"--table=residual_vector/3: no such table, did you mean 'residual_v"
+    ):
         published_table("residual_vector/3")
 
 
-def test_the_list_tells_every_table_and_what_stands_in():
+def test_the_list_has_every_table_and_its_substitutes():
     text = describe_tables()
     assert all(f"  {name} " in text for name in TABLES)
     assert "MUG (mug): weizmann/strips by default, or sprites, " in text
