@@ -1,9 +1,9 @@
 """Asks a model server for videos, or for any other signature of a model, by REST or gRPC.
 
-kerasvid client --address=localhost:8501 --model=rjvae --seeds=1,2,3 --out=clips.gif
-kerasvid client --address=localhost:8500 --protocol=grpc --model=rjvae --version=stable
-kerasvid client --model=cvae --first=a.png --last=b.png --seeds=0,1 --out=between.mp4
-kerasvid client --model=rjvae --signature=swap --inputs=clips.npz --out=swapped.png
+    kerasvid client --address=localhost:8501 --model=rjvae --seeds=1,2,3 --out=clips.gif
+    kerasvid client --address=localhost:8500 --protocol=grpc --model=rjvae --version=stable
+    kerasvid client --model=cvae --first=a.png --last=b.png --seeds=0,1 --out=between.mp4
+    kerasvid client --model=rjvae --signature=swap --inputs=clips.npz --out=swapped.png
 
 It needs the extra `serving`: pip install 'kerasvid[serving]'.
 """
@@ -14,7 +14,7 @@ import zipfile
 import numpy as np
 from absl import flags
 
-from kerasvid.cli.command import one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
 from kerasvid.export.serving.client import PORTS, SERVICES, Client, as_video
 from kerasvid.export.serving.served_signature import ServingError
 from kerasvid.io import atomic_write
@@ -24,43 +24,31 @@ COLUMNS = 4  # clips beside each other
 ENDINGS = (".gif", ".mp4", ".png", ".npz")
 
 FLAGS = _F = flags.FlagValues()
-flags.DEFINE_string(
-    "address", None, "host:port of the server; localhost and the protocol's port by default.",
-    flag_values=_F,
-)  # fmt: skip
-flags.DEFINE_string(
-    "model", None, "Name of the model on the server.", required=True, flag_values=_F
+define = Define(_F)
+define.string(
+    "address", None, "host:port of the server; localhost and the protocol's port by default."
 )
-flags.DEFINE_string(
-    "version", None, "Number or label, as 3 or stable; the newest by default.", flag_values=_F
+define.string("model", None, "Name of the model on the server.", required=True)
+define.string("version", None, "Number or label, as 3 or stable; the newest by default.")
+define.enum("protocol", "rest", [*SERVICES], "Protocol of the server.")
+define.list("seeds", ["0"], "Random seeds, one for each video.")
+define.string("first", None, "First frame, for models of the video between two frames.")
+define.string("last", None, "Last frame, for the same models.")
+define.float(
+    "temperature",
+    1.0,
+    "Standard deviation of the noise between two frames; 0 for the best guess.",
+    0.0,
 )
-flags.DEFINE_enum("protocol", "rest", [*SERVICES], "Protocol of the server.", flag_values=_F)
-flags.DEFINE_list("seeds", ["0"], "Random seeds, one for each video.", flag_values=_F)
-flags.DEFINE_string(
-    "first", None, "First frame, for models of the video between two frames.", flag_values=_F
-)
-flags.DEFINE_string("last", None, "Last frame, for the same models.", flag_values=_F)
-flags.DEFINE_float(
-    "temperature", 1.0, "Standard deviation of the noise between two frames; 0 for the best guess.",
-    0.0, flag_values=_F,
-)  # fmt: skip
-flags.DEFINE_string(
-    "signature", None, "Other signature to call, with --inputs and --seeds.", flag_values=_F
-)
-flags.DEFINE_string("inputs", None, ".npz file of the signature's inputs.", flag_values=_F)
-flags.DEFINE_string(
-    "out", "clips.gif", "File to write: .gif, .mp4, .png, or .npz for arrays.", flag_values=_F
-)
-flags.DEFINE_float("fps", 8.0, "Frames per second.", 0.1, flag_values=_F)
-flags.DEFINE_integer("scale", None, "Enlargement of a frame.", lower_bound=1, flag_values=_F)
-flags.DEFINE_float(
-    "timeout", 60.0, "Seconds for a request with its retries.", 0.001, flag_values=_F
-)
-flags.DEFINE_float("connect_timeout", 5.0, "Seconds for a connection.", 0.001, flag_values=_F)
-flags.DEFINE_integer("retries", 3, "Retries after errors that may pass.", 0, flag_values=_F)
-flags.DEFINE_bool(
-    "list", False, "Print of the model's versions and signatures, and no call.", flag_values=_F
-)
+define.string("signature", None, "Other signature to call, with --inputs and --seeds.")
+define.string("inputs", None, ".npz file of the signature's inputs.")
+define.string("out", "clips.gif", "File to write: .gif, .mp4, .png, or .npz for arrays.")
+define.float("fps", 8.0, "Frames per second.", 0.1)
+define.integer("scale", None, "Enlargement of a frame.", lower_bound=1)
+define.float("timeout", 60.0, "Seconds for a request with its retries.", 0.001)
+define.float("connect_timeout", 5.0, "Seconds for a connection.", 0.001)
+define.integer("retries", 3, "Retries after errors that may pass.", 0)
+define.bool("list", False, "Print of the model's versions and signatures, and no call.")
 
 
 def main(argv: list[str]) -> None:

@@ -115,23 +115,40 @@ def run_app(
     main(rest)
 
 
-def start_tensorflow() -> None:
-    """Imports TensorFlow without the harmless lines that it prints about CUDA and oneDNN."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+@contextlib.contextmanager
+def quiet_unless_failing(*kinds: type[BaseException]) -> Iterator[None]:
+    """Hides stderr, also of C++ code, within the block; shows it if the block fails.
+
+    Args:
+        *kinds: exceptions that explain themselves: stderr stays hidden if the block raises one.
+
+    Example:
+        >>> with quiet_unless_failing(ValueError):
+        ...     content = converter.convert()
+    """
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
-            tensorflow = importlib.import_module("tensorflow")
-            tensorflow.config.list_physical_devices()
-        except BaseException:
-            hidden.seek(0)
-            os.write(terminal, hidden.read())
+            yield
+        except BaseException as error:
+            if not isinstance(error, kinds):
+                hidden.seek(0)
+                os.write(terminal, hidden.read())
             raise
         finally:
+            sys.stderr.flush()
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow without the harmless lines that it prints about CUDA and oneDNN."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_unless_failing():
+        tensorflow = importlib.import_module("tensorflow")
+        tensorflow.config.list_physical_devices()
 
 
 def refuse_arguments(argv: list[str]) -> None:

@@ -1,7 +1,7 @@
 """Writes models.config, which says the models and versions that a server loads, and their labels.
 
-kerasvid export serving-config --models_dir=export/models
-kerasvid export serving-config --policy=specific --stable=rjvae:1 --canary=rjvae:2
+    kerasvid export serving-config --models_dir=export/models
+    kerasvid export serving-config --policy=specific --stable=rjvae:1 --canary=rjvae:2
 
 Beside it, the files for a server in a container are written if they are missing: compose.yaml,
 batching.config, monitoring.config and a README.md that explains them.
@@ -11,7 +11,7 @@ import os
 
 from absl import flags
 
-from kerasvid.cli.command import one_line_errors, refuse_arguments
+from kerasvid.cli.command import Define, one_line_errors, refuse_arguments
 from kerasvid.export.serving.configuration import (
     POLICIES,
     choose_versions,
@@ -21,30 +21,15 @@ from kerasvid.export.serving.configuration import (
 )
 
 FLAGS = _F = flags.FlagValues()
-flags.DEFINE_string(
-    "models_dir", "export/models", "Folder of NAME/VERSION/saved_model.pb.", flag_values=_F
-)
-flags.DEFINE_string(
-    "out", None, "File to write; <models_dir>/models.config by default.", flag_values=_F
-)
-flags.DEFINE_string(
-    "base_path", "/models", "Path of the models' folder on the server.", flag_values=_F
-)
-flags.DEFINE_enum(
-    "policy", "latest", POLICIES, "Versions to load: the newest, all, or named ones.",
-    flag_values=_F,
-)  # fmt: skip
-flags.DEFINE_integer(
-    "count", 1, "Number of the newest versions to load, with --policy=latest.", 1, flag_values=_F
-)
-flags.DEFINE_list(
-    "stable", [], "Model:version pairs with the label stable; the newest by default.",
-    flag_values=_F,
-)  # fmt: skip
-flags.DEFINE_list("canary", [], "Model:version pairs with the label canary.", flag_values=_F)
-flags.DEFINE_list(
-    "keep", [], "Further model:version pairs to load, with --policy=specific.", flag_values=_F
-)
+define = Define(_F)
+define.string("models_dir", "export/models", "Folder of NAME/VERSION/saved_model.pb.")
+define.string("out", None, "File to write; <models_dir>/models.config by default.")
+define.string("base_path", "/models", "Path of the models' folder on the server.")
+define.enum("policy", "latest", POLICIES, "Versions to load: the newest, all, or named ones.")
+define.integer("count", 1, "Number of the newest versions to load, with --policy=latest.", 1)
+define.list("stable", [], "Model:version pairs with the label stable; the newest by default.")
+define.list("canary", [], "Model:version pairs with the label canary.")
+define.list("keep", [], "Further model:version pairs to load, with --policy=specific.")
 
 
 def main(argv: list[str]) -> None:

@@ -192,8 +192,7 @@ class RunConfig:
             model.check_training_length(self.frames)
         except ValueError as error:
             raise ValueError(
-                f"training.frames={self.frames}: {self.model} cannot be trained on such clips "
-                f"({error})"
+                f"training.frames={self.frames}: {self.model} cannot be trained on such clips. {error}"
             ) from error
         return model
 

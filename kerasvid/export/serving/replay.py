@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from kerasvid.export.saved_model import WARM_UP_FILE
+from kerasvid.export.version_folder import WARM_UP_FILE
 from kerasvid.export.serving.messages import parsed_request
 
 MAX_RECORDS = 1000

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.export.saved_model import WARM_UP_FILE
+from kerasvid.export.version_folder import WARM_UP_FILE
 from kerasvid.export.serving.replay import ReplayError, replay
 
 pytest.importorskip("tensorflow_serving", reason="pip install 'kerasvid[serving]'")
