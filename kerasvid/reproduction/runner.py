@@ -4,6 +4,7 @@ A failed row does not stop the others. Every row is written at once, so that the
 same table continues with what is missing.
 """
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -136,22 +137,13 @@ class Reproduction:
         section.commands = list(
             dict.fromkeys(line for name in section.runs for line in runs.commands(name))
         )
-        metrics = [(c, measuring.metric_of(c, self.evaluation)) for c in self.table.columns]
-        by_column = {name: cell for row in section.rows for name, cell in row.cells.items()}
+        metrics = {c.name: measuring.metric_of(c, self.evaluation) for c in self.table.columns}
         configs = {}
         for name in runs.with_sources(section.runs):
-            try:
+            with contextlib.suppress(*FAILURES):  # the row reports it
                 configs[name] = self.table.runs[name], runs.existing_or_new_config(name)
-            except FAILURES:  # the row reports it
-                continue
-        section.deviations = [
-            *deviations.of_data(section.dataset, section.parts),
-            *deviations.of_metrics(metrics, by_column),
-            *deviations.of_clips([cell.clips for cell in section.cells], self.table.clips),
-            *deviations.of_windows(section.cells),
-            *deviations.of_classifiers(section.cells),
-            *deviations.of_runs(configs),
-        ]
+        section.deviations = deviations.of_section(self.table, section, metrics)
+        section.deviations += deviations.of_runs(configs)
 
     def describe(self) -> str:
         """The plan: rows with what exists, deviations and commands. Trains and writes nothing.
