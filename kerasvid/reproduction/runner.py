@@ -20,9 +20,9 @@ from kerasvid.reproduction.results import (
     known_cells,
     sections_of,
 )
-from kerasvid.reproduction.runs import TableRuns, saved_at
+from kerasvid.reproduction.runs import TableRuns
 from kerasvid.training.config import digest_of
-from kerasvid.training.run_folder import ERRORS, RunFolder
+from kerasvid.training.run_folder import ERRORS
 
 # A row can fail by these for reasons outside the code.
 FAILURES = (ValueError, *ERRORS)
@@ -75,12 +75,7 @@ class Reproduction:
         for section in sections_of(self.table, self.datasets):
             runs = dataclasses.replace(self.runs, dataset=section.dataset)
             for result in filter(lambda result: result.run, section.rows):
-                result.folder = runs.folder(result.run)
-                for (dataset, row, column), cell in known.items():
-                    if (dataset, row) == (section.dataset, result.row.name):
-                        result.cells[column] = cell
-                if result.cells:
-                    result.step = saved_at(RunFolder(result.folder))
+                result.cells = {**known.get((section.dataset, result.row.name), {})}
             self._annotate(section, runs)
             sections.append((section, runs))
         return sections
@@ -113,11 +108,9 @@ class Reproduction:
         """Fills the missing cells of a row."""
         config, run = runs.ready(result.run)
         whole, info = runs.locate(make=True)
-        digest = digest_of(info)
         config = dataclasses.replace(
-            config, dataset=runs.dataset, data_folder=whole, data_digest=digest
+            config, dataset=runs.dataset, data_folder=whole, data_digest=digest_of(info)
         )
-        result.step, result.problem = saved_at(run), None
         evaluation, missing = measuring.resolved(self.evaluation, self.table, config), []
         for column in self.table.columns:
             asked = measuring.asked(result.row, column, evaluation, run, config)
