@@ -42,11 +42,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.data.shards import temporary_name
 from kerasvid.export.serving.messages import as_bytes, warm_up_request
 from kerasvid.export.signatures import Tensor, Verb, noise_verbs, seeded
-from kerasvid.io import readable_os_errors
-from tfrecords_tools.dataset_folder import is_running
+from kerasvid.io import is_running, readable_os_errors, temporary_name
 
 
 def save_signatures(verbs: Mapping[str, Verb], folder: str | os.PathLike) -> dict[str, Any]:
