@@ -68,9 +68,7 @@ class ImageGAN(FrameGAN, ImagePrior):
 
     # === Losses ===
 
-    def discriminator_losses(
-        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
-    ) -> dict[str, tf.Tensor]:
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_I(S_1(v))] + E[-log(1 - D_I(G_I(z)))]."""
         real, fake = terms.seen(batch, "real"), terms.seen(fakes, "fake")
         frames, weights = terms.real_frames(real)
@@ -78,9 +76,7 @@ class ImageGAN(FrameGAN, ImagePrior):
         loss = terms.discriminator_loss(self.image_discriminator, frames, fake_frames, weights)
         return {IMAGE: loss}
 
-    def generator_losses(
-        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
-    ) -> dict[str, tf.Tensor]:
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_I(G_I(z))]."""
         frames = terms.fake_frames(terms.seen(fakes, "fake"))
         return {"generator_loss": terms.generator_loss(self.image_discriminator, frames)}
@@ -101,10 +97,6 @@ class ImageGAN(FrameGAN, ImagePrior):
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The first frame `[B, H, W, C]` in [-1, 1] of named noise."""
         return self.decode(self.codes(noise, 1))[:, 0]
-
-    def get_config(self) -> dict:
-        own = {"latent_dim": self.latent_dim, "prior_scale": self.prior_scale}
-        return {**super().get_config(), **own}
 
 
 # The image networks of RJGAN's presets.

@@ -70,9 +70,7 @@ class ContentMotionGAN(FrameGAN, Conditional):
 
     # === Losses ===
 
-    def discriminator_losses(
-        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
-    ) -> dict[str, tf.Tensor]:
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """D_I scores frames, D_V clips; D_V also classifies clips with labels."""
         real, fake = terms.seen(batch, "real"), terms.seen(fakes, "fake")
         frames, weights = terms.real_frames(real)  # S_1(v)
@@ -90,9 +88,7 @@ class ContentMotionGAN(FrameGAN, Conditional):
             ),
         }
 
-    def generator_losses(
-        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
-    ) -> dict[str, tf.Tensor]:
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_I(S_1(v~))] + E[-log D_V(S_T(v~))], and the cross-entropy of the categories."""
         fake, labels = terms.seen(fakes, "fake"), None
         if "label" in batch:  # D_V has learned nothing of categories from a batch without labels
@@ -163,14 +159,6 @@ class ContentMotionGAN(FrameGAN, Conditional):
         noise = self.sample_noise(batch, frames, seed)
         chosen = tf.one_hot([category] * batch, self.categories)
         return self.render({**noise, "category": chosen})
-
-    def get_config(self) -> dict:
-        own = {
-            "content_dim": self.content_dim,
-            "motion_dim": self.motion_dim,
-            "categories": self.categories,
-        }
-        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

@@ -86,9 +86,7 @@ class RJGAN(FrameGAN, ImagePrior):
 
     # === Losses ===
 
-    def discriminator_losses(
-        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
-    ) -> dict[str, tf.Tensor]:
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """Equation (1): D_I sees frames of clips and summary frames, D_V clips."""
         real, fake = terms.seen(batch, "real"), terms.seen(fakes, "fake")
         d_i, prior_weight = self.image_discriminator, self.objective.image_prior_weight
@@ -104,9 +102,7 @@ class RJGAN(FrameGAN, ImagePrior):
             VIDEO: terms.discriminator_loss(self.video_discriminator, real["video"], fake["video"]),
         }
 
-    def generator_losses(
-        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
-    ) -> dict[str, tf.Tensor]:
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_I(S_1(v~))] + E[-log D_V(S_T(v~))] + E_mu[-log D_I(G_I(mu))]."""
         fake, prior_weight = terms.seen(fakes, "fake"), self.objective.image_prior_weight
         loss = terms.generator_loss(self.image_discriminator, terms.fake_frames(fake))
@@ -146,15 +142,6 @@ class RJGAN(FrameGAN, ImagePrior):
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The summary frame `[B, H, W, C]` in [-1, 1] of named noise."""
         return self.decode(self.summary_of(noise)[:, None])[:, 0]
-
-    def get_config(self) -> dict:
-        own = {
-            "latent_dim": self.latent_dim,
-            "noise_dim": self.noise_dim,
-            "prior_scale": self.prior_scale,
-            "residual_scale": self.residual_scale,
-        }
-        return {**super().get_config(), **own}
 
 
 RJGAN.PRESETS = {

@@ -86,10 +86,6 @@ class RMoCoGAN(ContentMotionGAN, ImagePrior):
         codes = tf.concat([self.summary_of(noise)[:, None], motion], axis=-1)
         return self.decode(codes)[:, 0]
 
-    def get_config(self) -> dict:
-        own = {"residual_units": self.residual_units, "prior_scale": self.prior_scale}
-        return {**super().get_config(), **own}
-
 
 RMoCoGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out.
