@@ -50,8 +50,8 @@ PARAMETERS = {
 # Steps and videos a step by model and preset, for a list without TensorFlow; tested likewise.
 STEPS = {
     "cgan": {"debug": (60, 8), "base": (5_000, 8), "paper": (100_000, 16)},
-    "cvae": {"debug": (60, 8), "base": (4_000, 16), "paper": (100_000, 16)},
-    "dsa": {"debug": (60, 8), "base": (8_000, 16), "paper": (100_000, 32)},
+    "cvae": {"debug": (60, 8), "plain": (4_000, 16), "base": (4_000, 16), "paper": (100_000, 16)},
+    "dsa": {"debug": (60, 8), "plain": (4_000, 16), "base": (8_000, 16), "paper": (100_000, 32)},
     "glo": {"debug": (60, 8), "base": (4_000, 16), "paper": (28_136, 16)},
     "image_gan": {
         "debug": (60, 8),
@@ -69,7 +69,7 @@ STEPS = {
         "golf": (31_562, 16),
     },
     "rjgan": {"debug": (60, 8), "plain": (5_000, 16), "base": (1_000, 8), "paper": (100_000, 32)},
-    "rjvae": {"debug": (60, 8), "base": (8_000, 16), "paper": (100_000, 32)},
+    "rjvae": {"debug": (60, 8), "plain": (4_000, 16), "base": (8_000, 16), "paper": (100_000, 32)},
     "rmocogan": {
         "debug": (60, 8),
         "plain": (5_000, 16),
