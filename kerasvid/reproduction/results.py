@@ -44,16 +44,12 @@ class RowResult:
     Args:
         row: as published.
         run: name of its run, or `None` if the row is only quoted.
-        folder: of the run.
-        step: of the measured weights.
         cells: by column.
         problem: why cells are missing, in one line.
     """
 
     row: Row
     run: str | None
-    folder: str | None = None
-    step: int | None = None
     cells: dict[str, Cell] = dataclasses.field(default_factory=dict)
     problem: str | None = None
 
@@ -85,6 +81,22 @@ class Section:
     def cells(self) -> list[Cell]:
         """The measured numbers of all rows."""
         return [cell for row in self.rows for cell in row.cells.values()]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the JSON file."""
+        rows = [
+            {
+                "name": result.row.name,
+                "run": result.run,
+                "clips": result.row.clips,
+                "measured": {name: cell.as_dict() for name, cell in result.cells.items()},
+                "published": result.row.figures,
+                "problem": result.problem,
+            }
+            for result in self.rows
+        ]
+        facts = {"dataset": self.dataset, "parts": [part.name for part in self.parts], "rows": rows}
+        return {**facts, "deviations": self.deviations, "commands": self.commands}
 
 
 def sections_of(table: Table, datasets: Sequence[str] = ()) -> list[Section]:
@@ -139,16 +151,7 @@ class Reproduced:
     def as_dict(self) -> dict[str, Any]:
         """The content of the JSON file."""
         names = ("name", "title", "paper", "notes")
-        sections = [
-            {
-                "dataset": section.dataset,
-                "parts": [part.name for part in section.parts],
-                "rows": [_row_dict(row) for row in section.rows],
-                "deviations": section.deviations,
-                "commands": section.commands,
-            }
-            for section in self.sections
-        ]
+        sections = [section.as_dict() for section in self.sections]
         return {**{n: getattr(self.table, n) for n in names}, "sections": sections}
 
     def markdown(self) -> str:
@@ -235,8 +238,8 @@ def ranking(section: Section, column: Column, part: str | None = None) -> str:
     return text
 
 
-def known_cells(path: str | os.PathLike) -> dict[tuple[str, str, str], Cell]:
-    """The numbers that an earlier call measured, by data set, row and column.
+def known_cells(path: str | os.PathLike) -> dict[tuple[str, str], dict[str, Cell]]:
+    """The numbers that an earlier call measured: by data set and row, then by column.
 
     Raises:
         ValueError: the file cannot be read.
@@ -246,10 +249,11 @@ def known_cells(path: str | os.PathLike) -> dict[tuple[str, str, str], Cell]:
         return {}
     try:
         return {
-            (section["dataset"], row["name"], name): Cell.from_dict(fields)
+            (section["dataset"], row["name"]): {
+                name: Cell.from_dict(fields) for name, fields in row["measured"].items()
+            }
             for section in json.loads(path.read_text(encoding="utf-8"))["sections"]
             for row in section["rows"]
-            for name, fields in row["measured"].items()
         }
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
@@ -286,16 +290,3 @@ def _four_digits(value: float) -> str:
 
 def _listed(title: str, items: Sequence[str]) -> list[str]:
     return [f"{title}:", "", *(f"- {item}" for item in items), ""] if items else []
-
-
-def _row_dict(result: RowResult) -> dict[str, Any]:
-    return {
-        "name": result.row.name,
-        "run": result.run,
-        "folder": result.folder,
-        "step": result.step,
-        "clips": result.row.clips,
-        "measured": {name: cell.as_dict() for name, cell in result.cells.items()},
-        "published": result.row.figures,
-        "problem": result.problem,
-    }

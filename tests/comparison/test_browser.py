@@ -231,6 +231,6 @@ def test_a_browser_that_keeps_nothing_says_so(open_study, browser):
     page.reload()
     start(page)
     ready(page, 1)
-    assert "keeps no answers: save them before" in page.locator("#fault").inner_text()
+    assert "does not keep your answers. Save them before" in page.locator("#fault").inner_text()
     page.keyboard.press("f")
     ready(page, 2)
