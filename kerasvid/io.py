@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -128,3 +129,20 @@ def lock(path: str | os.PathLike, wait: bool = False) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def one_line(message: str) -> str:
+    """A message without line breaks; of an error in a TensorFlow graph, only its own text.
+
+    Example:
+        >>> one_line("Graph execution error: ... assertion failed: [a.tfrecord] [: empty.] [[...")
+        'a.tfrecord: empty.'
+    """
+    failed = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[\[|\[Op:|\n|$)", message)
+    # In `fit`, a stack trace comes before the text, and the node after it.
+    text = re.search(r"^(.*\S.*)\n\s*\[\[\{\{node", message, re.MULTILINE)
+    if failed:
+        message = failed[1].replace("] [", " ").replace(" : ", ": ")
+    elif text:
+        message = text[1]
+    return " ".join(message.split())

@@ -23,7 +23,7 @@ from kerasvid.evaluation.generated_clips import generated_clips
 from kerasvid.evaluation.metrics.fvd import frechet_video_distance
 from kerasvid.evaluation.metrics.intervals import GROUPS
 from kerasvid.models.base.in_between import InBetween
-from kerasvid.models.base.latent_codes import ROW_KEYS, LatentModel
+from kerasvid.models.base.latent_codes import ROW_KEYS, LatentCodeModel
 from kerasvid.models.base.trainer import draw_noise
 from kerasvid.models.registry import model_class
 from kerasvid.training.clips import with_fixed_buffers
@@ -126,7 +126,7 @@ def step_operations(config: RunConfig) -> float:
     rows = config.training.batch_size
     shape = [rows, config.frames, *config.hyperparameters["image_shape"]]
     batch = {"video": tf.TensorSpec(shape, tf.uint8)}
-    if isinstance(model, LatentModel):
+    if isinstance(model, LatentCodeModel):
         batch |= {key: tf.TensorSpec([rows], tf.int64) for key in ROW_KEYS}
     eager = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)  # called functions become part of the step's graph
@@ -169,7 +169,7 @@ def measure_training(config: RunConfig, steps: int, rows: int | None = None) -> 
     return {
         **_rates(config, seconds),
         "parameters": parameter_count(model),
-        **(code_sizes(model) if isinstance(model, LatentModel) else {}),
+        **(code_sizes(model) if isinstance(model, LatentCodeModel) else {}),
         "gflop_per_step": round(operations / 1e9, 3),
         "matmul_peak_gflops": round(peak / 1e9, 1),
         "share_of_peak": round(operations / seconds / peak, 4),
@@ -199,7 +199,7 @@ def batches_of_random_rows(batch: dict, rows: int, count: int, seed: int = 0) ->
     return [{**batch, "index": tf.constant(index, tf.int64)} for index in drawn]
 
 
-def code_sizes(model: LatentModel) -> dict:
+def code_sizes(model: LatentCodeModel) -> dict:
     """Rows of the tables of codes, and the bytes of codes, momenta and optimizers."""
     tables = model.tables()
     optimizers = [model.optimizer_of(network) for network in model.network_variables()]
@@ -226,7 +226,7 @@ def measure_generation(config: RunConfig, steps: int) -> dict:
         noise = draw_noise(shapes, count, key)
         if isinstance(model, InBetween):
             return model.infill(grey, grey, noise, config.frames)
-        return model.decode(model.codes(noise))
+        return model.decode(model.codes(noise, config.frames))
 
     seeds = itertools.count()
     seconds = median_seconds(lambda: generate(tf.constant([0, next(seeds)])).numpy(), steps)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from kerasvid.data.pixels import as_floats
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, checked_clips
 from kerasvid.evaluation.metrics.disentanglement import Recombine
-from kerasvid.models.base.latent_codes import LatentModel
+from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.row_noise import noise_of_rows, noise_of_seeds
 from kerasvid.models.base.video_generator import VideoGenerator
 
@@ -39,7 +39,7 @@ def generated_clips(
     """
     frames = model.frames if frames is None else frames
     shapes = model.noise_shapes(frames)
-    return _stream(model, lambda n: model.decode(model.codes(n)), shapes, batch, seed)
+    return _stream(model, lambda n: model.decode(model.codes(n, frames)), shapes, batch, seed)
 
 
 def generated_images(model: keras.Model, batch: int, seed: int = 0) -> Iterator[np.ndarray]:
@@ -56,7 +56,7 @@ def _stream(
     model: keras.Model, render: Callable, shapes: dict, batch: int, seed: int
 ) -> Iterator[np.ndarray]:
     """Batches of the rows 0 .. B - 1, B .. 2 B - 1, ... of named noise, through a function."""
-    if isinstance(model, LatentModel):
+    if isinstance(model, LatentCodeModel):
         model.refresh_gaussians()
     rows = tf.range(batch)
     make = _graph(lambda first: render(noise_of_rows(shapes, first + rows, seed)))
@@ -102,7 +102,7 @@ def reconstruction(model: keras.Model, batch: int) -> Callable[[np.ndarray], np.
     def reconstruct(clips: tf.Tensor) -> tf.Tensor:
         if isinstance(model, VideoGenerator):
             return model.decode(model.encode(clips)["codes"])
-        return tf.clip_by_value(model.infer(as_floats(clips), None)[0], -1.0, 1.0)
+        return tf.clip_by_value(model.infer(as_floats(clips), None), -1.0, 1.0)
 
     graph = _graph(reconstruct)
     return lambda clips: _pixels(graph(_full(clips, batch)), "reconstructed", len(clips))
@@ -135,7 +135,7 @@ def recombination(model: keras.Model, batch: int, keep_motion: bool) -> Recombin
 
     def recombine(clips: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         encoded, frames = model.encode(clips), clips.shape[1]
-        drawn = model.codes(noise_of_seeds(model.noise_shapes(frames), seeds))
+        drawn = model.codes(noise_of_seeds(model.noise_shapes(frames), seeds), frames)
         own, size = encoded["codes"], encoded["content"].shape[-1]
         content, motion = (drawn, own) if keep_motion else (own, drawn)
         return model.decode(tf.concat([content[..., :size], motion[..., size:]], axis=-1))

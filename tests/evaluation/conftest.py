@@ -187,7 +187,7 @@ def redrawn_one_by_one():
             encoded, frames = model.encode(clips), clips.shape[1]
             rows = [model.sample_noise(1, frames, int(seed)) for seed in seeds]
             noise = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-            own, drawn = encoded["codes"].numpy(), model.codes(noise).numpy()
+            own, drawn = encoded["codes"].numpy(), model.codes(noise, frames).numpy()
             size = encoded["content"].shape[-1]
             content, motion = (drawn, own) if keep_motion else (own, drawn)
             codes = np.concatenate([content[..., :size], motion[..., size:]], axis=-1)

@@ -120,29 +120,31 @@ def test_turns_of_the_discriminators_divide_the_batch_and_the_generator_sees_the
     config = small_config("vgan", {"objective.discriminator_steps": turns}, batch=4)
     model = config.make_model()
     config.compile(model)
-    shape, clock = [rows, config.frames, *model.image_shape], tf.constant(0.0)
+    shape, frames = [rows, config.frames, *model.image_shape], config.frames
     noise = model.sample_noise(rows, config.frames)
     random_inputs = {
         n: tf.zeros([rows, *s]) for n, s in model.random_input_shapes(config.frames).items()
     }
-    fakes = model.fakes(noise, training=True)
+    fakes = model.fakes(noise, frames, training=True)
 
     def generate_and_update(slopes):
         with tf.GradientTape() as tape:
-            made = model.fakes(noise, training=True)
+            made = model.fakes(noise, frames, training=True)
         own = model.network_variables()["generator"]
         return tape.gradient(made, own, output_gradients=slopes)
 
-    generation = count_operations(graph_of(lambda: model.fakes(noise, training=True)))
+    generation = count_operations(graph_of(lambda: model.fakes(noise, frames, training=True)))
     both = count_operations(graph_of(generate_and_update, specs_of(fakes)))
-    judging = count_operations(
-        graph_of(lambda v: model.judge({"video": v}, fakes, random_inputs, clock),
-                 tf.TensorSpec(shape))
-    )  # fmt: skip
-    convincing = count_operations(
-        graph_of(lambda f: model.convince(f, None, random_inputs, clock), specs_of(fakes))
+    discriminating = count_operations(
+        graph_of(
+            lambda v: model.discriminator_step({"video": v}, fakes, random_inputs),
+            tf.TensorSpec(shape),
+        )
     )
-    expected = turns * (generation + judging) + convincing + (both - generation)
+    generating = count_operations(
+        graph_of(lambda f: model.generator_step({}, f, random_inputs), specs_of(fakes))
+    )
+    expected = turns * (generation + discriminating) + generating + (both - generation)
     assert step_operations(config) == expected
 
 

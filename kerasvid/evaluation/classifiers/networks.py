@@ -260,7 +260,7 @@ class FrameClassifier(_Classifier):
     def _outputs(self, clips: tf.Tensor, training: bool = False) -> tuple[dict, tf.Tensor]:
         frames = as_floats(clips if len(clips.shape) == 4 else clips[:, 0])  # [N, H, W, C]
         maps = self.discriminator.feature_maps(frames, training)
-        logits = self.discriminator.judged(maps).categories  # [N, sum of K]
+        logits = self.discriminator.output_of(maps).categories  # [N, sum of K]
         parts = tf.split(logits, list(self.heads.values()), axis=-1)
         features = tf.reduce_mean(tf.cast(maps, tf.float32), axis=[1, 2])  # [N, D]
         return dict(zip(self.heads, parts, strict=True)), features
