@@ -91,7 +91,7 @@ def evaluate_context(
         if name in left_out:
             continue
         try:
-            measured += METRICS[name].measure(context)
+            measured += list(METRICS[name].measure(context))  # all of its values, or none
         except DatasetError:
             raise
         except ValueError as error:

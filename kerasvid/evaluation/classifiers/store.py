@@ -85,9 +85,9 @@ class TrainedClassifier:
         """A function of clips to features, for `frechet_video_distance`."""
         return ClassifierFeatures(self)
 
-    def probabilities(self, clips: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+    def probabilities(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """As `probabilities` of the model: float32 `[B, K]` by head."""
-        return self.model.probabilities(clips, seed)
+        return self.model.probabilities(clips)
 
     def protocol(self) -> dict[str, Any]:
         """What all values of this classifier have in common, in types of JSON."""

@@ -148,7 +148,10 @@ def nan_clips(clips, seeds):
         ),
         ({"classified_by": lambda c: 7.0 * classifier(c)}, "of sum 1"),
         ({"batches": dataset()[:1], "clips": 2}, r"the classes \[2, 3\] have no clips. Use more"),
-        ({"batches": [(dataset()[0][0], np.full(5, -1))]}, "label -1 is not in 0 to 3. Leave out"),
+        (
+            {"batches": [(dataset()[0][0], np.full(5, -1))]},
+            r"the label -1 is not in 0 to 3. Leave out",
+        ),
         (
             {"batches": [(dataset()[0][0], np.zeros(5))]},
             r"5 clips are float64 \(5,\). Use integers",

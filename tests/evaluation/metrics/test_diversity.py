@@ -51,7 +51,7 @@ def test_copies_are_told_from_clips_that_are_new():
         ),
         ({"samples": clips(0)}, "0 samples and 3 held-out clips"),
         ({"training_batches": []}, "no training clips"),
-        ({"training_batches": [clips(3, shape=(5, 4, 4, 3))]}, "Use the same T"),
+        ({"training_batches": [clips(3, shape=(5, 4, 4, 3))]}, "same T"),
         ({"held_out": clips(3, 2)}, "Every held-out clip is a training clip"),
         ({"samples": np.full([2, 3, 4, 4, 3], np.nan)}, "sampled clips: pixels of clip 0"),
     ],
