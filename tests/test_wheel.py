@@ -24,6 +24,9 @@ LEFT_OUT = (
     ".*_cache",
 )
 
+# Without PYTHONPATH: the checkout must not be found.
+VARIABLES = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
 pytestmark = pytest.mark.slow
 
 
@@ -42,8 +45,9 @@ def wheel(tmp_path_factory) -> pathlib.Path:
 def environment(wheel, tmp_path_factory) -> pathlib.Path:
     """The folder of commands of a new environment that has the wheel and what it asks for."""
     folder = tmp_path_factory.mktemp("env")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "-q", wheel], check=True)
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True, env=VARIABLES)
+    pip = [folder / "bin" / "python", "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, wheel], check=True, env=VARIABLES)
     return folder / "bin"
 
 
@@ -56,13 +60,12 @@ def place(tmp_path_factory) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def run(environment, place):
     """Runs a program of the environment in the folder: what it prints."""
-    variables = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
 
     def call(program: str, *arguments: str) -> str:
         done = subprocess.run(
             [environment / program, *arguments],
             cwd=place,
-            env={**variables, "PATH": f"{environment}{os.pathsep}{os.environ['PATH']}"},
+            env={**VARIABLES, "PATH": f"{environment}{os.pathsep}{os.environ['PATH']}"},
             capture_output=True,
             text=True,
             timeout=400,

@@ -109,6 +109,21 @@ def folder_of(name: str, data_dir: str = "data") -> str:
     return os.path.join(data_dir, name.replace("/", "-")) if name in names() else name
 
 
+def check_name(name: str) -> None:
+    """Raises UnknownDataset if `name` is neither a known name nor the path or URL of a folder."""
+    if name in names() or "://" in name or os.path.isdir(name):
+        return
+    if name.startswith((".", "~", os.sep)) or name.count(os.sep) > 1:
+        raise UnknownDataset(
+            f"{name}: no such folder; give the folder of a data set or one of {', '.join(names())}."
+        )
+    nearest = difflib.get_close_matches(name, names(), cutoff=0.4) or names()
+    raise UnknownDataset(
+        f"There is no data set {name!r}; nearest: {', '.join(nearest)}. The path of a folder works "
+        "too."
+    )
+
+
 def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) -> str:
     """Returns the folder of a data set and makes the data set first if it is missing.
 
@@ -133,9 +148,8 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
     from kerasvid.data.shards import INFO_FILE, check_shards, load_info
     from tfrecords_tools.conversion import ConversionError
 
+    check_name(name)
     known = {dataset.name: dataset for dataset in DATASETS}
-    if name not in known and "://" not in name and not os.path.isdir(name):
-        raise UnknownDataset(_unknown(name))
     folder = folder_of(name, data_dir)
     if name in known and (not os.path.isdir(folder) or not os.listdir(folder)):
         try:
@@ -226,15 +240,3 @@ def _command_hint(error: str, dataset: Dataset, folder: str, source_dir: str | N
 def _converter(dataset: Dataset) -> Callable:
     module, function = dataset.converter.split(":")
     return getattr(importlib.import_module(module), function)
-
-
-def _unknown(name: str) -> str:
-    if name.startswith((".", "~", os.sep)) or name.count(os.sep) > 1:
-        return (
-            f"{name}: no such folder; give the folder of a data set or one of {', '.join(names())}."
-        )
-    nearest = difflib.get_close_matches(name, names(), cutoff=0.4) or names()
-    return (
-        f"There is no data set {name!r}; nearest: {', '.join(nearest)}. The path of a folder works "
-        "too."
-    )

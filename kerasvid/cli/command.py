@@ -3,9 +3,10 @@
 import ast
 import contextlib
 import functools
-import importlib
+import importlib.util
 import json
 import os
+import pathlib
 import re
 import sys
 import tempfile
@@ -79,6 +80,14 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     return values
 
 
+def summary_of(module: str, cls: str = "") -> str:
+    """The first line of the docstring of a module, or of a class in it, without importing it."""
+    path = importlib.util.find_spec(module).origin
+    tree = ast.parse(pathlib.Path(path).read_text(encoding="utf-8"))
+    node = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == cls), tree)
+    return (ast.get_docstring(node) or "").partition("\n")[0]
+
+
 def run_app(
     main: Callable[[list[str]], None],
     values: flags.FlagValues,
@@ -106,23 +115,40 @@ def run_app(
     main(rest)
 
 
-def start_tensorflow() -> None:
-    """Imports TensorFlow without the harmless lines that it prints about CUDA and oneDNN."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+@contextlib.contextmanager
+def quiet_unless_failing(*kinds: type[BaseException]) -> Iterator[None]:
+    """Hides stderr, also of C++ code, within the block; shows it if the block fails.
+
+    Args:
+        *kinds: exceptions that explain themselves: stderr stays hidden if the block raises one.
+
+    Example:
+        >>> with quiet_unless_failing(ValueError):
+        ...     content = converter.convert()
+    """
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
-            tensorflow = importlib.import_module("tensorflow")
-            tensorflow.config.list_physical_devices()
-        except BaseException:
-            hidden.seek(0)
-            os.write(terminal, hidden.read())
+            yield
+        except BaseException as error:
+            if not isinstance(error, kinds):
+                hidden.seek(0)
+                os.write(terminal, hidden.read())
             raise
         finally:
+            sys.stderr.flush()
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow without the harmless lines that it prints about CUDA and oneDNN."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_unless_failing():
+        tensorflow = importlib.import_module("tensorflow")
+        tensorflow.config.list_physical_devices()
 
 
 def refuse_arguments(argv: list[str]) -> None:

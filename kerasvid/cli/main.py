@@ -2,45 +2,36 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import tabulate
 
 import kerasvid
-from kerasvid.cli.command import one_line_errors, run_app
+from kerasvid.cli.command import one_line_errors, run_app, summary_of
 from kerasvid.naming import nearest_names
+from tfrecords_tools.registry import COMMANDS as DATA
 
-# By name, the module and what it does.
+# The module of each command. The first line of its docstring says what it does.
 COMMANDS = {
-    "train": ("kerasvid.cli.train", "Train a model, or resume a run."),
-    "generate": ("kerasvid.cli.generate", "Write samples of a run as PNG, GIF and MP4."),
-    "evaluate": ("kerasvid.cli.evaluate", "Compute metrics of a run."),
-    "reproduce": ("kerasvid.cli.reproduce", "Reproduce a published table."),
-    "compare": ("kerasvid.cli.compare", "Make a comparison page for raters, or count answers."),
-    "classifier": ("kerasvid.cli.classifier", "Train the classifier that metrics use."),
-    "benchmark": ("kerasvid.cli.benchmark", "Measure the speed of data, training or generation."),
-    "list": ("kerasvid.cli.train", "List models, presets and data sets."),
-    "export saved-model": ("kerasvid.cli.to_saved_model", "Write a SavedModel."),
-    "export tflite": ("kerasvid.cli.to_tflite", "Write a TFLite file."),
-    "export onnx": ("kerasvid.cli.to_onnx", "Write an ONNX file."),
-    "export web": ("kerasvid.cli.to_web", "Write a page that runs the model in a browser."),
-    "export parity": ("kerasvid.cli.check_parity", "Compare all exported forms of a model."),
-    "export serving-config": ("kerasvid.cli.serving_config", "Write model server configuration."),
-    "client": ("kerasvid.cli.client", "Request videos from a model server."),
-    "replay": ("kerasvid.cli.replay", "Send recorded requests to a model server."),
-    "data folder": ("tfrecords_tools.converters.folder", "Convert a folder of videos or images."),
-    "data chairs": ("tfrecords_tools.converters.chairs", "Convert the rendered chairs."),
-    "data golf": ("tfrecords_tools.converters.golf", "Convert the golf clips."),
-    "data moments": ("tfrecords_tools.converters.moments", "Convert Moments in Time."),
-    "data mug": ("tfrecords_tools.converters.mug", "Convert the MUG faces."),
-    "data oulu-casia": ("tfrecords_tools.converters.oulu_casia", "Convert the Oulu-CASIA faces."),
-    "data weizmann": ("tfrecords_tools.converters.weizmann", "Convert the Weizmann actions."),
-    "data shapes": ("tfrecords_tools.synthetic.shapes", "Draw moving shapes."),
-    "data sprites": ("tfrecords_tools.synthetic.sprites", "Draw characters in actions."),
-    "data turntable": ("tfrecords_tools.synthetic.turntable", "Draw solids that turn."),
-    "data hold-out-pairs": ("tfrecords_tools.hold_out_pairs", "Hold out pairs of two factors."),
-    "data split-frames": ("tfrecords_tools.split_frames", "Split videos into clips and images."),
-    "data verify": ("tfrecords_tools.verify", "Check the records of a data set."),
+    "train": "kerasvid.cli.train",
+    "generate": "kerasvid.cli.generate",
+    "evaluate": "kerasvid.cli.evaluate",
+    "reproduce": "kerasvid.cli.reproduce",
+    "compare": "kerasvid.cli.compare",
+    "classifier": "kerasvid.cli.classifier",
+    "benchmark": "kerasvid.cli.benchmark",
+    "list": "kerasvid.cli.train",
+    "export saved-model": "kerasvid.cli.to_saved_model",
+    "export tflite": "kerasvid.cli.to_tflite",
+    "export onnx": "kerasvid.cli.to_onnx",
+    "export web": "kerasvid.cli.to_web",
+    "export parity": "kerasvid.cli.check_parity",
+    "export serving-config": "kerasvid.cli.serving_config",
+    "client": "kerasvid.cli.client",
+    "replay": "kerasvid.cli.replay",
+    **{f"data {name}": module for name, module in DATA.items()},
 }
-GROUPS = {name.split()[0] for name in COMMANDS if " " in name}
+GROUPS = ("data", "export")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -64,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with one_line_errors(ValueError):
         if name not in COMMANDS:
             raise ValueError(f"kerasvid {name}: unknown command; {nearest_names(name, COMMANDS)}.")
-    module = importlib.import_module(COMMANDS[name][0])
+    module = importlib.import_module(COMMANDS[name])
     if given[0] == "data":
         return module.main(rest)
     if name == "list":
@@ -72,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run_app(module.main, module.FLAGS, module.__doc__, rest)
 
 
-def _usage(names: Sequence[str]) -> str:
-    lines = [f"  kerasvid {name:<22}{COMMANDS[name][1]}" for name in names]
-    return "\n".join(["Usage: kerasvid COMMAND --flag=value ... (COMMAND --help lists flags)", *lines])
+def _usage(names: Iterable[str]) -> str:
+    lines = ["Usage: kerasvid COMMAND --flag=value ...; COMMAND --help lists the flags.",
+             "kerasvid list shows the models, presets and data sets."]  # fmt: skip
+    rows = [(f"kerasvid {name}", summary_of(COMMANDS[name])) for name in names if name != "list"]
+    return "\n".join([*lines, "", tabulate.tabulate(rows, tablefmt="plain")])

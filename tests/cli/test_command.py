@@ -1,8 +1,10 @@
+"""What all commands share: settings, errors of one line, and the commands that they name next."""
+
 import pytest
 import tensorflow as tf
 
-from kerasvid.cli.command import one_line, one_line_errors
-from kerasvid.naming import python_command
+from kerasvid.cli.command import one_line, one_line_errors, parse_assignments
+from kerasvid.naming import command_line, python_command
 
 FAULT = (
     "Graph execution error:\n\nDetected at node Assert/Assert defined at (most recent call last):\n"
@@ -23,11 +25,11 @@ FAULT = (
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("end", ["\n\t [[{{node Assert/Assert}}]] [Op:Next]", " [Op:Next]", ""])
-def test_of_a_failed_assertion_the_sentence_alone_is_told(assertion, expected, end):
+def test_a_failed_assertion_is_reduced_to_its_text(assertion, expected, end):
     assert one_line(FAULT + assertion + end) == expected
 
 
-def test_of_an_error_out_of_fit_what_it_says_alone_is_told():
+def test_an_error_in_fit_is_reduced_to_its_text():
     error = (
         "Graph execution error:\n\nDetected at node conv defined at (most recent call last):\n"
         '  File "train.py", line 3, in <module>\n\nOOM when allocating tensor with shape[9]\n'
@@ -41,18 +43,18 @@ def test_too_little_memory_has_a_remedy(capsys):
     with pytest.raises(SystemExit), one_line_errors(tf.errors.OpError):
         raise fault
     line = capsys.readouterr().err
-    assert line.startswith("error: OOM when allocating; out of memory: use a smaller --batch_size")
+    assert line.startswith("error: OOM when allocating; out of memory. Use a smaller --batch_size")
     assert len(line.splitlines()) == 1
 
 
 @pytest.mark.parametrize("why", ["No space left on device", "Too many open files"])
-def test_other_things_may_be_exhausted_than_memory(why, capsys):
+def test_other_exhausted_resources_get_no_advice_on_memory(why, capsys):
     with pytest.raises(SystemExit), one_line_errors(tf.errors.OpError):
         raise tf.errors.ResourceExhaustedError(None, None, f"a/events.v2; {why}")
     assert capsys.readouterr().err == f"error: a/events.v2; {why}\n"
 
 
-def test_the_next_command_runs_the_same_python(monkeypatch, tmp_path):
+def test_a_python_command_runs_the_same_python(monkeypatch, tmp_path):
     python = tmp_path / "my env" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.touch(0o755)
@@ -68,3 +70,45 @@ def test_the_next_command_runs_the_same_python(monkeypatch, tmp_path):
 
 def test_other_messages_only_lose_their_line_breaks():
     assert one_line("a\n  b [c]\n") == "a b [c]"
+
+
+@pytest.mark.parametrize(
+    ("started", "next_one"),
+    [
+        ("apps/train.py", "python apps/generate.py --run_dir=runs/x"),
+        ("/at/apps/train.py", "python /at/apps/generate.py --run_dir=runs/x"),
+        ("train.py", "python generate.py --run_dir=runs/x"),
+        ("/usr/bin/kerasvid", "kerasvid generate --run_dir=runs/x"),
+        ("/lib/kerasvid/cli/main.py", "kerasvid generate --run_dir=runs/x"),
+    ],
+)
+def test_the_next_command_has_the_form_that_the_user_typed(started, next_one, monkeypatch):
+    monkeypatch.setattr("kerasvid.naming.shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("sys.executable", "/usr/bin/python")
+    monkeypatch.setattr("sys.argv", [started])
+    assert command_line("generate", "--run_dir=runs/x") == next_one
+
+
+# === Settings ===
+
+
+def test_values_are_json_python_or_text():
+    given = ["a=64", "b=[64,128]", "c=(1, 2)", "d=true", "e=2e-4", "f=full", "g.h=None"]
+    expected = {
+        "a": 64,
+        "b": [64, 128],
+        "c": (1, 2),
+        "d": True,
+        "e": 2e-4,
+        "f": "full",
+        "g.h": None,
+    }
+    assert parse_assignments(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"), [(["a"], "key=value"), (["=3"], "key=value"), (["a=1", "a=2"], "twice")]
+)
+def test_a_setting_without_key_or_value_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        parse_assignments(given)
