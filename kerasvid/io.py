@@ -14,6 +14,23 @@ from collections.abc import Iterator
 import filelock
 
 
+def one_line(message: str) -> str:
+    """A message without line breaks; of an error in a TensorFlow graph, only its own text.
+
+    Example:
+        >>> one_line("Graph execution error: ... assertion failed: [a.tfrecord] [: empty.] [[...")
+        'a.tfrecord: empty.'
+    """
+    failed = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[\[|\[Op:|\n|$)", message)
+    # In `fit`, a stack trace comes before the text, and the node after it.
+    text = re.search(r"^(.*\S.*)\n\s*\[\[\{\{node", message, re.MULTILINE)
+    if failed:
+        message = failed[1].replace("] [", " ").replace(" : ", ": ")
+    elif text:
+        message = text[1]
+    return " ".join(message.split())
+
+
 @contextlib.contextmanager
 def readable_os_errors(path: str | os.PathLike) -> Iterator[None]:
     """An OSError of the block becomes one that names the file, the cause and the remedy."""
@@ -129,20 +146,3 @@ def lock(path: str | os.PathLike, wait: bool = False) -> Iterator[None]:
         yield
     finally:
         held.release()
-
-
-def one_line(message: str) -> str:
-    """A message without line breaks; of an error in a TensorFlow graph, only its own text.
-
-    Example:
-        >>> one_line("Graph execution error: ... assertion failed: [a.tfrecord] [: empty.] [[...")
-        'a.tfrecord: empty.'
-    """
-    failed = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[\[|\[Op:|\n|$)", message)
-    # In `fit`, a stack trace comes before the text, and the node after it.
-    text = re.search(r"^(.*\S.*)\n\s*\[\[\{\{node", message, re.MULTILINE)
-    if failed:
-        message = failed[1].replace("] [", " ").replace(" : ", ": ")
-    elif text:
-        message = text[1]
-    return " ".join(message.split())
