@@ -49,15 +49,7 @@ define.bool("dry_run", False, "Plan only: rows, commands and deviations, without
 define.bool("list", False, "List of the known tables.")
 _CONFIG = ("seed", "precision", "sample_every", "checkpoint_every")
 _RUNS = ("preset", "steps", "frames", "runs_dir", "data_dir", "source_dir")
-_EVALUATION = (
-    "num",
-    "split",
-    "seed",
-    "classifier_dir",
-    "i3d_weights",
-    "vgg_weights",
-    "padding",
-)
+_EVALUATION = ("num", "split", "seed", "classifier_dir", "i3d_weights", "vgg_weights", "padding")
 
 
 def main(argv: list[str]) -> None:

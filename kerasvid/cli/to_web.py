@@ -1,7 +1,7 @@
 """Makes a folder with a page that runs a trained model in the browser, without a network.
 
-    kerasvid export web --run_dir=runs/rjvae-sprites --out=demo
-    python -m http.server --directory demo --bind 127.0.0.1 8000
+kerasvid export web --run_dir=runs/rjvae-sprites --out=demo
+python -m http.server --directory demo --bind 127.0.0.1 8000
 """
 
 import os

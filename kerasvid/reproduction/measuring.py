@@ -142,24 +142,14 @@ def asked(
     metric = metric_of(column, evaluation)
     if row.clips == REAL and not column.of_real:
         return None
-    choices = dataclasses.asdict(evaluation)
-    choices = {
-        key: value
-        for key, value in choices.items()
-        if key not in ("classifier_of", "batch") and value is not None
-    }
-    if metric in OF_CLASSIFIERS:
-        choices["classifiers"] = classifier_names(config)
     # A run that was trained again can have the same folder and step, but another file.
     saved = hash_file(os.fspath(run.model))[0] if run.model.exists() else None
-    return {
-        "run": os.path.realpath(run.path),
-        "step": saved_step(run.model),
-        "saved": saved,
-        "clips": row.clips,
-        "metric": metric,
-        **choices,
-    }
+    facts = {"run": os.path.realpath(run.path), "step": saved_step(run.model), "saved": saved}
+    facts |= {"clips": row.clips, "metric": metric}
+    if metric in OF_CLASSIFIERS:
+        facts["classifiers"] = classifier_names(config)
+    choices = dataclasses.asdict(dataclasses.replace(evaluation, classifier_of=None))
+    return facts | {k: v for k, v in choices.items() if v is not None and k != "batch"}
 
 
 def context_of(

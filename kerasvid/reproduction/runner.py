@@ -4,6 +4,7 @@ A failed row does not stop the others. Every row is written at once, so that the
 same table continues with what is missing.
 """
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -19,9 +20,9 @@ from kerasvid.reproduction.results import (
     known_cells,
     sections_of,
 )
-from kerasvid.reproduction.runs import TableRuns, saved_at
+from kerasvid.reproduction.runs import TableRuns
 from kerasvid.training.config import digest_of
-from kerasvid.training.run_folder import ERRORS, RunFolder
+from kerasvid.training.run_folder import ERRORS
 
 # A row can fail by these for reasons outside the code.
 FAILURES = (ValueError, *ERRORS)
@@ -74,12 +75,7 @@ class Reproduction:
         for section in sections_of(self.table, self.datasets):
             runs = dataclasses.replace(self.runs, dataset=section.dataset)
             for result in filter(lambda result: result.run, section.rows):
-                result.folder = runs.folder(result.run)
-                for (dataset, row, column), cell in known.items():
-                    if (dataset, row) == (section.dataset, result.row.name):
-                        result.cells[column] = cell
-                if result.cells:
-                    result.step = saved_at(RunFolder(result.folder))
+                result.cells = {**known.get((section.dataset, result.row.name), {})}
             self._annotate(section, runs)
             sections.append((section, runs))
         return sections
@@ -112,11 +108,9 @@ class Reproduction:
         """Fills the missing cells of a row."""
         config, run = runs.ready(result.run)
         whole, info = runs.locate(make=True)
-        digest = digest_of(info)
         config = dataclasses.replace(
-            config, dataset=runs.dataset, data_folder=whole, data_digest=digest
+            config, dataset=runs.dataset, data_folder=whole, data_digest=digest_of(info)
         )
-        result.step, result.problem = saved_at(run), None
         evaluation, missing = measuring.resolved(self.evaluation, self.table, config), []
         for column in self.table.columns:
             asked = measuring.asked(result.row, column, evaluation, run, config)
@@ -136,42 +130,23 @@ class Reproduction:
         section.commands = list(
             dict.fromkeys(line for name in section.runs for line in runs.commands(name))
         )
-        metrics = [(c, measuring.metric_of(c, self.evaluation)) for c in self.table.columns]
-        by_column = {name: cell for row in section.rows for name, cell in row.cells.items()}
+        metrics = {c.name: measuring.metric_of(c, self.evaluation) for c in self.table.columns}
         configs = {}
-        for name in runs.with_sources(section.runs):
-            try:
+        for name in runs.needed(section.runs):
+            with contextlib.suppress(*FAILURES):  # the row reports it
                 configs[name] = self.table.runs[name], runs.existing_or_new_config(name)
-            except FAILURES:  # the row reports it
-                continue
-        section.deviations = [
-            *deviations.of_data(section.dataset, section.parts),
-            *deviations.of_metrics(metrics, by_column),
-            *deviations.of_clips([cell.clips for cell in section.cells], self.table.clips),
-            *deviations.of_windows(section.cells),
-            *deviations.of_classifiers(section.cells),
-            *deviations.of_runs(configs),
-        ]
+        section.deviations = deviations.of_section(self.table, section, metrics)
+        section.deviations += deviations.of_runs(configs)
 
     def describe(self) -> str:
-        """The plan: rows with what exists, deviations and commands. Trains and writes nothing.
+        """The page as it is now, and the state of every run. Trains and writes nothing.
 
         Raises:
             ValueError: as `sections`.
         """
-        lines = [f"{self.table.name}: {self.table.title}", f"{self.table.paper}."]
-        for section, runs in self.sections():
-            parts = ", ".join(part.name for part in section.parts)
-            lines += ["", f"=== {section.dataset}, compared with {parts} ==="]
-            for result in section.rows:
-                cells = [f"{c.name} {result.cells[c.name].text(c)}" for c in self.table.columns
-                         if c.name in result.cells]  # fmt: skip
-                measured = f"measured: {', '.join(cells) or 'nothing'}"
-                state = f"{runs.state(result.run)}; {measured}" if result.run else "quoted only"
-                lines.append(f"  {result.row.name}: {state}")
-            sources = [n for n in runs.with_sources(section.runs) if n not in section.runs]
-            lines += [f"  (first): {runs.state(name)}" for name in sources]
-            lines += ["Deviations:", *(f"  - {line}" for line in section.deviations)]
-            lines += ["Commands:", *(f"  {line}" for line in section.commands)]
+        sections = self.sections()
+        page = Reproduced(self.table, [section for section, _ in sections]).markdown()
+        states = [runs.state(name) for each, runs in sections for name in runs.needed(each.runs)]
         files = f"{os.path.join(self.out_dir, self.name)}.json and .md"
-        return "\n".join([*lines, "", f"The table is written to {files}."])
+        lines = [page, "Runs:", *(f"  {state}" for state in dict.fromkeys(states)), ""]
+        return "\n".join([*lines, f"The table is written to {files}."])

@@ -50,7 +50,7 @@ def test_a_file_of_tflite_is_written_with_what_it_holds_beside_it(export_here, t
     before = (tmp_path / "a.tflite").read_bytes()
     status, _, err = export_here("to_tflite", "--out=a.tflite")
     assert status == 1 and err == (
-        "error: a.tflite: is there already; give another name, or --overwrite.\n"
+        "error: a.tflite: exists already; give another name, or --overwrite.\n"
     )
     assert (tmp_path / "a.tflite").read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"a.tflite", "a.tflite.json"}
@@ -66,7 +66,7 @@ def test_verbs_of_descent_are_left_out_and_told(export_here):
 def test_a_file_of_onnx_is_written_and_replaced_where_asked(export_here, tmp_path):
     (tmp_path / "a.onnx").write_text("old")
     status, _, err = export_here("to_onnx", "--out=a.onnx")
-    assert status == 1 and "a.onnx: is there already" in err
+    assert status == 1 and "a.onnx: exists already" in err
     assert (tmp_path / "a.onnx").read_text() == "old"
     status, out, err = export_here("to_onnx", "--out=a.onnx", "--overwrite")
     assert (status, err) == (0, "") and "opset 17" in out
@@ -92,7 +92,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(export_here, tmp_path):
         ("to_tflite", ["--out=a.tflite", "--integer_io"], "goes with --quantize=integer"),
         ("to_tflite", ["--out=a.tflite", "--verbs=encode"], "encode descends by gradients"),
         ("to_tflite", ["--out=a.tflite", "--run_dir=nowhere"], "nowhere: no run is there"),
-        ("to_tflite", ["--out=none/a.tflite"], "there is no folder none"),
+        ("to_tflite", ["--out=none/a.tflite"], "the folder none does not exist"),
         ("to_onnx", ["--out=a.onnx", "--verb=swop"], "no verb 'swop'"),
         ("to_onnx", ["--out=a.tflite"], "give a name that ends in .onnx"),
         ("check_parity", ["--tflite=none.tflite"], "none.tflite: is not there; leave it out"),

@@ -93,7 +93,9 @@ def test_sigterm_saves_a_checkpoint_and_names_the_command_to_resume(
     assert_equal_to_the_bit(folder / "model.keras", uninterrupted / "model.keras")
 
 
-def test_a_full_disk_is_reported_in_one_line_and_loses_nothing(run_app, training_flags, uninterrupted):
+def test_a_full_disk_is_reported_in_one_line_and_loses_nothing(
+    run_app, training_flags, uninterrupted
+):
     kept = sorted((uninterrupted / "checkpoints").iterdir())
     model = (uninterrupted / "model.keras").read_bytes()
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 import tensorflow as tf
 
-from kerasvid.data.shards import temporary_name
 from kerasvid.export.saved_model import VersionError, check_version_folder, new_version_folder
+from kerasvid.io import temporary_name
 
 
 def test_a_folder_appears_when_it_is_whole(tmp_path):

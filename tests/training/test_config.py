@@ -21,7 +21,11 @@ def test_batches_clips_and_seeds_out_of_range_raise_one_line(config_of):
     for values, rest, message in (
         ({"training.batch_size": 5}, {"replicas": 2}, "Use a multiple of 2"),
         ({"training.batch_size": 13}, {}, "12 videos. Use 12 or fewer"),
-        ({"frames": 3, "training.stride": 2}, {}, "needs 5 frames, but .* 'train' of squares has 4"),
+        (
+            {"frames": 3, "training.stride": 2},
+            {},
+            "needs 5 frames, but .* 'train' of squares has 4",
+        ),
         ({}, {"seed": -1}, "seed=-1"),
         ({}, {"seed": 2**31}, "Use 0 to 2147483647"),
     ):
@@ -69,9 +73,7 @@ def test_clips_without_two_endpoints_raise_one_line(config_of):
         ("glo", {"training.frames": 2}, "Clips of 2 frames, but the codes have 3"),
     ],
 )  # fmt: skip
-def test_the_build_refuses_clips_that_the_model_cannot_be_trained_on(
-    config_of, model, values, why
-):
+def test_the_build_refuses_clips_that_the_model_cannot_be_trained_on(config_of, model, values, why):
     with pytest.raises(ValueError) as error:
         config_of(2, values, model=model).make_model()
     start = f"training.frames={values['training.frames']}: {model} cannot be trained on such clips"
@@ -165,9 +167,7 @@ def test_replicas_and_discriminator_steps_share_a_batch(config_of, batch, replic
     )
 
 
-def test_init_from_is_compared_by_its_real_path(
-    config_of, tmp_path, monkeypatch
-):
+def test_init_from_is_compared_by_its_real_path(config_of, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path)
     config = config_of(init_from=os.fspath(tmp_path / "runs" / "images"))

@@ -49,5 +49,7 @@ def test_parts_of_other_sizes_are_not_copied():
 
 def test_models_with_nothing_in_common_raise_one_line():
     source_model = RJVAE.from_preset("debug", **SMALL)
-    with pytest.raises(ValueError, match="no weights of the RJVAE fit the RJGAN: decoder has other sizes"):
+    with pytest.raises(
+        ValueError, match="no weights of the RJVAE fit the RJGAN: decoder has other sizes"
+    ):
         copy_weights(RJGAN.from_preset("debug", **SMALL), source_model)

@@ -227,9 +227,7 @@ def test_a_run_starts_from_the_image_generator_of_another(config_of, tmp_path, c
 
 
 @pytest.mark.slow
-def test_images_beside_the_videos_are_trained_on_and_compared(
-    config_of, squares, tmp_path
-):
+def test_images_beside_the_videos_are_trained_on_and_compared(config_of, squares, tmp_path):
     images = {"images": "squares", "images_folder": squares}
     config = config_of(4, {"training.image_batch": 3}, model="rjgan", **images)
     whole, _ = run_to_end(config, tmp_path / "whole")

@@ -87,7 +87,9 @@ def test_swaps_have_a_row_a_content_and_a_column_a_motion(held_out):
 
 def test_frames_between_stand_between_their_frames(held_out):
     assert figures_of(Memory, ["frames_between"]) and not figures_of(Encoder, ["frames_between"])
-    animation = FIGURES["frames_between"].draw(FigureInputs(Memory(), held_out, rows=ROWS)).animation
+    animation = (
+        FIGURES["frames_between"].draw(FigureInputs(Memory(), held_out, rows=ROWS)).animation
+    )
     shown = [(frame == 4).any() for frame in animation]
     assert shown == [True, False, False, False, True]  # frames 1 and 3, and three between
     assert all((frame == 54).any() for frame in animation[1:-1])

@@ -27,7 +27,10 @@ def test_white_is_far_from_black_by_the_root_of_the_number_of_pixels_and_equal_c
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (np.zeros([2, 5, 3, 3, 1], np.uint8), r"cannot be compared to those of shape \(2, 5, 3, 3, 1\)"),
+        (
+            np.zeros([2, 5, 3, 3, 1], np.uint8),
+            r"cannot be compared to those of shape \(2, 5, 3, 3, 1\)",
+        ),
         (np.zeros([2, 4, 3, 3, 1]), "are uint8 and float64. Give uint8"),
     ],
 )

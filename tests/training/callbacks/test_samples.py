@@ -23,9 +23,7 @@ def test_samples_of_steps_that_are_made_again_are_removed(counter, fit, tmp_path
     assert {path.name for path in tmp_path.iterdir()} == kept
 
 
-def test_the_first_samples_are_written_after_45_seconds(
-    counter, fit, tmp_path, monkeypatch
-):
+def test_the_first_samples_are_written_after_45_seconds(counter, fit, tmp_path, monkeypatch):
     clock = iter(range(0, 1000, 20))
     monkeypatch.setattr(samples.time, "monotonic", lambda: float(next(clock)))
     held_out = {"video": np.zeros([2, 2, 8, 8, 3], np.uint8)}
