@@ -15,7 +15,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +36,7 @@ from kerasvid.evaluation.classifiers.train import (
     train_classifier,
 )
 from kerasvid.evaluation.metrics.fvd import ClipFeatures
-from kerasvid.io import lock, readable_os_errors, replace_folder
+from kerasvid.io import atomic_folder, lock, readable_os_errors
 from kerasvid.training.devices import resolve_precision
 
 FORMAT = "kerasvid-classifier"
@@ -269,16 +268,13 @@ def load_classifier(
 
 def _train_and_write(path: pathlib.Path, data: ClassifierData) -> None:
     """Trains and tests a classifier. Its folder appears when it is complete."""
-    for leftover in path.parent.glob(f"partial-*-{path.name}"):  # of a process that was killed
-        shutil.rmtree(leftover, ignore_errors=True)
     model = train_classifier(data)
     report, info = measure_classifier(model, data), data.info
     names = {name: tuple(map(str, range(size))) for name, size in data.heads.items()}
     names |= {name: info.class_names for name in names if name not in info.attribute_names}
-    building = path.with_name(f"partial-{os.getpid()}-{path.name}")
-    try:
-        building.mkdir()
-        model.save(building / "classifier.keras")
+    with atomic_folder(path) as building:
+        file = os.path.join(building, "classifier.keras")
+        model.save(file)
         stored = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -291,13 +287,10 @@ def _train_and_write(path: pathlib.Path, data: ClassifierData) -> None:
             "split": report.split,
             "held_out": report.held_out,
             "weights": model.weights_digest(),
-            "sha256": hash_file(os.fspath(building / "classifier.keras"))[0],
+            "sha256": hash_file(file)[0],
         }
         text = json.dumps(stored, indent=1) + "\n"
-        (building / "classifier.json").write_text(text, encoding="utf-8")
-        replace_folder(os.fspath(building), os.fspath(path))
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        pathlib.Path(building, "classifier.json").write_text(text, encoding="utf-8")
 
 
 def _check_share(min_accuracy: float | None) -> None:
