@@ -134,6 +134,7 @@ class TrainedClassifier:
         return "\n".join(lines)
 
 
+@dataclasses.dataclass(frozen=True)
 class ClassifierFeatures(ClipFeatures):
     """Features of a trained classifier.
 
@@ -141,8 +142,7 @@ class ClassifierFeatures(ClipFeatures):
     not depend on the batch.
     """
 
-    def __init__(self, classifier: TrainedClassifier):
-        self.classifier = classifier
+    classifier: TrainedClassifier
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
         clips = np.asarray(clips)
@@ -240,7 +240,7 @@ def load_classifier(
         own = dataclasses.replace(own, image_shape=tuple(own.image_shape))
         kind = CLASSIFIERS[own.kind]
         confusion = {name: np.array(rows, int) for name, rows in stored["confusion"].items()}
-        report = ClassifierReport(confusion, stored["clips"], stored["split"], stored["held_out"])
+        report = ClassifierReport(confusion, stored["clips"], stored["held_out"])
         names = {name: tuple(each) for name, each in stored["names"].items()}
         digest, weights, trained_in = stored["sha256"], stored["weights"], stored["trained_in"]
     except OSError as error:
@@ -284,7 +284,6 @@ def _train_and_write(path: pathlib.Path, data: ClassifierData) -> None:
             "confusion": {name: counts.tolist() for name, counts in report.confusion.items()},
             "names": names,
             "clips": report.clips,
-            "split": report.split,
             "held_out": report.held_out,
             "weights": model.weights_digest(),
             "sha256": hash_file(file)[0],
