@@ -132,31 +132,21 @@ class Reproduction:
         )
         metrics = {c.name: measuring.metric_of(c, self.evaluation) for c in self.table.columns}
         configs = {}
-        for name in runs.with_sources(section.runs):
+        for name in runs.needed(section.runs):
             with contextlib.suppress(*FAILURES):  # the row reports it
                 configs[name] = self.table.runs[name], runs.existing_or_new_config(name)
         section.deviations = deviations.of_section(self.table, section, metrics)
         section.deviations += deviations.of_runs(configs)
 
     def describe(self) -> str:
-        """The plan: rows with what exists, deviations and commands. Trains and writes nothing.
+        """The page as it is now, and the state of every run. Trains and writes nothing.
 
         Raises:
             ValueError: as `sections`.
         """
-        lines = [f"{self.table.name}: {self.table.title}", f"{self.table.paper}."]
-        for section, runs in self.sections():
-            parts = ", ".join(part.name for part in section.parts)
-            lines += ["", f"=== {section.dataset}, compared with {parts} ==="]
-            for result in section.rows:
-                cells = [f"{c.name} {result.cells[c.name].text(c)}" for c in self.table.columns
-                         if c.name in result.cells]  # fmt: skip
-                measured = f"measured: {', '.join(cells) or 'nothing'}"
-                state = f"{runs.state(result.run)}; {measured}" if result.run else "quoted only"
-                lines.append(f"  {result.row.name}: {state}")
-            sources = [n for n in runs.with_sources(section.runs) if n not in section.runs]
-            lines += [f"  (first): {runs.state(name)}" for name in sources]
-            lines += ["Deviations:", *(f"  - {line}" for line in section.deviations)]
-            lines += ["Commands:", *(f"  {line}" for line in section.commands)]
+        sections = self.sections()
+        page = Reproduced(self.table, [section for section, _ in sections]).markdown()
+        states = [runs.state(name) for each, runs in sections for name in runs.needed(each.runs)]
         files = f"{os.path.join(self.out_dir, self.name)}.json and .md"
-        return "\n".join([*lines, "", f"The table is written to {files}."])
+        lines = [page, "Runs:", *(f"  {state}" for state in dict.fromkeys(states)), ""]
+        return "\n".join([*lines, f"The table is written to {files}."])

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import zipfile
 
 import pytest
@@ -113,15 +114,16 @@ def test_a_signal_ends_the_table_with_its_finished_rows(reproduction, with_runs,
 def test_the_description_trains_and_writes_nothing(reproduction, planted, tmp_path):
     text = reproduction.describe()
     assert [*tmp_path.iterdir()] == [] and planted.calls == []
-    assert "Short: short, " in text and "not begun; measured: nothing" in text
-    assert "Quoted: quoted only" in text
+    assert re.search("  short, .*: not begun\n", text) and "| Short    | not measured yet" in text
+    assert "| Quoted   |  " in text
     assert "--model=linear_interpolation" in text and "--set=frames=2" in text
     assert "metric: frechet in place of FVD" in text
 
 
 def test_the_description_shows_what_exists(ready):
     ready.run()
-    assert "finished, 2 steps; measured: FVD 11 (10 to 12)" in ready.describe()
+    text = ready.describe()
+    assert ": finished, 2 steps\n" in text and "| Short    | 11 (10 to 12) " in text
 
 
 def test_a_run_whose_source_failed_fails_with_the_same_error(reproduction, with_runs, monkeypatch):

@@ -89,7 +89,7 @@ def test_runs_that_start_from_others_or_use_halves_name_them(table, squares):
     }
     table = dataclasses.replace(table, rows=(), runs=published)
     made = TableRuns(table, squares, "debug")
-    assert made.with_sources(["mixed"]) == ["images", "mixed"]
+    assert made.needed(["mixed"]) == ["images", "mixed"]
     split, first, second = made.commands("mixed")
     assert split.endswith(f"data split-frames --data_dir={squares} --out_dir={squares}-mixed")
     assert f"--dataset={squares}-mixed/images" in first
