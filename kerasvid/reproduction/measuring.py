@@ -14,18 +14,11 @@ from kerasvid.data.shards import hash_file
 from kerasvid.evaluation.classifiers.networks import CLASSIFIERS, FrameClassifier
 from kerasvid.evaluation.classifiers.store import folder_name
 from kerasvid.evaluation.classifiers.train import ClassifierError, make_classifier_config
-from kerasvid.evaluation.context import (
-    EvaluationConfig,
-    EvaluationContext,
-    NotMeasurable,
-    with_classifier,
-)
-from kerasvid.evaluation.evaluate import METRICS
+from kerasvid.evaluation.context import EvaluationConfig, EvaluationContext, NotMeasurable
 from kerasvid.evaluation.generated_clips import recall
-from kerasvid.evaluation.measurements import Metric
+from kerasvid.evaluation.measurements import METRICS, Metric, from_real, no_clip_classifier
 from kerasvid.evaluation.metrics.intervals import GROUPS
 from kerasvid.evaluation.metrics.motion_consistency import motion_consistency_score
-from kerasvid.evaluation.network_measurements import no_clip_classifier
 from kerasvid.evaluation.report import LOWER, Measured
 from kerasvid.models.base.protocols import LearnedCodes
 from kerasvid.reproduction.published import LEARNED, REAL, Column, Row, Table
@@ -41,7 +34,7 @@ OF_CLASSIFIERS = ("frechet", "inception", "image_inception", "disentanglement", 
 class LearnedContext(EvaluationContext):
     """A model with learned codes; its clips are training videos from their codes."""
 
-    def generated(self, temperature: float = 1.0) -> Iterator[np.ndarray]:
+    def generated(self) -> Iterator[np.ndarray]:
         """Training videos from their codes, uint8 `[N, T, H, W, C]`, as many as real clips."""
         if not isinstance(self.model, LearnedCodes):
             raise NotMeasurable(f"{self.config.model} has no learned codes.")
@@ -51,7 +44,7 @@ class LearnedContext(EvaluationContext):
     @property
     def making(self) -> dict[str, Any]:
         """The part of a protocol that says how clips are made."""
-        windows = self.choices.windows  # other windows of real videos have the same codes
+        windows = self.evaluation_config.windows  # other windows of real videos have the same codes
         often = f", each {windows} times: intervals are too narrow" if windows > 1 else ""
         return {"of": "recalled clips", "made": f"of the learned codes of training videos{often}"}
 
@@ -70,24 +63,22 @@ def feature_maps(classifier: FrameClassifier):
 def classifier_motion(context: EvaluationContext) -> list[Measured]:
     """MCS with signed differences, from a frame classifier's maps in place of VGG16's."""
     classifier, count = context.classifier("frame"), context.count()
-    maps = feature_maps(classifier.model)
     found = motion_consistency_score(
-        context.real(), context.generated(), maps, count, "signed", GROUPS
+        context.real(),
+        context.generated(),
+        feature_maps(classifier.model),
+        count,
+        "signed",
+        GROUPS,
     )
-    protocol = context.making | {"of": f"{context.making['of']} from real ones"}
     maps = {"features": "last maps of the frame classifier, which has D_I's architecture"}
-    protocol |= with_classifier(classifier, maps) | {"differences": "signed"}
-    return [
-        context.reported_alone(CLASSIFIER_MOTION, found.score, LOWER, count, found.std, **protocol)
-    ]
+    facts = {**from_real(context), "classifier": classifier.protocol() | maps}
+    facts["differences"] = "signed"
+    value = found.score, LOWER, count, found.std
+    return [context.reported_alone(CLASSIFIER_MOTION, *value, **facts)]
 
 
-ALL_METRICS = {
-    **METRICS,
-    CLASSIFIER_MOTION: Metric(
-        classifier_motion, no_clip_classifier, "MCS from a frame classifier's maps"
-    ),
-}
+ALL_METRICS = {**METRICS, CLASSIFIER_MOTION: Metric(classifier_motion, no_clip_classifier)}
 
 
 def metric_of(column: Column, evaluation: EvaluationConfig) -> str:
