@@ -1,7 +1,7 @@
 """Writes a signature of a run's model as an ONNX file, of any batch size.
 
-    kerasvid export onnx --run_dir=runs/rjvae-sprites --out=rjvae.onnx
-    kerasvid export onnx --run_dir=runs/rjvae-sprites --out=image.onnx --signature=image
+kerasvid export onnx --run_dir=runs/rjvae-sprites --out=rjvae.onnx
+kerasvid export onnx --run_dir=runs/rjvae-sprites --out=image.onnx --signature=image
 """
 
 import os

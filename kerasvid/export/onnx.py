@@ -12,7 +12,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from kerasvid.export.accuracy import Difference, SampleInputs, measured_difference
 from kerasvid.export.onnx_session import OUT, OnnxModel, check_installed
 from kerasvid.export.signatures import Signature
-from kerasvid.models.base.latent_codes import LatentModel
+from kerasvid.models.base.latent_codes import LatentCodeModel
 
 OPSET = 17  # of ONNX 1.12 (2022): every runtime in use reads it
 
@@ -62,7 +62,7 @@ def _frozen(model: keras.Model, signature: Signature) -> Signature:
 
     ONNX has no counterpart of looking up rows of a variable.
     """
-    tables = model.tables().values() if isinstance(model, LatentModel) else ()
+    tables = model.tables().values() if isinstance(model, LatentCodeModel) else ()
 
     def body(**given):
         for table in tables:  # rows are looked up by the handle alone, which freezing cannot trace

@@ -33,7 +33,7 @@ import tensorflow as tf
 from kerasvid.data.pixels import as_floats
 from kerasvid.layers.endpoints import check_endpoints
 from kerasvid.models.base.in_between import InBetween
-from kerasvid.models.base.latent_codes import LatentModel
+from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.protocols import (
     Encoder,
     ExchangeableCodes,
@@ -119,7 +119,7 @@ def noise_signatures(model: keras.Model, frames: int | None = None) -> dict[str,
         ValueError: the model cannot make clips of this length.
     """
     frames = model.frames if frames is None else frames
-    if isinstance(model, LatentModel):
+    if isinstance(model, LatentCodeModel):
         model.refresh_gaussians()
     make = _in_between if isinstance(model, InBetween) else _drawn
     return {**make(model, frames), **_encoded(model, frames), **_learned(model, frames)}
@@ -243,7 +243,11 @@ def _encoded(model: keras.Model, frames: int) -> dict[str, Signature]:
     """`encode`, `reconstruct` and `swap` of models that read videos."""
     if not isinstance(model, Encoder):
         return {}
-    video, label, iterative = _pixels(model, frames), _label(model), isinstance(model, LatentModel)
+    video, label, iterative = (
+        _pixels(model, frames),
+        _label(model),
+        isinstance(model, LatentCodeModel),
+    )
     encode = Signature(
         lambda video, **label: model.encode(video, **label),
         {"video": video, **label}, {}, "latent codes of videos", iterative=iterative,

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from kerasvid.export.serving.messages import warm_up_request
 from kerasvid.export.signatures import Signature, Tensor
-from kerasvid.io import atomic_folder
+from kerasvid.io import atomic_folder, readable_os_errors
 
 WARM_UP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 _NUMBER = re.compile(r"[1-9]\d{0,17}")
@@ -77,7 +77,8 @@ def new_version_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         >>> with new_version_folder("export/models/rjvae/1") as building:
         ...     tf.saved_model.save(module, building)
     """
-    with atomic_folder(path, lambda: check_version_folder(path)) as building:
+    check = lambda: check_version_folder(path)  # noqa: E731
+    with readable_os_errors(path), atomic_folder(path, check) as building:
         try:
             yield pathlib.Path(building)
         except (tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError) as error:

@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from kerasvid.export.version_folder import WARM_UP_FILE
 from kerasvid.export.serving.messages import parsed_request
+from kerasvid.export.version_folder import WARM_UP_FILE
 
 MAX_RECORDS = 1000
 
