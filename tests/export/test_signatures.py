@@ -135,7 +135,7 @@ def test_learned_codes_are_recalled_and_exchanged_by_their_rows():
     np.testing.assert_array_equal(
         signatures["recall"](index=as_seeds(4))["video"], single.recall(index=[4])[:, :3]
     )
-    with pytest.raises(tf.errors.InvalidArgumentError, match="index .* from 0 to 4"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"index .* from 0 to 4"):
         signatures["recall"].traced()(index=as_seeds(5))
 
 
