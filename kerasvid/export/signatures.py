@@ -5,8 +5,8 @@ same computations from tensors to tensors, in two forms:
 
 - `noise_signatures(model)`: random inputs are named standard Gaussians. TFLite and ONNX have no
   stateless random operations, so their files hold this form, and parity is measured on it.
-- `seed_signatures(model)`: the random input is one seed a row. This form is served: row i depends
-  on its own seed and inputs alone, and equals `model.generate(1, seed=seed[i])[0]`.
+- `seed_signatures(...)` of these: the random input is one seed a row. This form is served: row i
+  depends on its own seed and inputs alone, and equals `model.generate(1, seed=seed[i])[0]`.
 
 | signature | inputs beside noise or seeds | outputs | models |
 |---|---|---|---|
@@ -65,14 +65,6 @@ class Tensor:
     least: float | None = None
     most: float | None = None
 
-    def spec(self, name: str, batch: int | None = None) -> tf.TensorSpec:
-        """`[batch, *shape]`, any batch size if `None`."""
-        return tf.TensorSpec([batch, *self.shape], self.dtype, name)
-
-    def row(self) -> tf.TensorSpec:
-        """One row, without the batch axis."""
-        return tf.TensorSpec(self.shape, self.dtype)
-
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
@@ -104,7 +96,10 @@ class Signature:
 
     def traced(self, batch: int | None = None) -> Any:
         """A concrete function of the inputs, of any batch size if `None`."""
-        specs = {name: each.spec(name, batch) for name, each in self.inputs.items()}
+        specs = {
+            name: tf.TensorSpec([batch, *each.shape], each.dtype, name)
+            for name, each in self.inputs.items()
+        }
         return tf.function(self.__call__, autograph=False).get_concrete_function(**specs)
 
 
@@ -125,17 +120,11 @@ def noise_signatures(model: keras.Model, frames: int | None = None) -> dict[str,
     return {**make(model, frames), **_encoded(model, frames), **_learned(model, frames)}
 
 
-def seed_signatures(model: keras.Model, frames: int | None = None) -> dict[str, Signature]:
-    """The signatures by name, with an int64 seed a row; `decode` becomes `generate`.
+def seed_signatures(noisy: Mapping[str, Signature]) -> dict[str, Signature]:
+    """The signatures of `noise_signatures` with an int64 seed a row in place of noise.
 
-    Raises:
-        ValueError: as `noise_signatures`.
+    `decode` becomes `generate`, or is left out where there is `between`.
     """
-    return seeded(noise_signatures(model, frames))
-
-
-def seeded(noisy: Mapping[str, Signature]) -> dict[str, Signature]:
-    """The signatures of `noise_signatures` with seeds in place of noise."""
     signatures = {name: _seeded(each) for name, each in noisy.items() if name != "decode"}
     if "between" in noisy:
         return signatures

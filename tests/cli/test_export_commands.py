@@ -95,7 +95,7 @@ def test_a_failure_leaves_what_was_there(export_here, tmp_path, monkeypatch):
 def test_errors_are_one_line_and_leave_nothing(export_here, tmp_path):
     for command, given, message in (
         ("to_tflite", ["--out=a.bin"], "the name must end in .tflite"),
-        ("to_tflite", ["--out=a.tflite", "--integer_io"], "needs --quantize=integer"),
+        ("to_tflite", ["--out=a.tflite", "--integer_io"], "integer_io: needs quantize=integer"),
         (
             "to_tflite",
             ["--out=a.tflite", "--signatures=encode"],

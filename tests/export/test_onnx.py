@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.export import onnx
+from kerasvid.export.accuracy import measured_difference
 from kerasvid.export.onnx_session import OnnxModel
 from kerasvid.export.tflite import loop_free_signatures
 from kerasvid.models.registry import MODELS, model_class
@@ -26,7 +27,7 @@ def test_files_compute_what_the_model_does(name, debug_model):
         assert set(session.inputs) <= set(signatures[signature].inputs)
         assert set(session.outputs) == set(signatures[signature].outputs)
         for batch in (1, 3):
-            errors = onnx.measure_error(model, signatures, signature, content, batch)
+            errors = measured_difference(session, model, signatures[signature], batch)
             for output, error in errors.items():
                 allowed = 1 if signatures[signature].outputs[output].dtype == tf.uint8 else 1e-4
                 assert error.largest <= allowed, (signature, output, error)

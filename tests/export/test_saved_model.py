@@ -158,7 +158,7 @@ def test_the_card_describes_the_model(version):
     assert "its licence is unknown here" in card["data"]["note"] and "licence" not in card["data"]
     assert "gone" not in json.dumps(card)  # no path of the machine
     page = (version / "model_card.md").read_text()
-    assert re.search(r"\| in +\| `seed` +\| int64 +\| \[-1\] ", page) and card["paper"] in page
+    assert re.search(r"\| input +\| `seed` +\| int64 +\| \[-1\] ", page) and card["paper"] in page
 
 
 @pytest.mark.parametrize("name", MODELS)

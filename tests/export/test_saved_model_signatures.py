@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.export.sample_inputs import sample_inputs
 from kerasvid.export.saved_model import save_signatures, served_signatures
-from kerasvid.export.signatures import seed_signatures
-from kerasvid.export.version_folder import example_inputs
+from kerasvid.export.signatures import noise_signatures, seed_signatures
 from kerasvid.models.registry import model_class
 
 INVALID = tf.errors.InvalidArgumentError
@@ -120,16 +120,17 @@ def test_examples_are_of_what_every_signature_takes(between):
     model = model_class("linear_interpolation").from_preset(
         "debug", image_shape=(8, 16, 3), frames=3
     )
-    examples = example_inputs(served_signatures(model), rows=2)
-    assert set(examples) == set(between)
-    for name, inputs in examples.items():
+    signatures = served_signatures(model)
+    assert set(signatures) == set(between)
+    for name, each in signatures.items():
+        inputs = sample_inputs(model, each, batch=2)
         outputs = between[name](**{key: tf.constant(value) for key, value in inputs.items()})
         assert all(len(value) == 2 for value in outputs.values())
 
 
 def test_discriminators_are_not_exported(drawn, tmp_path):
     model = drawn[0]
-    signature = seed_signatures(model)["generate"]
+    signature = seed_signatures(noise_signatures(model))["generate"]
     save_signatures({"serving_default": signature}, tmp_path)
     saved = tf.train.list_variables(str(tmp_path / "variables" / "variables"))
     numbers = sum(int(np.prod(shape)) for name, shape in saved if name.startswith("weights"))

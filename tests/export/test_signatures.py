@@ -20,6 +20,10 @@ def make_model(name, **values):
     return model_class(name).from_preset("debug", image_shape=(16, 16, 3), frames=4, **values)
 
 
+def seeded(model, frames=None):
+    return seed_signatures(noise_signatures(model, frames))
+
+
 # One model of each kind; the others are in the slow tests.
 QUICK = ("rjvae", "mocogan", "glo", "linear_interpolation")
 
@@ -38,9 +42,9 @@ def as_seeds(*values):
 @pytest.mark.parametrize("name", all_of(VideoGenerator))
 def test_a_seed_a_row_makes_what_generate_makes_of_each(name):
     model = make_model(name)
-    videos = seed_signatures(model)["generate"](seed=as_seeds(*SEEDS))["video"]
+    videos = seeded(model)["generate"](seed=as_seeds(*SEEDS))["video"]
     assert videos.dtype == np.uint8 and videos.shape == (3, 4, 16, 16, 3)
-    singly = seed_signatures(model)["generate"](seed=as_seeds(SEEDS[0]))["video"]
+    singly = seeded(model)["generate"](seed=as_seeds(SEEDS[0]))["video"]
     np.testing.assert_array_equal(singly, model.generate(1, seed=SEEDS[0]))
     for video, seed in zip(videos, SEEDS, strict=True):  # in a batch sums are rounded otherwise
         off = np.abs(video.astype(int) - model.generate(1, seed=seed)[0])
@@ -64,7 +68,7 @@ def test_named_noise_makes_what_decode_and_interpolate_make_of_it(name):
 
 def test_interpolation_by_seeds_goes_from_one_of_them_to_the_other():
     model = make_model("mocogan")
-    signatures = seed_signatures(model)
+    signatures = seeded(model)
     assert list(signatures["interpolate"].inputs) == ["seed_from", "seed_to", "fraction"]
     way = signatures["interpolate"](
         seed_from=as_seeds(3, 3), seed_to=as_seeds(8, 8), fraction=tf.constant([0.0, 1.0])
@@ -76,7 +80,7 @@ def test_interpolation_by_seeds_goes_from_one_of_them_to_the_other():
 @pytest.mark.parametrize("name", all_of(ImagePrior, ("image_gan",)))
 def test_the_image_of_a_seed_is_that_of_generate_images(name):
     model = make_model(name)
-    image = seed_signatures(model)["image"](seed=as_seeds(9))["image"]
+    image = seeded(model)["image"](seed=as_seeds(9))["image"]
     np.testing.assert_array_equal(image, model.generate_images(1, seed=9))
 
 
@@ -84,7 +88,7 @@ def test_the_image_of_a_seed_is_that_of_generate_images(name):
 def test_between_is_that_of_the_model_at_every_temperature(name, moving_squares):
     model, ends = make_model(name), moving_squares(2, 4)
     given = {"first": tf.constant(ends[:, 0]), "last": tf.constant(ends[:, -1])}
-    signature = seed_signatures(model)["between"]
+    signature = seeded(model)["between"]
     for temperature in (0.0, 0.7):
         for row in range(2):
             one = {key: value[row : row + 1] for key, value in given.items()}
@@ -159,11 +163,11 @@ def test_codes_found_by_descent_in_a_graph_are_those_found_without(values, movin
 )
 def test_clips_of_another_length(name):
     model = make_model(name)
-    signatures = seed_signatures(model, frames=3)
+    signatures = seeded(model, frames=3)
     signature = signatures["between" if name == "cvae" else "generate"]
     assert signature.outputs["video"].shape == (3, 16, 16, 3)
     # The length is no input, neither of noise nor of seeds.
-    for make in (noise_signatures, seed_signatures):
+    for make in (noise_signatures, seeded):
         for key, each in make(model).items():
             assert set(make(model, frames=3)[key].inputs) == set(each.inputs)
     if name == "cvae":
@@ -183,7 +187,7 @@ def test_lengths_that_a_model_cannot_make_are_refused(name, frames):
 @pytest.mark.parametrize("seed", [-1, LARGEST_SEED + 1])
 @pytest.mark.parametrize("name", ["glo", "linear_interpolation"])
 def test_seeds_out_of_range_are_refused_in_the_graph(name, seed):
-    signatures = seed_signatures(make_model(name))
+    signatures = seeded(make_model(name))
     signature = next(iter(signatures.values())).traced()
     frame = tf.zeros([1, 16, 16, 3], tf.uint8)
     ends = {"first": frame, "last": frame, "temperature": tf.constant([1.0])}

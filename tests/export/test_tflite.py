@@ -1,19 +1,31 @@
 """TFLite files do what the models do, with built-in operations alone."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
 from kerasvid.export import tflite
-from kerasvid.export.accuracy import SampleInputs
+from kerasvid.export.accuracy import measured_difference
 from kerasvid.export.lite_model import LiteModel
+from kerasvid.export.sample_inputs import sample_inputs
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.registry import MODELS
 
 pytest.importorskip("ai_edge_litert", reason="pip install -e '.[tflite]'")
 LEAST_PSNR = {"float16": 60.0, "dynamic": 45.0, "integer": 37.0}  # dB, of pixels
 LARGEST = {"float16": 2e-3, "dynamic": 0.03, "integer": 0.1}  # of codes
+
+
+def errors_of(model, signatures, content):
+    """The differences of a file from the model, by signature and output."""
+    lite = LiteModel(content)
+    return {
+        name: measured_difference(functools.partial(lite, name), model, each, draws=4)
+        for name, each in signatures.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +56,7 @@ def test_files_compute_what_the_model_does(every_model):
     model, signatures, left = every_model
     content = tflite.convert(model, signatures)
     assert list(LiteModel(content).signatures) == sorted(signatures)
-    errors = tflite.measure_error(model, signatures, content)
+    errors = errors_of(model, signatures, content)
     assert errors["decode"]["video"].largest < 1e-4
     for signature, by_output in errors.items():
         for output, error in by_output.items():
@@ -60,7 +72,7 @@ def test_files_compute_what_the_model_does(every_model):
 def test_smaller_files_are_near_the_model(every_model, quantize):
     model, signatures, _ = every_model
     content = tflite.convert(model, signatures, quantize)
-    for signature, by_output in tflite.measure_error(model, signatures, content).items():
+    for signature, by_output in errors_of(model, signatures, content).items():
         for output, error in by_output.items():
             near = error.largest < LARGEST[quantize]
             assert near if error.psnr is None else error.psnr > LEAST_PSNR[quantize], (
@@ -95,7 +107,7 @@ def test_the_weights_are_stored_once_for_all_signatures(model, exported):
 def test_integer_files_can_have_int8_inputs_and_outputs(model, exported):
     signatures, _ = exported
     content = tflite.convert(model, signatures, "integer", integer_io=True)
-    lite, inputs = LiteModel(content), SampleInputs(model, signatures).draw("decode", 1, 3)
+    lite, inputs = LiteModel(content), sample_inputs(model, signatures["decode"], 1, 3)
     runner = lite.runner("decode")
     details = [*runner.get_input_details().values(), *runner.get_output_details().values()]
     assert {each["dtype"] for each in details} == {np.int8}
@@ -105,7 +117,7 @@ def test_integer_files_can_have_int8_inputs_and_outputs(model, exported):
     expected = signatures["decode"](**given)["video"].numpy()
     assert np.abs(video - expected).mean() < 0.05 < np.abs(expected).max()
     # Pixels are as near: of 255 levels, a few.
-    inputs = SampleInputs(model, signatures).draw("image", 1, 3)
+    inputs = sample_inputs(model, signatures["image"], 1, 3)
     image = lite("image", **inputs)["image"]
     assert image.dtype == np.uint8
     given = {name: tf.constant(value) for name, value in inputs.items()}

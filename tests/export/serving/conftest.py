@@ -22,7 +22,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import saved_model_pb2
 
-from kerasvid.export.signatures import seed_signatures
+from kerasvid.export.signatures import noise_signatures, seed_signatures
 from kerasvid.models.registry import model_class
 
 # === Models ===
@@ -53,7 +53,7 @@ def models_dir(tmp_path_factory) -> pathlib.Path:
     root = tmp_path_factory.mktemp("models")
     kind = model_class("rjvae")
     model = kind(**{**kind.PRESETS["debug"], "image_shape": (16, 16, 3), "frames": 4})
-    functions = seed_signatures(model)
+    functions = seed_signatures(noise_signatures(model))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, "seed")])
     def generate_jpeg(seed):
@@ -69,7 +69,7 @@ def models_dir(tmp_path_factory) -> pathlib.Path:
 
     kind = model_class("linear_interpolation")
     model = kind(**{**kind.PRESETS["debug"], "image_shape": (16, 16, 3), "frames": 4})
-    between = seed_signatures(model)["between"]
+    between = seed_signatures(noise_signatures(model))["between"]
 
     @tf.function(
         input_signature=[
