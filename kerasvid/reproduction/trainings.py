@@ -215,7 +215,7 @@ class Trainings:
         if training.is_divided:
             whole, half = (self.locate(self.dataset, p, False)[0] for p in (WHOLE, IMAGES))
             flags = f"--data_dir={whole}", f"--out_dir={os.path.dirname(half)}"
-            lines.append(python_command("-m", "tfrecords_tools.derived.split_frames", *flags))
+            lines.append(shlex.join(["kerasvid", "data", "split-frames", *flags]))
         if training.init_from:
             lines += self.commands(training.init_from)
         return list(dict.fromkeys([*lines, self.command(key)]))

@@ -177,20 +177,11 @@ def prepare(
     options: ChairOptions | None = None,
     **writing: bool,
 ) -> DatasetInfo:
-    """Writes the data set "chairs".
+    """Writes the data set "chairs" (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: the folder of the models, or the one above it.
         options: which chairs become videos, by default `ChairOptions()`.
-        **writing: `skip_unreadable`, `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: as `find_clips`; images are unreadable or smaller than the crop (each
-            named), or out_dir exists.
 
     Example:
         prepare("data/chairs", "rendered_chairs", ChairOptions(models=100, frames=31))
@@ -213,8 +204,6 @@ def prepare(
         "1",
         height=SIDE,
         width=SIDE,
-        channels=3,
-        fps=-1.0,
         class_names=CLASSES,
         identity_names=tuple(numbers),
         licence="its page has the terms",
@@ -236,7 +225,3 @@ def _read_frame(path: str, crop: int) -> np.ndarray:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a mistake of the user ends it with one line on stderr and status 1."""
     run_converter(__doc__, prepare, "Folder of the models.", arguments, ChairOptions)
-
-
-if __name__ == "__main__":
-    main()

@@ -148,19 +148,11 @@ def prepare(
     options: FolderOptions | None = None,
     **writing: bool,
 ) -> DatasetInfo:
-    """Converts a folder of videos into a data set with the splits train and test.
+    """Converts a folder of videos into a data set with the splits train and test (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder of videos, image sequences and strips; its first level names classes.
         options: how they become videos, by default `FolderOptions()`.
-        **writing: `skip_unreadable`, `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: nothing to convert, unreadable files (each named), or out_dir exists.
 
     Example:
         >>> prepare("data/mine", "my_videos", FolderOptions(height=64, width=64))
@@ -190,7 +182,6 @@ def prepare(
         "1",
         options.height,
         options.width,
-        channels=3,
         fps=options.fps or -1.0,
         encoding=options.encoding,
         class_names=tuple(classes),
@@ -202,7 +193,3 @@ def prepare(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a mistake of the user ends it with one line on stderr and status 1."""
     run_converter(__doc__, prepare, "Folder of your videos.", arguments, FolderOptions)
-
-
-if __name__ == "__main__":
-    main()

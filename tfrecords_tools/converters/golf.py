@@ -218,21 +218,12 @@ def prepare(
     skip_unreadable: bool = False,
     **writing: bool,
 ) -> DatasetInfo:
-    """Writes the data set "golf".
+    """Writes the data set "golf" (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: the folder of frames-stable-many and golf.txt.
         options: which clips become videos, by default `GolfOptions()`.
         skip_unreadable: choose others for unreadable clips, with a line for each.
-        **writing: `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: as `find_clips` and `draw_clips`; clips are unreadable (each named), or
-            out_dir exists.
 
     Example:
         prepare("data/golf", "TINYVIDEO", GolfOptions(clips=2000))
@@ -252,8 +243,6 @@ def prepare(
         "1",
         height=SIDE,
         width=SIDE,
-        channels=3,
-        fps=-1.0,
         identity_names=tuple(videos),
         licence=LICENCE,
         source=f"{SOURCE}, drawn with seed {options.seed} from {len(clips)} clips",
@@ -266,7 +255,3 @@ def prepare(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a mistake of the user ends it with one line on stderr and status 1."""
     run_converter(__doc__, prepare, f"Folder of {ROOT} and {INDEX}.", arguments, GolfOptions)
-
-
-if __name__ == "__main__":
-    main()

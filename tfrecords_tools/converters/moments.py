@@ -191,21 +191,11 @@ def prepare(
     options: MomentsOptions | None = None,
     **writing: bool,
 ) -> DatasetInfo:
-    """Writes the data set "moments", or for instance "moments/diving-surfing".
+    """Writes the data set "moments", or for instance "moments/diving-surfing" (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: the folder of training and validation, or the one above it.
         options: which videos are read, and how, by default `MomentsOptions()`.
-        **writing: `skip_unreadable` (also short videos), `overwrite` and `progress` of
-            `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: as `find_clips`; videos are unreadable or too short (each named), or
-            out_dir exists.
 
     Example:
         prepare("data/diving", "Moments_in_Time_Raw", MomentsOptions(classes=("diving",)))
@@ -222,7 +212,6 @@ def prepare(
         "1",
         height=SIDE,
         width=SIDE,
-        channels=3,
         fps=-1.0,  # replaced by the rate of the files
         class_names=options.classes,
         licence=LICENCE,
@@ -235,7 +224,3 @@ def prepare(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a mistake of the user ends it with one line on stderr and status 1."""
     run_converter(__doc__, prepare, "Folder of training and validation.", arguments, MomentsOptions)
-
-
-if __name__ == "__main__":
-    main()

@@ -86,20 +86,11 @@ def prepare(
     options: ClipOptions | None = None,
     **writing: bool,
 ) -> DatasetInfo:
-    """Writes the data set "mug".
+    """Writes the data set "mug" (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: the folder that contains subjects3, or subjects3 itself.
         options: how takes become videos, by default `ClipOptions()`.
-        **writing: `skip_unreadable` (also takes without a face), `overwrite` and `progress` of
-            `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: no source_dir, another layout, unreadable takes, or out_dir exists.
 
     Example:
         prepare("data/mug", "MUG", ClipOptions(min_frames=32, stride=2))
@@ -109,7 +100,6 @@ def prepare(
         "1",
         height=64,
         width=64,
-        channels=3,
         fps=FPS,
         licence=f"for research, under the licence agreement of the database ({SOURCE})",
         source=SOURCE,
@@ -121,7 +111,3 @@ def prepare(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a mistake of the user ends it with one line on stderr and status 1."""
     run_converter(__doc__, prepare, "Folder of the database.", arguments, ClipOptions)
-
-
-if __name__ == "__main__":
-    main()

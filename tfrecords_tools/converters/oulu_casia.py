@@ -126,20 +126,11 @@ def prepare(
     options: OuluOptions | None = None,
     **writing: bool,
 ) -> DatasetInfo:
-    """Writes the data set "oulu_casia", or for instance "oulu_casia/vl-weak".
+    """Writes the data set "oulu_casia", or for instance "oulu_casia/vl-weak" (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: the folder of NI and VL, or one up to two levels above it.
         options: which sequences become videos, and how, by default `OuluOptions()`.
-        **writing: `skip_unreadable` (also sequences without a face), `overwrite` and `progress` of
-            `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: no source_dir, another layout, unreadable sequences, or out_dir exists.
 
     Example:
         prepare("data/oulu_casia-vl", "OriginalImg", OuluOptions(spectrum="vl"))
@@ -152,7 +143,6 @@ def prepare(
         "1",
         height=64,
         width=64,
-        channels=3,
         fps=FPS,
         licence="for research, under the licence agreement with the University of Oulu",
         source=SOURCE,
@@ -164,7 +154,3 @@ def prepare(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a mistake of the user ends it with one line on stderr and status 1."""
     run_converter(__doc__, prepare, "Folder of the database.", arguments, OuluOptions)
-
-
-if __name__ == "__main__":
-    main()

@@ -129,18 +129,10 @@ def split_clips(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
 def prepare_avi(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "weizmann" from the videos of the database.
+    """Writes the data set "weizmann" from the videos of the database (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder of the unpacked videos.
-        **writing: `skip_unreadable`, `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: as `find_clips`; videos are unreadable (each named), or out_dir exists.
 
     Example:
         prepare_avi("data/weizmann", "weizmann_videos")
@@ -178,19 +170,10 @@ def person_of(strip: Strip) -> int:
 def prepare_strips(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "weizmann/strips" from the sample data of MoCoGAN.
+    """Writes the data set "weizmann/strips" from the sample data of MoCoGAN (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder with the subfolders 0, 1, 3 and 4 of JPEG strips.
-        **writing: `skip_unreadable`, `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: as `find_strips` and `person_of`; strips are unreadable (each named), or
-            out_dir exists.
 
     Example:
         prepare_strips("data/weizmann-strips", "mocogan/data/actions")
@@ -225,7 +208,6 @@ def _info(
         "1",
         height=SIDE,
         width=SIDE,
-        channels=3,
         fps=fps,
         class_names=actions,
         identity_names=persons,
@@ -239,7 +221,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a mistake of the user ends it with one line on stderr and status 1."""
     variants = {"avi": prepare_avi, "strips": prepare_strips}
     run_converter(__doc__, variants, "Folder of the videos, or of the strips.", arguments)
-
-
-if __name__ == "__main__":
-    main()

@@ -221,7 +221,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return lines
 
     run_command(__doc__, values, ["data_dir", "out_dir"], work, arguments)
-
-
-if __name__ == "__main__":
-    main()

@@ -52,18 +52,7 @@ def list_clips() -> dict[str, range]:
 def prepare_embedded(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "shapes", drawn by code.
-
-    Args:
-        out_dir: folder of the data set, which appears when it is complete.
-        source_dir: not needed.
-        **writing: `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: out_dir exists, or cannot be written.
+    """Writes the data set "shapes", drawn by code (see `tfrecords_tools.converters`).
 
     Example:
         prepare_embedded("data/shapes")
@@ -73,7 +62,6 @@ def prepare_embedded(
         "1",
         height=SIDE,
         width=SIDE,
-        channels=3,
         fps=FPS,
         class_names=MOTIONS,
         identity_names=IDENTITIES,
@@ -101,19 +89,10 @@ def _drawn(number: int) -> Video:
 def prepare_strips(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "shapes/strips" from the sample data of MoCoGAN.
+    """Writes the data set "shapes/strips" of MoCoGAN (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder with the subfolders 0 and 1 of PNG strips.
-        **writing: `skip_unreadable`, `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: as `find_strips`; strips are unreadable or have another size (each named),
-            or out_dir exists.
 
     Example:
         prepare_strips("data/shapes-strips", "mocogan/data/shapes")
@@ -130,8 +109,6 @@ def prepare_strips(
         "1",
         height=SIDE,
         width=SIDE,
-        channels=3,
-        fps=-1.0,
         class_names=class_names,
         licence="sample data of MoCoGAN, for non-commercial use",
         source=SOURCE,
@@ -145,7 +122,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a mistake of the user ends it with one line on stderr and status 1."""
     variants = {"embedded": prepare_embedded, "strips": prepare_strips}
     run_converter(__doc__, variants, "Folder of the strips; for the variant strips.", arguments)
-
-
-if __name__ == "__main__":
-    main()

@@ -77,18 +77,7 @@ def list_clips(actions: Sequence[str]) -> dict[str, list[Clip]]:
 def prepare_embedded(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "sprites", drawn by code.
-
-    Args:
-        out_dir: folder of the data set, which appears when it is complete.
-        source_dir: not needed.
-        **writing: `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: out_dir exists, or cannot be written.
+    """Writes the data set "sprites", drawn by code (see `tfrecords_tools.converters`).
 
     Example:
         prepare_embedded("data/sprites")
@@ -109,20 +98,11 @@ def prepare_embedded(
 def prepare_lpc(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "sprites/lpc", composed from the Liberated Pixel Cup sheets.
+    """Writes the data set "sprites/lpc", of the sheets (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder of the sheets, see `lpc_sheets.load_sheets`. By default the sheets are
             downloaded, 0.4 MB, to the folder lpc-sheets beside out_dir and kept there.
-        **writing: `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        SheetError: a sheet in source_dir is missing or has another size.
-        ConversionError: a sheet cannot be downloaded, or out_dir exists or cannot be written.
 
     Example:
         prepare_lpc("data/sprites-lpc")
@@ -160,7 +140,6 @@ def _write(
         "1",
         height=64,
         width=64,
-        channels=3,
         fps=FPS,
         class_names=tuple(f"{action}/{view}" for action in actions for view in VIEWS),
         identity_names=tuple(Clip(c, "", "").character_name for c in range(CHARACTERS)),
@@ -188,7 +167,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run_converter(
         __doc__, variants, "Folder of the sheets, else downloaded; for the variant lpc.", arguments
     )
-
-
-if __name__ == "__main__":
-    main()

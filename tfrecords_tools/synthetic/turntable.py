@@ -56,18 +56,7 @@ def list_clips() -> dict[str, list[Clip]]:
 def prepare(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "turntable", drawn by code.
-
-    Args:
-        out_dir: folder of the data set, which appears when it is complete.
-        source_dir: not needed.
-        **writing: `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: out_dir exists, or cannot be written.
+    """Writes the data set "turntable", drawn by code (see `tfrecords_tools.converters`).
 
     Example:
         prepare("data/turntable")
@@ -77,7 +66,6 @@ def prepare(
         "1",
         height=SIDE,
         width=SIDE,
-        channels=3,
         fps=FPS,
         class_names=CLASSES,
         identity_names=IDENTITIES,
@@ -108,7 +96,3 @@ def _drawn(clip: Clip) -> Video:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a mistake of the user ends it with one line on stderr and status 1."""
     run_converter(__doc__, prepare, "Not needed.", arguments)
-
-
-if __name__ == "__main__":
-    main()
