@@ -13,8 +13,8 @@ folder 0 they move vertically, in folder 1 horizontally. The test split has 400 
 the same share of both folders; MoCoGAN trains on all.
 """
 
+import functools
 import os
-from collections.abc import Sequence
 
 from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import write_dataset
@@ -40,11 +40,7 @@ _CITATION = (
 
 
 def list_clips() -> dict[str, range]:
-    """Numbers of the drawn clips of both splits; no number is in both.
-
-    Example:
-        list_clips()["test"][0]  # 4000
-    """
+    """Numbers of the drawn clips of both splits; no number is in both."""
     train, test = COUNTS["train"], COUNTS["test"]
     return {"train": range(train), "test": range(train, train + test)}
 
@@ -118,7 +114,9 @@ def prepare_strips(
     return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    variants = {"embedded": prepare_embedded, "strips": prepare_strips}
-    run_converter(__doc__, variants, "Folder of the strips; for the variant strips.", arguments)
+main = functools.partial(
+    run_converter,
+    __doc__,
+    {"embedded": prepare_embedded, "strips": prepare_strips},
+    "Folder of the strips; for the variant strips.",
+)

@@ -9,6 +9,7 @@ Liberated Pixel Cup sheets, from --source_dir or else downloaded. Both have 9,00
 """
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Sequence
 
@@ -57,11 +58,7 @@ class Clip:
 
 
 def split_characters() -> dict[str, list[int]]:
-    """Numbers of the 1,000 training and the 296 test characters, in Li & Mandt's order.
-
-    Example:
-        split_characters()["test"][:3]
-    """
+    """Numbers of the 1,000 training and the 296 test characters, in Li & Mandt's order."""
     order = np.random.RandomState(SPLIT_SEED).permutation(CHARACTERS).tolist()
     return {"train": order[:TRAIN_CHARACTERS], "test": order[TRAIN_CHARACTERS:]}
 
@@ -161,9 +158,9 @@ def _write(
     return write_dataset(os.fspath(out_dir), info, list_clips(actions), load, **writing)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    variants = {"embedded": prepare_embedded, "lpc": prepare_lpc}
-    run_converter(
-        __doc__, variants, "Folder of the sheets, else downloaded; for the variant lpc.", arguments
-    )
+main = functools.partial(
+    run_converter,
+    __doc__,
+    {"embedded": prepare_embedded, "lpc": prepare_lpc},
+    "Folder of the sheets, else downloaded; for the variant lpc.",
+)

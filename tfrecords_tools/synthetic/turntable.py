@@ -14,8 +14,8 @@ Of each solid, one colour lacks one elevation in the training split, by seed: 24
 in which every identity occurs, and 16 test clips, eight an elevation and two a colour.
 """
 
+import functools
 import os
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,12 +34,7 @@ CLASSES = tuple(f"elevation-{elevation}" for elevation in ELEVATIONS)
 
 
 def list_clips() -> dict[str, list[Clip]]:
-    """The clips of both splits, by solid, colour and elevation.
-
-    Example:
-        >>> [len(clips) for clips in list_clips().values()]
-        [240, 16]
-    """
+    """The 240 training and 16 test clips, by solid, colour and elevation."""
     random = np.random.default_rng(SPLIT_SEED)
     # Two solids a colour and eight an elevation.
     colours, elevations = (
@@ -93,6 +88,4 @@ def _drawn(clip: Clip) -> Video:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    run_converter(__doc__, prepare, "Not needed.", arguments)
+main = functools.partial(run_converter, __doc__, prepare, "Not needed.")

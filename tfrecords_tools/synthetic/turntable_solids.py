@@ -37,12 +37,7 @@ def join(*parts: Solid) -> Solid:
 
 
 def polygon(points: Sequence[Sequence[float]], marked: bool = False) -> Solid:
-    """A flat convex face.
-
-    Args:
-        points: [K, 3], its corners, counterclockwise as seen from outside.
-        marked: of the darker tone.
-    """
+    """A flat convex face: its corners [K, 3] run counterclockwise as seen from outside."""
     corners = np.array([[points[0], *points[k : k + 2]] for k in range(1, len(points) - 1)], float)
     normal = np.cross(corners[0, 1] - corners[0, 0], corners[0, 2] - corners[0, 0])
     normals = np.broadcast_to(normal / np.linalg.norm(normal), corners.shape)
@@ -52,13 +47,7 @@ def polygon(points: Sequence[Sequence[float]], marked: bool = False) -> Solid:
 def prism(
     outline: Sequence[tuple[float, float]], back: float, front: float, marked: bool = False
 ) -> Solid:
-    """A convex outline with depth.
-
-    Args:
-        outline: [K, 2], x and y, counterclockwise.
-        back, front: z of the two ends.
-        marked: of the darker tone.
-    """
+    """A convex outline [K, 2] of x and y, counterclockwise, from z `back` to z `front`."""
     near = [(x, y, front) for x, y in outline]
     far = [(x, y, back) for x, y in outline]
     faces = [near, far[::-1]]
