@@ -118,9 +118,8 @@ def check_name(name: str) -> None:
         raise UnknownDataset(
             f"{name}: no such folder; give the folder of a data set or one of {', '.join(names())}."
         )
-    nearest = difflib.get_close_matches(name, names(), cutoff=0.4) or names()
     raise UnknownDataset(
-        f"There is no data set {name!r}; nearest: {', '.join(nearest)}. The path of a folder works "
+        f"There is no data set {name!r}; {nearest_names(name, names())}. The path of a folder works "
         "too."
     )
 
