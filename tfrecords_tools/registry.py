@@ -12,6 +12,8 @@ import shlex
 import typing
 from collections.abc import Callable
 
+from kerasvid.naming import nearest_names
+
 if typing.TYPE_CHECKING:
     from kerasvid.data.records import DatasetInfo
 
@@ -119,8 +121,8 @@ def check_name(name: str) -> None:
             f"{name}: no such folder; give the folder of a data set or one of {', '.join(names())}."
         )
     raise UnknownDataset(
-        f"There is no data set {name!r}; {nearest_names(name, names())}. The path of a folder works "
-        "too."
+        f"There is no data set {name!r}; {nearest_names(name, names())}. The path of a folder "
+        "works too."
     )
 
 
