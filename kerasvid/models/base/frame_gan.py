@@ -1,7 +1,7 @@
 """What the adversarial models share that decode a clip frame by frame."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -29,6 +29,8 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         ValueError: the decoder's factors do not fit the image size, or as `AdversarialModel`.
     """
 
+    PARTS: ClassVar = {**AdversarialModel.PARTS, "decoder": FrameDecoder}
+
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (64, 64, 3),
@@ -38,10 +40,8 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         **kwargs,
     ):
         super().__init__(image_shape=image_shape, frames=frames, objective=objective, **kwargs)
-        self._decoder_arguments = dict(decoder or {})
-        self.decoder = FrameDecoder(
-            self.image_shape, **self._decoder_arguments, dtype=self.dtype_policy
-        )
+        self.network_arguments["decoder"] = own = dict(decoder or {})
+        self.decoder = FrameDecoder(self.image_shape, **own, dtype=self.dtype_policy)
 
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """A frame's latent each, `[B, T, D]` float32, of named noise."""
@@ -59,6 +59,3 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         self, noise: Mapping[str, tf.Tensor], frames: int, training: bool
     ) -> dict[str, tf.Tensor]:
         return {"video": self.frames_of(self.codes(noise, frames), training)}
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "decoder": self._decoder_arguments}
