@@ -1,68 +1,124 @@
-"""Files and folders that appear whole or not at all.
+"""Atomic writes, locks and readable errors of the operating system.
 
-Files that an export writes: whole or not at all, and never over another one unasked.
+This is the only module that renames or locks a file. A file or folder appears complete or not at
+all: it is written under a temporary name beside its place, flushed to the disk and renamed.
 """
 
 import contextlib
 import errno
 import os
 import pathlib
+import re
 import shutil
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 
 import filelock
 
 
 @contextlib.contextmanager
 def readable_os_errors(path: str | os.PathLike) -> Iterator[None]:
-    """An OSError of the block becomes one that names the file, the cause and the remedy."""
+    """Turns an OSError of the block into one line: the file, the cause and what to do."""
     try:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         why = "the disk is full, free some space" if full else f"{error.strerror or error}"
         text = f"{os.fspath(path)}: cannot be written ({why})"
-        if str(error).startswith(text.partition(" (")[0]):  # named already
+        if str(error).startswith(text.partition(" (")[0]):  # an inner block named it
             raise
-        raise OSError(
-            f"{text}; what was saved before is kept, run the same command again to go on."
-        ) from error
+        readable = OSError(f"{text}; earlier files are kept, run the same command again.")
+        readable.errno = error.errno
+        raise readable from error
 
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[str]:
-    """A temporary name beside `path`, with its ending; renamed to `path` when the block succeeds.
+    """Yields a temporary name beside `path` and renames it to `path` when the block succeeds.
 
-    What stood at `path` stays until then, and stays for good if the block fails.
+    The temporary name has the ending of `path`. An existing file stays until the new one is
+    complete; if the block fails, it stays for good.
 
     Raises:
-        OSError: the file cannot be written; one line with the name, the cause and the remedy.
+        OSError: the file cannot be written; one line as of `readable_os_errors`.
 
     Example:
         >>> with atomic_write("runs/x/config.json") as temporary:
         ...     pathlib.Path(temporary).write_text("{}")
     """
     folder, name = os.path.split(os.fspath(path))
-    temporary = os.path.join(folder, f"partial-{os.getpid()}-{name}")
+    temporary = os.path.join(folder, f"partial-{_process()}-{name}")
     try:
         with readable_os_errors(path):
             yield temporary
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
+            replace_file(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
 
 
+def replace_file(temporary: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Flushes a finished file to the disk and renames it to `path`."""
+    _flush(temporary)
+    os.replace(temporary, path)
+
+
+def temporary_name(path: str | os.PathLike) -> str:
+    """A name beside `path` that no other process uses, also not on another host of a shared disk.
+
+    Example:
+        >>> temporary_name("data/mine")
+        'data/mine.tmp-myhost-1234'
+    """
+    return f"{os.fspath(path)}.tmp-{_process()}"
+
+
+@contextlib.contextmanager
+def atomic_folder(
+    path: str | os.PathLike, check: Callable[[], None] | None = None
+) -> Iterator[str]:
+    """Yields an empty folder to write into, which becomes `path` when the block succeeds.
+
+    A failed block leaves `path` as it was. Folders that killed processes of this host left behind
+    are removed first.
+
+    Args:
+        path: of the folder; what is there is replaced.
+        check: raises if `path` may not be replaced. It is called before the block and again before
+            the folder is renamed, because another process may have made `path` in the meantime.
+
+    Raises:
+        OSError: the folder cannot be written.
+
+    Example:
+        >>> with atomic_folder("data/mine") as building:
+        ...     pathlib.Path(building, "dataset.json").write_text("{}")
+    """
+    check = check or (lambda: None)
+    check()
+    path = os.path.abspath(os.fspath(path))
+    _remove_leftovers(path)
+    building = temporary_name(path)
+    try:
+        os.makedirs(building)
+        yield building
+        for folder, _, names in os.walk(building):
+            for name in names:
+                _flush(os.path.join(folder, name))
+        check()
+        replace_folder(building, path)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
 def replace_folder(building: str, out: str) -> None:
-    """Renames a finished folder; the one that it replaces is removed only then."""
+    """Renames a finished folder to `out`, then removes the folder that it replaces."""
     replaced = f"{building}-replaced"
     if os.path.exists(out):
         os.rename(out, replaced)
     try:
         os.rename(building, out)
-    except BaseException:  # an interruption, too
+    except BaseException:  # also an interruption
         if os.path.exists(replaced):
             os.rename(replaced, out)
         raise
@@ -70,32 +126,28 @@ def replace_folder(building: str, out: str) -> None:
 
 
 def refuse_existing(path: str | os.PathLike, overwrite: bool = False) -> None:
-    """Raises before any work is done for a file that may not be written.
+    """Checks that a file may be written to `path`, before any work is done.
 
     Raises:
-        ValueError: something stands at `path` and `overwrite` is false, or it is a folder, or the
-            folder that it goes into is not there.
+        ValueError: `path` exists and `overwrite` is false, `path` is a folder, or its parent
+            folder does not exist.
     """
     path = pathlib.Path(path)
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; give the name of a file.")
     if not path.parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent}; make it, or give another.")
+        raise ValueError(f"{path}: the folder {path.parent} does not exist; create it first.")
     if path.exists() and not overwrite:
-        raise ValueError(f"{path}: is there already; give another name, or --overwrite.")
+        raise ValueError(f"{path}: exists already; give another name, or --overwrite.")
 
 
 @contextlib.contextmanager
 def new_file(path: str | os.PathLike, overwrite: bool = False) -> Iterator[pathlib.Path]:
-    """A temporary name beside `path`, renamed to it when the block succeeds.
+    """As `atomic_write`, but replaces an existing file only with `overwrite`.
 
     Raises:
         ValueError: as `refuse_existing`.
         OSError: the file cannot be written; one line.
-
-    Example:
-        >>> with new_file("rjvae.tflite") as temporary:
-        ...     temporary.write_bytes(content)
     """
     refuse_existing(path, overwrite)
     with atomic_write(path) as temporary:
@@ -104,27 +156,81 @@ def new_file(path: str | os.PathLike, overwrite: bool = False) -> Iterator[pathl
 
 @contextlib.contextmanager
 def lock(path: str | os.PathLike, wait: bool = False) -> Iterator[None]:
-    """Holds a lock file for this process; it is let go of when the block or the process ends.
+    """Locks a file for this process until the block or the process ends.
 
     Args:
         path: of the lock file, which stays.
-        wait: for another process that holds it, in place of an error.
+        wait: if another process has the lock, wait for it instead of raising.
 
     Raises:
-        BlockingIOError: another process holds it.
+        BlockingIOError: another process has the lock.
         OSError: the file cannot be written.
 
     Example:
         >>> with lock("runs/rjvae-sprites/.lock"):
         ...     train()
     """
-    held = filelock.FileLock(path, timeout=-1 if wait else 0)
+    file = filelock.FileLock(path, timeout=-1 if wait else 0)
     try:
-        held.acquire()
+        file.acquire()
     except filelock.Timeout as error:
         message = "another process is using it; wait for it to end"
         raise BlockingIOError(errno.EAGAIN, message, os.fspath(path)) from error
     try:
         yield
     finally:
-        held.release()
+        file.release()
+
+
+def is_running(pid: int) -> bool:
+    """Whether another process of this host has this number."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _process() -> str:
+    """A name of this host and process."""
+    host = re.sub(r"[^\w.-]", "_", socket.gethostname())
+    return f"{host}-{os.getpid()}"
+
+
+def _flush(path: str | os.PathLike) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _remove_leftovers(path: str) -> None:
+    """Removes the folders of killed processes of this host; other hosts have other numbers."""
+    parent, name = os.path.split(path)
+    ours = temporary_name(name).removesuffix(str(os.getpid()))
+    for entry in os.listdir(parent) if os.path.isdir(parent) else []:
+        match = re.fullmatch(re.escape(ours) + r"(\d+)(-replaced)?", entry)
+        if not match or is_running(int(match[1])):
+            continue
+        # A replaced folder whose place is empty is all there is.
+        if not match[2] or os.path.isdir(path):
+            shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)
+
+
+def one_line(message: str) -> str:
+    """A message without line breaks; of an error in a TensorFlow graph, only its own text.
+
+    Example:
+        >>> one_line("Graph execution error: ... assertion failed: [a.tfrecord] [: empty.] [[...")
+        'a.tfrecord: empty.'
+    """
+    failed = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[\[|\[Op:|\n|$)", message)
+    # In `fit`, a stack trace comes before the text, and the node after it.
+    text = re.search(r"^(.*\S.*)\n\s*\[\[\{\{node", message, re.MULTILINE)
+    if failed:
+        message = failed[1].replace("] [", " ").replace(" : ", ": ")
+    elif text:
+        message = text[1]
+    return " ".join(message.split())

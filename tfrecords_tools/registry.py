@@ -1,22 +1,40 @@
-"""The known data sets by name. Adding one is a converter and one line in `DATASETS`."""
+"""The known data sets and the commands `kerasvid data NAME`, without importing TensorFlow.
+
+To add a data set, write a converter and add a line to `DATASETS` and to `COMMANDS`. The functions
+import TensorFlow when they are called, so that a list of the names is quick.
+"""
 
 import dataclasses
-import difflib
 import importlib
 import os
 import re
 import shlex
+import typing
+from collections.abc import Callable
 
-import tensorflow as tf
+if typing.TYPE_CHECKING:
+    from kerasvid.data.records import DatasetInfo
 
-from kerasvid.cli.command import one_line
-from kerasvid.data.records import DatasetError, DatasetInfo
-from kerasvid.data.shards import INFO_FILE, check_shards, load_info
-from tfrecords_tools.conversion import ConversionError
+# The module of each command `kerasvid data NAME`; its `main(arguments)` runs the command.
+COMMANDS = {
+    "folder": "tfrecords_tools.converters.folder",
+    "sprites": "tfrecords_tools.synthetic.sprites",
+    "shapes": "tfrecords_tools.synthetic.shapes",
+    "turntable": "tfrecords_tools.synthetic.turntable",
+    "weizmann": "tfrecords_tools.converters.weizmann",
+    "chairs": "tfrecords_tools.converters.chairs",
+    "mug": "tfrecords_tools.converters.mug",
+    "oulu-casia": "tfrecords_tools.converters.oulu_casia",
+    "golf": "tfrecords_tools.converters.golf",
+    "moments": "tfrecords_tools.converters.moments",
+    "verify": "tfrecords_tools.verify",
+    "split-frames": "tfrecords_tools.derived.split_frames",
+    "hold-out-pairs": "tfrecords_tools.derived.hold_out_pairs",
+}
 
 
 class UnknownDataset(ValueError):
-    """No data set has this name; the message tells the nearest."""
+    """No data set has this name; the message lists the nearest names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +44,7 @@ class Dataset:
     Args:
         name: as --dataset takes it.
         title: what it shows, in one line.
-        needs: what making it takes, in one line.
+        needs: what it is made from, in one line.
         converter: "module:function", called as function(out_dir, source_dir).
     """
 
@@ -34,6 +52,11 @@ class Dataset:
     title: str
     needs: str
     converter: str
+
+    def load_converter(self) -> Callable:
+        """The function of `converter`."""
+        module, function = self.converter.split(":")
+        return getattr(importlib.import_module(module), function)
 
 
 DATASETS = (
@@ -83,20 +106,30 @@ def names() -> list[str]:
 
 
 def folder_of(name: str, data_dir: str = "data") -> str:
-    """Where a data set lives, made or not: "sprites/lpc" in `data_dir`/sprites-lpc.
-
-    A name that is not known is the path of a folder.
-    """
+    """The folder of a data set, `data_dir`/sprites-lpc for "sprites/lpc"; else `name`."""
     return os.path.join(data_dir, name.replace("/", "-")) if name in names() else name
 
 
+def check_name(name: str) -> None:
+    """Raises UnknownDataset if `name` is neither a known name nor the path or URL of a folder."""
+    if name in names() or "://" in name or os.path.isdir(name):
+        return
+    if name.startswith((".", "~", os.sep)) or name.count(os.sep) > 1:
+        raise UnknownDataset(
+            f"{name}: no such folder; give the folder of a data set or one of {', '.join(names())}."
+        )
+    raise UnknownDataset(
+        f"There is no data set {name!r}; {nearest_names(name, names())}. The path of a folder works "
+        "too."
+    )
+
+
 def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) -> str:
-    """The folder of a data set, which is made first where it is missing.
+    """Returns the folder of a data set and makes the data set first if it is missing.
 
     Args:
-        name: of a known data set, or the path of a folder with a data set, `s3://` with the extra
-            `io` too.
-        data_dir: where data sets live; "sprites/lpc" becomes its subfolder "sprites-lpc".
+        name: of a known data set, or the path of a folder (`s3://` needs the extra `io`).
+        data_dir: the folder of all data sets; "sprites/lpc" becomes its subfolder "sprites-lpc".
         source_dir: raw material, for a data set that needs it.
 
     Returns:
@@ -105,68 +138,67 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
     Raises:
         UnknownDataset: neither a known name nor a folder.
         DatasetError: the folder holds a half-written or altered data set.
-        ConversionError: making it failed.
+        ConversionError: the data set cannot be made.
 
     Example:
         >>> prepare("sprites", data_dir="data")
         'data/sprites'
     """
+    from kerasvid.data.shards import INFO_FILE, check_shards, load_info
+    from tfrecords_tools.conversion import ConversionError
+
+    check_name(name)
     known = {dataset.name: dataset for dataset in DATASETS}
-    if name not in known:
-        if "://" not in name and not os.path.isdir(name):
-            raise UnknownDataset(_unknown(name))
-        check_shards(name, load_info(name))
-        return name
     folder = folder_of(name, data_dir)
-    if not os.path.isdir(folder) or not os.listdir(folder):
+    if name in known and (not os.path.isdir(folder) or not os.listdir(folder)):
         try:
-            _converter(known[name])(folder, source_dir)
+            known[name].load_converter()(folder, source_dir)
         except ConversionError as error:
             # Another process may have made it in the meantime.
             if not os.path.exists(os.path.join(folder, INFO_FILE)):
-                raise _with_command(error, known[name], folder, source_dir) from error
+                hint = _command_hint(str(error), known[name], folder, source_dir)
+                raise ConversionError(f"{error}{hint}") from error
     check_shards(folder, load_info(folder))
     return folder
 
 
 def locate(
     name: str, data_dir: str = "data", source_dir: str | None = None, make: bool = True
-) -> tuple[str, DatasetInfo | None]:
-    """The folder of a data set and its description; without `make`, `None` where it is missing.
+) -> "tuple[str, DatasetInfo | None]":
+    """As `prepare`, with the description; it is `None` for a missing data set without `make`."""
+    from kerasvid.data.shards import load_info
 
-    Raises:
-        As `prepare`.
-    """
     folder = folder_of(name, data_dir)
     if make or name not in names():
         folder = prepare(name, data_dir, source_dir)
-    there = "://" in folder or (os.path.isdir(folder) and os.listdir(folder))
-    return folder, load_info(folder) if there else None
+    exists = "://" in folder or (os.path.isdir(folder) and os.listdir(folder))
+    return folder, load_info(folder) if exists else None
 
 
 def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
-    """Where a data set lies that once lay in `folder`; made again if it is drawn by code.
+    """Finds a data set that was in `folder` once; makes it again if it is drawn by code.
 
     Args:
         name: of the data set, as `prepare` takes it.
         folder: where it was.
-        data_dir: where data sets live now; by default the parent of `folder`.
+        data_dir: the folder of all data sets now; by default the parent of `folder`.
 
     Raises:
-        ConversionError: it is not there; the message says so in one line.
-        DatasetError: what is there, on a local disk, is half-written or altered.
-
-    Example:
-        >>> find_again("sprites", "/old/data/sprites", data_dir="data")
-        'data/sprites'
+        ConversionError: the data set is not there; one line.
+        DatasetError: the data set, on a local disk, is half-written or altered.
     """
+    import tensorflow as tf
+
+    from kerasvid.data.shards import DatasetError, load_info
+    from tfrecords_tools.conversion import ConversionError
+
     if data_dir is None and os.path.isdir(folder):
         return folder
     if data_dir is None and "://" in folder:
         try:
             load_info(folder)
         except (DatasetError, OSError, tf.errors.OpError) as error:
-            why = one_line(str(error)).rstrip(".")
+            why = " ".join(str(error).split()).rstrip(".")
             raise ConversionError(f"{why}; or give --data_dir.") from error
         return folder
     data_dir = data_dir or os.path.dirname(folder)
@@ -174,38 +206,23 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
         name = os.path.join(data_dir, os.path.basename(os.path.normpath(folder)))
     try:
         return prepare(name, data_dir)
-    except (ConversionError, UnknownDataset) as error:  # it may ask for flags of train.py
+    except (ConversionError, UnknownDataset) as error:  # it may name flags of `kerasvid train`
         raise ConversionError(
-            f"{data_dir}: {name} is not there; give --data_dir, the folder that holds it."
+            f"{data_dir}: does not hold the data set {name}; give the folder that holds it as "
+            "--data_dir."
         ) from error
 
 
-def _with_command(
-    error: ConversionError, dataset: Dataset, folder: str, source_dir: str | None
-) -> ConversionError:
-    """The error, and the command whose flags it advises, if those are not of who asks for data."""
-    if not set(re.findall(r"--\w+", str(error))) - {"--source_dir"}:
-        return error
-    command = ["python", "-m", dataset.converter.partition(":")[0], f"--out_dir={folder}"]
+def _command_hint(error: str, dataset: Dataset, folder: str, source_dir: str | None) -> str:
+    """Names the command that has the flags of an error message, if `prepare` lacks them."""
+    if not set(re.findall(r"--\w+", error)) - {"--source_dir"}:
+        return ""
+    module = dataset.converter.partition(":")[0]
+    [name] = [name for name, path in COMMANDS.items() if path == module]
+    command = ["kerasvid", "data", name, f"--out_dir={folder}"]
     if "/" in dataset.name:
         command.append(f"--variant={dataset.name.partition('/')[2]}")
     if source_dir:
         command.append(f"--source_dir={source_dir}")
-    between = "\n" if "\n" in str(error) else " "
-    return ConversionError(f"{error}{between}(flags of: {shlex.join(command)})")
-
-
-def _converter(dataset: Dataset):
-    module, function = dataset.converter.split(":")
-    return getattr(importlib.import_module(module), function)
-
-
-def _unknown(name: str) -> str:
-    if name.startswith((".", "~", os.sep)) or name.count(os.sep) > 1:
-        return f"{name}: no such folder; give the folder of a data set or one of {_list(names())}."
-    nearest = difflib.get_close_matches(name, names(), cutoff=0.4) or names()
-    return f"no data set {name!r}; nearest: {_list(nearest)}; a path of a folder works, too."
-
-
-def _list(items: list[str]) -> str:
-    return ", ".join(items)
+    between = "\n" if "\n" in error else " "
+    return f"{between}(These are flags of: {shlex.join(command)})"

@@ -24,7 +24,7 @@ towards the mean of what may happen, so that, as in Isola et al., z changes litt
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -71,6 +71,8 @@ class CGAN(InBetween, AdversarialModel):
         >>> model.fit(batches)
         >>> model.between(videos[:, 0], videos[:, -1], frames=30)  # uint8 [B, 30, H, W, C]
     """
+
+    PARTS: ClassVar = {**AdversarialModel.PARTS, "encoder": FrameEncoder, "decoder": FrameDecoder}
 
     def __init__(
         self,

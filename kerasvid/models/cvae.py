@@ -32,7 +32,7 @@ too, as a thing beside its place has no gradient in pixels.
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -94,6 +94,12 @@ class CVAE(InBetween, VariationalModel, Encoder):
 
     kl_terms = ("kl_video",)
     term_names = ("loss", "bound", "reconstruction_loss", "endpoints_loss", "kl_video", "psnr")
+
+    PARTS: ClassVar = {
+        "encoder": FrameEncoder,
+        "decoder": FrameDecoder,
+        "schedule": ("observation_scale", "kl_video", "steps"),
+    }
 
     def __init__(
         self,

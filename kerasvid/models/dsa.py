@@ -26,7 +26,7 @@ Networks of both work on 4x4 patches, with sub-pixel enlargement and without nor
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -99,6 +99,12 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
 
     kl_terms, further_terms = ("kl_content", "kl_motion"), ("shared",)
     term_names = ("loss", "bound", "reconstruction_loss", *kl_terms, "psnr")
+
+    PARTS: ClassVar = {
+        "encoder": FrameEncoder,
+        "decoder": FrameDecoder,
+        "schedule": ("observation_scale", "kl_content", "kl_motion", "shared", "steps"),
+    }
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ sizes of DSA, whose architecture the paper took over "for a fair comparison" (se
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -88,6 +88,12 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
 
     kl_terms = ("kl_summary", "kl_residual")
     term_names = ("loss", "bound", "reconstruction_loss", *kl_terms, "psnr")
+
+    PARTS: ClassVar = {
+        "encoder": FrameEncoder,
+        "decoder": FrameDecoder,
+        "schedule": ("observation_scale", "kl_summary", "kl_residual", "steps"),
+    }
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ writes one. D_V scores by one logit and not by two classes under a softmax, whic
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -203,6 +203,8 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
     """
 
     term_names = ("loss", "generator_loss", "mask_loss")
+
+    PARTS: ClassVar = {**AdversarialModel.PARTS, "decoder": TwoStreamDecoder}
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
+import importlib
 import os
-import runpy
+import subprocess
 import sys
 
 import numpy as np
@@ -27,6 +28,7 @@ def toy(monkeypatch):
     monkeypatch.setitem(sys.modules, "toy_converter", sys.modules[__name__])
     toy = registry.Dataset("toy/small", "a toy", "nothing", "toy_converter:make_toy")
     monkeypatch.setattr(registry, "DATASETS", (*DATASETS, toy))
+    monkeypatch.setitem(registry.COMMANDS, "toy", "toy_converter")
 
 
 def test_a_missing_data_set_is_made_once_and_reused(tmp_path):
@@ -52,8 +54,8 @@ def test_an_error_that_advises_flags_of_a_converter_names_its_command(tmp_path, 
         prepare("toy/small", str(tmp_path), source_dir="raw files")
     lines = str(error.value).splitlines()
     assert len(lines) == (1 if files == 1 else files + 2)
-    command = f"python -m toy_converter --out_dir={tmp_path}/toy-small --variant=small"
-    assert lines[-1].endswith(f"(flags of: {command} '--source_dir=raw files')")
+    command = f"kerasvid data toy --out_dir={tmp_path}/toy-small --variant=small"
+    assert lines[-1].endswith(f"(These are flags of: {command} '--source_dir=raw files')")
 
 
 def test_an_error_that_advises_no_such_flag_stays_as_it_is(tmp_path):
@@ -120,23 +122,27 @@ def test_a_folder_that_was_given_by_its_path_is_found_again(tmp_path):
     os.rename(tmp_path / "before", tmp_path / "after")
     after = str(tmp_path / "after")
     assert find_again(folder, folder, after) == os.path.join(after, "toy-small")
-    with pytest.raises(ConversionError, match=r"toy-small is not there; give --data_dir"):
+    with pytest.raises(
+        ConversionError, match=r"does not hold the data set .*toy-small; give the folder"
+    ):
         find_again(folder, folder)
 
 
 def test_a_data_set_of_raw_material_that_is_gone_asks_for_its_folder(tmp_path):
     gone = str(tmp_path / "data" / "weizmann")
-    with pytest.raises(ConversionError, match=r"data: weizmann is not there; give --data_dir"):
+    with pytest.raises(
+        ConversionError, match=r"data: does not hold the data set weizmann; give the folder"
+    ):
         find_again("weizmann", gone)
 
 
 @pytest.mark.parametrize("name, nearest", [("sprite", "sprites"), ("sprites-lpc", "sprites/lpc")])
 def test_unknown_names_are_answered_with_the_nearest(name, nearest):
-    with pytest.raises(UnknownDataset, match=f"{name!r}; nearest: .*{nearest}"):
+    with pytest.raises(UnknownDataset, match=f"{name!r}; did you mean {nearest!r}"):
         prepare(name)
 
 
-def test_the_known_names_are_unique_and_tell_what_they_need():
+def test_the_known_names_are_unique_and_say_what_they_need():
     assert {"sprites", "sprites/lpc"} <= set(names()) and len(set(names())) == len(names())
     assert all(d.needs and d.title and ":" in d.converter for d in DATASETS)
 
@@ -148,10 +154,18 @@ def test_the_size_of_the_download_of_sheets_is_stated():
 
 def test_every_registered_converter_exists():
     for dataset in DATASETS:
-        assert callable(registry._converter(dataset))
+        assert callable(dataset.load_converter())
 
 
-def test_converters_are_imported_only_when_used(monkeypatch):
-    monkeypatch.delitem(sys.modules, "tfrecords_tools.synthetic.sprites", raising=False)
-    runpy.run_path(registry.__file__, run_name="fresh")
-    assert "tfrecords_tools.synthetic.sprites" not in sys.modules
+def test_every_command_has_a_module_with_a_main_function(monkeypatch):
+    monkeypatch.undo()  # no toy
+    for path in registry.COMMANDS.values():
+        assert callable(importlib.import_module(path).main)
+
+
+def test_the_registry_is_imported_without_tensorflow_and_converters():
+    code = "import sys, tfrecords_tools.registry; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = run.stdout.split()
+    assert "tensorflow" not in loaded and "cv2" not in loaded
+    assert not any(name.startswith("tfrecords_tools.converters") for name in loaded)

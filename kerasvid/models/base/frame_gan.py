@@ -1,7 +1,7 @@
 """What the adversarial models share that decode a clip frame by frame."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -28,6 +28,8 @@ class FrameGAN(VideoGenerator, AdversarialModel):
     Raises:
         ValueError: the decoder's factors do not fit the image size, or as `AdversarialModel`.
     """
+
+    PARTS: ClassVar = {**AdversarialModel.PARTS, "decoder": FrameDecoder}
 
     def __init__(
         self,

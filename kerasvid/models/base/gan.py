@@ -10,7 +10,7 @@ What the networks minimise stands in each model's file, in `discriminator_losses
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -21,6 +21,7 @@ from kerasvid.layers.spectral_convolution import iterate_spectra
 from kerasvid.models.base.gan_losses import AdversarialTerms, Objective, divided, images_of
 from kerasvid.models.base.train_config import Ramp
 from kerasvid.models.base.trainer import Trainer, draw_noise, replica_key
+from kerasvid.models.base.video_generator import LimitedLength
 
 EVALUATION_SEED = 0x5EED
 GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminator"
@@ -56,6 +57,12 @@ class AdversarialModel(Trainer):
     """
 
     term_names = ("loss", "generator_loss")
+
+    PARTS: ClassVar = {
+        "image_discriminator": ImageDiscriminator,
+        "video_discriminator": VideoDiscriminator,
+        "objective": Objective,
+    }
 
     def __init__(
         self,
@@ -323,14 +330,11 @@ class AdversarialModel(Trainer):
         return {**super().get_config(), **own}
 
 
-class FixedLength:
+class FixedLength(LimitedLength):
     """Mix-in for an adversarial model that makes a whole clip of one latent vector.
 
-    Clips have at most `frames` frames, the native length; a shorter one is the start of such a
-    clip. The subclass has the attributes `frames` and `latent_dim`.
+    The subclass has the attributes `frames` and `latent_dim`.
     """
-
-    fixed_length = True
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the named noise.
@@ -340,15 +344,6 @@ class FixedLength:
         """
         self.clip_length(frames)
         return {"latent": (self.latent_dim,)}
-
-    def clip_length(self, frames: int | None) -> int:
-        """`frames`, or the native length where `None`; refuses longer clips."""
-        if frames is not None and frames > self.frames:
-            raise ValueError(
-                f"frames={frames}: this model makes clips of at most {self.frames} frames. Ask for "
-                f"{self.frames} or fewer, or train a model with frames={frames}."
-            )
-        return self.frames if frames is None else frames
 
 
 def discriminator_arguments(

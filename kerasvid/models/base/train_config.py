@@ -146,7 +146,7 @@ class TrainConfig:
         return keras.optimizers.Adam(rate, **decay)
 
     def code_arguments(self) -> dict[str, object]:
-        """What `LatentModel.compile` takes beside the optimizers."""
+        """What `LatentCodeModel.compile` takes beside the optimizers."""
         rate = WarmupCosine(self.code_rate, self.warmup_steps, self.decay_steps)
         return {"code_rate": rate, "code_momentum": self.code_momentum}
 

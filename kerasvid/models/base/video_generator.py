@@ -28,6 +28,8 @@ class WithPresets:
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
     TRAINING: ClassVar[dict[str, TrainConfig]] = {}
+    # By argument that takes a dictionary: the class whose arguments these are, or their names.
+    PARTS: ClassVar[dict[str, type | tuple[str, ...]]] = {}
 
     @classmethod
     def from_preset(cls, preset: str, /, **overrides: Any):
@@ -88,7 +90,7 @@ def as_video_tensor(
     videos = tf.convert_to_tensor(videos)
     if videos.shape.rank != 5:
         raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {videos.shape}.")
-    if image_shape is not None and tuple(videos.shape[2:]) != tuple(image_shape):
+    if image_shape is not None and not videos.shape[2:].is_compatible_with(image_shape):
         raise ValueError(
             f"The frames are of {tuple(videos.shape[2:])}, the model's of {tuple(image_shape)}: "
             "resize them."
@@ -206,6 +208,22 @@ class VideoGenerator(WithPresets):
             mixed = {name: spherical(noise_a[name], noise_b[name], fraction) for name in noise_a}
             rows.append(self.render(mixed, frames))
         return np.stack(rows, axis=1)
+
+
+class LimitedLength:
+    """Mix-in for a model whose clips have at most `frames` frames, the native length.
+
+    A shorter clip is the beginning of a longer one.
+    """
+
+    def clip_length(self, frames: int | None) -> int:
+        """`frames`, or the native length where `None`; refuses longer clips."""
+        if frames is not None and frames > self.frames:
+            raise ValueError(
+                f"frames={frames}: this model makes clips of at most {self.frames} frames. Ask for "
+                f"{self.frames} or fewer, or train a model with frames={frames}."
+            )
+        return self.frames if frames is None else frames
 
 
 def spherical(start: tf.Tensor, end: tf.Tensor, fraction: float | tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,1 @@
+"""Data sets made from another data set, record by record, without decoding a frame."""

@@ -1,0 +1,93 @@
+"""Reads the records of a data set one by one, as they are, to make another data set of them."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from kerasvid.data.records import REMEDY, DatasetInfo
+from kerasvid.data.shards import DatasetError, check_shards
+from tfrecords_tools.conversion import ConversionError
+
+
+def check_choice(fraction: float, seed: int) -> None:
+    """Raises ConversionError unless the fraction is above 0 and below 1 and the seed 0 or more."""
+    if not 0 < fraction < 1:
+        raise ConversionError(f"fraction={fraction}: must be above 0 and below 1.")
+    if seed < 0:
+        raise ConversionError(f"seed={seed}: must be 0 or more.")
+
+
+def check_source(folder: str | os.PathLike, info: DatasetInfo) -> None:
+    """Checks size and SHA-256 of every shard in `info`; DatasetError as `check_shards`."""
+    try:
+        check_shards(folder, info, deep=True)
+    except tf.errors.OpError as error:
+        raise _unreadable(os.fspath(folder), error) from error
+
+
+def read_records(
+    folder: str | os.PathLike, info: DatasetInfo, split: str
+) -> Iterator[tf.train.Example]:
+    """Reads the records of a split one by one, in order, without decoding their frames.
+
+    Args:
+        folder: of the data set.
+        info: its description.
+        split: one of `info.splits`.
+
+    Yields:
+        A record with at least one frame, the right `length` and an `id`.
+
+    Raises:
+        DatasetError: a shard cannot be read, is damaged, has too few records or records of
+            another format; the message names the shard.
+
+    Example:
+        >>> folder = "data/mug"
+        >>> for record in read_records(folder, load_info(folder), "train"):
+        ...     print(record.features.feature["id"].bytes_list.value[0].decode())
+    """
+    for shard in info.splits[split].shards:
+        path = os.path.join(folder, shard.file)
+        count = 0
+        try:
+            for serialized in tf.data.TFRecordDataset(path).as_numpy_iterator():
+                yield _parse(serialized, path)
+                count += 1
+        except tf.errors.DataLossError as error:
+            raise DatasetError(f"{path}: record {count} is damaged; {REMEDY}") from error
+        except tf.errors.OpError as error:
+            raise _unreadable(path, error) from error
+        if count != shard.count:
+            raise DatasetError(f"{path}: {count} records instead of {shard.count}; {REMEDY}")
+
+
+def length_of(record: tf.train.Example) -> int:
+    """Number of frames of a record."""
+    return record.features.feature["length"].int64_list.value[0]
+
+
+def with_origin(info: DatasetInfo, how: str) -> DatasetInfo:
+    """Adds to the source of a description which data set it was made from, and how."""
+    origin = f"{info.name}, {how}"
+    return dataclasses.replace(info, source=f"{info.source}; {origin}" if info.source else origin)
+
+
+def _parse(serialized: bytes, path: str) -> tf.train.Example:
+    try:
+        example = tf.train.Example.FromString(serialized)
+    except DecodeError as error:
+        raise DatasetError(f"{path}: contains no tf.train.Example; {REMEDY}") from error
+    feature = example.features.feature
+    frames, stated = feature["frames"].bytes_list.value, feature["length"].int64_list.value
+    if not frames or list(stated) != [len(frames)] or len(feature["id"].bytes_list.value) != 1:
+        raise DatasetError(f"{path}: a record lacks frames, length or id; {REMEDY}")
+    return example
+
+
+def _unreadable(path: str, error: tf.errors.OpError) -> DatasetError:
+    what = " ".join(str(error.message).split())
+    return DatasetError(f"{path}: cannot be read ({what}); check the path and its permissions.")
