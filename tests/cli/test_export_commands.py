@@ -91,7 +91,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(export_here, tmp_path):
         ("to_tflite", ["--out=a.bin"], "give a name that ends in .tflite"),
         ("to_tflite", ["--out=a.tflite", "--integer_io"], "goes with --quantize=integer"),
         ("to_tflite", ["--out=a.tflite", "--verbs=encode"], "encode descends by gradients"),
-        ("to_tflite", ["--out=a.tflite", "--run_dir=nowhere"], "nowhere: no run is there"),
+        ("to_tflite", ["--out=a.tflite", "--run_dir=nowhere"], "nowhere: there is no run"),
         ("to_tflite", ["--out=none/a.tflite"], "the folder none does not exist"),
         ("to_onnx", ["--out=a.onnx", "--verb=swop"], "no verb 'swop'"),
         ("to_onnx", ["--out=a.tflite"], "give a name that ends in .onnx"),

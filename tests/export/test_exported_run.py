@@ -103,9 +103,9 @@ def test_whatever_a_run_computed_in_it_is_exported_in_float32(make_run):
 
 def test_there_is_nothing_to_export_of_no_run_and_of_one_that_just_began(make_run, tmp_path):
     run = make_run()
-    with pytest.raises(RunError, match="nothing is saved yet"):
+    with pytest.raises(RunError, match="has saved nothing yet"):
         load_for_export(run.path)
-    with pytest.raises(RunError, match="no run is there"):
+    with pytest.raises(RunError, match="there is no run"):
         load_for_export(tmp_path / "none")
     with pytest.raises(ValueError, match="'best': give averaged or trained"):
         load_for_export(run.path, "best")

@@ -170,7 +170,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(run, export, version, tmp_p
         ([f"--out={version}"], f"stays as it is; give {version.with_name('2')}"),
         ([f"--out={tmp_path}/rjvae"], "must be the number of a version"),
         ([f"--out={tmp_path}/file/1"], "cannot be written"),
-        ([f"--out={tmp_path}/1", "--run_dir=nowhere"], "nowhere: no run is there"),
+        ([f"--out={tmp_path}/1", "--run_dir=nowhere"], "nowhere: there is no run"),
         ([f"--out={tmp_path}/1", "--weights=averaged"], "has no averaged weights"),
     ):
         capsys.readouterr()

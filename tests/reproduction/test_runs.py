@@ -153,7 +153,7 @@ def test_a_given_run_that_is_missing_or_not_in_the_table_is_refused(with_runs):
         with_runs(given={"shorts": "x"}).sections()
     ((_, given),) = with_runs(given={"short": "nowhere"}).sections()
     assert given.state("short") == "short, nowhere: missing"
-    with pytest.raises(RunError, match="nowhere: no run is there"):
+    with pytest.raises(RunError, match="nowhere: there is no run"):
         given.ready("short")
 
 

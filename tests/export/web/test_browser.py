@@ -97,7 +97,7 @@ def test_what_cannot_be_made_is_told_in_one_line(to_web, make_run, letters, tmp_
     run = make_run("rjvae")
     for given, message in (
         ((f"--run_dir={run}", f"--out={tmp_path}/mine"), "mine: exists and is no such page"),
-        ((f"--run_dir={tmp_path}/none", f"--out={tmp_path}/a"), "no run is there"),
+        ((f"--run_dir={tmp_path}/none", f"--out={tmp_path}/a"), "there is no run"),
         (
             (f"--run_dir={run}", f"--out={tmp_path}/a", f"--runtime_dir={tmp_path}"),
             "no npm package",
