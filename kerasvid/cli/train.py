@@ -9,6 +9,8 @@ Run the same command again to resume. A larger --steps lengthens a finished run.
 import contextlib
 import re
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 import tabulate
 from absl import flags
@@ -48,7 +50,7 @@ define.integer("log_every", 50, "Steps between rows of metrics.csv.", lower_boun
 define.integer("sample_every", 500, "Steps between samples and evaluations on held-out videos; "
                "0: no samples, one evaluation at the end.", lower_bound=0)  # fmt: skip
 define.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
-define.bool("dry_run", False, "Print of what the run would do, without starting it.")
+define.bool("dry_run", False, "Plan of the run, printed without starting it.")
 define.bool("list", False, "List of the models, presets and data sets.")
 _PASSED_ON = ("preset", "steps", "epochs", "batch_size", "strategy", "seed", "deterministic",
               "init_from", "images", "log_every", "sample_every", "checkpoint_every")  # fmt: skip
@@ -59,11 +61,8 @@ def main(argv: list[str]) -> None:
         refuse_arguments(argv)
         if _F.list:
             return print(list_models(), list_datasets(), sep="\n\n")
-        for name, value, known in (("model", _F.model, MODELS),
-                                   ("preset", _F.preset, PARAMETERS.get(_F.model))):  # fmt: skip
-            if value not in known:
-                near = nearest_names(value, known)
-                raise ValueError(f"--{name}={value}: unknown {name}; {near}.")
+        _check_name("model", MODELS)
+        _check_name("preset", PARAMETERS[_F.model])
         if not re.fullmatch(r"none|mirrored(:[1-9]\d*)?|multi_worker", _F.strategy):
             raise ValueError(f"--strategy={_F.strategy}: unknown strategy. Use none, mirrored, "
                              "mirrored:N or multi_worker.")  # fmt: skip
@@ -104,6 +103,12 @@ def main(argv: list[str]) -> None:
     sys.exit(128 + outcome.signal)
 
 
+def _check_name(flag: str, known: Iterable[str]) -> None:
+    if _F[flag].value not in known:
+        near = nearest_names(_F[flag].value, known)
+        raise ValueError(f"--{flag}={_F[flag].value}: unknown {flag}; {near}.")
+
+
 def _config(run, replicas: int, values: dict, prepare: bool):
     """The config of the flags; without `prepare` nothing is written, and data may be missing."""
     from kerasvid.training.config import make_config
@@ -112,6 +117,7 @@ def _config(run, replicas: int, values: dict, prepare: bool):
     images, made = None, None
     if _F.images:
         images, made = registry.locate(_F.images, _F.data_dir, None, prepare)
+    passed_on: dict[str, Any] = {name: _F[name].value for name in _PASSED_ON}
     return make_config(
         *(_F.model, _F.dataset, *data),
         images_folder=images if made else None,
@@ -119,7 +125,7 @@ def _config(run, replicas: int, values: dict, prepare: bool):
         replicas=replicas,
         precision=run.keep_precision(_F.precision),
         jit_compile=jit_compile(_F.jit_compile),
-        **{name: _F[name].value for name in _PASSED_ON},
+        **passed_on,
     )
 
 

@@ -125,8 +125,8 @@ def start_from(run_dir: str, model: keras.Model) -> None:
         copied, rest = copy_weights(model, source)
     except ValueError as error:
         raise RunError(f"--init_from={run_dir}: {error}") from error
-    rest = f"; new weights for {', '.join(rest)}" if rest else ""
-    print(f"weights of {', '.join(copied)} from {path}{rest}", flush=True)
+    others = f"; new weights for {', '.join(rest)}" if rest else ""
+    print(f"weights of {', '.join(copied)} from {path}{others}", flush=True)
 
 
 def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome | None:
@@ -206,8 +206,8 @@ def _make_callbacks(config: RunConfig, run: RunFolder) -> tuple[list, GracefulSt
 
 
 def _sample_writer(config: RunConfig, run: RunFolder) -> SampleWriter:
-    options = {"fps": frame_rate(config), "last_step": config.steps}
-    return SampleWriter(run.samples, shown_batch(config), config.sample_every, **options)
+    held_out, last, fps = shown_batch(config), config.steps, frame_rate(config)
+    return SampleWriter(run.samples, held_out, config.sample_every, last_step=last, fps=fps)
 
 
 def copy_weights(model: keras.Model, source: keras.Model) -> tuple[list[str], list[str]]:
