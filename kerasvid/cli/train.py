@@ -61,8 +61,8 @@ def main(argv: list[str]) -> None:
         refuse_arguments(argv)
         if _F.list:
             return print(list_models(), list_datasets(), sep="\n\n")
-        _check_name("model", MODELS)
-        _check_name("preset", PARAMETERS[_F.model])
+        _check_name("model", _F.model, MODELS)
+        _check_name("preset", _F.preset, PARAMETERS[_F.model])
         if not re.fullmatch(r"none|mirrored(:[1-9]\d*)?|multi_worker", _F.strategy):
             raise ValueError(f"--strategy={_F.strategy}: unknown strategy. Use none, mirrored, "
                              "mirrored:N or multi_worker.")  # fmt: skip
@@ -103,10 +103,9 @@ def main(argv: list[str]) -> None:
     sys.exit(128 + outcome.signal)
 
 
-def _check_name(flag: str, known: Iterable[str]) -> None:
-    if _F[flag].value not in known:
-        near = nearest_names(_F[flag].value, known)
-        raise ValueError(f"--{flag}={_F[flag].value}: unknown {flag}; {near}.")
+def _check_name(flag: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise ValueError(f"--{flag}={name}: unknown {flag}; {nearest_names(name, known)}.")
 
 
 def _config(run, replicas: int, values: dict, prepare: bool):

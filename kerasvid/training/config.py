@@ -393,7 +393,7 @@ def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @functools.cache
-def known_keys(cls: type[WithPresets]) -> dict[str, Any]:
+def known_keys(cls: Any) -> dict[str, Any]:
     """Every key that `--set` takes for a class of models, with the type of its values."""
     keys = {TRAINING + k: kind for k, kind in typing.get_type_hints(TrainConfig).items()}
     for name, kind in _argument_types(cls).items():
