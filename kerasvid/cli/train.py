@@ -6,7 +6,6 @@
 Run the same command again to resume. A larger --steps lengthens a finished run.
 """
 
-import contextlib
 import re
 import sys
 from collections.abc import Iterable
@@ -76,7 +75,7 @@ def main(argv: list[str]) -> None:
     from kerasvid.training.summary import describe_run
 
     run_dir = _F.run_dir or default_folder(_F.model, _F.dataset)
-    with one_line_errors(ValueError, *ERRORS), contextlib.ExitStack() as held:
+    with one_line_errors(ValueError, *ERRORS):
         strategy = make_strategy(_F.strategy)  # before TensorFlow does anything else
         run, replicas = RunFolder(run_dir, is_chief(strategy)), strategy.num_replicas_in_sync
         config = _config(run, replicas, values, prepare=False)
@@ -88,10 +87,10 @@ def main(argv: list[str]) -> None:
                 raise ValueError(f"--epochs={_F.epochs}: {_F.dataset} is not made yet, so the "
                                  "number of steps is unknown. Use --steps.")  # fmt: skip
             return print(describe_run(config, config.make_model(), run_dir))
-        held.enter_context(run.lock())
-        if not config.data_is_known:
-            config = _config(run, replicas, values, prepare=True)
-        outcome = train(config, run, strategy)
+        with run.lock():
+            if not config.data_is_known:
+                config = _config(run, replicas, values, prepare=True)
+            outcome = train(config, run, strategy)
     if outcome.signal is None:
         done = "trained" if outcome.trained else "finished already (lengthen it with --steps)"
         print(f"\n{run_dir}: {done}: {outcome.step:,} steps, saved {outcome.saved}\nNext:\n"
