@@ -81,7 +81,7 @@ STEPS = {
 }
 
 
-def model_class(name: str) -> type:
+def model_class(name: str) -> Any:
     """The class of a model, imported on first use.
 
     Raises:

@@ -76,10 +76,10 @@ def test_mistakes_are_one_line_and_change_nothing(app_here, run, tmp_path):
         (["--metrics=between", "--num=9"], "--num=9: the split 'test' of squares has 8 clips"),
         (["--split=val"], "--split=val: squares has the splits train, test"),
         (["--frames=7"], "Use fewer --frames"),
-        (["--run_dir=nowhere"], "nowhere: no run is there"),
+        (["--run_dir=nowhere"], "nowhere: there is no run"),
         ([f"--run_dir={moved.path}"], "give --data_dir"),
         (["--num=1"], "num=1 is too small"),
-        (["more"], "'more' is no flag"),
+        (["more"], "'more' is not a flag"),
     ):
         status, out, err = app_here("evaluate", f"--run_dir={run.path}", *flags)
         assert (status, out) == (1, "") and len(err.splitlines()) == 1, err

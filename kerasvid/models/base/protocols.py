@@ -61,6 +61,9 @@ class LearnedCodes:
 class ExchangeableCodes(LearnedCodes):
     """Has learned static and transient codes apart, which can be combined anew."""
 
+    static_by: str
+    transient_by: str
+
     def exchange(self, identity: Any, action: Any, label: Any = None) -> np.ndarray:
         """Learned static codes with learned transient ones: uint8 `[B, T, H, W, C]`."""
         raise NotImplementedError
