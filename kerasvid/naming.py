@@ -72,16 +72,13 @@ def command_line(command: str, *flags: str) -> str:
         >>> command_line("generate", "--run_dir=runs/x")  # in one of `python apps/train.py`
         'python apps/generate.py --run_dir=runs/x'
     """
-    script = sys.argv[0]
-    if script.endswith(".py") and not script.endswith(("__main__.py", "cli/main.py")):
-        return python_command(os.path.join(os.path.dirname(script), f"{command}.py"), *flags)
-    return shlex.join([*_program(script), *command.split(), *flags])
-
-
-def _program(script: str) -> list[str]:
-    if os.path.basename(script) == "kerasvid" and os.path.dirname(script):
-        return [_typed(script, "kerasvid")]
-    return ["kerasvid"]
+    program = sys.argv[0]
+    script = os.path.join(os.path.dirname(program), f"{command}.py")
+    if program.endswith(".py") and os.path.exists(script) and "__main__" not in program:
+        return python_command(script, *flags)
+    is_ours = os.path.basename(program) == "kerasvid"
+    program = _typed(program, "kerasvid") if is_ours else "kerasvid"
+    return shlex.join([program, *command.split(), *flags])
 
 
 def _typed(path: str, name: str) -> str:

@@ -240,24 +240,18 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         if mask_weight < 0:
             raise ValueError(f"mask_weight={mask_weight} must be 0 or more.")
         self.latent_dim, self.mask_weight = latent_dim, mask_weight
-        self._decoder_arguments = dict(decoder or {})
-        self.decoder = TwoStreamDecoder(
-            self.image_shape, frames, **self._decoder_arguments, dtype=self.dtype_policy
-        )
+        self.network_arguments["decoder"] = own = dict(decoder or {})
+        self.decoder = TwoStreamDecoder(self.image_shape, frames, **own, dtype=self.dtype_policy)
         self.build_networks()
 
     # === Losses ===
 
-    def discriminator_losses(
-        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
-    ) -> dict[str, tf.Tensor]:
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_V(v)] + E[-log(1 - D_V(v~))]."""
         real, fake = terms.seen(batch, "real")["video"], terms.seen(fakes, "fake")["video"]
         return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
 
-    def generator_losses(
-        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
-    ) -> dict[str, tf.Tensor]:
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_V(v~)] + lambda E[|m|_1]; the second term is also the `"mask_loss"`."""
         fake = terms.seen(fakes, "fake")["video"]
         mask_loss = self.mask_weight * tf.reduce_mean(fakes["mask"])
@@ -287,14 +281,6 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         """`"video"` `[B, T, H, W, C]` and its `"mask"` `[B, T, H, W, 1]`."""
         streams = self.streams(noise["latent"], training).first(self.clip_length(frames))
         return {"video": streams.composed(), "mask": streams.mask}
-
-    def get_config(self) -> dict:
-        own = {
-            "latent_dim": self.latent_dim,
-            "decoder": self._decoder_arguments,
-            "mask_weight": self.mask_weight,
-        }
-        return {**super().get_config(), **own}
 
 
 VGAN.PRESETS = {

@@ -24,7 +24,6 @@ from kerasvid.training.config import (
 from kerasvid.training.devices import make_strategy
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import ERRORS, RunError, RunFolder, default_folder
-from kerasvid.training.summary import describe_plan
 from tfrecords_tools.derived.split_frames import locate_half
 from tfrecords_tools.registry import locate
 
@@ -250,8 +249,7 @@ class TableRuns:
             keras.utils.clear_session()
             run.check_source(config)
             with run.lock():
-                print(f"\n=== {name} ===\n{describe_plan(config, str(run.path))}", flush=True)
-                run.begin(config)
+                print(f"\n=== {name} ===", flush=True)
                 outcome = train(config, run, make_strategy("none"))
             if outcome.signal is not None:
                 raise Stopped(outcome.signal)

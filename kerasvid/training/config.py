@@ -192,7 +192,8 @@ class RunConfig:
             model.check_training_length(self.frames)
         except ValueError as error:
             raise ValueError(
-                f"training.frames={self.frames}: {self.model} cannot be trained on such clips. {error}"
+                f"training.frames={self.frames}: {self.model} cannot be trained on such clips. "
+                f"{error}"
             ) from error
         return model
 

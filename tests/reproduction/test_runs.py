@@ -153,14 +153,14 @@ def test_a_given_run_that_is_missing_or_not_in_the_table_is_refused(with_runs):
         with_runs(given={"shorts": "x"}).sections()
     ((_, given),) = with_runs(given={"short": "nowhere"}).sections()
     assert given.state("short") == "short, nowhere: missing"
-    with pytest.raises(RunError, match="nowhere: no run is there"):
+    with pytest.raises(RunError, match="nowhere: there is no run"):
         given.ready("short")
 
 
 def test_a_folder_with_another_run_is_refused(runs):
     folder = changed_run(runs, seed=5)
-    said = "was begun with other settings: seed is 5 .* or another --runs_dir"
-    with pytest.raises(RunError, match=said):
+    message = "started with other settings: seed is 5.* or another --runs_dir"
+    with pytest.raises(RunError, match=message):
         runs.ready("short")
     assert RunFolder(folder).load_config().seed == 5
 

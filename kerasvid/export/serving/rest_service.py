@@ -22,6 +22,7 @@ import urllib3
 from urllib3.util import Retry
 
 from kerasvid.export.serving.served_signature import (
+    Limits,
     NotFoundError,
     ServedSignature,
     ServedTensor,
@@ -70,26 +71,13 @@ class RestService:
         address: `host:port`, or with `http://` or `https://` before it and a path after it.
         model: its name on the server.
         version: a number, a label, or `None` for the server's default.
-        timeout: seconds for a call with its retries and pauses.
-        connect_timeout: seconds for one connection.
-        retries: further attempts after errors that may pass.
-        backoff: seconds before the second attempt; doubled before each further one, up to 10 s.
+        limits: of time and attempts.
 
     Raises:
         ValueError: the address is malformed.
     """
 
-    def __init__(
-        self,
-        address: str,
-        model: str,
-        version: int | str | None,
-        *,
-        timeout: float,
-        connect_timeout: float,
-        retries: int,
-        backoff: float,
-    ):
+    def __init__(self, address: str, model: str, version: int | str | None, limits: Limits):
         url = urllib.parse.urlsplit(address if "://" in address else f"http://{address}")
         try:
             port = url.port
@@ -103,13 +91,13 @@ class RestService:
                 "The address holds a user name, but the client sends no passwords. Write "
                 "host:port, and let a proxy identify the clients."
             )
-        self.server, self._timeout, self._connect_timeout = url.netloc, timeout, connect_timeout
-        self._retry = GrowingPauses(retries, backoff_factor=backoff, backoff_max=10)
-        self._model = (
-            f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}/v1/models/{_quoted(model)}"
-        )
-        kind = "versions" if isinstance(version, int) else "labels"
-        self._version = self._model + ("" if version is None else f"/{kind}/{_quoted(version)}")
+        self.server, self._limits = url.netloc, limits
+        self._retry = GrowingPauses(limits.retries, backoff_factor=limits.backoff, backoff_max=10)
+        base = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
+        self._model = self._version = f"{base}/v1/models/{_quoted(model)}"
+        if version is not None:
+            kind = "versions" if isinstance(version, int) else "labels"
+            self._version += f"/{kind}/{_quoted(version)}"
         self._session = requests.Session()
         self._session.auth = lambda request: request  # no password of a .netrc file
 
@@ -164,7 +152,7 @@ class RestService:
     def _call(self, url: str, body: Any = None) -> Any:
         """The server's JSON answer; attempts are repeated as long as the time allows."""
         payload = None if body is None else json.dumps(body, allow_nan=False).encode()
-        deadline, retry = time.monotonic() + self._timeout, self._retry
+        deadline, retry = time.monotonic() + self._limits.timeout, self._retry
         while True:
             try:
                 return self._attempt(url, payload, deadline)
@@ -185,7 +173,7 @@ class RestService:
             headers = {"Content-Type": "application/json"} if payload else {}
             with self._session.request(
                 "POST" if payload else "GET", url, data=payload, headers=headers, stream=True,
-                timeout=(min(self._connect_timeout, left), left), allow_redirects=False,
+                timeout=(min(self._limits.connect_timeout, left), left), allow_redirects=False,
             ) as response:  # fmt: skip
                 text = self._content(response.raw, deadline)
         except requests.exceptions.SSLError as error:
@@ -194,7 +182,7 @@ class RestService:
         except requests.ConnectTimeout as error:
             raise TransientError("no connection in time", START_SERVER) from error
         except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as error:
-            raise ServingError.timed_out(self.server, self._timeout) from error
+            raise ServingError.timed_out(self.server, self._limits.timeout) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise self._connection_error(_cause(error)) from error
         return self._answer(response, text)
@@ -252,7 +240,7 @@ class RestService:
     def _left(self, deadline: float) -> float:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise ServingError.timed_out(self.server, self._timeout)
+            raise ServingError.timed_out(self.server, self._limits.timeout)
         return left
 
 
