@@ -111,19 +111,9 @@ class Reproduction:
         config = dataclasses.replace(
             config, dataset=runs.dataset, data_folder=whole, data_digest=digest_of(info)
         )
-        evaluation, missing = measuring.resolved(self.evaluation, self.table, config), []
-        for column in self.table.columns:
-            asked = measuring.asked(result.row, column, evaluation, run, config)
-            cell = result.cells.get(column.name)
-            if asked and (cell is None or cell.asked != asked):
-                missing.append(column)
-        if missing:
-            names = ", ".join(column.name for column in missing)
-            print(f"\nmeasuring {names} of {result.row.name}, {run.path}", flush=True)
-            cells, problems = measuring.measure_row(result.row, missing, evaluation, run, config)
-            result.cells.update(cells)
-            if problems:
-                raise ValueError(problems[0])
+        evaluation = measuring.resolved(self.evaluation, self.table, config)
+        result.problem = None
+        measuring.measure_missing(result, self.table.columns, evaluation, run, config)
 
     def _annotate(self, section: Section, runs: TableRuns) -> None:
         """Fills in the commands of a section and its deviations from the paper."""
