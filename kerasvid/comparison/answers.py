@@ -107,12 +107,10 @@ def _rows(path: pathlib.Path) -> Iterator[tuple[str, dict[str, str]]]:
                                      "Correct the row or remove it.")  # fmt: skip
                 yield place, dict(zip(head, map(str.strip, row), strict=True))
     except csv.Error as error:
-        raise StudyError(
-            f"{path}, line {reader.line_num}: not valid CSV ({error}). Correct the line."
-        ) from error
+        place = f"{path}, line {reader.line_num}"
+        raise StudyError(f"{place}: not valid CSV ({error}). Correct the line.") from error
     except UnicodeDecodeError as error:
         raise StudyError(f"{path}: not UTF-8 text. Save the file as UTF-8.") from error
     except OSError as error:
-        raise StudyError(
-            f"{path}: cannot be read ({error.strerror or error}). Check --answers."
-        ) from error
+        why = error.strerror or error
+        raise StudyError(f"{path}: cannot be read ({why}). Check --answers.") from error

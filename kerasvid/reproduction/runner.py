@@ -21,7 +21,7 @@ from kerasvid.reproduction.results import (
 )
 from kerasvid.reproduction.runs import TableRuns
 from kerasvid.training.config import digest_of
-from kerasvid.training.run_folder import ERRORS
+from kerasvid.training.run_folder import ERRORS, RunFolder
 
 # A row can fail by these for reasons outside the code.
 FAILURES = (ValueError, *ERRORS)
@@ -118,7 +118,10 @@ class Reproduction:
         configs = {}
         for name in runs.needed(section.runs):
             with contextlib.suppress(*FAILURES):  # the row reports it
-                configs[name] = self.runs.table.runs[name], runs.existing_or_new_config(name)
+                run = RunFolder(runs.folder(name))
+                begun = name in runs.given or run.exists()
+                config = run.load_config() if begun else runs.make_config(name)
+                configs[name] = runs.table.runs[name], config
         section.deviations = deviations.of_section(self.runs.table, section, metrics)
         section.deviations += deviations.of_runs(configs)
 
