@@ -217,3 +217,20 @@ def _remove_leftovers(path: str) -> None:
         # A replaced folder whose place is empty is all there is.
         if not match[2] or os.path.isdir(path):
             shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)
+
+
+def one_line(message: str) -> str:
+    """A message without line breaks; of an error in a TensorFlow graph, only its own text.
+
+    Example:
+        >>> one_line("Graph execution error: ... assertion failed: [a.tfrecord] [: empty.] [[...")
+        'a.tfrecord: empty.'
+    """
+    failed = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[\[|\[Op:|\n|$)", message)
+    # In `fit`, a stack trace comes before the text, and the node after it.
+    text = re.search(r"^(.*\S.*)\n\s*\[\[\{\{node", message, re.MULTILINE)
+    if failed:
+        message = failed[1].replace("] [", " ").replace(" : ", ": ")
+    elif text:
+        message = text[1]
+    return " ".join(message.split())

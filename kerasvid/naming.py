@@ -1,4 +1,4 @@
-"""Names that people type: what a constructor knows, and what to say to a name that nobody knows."""
+"""Names that people type: arguments of constructors, nearest known names, lines for the shell."""
 
 import difflib
 import inspect
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def nearest_names(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'rjvae'?` where something is near, else the list of what is known.
+    """The nearest known name, if there is one, then all known names.
 
     Example:
         >>> nearest_names("rjvea", ["rjvae", "dsa"])
@@ -21,17 +21,17 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     listing = f"Known: {', '.join(known)}"
-    return f"did you mean {close[0]!r}? {listing}" if close else f"nothing is near. {listing}"
+    return f"did you mean {close[0]!r}? {listing}" if close else listing
 
 
 def constructor_arguments(cls: type) -> dict[str, tuple[Any, Any]]:
-    """The named arguments of a constructor, with those of the classes it hands `**kwargs` on to.
+    """The named arguments of a constructor and of the base classes that it passes `**kwargs` to.
 
     Args:
-        cls: a class of this library; arguments of Keras's own classes are left out.
+        cls: a class of this library. Arguments of Keras's own classes are left out.
 
     Returns:
-        By name the annotation (`Any` where there is none) and the default.
+        By name the annotation (`Any` if there is none) and the default.
 
     Example:
         >>> constructor_arguments(RMoCoGAN)["motion_dim"]
@@ -43,11 +43,9 @@ def constructor_arguments(cls: type) -> dict[str, tuple[Any, Any]]:
         if own is None or not base.__module__.startswith(__package__):
             continue
         hints = typing.get_type_hints(own)
-        for parameter in inspect.signature(own).parameters.values():
+        for name, parameter in inspect.signature(own).parameters.items():
             if parameter.default is not inspect.Parameter.empty:
-                found.setdefault(
-                    parameter.name, (hints.get(parameter.name, Any), parameter.default)
-                )
+                found.setdefault(name, (hints.get(name, Any), parameter.default))
     return found
 
 
@@ -58,9 +56,35 @@ def python_command(*arguments: str) -> str:
         >>> python_command("apps/train.py", "--set=frames=4")
         '.venv/bin/python apps/train.py --set=frames=4'
     """
-    python, found = sys.executable, shutil.which("python")
-    if found and os.path.dirname(found) == os.path.dirname(python):
-        python = "python"  # that of the environment, which is activated
-    elif not os.path.relpath(python).startswith(os.pardir):
-        python = os.path.relpath(python)
-    return shlex.join([python, *arguments])
+    return shlex.join([_typed(sys.executable, "python"), *arguments])
+
+
+def command_line(command: str, *flags: str) -> str:
+    """A line for the shell that runs another command of ours, in the form that the user typed.
+
+    Args:
+        command: as `kerasvid` takes it: "train" or "export saved-model".
+        *flags: of the command.
+
+    Example:
+        >>> command_line("generate", "--run_dir=runs/x")  # in a process of `kerasvid train`
+        'kerasvid generate --run_dir=runs/x'
+        >>> command_line("generate", "--run_dir=runs/x")  # in one of `python apps/train.py`
+        'python apps/generate.py --run_dir=runs/x'
+    """
+    program = sys.argv[0]
+    script = os.path.join(os.path.dirname(program), f"{command}.py")
+    if program.endswith(".py") and os.path.exists(script) and "__main__" not in program:
+        return python_command(script, *flags)
+    is_ours = os.path.basename(program) == "kerasvid"
+    program = _typed(program, "kerasvid") if is_ours else "kerasvid"
+    return shlex.join([program, *command.split(), *flags])
+
+
+def _typed(path: str, name: str) -> str:
+    """A program as it is typed here: its name if it is on the PATH, else its path."""
+    found = shutil.which(name)
+    if found and os.path.dirname(found) == os.path.dirname(path):
+        return name
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative

@@ -12,6 +12,7 @@ import shlex
 import typing
 from collections.abc import Callable
 
+from kerasvid.io import one_line
 from kerasvid.naming import nearest_names
 
 if typing.TYPE_CHECKING:
@@ -112,6 +113,20 @@ def folder_of(name: str, data_dir: str = "data") -> str:
     return os.path.join(data_dir, name.replace("/", "-")) if name in names() else name
 
 
+def check_name(name: str) -> None:
+    """Raises UnknownDataset if `name` is neither a known name nor the path or URL of a folder."""
+    if name in names() or "://" in name or os.path.isdir(name):
+        return
+    if name.startswith((".", "~", os.sep)) or name.count(os.sep) > 1:
+        raise UnknownDataset(
+            f"{name}: no such folder; give the folder of a data set or one of {', '.join(names())}."
+        )
+    raise UnknownDataset(
+        f"There is no data set {name!r}; {nearest_names(name, names())}. The path of a folder "
+        "works too."
+    )
+
+
 def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) -> str:
     """Returns the folder of a data set and makes the data set first if it is missing.
 
@@ -135,9 +150,8 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
     from kerasvid.data.shards import INFO_FILE, check_shards, load_info
     from tfrecords_tools.conversion import ConversionError
 
+    check_name(name)
     known = {dataset.name: dataset for dataset in DATASETS}
-    if name not in known and "://" not in name and not os.path.isdir(name):
-        raise UnknownDataset(_unknown(name))
     folder = folder_of(name, data_dir)
     if name in known and (not os.path.isdir(folder) or not os.listdir(folder)):
         try:
@@ -187,7 +201,7 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
         try:
             load_info(folder)
         except (DatasetError, OSError, tf.errors.OpError) as error:
-            why = " ".join(str(error).split()).rstrip(".")
+            why = one_line(str(error)).rstrip(".")
             raise ConversionError(f"{why}; or give --data_dir.") from error
         return folder
     data_dir = data_dir or os.path.dirname(folder)
@@ -215,14 +229,3 @@ def _command_hint(error: str, dataset: Dataset, folder: str, source_dir: str | N
         command.append(f"--source_dir={source_dir}")
     between = "\n" if "\n" in error else " "
     return f"{between}(These are flags of: {shlex.join(command)})"
-
-
-def _unknown(name: str) -> str:
-    if name.startswith((".", "~", os.sep)) or name.count(os.sep) > 1:
-        return (
-            f"{name}: no such folder; give the folder of a data set or one of {', '.join(names())}."
-        )
-    return (
-        f"There is no data set {name!r}; {nearest_names(name, names())}. The path of a folder "
-        "works too."
-    )

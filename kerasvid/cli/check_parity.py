@@ -1,9 +1,9 @@
-"""The same noise through Keras, SavedModel, TFLite and ONNX: differences, sizes, speed, memory.
+"""Compares Keras, SavedModel, TFLite and ONNX on the same noise: differences, size, speed, memory.
 
-python export/check_parity.py --run_dir=runs/rjvae-sprites --frames=16
-python export/check_parity.py --run_dir=runs/rjvae-sprites --tflite=a.tflite --tflite=b.tflite
+    kerasvid export parity --run_dir=runs/rjvae-sprites --frames=16
+    kerasvid export parity --run_dir=runs/rjvae-sprites --tflite=a.tflite --tflite=b.tflite
 
-What is not given is made in a temporary folder. Latencies are medians of one clip.
+Forms that are not given are made in a temporary folder. Latencies are medians for one clip.
 """
 
 import json
@@ -12,30 +12,32 @@ import tempfile
 
 from absl import flags
 
-from kerasvid.cli.command import one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import (
+    Define,
+    one_line_errors,
+    quiet_unless_failing,
+    refuse_arguments,
+    start_tensorflow,
+)
 
 FLAGS = _F = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "The run that was exported.", required=True, flag_values=_F)
-flags.DEFINE_multi_string(
-    "saved_model", [], "Folders of SavedModels with a signature `decode`.", flag_values=_F
-)
-flags.DEFINE_multi_string("tflite", [], "Files of batch 1 with the verb `decode`.", flag_values=_F)
-flags.DEFINE_multi_string("onnx", [], "Files of the verb `decode`.", flag_values=_F)
-flags.DEFINE_integer(
-    "frames", None, "Length of the clip; by default the model's.", lower_bound=1, flag_values=_F
-)
-flags.DEFINE_integer(
-    "repeats", 30, "That a latency is the median of.", lower_bound=1, flag_values=_F
-)
-flags.DEFINE_integer("threads", 2, "Of each form.", lower_bound=1, flag_values=_F)
-flags.DEFINE_integer("seed", 0, "Of the noise.", lower_bound=0, flag_values=_F)
-flags.DEFINE_string("out", None, "Write the table as JSON, too: parity.json.", flag_values=_F)
-flags.DEFINE_bool("overwrite", False, "Replace that file if it is there.", flag_values=_F)
+define = Define(_F)
+define.string("run_dir", None, "Folder of the run that was exported.", required=True)
+define.multi_string("saved_model", [], "Folder of a SavedModel with the signature decode. Repeat "
+                    "the flag for more.")  # fmt: skip
+define.multi_string("tflite", [], "File of batch 1 with the signature decode. Repeat the flag.")
+define.multi_string("onnx", [], "File of the signature decode. Repeat the flag for more.")
+define.integer("frames", None, "Frames of the clip; by default the model's.", lower_bound=1)
+define.integer("repeats", 30, "Number of calls; latencies are their medians.", lower_bound=1)
+define.integer("threads", 2, "Number of threads of each form.", lower_bound=1)
+define.integer("seed", 0, "Random seed of the noise.", lower_bound=0)
+define.string("out", None, "JSON file to write the table to, such as parity.json.")
+define.bool("overwrite", False, "Replacement of an existing file.")
 
 
 def main(argv: list[str]) -> None:
     start_tensorflow()
-    from kerasvid.export.exported_run import load_for_export, quiet_unless_failing
+    from kerasvid.export.exported_run import load_for_export
     from kerasvid.export.lite_model import interpreter_class
     from kerasvid.export.onnx_session import check_installed
     from kerasvid.export.parity import as_table, compare, make_forms
@@ -50,15 +52,21 @@ def main(argv: list[str]) -> None:
         check_installed()
         run = load_for_export(_F.run_dir)
         given = {kind: _F[kind].value for kind in ("saved_model", "tflite", "onnx")}
-        with tempfile.TemporaryDirectory() as folder, quiet_unless_failing():
+        quiet = quiet_unless_failing(ValueError, ImportError, *ERRORS)
+        with tempfile.TemporaryDirectory() as folder, quiet:
             forms = make_forms(run, pathlib.Path(folder), _F.frames, given)
             rows = compare(run, forms, _F.frames, _F.seed, _F.repeats, _F.threads)
         print(as_table(rows))
-        frames = run.model.frames if _F.frames is None else _F.frames
-        facts = {"model": run.config.model, "dataset": run.config.dataset, "frames": frames}
         if _F.out:
-            measured = {"repeats": _F.repeats, "threads": _F.threads, "seed": _F.seed}
-            forms = [row.as_json() for row in rows]
+            facts = {
+                "model": run.config.model,
+                "dataset": run.config.dataset,
+                "frames": run.model.frames if _F.frames is None else _F.frames,
+                "repeats": _F.repeats,
+                "threads": _F.threads,
+                "seed": _F.seed,
+                "forms": [row.as_json() for row in rows],
+            }
             with new_file(_F.out, _F.overwrite) as temporary:
-                temporary.write_text(json.dumps({**facts, **measured, "forms": forms}, indent=1))
+                temporary.write_text(json.dumps(facts, indent=1))
             print(_F.out)

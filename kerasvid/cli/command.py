@@ -1,16 +1,91 @@
-"""What the command-line apps share: a quiet start, and errors of one line."""
+"""What the commands of `kerasvid` share: flags, a quiet start and errors of one line."""
 
+import ast
 import contextlib
-import importlib
+import functools
+import importlib.util
+import json
 import os
+import pathlib
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from absl import flags
 
-TRACEBACK = "KERASVID_TRACEBACK"  # set it to see where an error comes from
+from kerasvid.io import one_line
+
+TRACEBACK = "KERASVID_TRACEBACK"  # set this variable to see where an error comes from
+PRECISIONS = ["auto", "float32", "mixed_bfloat16", "mixed_float16"]
+
+
+class Define:
+    """Defines the flags of one command, with the arguments of absl's `DEFINE_string` and so on.
+
+    Example:
+        >>> FLAGS = _F = flags.FlagValues()
+        >>> define = Define(_F)
+        >>> define.string("run_dir", None, "Folder of the run.", required=True)
+        >>> define.integer("count", 8, "Number of samples.", lower_bound=1)
+    """
+
+    def __init__(self, values: flags.FlagValues):
+        self._values = values
+
+    def __getattr__(self, kind: str) -> Callable[..., Any]:
+        return functools.partial(getattr(flags, f"DEFINE_{kind}"), flag_values=self._values)
+
+    def data(self) -> None:
+        """Defines --dataset, --data_dir and --source_dir."""
+        self.string("dataset", "sprites", "Name of a data set (see --list), or its folder.")
+        self.string("data_dir", "data", "Folder that data sets are kept in.")
+        self.string("source_dir", None, "Folder of the raw files, for data sets made of files.")
+
+    def device(self) -> None:
+        """Defines --precision and --jit_compile."""
+        self.enum("precision", "auto", PRECISIONS, "Number format of the computation; auto: what "
+                  "the device is fast at.")  # fmt: skip
+        self.enum("jit_compile", "auto", ["auto", "true", "false"], "Compilation by XLA; auto: on "
+                  "GPU and TPU.")  # fmt: skip
+
+
+def jit_compile(text: str) -> str | bool:
+    """The value of --jit_compile as Keras takes it."""
+    return {"true": True, "false": False}.get(text, "auto")
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """The values of `--set`, by key: JSON or a Python literal, otherwise text.
+
+    Example:
+        >>> parse_assignments(["latent_dim=64", "encoder.channels=[64,128]", "posterior=full"])
+        {'latent_dim': 64, 'encoder.channels': [64, 128], 'posterior': 'full'}
+
+    Raises:
+        ValueError: an assignment has no key or no `=`, or a key occurs twice.
+    """
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise ValueError(f"--set={assignment}: no key or no '='. Write --set=key=value.")
+        if key in values:
+            raise ValueError(f"--set={assignment}: {key} is set twice. Set it once.")
+        values[key] = text
+        for parse in (ast.literal_eval, json.loads):  # the last one that succeeds
+            with contextlib.suppress(ValueError, SyntaxError):
+                values[key] = parse(text)
+    return values
+
+
+def summary_of(module: str, cls: str = "") -> str:
+    """The first line of the docstring of a module, or of a class in it, without importing it."""
+    path = importlib.util.find_spec(module).origin
+    tree = ast.parse(pathlib.Path(path).read_text(encoding="utf-8"))
+    node = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == cls), tree)
+    return (ast.get_docstring(node) or "").partition("\n")[0]
 
 
 def run_app(
@@ -19,83 +94,80 @@ def run_app(
     description: str,
     arguments: Sequence[str] | None = None,
 ) -> None:
-    """Parses the flags of a command and runs it; a mistake in the flags is one line.
+    """Parses the flags of a command and runs it.
 
     Args:
-        main: called with the program's name and what is no flag.
-        values: its flags.
+        main: called with the program's name and the arguments that are not flags.
+        values: the flags.
         description: for --help.
         arguments: in place of those of the process.
 
     Raises:
-        SystemExit: a mistake; the process then ends with status 1.
+        SystemExit: a flag is wrong. One line on stderr says why, and the status is 1.
     """
-    flags.DEFINE_bool("help", False, "Show this text.", flag_values=values)
+    flags.DEFINE_bool("help", False, "Print this text and exit.", flag_values=values)
     given = sys.argv[1:] if arguments is None else arguments
     if "--help" in given or "-h" in given:
         print(f"{description}\n{values.get_help(include_special_flags=False)}")
         return
-    try:
+    with one_line_errors(flags.Error):
         rest = values([sys.argv[0], *given])
-    except flags.Error as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
-        sys.exit(1)
     main(rest)
 
 
-def start_tensorflow() -> None:
-    """Imports TensorFlow without the harmless lines that it prints about CUDA and oneDNN."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+@contextlib.contextmanager
+def quiet_unless_failing(*kinds: type[BaseException]) -> Iterator[None]:
+    """Hides stderr, also of C++ code, within the block; shows it if the block fails.
+
+    Args:
+        *kinds: exceptions that explain themselves: stderr stays hidden if the block raises one.
+
+    Example:
+        >>> with quiet_unless_failing(ValueError):
+        ...     content = converter.convert()
+    """
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
-            tensorflow = importlib.import_module("tensorflow")
-            tensorflow.config.list_physical_devices()
-        except BaseException:
-            hidden.seek(0)
-            os.write(terminal, hidden.read())
+            yield
+        except BaseException as error:
+            if not isinstance(error, kinds):
+                hidden.seek(0)
+                os.write(terminal, hidden.read())
             raise
         finally:
+            sys.stderr.flush()
             os.dup2(terminal, 2)
             os.close(terminal)
 
 
+def start_tensorflow() -> None:
+    """Imports TensorFlow without the harmless lines that it prints about CUDA and oneDNN."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_unless_failing():
+        tensorflow = importlib.import_module("tensorflow")
+        tensorflow.config.list_physical_devices()
+
+
 def refuse_arguments(argv: list[str]) -> None:
-    """Raises ValueError if anything but flags was given: `-set x=1`, `model=dsa`."""
+    """Raises ValueError if anything but flags was given, such as `-set x=1` or `model=dsa`."""
     if argv[1:]:
-        raise ValueError(f"{argv[1]!r} is no flag: write --flag=value.")
-
-
-def one_line(message: str) -> str:
-    """A message without line breaks; of an error out of a graph, what it says alone.
-
-    Example:
-        >>> one_line("Graph execution error: ... assertion failed: [a.tfrecord] [: empty.] [[...")
-        'a.tfrecord: empty.'
-    """
-    failed = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[\[|\[Op:|\n|$)", message)
-    # Out of `fit`, a stack trace comes before what is said, and the node after it.
-    said = re.search(r"^(.*\S.*)\n\s*\[\[\{\{node", message, re.MULTILINE)
-    if failed:
-        message = failed[1].replace("] [", " ").replace(" : ", ": ")
-    elif said:
-        message = said[1]
-    return " ".join(message.split())
+        raise ValueError(f"{argv[1]!r} is not a flag. Write --flag=value.")
 
 
 def remedy(error: BaseException) -> str:
-    """What to do about an error that does not say so itself; mostly nothing is known."""
-    exhausted = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow: maybe not imported
+    """What to do about an error whose text does not say it."""
+    exhausted = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow may not be imported
     if exhausted and not re.search("No space|quota|open files", str(error)):
-        return "; out of memory: use a smaller --batch_size, or fewer frames by --set frames=T."
+        return "; out of memory. Use a smaller --batch_size or fewer frames (--set=frames=T)."
     return ""
 
 
 @contextlib.contextmanager
 def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
-    """Turns these exceptions, and Ctrl-C, into one line on stderr and an exit status not 0.
+    """Turns these exceptions and Ctrl-C into one line on stderr and an exit status other than 0.
 
     Example:
         >>> with one_line_errors(ValueError):
@@ -104,7 +176,8 @@ def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command begins again from what is saved", file=sys.stderr)
+        print("\nInterrupted. Run the same command again to continue from the last checkpoint.",
+              file=sys.stderr)  # fmt: skip
         sys.exit(130)
     except kinds as error:
         if os.environ.get(TRACEBACK):

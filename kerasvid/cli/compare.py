@@ -1,8 +1,8 @@
-"""Lets people compare the clips of two runs on a page, and counts their answers.
+"""Makes a page on which raters compare the clips of two runs, and counts their answers.
 
-python apps/compare.py --runs=runs/rjvae-sprites,runs/dsa-sprites --out=study
-python apps/compare.py --runs=runs/rjvae-sprites,real --out=study --stacked
-python apps/compare.py --study=study --answers=anna.csv,ben.csv
+kerasvid compare --runs=runs/rjvae-sprites,runs/dsa-sprites --out=study
+kerasvid compare --runs=runs/rjvae-sprites,real --out=study --stacked
+kerasvid compare --study=study --answers=anna.csv,ben.csv
 """
 
 import dataclasses
@@ -13,55 +13,39 @@ import sys
 
 from absl import flags
 
-from kerasvid.cli.command import one_line_errors, refuse_arguments, start_tensorflow
-from kerasvid.naming import python_command
+from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.naming import command_line
 
 FLAGS = _F = flags.FlagValues()
-flags.DEFINE_list(
-    "runs", [], "Two runs, or a run and the word real: held-out clips of its data.", flag_values=_F
-)
-flags.DEFINE_string(
-    "out", None, "Folder to make, with index.html for raters and study.json.", flag_values=_F
-)
-flags.DEFINE_integer("pairs", 128, "To classifier.", lower_bound=1, flag_values=_F)
-flags.DEFINE_integer("seed", 0, "Of clips, pairs, sides and order.", lower_bound=0, flag_values=_F)
-flags.DEFINE_integer(
-    "frames", None, "Of a clip; by default the models'.", lower_bound=1, flag_values=_F
-)
-flags.DEFINE_float("fps", None, "Frames a second; by default as fast as the data.", flag_values=_F)
-flags.DEFINE_bool(
-    "stacked", False, "Show all frames at once, for short clips of small movements.", flag_values=_F
-)
-flags.DEFINE_bool(
-    "images", False, "Compare single images of the models' image priors.", flag_values=_F
-)
-flags.DEFINE_string("title", None, "Of the page; it should name no model.", flag_values=_F)
-flags.DEFINE_string(
-    "question", None, "That raters answer; by default which looks more realistic.", flag_values=_F
-)
-flags.DEFINE_string(
-    "description", None, "Of the data, for raters; by default its one line.", flag_values=_F
-)
-flags.DEFINE_string("data_dir", None, "Where data sets live, if they were moved.", flag_values=_F)
-flags.DEFINE_bool(
-    "overwrite", False, "Replace a study without answers that is already there.", flag_values=_F
-)
-flags.DEFINE_string("study", None, "Folder of the study that was answered.", flag_values=_F)
-flags.DEFINE_list("answers", [], "CSV files of raters, or folders of them.", flag_values=_F)
-_OF_ANSWERS = ("study", "answers")
-_OF_PAGES = ("runs", "out", "pairs", "seed", "frames", "fps", "stacked", "images", "title",
-             "question", "description", "data_dir", "overwrite")  # fmt: skip
+define = Define(_F)
+define.list("runs", [], "Two run folders, or one and the word real (held-out clips of its data).")
+define.string("out", None, "Folder to make, with index.html for raters and study.json.")
+define.integer("pairs", 128, "Number of pairs of clips.", lower_bound=1)
+define.integer("seed", 0, "Random seed of clips, pairs, sides and order.", lower_bound=0)
+define.integer("frames", None, "Frames of a clip; default: the models'.", lower_bound=1)
+define.float("fps", None, "Frames a second; default: the data's.")
+define.bool("stacked", False, "All frames of a clip at once, for short clips of small movements.")
+define.bool("images", False, "Single images of the models' image priors, in place of clips.")
+define.string("title", None, "Title of the page; it should name no model.")
+define.string("question", None, "Question to raters; default: which clip looks more realistic.")
+define.string("description", None, "Description of the data; default: that of the data set.")
+define.string("data_dir", None, "Folder that data sets are kept in, if they were moved.")
+define.bool("overwrite", False, "Replacement of an existing study without answers.")
+define.string("study", None, "Folder of the answered study.")
+define.list("answers", [], "CSV files of raters, or folders of them.")
+_COUNT_FLAGS = ("study", "answers")
 
 
 def main(argv: list[str]) -> None:
     with one_line_errors(ValueError, OSError):
         refuse_arguments(argv)
-        given = [name for name in (*_OF_ANSWERS, *_OF_PAGES) if _F[name].present]
-        counting = [name for name in given if name in _OF_ANSWERS]
-        if counting and (others := [name for name in given if name in _OF_PAGES]):
-            raise ValueError(f"--{others[0]} makes a study, --{counting[0]} counts one: give one.")
+        given = [name for name in _F if _F[name].present]
+        counting = [name for name in given if name in _COUNT_FLAGS]
+        if counting and (others := [name for name in given if name not in _COUNT_FLAGS]):
+            raise ValueError(f"--{others[0]} makes a study, but --{counting[0]} counts answers. "
+                             "Remove one of them.")  # fmt: skip
         if counting and not (_F.study and _F.answers):
-            raise ValueError("Counting takes both: --study=study --answers=rater1.csv,rater2.csv.")
+            raise ValueError("Counting needs two flags. Give --study=... and --answers=....")
         if counting:
             return _count()
         if len(_F.runs) != 2 or not _F.out:
@@ -77,7 +61,7 @@ def _count() -> None:
 
     study = load_study(_F.study)
     preference = measure_preference(read_answers(answer_files(_F.answers), study), study)
-    print(f"{preference.table()}\n{preference.verdict}")
+    print(f"{preference.table()}\n{preference.conclusion}")
     folder = _F.study if os.path.isdir(_F.study) else os.path.dirname(_F.study)
     as_json = json.dumps(preference.as_dict(), indent=1, ensure_ascii=False) + "\n"
     for name, text in (("json", as_json), ("md", preference.markdown())):
@@ -98,21 +82,28 @@ def _make() -> None:
         folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
         return dataclasses.replace(config, data_folder=folder)
 
-    with one_line_errors(ValueError, registry.ConversionError, *ERRORS):
+    with one_line_errors(ValueError, *ERRORS):
         check_study_folder(_F.out, _F.overwrite)
-        options = {name: _F[name].value for name in ("frames", "seed", "images")}
-        shown, configs = clips_of_runs(_F.runs, _F.pairs, find_data=find_data, **options)
+        shown, configs = clips_of_runs(
+            _F.runs, _F.pairs, _F.frames, _F.seed, _F.images, find_data=find_data
+        )
         if len(names := sorted({config.dataset for config in configs})) > 1:
-            print(f"note: the runs learned from {' and '.join(names)}", file=sys.stderr)
+            print(f"Note: the runs are trained on {' and '.join(names)}.", file=sys.stderr)
         title = next((d.title for d in registry.DATASETS if [d.name] == names), "")
         description = f"The clips show {title}." if title else ""
-        texts = {name: _F[name].value for name in ("seed", "stacked", "title", "question")}
         clips, known = ({r: getattr(s, n) for r, s in shown.items()} for n in ("clips", "known"))
-        fps = common_frame_rate(configs) if _F.fps is None else _F.fps
-        texts["description"] = description if _F.description is None else _F.description
-        study = make_study(clips, known, fps, **texts)
+        study = make_study(
+            clips,
+            known,
+            common_frame_rate(configs) if _F.fps is None else _F.fps,
+            _F.seed,
+            _F.stacked,
+            _F.title,
+            _F.question,
+            description if _F.description is None else _F.description,
+        )
         size = write_study(study, clips, _F.out, _F.overwrite) / 2**20
-        print(f"{_F.out}: {len(study.pairs)} pairs, a page of {size:.2f} MiB, study {study.id}")
-        print(f"give raters {_F.out}/index.html, and keep {_F.out}/study.json, which is the key")
+        print(f"{_F.out}: study {study.id}, {len(study.pairs)} pairs, page of {size:.2f} MiB")
+        print(f"Give raters {_F.out}/index.html. Keep {_F.out}/study.json, the key.")
         count = (f"--study={_F.out}", "--answers=rater1.csv,rater2.csv")
-        print(f"count their answers: {python_command('apps/compare.py', *count)}")
+        print(f"Count their answers: {command_line('compare', *count)}")

@@ -1,8 +1,8 @@
-"""Shows what a trained model has learned, as PNG grids, GIF and MP4.
+"""Shows what a trained model has learned, as PNG, GIF and MP4.
 
-python apps/generate.py --run_dir=runs/rjvae-sprites
-python apps/generate.py --run_dir=runs/dsa-sprites --show=samples,swaps,nearest --count=16
-python apps/generate.py --run_dir=runs/cvae-shapes --first=a.png --last=b.png --frames=30
+kerasvid generate --run_dir=runs/rjvae-sprites
+kerasvid generate --run_dir=runs/dsa-sprites --show=samples,swaps,nearest --count=16
+kerasvid generate --run_dir=runs/cvae-shapes --first=a.png --last=b.png --frames=30
 """
 
 import dataclasses
@@ -11,85 +11,82 @@ import sys
 
 from absl import flags
 
-from kerasvid.cli.command import one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "The run to show.", required=True, flag_values=_F)
-flags.DEFINE_list(
-    "show", None, "By default all that the model can, but nearest, frames_between.", flag_values=_F
-)
-flags.DEFINE_string(
-    "first", None, "Picture to begin with, for models of what is in between.", flag_values=_F
-)
-flags.DEFINE_string("last", None, "Picture to end with.", flag_values=_F)
-flags.DEFINE_float(
-    "temperature", 1.0, "Of videos between two pictures; 0: the best guess.", 0.0, flag_values=_F
-)
-flags.DEFINE_integer("count", 8, "Samples.", lower_bound=1, flag_values=_F)
-flags.DEFINE_integer(
-    "frames", None, "Length of samples; by default the model's.", lower_bound=1, flag_values=_F
-)
-flags.DEFINE_integer("seed", 0, "Of the samples.", flag_values=_F)
-flags.DEFINE_string("out_dir", None, "By default <run_dir>/generated.", flag_values=_F)
-flags.DEFINE_string("data_dir", None, "Where data sets live, if they were moved.", flag_values=_F)
-flags.DEFINE_integer("scale", None, "Enlargement of a frame.", lower_bound=1, flag_values=_F)
+define = Define(_F)
+define.string("run_dir", None, "Folder of the run to show.", required=True)
+define.list("show", None, "Names of the figures: samples, reconstructions, swaps, interpolations, "
+            "summary, nearest, frames_between, between; by default all that the model has, except "
+            "nearest and frames_between.")  # fmt: skip
+define.string("first", None, "File of the first image of a video, for a cvae or cgan.")
+define.string("last", None, "File of the last image of a video.")
+define.float("temperature", 1.0, "Scale of the noise of a video between two images; 0: the best "
+             "guess.", lower_bound=0.0)  # fmt: skip
+define.integer("count", 8, "Number of samples.", lower_bound=1)
+define.integer("frames", None, "Length of samples; by default the model's.", lower_bound=1)
+define.integer("seed", 0, "Random seed of the samples.")
+define.string("out_dir", None, "Folder for the files; by default <run_dir>/generated.")
+define.string("data_dir", None, "Folder that data sets are kept in, if they were moved.")
+define.integer("scale", None, "Enlargement of a frame; by default to 64 pixels.", lower_bound=1)
 
 
 def main(argv: list[str]) -> None:
+    with one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
+        refuse_arguments(argv)
+        images = _F.first or _F.last
+        if images and _F.show:
+            raise ValueError("--show cannot be used with --first and --last. Remove it.")
+        if images and not (_F.first and _F.last):
+            raise ValueError(f"--{'last' if _F.first else 'first'} is missing. Give both images.")
+        if not images and _F["temperature"].present:
+            raise ValueError("--temperature needs --first and --last. Give both images.")
     start_tensorflow()
-    from kerasvid.training.clips import make_request
+    from kerasvid.models.registry import model_class
+    from kerasvid.training.clips import figure_inputs
     from kerasvid.training.run_folder import ERRORS, RunFolder
-    from kerasvid.visualization.figures import BY_DEFAULT, EXHIBITS, can_show, check_names
+    from kerasvid.visualization.figures import FIGURES, figures_of
     from tfrecords_tools import registry
+    from tfrecords_tools.conversion import ConversionError
 
     with one_line_errors(ValueError, *ERRORS):
-        refuse_arguments(argv)
-        check_names(_F.show or ())
-        ends = _F.first or _F.last
-        if ends and _F.show:
-            raise ValueError("--show: leave it out with --first and --last.")
-        if not ends and _F["temperature"].present:
-            raise ValueError("--temperature needs --first and --last.")
         run = RunFolder(_F.run_dir)
         config = run.load_config()
-        if ends:
-            return _fill_in(run, config)
+        if images:
+            return _between_images(run, config)
+        names = figures_of(model_class(config.model), _F.show)
         model = _load(run, config)
-        names = [name for name in _F.show or BY_DEFAULT if can_show(model, name)]
         for name in {*(_F.show or ())}.difference(names):
-            print(f"{name}: {config.model} cannot show this", file=sys.stderr)
-        drawn = [name for name in names if not EXHIBITS[name].of_clips]
+            print(f"{name}: {config.model} does not have this figure.", file=sys.stderr)
+        without_data = [name for name in names if not FIGURES[name].reads_data]
         try:
-            if names != drawn:
+            if names != without_data:
                 folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
                 config = dataclasses.replace(config, data_folder=folder)
-        except registry.ConversionError as error:
-            if _F.show or not drawn:
+        except ConversionError as error:
+            if _F.show or not without_data:
                 raise
-            print(f"{error} Without it: {', '.join(drawn)}.", file=sys.stderr)
-            names = drawn
+            print(f"{error} Showing only {', '.join(without_data)}.", file=sys.stderr)
+            names = without_data
         options = {name: _F[name].value for name in ("frames", "seed", "scale")}
-        request = make_request(config, model, _F.count, names != drawn, **options)
+        inputs = figure_inputs(config, model, _F.count, names != without_data, **options)
         for name in names:
-            _write(EXHIBITS[name].show(request), name, config)
+            _write(FIGURES[name].draw(inputs), name, config)
 
 
-def _fill_in(run, config) -> None:
-    """Videos between the pictures --first and --last."""
+def _between_images(run, config) -> None:
+    """Videos between the images --first and --last."""
+    from kerasvid.models.base.in_between import InBetween
     from kerasvid.models.registry import model_class
-    from kerasvid.visualization.figures import between_pictures
+    from kerasvid.visualization.figures import between_images
     from tfrecords_tools.media import read_frame
 
-    for name in ("first", "last"):
-        if not _F[name].value:
-            raise ValueError(f"--{name} is missing: give both pictures to go between.")
-    if not hasattr(model_class(config.model), "between"):
-        raise ValueError(
-            f"--first: {config.model} makes no video between two pictures; a cvae does."
-        )
-    ends = [read_frame(p, *config.hyperparameters["image_shape"]) for p in (_F.first, _F.last)]
+    if not issubclass(model_class(config.model), InBetween):
+        raise ValueError(f"--first: {config.model} makes no video between two images. Use a run of "
+                         "cvae or cgan.")  # fmt: skip
+    images = [read_frame(p, *config.hyperparameters["image_shape"]) for p in (_F.first, _F.last)]
     options = {n: _F[n].value for n in ("count", "frames", "seed", "temperature", "scale")}
-    _write(between_pictures(_load(run, config), *ends, **options), "between_pictures", config)
+    _write(between_images(_load(run, config), *images, **options), "between_images", config)
 
 
 def _load(run, config):
@@ -98,9 +95,9 @@ def _load(run, config):
     return model
 
 
-def _write(exhibit, name: str, config) -> None:
+def _write(figure, name: str, config) -> None:
     from kerasvid.training.clips import frame_rate
 
     out_dir = _F.out_dir or os.path.join(_F.run_dir, "generated")
-    paths = exhibit.write(out_dir, name, frame_rate(config))
-    print("\n".join(map(str, [*paths, *filter(None, [exhibit.remark])])))
+    paths = figure.write(out_dir, name, frame_rate(config))
+    print("\n".join(map(str, [*paths, *filter(None, [figure.remark])])))

@@ -2,25 +2,36 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from kerasvid.cli.command import run_app
+import tabulate
+
+import kerasvid
+from kerasvid.cli.command import one_line_errors, run_app, summary_of
 from kerasvid.naming import nearest_names
+from tfrecords_tools.registry import COMMANDS as DATA
 
+# The module of each command. The first line of its docstring says what it does.
 COMMANDS = {
-    "train": ("kerasvid.cli.train", "Train a model, or resume a run."),
-    "generate": ("kerasvid.cli.generate", "Write samples of a run as PNG, GIF and MP4."),
-    "evaluate": ("kerasvid.cli.evaluate", "Measure a run beside real clips."),
-    "reproduce": ("kerasvid.cli.reproduce", "Reproduce a published table."),
-    "compare": ("kerasvid.cli.compare", "Make a comparison page for raters, or count answers."),
-    "classifier": ("kerasvid.cli.classifier", "Train the classifier that metrics use."),
-    "benchmark": ("kerasvid.cli.benchmark", "Measure data, training, generation or evaluation."),
-    "export saved-model": ("kerasvid.cli.to_saved_model", "Write a SavedModel."),
-    "export tflite": ("kerasvid.cli.to_tflite", "Write a TFLite file."),
-    "export onnx": ("kerasvid.cli.to_onnx", "Write an ONNX file."),
-    "export web": ("kerasvid.cli.to_web", "Write a page that runs the model in a browser."),
-    "export parity": ("kerasvid.cli.check_parity", "Compare all exported forms of a model."),
+    "train": "kerasvid.cli.train",
+    "generate": "kerasvid.cli.generate",
+    "evaluate": "kerasvid.cli.evaluate",
+    "reproduce": "kerasvid.cli.reproduce",
+    "compare": "kerasvid.cli.compare",
+    "classifier": "kerasvid.cli.classifier",
+    "benchmark": "kerasvid.cli.benchmark",
+    "list": "kerasvid.cli.train",
+    "export saved-model": "kerasvid.cli.to_saved_model",
+    "export tflite": "kerasvid.cli.to_tflite",
+    "export onnx": "kerasvid.cli.to_onnx",
+    "export web": "kerasvid.cli.to_web",
+    "export parity": "kerasvid.cli.check_parity",
+    "export serving-config": "kerasvid.cli.serving_config",
+    "client": "kerasvid.cli.client",
+    "replay": "kerasvid.cli.replay",
+    **{f"data {name}": module for name, module in DATA.items()},
 }
+GROUPS = ("data", "export")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,19 +41,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: in place of those of the process: `["train", "--model=rjvae"]`.
 
     Raises:
-        SystemExit: the command is unknown or fails; one line says why.
+        SystemExit: the command is unknown or fails. One line on stderr says why.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given[0] in ("help", "--help", "-h"):
-        lines = [f"  {name:<20}{summary}" for name, (_, summary) in COMMANDS.items()]
-        print(
-            "\n".join(["kerasvid COMMAND --flag=value ...; COMMAND --help lists its flags", *lines])
-        )
-        return
-    words = 2 if given[0] in {name.split()[0] for name in COMMANDS if " " in name} else 1
+    if given[:1] in ([], ["help"], ["--help"], ["-h"]):
+        return print(_usage(COMMANDS))
+    if given == ["--version"]:
+        return print(kerasvid.__version__)
+    words = 2 if given[0] in GROUPS else 1
     name, rest = " ".join(given[:words]), given[words:]
-    if name not in COMMANDS:
-        print(f"error: kerasvid {name}: {nearest_names(name, COMMANDS)}", file=sys.stderr)
-        sys.exit(1)
-    command = importlib.import_module(COMMANDS[name][0])
-    run_app(command.main, command.FLAGS, command.__doc__, rest)
+    if given[0] in GROUPS and given[1:2] in ([], ["--help"], ["-h"]):
+        return print(_usage([each for each in COMMANDS if each.split()[0] == given[0]]))
+    with one_line_errors(ValueError):
+        if name not in COMMANDS:
+            raise ValueError(f"kerasvid {name}: unknown command; {nearest_names(name, COMMANDS)}.")
+    module = importlib.import_module(COMMANDS[name])
+    if given[0] == "data":
+        return module.main(rest)
+    if name == "list":
+        rest = ["--list", *rest]
+    run_app(module.main, module.FLAGS, module.__doc__, rest)
+
+
+def _usage(names: Iterable[str]) -> str:
+    lines = ["Usage: kerasvid COMMAND --flag=value ...; COMMAND --help lists the flags.",
+             "kerasvid list shows the models, presets and data sets."]  # fmt: skip
+    rows = [(f"kerasvid {name}", summary_of(COMMANDS[name])) for name in names if name != "list"]
+    return "\n".join([*lines, "", tabulate.tabulate(rows, tablefmt="plain")])

@@ -1,142 +1,89 @@
-"""Reproduces a published table: trains or reuses its runs, and shows ours beside the paper's.
+"""Reproduces a published table: trains or reuses its runs, and compares our numbers with it.
 
-    python apps/reproduce.py --list
-    python apps/reproduce.py --table=residual_vectors/3 --source_dir=my-strips --dry_run
-    python apps/reproduce.py --table=sprites_disentanglement --run=dsa=runs/dsa-sprites-lpc
+    kerasvid reproduce --list
+    kerasvid reproduce --table=residual_vectors/3 --source_dir=my-strips --dry_run
+    kerasvid reproduce --table=sprites_disentanglement --run=dsa=runs/dsa-sprites-lpc
 
-Running the same command again resumes what is unfinished and measures what is missing.
+Run the same command again to resume unfinished runs and to measure missing numbers.
 """
 
-import os
 import sys
 
 from absl import flags
 
-from kerasvid.cli.command import one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import (
+    PRECISIONS,
+    Define,
+    one_line_errors,
+    refuse_arguments,
+    start_tensorflow,
+)
+from kerasvid.reproduction.published import describe_tables, published_table
 
 FLAGS = _F = flags.FlagValues()
-flags.DEFINE_string("table", None, "Table, see --list.", flag_values=_F)
-flags.DEFINE_list(
-    "dataset", [], "Data sets to train on, instead of the usual stand-ins.", flag_values=_F
-)
-flags.DEFINE_string("data_dir", "data", "Where data sets live.", flag_values=_F)
-flags.DEFINE_string("source_dir", None, "Raw material, for data sets that need it.", flag_values=_F)
-flags.DEFINE_string(
-    "out_dir", "reproduced", "Where the table is written, as JSON and Markdown.", flag_values=_F
-)
-flags.DEFINE_string("runs_dir", "runs", "Where its runs are kept.", flag_values=_F)
-flags.DEFINE_multi_string(
-    "run", [], "training=folder: a run there is to take as it is.", flag_values=_F
-)
-flags.DEFINE_string(
-    "preset", "base", "debug, base, or paper for the published sizes.", flag_values=_F
-)
-flags.DEFINE_integer(
-    "steps", None, "Updates of each run; schedules are shortened.", lower_bound=1, flag_values=_F
-)
-flags.DEFINE_integer(
-    "frames", None, "Frames of clips, instead of the preset's.", lower_bound=1, flag_values=_F
-)
-flags.DEFINE_integer(
-    "seed", 0, "Of trainings and of what is measured.", lower_bound=0, flag_values=_F
-)
-flags.DEFINE_string(
-    "precision", "auto", "auto, float32, mixed_bfloat16 or mixed_float16.", flag_values=_F
-)
-flags.DEFINE_integer(
-    "sample_every", 500, "Steps between pictures; 0: none.", lower_bound=0, flag_values=_F
-)
-flags.DEFINE_integer(
-    "checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1, flag_values=_F
-)
-flags.DEFINE_integer(
-    "num", None, "Clips to measure; by default as published.", lower_bound=2, flag_values=_F
-)
-flags.DEFINE_string("split", None, "Of real clips that are compared to.", flag_values=_F)
-flags.DEFINE_string(
-    "classifier_dir",
-    "classifiers",
-    "Where classifiers are kept, trained once a data set.",
-    flag_values=_F,
-)
-flags.DEFINE_string(
-    "i3d_weights", None, "Weights of the Kinetics I3D: FVD as published.", flag_values=_F
-)
-flags.DEFINE_string(
-    "vgg_weights", None, "Path of VGG16's, or imagenet: MCS as published.", flag_values=_F
-)
-flags.DEFINE_string(
-    "padding", None, "For I3D of fewer than 10 frames: last, mirror or loop.", flag_values=_F
-)
-flags.DEFINE_bool(
-    "dry_run", False, "Print rows, commands, deviations and what exists, and end.", flag_values=_F
-)
-flags.DEFINE_bool("list", False, "Print the known tables, and end.", flag_values=_F)
-_TRAINING = ("preset", "steps", "frames", "seed", "precision", "runs_dir", "sample_every",
-             "checkpoint_every")  # fmt: skip
-_MEASURING = ("num", "split", "seed", "classifier_dir", "i3d_weights", "vgg_weights", "padding")
+define = Define(_F)
+define.string("table", None, "Name of a table (see --list).")
+define.list("dataset", [], "Names of data sets to train on; default: the tables' substitutes.")
+define.string("data_dir", "data", "Folder that data sets are kept in.")
+define.string("source_dir", None, "Folder of the raw files, for data sets made of files.")
+define.string("out_dir", "reproduced", "Folder of the table, as JSON and Markdown.")
+define.string("runs_dir", "runs", "Folder of the table's runs.")
+define.multi_string("run", [], "Existing run to use unchanged, as name=folder.")
+define.string("preset", "base", "Preset of all models; paper: the published sizes.")
+define.integer("steps", None, "Steps of each run; default: the table's, or the preset's.",
+               lower_bound=1)  # fmt: skip
+define.integer("frames", None, "Frames of a clip; default: the preset's.", lower_bound=1)
+define.integer("seed", 0, "Random seed of trainings and measurements.", lower_bound=0)
+define.enum("precision", "auto", PRECISIONS, "Number format of the computation; auto: what the "
+            "device is fast at.")  # fmt: skip
+define.integer("sample_every", 500, "Steps between samples; 0: none.", lower_bound=0)
+define.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
+define.integer("num", None, "Number of clips to measure; default: the published one.",
+               lower_bound=2)  # fmt: skip
+define.string("split", None, "Split of the real clips; default: the table's.")
+define.string("classifier_dir", "classifiers", "Folder of the classifiers, trained on first use.")
+define.string("i3d_weights", None, "Weights of the Kinetics I3D for FVD; default: a classifier.")
+define.string("vgg_weights", None, "Path of VGG16's weights, or imagenet, for MCS; default: a "
+              "classifier.")  # fmt: skip
+define.string("padding", None, "Padding of clips below 10 frames for I3D: last, mirror or loop.")
+define.bool("dry_run", False, "Plan only: rows, commands and deviations, without training.")
+define.bool("list", False, "List of the known tables.")
+_CONFIG = ("seed", "precision", "sample_every", "checkpoint_every")
+_RUNS = ("preset", "steps", "frames", "runs_dir", "data_dir", "source_dir")
+_EVALUATION = ("num", "split", "seed", "classifier_dir", "i3d_weights", "vgg_weights", "padding")
 
 
 def main(argv: list[str]) -> None:
-    start_tensorflow()
-    from kerasvid.reproduction.measuring import Measuring
-    from kerasvid.reproduction.registry import describe_tables, published_table
-    from kerasvid.reproduction.table import Reproduction
-    from kerasvid.reproduction.trainings import Options, Stopped
-    from kerasvid.training.run_folder import ERRORS
-
-    with one_line_errors(ValueError, *ERRORS):
+    with one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
         refuse_arguments(argv)
         if _F.list:
             return print(describe_tables())
         if not _F.table:
-            raise ValueError("--table is missing: --list tells the tables.")
-        reproduction = Reproduction(
-            published_table(_F.table),
-            Options(
-                runs=_given_runs(),
-                apps_dir=os.path.dirname(sys.argv[0]),
-                data_flags=_data_flags(),
-                **{name: _F[name].value for name in _TRAINING},
-            ),
-            Measuring(**{name: _F[name].value for name in _MEASURING}),
-            _locate,
-            tuple(_F.dataset),
-            _F.out_dir,
-        )
+            raise ValueError("--table is missing. Give a name of --list.")
+        table = published_table(_F.table)
+        given = dict(text.partition("=")[::2] for text in _F.run)
+        if wrong := [name for name, folder in given.items() if not (name and folder)]:
+            raise ValueError(f"--run={wrong[0]}: no folder. Write name=folder.")
+    start_tensorflow()
+    from kerasvid.evaluation.context import EvaluationConfig
+    from kerasvid.reproduction.runner import Reproduction
+    from kerasvid.reproduction.runs import Stopped, TableRuns
+    from kerasvid.training.run_folder import ERRORS
+
+    with one_line_errors(ValueError, *ERRORS):
+        config = {name: _F[name].value for name in _CONFIG if _F[name].value != _F[name].default}
+        runs = TableRuns(table, config=config, given=given, **{n: _F[n].value for n in _RUNS})
+        evaluation = EvaluationConfig(**{name: _F[name].value for name in _EVALUATION})
+        reproduction = Reproduction(runs, evaluation, tuple(_F.dataset), _F.out_dir)
         if _F.dry_run:
             return print(reproduction.describe())
         try:
             made = reproduction.run()
         except Stopped as stopped:
-            print("stopped; the same command goes on from what is saved", file=sys.stderr)
+            print("Stopped. Run the same command again to continue.", file=sys.stderr)
             sys.exit(128 + stopped.signal)
         print(f"\n{made.markdown()}")
-        print("\n".join(map(str, made.write(_F.out_dir, reproduction.name))))
+        print(*made.write(_F.out_dir, reproduction.name), sep="\n")
         if problems := made.problems():
-            rest = f"; and {len(problems) - 1} more" if problems[1:] else ""
-            raise ValueError(f"{problems[0]}{rest}. The same command goes on with what is missing.")
-
-
-def _given_runs() -> dict[str, str]:
-    """Folders by key, of --run."""
-    pairs = [text.partition("=") for text in _F.run]
-    for key, _, folder in pairs:
-        if not key or not folder:
-            raise ValueError(f"--run={key}: write training=folder, as in dsa=runs/dsa-sprites-lpc.")
-    return {key: folder for key, _, folder in pairs}
-
-
-def _data_flags() -> tuple[str, ...]:
-    names = [name for name in ("data_dir", "source_dir") if _F[name].value != _F[name].default]
-    return tuple(f"--{name}={_F[name].value}" for name in names)
-
-
-def _locate(name: str, part: str, make: bool):
-    """The folder of a data set or of a half of it, and its description."""
-    from tfrecords_tools.derived.split_frames import locate_half
-    from tfrecords_tools.registry import locate
-
-    if part == "whole":
-        return locate(name, _F.data_dir, _F.source_dir, make)
-    return locate_half(name, part, _F.data_dir, _F.source_dir, make)
+            rest = f" (and {len(problems) - 1} more)" if problems[1:] else ""
+            raise ValueError(f"{problems[0]}{rest} Run the same command again to continue.")

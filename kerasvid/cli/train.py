@@ -1,117 +1,143 @@
-"""Trains a model on a data set, or resumes.
+"""Trains a model on a data set, or resumes a run.
 
-    python apps/train.py --model=rjvae --dataset=sprites
-    python apps/train.py --model=dsa --dataset=/data/my-clips --set motion_dim=32 --steps=20000
+    kerasvid train --model=rjvae --dataset=sprites
+    kerasvid train --model=dsa --dataset=/data/my-clips --set=motion_dim=32 --steps=20000
 
-Running the same command again resumes; a longer --steps lengthens a finished run.
+Run the same command again to resume. A larger --steps lengthens a finished run.
 """
 
 import contextlib
+import re
 import sys
 
+import tabulate
 from absl import flags
 
-from kerasvid.cli.command import one_line_errors, refuse_arguments, start_tensorflow
-from kerasvid.models.registry import MODELS
-from kerasvid.naming import nearest_names
+from kerasvid.cli.command import (
+    Define,
+    jit_compile,
+    one_line_errors,
+    parse_assignments,
+    refuse_arguments,
+    start_tensorflow,
+    summary_of,
+)
+from kerasvid.models.registry import MODELS, PARAMETERS, STEPS
+from kerasvid.naming import command_line, nearest_names
+from tfrecords_tools import registry
 
 FLAGS = _F = flags.FlagValues()
-flags.DEFINE_string("model", "rjvae", "Model, see --list.", flag_values=_F)
-flags.DEFINE_string(
-    "dataset", "sprites", "Data set, see --list, or a folder of records.", flag_values=_F
-)
-flags.DEFINE_string("data_dir", "data", "Where data sets live.", flag_values=_F)
-flags.DEFINE_string("source_dir", None, "Raw material, for data sets that need it.", flag_values=_F)
-flags.DEFINE_string(
-    "images", None, "Data set of still images beside the videos, for GANs.", flag_values=_F
-)
-flags.DEFINE_string(
-    "init_from", None, "A run whose weights to begin with, where they fit.", flag_values=_F
-)
-flags.DEFINE_string("preset", "base", "debug, base or paper.", flag_values=_F)
-flags.DEFINE_multi_string(
-    "set", [], "key=value: latent_dim=64, training.learning_rate=2e-4.", flag_values=_F
-)
-flags.DEFINE_integer("steps", None, "Updates in all; by default the preset's.", flag_values=_F)
-flags.DEFINE_float("epochs", None, "Passes over the data, instead of --steps.", flag_values=_F)
-flags.DEFINE_integer("batch_size", None, "Videos a step, over all replicas.", flag_values=_F)
-flags.DEFINE_string(
-    "precision", "auto", "auto, float32, mixed_bfloat16 or mixed_float16.", flag_values=_F
-)
-flags.DEFINE_enum(
-    "jit_compile", "auto", ["auto", "true", "false"], "Compile gradients by XLA.", flag_values=_F
-)
-flags.DEFINE_string(
-    "strategy", "none", "none, mirrored, mirrored:N or multi_worker.", flag_values=_F
-)
-flags.DEFINE_integer("seed", 0, "Of weights, noise and the order of videos.", flag_values=_F)
-flags.DEFINE_string("run_dir", None, "By default runs/<model>-<dataset>.", flag_values=_F)
-flags.DEFINE_bool(
-    "deterministic", False, "Only operations with reproducible results.", flag_values=_F
-)
-flags.DEFINE_integer(
-    "log_every", 50, "Steps between two rows of metrics.csv.", lower_bound=1, flag_values=_F
-)
-flags.DEFINE_integer("sample_every", 500, "Steps between pictures and figures on held-out videos; "
-                     "0: no pictures, figures at the end.", lower_bound=0, flag_values=_F)  # fmt: skip
-flags.DEFINE_integer(
-    "checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1, flag_values=_F
-)
-flags.DEFINE_bool("dry_run", False, "Print what would be done, and end.", flag_values=_F)
-flags.DEFINE_bool("list", False, "Print the known models and data sets, and end.", flag_values=_F)
+define = Define(_F)
+define.string("model", "rjvae", "Name of the model, see --list.")
+define.string("preset", "base", "Name of the model's preset, see --list.")
+define.multi_string("set", [], "Setting as key=value: latent_dim=64, training.learning_rate=2e-4. "
+                    "Repeat the flag for more.")  # fmt: skip
+define.data()
+define.string("images", None, "Data set of images to train on beside the videos, for GANs.")
+define.string("init_from", None, "Folder of a run whose weights the new run starts from.")
+define.string("run_dir", None, "Folder of the run; by default runs/<model>-<dataset>.")
+define.integer("steps", None, "Number of updates in all; by default the preset's.")
+define.float("epochs", None, "Number of passes over the data, instead of --steps.")
+define.integer("batch_size", None, "Videos a step, over all replicas; by default the preset's.")
+define.integer("seed", 0, "Random seed of weights, noise and data order.", lower_bound=0)
+define.device()
+define.string("strategy", "none", "Devices to share a batch: none (one device), mirrored, "
+              "mirrored:N or multi_worker.")  # fmt: skip
+define.bool("deterministic", False, "Use of operations with reproducible results only.")
+define.integer("log_every", 50, "Steps between rows of metrics.csv.", lower_bound=1)
+define.integer("sample_every", 500, "Steps between samples and evaluations on held-out videos; "
+               "0: no samples, one evaluation at the end.", lower_bound=0)  # fmt: skip
+define.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
+define.bool("dry_run", False, "Print of what the run would do, without starting it.")
+define.bool("list", False, "List of the models, presets and data sets.")
 _PASSED_ON = ("preset", "steps", "epochs", "batch_size", "strategy", "seed", "deterministic",
               "init_from", "images", "log_every", "sample_every", "checkpoint_every")  # fmt: skip
 
 
 def main(argv: list[str]) -> None:
-    with one_line_errors(ValueError):
+    with one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
         refuse_arguments(argv)
-        if _F.model not in MODELS:  # before the long import
-            raise ValueError(f"no model {_F.model!r}: {nearest_names(_F.model, MODELS)}.")
+        if _F.list:
+            return print(list_models(), list_datasets(), sep="\n\n")
+        for name, value, known in (("model", _F.model, MODELS),
+                                   ("preset", _F.preset, PARAMETERS.get(_F.model))):  # fmt: skip
+            if value not in known:
+                near = nearest_names(value, known)
+                raise ValueError(f"--{name}={value}: unknown {name}; {near}.")
+        if not re.fullmatch(r"none|mirrored(:[1-9]\d*)?|multi_worker", _F.strategy):
+            raise ValueError(f"--strategy={_F.strategy}: unknown strategy. Use none, mirrored, "
+                             "mirrored:N or multi_worker.")  # fmt: skip
+        for dataset in filter(None, (_F.dataset, _F.images)):
+            registry.check_name(dataset)
+        values = parse_assignments(_F.set)
     start_tensorflow()
-    from kerasvid.training import summary
     from kerasvid.training.devices import is_chief, make_strategy
     from kerasvid.training.loop import train
     from kerasvid.training.run_folder import ERRORS, RunFolder, default_folder
-    from tfrecords_tools import registry
+    from kerasvid.training.summary import describe_run
 
-    if _F.list:
-        return print(summary.describe_all(registry.DATASETS))
     run_dir = _F.run_dir or default_folder(_F.model, _F.dataset)
     with one_line_errors(ValueError, *ERRORS), contextlib.ExitStack() as held:
-        strategy = make_strategy(_F.strategy)  # before anything else of TensorFlow runs
+        strategy = make_strategy(_F.strategy)  # before TensorFlow does anything else
         run, replicas = RunFolder(run_dir, is_chief(strategy)), strategy.num_replicas_in_sync
-        config = _config(run, replicas, prepare=False)  # finds typing errors before any long work
+        config = _config(run, replicas, values, prepare=False)
         run.check_source(config)
+        if config.data_is_known:  # what is not made yet cannot be compared
+            run.check_settings(config)
         if _F.dry_run:
-            if config.data_is_known:  # what is not made yet cannot be compared
-                run.check_settings(config)
             if not config.data_digest and _F.epochs is not None:
-                raise ValueError(f"--epochs={_F.epochs}: {_F.dataset} is not made yet, so there "
-                                 "is no telling its steps; give --steps.")  # fmt: skip
-            return print(summary.describe_plan(config, run_dir))
+                raise ValueError(f"--epochs={_F.epochs}: {_F.dataset} is not made yet, so the "
+                                 "number of steps is unknown. Use --steps.")  # fmt: skip
+            return print(describe_run(config, config.make_model(), run_dir))
         held.enter_context(run.lock())
-        config = _config(run, replicas, prepare=True)
-        print(summary.describe_plan(config, run_dir), flush=True)
-        run.begin(config)
+        if not config.data_is_known:
+            config = _config(run, replicas, values, prepare=True)
         outcome = train(config, run, strategy)
-    print("\n" + summary.describe_end(outcome, run_dir, sys.argv))
-    sys.exit(128 + outcome.signal if outcome.signal else 0)
+    if outcome.signal is None:
+        done = "trained" if outcome.trained else "finished already (lengthen it with --steps)"
+        print(f"\n{run_dir}: {done}: {outcome.step:,} steps, saved {outcome.saved}\nNext:\n"
+              f"  {command_line('generate', f'--run_dir={run_dir}')}")  # fmt: skip
+        return
+    flags_given = sys.argv[2:] if sys.argv[1:2] == ["train"] else sys.argv[1:]
+    print(f"\nstopped at step {outcome.step:,}, saved {outcome.saved}\nTo resume, run the same "
+          f"command again:\n  {command_line('train', *flags_given)}")  # fmt: skip
+    sys.exit(128 + outcome.signal)
 
 
-def _config(run, replicas: int, prepare: bool):
+def _config(run, replicas: int, values: dict, prepare: bool):
     """The config of the flags; without `prepare` nothing is written, and data may be missing."""
-    from kerasvid.training.config import make_config, parse_assignments
-    from tfrecords_tools.registry import locate
+    from kerasvid.training.config import make_config
 
-    data = locate(_F.dataset, _F.data_dir, _F.source_dir, prepare)
-    images, made = locate(_F.images, _F.data_dir, None, prepare) if _F.images else (None, None)
+    data = registry.locate(_F.dataset, _F.data_dir, _F.source_dir, prepare)
+    images, made = None, None
+    if _F.images:
+        images, made = registry.locate(_F.images, _F.data_dir, None, prepare)
     return make_config(
         *(_F.model, _F.dataset, *data),
         images_folder=images if made else None,
-        values=parse_assignments(_F.set),
+        values=values,
         replicas=replicas,
         precision=run.keep_precision(_F.precision),
-        jit_compile={"true": True, "false": False}.get(_F.jit_compile, "auto"),
+        jit_compile=jit_compile(_F.jit_compile),
         **{name: _F[name].value for name in _PASSED_ON},
     )
+
+
+def list_models() -> str:
+    """A table of the models with their presets, made without importing them."""
+    rows = []
+    for model, counts in sorted(PARAMETERS.items()):
+        name, title = model, summary_of(*MODELS[model].split(":"))
+        for preset, count in counts.items():
+            steps, videos = STEPS[model][preset]
+            rows.append((name, preset, f"{count / 1e6:.2f} M", f"{steps:,}", videos, title))
+            name = title = ""
+    heads = ("--model", "--preset", "parameters", "steps", "videos a step", "")
+    return tabulate.tabulate(rows, heads, colalign=("left", "left", "right", "right", "right"))
+
+
+def list_datasets() -> str:
+    """A table of the known data sets."""
+    rows = [(d.name, d.title, d.needs) for d in registry.DATASETS]
+    rows.append(("/path/folder", "your own videos", "conversion by `kerasvid data folder`"))
+    return tabulate.tabulate(rows, ("--dataset", "", "made from"))

@@ -1,1 +1,1 @@
-"""Two-alternative forced choices: people compare clips of two runs on a page, and are counted."""
+"""Two-alternative forced-choice studies: raters compare clips of two runs on a web page."""

@@ -1,79 +1,73 @@
-"""How far raters agree, of answers in categories; `None` where an answer is missing.
+"""How far raters agree in their choices.
 
-Answers are `[rater][unit]`, a row a rater: `[["left", "left", None], ["left", "right", "right"]]`.
+Answers are `[rater][unit]`, `None` where one is missing: `[["left", None], ["left", "right"]]`.
 """
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
+import krippendorff
+import numpy as np
+
 Answers = Sequence[Sequence[Hashable | None]]
 
 
 def percent_agreement(answers: Answers) -> float | None:
-    """The share of all pairs of answers to the same unit that are equal, in [0, 1].
+    """The share of equal pairs among all pairs of answers to one unit, in [0, 1].
 
     Returns:
-        `None` where no unit has two answers.
+        `None` if no unit has two answers.
 
     Example:
         >>> percent_agreement([[0, 0, None], [0, 1, 1]])
         0.5
     """
-    equal = every = 0
-    for counts in _counted(answers):
-        answered = counts.total()
-        equal += sum(n * (n - 1) for n in counts.values())
-        every += answered * (answered - 1)
-    return equal / every if every else None
+    counts = _value_counts(answers)
+    answered = counts.sum(axis=1)
+    pairs = (answered * (answered - 1)).sum()
+    return float((counts * (counts - 1)).sum() / pairs) if pairs else None
 
 
 def krippendorff_alpha(answers: Answers) -> float | None:
-    """Krippendorff's alpha of nominal answers, any of which may be missing.
+    """Krippendorff's alpha of nominal answers: 1 - observed / expected disagreement.
 
-    1 - D_o / D_e: how often two answers to one unit differ, over how often two answers to any units
-    do. 1 is agreement, 0 what chance would give, and below there is less than that. A unit with a
-    single answer tells nothing.
+    1 is full agreement, 0 that of random answers. Units with a single answer do not count.
 
     Returns:
-        `None` where no unit has two answers, or all answers are the same.
+        `None` if no unit has two answers, or all answers are equal.
 
     Example:
         >>> krippendorff_alpha([[0, 0, 1], [0, 0, 1]])
         1.0
     """
-    pairable = [counts for counts in _counted(answers) if counts.total() >= 2]
-    totals = sum(pairable, Counter())
-    values = totals.total()
-    chance = values**2 - sum(n**2 for n in totals.values())
-    if not chance:
+    counts = _value_counts(answers)
+    counts = counts[counts.sum(axis=1) > 1]
+    counts = counts[:, counts.any(axis=0)]
+    if counts.shape[1] < 2:
         return None
-    apart = 0.0
-    for counts in pairable:
-        answered = counts.total()
-        apart += (answered**2 - sum(n**2 for n in counts.values())) / (answered - 1)
-    return 1.0 - (values - 1) * apart / chance
+    return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
 
 
 def fleiss_kappa(answers: Answers) -> float | None:
-    """Fleiss' kappa, where all units that were answered have as many answers, two or more.
+    """Fleiss' kappa of units that all have the same number of answers, two or more.
 
     Returns:
-        `None` where they have not, or all answers are the same.
+        `None` if the numbers differ, or all answers are equal.
     """
-    units = [counts for counts in _counted(answers) if counts]
-    sizes = {counts.total() for counts in units}
+    counts = _value_counts(answers)
+    counts = counts[counts.any(axis=1)]
+    sizes = {*counts.sum(axis=1).tolist()}
     if len(sizes) != 1 or min(sizes) < 2:
         return None
-    totals = sum(units, Counter())
-    expected = sum((n / totals.total()) ** 2 for n in totals.values())
-    return _beyond_chance(percent_agreement(answers), expected)
+    expected = ((counts.sum(axis=0) / counts.sum()) ** 2).sum()
+    return _beyond_chance(percent_agreement(answers), float(expected))
 
 
 def cohen_kappa(one: Sequence, other: Sequence) -> float | None:
-    """Cohen's kappa of two raters, over the units that both have answered.
+    """Cohen's kappa of two raters, over the units that both answered.
 
     Returns:
-        `None` where there are none, or both always gave the same answer.
+        `None` if there are no such units, or both raters always gave the same answer.
     """
     both = [pair for pair in zip(one, other, strict=True) if None not in pair]
     if not both:
@@ -87,7 +81,9 @@ def _beyond_chance(observed: float, expected: float) -> float | None:
     return None if expected >= 1.0 else (observed - expected) / (1.0 - expected)
 
 
-def _counted(answers: Answers) -> list[Counter]:
-    """How often each answer was given to each unit."""
+def _value_counts(answers: Answers) -> np.ndarray:
+    """How often each value was given to each unit: int `[units, values]`."""
+    values = {value for row in answers for value in row} - {None}
     units = zip(*answers, strict=True)
-    return [Counter(value for value in unit if value is not None) for unit in units]
+    counts = [[unit.count(value) for value in values] for unit in units]
+    return np.array(counts, np.int64).reshape(len(counts), len(values))

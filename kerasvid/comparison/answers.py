@@ -1,4 +1,4 @@
-"""The answers of raters: CSV files as the page of a study writes them."""
+"""The answers of raters: CSV files that the page of a study writes."""
 
 import csv
 import os
@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 from kerasvid.comparison.study import Study, StudyError
 
-COLUMNS = ("study", "rater", "pair", "chosen")  # and `seconds`, which is for people
+COLUMNS = ("study", "rater", "pair", "chosen")  # `seconds` is for people only
 
 
 class Answer(NamedTuple):
     """One choice.
 
     Args:
-        rater: name, or an anonymous one.
-        pair: of the study.
-        side: chosen, "left" or "right", or "top" or "bottom".
-        run: chosen, "a" or "b".
+        rater: name of the rater.
+        pair: name of the pair.
+        side: chosen side, "left" or "right", or "top" or "bottom".
+        run: chosen run, "a" or "b".
     """
 
     rater: str
@@ -28,34 +28,33 @@ class Answer(NamedTuple):
 
 
 def answer_files(paths: Sequence[str | os.PathLike]) -> list[pathlib.Path]:
-    """Files as they are, and all `*.csv` of folders.
+    """The given files, and all `*.csv` of the given folders.
 
     Raises:
-        StudyError: there is none.
+        StudyError: there are no files.
     """
     files = []
     for path in map(pathlib.Path, paths):
         found = sorted(path.glob("*.csv")) if path.is_dir() else [path]
         if not found:
-            raise StudyError(f"{path}: holds no *.csv; give the files of the raters.")
+            raise StudyError(f"{path}: no *.csv in this folder. Give the raters' files.")
         files += found
     if not files:
-        raise StudyError("No answers: give --answers=rater1.csv,rater2.csv, or their folder.")
+        raise StudyError("--answers is empty. Give rater1.csv,rater2.csv or their folder.")
     return files
 
 
 def read_answers(paths: Sequence[str | os.PathLike], study: Study) -> list[Answer]:
-    """The answers of all files.
+    """Reads the answers of all files.
 
     Args:
-        paths: CSV files of UTF-8, with a head and at least the columns `study`, `rater`, `pair`
-            and `chosen`. A rater may have several files, and need not have answered all pairs.
-        study: that they answer.
+        paths: CSV files in UTF-8 with a header line and at least the columns `study`, `rater`,
+            `pair` and `chosen`. A rater may have several files and may leave pairs out.
+        study: the answered study.
 
     Raises:
-        StudyError: one line with the file and the line: a file that cannot be read, is of another
-            study or empty, lacks columns, has a broken row, an unprintable name, an unknown pair or
-            side, or an answer that the rater has given already.
+        StudyError: a file cannot be read or belongs to another study, or a row is invalid; the
+            message names the file and the line.
 
     Example:
         >>> answers = read_answers(["anna.csv", "ben.csv"], load_study("study"))
@@ -65,36 +64,34 @@ def read_answers(paths: Sequence[str | os.PathLike], study: Study) -> list[Answe
     for path in paths:
         before = len(answers)
         for place, row in _rows(pathlib.Path(path)):
-            if row["study"] != study.id:
-                raise StudyError(
-                    f"{place}: answers of the study {row['study']!r}, not of {study.id!r}; give "
-                    "the --study that they belong to."
-                )
             rater, name, side = row["rater"], row["pair"], row["chosen"]
-            if not rater:
-                raise StudyError(f"{place}: no rater is named; fill the column in.")
-            if not rater.isprintable():  # which would act on a terminal, or break a table
-                raise StudyError(
-                    f"{place}: the rater {rater!r} is not one line of text; give another name."
+            problem = None
+            if row["study"] != study.id:
+                problem = f"the study is {row['study']!r}, not {study.id!r}. Give its --study."
+            elif not rater:
+                problem = "the rater has no name. Fill in the column."
+            elif not rater.isprintable():  # it could act on a terminal, or break a table
+                problem = f"the rater {rater!r} is not one printable line. Change the name."
+            elif name not in pairs:
+                problem = f"the study has no pair {name!r}. Restore the file."
+            elif side not in study.sides:
+                problem = f"chosen is {side!r}. Use {' or '.join(study.sides)}."
+            elif (rater, name) in given:
+                problem = (
+                    f"{rater!r} answered the pair {name} before, at {given[rater, name]}. Give "
+                    "each file once and each rater an own name."
                 )
-            if name not in pairs:
-                raise StudyError(f"{place}: the study has no pair {name!r}; restore the file.")
-            if side not in study.sides:
-                raise StudyError(f"{place}: chosen is {side!r}, not {' or '.join(study.sides)}.")
-            if (rater, name) in given:
-                raise StudyError(
-                    f"{place}: {rater!r} has answered the pair {name} already, at "
-                    f"{given[rater, name]}; give each file once, and each rater another name."
-                )
+            if problem:
+                raise StudyError(f"{place}: {problem}")
             given[rater, name] = place
             answers.append(Answer(rater, name, side, study.chosen(pairs[name], side)))
         if len(answers) == before:
-            raise StudyError(f"{path}: holds no answers; leave it out.")
+            raise StudyError(f"{path}: no answers in this file. Leave it out.")
     return answers
 
 
 def _rows(path: pathlib.Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a file, by column without spaces around, and where each stands."""
+    """The place and the stripped fields of each row."""
     try:
         # Spreadsheets put a byte order mark before the first column.
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -102,22 +99,24 @@ def _rows(path: pathlib.Path) -> Iterator[tuple[str, dict[str, str]]]:
             head = [name.strip() for name in next(reader, [])]
             if missing := [name for name in COLUMNS if name not in head]:
                 raise StudyError(
-                    f"{path}: the columns {', '.join(missing)} are missing; it must be a CSV file "
-                    "with commas, as the page writes it."
+                    f"{path}: columns missing: {', '.join(missing)}. Use a CSV file with commas, "
+                    "as the page writes it."
                 )
-            for row in reader:
-                if not row:
-                    continue  # an empty line
+            for row in filter(None, reader):
                 place = f"{path}, line {reader.line_num}"
                 if len(row) != len(head):
                     raise StudyError(
-                        f"{place}: {len(row)} fields where the head names {len(head)}; mend the "
-                        "row, or leave it out."
+                        f"{place}: {len(row)} fields, but {len(head)} columns. Correct the row or "
+                        "remove it."
                     )
                 yield place, dict(zip(head, map(str.strip, row), strict=True))
     except csv.Error as error:
-        raise StudyError(f"{path}, line {reader.line_num}: broken ({error}); mend it.") from error
+        raise StudyError(
+            f"{path}, line {reader.line_num}: not valid CSV ({error}). Correct the line."
+        ) from error
     except UnicodeDecodeError as error:
-        raise StudyError(f"{path}: is no text in UTF-8; save it as such.") from error
+        raise StudyError(f"{path}: not UTF-8 text. Save the file as UTF-8.") from error
     except OSError as error:
-        raise StudyError(f"{path}: cannot be read ({error.strerror or error}).") from error
+        raise StudyError(
+            f"{path}: cannot be read ({error.strerror or error}). Check --answers."
+        ) from error

@@ -1,16 +1,19 @@
-"""The clips of a run, or real ones, that people are shown."""
+"""The clips that raters see: clips of a run, or real ones."""
 
-import dataclasses
+import itertools
 import math
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from kerasvid.comparison.study import RUNS, StudyError
-from kerasvid.data import load_info, make_pipeline
+from kerasvid.data import load_info
+from kerasvid.evaluation.generated_clips import filling, generated_clips, generated_images
+from kerasvid.models.base.in_between import InBetween
+from kerasvid.models.base.protocols import ImagePrior
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.clips import frame_rate
 from kerasvid.training.config import RunConfig, held_out_split
@@ -18,16 +21,15 @@ from kerasvid.training.run_folder import RunFolder
 
 REAL = "real"
 _BATCH = 16
-_ROUNDS = 4  # through the videos, beyond those that windows as many as asked for take
+_ROUNDS = 4  # passes through the videos, times the passes that give enough windows
 
 
-@dataclasses.dataclass(frozen=True)
-class ShownClips:
-    """Clips, and what is known of them.
+class ShownClips(NamedTuple):
+    """Clips and their source.
 
     Args:
         clips: uint8 `[N, T, H, W, C]`.
-        known: how they came about, for the key of the study.
+        known: facts about their source, for `study.json`.
     """
 
     clips: np.ndarray
@@ -42,56 +44,50 @@ def made_clips(
     seed: int = 0,
     images: bool = False,
 ) -> np.ndarray:
-    """Clips that a model makes: from noise, or else between the ends of real ones.
+    """Clips that a model makes from noise; an `InBetween` model makes them between real frames.
 
     Args:
-        model: of a run, with `generate`, or `between`.
-        config: of the run; its data is read for a model of what is in between.
+        model: of a run.
+        config: of the run; its data is read for an `InBetween` model.
         count: N.
-        frames: T; the model's own where `None`.
-        seed: any integer of 0 or more.
-        images: single frames of the model's image prior, T = 1.
+        frames: T; the model's own if `None`.
+        seed: clip i depends on (seed, i) alone.
+        images: single images of the model's image prior, T = 1.
 
     Returns:
         uint8 `[N, T, H, W, C]`.
 
     Raises:
-        StudyError: the model makes no such clips, or there are too few real ones.
+        StudyError: the model has no image prior, or there are too few real clips.
         ValueError: the model makes no clips of T frames.
     """
-    if images and not hasattr(model, "generate_images"):
-        raise StudyError(f"{config.model} has no image prior of its own: leave --images out.")
-    ends = None
-    if not images and not hasattr(model, "generate"):
-        ends = real_clips(config, count, frames or model.frames, seed).clips[:, [0, -1]]
-    batches, draws = math.ceil(count / _BATCH), np.random.SeedSequence(seed)
-    made = []
-    for number, draw in enumerate(draws.generate_state(batches).tolist()):
-        draw, size = draw % 2**31, min(_BATCH, count - number * _BATCH)
-        if images:
-            made.append(model.generate_images(size, seed=draw)[:, None])
-        elif ends is None:
-            made.append(model.generate(size, frames, seed=draw))
-        else:
-            part = ends[number * _BATCH : number * _BATCH + size]
-            made.append(model.between(part[:, 0], part[:, 1], frames, seed=draw))
-    return np.concatenate(made)
+    if images and not isinstance(model, ImagePrior):
+        raise StudyError(f"--images: {config.model} has no image prior. Remove the flag.")
+    if images:
+        batches = generated_images(model, _BATCH, seed)
+    elif isinstance(model, InBetween):
+        real = real_clips(config, count, frames or model.frames, seed).clips
+        split = np.split(real, range(_BATCH, count, _BATCH))
+        batches = map(filling(model, _BATCH, seed), split)
+    else:
+        batches = generated_clips(model, _BATCH, frames, seed)
+    return np.concatenate([*itertools.islice(batches, math.ceil(count / _BATCH))])[:count]
 
 
 def real_clips(config: RunConfig, count: int, frames: int, seed: int = 0) -> ShownClips:
-    """Held-out clips of a run's data set, each of another video; of training if none are held out.
+    """Different real clips of a run's data: held-out ones if there is such a split.
 
-    Of a split of fewer but longer videos, random windows; they overlap, which is told.
+    Each is of another video while there are enough videos; then random windows, which may overlap.
 
     Args:
-        config: whose data set, and stride.
+        config: of the run.
         count: N.
         frames: T.
-        seed: of the videos and windows.
+        seed: of videos and windows.
 
     Raises:
-        StudyError: there are fewer different clips, or videos are too short.
-        DatasetError: the data set is not there, or altered.
+        StudyError: there are fewer different clips, or the videos are too short.
+        DatasetError: the data is missing or damaged.
     """
     info = load_info(config.data_folder)
     split = held_out_split(info) or "train"
@@ -99,14 +95,12 @@ def real_clips(config: RunConfig, count: int, frames: int, seed: int = 0) -> Sho
     span = (frames - 1) * config.training.stride + 1
     if videos.min_length < span:
         raise StudyError(
-            f"{config.dataset}: the split {split!r} has videos of {videos.min_length} frames, a clip "
-            f"needs {span}; give a smaller --frames."
+            f"{config.dataset}: a clip needs {span} frames, but the split {split!r} has videos of "
+            f"{videos.min_length}. Give fewer --frames."
         )
     batch = min(count, videos.count)
-    batches = make_pipeline(
-        config.data_folder, split, batch, frames, config.training.stride, seed=seed
-    )
-    found = {}  # by their bytes: windows of short videos coincide
+    batches = config.clips(split, batch_size=batch, frames=frames, pick="window", seed=seed)
+    found = {}  # by their bytes: windows of short videos can be equal
     for videos_of_round in batches.take(_ROUNDS * math.ceil(count / batch)).as_numpy_iterator():
         for clip in videos_of_round["video"]:
             found.setdefault(clip.tobytes(), clip)
@@ -114,16 +108,15 @@ def real_clips(config: RunConfig, count: int, frames: int, seed: int = 0) -> Sho
             break
     else:
         raise StudyError(
-            f"{config.dataset}: the split {split!r} has {len(found)} different clips, {count} are "
-            "asked for; give fewer --pairs, none are shown twice."
+            f"{config.dataset}: the split {split!r} has {len(found)} different clips of {frames} "
+            f"frames. Give {len(found)} --pairs or fewer."
         )
-    clips = np.stack(list(found.values())[:count])
     kind = "held-out" if split != "train" else "training"
-    told = f"{count} {kind} clips"
+    source = f"{count} {kind} clips"
     if videos.count < count:
-        told = f"{count} windows of {videos.count} {kind} videos"
-    known = {"name": REAL, "dataset": config.dataset, "split": split, "seed": seed, "clips": told}
-    return ShownClips(clips, known)
+        source = f"{count} windows of {videos.count} {kind} videos"
+    known = {"name": REAL, "dataset": config.dataset, "split": split, "seed": seed, "clips": source}
+    return ShownClips(np.stack(list(found.values())[:count]), known)
 
 
 def clips_of_runs(
@@ -137,19 +130,21 @@ def clips_of_runs(
     """Clips of two runs, or of a run and of its data.
 
     Args:
-        names: two folders of runs, or one and "real".
+        names: two run folders, or one and "real".
         count: clips of each.
-        frames: T; what the runs make where `None`.
-        seed: of the clips; two runs draw other noise.
-        images: single frames of the image priors, beside single real frames.
-        find_data: the config with the folder in which its data lies now; asked if data is needed.
+        frames: T; the models' own if `None`.
+        seed: of the clips; the two runs get different noise.
+        images: single images of the image priors, beside single real frames.
+        find_data: returns the config with the folder where its data lies now; called if the data
+            is needed.
 
     Returns:
-        The clips of "a" and "b", and the configs of the runs, with the folders that were asked for.
+        The clips of "a" and "b", and the configs of the runs.
 
     Raises:
-        StudyError: not two different runs, models of different lengths, or as `made_clips`.
-        RunError: there is no run, or it has saved nothing yet.
+        StudyError: these are not two different runs, or their models differ in length; also as
+            `made_clips`.
+        RunError: there is no run, or it has no saved weights.
 
     Example:
         >>> shown, configs = clips_of_runs(["runs/rjvae-sprites", "real"], 128)
@@ -157,7 +152,7 @@ def clips_of_runs(
         '128 held-out clips'
     """
     if len(names) != 2 or len({os.path.realpath(name) for name in names}) < 2 or "" in names:
-        raise StudyError(f"{','.join(names)}: give two different runs, or a run and {REAL}.")
+        raise StudyError(f"--runs={','.join(names)}: give two different runs, or a run and {REAL}.")
     folders = {name: RunFolder(name) for name in names if name != REAL}
     configs = {name: folder.load_config() for name, folder in folders.items()}
     models = {name: folder.load_model() for name, folder in folders.items()}
@@ -166,11 +161,11 @@ def clips_of_runs(
     elif frames is None:
         lengths = {name: model.frames for name, (model, _) in models.items()}
         if len(set(lengths.values())) > 1:
-            told = " and ".join(f"{name} of {length}" for name, length in lengths.items())
-            raise StudyError(f"The runs make clips of different frames, {told}; give --frames.")
+            listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise StudyError(f"The runs make clips of different frames: {listed}. Give --frames.")
         frames = next(iter(lengths.values()))
     for name, (model, _) in models.items():
-        if REAL in names or not (images or hasattr(model, "generate")):
+        if REAL in names or (isinstance(model, InBetween) and not images):
             configs[name] = find_data(configs[name])
     shown = {}
     for number, (run, name) in enumerate(zip(RUNS, names, strict=True)):
@@ -179,6 +174,7 @@ def clips_of_runs(
             shown[run] = real_clips(next(iter(configs.values())), count, frames, draw)
             continue
         (model, weights), config = models[name], configs[name]
+        kind = "clips between real endpoints" if isinstance(model, InBetween) else "samples"
         known = {
             "name": os.path.normpath(name),
             "model": config.model,
@@ -187,30 +183,23 @@ def clips_of_runs(
             "weights": os.path.relpath(weights, name),
             "step": saved_step(weights),
             "seed": draw,
-            "clips": f"{count} {_how(model, images)}",
+            "clips": f"{count} {'images of the image prior' if images else kind}",
         }
         shown[run] = ShownClips(made_clips(model, config, count, frames, draw, images), known)
     return shown, list(configs.values())
 
 
-def _how(model: keras.Model, images: bool) -> str:
-    if images:
-        return "images of the image prior"
-    return "samples" if hasattr(model, "generate") else "clips between the ends of real ones"
-
-
 def common_frame_rate(configs: Sequence[RunConfig]) -> float:
-    """Frames a second of the clips of runs: those of the data, of which every `stride`-th is taken.
+    """Frames a second of clips: the data's rate over the stride.
 
     Raises:
-        StudyError: they have several.
+        StudyError: the runs have different rates.
     """
-    rates = {
-        f"{config.dataset} at stride {config.training.stride}": frame_rate(config)
-        / config.training.stride
-        for config in configs
-    }
+    rates = {}
+    for config in configs:
+        stride = config.training.stride
+        rates[f"{config.dataset} at stride {stride}"] = frame_rate(config) / stride
     if len(set(rates.values())) > 1:
-        told = ", ".join(f"{rate:g} of {name}" for name, rate in rates.items())
-        raise StudyError(f"The clips have different frames a second ({told}): give --fps.")
+        listed = ", ".join(f"{rate:g} of {name}" for name, rate in rates.items())
+        raise StudyError(f"The clips have different frame rates: {listed}. Give --fps.")
     return next(iter(rates.values()))

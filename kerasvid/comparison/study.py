@@ -1,8 +1,8 @@
-"""What a comparison by people is made of: pairs of clips of two runs, and who stands where.
+"""A study: pairs of clips of two runs, and which clip stands on which side.
 
-As in Dandi et al. (WACV 2020): clips of the one are paired at random with clips of the other, the
-sides are random, and a person says which of the two appears more realistic. Here each run stands
-as often on the one side as on the other, so that who always presses one key prefers neither.
+As in Dandi et al. (WACV 2020), clips of one run are paired at random with clips of the other, the
+sides are random, and a rater says which of the two looks more realistic. Here each run stands
+equally often on both sides, so that a rater who always presses one key prefers neither run.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ SIDES = {"side by side": ("left", "right"), "stacked": ("top", "bottom")}
 
 
 class StudyError(ValueError):
-    """A study or its answers are not what they should be; the message says where and what to do."""
+    """A study or its answers are invalid; the message says where and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Pair:
     """Two clips to choose from.
 
     Args:
-        pair: name of the pair, which the page knows; it tells nothing of the runs.
+        pair: name of the pair on the page; it does not identify the runs.
         first: the run on the first side (left, or top), "a" or "b".
         a, b: numbers of the clips.
     """
@@ -44,23 +44,23 @@ class Pair:
 
     @property
     def order(self) -> tuple[str, str]:
-        """The runs as they stand, e.g. ("b", "a")."""
+        """The runs on the first and the second side, e.g. ("b", "a")."""
         return RUNS if self.first == "a" else RUNS[::-1]
 
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """A study: what the page shows, and the key that it does not know.
+    """A study: what the page shows, and the key that the page does not hold.
 
     Args:
-        id: that answers name; another for other clips, pairs or questions.
-        title, question, description: that the page shows.
-        layout: "side by side", clips that play, or "stacked", all frames at once.
+        id: name in the answers; differs with clips, pairs and questions.
+        title, question, description: texts of the page.
+        layout: "side by side" (clips that play) or "stacked" (all frames at once).
         frames, height, width, channels: of every clip.
         fps: frames a second.
         seed: of pairs, sides and order.
-        runs: what is known of the runs "a" and "b", with at least their `name`.
-        pairs: in the order in which they are shown.
+        runs: facts about the runs "a" and "b", at least their `name`.
+        pairs: in the order of the page.
     """
 
     id: str
@@ -79,7 +79,7 @@ class Study:
 
     @property
     def sides(self) -> tuple[str, str]:
-        """How the two sides are called in answers."""
+        """The names of the two sides in answers."""
         return SIDES[self.layout]
 
     @property
@@ -105,7 +105,7 @@ def choose_pairs(count: int, seed: int = 0) -> tuple[Pair, ...]:
         seed: any integer of 0 or more.
 
     Raises:
-        StudyError: fewer than one pair.
+        StudyError: `count` is below 1.
 
     Example:
         >>> [pair.first for pair in choose_pairs(4, seed=1)]
@@ -115,7 +115,7 @@ def choose_pairs(count: int, seed: int = 0) -> tuple[Pair, ...]:
         raise StudyError(f"{count} pairs: a study needs 1 or more.")
     generator = np.random.default_rng(seed)
     numbers = [generator.permutation(count).tolist() for _ in RUNS]
-    firsts = (np.arange(count) + generator.integers(2)) % 2  # of an odd number chance has one more
+    firsts = (np.arange(count) + generator.integers(2)) % 2  # an odd count favours a random run
     generator.shuffle(firsts)
     digits = len(str(count))
     return tuple(
@@ -134,45 +134,54 @@ def make_study(
     question: str | None = None,
     description: str = "",
 ) -> Study:
-    """The study of the clips of two runs, as many pairs as there are clips of each.
+    """The study of the clips of two runs, with as many pairs as clips of each run.
 
     Args:
         clips: of "a" and "b", uint8 `[N, T, H, W, C]` each.
-        runs: what is known of them.
+        runs: facts about "a" and "b", at least their `name`.
         fps: frames a second.
         seed: of pairs, sides and order.
         stacked: show all frames at once, for short clips of small movements.
-        title, question, description: for the page; by default which clip, or picture where T = 1,
-            looks more realistic.
+        title, question, description: texts of the page; by default the question is which clip
+            (image if T = 1) looks more realistic.
 
     Raises:
-        StudyError: clips of different number, length or frame size, none, or no speed.
+        StudyError: the clips differ in number, length or frame size, there are none, or `fps` is
+            out of range.
 
     Example:
         >>> clips = {"a": rjvae.generate(128), "b": dsa.generate(128)}
         >>> make_study(clips, {"a": {"name": "RJVAE"}, "b": {"name": "DSA"}}, fps=8).sides
         ('left', 'right')
     """
+    if any(clips[run].dtype != np.uint8 or clips[run].ndim != 5 for run in RUNS):
+        raise StudyError("The clips of a study must be uint8 [N, T, H, W, C].")
     names = [runs[run]["name"] for run in RUNS]
     for axes, what in ((slice(0, 1), "{} clips"), (slice(1, 2), "clips of {} frames"),
                        (slice(2, 5), "frames of {}")):  # fmt: skip
         sizes = ["x".join(map(str, clips[run].shape[axes])) for run in RUNS]
         if sizes[0] != sizes[1]:
             ours, theirs = map(what.format, sizes)
-            raise StudyError(f"{names[0]} has {ours}, {names[1]} {theirs}: both need the same.")
-    if any(clips[run].dtype != np.uint8 or clips[run].ndim != 5 for run in RUNS):
-        raise StudyError("Clips to compare must be uint8 [N, T, H, W, C].")
+            raise StudyError(f"{names[0]} has {ours}, {names[1]} has {theirs}. Use equal sizes.")
     if not 0.0 < fps <= 1000.0:
-        raise StudyError(f"fps={fps} must be above 0, and at most 1000.")
+        raise StudyError(f"--fps={fps}: must be above 0 and at most 1000.")
     count, frames, height, width, channels = clips["a"].shape
-    what = "picture" if frames == 1 else "clip"
-    title = f"A comparison of {what}s" if title is None else title
-    question = f"Which {what} looks more realistic?" if question is None else question
+    what = "image" if frames == 1 else "clip"
     study = Study(
-        "", title, question, description, "stacked" if stacked else "side by side", frames, height,
-        width, channels, float(fps), seed, {run: dict(runs[run]) for run in RUNS},
-        choose_pairs(count, seed),
-    )  # fmt: skip
+        id="",
+        title=f"A comparison of {what}s" if title is None else title,
+        question=f"Which {what} looks more realistic?" if question is None else question,
+        description=description,
+        layout="stacked" if stacked else "side by side",
+        frames=frames,
+        height=height,
+        width=width,
+        channels=channels,
+        fps=float(fps),
+        seed=seed,
+        runs={run: dict(runs[run]) for run in RUNS},
+        pairs=choose_pairs(count, seed),
+    )
     digest = hashlib.sha256(study.to_json().encode())
     for run in RUNS:
         digest.update(np.ascontiguousarray(clips[run]).data)
@@ -183,35 +192,31 @@ def load_study(folder: str | os.PathLike) -> Study:
     """Reads the key of a study.
 
     Args:
-        folder: that `write_study` made, or its `study.json`.
+        folder: written by `write_study`, or its `study.json`.
 
     Raises:
-        StudyError: it is not there or broken; one line.
+        StudyError: the file is missing or damaged; one line.
     """
     path = pathlib.Path(folder)
     path = path / KEY_FILE if path.is_dir() else path
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise StudyError(f"{path}: cannot be read ({why}); give the folder of a study.") from error
-    try:
-        return _study_of(json.loads(text))
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
+            raise ValueError(f"the format is not {FORMAT}")
+        if (version := fields.pop("format_version", None)) != FORMAT_VERSION:
+            raise ValueError(f"version {version}, only {FORMAT_VERSION} is supported")
+        pairs = tuple(Pair(**pair) for pair in fields.pop("pairs"))
+        study = Study(**fields, pairs=pairs)
+        if not pairs or len({pair.pair for pair in pairs}) < len(pairs):
+            raise ValueError("pairs are missing or repeated")
+        if study.layout not in SIDES or any(pair.first not in RUNS for pair in pairs):
+            raise ValueError("unknown layout or run")
+        if not re.fullmatch("[0-9a-f]{12}", study.id) or not all(study.names.values()):
+            raise ValueError("invalid id or run names")
+    except OSError as error:
+        raise StudyError(
+            f"{path}: cannot be read ({error.strerror or error}). Give the folder of a study."
+        ) from error
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise StudyError(f"{path}: is no key of a study ({error}); restore it.") from error
-
-
-def _study_of(fields: Any) -> Study:
-    if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
-        raise ValueError(f"its format is not {FORMAT}")
-    if (version := fields.pop("format_version", None)) != FORMAT_VERSION:
-        raise ValueError(f"version {version} where {FORMAT_VERSION} is known")
-    pairs = tuple(Pair(**pair) for pair in fields.pop("pairs"))
-    study = Study(**fields, pairs=pairs)
-    if not pairs or len({pair.pair for pair in pairs}) < len(pairs):
-        raise ValueError("its pairs are none, or some twice")
-    if study.layout not in SIDES or any(pair.first not in RUNS for pair in pairs):
-        raise ValueError("an unknown layout or run")
-    if not re.fullmatch("[0-9a-f]{12}", study.id) or not all(study.names.values()):
-        raise ValueError("its id or the names of its runs")
+        raise StudyError(f"{path}: not the key of a study ({error}). Restore the file.") from error
     return study

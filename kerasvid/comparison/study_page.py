@@ -1,8 +1,8 @@
-"""The page of a study: one file of HTML that holds all clips, and needs no network.
+"""The page of a study: one HTML file that holds all clips and needs no network.
 
-It runs from a file as well as from a server. A content policy with the digests of its own script
-and style keeps anything else from running or loading. Clips are lossless pictures of all frames.
-The page knows of a pair its name and two clips; which run is where, `study.json` alone says.
+It opens from a file or a server. Its content security policy holds the digests of its own script
+and style, so that nothing else runs or loads. Clips are lossless images of all frames. The page
+knows the name and the two clips of a pair; only `study.json` says which run is on which side.
 """
 
 import base64
@@ -12,7 +12,6 @@ import json
 import math
 import os
 import pathlib
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,37 +19,36 @@ import numpy as np
 from PIL import Image, features
 
 from kerasvid.comparison.study import KEY_FILE, PAGE_FILE, Study, StudyError, load_study
-from kerasvid.io import readable_os_errors, replace_folder
+from kerasvid.io import atomic_folder, readable_os_errors
 from kerasvid.visualization.grids import to_rgb
 
 TEMPLATES = pathlib.Path(__file__).with_name("page")
+# One script: a file uses names of the files before it only.
 SCRIPTS = ("answers.js", "clips.js", "instructions.js", "page.js")
-LARGEST_PAGE = 128 * 2**20  # bytes that a browser opens without ado
+LARGEST_PAGE = 128 * 2**20  # bytes that a browser opens without trouble
 
 
 def check_study_folder(out: str | os.PathLike, overwrite: bool = False) -> None:
-    """Refuses a folder that is there, unless it is a study without answers and may be replaced.
+    """Refuses an existing folder, unless it is a study without answers and `overwrite` is set.
 
-    A preference was counted of answers, which without this key tell nothing any more.
+    Answers to a study are worthless without its key.
 
     Raises:
-        StudyError: it may not.
+        StudyError: the folder may not be written.
     """
     path = pathlib.Path(out)
     if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
         return
     if not path.is_dir():
-        raise StudyError(f"{path}: is no folder; give another --out.")
+        raise StudyError(f"{path}: not a folder. Give another --out.")
     try:
         load_study(path)
     except StudyError as error:
-        raise StudyError(f"{path}: exists and is no study; give another --out.") from error
+        raise StudyError(f"{path}: exists and is not a study. Give another --out.") from error
     if others := sorted({entry.name for entry in path.iterdir()} - {KEY_FILE, PAGE_FILE}):
-        raise StudyError(
-            f"{path}: is a study with {others[0]} in it, which would be lost; give another --out."
-        )
+        raise StudyError(f"{path}: a study that also holds {others[0]}. Give another --out.")
     if not overwrite:
-        raise StudyError(f"{path}: exists; give another --out, or --overwrite to replace it.")
+        raise StudyError(f"{path}: exists. Give another --out, or --overwrite to replace it.")
 
 
 def write_study(
@@ -59,37 +57,34 @@ def write_study(
     out: str | os.PathLike,
     overwrite: bool = False,
 ) -> int:
-    """Writes `index.html`, which raters get, and `study.json`, the key, which they do not.
+    """Writes `index.html` for raters, and `study.json`, the key, which raters must not see.
 
     Args:
-        study: of `make_study`.
-        clips: that it was made of.
+        study: made by `make_study`.
+        clips: the clips of the study.
         out: folder to make.
         overwrite: replace a study without answers.
 
     Returns:
-        The bytes of the page.
+        The size of the page in bytes.
 
     Raises:
-        StudyError: the folder may not be written to, or the page would be too large.
+        StudyError: the folder may not be written, or the page is too large.
         OSError: the disk is full, or the folder cannot be made; one line.
     """
     check_study_folder(out, overwrite)
     page = page_of(study, clips).encode()
     if len(page) > LARGEST_PAGE:
-        size = f"{len(page) / 2**20:.0f} MiB, more than {LARGEST_PAGE / 2**20:.0f}"
-        raise StudyError(f"The page would have {size}: give fewer --pairs or --frames.")
-    out = os.path.abspath(out)
-    building = f"{out}.partial-{os.getpid()}"
-    try:
-        with readable_os_errors(out):
-            os.makedirs(building)
-            pathlib.Path(building, PAGE_FILE).write_bytes(page)
-            pathlib.Path(building, KEY_FILE).write_text(study.to_json(), encoding="utf-8")
-            check_study_folder(out, overwrite)
-            replace_folder(building, out)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        raise StudyError(
+            f"The page has {len(page) / 2**20:.0f} MiB, more than {LARGEST_PAGE / 2**20:.0f}. "
+            "Give fewer --pairs or --frames."
+        )
+    with (
+        readable_os_errors(out),
+        atomic_folder(out, lambda: check_study_folder(out, overwrite)) as building,
+    ):
+        pathlib.Path(building, PAGE_FILE).write_bytes(page)
+        pathlib.Path(building, KEY_FILE).write_text(study.to_json(), encoding="utf-8")
     return len(page)
 
 
@@ -97,18 +92,19 @@ def page_of(study: Study, clips: Mapping[str, np.ndarray]) -> str:
     """The text of the page.
 
     Args:
-        study: of `make_study`.
+        study: made by `make_study`.
         clips: of the runs "a" and "b", uint8 `[N, T, H, W, C]`.
     """
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    # The last one holds texts of the user's, in which nothing is replaced any more.
+    # The study comes last: its texts are the user's, and nothing in them is replaced.
     parts = {
         "STYLE_DIGEST": _digest(style),
         "SCRIPT_DIGEST": _digest(script),
         "STYLE": style,
         "SCRIPT": script,
-        "STUDY": _as_json(_shown(study, clips)),
+        # No "<", so that the JSON ends no HTML element.
+        "STUDY": json.dumps(_shown(study, clips), ensure_ascii=False).replace("<", "\\u003c"),
     }
     page = (TEMPLATES / "index.html").read_text(encoding="utf-8")
     for name, text in parts.items():
@@ -117,13 +113,13 @@ def page_of(study: Study, clips: Mapping[str, np.ndarray]) -> str:
 
 
 def frame_sheet(frames: np.ndarray) -> tuple[np.ndarray, int]:
-    """All frames of a clip in one picture, row by row, and how many stand in a row.
+    """All frames of a clip in one image, row by row, and the number of columns.
 
     Args:
         frames: uint8 `[T, H, W, C]`.
 
     Returns:
-        uint8 `[rows * H, columns * W, 3]`, black where no frame is left, and `columns`.
+        uint8 `[rows * H, columns * W, 3]`, black after the last frame, and `columns`.
     """
     frames = to_rgb(frames)
     count, height, width = frames.shape[:3]
@@ -141,19 +137,12 @@ def _shown(study: Study, clips: Mapping[str, np.ndarray]) -> dict[str, Any]:
     pairs = []
     for pair in study.pairs:
         numbers = {"a": pair.a, "b": pair.b}
-        pictures = [_encoded(clips[run][numbers[run]], kind) for run in pair.order]
-        pairs.append({"pair": pair.pair, "clips": pictures})
+        images = [_encoded(clips[run][numbers[run]], kind) for run in pair.order]
+        pairs.append({"pair": pair.pair, "clips": images})
+    names = ("id", "title", "question", "description", "sides", "frames", "height", "width", "fps")
     return {
-        "id": study.id,
-        "title": study.title,
-        "question": study.question,
-        "description": study.description,
+        **{name: getattr(study, name) for name in names},
         "stacked": study.layout == "stacked",
-        "sides": study.sides,
-        "frames": study.frames,
-        "height": study.height,
-        "width": study.width,
-        "fps": study.fps,
         "columns": frame_sheet(clips["a"][0])[1],
         "type": f"image/{kind}",
         "pairs": pairs,
@@ -167,11 +156,6 @@ def _encoded(frames: np.ndarray, kind: str) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _as_json(value: Any) -> str:
-    """JSON that ends no element of HTML."""
-    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
-
-
 def _digest(text: str) -> str:
-    """As a content policy names what may run."""
+    """The source expression of a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,11 +1,9 @@
-"""TFLite files as they are run: by the package `ai-edge-litert`, without TensorFlow."""
+"""TFLite files in the package `ai-edge-litert`, without TensorFlow."""
 
 import os
 from collections.abc import Iterable
 
 import numpy as np
-
-MISSING = "ai-edge-litert, which runs TFLite files, is not installed: pip install -e '.[tflite]'."
 
 
 def interpreter_class() -> type:
@@ -17,73 +15,69 @@ def interpreter_class() -> type:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
-        raise ImportError(MISSING) from error
+        raise ImportError("ai-edge-litert, which runs TFLite files, is not installed. Run pip "
+                          "install 'kerasvid[tflite]'.") from error  # fmt: skip
     return Interpreter
 
 
 class LiteModel:
-    """A TFLite file with a signature a verb.
+    """A TFLite file and its signatures.
 
     Args:
         file: its content or its path.
-        threads: to run on.
+        threads: number of threads.
 
     Raises:
         ImportError: `ai-edge-litert` is not installed.
-        ValueError: the file is no TFLite file, or has no signatures.
+        ValueError: the file is not a TFLite file, or has no signatures.
 
     Example:
         >>> LiteModel("rjvae.tflite")("decode", summary=..., residual=...)["video"]
     """
 
     def __init__(self, file: bytes | str | os.PathLike, threads: int = 2):
-        named = "the file" if isinstance(file, bytes) else os.fspath(file)
-        source = {"model_content": file} if isinstance(file, bytes) else {"model_path": named}
+        name = "The file" if isinstance(file, bytes) else os.fspath(file)
+        source = {"model_content": file} if isinstance(file, bytes) else {"model_path": name}
         try:
             self._interpreter = interpreter_class()(num_threads=threads, **source)
         except (ValueError, RuntimeError) as error:
-            raise ValueError(
-                f"{named}: cannot be read as TFLite ({error}); export again."
-            ) from error
+            raise ValueError(f"{name}: cannot be read as TFLite ({error}). Export it again.") from (
+                error
+            )
         self.signatures = self._interpreter.get_signature_list()
         if not self.signatures:
-            raise ValueError(f"{named}: has no signatures; make it with export/to_tflite.py.")
+            raise ValueError(f"{name}: has no signatures. Make it with `kerasvid export tflite`.")
         self._runners = {}
 
-    def runner(self, verb: str):
-        """The signature runner of a verb, made on first use.
+    def runner(self, signature: str):
+        """The runner of a signature, made on first use.
 
         Raises:
-            ValueError: the file does not hold this verb.
+            ValueError: the file does not hold this signature.
         """
-        if verb not in self.signatures:
-            held = ", ".join(self.signatures)
-            raise ValueError(f"The file does not hold the verb {verb}, only: {held}.")
-        if verb not in self._runners:
-            self._runners[verb] = self._interpreter.get_signature_runner(verb)
-        return self._runners[verb]
+        if signature not in self.signatures:
+            known = ", ".join(self.signatures)
+            raise ValueError(f"The file has no signature {signature}. It has {known}.")
+        if signature not in self._runners:
+            self._runners[signature] = self._interpreter.get_signature_runner(signature)
+        return self._runners[signature]
 
-    def __call__(self, verb: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs by name; int8 inputs and outputs are floats here, as the file scales them."""
-        runner = self.runner(verb)
-        details, given = runner.get_input_details(), {}
-        check_names(verb, inputs, details)
-        for name, value in inputs.items():
-            given[name] = _quantised(value, details[name])
+    def __call__(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Outputs by name; int8 inputs and outputs are floats here, scaled as the file says."""
+        runner = self.runner(signature)
+        details = runner.get_input_details()
+        check_names(signature, inputs, details)
+        given = {name: _quantised(value, details[name]) for name, value in inputs.items()}
         details = runner.get_output_details()
         return {name: _floats(value, details[name]) for name, value in runner(**given).items()}
 
 
-def check_names(verb: str, given: Iterable[str], wanted: Iterable[str]) -> None:
-    """Refuses inputs that a file does not take.
-
-    Raises:
-        ValueError: they have other names.
-    """
+def check_names(what: str, given: Iterable[str], wanted: Iterable[str]) -> None:
+    """Raises ValueError if the names of inputs differ from those that a file takes."""
     if set(given) != set(wanted):
         raise ValueError(
-            f"{verb} takes {', '.join(sorted(wanted))}, not {', '.join(sorted(given))}: is it the "
-            "file of this model?"
+            f"{what}: the inputs are {', '.join(sorted(given))}, not {', '.join(sorted(wanted))}. "
+            "Give the file of this model."
         )
 
 

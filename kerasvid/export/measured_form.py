@@ -1,9 +1,9 @@
 """One exported form, loaded and run in a process of its own, so that its memory is its own.
 
-python -m kerasvid.export.measured_form TASK.json
+    python -m kerasvid.export.measured_form TASK.json
 
-The task is what `Task` holds; the outputs go into an NPZ file, the figures to stdout as JSON.
-TensorFlow is imported for the forms that need it alone.
+The task file holds the fields of `Task`. The outputs are written to an NPZ file, the measurements
+to stdout as JSON. TensorFlow is imported only for the forms that need it.
 """
 
 import dataclasses
@@ -17,24 +17,26 @@ from collections.abc import Callable
 
 import numpy as np
 
-GENERATE, GRAPH, SAVED_MODEL, TFLITE, ONNX = "generate", "graph", "saved_model", "tflite", "onnx"
+GENERATE, GRAPH, SAVED_MODEL, TFLITE, ONNX = FORMS = (
+    "generate", "graph", "saved_model", "tflite", "onnx",
+)  # fmt: skip
 WARM_UP = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What is run.
+    """What to run.
 
     Args:
         form: `generate` (Keras, eager), `graph` (Keras in a `tf.function`), `saved_model`,
             `tflite` or `onnx`.
-        path: of the run (for Keras), folder or file.
-        inputs: NPZ of the inputs of `decode`.
-        outputs: NPZ to write.
+        path: run folder (for Keras), folder or file.
+        inputs: NPZ file of the inputs of `decode`.
+        outputs: NPZ file to write.
         frames: T.
-        seed: of the inputs, which `generate` draws its own noise from.
-        repeats: that the latency is the median of.
-        threads: to run on.
+        seed: random seed of the inputs; `generate` draws its own noise from it.
+        repeats: number of calls; the latency is their median.
+        threads: number of threads.
     """
 
     form: str
@@ -50,7 +52,7 @@ class Task:
 def peak_memory() -> float:
     """The most memory that this process has held, in MB (10^6 bytes).
 
-    On Linux from /proc: the resource usage of a new process begins at what its parent held.
+    On Linux from /proc: the resource usage of a new process begins with its parent's.
     """
     status = pathlib.Path("/proc/self/status")
     found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
@@ -63,7 +65,7 @@ def peak_memory() -> float:
 
 
 def run(task: Task) -> dict[str, float]:
-    """Loads and runs a form, writes its outputs, and tells `latency_ms` and `memory_mb`."""
+    """Loads and runs a form and writes its outputs; returns `latency_ms` and `memory_mb`."""
     with np.load(task.inputs) as stored:
         inputs = dict(stored)
     call, outputs = _loaded(task, inputs)
@@ -79,63 +81,62 @@ def run(task: Task) -> dict[str, float]:
 
 
 def _loaded(task: Task, inputs: dict) -> tuple[Callable, Callable]:
-    """What is timed, and what gives the outputs of `decode` as numpy."""
+    """The call to time, and the one that gives the outputs of `decode` as numpy arrays."""
     if task.form == TFLITE:
         from kerasvid.export.lite_model import LiteModel
 
         lite = LiteModel(task.path, task.threads)
         call = lambda: lite("decode", **inputs)  # noqa: E731
-        return call, call
-    if task.form == ONNX:
+    elif task.form == ONNX:
         from kerasvid.export.onnx_session import OnnxModel
 
-        onnx = OnnxModel(task.path, task.threads)
-        call = lambda: onnx(**inputs)  # noqa: E731
-        return call, call
-    return _of_tensorflow(task, inputs)
+        session = OnnxModel(task.path, task.threads)
+        call = lambda: session(**inputs)  # noqa: E731
+    else:
+        return _loaded_by_tensorflow(task, inputs)
+    return call, call
 
 
-def _of_tensorflow(task: Task, inputs: dict) -> tuple[Callable, Callable]:
+def _loaded_by_tensorflow(task: Task, inputs: dict) -> tuple[Callable, Callable]:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(task.threads)
     tf.config.threading.set_inter_op_parallelism_threads(task.threads)
     given = {name: tf.constant(value) for name, value in inputs.items()}
+
+    def calling(function: Callable) -> Callable:
+        return lambda: {name: value.numpy() for name, value in function(**given).items()}
+
     if task.form == SAVED_MODEL:
         loaded = tf.saved_model.load(task.path)
         if "decode" not in loaded.signatures:
-            raise ValueError(f"{task.path}: has no signature decode; leave --saved_model out.")
-        # Kept in one name: a signature alone does not hold the variables of its model.
-        call = lambda: _arrays(loaded.signatures["decode"](**given))  # noqa: E731
+            raise ValueError(f"{task.path}: has no signature decode. Leave --saved_model out.")
+        # The lambda keeps `loaded`: a signature alone does not hold the variables of its model.
+        call = calling(lambda **tensors: loaded.signatures["decode"](**tensors))
         return call, call
     from kerasvid.export.exported_run import load_for_export
-    from kerasvid.export.signatures import noise_verbs
+    from kerasvid.export.signatures import noise_signatures
+    from kerasvid.models.base.in_between import InBetween
 
     model = load_for_export(task.path).model
-    verb = noise_verbs(model, task.frames)["decode"]
-    eager = lambda: _arrays(verb(**given))  # noqa: E731
+    decode = noise_signatures(model, task.frames)["decode"]
     if task.form == GRAPH:
-        traced = verb.traced(1)
-        call = lambda: _arrays(traced(**given))  # noqa: E731
+        call = calling(decode.traced(1))
         return call, call
-    if hasattr(model, "between"):
-        ends = given["first"], given["last"]
-        return lambda: model.between(*ends, task.frames, seed=task.seed), eager
-    return lambda: model.generate(1, task.frames, task.seed), eager
-
-
-def _arrays(outputs: dict) -> dict[str, np.ndarray]:
-    return {name: value.numpy() for name, value in outputs.items()}
+    if isinstance(model, InBetween):
+        frames = given["first"], given["last"]
+        return lambda: model.between(*frames, task.frames, seed=task.seed), calling(decode)
+    return lambda: model.generate(1, task.frames, task.seed), calling(decode)
 
 
 def main() -> None:
     task = Task(**json.loads(pathlib.Path(sys.argv[1]).read_text()))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        told = run(task)
+        measured = run(task)
     except (ValueError, ImportError, OSError) as error:
         sys.exit(f"error: {error}")
-    print(json.dumps(told))
+    print(json.dumps(measured))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is to be known of an exported model, for programs (JSON) and for people (Markdown)."""
+"""The model card of an exported model, for programs (JSON) and for people (Markdown)."""
 
 import datetime
 import importlib.metadata
@@ -13,36 +13,35 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import tensorflow as tf
+from tabulate import tabulate
 
-from kerasvid.data import DatasetError, load_info
-from kerasvid.export.exported_run import ExportedRun
-from kerasvid.export.signatures import Tensor, Verb
+from kerasvid.export.exported_run import ExportedRun, dataset_info
+from kerasvid.export.signatures import Signature, Tensor
 from kerasvid.training.callbacks.metrics_log import read_rows
-from kerasvid.training.config import RunConfig, digest_of
+from kerasvid.training.config import RunConfig
 from kerasvid.training.run_folder import RunFolder
 from kerasvid.training.summary import parameter_count
 
 CARD_FORMAT = 1
 JSON_FILE, MARKDOWN_FILE = "model_card.json", "model_card.md"
-_LIBRARIES = ("tensorflow", "keras", "numpy")
+_LIBRARIES = ("kerasvid", "tensorflow", "keras", "numpy")
 # As in `Li, Mandt: "Disentangled Sequential Autoencoder", ICML 2018`, or a poster in parentheses.
 _PAPER = re.compile(r'[^":]+: "[^"]+"(?: \([^)]*\)|, [A-Za-z ]+ \d{4})?')
 
 
 def make_card(
-    run: ExportedRun, verbs: Mapping[str, Verb], name: str, whole_batches: bool = False
+    run: ExportedRun, signatures: Mapping[str, Signature], name: str, whole_batches: bool = False
 ) -> dict[str, Any]:
     """The card as nested dicts that JSON can hold.
 
     Args:
         run: of `load_for_export`.
-        verbs: by name of the signature.
+        signatures: by name.
         name: of the exported model.
-        whole_batches: as `served_verbs` was told.
+        whole_batches: as for `served_signatures`.
 
     Example:
-        >>> make_card(run, served_verbs(run.model), "rjvae")["weights"]["step"]
+        >>> make_card(run, served_signatures(run.model), "rjvae")["weights"]["step"]
         8000
     """
     config, model = run.config, run.model
@@ -65,7 +64,7 @@ def make_card(
             "seed": config.seed,
             "precision": config.precision,
         },
-        "metrics": last_figures(RunFolder(run.folder).metrics, run.step),
+        "metrics": last_metrics(RunFolder(run.folder).metrics, run.step),
         "weights": {
             "run": run.folder.resolve().name,
             "file": run.weights.name,
@@ -73,8 +72,15 @@ def make_card(
             "averaged": run.averaged,
             "precision": "float32",
         },
-        "rows": "as many at once as there are" if whole_batches else "one by one",
-        "signatures": {each: _signature(verb) for each, verb in verbs.items()},
+        "rows": "all at once" if whole_batches else "one by one",
+        "signatures": {
+            key: {
+                "summary": each.summary,
+                "inputs": {n: _tensor(tensor) for n, tensor in each.inputs.items()},
+                "outputs": {n: _tensor(tensor) for n, tensor in each.outputs.items()},
+            }
+            for key, each in signatures.items()
+        },
         "software": _software(),
         "exported": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
@@ -92,7 +98,7 @@ def write_card(card: Mapping[str, Any], folder: str | os.PathLike) -> None:
 
 
 def paper_of(model: Any) -> str | None:
-    """Authors, title and place of the paper that a model's file cites first; `None` without one.
+    """Authors, title and venue of the paper that a model's file cites first; `None` without one.
 
     Example:
         >>> paper_of(GLO.from_preset("debug")).partition(":")[0]
@@ -103,20 +109,20 @@ def paper_of(model: Any) -> str | None:
     return next((match[0] for match in found if match), None)
 
 
-def last_figures(path: str | os.PathLike, step: int) -> dict[str, float]:
-    """The last value of every column of a run's `metrics.csv` that was there at a step.
+def last_metrics(path: str | os.PathLike, step: int) -> dict[str, float]:
+    """The last value of every column of a run's `metrics.csv` up to a step.
 
     Example:
-        >>> last_figures("runs/rjvae-sprites/metrics.csv", 8000)["val_psnr"]
+        >>> last_metrics("runs/rjvae-sprites/metrics.csv", 8000)["val_psnr"]
         29.7109
     """
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for row in read_rows(path):
         if int(row["step"]) <= step:
             read = {key: float(text) for key, text in row.items() if key and text}
-            # JSON has no words for the others.
-            figures |= {key: value for key, value in read.items() if math.isfinite(value)}
-    return figures
+            # JSON has no infinities.
+            metrics |= {key: value for key, value in read.items() if math.isfinite(value)}
+    return metrics
 
 
 def _documentation(model: Any) -> str:
@@ -124,47 +130,29 @@ def _documentation(model: Any) -> str:
 
 
 def _data(config: RunConfig) -> dict[str, Any]:
-    """What the data set says of itself, if it still is where the run read it."""
+    """The data set's own description, if the data is still as the run read it."""
     known = {"name": config.dataset, "digest": config.data_digest, "frames_a_clip": config.frames}
     if config.images:
         known["images"] = config.images
-    gone = {"note": "the data set was not there when the model was exported: its licence is "
-            "unknown here, and is to be looked up before the model is passed on"}  # fmt: skip
-    try:
-        info = load_info(config.data_folder)
-        digest = digest_of(info, config.images_folder)
-    except (DatasetError, OSError, tf.errors.OpError):
-        return {**known, **gone}
-    if digest != config.data_digest:
-        changed = "the data set that was there when the model was exported is another one: its "
-        return {**known, "note": f"{changed}licence may be another, too"}
-    told = {key: getattr(info, key) for key in ("version", "licence", "source", "citation", "fps")}
+    info, reason = dataset_info(config)
+    if info is None:
+        note = f"The data set {reason} when the model was exported, so its licence is unknown "
+        return {**known, "note": note + "here. Find it out before you share the model."}
+    facts = {key: getattr(info, key) for key in ("version", "licence", "source", "citation", "fps")}
     videos = {name: split.count for name, split in info.splits.items()}
-    return {**known, **told, "videos": videos, "classes": list(info.class_names)}
-
-
-def _signature(verb: Verb) -> dict[str, Any]:
-    return {
-        "summary": verb.summary,
-        "inputs": {name: _tensor(each) for name, each in verb.inputs.items()},
-        "outputs": {name: _tensor(each) for name, each in verb.outputs.items()},
-    }
+    return {**known, **facts, "videos": videos, "classes": list(info.class_names)}
 
 
 def _tensor(each: Tensor) -> dict[str, Any]:
-    """As the table tells it; the batch axis is -1."""
+    """A tensor as the table shows it; the batch axis is -1."""
     limits = {"range": [each.least, each.most]} if each.least is not None else {}
-    return {
-        "dtype": each.dtype.name,
-        "shape": [-1, *each.shape],
-        "meaning": each.meaning,
-        **limits,
-    }
+    kind = {"dtype": each.dtype.name, "shape": [-1, *each.shape]}
+    return {**kind, "meaning": each.meaning, **limits}
 
 
 def _software() -> dict[str, str]:
     found = {"python": platform.python_version()}
-    for name in ("kerasvid", *_LIBRARIES):
+    for name in _LIBRARIES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # run from a checkout
@@ -176,37 +164,49 @@ def _software() -> dict[str, str]:
 
 
 def as_markdown(card: Mapping[str, Any]) -> str:
-    """The same as a page."""
-    weights, training = card["weights"], card["training"]
+    """The card as a Markdown page."""
+    weights, training, data = card["weights"], card["training"], card["data"]
     kind = "averaged" if weights["averaged"] else "trained"
     height, width, channels = card["frame_shape"]
-    facts = {
-        "Model": f"`{card['model']}`, preset `{card['preset']}`: {card['summary']}",
-        "Paper": card["paper"],
-        "Parameters": f"{card['parameters']:,}",
-        "Frames": f"{height}x{width}x{channels} (height, width, channels)",
-        "Weights": f"{kind}, of step {weights['step']:,} (`{weights['file']}` of the run "
-        f"`{weights['run']}`), in float32",
-        "Training": f"{training['steps']:,} of {training['planned_steps']:,} planned steps of "
-        f"{training['videos_a_step']} videos, in {training['precision']}, "
-        f"seed {training['seed']}",
-        "Exported": card["exported"],
-        "Software": ", ".join(f"{name} {version}" for name, version in card["software"].items()),
-    }
+    version = f", version {data['version']}" if "version" in data else ""
+    metrics = [(f"`{name}`", f"{value:,.6g}") for name, value in card["metrics"].items()]
     sections = [
         f"# {card['name']}",
-        _list(facts),
+        _list({
+            "Model": f"`{card['model']}`, preset `{card['preset']}`: {card['summary']}",
+            "Paper": card["paper"],
+            "Parameters": f"{card['parameters']:,}",
+            "Frames": f"{height}x{width}x{channels} (height, width, channels)",
+            "Weights": f"{kind}, of step {weights['step']:,} (`{weights['file']}` of the run "
+            f"`{weights['run']}`), in float32",
+            "Training": f"{training['steps']:,} of {training['planned_steps']:,} planned steps of "
+            f"{training['videos_a_step']} videos, in {training['precision']}, "
+            f"seed {training['seed']}",
+            "Exported": card["exported"],
+            "Software": ", ".join(f"{name} {each}" for name, each in card["software"].items()),
+        }),
         "## Data",
-        _list(_data_facts(card["data"])),
-        "## Figures of the run",
-        _figures(card["metrics"]),
+        _list({
+            "Data set": f"{data['name']}{version}, clips of {data['frames_a_clip']} frames",
+            "Videos": ", ".join(f"{n:,} {name}" for name, n in data.get("videos", {}).items()),
+            "Images": data.get("images"),
+            "Licence": data.get("licence"),
+            "Source": data.get("source"),
+            "Citation": data.get("citation"),
+            "Digest of the files": data["digest"],
+            "Note": data.get("note"),
+        }),
+        "## Metrics of the run",
+        tabulate(metrics, ("metric", "last value"), "github", disable_numparse=True)
+        if metrics
+        else "The run has written none.",
         "## Signatures",
-        "The first axis, -1, is the batch: any size. Every input has as many rows, and row i of an "
-        f"output depends on row i of the inputs. Rows are computed {card['rows']}.",
-        *(_described(name, told) for name, told in card["signatures"].items()),
-        "## What the model is",
+        "The first axis, -1, is the batch, of any size. All inputs have the same number of rows, "
+        f"and row i of an output depends on row i of the inputs. Rows are computed {card['rows']}.",
+        *(_described(name, each) for name, each in card["signatures"].items()),
+        "## The model",
         f"```\n{card['documentation']}\n```",
-    ]
+    ]  # fmt: skip
     return "\n\n".join(sections) + "\n"
 
 
@@ -214,40 +214,18 @@ def _list(facts: Mapping[str, Any]) -> str:
     return "\n".join(f"- {name}: {text}" for name, text in facts.items() if text)
 
 
-def _data_facts(data: Mapping[str, Any]) -> dict[str, str]:
-    version = f", version {data['version']}" if "version" in data else ""
-    videos = ", ".join(f"{count:,} {name}" for name, count in data.get("videos", {}).items())
-    return {
-        "Data set": f"{data['name']}{version}, clips of {data['frames_a_clip']} frames",
-        "Videos": videos,
-        "Still images": data.get("images", ""),
-        "Licence": data.get("licence", ""),
-        "Source": data.get("source", ""),
-        "Citation": data.get("citation", ""),
-        "Digest of the files": data["digest"],
-        "Note": data.get("note", ""),
-    }
-
-
-def _figures(metrics: Mapping[str, float]) -> str:
-    if not metrics:
-        return "The run has written none."
-    rows = [f"| `{name}` | {value:,.6g} |" for name, value in metrics.items()]
-    return "\n".join(["| figure | last value |", "|---|---|", *rows])
-
-
-def _described(name: str, told: Mapping[str, Any]) -> str:
+def _described(name: str, signature: Mapping[str, Any]) -> str:
     rows = [
-        f"| {way} | `{key}` | {each['dtype']} | {each['shape']} | {each['meaning']}{_range(each)} |"
-        for way, tensors in (("in", told["inputs"]), ("out", told["outputs"]))
+        (side, f"`{key}`", each["dtype"], each["shape"], each["meaning"] + _range(each))
+        for side, tensors in (("in", signature["inputs"]), ("out", signature["outputs"]))
         for key, each in tensors.items()
     ]
-    head = ["| | name | type | shape | meaning |", "|---|---|---|---|---|"]
-    return "\n".join([f"### `{name}`", "", f"{told['summary']}.", "", *head, *rows])
+    table = tabulate(rows, ("", "name", "type", "shape", "meaning"), "github")
+    return f"### `{name}`\n\n{signature['summary']}.\n\n{table}"
 
 
 def _range(each: Mapping[str, Any]) -> str:
     if "range" not in each:
         return ""
     least, most = each["range"]
-    return f", {least} or more" if most is None else f", from {least} to {most}"
+    return f", {least} or more" if most is None else f", {least} to {most}"

@@ -1,7 +1,4 @@
-"""One of a model's verbs as an ONNX file of any batch size.
-
-ONNX files as they are run: by ONNX Runtime, without TensorFlow.
-"""
+"""ONNX files: one signature of a model each, of any batch size."""
 
 import dataclasses
 import logging
@@ -12,39 +9,40 @@ import keras
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from kerasvid.export.accuracy import FIRST_COMPARED_SEED, Difference, SampleInputs, difference
+from kerasvid.export.accuracy import Difference, SampleInputs, measured_difference
 from kerasvid.export.onnx_session import OUT, OnnxModel, check_installed
-from kerasvid.export.signatures import Verb
+from kerasvid.export.signatures import Signature
+from kerasvid.models.base.latent_codes import LatentModel
 
 OPSET = 17  # of ONNX 1.12 (2022): every runtime in use reads it
 
 
-def convert(model: keras.Model, verb: Verb, name: str, batch: int | None = None) -> bytes:
-    """An ONNX file of a verb, with named inputs and outputs.
+def convert(model: keras.Model, signature: Signature, name: str, batch: int | None = None) -> bytes:
+    """An ONNX file of a signature, with named inputs and outputs.
 
-    An output that is named as an input (`video` of `reconstruct`) is `video_out` in the file. Of
-    `recall` and `exchange`, the tables of codes are in the file; a row past their end is an error
-    of the runtime, and a negative one counts from the end.
+    An output with the name of an input (`video` of `reconstruct`) is `video_out` in the file. The
+    files of `recall` and `exchange` hold the tables of codes; the runtime refuses a row after their
+    end, and counts a negative one from the end.
 
     Args:
-        model: whose verb it is.
-        verb: of `held_verbs`.
+        model: the model of the signature.
+        signature: of `loop_free_signatures`.
         name: of the graph.
-        batch: B; any, as the axis `batch`, where `None`.
+        batch: B; any, as the axis `batch`, if `None`.
 
     Raises:
         ImportError: `tf2onnx` is not installed.
-        ValueError: an operation has no counterpart in opset 17.
+        ValueError: opset 17 lacks an operation.
 
     Example:
-        >>> content = convert(model, noise_verbs(model)["decode"], "decode")
+        >>> content = convert(model, noise_signatures(model)["decode"], "decode")
     """
     check_installed()
     import onnx
     from tf2onnx import convert as tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    traced = _frozen(model, _distinct(verb)).traced(batch)
+    traced = _frozen(model, signature).traced(batch)
     proto, _ = tf2onnx.from_function(_Traced(traced), input_signature=[], opset=OPSET)
     proto.graph.name = name
     proto.producer_name = "kerasvid"
@@ -54,27 +52,23 @@ def convert(model: keras.Model, verb: Verb, name: str, batch: int | None = None)
     onnx.checker.check_model(proto)
     foreign = sorted({node.domain for node in proto.graph.node} - {"", "ai.onnx"})
     if foreign:
-        raise ValueError(f"{name}: needs operations of {', '.join(foreign)}, which ONNX has not.")
+        raise ValueError(f"{name}: needs operations of {', '.join(foreign)}, which ONNX lacks. "
+                         "Export a SavedModel.")  # fmt: skip
     return proto.SerializeToString()
 
 
-def _distinct(verb: Verb) -> Verb:
-    """The verb with no output named as an input."""
+def _frozen(model: keras.Model, signature: Signature) -> Signature:
+    """The signature with its weights as constants, and no output named as an input.
 
-    def function(**given):
-        return {f"{n}{OUT}" if n in given else n: value for n, value in verb(**given).items()}
-
-    return dataclasses.replace(verb, function=function)
-
-
-def _frozen(model: keras.Model, verb: Verb) -> Verb:
-    """The verb with its weights as constants: rows of a variable have no counterpart in ONNX."""
-    tables = model.tables().values() if hasattr(model, "tables") else ()
+    ONNX has no counterpart of looking up rows of a variable.
+    """
+    tables = model.tables().values() if isinstance(model, LatentModel) else ()
 
     def body(**given):
         for table in tables:  # rows are looked up by the handle alone, which freezing cannot trace
             tf.convert_to_tensor(table.codes.value)
-        return verb(**given)
+        outputs = signature(**given)
+        return {f"{n}{OUT}" if n in given else n: value for n, value in outputs.items()}
 
     def function(**given):
         specs = {name: tf.TensorSpec.from_tensor(value, name) for name, value in given.items()}
@@ -84,11 +78,11 @@ def _frozen(model: keras.Model, verb: Verb) -> Verb:
         inputs = [given[tensor.name.partition(":")[0]] for tensor in frozen.inputs]
         return dict(zip(sorted(traced.structured_outputs), frozen(*inputs), strict=True))
 
-    return dataclasses.replace(verb, function=function)
+    return dataclasses.replace(signature, function=function)
 
 
 class _Traced:
-    """A traced function in the clothes of a `tf.function`, which the converter asks for."""
+    """A traced function with the one method of `tf.function` that the converter calls."""
 
     def __init__(self, concrete):
         self.concrete = concrete
@@ -99,18 +93,14 @@ class _Traced:
 
 def measure_error(
     model: keras.Model,
-    verbs: Mapping[str, Verb],
+    signatures: Mapping[str, Signature],
     name: str,
     file: bytes | str | os.PathLike,
     batch: int = 1,
 ) -> dict[str, Difference]:
-    """The difference of a file's outputs to the model's, by output, on seeded inputs.
+    """The difference of a file's outputs from the model's, by output.
 
     Raises:
-        ValueError: what the file gives is not finite.
+        ValueError: the file gives numbers that are not finite.
     """
-    verb = verbs[name]
-    inputs = SampleInputs(model, verbs).draw(name, batch, seed=FIRST_COMPARED_SEED)
-    ours = OnnxModel(file)(**inputs)
-    reference = verb.traced(batch)(**{key: tf.constant(value) for key, value in inputs.items()})
-    return {key: difference(ours[key], value.numpy()) for key, value in reference.items()}
+    return measured_difference(OnnxModel(file), SampleInputs(model, signatures), name, batch)

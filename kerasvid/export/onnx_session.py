@@ -1,4 +1,4 @@
-"""ONNX files as they are run: by ONNX Runtime, without TensorFlow."""
+"""ONNX files in ONNX Runtime, without TensorFlow."""
 
 import importlib
 import os
@@ -7,18 +7,18 @@ import numpy as np
 
 from kerasvid.export.lite_model import check_names
 
-PACKAGES = ("onnx", "tf2onnx", "onnxruntime")  # that writing takes; the last one runs
-OUT = "_out"  # behind an output named as an input: a graph of ONNX has one set of names
-MISSING = "{}, for ONNX files, is not installed: pip install -e '.[onnx]'."
+PACKAGES = ("onnx", "tf2onnx", "onnxruntime")  # for writing; the last one runs files
+OUT = "_out"  # ending of an output named as an input: a graph of ONNX has one set of names
 
 
 def check_installed(*packages: str) -> None:
-    """Raises ImportError, in one line with the remedy, where a package for ONNX is missing."""
+    """Raises ImportError, in one line with the remedy, if a package for ONNX is missing."""
     for name in packages or PACKAGES:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            raise ImportError(MISSING.format(name)) from error
+            raise ImportError(f"{name}, for ONNX files, is not installed. Run pip install "
+                              "'kerasvid[onnx]'.") from error  # fmt: skip
 
 
 class OnnxModel:
@@ -26,11 +26,11 @@ class OnnxModel:
 
     Args:
         file: its content or its path.
-        threads: to run on.
+        threads: number of threads.
 
     Raises:
         ImportError: `onnxruntime` is not installed.
-        ValueError: the file is no ONNX file.
+        ValueError: the file is not an ONNX file.
 
     Example:
         >>> OnnxModel("rjvae.onnx")(summary=..., residual=...)["video"]
@@ -49,12 +49,14 @@ class OnnxModel:
                 source, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its classes have no common ancestor of their own
-            named = "the file" if isinstance(file, bytes) else source
-            raise ValueError(f"{named}: cannot be read as ONNX ({error}); export again.") from error
+            name = "The file" if isinstance(file, bytes) else source
+            raise ValueError(f"{name}: cannot be read as ONNX ({error}). Export it again.") from (
+                error
+            )
         self.inputs = [each.name for each in self._session.get_inputs()]
-        told = [each.name for each in self._session.get_outputs()]
         renamed = {f"{name}{OUT}": name for name in self.inputs}
-        self.outputs = [renamed.get(name, name) for name in told]  # as the verb names them
+        outputs = [each.name for each in self._session.get_outputs()]
+        self.outputs = [renamed.get(name, name) for name in outputs]  # as the signature names them
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Outputs by name.
@@ -62,5 +64,5 @@ class OnnxModel:
         Raises:
             ValueError: the file takes inputs of other names.
         """
-        check_names("the file", inputs, self.inputs)
+        check_names("The file", inputs, self.inputs)
         return dict(zip(self.outputs, self._session.run(None, inputs), strict=True))

@@ -1,12 +1,4 @@
-"""The same noise through a model and everything that it is exported to, side by side.
-
-One exported form, loaded and run in a process of its own, so that its memory is its own.
-
-python -m kerasvid.export.parity TASK.json
-
-The task is what `Task` holds; the outputs go into an NPZ file, the figures to stdout as JSON.
-TensorFlow is imported for the forms that need it alone.
-"""
+"""The same noise through a model and everything that it is exported to, side by side."""
 
 import dataclasses
 import json
@@ -18,21 +10,22 @@ import tempfile
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from tabulate import tabulate
 
 from kerasvid.export import onnx, tflite
 from kerasvid.export.accuracy import Difference, SampleInputs, difference
 from kerasvid.export.exported_run import ExportedRun
-from kerasvid.export.measured_form import Task
-from kerasvid.export.saved_model import save_signatures, served_verbs
+from kerasvid.export.measured_form import FORMS, GENERATE, GRAPH, ONNX, SAVED_MODEL, TFLITE, Task
+from kerasvid.export.saved_model import save_signatures, served_signatures
 
 KINDS = {"none": "float32", "float16": "float16", "dynamic": "dynamic range", "integer": "integer"}
 HEADER = ("form", "max diff.", "mean diff.", "PSNR dB", "MB", "ms", "memory MB", "x generate")
-MEGABYTE = 1e6
+FORMATS = ("", ".1e", ".1e", ".1f", ".1f", ".1f", ".0f", ".1f")
 
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """Something to run: what it is called in the table, its kind, and where it is."""
+    """Something to run: its name in the table, its kind (one of `FORMS`) and its path."""
 
     name: str
     kind: str
@@ -44,11 +37,11 @@ class Measured:
     """A row of the table.
 
     Args:
-        form: its name.
-        difference: of `decode` to the eager model.
-        size_mb: on disk, in 10^6 bytes.
-        latency_ms: median of one clip; of `generate` with the drawing of its noise.
-        memory_mb: the most that a process held that ran this alone.
+        form: name.
+        difference: of `decode` from the eager model.
+        size_mb: size on disk in 10^6 bytes.
+        latency_ms: median for one clip; of `generate` with the drawing of its noise.
+        memory_mb: the most memory of a process that ran only this.
         speed: how many times quicker than `generate`.
     """
 
@@ -61,10 +54,9 @@ class Measured:
 
     def as_json(self) -> dict:
         """Plain numbers by name."""
-        numbers = {
-            name: getattr(self, name) for name in ("size_mb", "latency_ms", "memory_mb", "speed")
-        }
-        return {"form": self.form, **self.difference.as_json(), **numbers}
+        numbers = dataclasses.asdict(self)
+        del numbers["difference"]
+        return {**numbers, **self.difference.as_json()}
 
 
 def make_forms(
@@ -72,42 +64,40 @@ def make_forms(
     folder: pathlib.Path,
     frames: int | None = None,
     given: Mapping[str, Sequence[str]] | None = None,
-    quantize: Sequence[str] = tuple(KINDS),
 ) -> list[Form]:
-    """What is compared: Keras twice, and each exported form, made in `folder` if not given.
+    """The forms to compare: Keras twice, and each exported form, made in `folder` if not given.
 
     Args:
         run: of `load_for_export`.
-        folder: to make forms in.
-        frames: T, the model's own where `None`.
-        given: paths by kind (`saved_model`, `tflite`, `onnx`), as others have made them.
-        quantize: kinds of TFLite files to make.
+        folder: for the forms that are made.
+        frames: T; by default the model's own.
+        given: paths of existing forms by kind (`saved_model`, `tflite`, `onnx`).
 
     Raises:
-        ImportError: a package is not installed, and the form that needs it was not given.
-        ValueError: a given path is not there.
+        ImportError: a package that a form needs is not installed.
+        ValueError: a given path does not exist.
     """
     given = given or {}
     forms = [Form("Keras generate", GENERATE, run.folder), Form("Keras graph", GRAPH, run.folder)]
     for kind, title in ((SAVED_MODEL, "SavedModel"), (TFLITE, "TFLite"), (ONNX, "ONNX")):
         for path in map(pathlib.Path, given.get(kind, ())):
             if not path.exists():
-                raise ValueError(f"--{kind}={path}: is not there; leave it out to make one.")
+                raise ValueError(f"--{kind}={path}: does not exist. Leave it out to make one.")
             forms.append(Form(f"{title} {path.name}", kind, path))
-    verbs, _ = tflite.held_verbs(run.model, frames, ["decode"])
+    signatures, _ = tflite.loop_free_signatures(run.model, frames, ["decode"])
     if not given.get(SAVED_MODEL):
-        served = {"decode": served_verbs(run.model, frames)["decode"]}
-        save_signatures(served, folder / "saved_model")
+        served = served_signatures(run.model, frames)
+        save_signatures({"decode": served["decode"]}, folder / "saved_model")
         forms.append(Form("SavedModel", SAVED_MODEL, folder / "saved_model"))
-    for kind in () if given.get(TFLITE) else quantize:
+    for kind in () if given.get(TFLITE) else KINDS:
         path = folder / f"{kind}.tflite"
-        path.write_bytes(tflite.convert(run.model, verbs, kind))
+        path.write_bytes(tflite.convert(run.model, signatures, kind))
         forms.append(Form(f"TFLite {KINDS[kind]}", TFLITE, path))
     if not given.get(ONNX):
-        (folder / "decode.onnx").write_bytes(onnx.convert(run.model, verbs["decode"], "decode"))
-        forms.append(Form("ONNX", ONNX, folder / "decode.onnx"))
-    order = [GENERATE, GRAPH, SAVED_MODEL, TFLITE, ONNX]
-    return sorted(forms, key=lambda form: order.index(form.kind))
+        path = folder / "decode.onnx"
+        path.write_bytes(onnx.convert(run.model, signatures["decode"], "decode"))
+        forms.append(Form("ONNX", ONNX, path))
+    return sorted(forms, key=lambda form: FORMS.index(form.kind))
 
 
 def compare(
@@ -118,44 +108,47 @@ def compare(
     repeats: int = 30,
     threads: int = 2,
 ) -> list[Measured]:
-    """Runs every form on the same seeded inputs of one clip, each in a process of its own.
+    """Runs every form on the same random inputs of one clip, each in a process of its own.
 
     Args:
         run: of `load_for_export`.
-        forms: of `make_forms`; the first is the reference, `generate`.
-        frames: T, the model's own where `None`.
-        seed: of the noise.
-        repeats: that latencies are medians of.
-        threads: of each.
+        forms: of `make_forms`; the first, `generate`, is the reference.
+        frames: T; by default the model's own.
+        seed: random seed of the noise.
+        repeats: number of calls; latencies are their medians.
+        threads: number of threads of each form.
 
     Raises:
-        ValueError: a form cannot be run, in one line with its name; or it gives other shapes.
+        ValueError: a form cannot be run, or gives other shapes; one line with its name.
 
     Example:
         >>> rows = compare(run, make_forms(run, pathlib.Path("/tmp/forms")))
     """
     frames = run.model.frames if frames is None else frames
-    verbs, _ = tflite.held_verbs(run.model, frames, ["decode"])
-    inputs = SampleInputs(run.model, verbs).draw("decode", 1, seed)
-    rows, reference, slowest = [], None, 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        stored = pathlib.Path(folder, "inputs.npz")
-        np.savez(stored, **inputs)
+    signatures, _ = tflite.loop_free_signatures(run.model, frames, ["decode"])
+    rows, reference = [], None
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
+        np.savez(
+            folder / "inputs.npz", **SampleInputs(run.model, signatures).draw("decode", 1, seed)
+        )
         for number, form in enumerate(forms):
-            out = pathlib.Path(folder, f"{number}.npz")
-            task = Task(form.kind, os.fspath(form.path), os.fspath(stored), os.fspath(out),
-                        frames, seed, repeats, threads)  # fmt: skip
-            told = _in_own_process(task, form.name, pathlib.Path(folder, "task.json"))
+            inputs, out = os.fspath(folder / "inputs.npz"), os.fspath(folder / f"{number}.npz")
+            task = Task(
+                form.kind, os.fspath(form.path), inputs, out, frames, seed, repeats, threads
+            )
+            measured = _in_own_process(task, form.name, folder / "task.json")
             with np.load(out) as outputs:
                 video = outputs["video"]
-            if reference is None:
-                reference, slowest = video, told["latency_ms"]
+            reference = (video, measured["latency_ms"]) if reference is None else reference
             try:
-                gap = difference(video, reference)
+                gap = difference(video, reference[0])
             except ValueError as error:
-                raise ValueError(f"{form.name}: {error} Export it again, --frames too.") from error
-            speed = slowest / told["latency_ms"]
-            rows.append(Measured(form.name, gap, _size(form, run), **told, speed=speed))
+                raise ValueError(
+                    f"{form.name}: {error} Export it again with the same --frames."
+                ) from (error)
+            speed = reference[1] / measured["latency_ms"]
+            rows.append(Measured(form.name, gap, _megabytes(form, run), **measured, speed=speed))
     return rows
 
 
@@ -164,7 +157,7 @@ def _in_own_process(task: Task, name: str, path: pathlib.Path) -> dict[str, floa
     root = os.fspath(pathlib.Path(__file__).resolve().parents[2])
     search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     ended = subprocess.run(
-        [sys.executable, "-m", "kerasvid.export.parity", os.fspath(path)],
+        [sys.executable, "-m", "kerasvid.export.measured_form", os.fspath(path)],
         capture_output=True, text=True,
         env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONPATH": search},
     )  # fmt: skip
@@ -174,32 +167,18 @@ def _in_own_process(task: Task, name: str, path: pathlib.Path) -> dict[str, floa
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def _size(form: Form, run: ExportedRun) -> float:
-    """Of the weights' file, for Keras, or of all files of a form, in MB."""
-    if form.kind in (GENERATE, GRAPH):
-        files = [run.weights]
-    else:
-        files = form.path.rglob("*") if form.path.is_dir() else [form.path]
-    return sum(file.stat().st_size for file in files if file.is_file()) / MEGABYTE
+def _megabytes(form: Form, run: ExportedRun) -> float:
+    """The size of all files of a form; of Keras, that of the weights' file."""
+    path = run.weights if form.kind in (GENERATE, GRAPH) else form.path
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
 def as_table(rows: Sequence[Measured]) -> str:
-    """The rows as a Markdown table, aligned."""
-    cells = [HEADER]
-    for row in rows:
-        psnr = "" if row.difference.psnr is None else f"{row.difference.psnr:.1f}"
-        numbers = (f"{row.difference.largest:.1e}", f"{row.difference.mean:.1e}", psnr)
-        rest = (f"{row.size_mb:.1f}", f"{row.latency_ms:.1f}", f"{row.memory_mb:.0f}")
-        cells.append((row.form, *numbers, *rest, f"{row.speed:.1f}"))
-    widths = [max(len(line[i]) for line in cells) for i in range(len(HEADER))]
-    lines = [
-        "| " + " | ".join(c.ljust(w) if i == 0 else c.rjust(w)
-                          for i, (c, w) in enumerate(zip(line, widths, strict=True))) + " |"
-        for line in cells
+    """The rows as a Markdown table."""
+    cells = [
+        (row.form, row.difference.largest, row.difference.mean, row.difference.psnr,
+         row.size_mb, row.latency_ms, row.memory_mb, row.speed)
+        for row in rows
     ]  # fmt: skip
-    rule = "|" + "|".join(("-" * (w + 2)) if i == 0 else "-" * (w + 1) + ":"
-                          for i, w in enumerate(widths)) + "|"  # fmt: skip
-    return "\n".join([lines[0], rule, *lines[1:]])
-
-
-GENERATE, GRAPH, SAVED_MODEL, TFLITE, ONNX = "generate", "graph", "saved_model", "tflite", "onnx"
+    return tabulate(cells, HEADER, "pipe", floatfmt=FORMATS)

@@ -1,26 +1,26 @@
-"""What an exported model can be asked to do: its public verbs as functions of named tensors.
+"""Signatures of an exported model: its public methods as functions of named tensors.
 
-A model's verbs take numpy arrays and draw noise from seeds. Files for other programs hold the same
-computations from tensors to tensors, in two forms:
+A model's methods take numpy arrays and draw noise from seeds. Files for other programs hold the
+same computations from tensors to tensors, in two forms:
 
-- `noise_verbs(model)`: chance comes in as named standard Gaussians. TFLite and ONNX have no
-  stateless random operations, so this is the form that they hold, and what parity is checked on.
-- `seed_verbs(model)`: chance comes in as one seed a row. This is the form that is served: row i
-  depends on its own seed and inputs alone, and equals `model.generate(1, seed=seed[i])[0]`.
+- `noise_signatures(model)`: random inputs are named standard Gaussians. TFLite and ONNX have no
+  stateless random operations, so their files hold this form, and parity is measured on it.
+- `seed_signatures(model)`: the random input is one seed a row. This form is served: row i depends
+  on its own seed and inputs alone, and equals `model.generate(1, seed=seed[i])[0]`.
 
-| verb | inputs beside chance | outputs | of models that have |
+| signature | inputs beside noise or seeds | outputs | models |
 |---|---|---|---|
 | `decode` | (`first`, `last`) | `video` float32 in [-1, 1] | all |
-| `image` | | `image` | `generate_images` |
-| `encode` | `video` | the posterior means by name, float32 | `encode` |
-| `reconstruct` | `video` | `video` | `reconstruct` |
-| `swap` | `content_of`, `motion_of` | `video` | `swap` |
-| `interpolate` | two lots of chance, `fraction` | `video` | `interpolate` |
-| `between` | `first`, `last`, `temperature` | `video` | `between` |
-| `exchange` | `identity`, `action` | `video` | `exchange` |
-| `recall` | `index`, `identity` or `label` | `video` | `recall` |
+| `image` | | `image` | `ImagePrior` |
+| `encode` | `video` | the posterior means by name, float32 | `Encoder` |
+| `reconstruct` | `video` | `video` | `Encoder` |
+| `swap` | `content_of`, `motion_of` | `video` | `Swappable` |
+| `interpolate` | two noises or seeds, `fraction` | `video` | `VideoGenerator` |
+| `between` | `first`, `last`, `temperature` | `video` | `InBetween` |
+| `exchange` | `identity`, `action` | `video` | `ExchangeableCodes` |
+| `recall` | `index`, `identity` or `label` | `video` | `LearnedCodes` |
 
-Pixels are uint8 but for `decode`, and `label` comes in where a conditional generator asks for it.
+Pixels are uint8 except in `decode`. A generator that is conditional on a label takes `label`, too.
 """
 
 import dataclasses
@@ -32,11 +32,20 @@ import tensorflow as tf
 
 from kerasvid.data.pixels import as_floats
 from kerasvid.layers.endpoints import check_endpoints
+from kerasvid.models.base.in_between import InBetween
+from kerasvid.models.base.latent_codes import LatentModel
+from kerasvid.models.base.protocols import (
+    Encoder,
+    ExchangeableCodes,
+    ImagePrior,
+    LearnedCodes,
+    Swappable,
+)
 from kerasvid.models.base.row_noise import LARGEST_SEED, noise_of_seeds
 from kerasvid.models.base.video_generator import as_pixels, spherical
 
-# Prefixes of the two lots of noise, or the two seeds, that `interpolate` goes between.
-WAYS = ("from", "to")
+# Prefixes of the noise, and endings of the seeds, that `interpolate` goes between.
+ENDPOINTS = ("from", "to")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +53,10 @@ class Tensor:
     """A named input or output.
 
     Args:
-        shape: behind the batch axis.
-        dtype: of its numbers.
-        meaning: what it is, in a few words.
-        least, most: its range, where it has one.
+        shape: without the batch axis.
+        dtype: number format.
+        meaning: description in a few words.
+        least, most: limits of the numbers, if there are any.
     """
 
     shape: tuple[int, ...]
@@ -57,7 +66,7 @@ class Tensor:
     most: float | None = None
 
     def spec(self, name: str, batch: int | None = None) -> tf.TensorSpec:
-        """`[batch, *shape]`, any batch where `None`."""
+        """`[batch, *shape]`, any batch size if `None`."""
         return tf.TensorSpec([batch, *self.shape], self.dtype, name)
 
     def row(self) -> tf.TensorSpec:
@@ -66,20 +75,21 @@ class Tensor:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verb:
-    """One of a model's verbs, as a function of named tensors with the batch axis first.
+class Signature:
+    """A function of named tensors with the batch axis first.
 
     Args:
-        function: named tensors to a dict of tensors; no Python state, traceable.
+        function: from named tensors to a dict of tensors; traceable, without Python state.
         inputs: by name; those in `noise` are standard Gaussians.
         outputs: by name.
-        summary: a line on what it does.
-        noise: names of inputs that are standard Gaussians.
-        iterative: whether it descends by gradients, in a loop that TFLite and ONNX cannot hold.
+        summary: description in one line.
+        noise: names of the inputs that are standard Gaussians.
+        iterative: whether it finds codes by gradient descent, in a loop that TFLite and ONNX files
+            cannot hold.
 
     Example:
-        >>> verb = noise_verbs(model)["decode"]
-        >>> verb(**model.sample_noise(4, seed=1))["video"]  # float32 [4, T, H, W, C]
+        >>> decode = noise_signatures(model)["decode"]
+        >>> decode(**model.sample_noise(4, seed=1))["video"]  # float32 [4, T, H, W, C]
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
@@ -93,117 +103,112 @@ class Verb:
         return self.function(**tensors)
 
     def traced(self, batch: int | None = None) -> Any:
-        """A `tf.function` with the signature of the inputs, of any batch size where `None`."""
+        """A concrete function of the inputs, of any batch size if `None`."""
         specs = {name: each.spec(name, batch) for name, each in self.inputs.items()}
-
-        def call(**tensors):
-            return self.function(**tensors)
-
-        return tf.function(call, autograph=False).get_concrete_function(**specs)
+        return tf.function(self.__call__, autograph=False).get_concrete_function(**specs)
 
 
-def noise_verbs(model: keras.Model, frames: int | None = None) -> dict[str, Verb]:
-    """The verbs by name, with chance as named Gaussians.
+def noise_signatures(model: keras.Model, frames: int | None = None) -> dict[str, Signature]:
+    """The signatures by name, with named Gaussians as random inputs.
 
     Args:
-        model: with the public verbs of this library, in float32 (`load_for_export`).
-        frames: T of what is made, the model's own where `None`; of what is read, too.
+        model: a model of this library in float32 (`load_for_export`).
+        frames: T of the videos, also of those that are read; by default the model's own.
 
     Raises:
-        ValueError: a model of fixed length has another one, or there are no two ends.
+        ValueError: the model cannot make clips of this length.
     """
     frames = model.frames if frames is None else frames
-    if hasattr(model, "refresh_gaussians"):
+    if isinstance(model, LatentModel):
         model.refresh_gaussians()
-    verbs = _between_verbs(model, frames) if hasattr(model, "between") else _drawn(model, frames)
-    return {**verbs, **_reading(model, frames), **_of_codes(model, frames)}
+    make = _in_between if isinstance(model, InBetween) else _drawn
+    return {**make(model, frames), **_encoded(model, frames), **_learned(model, frames)}
 
 
-def seed_verbs(model: keras.Model, frames: int | None = None) -> dict[str, Verb]:
-    """The verbs by name, with chance as an int64 seed a row; `decode` is `generate` then.
+def seed_signatures(model: keras.Model, frames: int | None = None) -> dict[str, Signature]:
+    """The signatures by name, with an int64 seed a row; `decode` becomes `generate`.
 
     Raises:
-        ValueError: as `noise_verbs`.
+        ValueError: as `noise_signatures`.
     """
-    return seeded(noise_verbs(model, frames))
+    return seeded(noise_signatures(model, frames))
 
 
-def seeded(noisy: Mapping[str, Verb]) -> dict[str, Verb]:
-    """Verbs of `noise_verbs` with seeds in place of noise, as `seed_verbs` gives them."""
-    verbs = {}
-    for name, verb in noisy.items():
-        if name == "decode" and "between" in noisy:
-            continue  # `between` is the verb of seeds
-        verbs["generate" if name == "decode" else name] = _seeded(verb)
-    if "generate" in verbs:
-        drawn = verbs["generate"]
-        verbs["generate"] = dataclasses.replace(
-            drawn,
-            function=lambda **tensors: {"video": as_pixels(drawn(**tensors)["video"])},
-            outputs={"video": dataclasses.replace(drawn.outputs["video"], dtype=tf.uint8,
-                                                  meaning="pixels", least=0, most=255)},
-            summary="new videos, one a seed",
-        )  # fmt: skip
-    return verbs
+def seeded(noisy: Mapping[str, Signature]) -> dict[str, Signature]:
+    """The signatures of `noise_signatures` with seeds in place of noise."""
+    signatures = {name: _seeded(each) for name, each in noisy.items() if name != "decode"}
+    if "between" in noisy:
+        return signatures
+    floats = _seeded(noisy["decode"])
+    video = dataclasses.replace(
+        floats.outputs["video"], dtype=tf.uint8, meaning="pixels", least=0, most=255
+    )
+    generate = dataclasses.replace(
+        floats,
+        function=lambda **tensors: {"video": as_pixels(floats(**tensors)["video"])},
+        outputs={"video": video},
+        summary="new videos, one for each seed",
+    )
+    return {"generate": generate, **signatures}
 
 
-# === Verbs of noise ===
+# === Signatures of noise ===
 
 
 def _pixels(model: keras.Model, *leading: int, meaning: str = "pixels") -> Tensor:
     return Tensor((*leading, *model.image_shape), tf.uint8, meaning, 0, 255)
 
 
+def _as_floats(pixels: Tensor) -> Tensor:
+    return dataclasses.replace(pixels, dtype=tf.float32, least=-1, most=1)
+
+
 def _gaussians(shapes: Mapping[str, tuple], prefix: str = "") -> dict[str, Tensor]:
-    """Inputs of noise; that of the name `length` tells by its own how long a clip is to be."""
-    what = {"length": "any numbers: as many as frames are wanted"}
-    return {
-        prefix + name: Tensor(tuple(shape), tf.float32, what.get(name, "standard Gaussian noise"))
-        for name, shape in shapes.items()
-    }
+    meaning = "standard Gaussian noise"
+    return {prefix + n: Tensor(tuple(s), tf.float32, meaning) for n, s in shapes.items()}
 
 
-def _drawn(model: keras.Model, frames: int) -> dict[str, Verb]:
+def _drawn(model: keras.Model, frames: int) -> dict[str, Signature]:
     """`decode`, `interpolate` and `image` of models that draw videos from noise alone."""
-    shapes = model.noise_shapes(frames)
-    noise, video = _gaussians(shapes), _pixels(model, frames)
-    floats = Tensor(video.shape, tf.float32, "pixels", -1, 1)
+    shapes, video = model.noise_shapes(frames), _pixels(model, frames)
+    noise = _gaussians(shapes)
 
     def decode(**noise):
-        return {"video": model.decode(model.codes(noise))}
+        return {"video": model.decode(model.codes(noise, frames))}
 
-    def interpolate(fraction, **ends):
-        start, end = ({n: ends[f"{way}_{n}"] for n in shapes} for way in WAYS)
-        share = fraction[:, None]
-        mixed = {n: spherical(start[n], end[n], share) for n in shapes}
+    def interpolate(fraction, **endpoints):
+        start, end = ({n: endpoints[f"{which}_{n}"] for n in shapes} for which in ENDPOINTS)
+        mixed = {n: spherical(start[n], end[n], fraction[:, None]) for n in shapes}
         return {"video": as_pixels(decode(**mixed)["video"])}
 
-    ends = {name: each for way in WAYS for name, each in _gaussians(shapes, f"{way}_").items()}
-    fraction = Tensor((), tf.float32, "of the way", 0, 1)
-    verbs = {
-        "decode": Verb(decode, noise, {"video": floats}, "videos of noise", tuple(noise)),
-        "interpolate": Verb(interpolate, {**ends, "fraction": fraction}, {"video": video},
-                            "videos on the spherical way from one to another", tuple(ends)),
+    endpoints = {}
+    for which in ENDPOINTS:
+        endpoints |= _gaussians(shapes, f"{which}_")
+    fraction = Tensor((), tf.float32, "position between the two videos", 0, 1)
+    signatures = {
+        "decode": Signature(
+            decode, noise, {"video": _as_floats(video)}, "videos of noise", tuple(noise)
+        ),
+        "interpolate": Signature(
+            interpolate, {**endpoints, "fraction": fraction}, {"video": video},
+            "videos between two others, by spherical interpolation", tuple(endpoints),
+        ),
     }  # fmt: skip
-    if hasattr(model, "generate_images"):
-        needed = _gaussians(model.noise_shapes(1))
-        verbs["image"] = Verb(
+    if isinstance(model, ImagePrior):
+        noise = _gaussians(model.noise_shapes(1))
+        signatures["image"] = Signature(
             lambda **noise: {"image": as_pixels(model.image_of(noise))},
-            needed, {"image": _pixels(model)}, "the summary frame of a video", tuple(needed),
+            noise, {"image": _pixels(model)}, "new images", tuple(noise),
         )  # fmt: skip
-    return verbs
+    return signatures
 
 
-def _between_verbs(model: keras.Model, frames: int) -> dict[str, Verb]:
+def _in_between(model: keras.Model, frames: int) -> dict[str, Signature]:
     """`decode` and `between` of models that make the video between two frames."""
     check_endpoints(frames)
     noise, video = _gaussians(model.noise_shapes(frames)), _pixels(model, frames)
-    floats = Tensor(video.shape, tf.float32, "pixels", -1, 1)
-    ends = {name: _pixels(model, meaning=f"the {name} frame") for name in ("first", "last")}
-    as_float = {
-        name: dataclasses.replace(each, dtype=tf.float32, least=-1, most=1)
-        for name, each in ends.items()
-    }
+    pixels = {name: _pixels(model, meaning=f"{name} frame") for name in ("first", "last")}
+    floats = {name: _as_floats(each) for name, each in pixels.items()}
 
     def decode(first, last, **noise):
         return {"video": model.infill(first, last, noise, frames)}
@@ -215,53 +220,60 @@ def _between_verbs(model: keras.Model, frames: int) -> dict[str, Verb]:
         }
         return {"video": as_pixels(model.infill(as_floats(first), as_floats(last), scaled, frames))}
 
-    warmth = {"temperature": Tensor((), tf.float32, "of the noise; 0 for the best guess", 0)}
+    scale = Tensor((), tf.float32, "standard deviation of the noise; 0 for the best guess", 0)
     summary, names = "videos from a first to a last frame", tuple(noise)
     return {
-        "decode": Verb(decode, {**as_float, **noise}, {"video": floats}, summary, names),
-        "between": Verb(between, {**ends, **warmth, **noise}, {"video": video}, summary, names),
+        "decode": Signature(
+            decode, {**floats, **noise}, {"video": _as_floats(video)}, summary, names
+        ),
+        "between": Signature(
+            between, {**pixels, "temperature": scale, **noise}, {"video": video}, summary, names
+        ),
     }
 
 
 def _label(model: keras.Model) -> dict[str, Tensor]:
-    """The further input of a conditional generator."""
-    if not getattr(model, "conditional", False):
+    """The further input of a generator that is conditional on a label."""
+    if not (isinstance(model, LearnedCodes) and model.conditional):
         return {}
     return {"label": Tensor((), tf.int64, "number of the class", 0, model.classes - 1)}
 
 
-def _reading(model: keras.Model, frames: int) -> dict[str, Verb]:
+def _encoded(model: keras.Model, frames: int) -> dict[str, Signature]:
     """`encode`, `reconstruct` and `swap` of models that read videos."""
-    verbs, video, label = {}, _pixels(model, frames), _label(model)
-    descends = hasattr(model, "tables")
-    if hasattr(model, "encode"):
-        verbs["encode"] = Verb(
-            lambda video, **more: model.encode(video, **more), {"video": video, **label}, {},
-            "the latent codes of videos", iterative=descends,
-        )  # fmt: skip
-        outputs = verbs["encode"].traced().structured_outputs
-        meaning = "codes found by descent" if descends else "posterior means"
-        shapes = {n: Tensor(tuple(t.shape[1:]), t.dtype, meaning) for n, t in outputs.items()}
-        verbs["encode"] = dataclasses.replace(verbs["encode"], outputs=shapes)
-    if hasattr(model, "reconstruct"):
-        verbs["reconstruct"] = Verb(
-            lambda video, **more: {"video": model.reconstruct(video, **more)},
-            {"video": video, **label}, {"video": video},
-            "videos through their codes", iterative=descends,
-        )  # fmt: skip
-    if hasattr(model, "swap"):
-        both = {"content_of": video, "motion_of": video, **label}
-        verbs["swap"] = Verb(
-            lambda **given: {"video": model.swap(**given)}, both, {"video": video},
-            "the content of some videos with the motion of others", iterative=descends,
-        )  # fmt: skip
-    return verbs
-
-
-def _of_codes(model: keras.Model, frames: int) -> dict[str, Verb]:
-    """`recall` and `exchange` of models with learned codes."""
-    if not hasattr(model, "recall"):
+    if not isinstance(model, Encoder):
         return {}
+    video, label, iterative = _pixels(model, frames), _label(model), isinstance(model, LatentModel)
+    encode = Signature(
+        lambda video, **label: model.encode(video, **label),
+        {"video": video, **label}, {}, "latent codes of videos", iterative=iterative,
+    )  # fmt: skip
+    meaning = "codes found by gradient descent" if iterative else "posterior means"
+    codes = {
+        name: Tensor(tuple(each.shape[1:]), each.dtype, meaning)
+        for name, each in encode.traced().structured_outputs.items()
+    }
+    signatures = {
+        "encode": dataclasses.replace(encode, outputs=codes),
+        "reconstruct": Signature(
+            lambda video, **label: {"video": model.reconstruct(video, **label)},
+            encode.inputs, {"video": video}, "videos rebuilt from their codes", iterative=iterative,
+        ),
+    }  # fmt: skip
+    if isinstance(model, Swappable):
+        signatures["swap"] = Signature(
+            lambda **given: {"video": model.swap(**given)},
+            {"content_of": video, "motion_of": video, **label}, {"video": video},
+            "the content of some videos with the motion of others", iterative=iterative,
+        )  # fmt: skip
+    return signatures
+
+
+def _learned(model: keras.Model, frames: int) -> dict[str, Signature]:
+    """`recall` and `exchange` of models with learned codes."""
+    if not isinstance(model, LearnedCodes):
+        return {}
+    video, label = _pixels(model, frames), _label(model)
 
     def rows(key: str) -> Tensor:
         return Tensor((), tf.int64, f"row of the codes by {key}", 0, model.rows_by(key) - 1)
@@ -269,53 +281,50 @@ def _of_codes(model: keras.Model, frames: int) -> dict[str, Verb]:
     def shortened(pixels):
         return {"video": pixels[:, :frames]}
 
-    video, label = _pixels(model, frames), _label(model)
     keys = {key: rows(key) for key in sorted({*model.row_keys.values(), *label})}
-    verbs = {"recall": Verb(lambda **rows: shortened(model.recall(**rows)), keys,
-                            {"video": video}, "training videos from their codes")}  # fmt: skip
-    if hasattr(model, "exchange"):
+    signatures = {
+        "recall": Signature(
+            lambda **rows: shortened(model.recall(**rows)),
+            keys, {"video": video}, "training videos from their codes",
+        )
+    }  # fmt: skip
+    if isinstance(model, ExchangeableCodes):
         given = {"identity": rows(model.static_by), "action": rows(model.transient_by), **label}
-        verbs["exchange"] = Verb(
+        signatures["exchange"] = Signature(
             lambda **rows: shortened(model.exchange(**rows)), given, {"video": video},
             "the static code of some rows with the transient codes of others",
         )  # fmt: skip
-    return verbs
+    return signatures
 
 
-# === Verbs of seeds ===
+# === Signatures of seeds ===
 
 
-def _seeded(verb: Verb) -> Verb:
-    """The verb with an int64 seed a row in place of every lot of noise."""
-    if not verb.noise:
-        return _with_unused_seed(verb) if "temperature" in verb.inputs else verb
-    lots = (
-        {name: name.partition("_")[0] for name in verb.noise} if "fraction" in verb.inputs else {}
-    )
-    seeds = {f"seed_{way}" for way in lots.values()} or {"seed"}
-    what = Tensor((), tf.int64, "of which chance comes", 0, LARGEST_SEED)
-    others = {name: each for name, each in verb.inputs.items() if name not in verb.noise}
+def _seeded(signature: Signature) -> Signature:
+    """The signature with an int64 seed a row in place of each set of noise.
+
+    `between` takes a seed even if the model has no noise: all its signatures look alike.
+    """
+    if not signature.noise and "temperature" not in signature.inputs:
+        return signature
+    prefixes = {"seed": ""}
+    if "fraction" in signature.inputs:
+        prefixes = {f"seed_{which}": f"{which}_" for which in ENDPOINTS}
+    shapes = {
+        seed: {n.removeprefix(prefix): signature.inputs[n].shape
+               for n in signature.noise if n.startswith(prefix)}
+        for seed, prefix in prefixes.items()
+    }  # fmt: skip
 
     def function(**given):
         noise = {}
-        for seed in sorted(seeds):
-            prefix = "" if seed == "seed" else seed.removeprefix("seed_") + "_"
-            own = [name for name in verb.noise if name.startswith(prefix)]
-            shapes = {name.removeprefix(prefix): verb.inputs[name].shape for name in own}
-            drawn = noise_of_seeds(shapes, given[seed])
+        for seed, prefix in prefixes.items():
+            drawn = noise_of_seeds(shapes[seed], given.pop(seed))
             noise |= {prefix + name: value for name, value in drawn.items()}
-        return verb(**noise, **{name: given[name] for name in others})
+        return signature(**noise, **given)
 
-    inputs = {**{seed: what for seed in sorted(seeds)}, **others}
-    return dataclasses.replace(verb, function=function, inputs=inputs, noise=())
-
-
-def _with_unused_seed(verb: Verb) -> Verb:
-    """A verb without chance that takes a seed all the same, as its kin do."""
-
-    def function(seed, **given):
-        noise_of_seeds({}, seed)
-        return verb(**given)
-
-    what = Tensor((), tf.int64, "changes nothing here: there is no chance", 0, LARGEST_SEED)
-    return dataclasses.replace(verb, function=function, inputs={"seed": what, **verb.inputs})
+    meaning = "random seed" if signature.noise else "without effect: this model has no noise"
+    seed = Tensor((), tf.int64, meaning, 0, LARGEST_SEED)
+    others = {n: each for n, each in signature.inputs.items() if n not in signature.noise}
+    inputs = {**dict.fromkeys(prefixes, seed), **others}
+    return dataclasses.replace(signature, function=function, inputs=inputs, noise=())

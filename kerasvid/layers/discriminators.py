@@ -1,7 +1,7 @@
 """Discriminators of frames and of clips, which score the whole or patch by patch.
 
-MoCoGAN (Tulyakov, Liu, Yang, Kautz, CVPR 2018) and its residual kin discriminator with both: D_I sees
-single frames, D_V clips of a fixed length.
+MoCoGAN (Tulyakov, Liu, Yang, Kautz, CVPR 2018) and the residual models after it have both: D_I
+sees single frames, D_V clips of a fixed length.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from kerasvid.layers.spectral_convolution import SpectralConvolution
 SCORES = ("patch", "full")
 
 
-class Verdict(NamedTuple):
-    """What a discriminator says.
+class DiscriminatorOutput(NamedTuple):
+    """The outputs of a discriminator, float32.
 
     Args:
-        logits: logits `[B, P]`, one a patch; P = 1 for a full score.
-        categories: logits `[B, K]` of what is shown, or `None`.
+        logits: of real against generated, `[B, P]`, one a patch; P = 1 for a full score.
+        categories: logits of the categories, `[B, K]`, or `None`.
     """
 
     logits: tf.Tensor
@@ -43,9 +43,9 @@ class ImageDiscriminator(keras.layers.Layer):
             one logit for the frame.
         normalization: `"none"`, `"batch"` or `"group"`, behind every convolution but the first.
         spectral: hold every kernel at spectral norm 1.
-        categories: K, further logits of what is shown; 0 for none.
+        categories: K, further logits of the category; 0 for none.
 
-    Call: `[N, H, W, C]` in [-1, 1] -> `Verdict`.
+    Call: `[N, H, W, C]` in [-1, 1] -> `DiscriminatorOutput`.
 
     Raises:
         ValueError: `score` is unknown, or not as many channels as strides.
@@ -70,12 +70,13 @@ class ImageDiscriminator(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         if score not in SCORES:
-            raise ValueError(f"score={score!r} is unknown: use {' or '.join(SCORES)}.")
+            raise ValueError(f"score={score!r} is unknown. Use {' or '.join(SCORES)}.")
         self.channels = tuple(channels)
         self.strides = tuple(strides) if strides is not None else (2,) * len(self.channels)
         if len(self.channels) != len(self.strides):
             raise ValueError(
-                f"{len(self.channels)} channels but {len(self.strides)} strides: give as many."
+                f"{len(self.channels)} channels but {len(self.strides)} strides. Give one stride a "
+                "channel."
             )
         self.kernel_size, self.patch, self.score = kernel_size, patch, score
         self.normalization, self.spectral, self.categories = normalization, spectral, categories
@@ -89,17 +90,17 @@ class ImageDiscriminator(keras.layers.Layer):
             kind = normalization if position else "none"
             self.normalizations.append(normalization_layer(kind, width, policy))
         size = kernel_size if score == "patch" else None
-        self.verdict = self._convolution(1 + categories, size, 2)
+        self.output_layer = self._convolution(1 + categories, size, 2)
 
     def _convolution(self, width: int, size: int | None, stride: int) -> SpectralConvolution:
         policy = self.dtype_policy
         return SpectralConvolution(width, size, stride, spectral=self.spectral, dtype=policy)
 
-    def call(self, frames: tf.Tensor, training: bool = False) -> Verdict:
-        return self.judged(self.feature_maps(frames, training))
+    def call(self, frames: tf.Tensor, training: bool = False) -> DiscriminatorOutput:
+        return self.output_of(self.feature_maps(frames, training))
 
     def feature_maps(self, frames: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """What the score is made of, the last convolution's `[N, h, w, D]`."""
+        """The features that the score is computed from, `[N, h, w, D]`."""
         x = tf.cast(frames, self.compute_dtype)
         if self.patch > 1:
             x = tf.nn.space_to_depth(x, self.patch)
@@ -107,9 +108,9 @@ class ImageDiscriminator(keras.layers.Layer):
             x = tf.nn.leaky_relu(normalization(convolution(x), training=training))
         return x
 
-    def judged(self, maps: tf.Tensor) -> Verdict:
-        """The verdict on feature maps."""
-        return as_output(self.verdict(maps), tf.shape(maps)[0], self.categories)
+    def output_of(self, maps: tf.Tensor) -> DiscriminatorOutput:
+        """The output of `call` for feature maps."""
+        return as_output(self.output_layer(maps), tf.shape(maps)[0], self.categories)
 
     def get_config(self) -> dict:
         own = {
@@ -141,7 +142,7 @@ class VideoDiscriminator(ImageDiscriminator):
         temporal_padding: `"valid"`, as in MoCoGAN: each convolution shortens the clip by
             `temporal_kernel - 1` frames; or `"same"`: zeros before and after it.
 
-    Call: `[B, T, H, W, C]` in [-1, 1] -> `Verdict`. T must be static.
+    Call: `[B, T, H, W, C]` in [-1, 1] -> `DiscriminatorOutput`. T must be static.
 
     Raises:
         ValueError: as `ImageDiscriminator`, the padding is unknown, or a clip is too short.
@@ -162,10 +163,12 @@ class VideoDiscriminator(ImageDiscriminator):
     ):
         super().__init__(*args, **kwargs)
         if temporal_padding not in ("valid", "same"):
-            raise ValueError(f"temporal_padding={temporal_padding!r}: use 'valid' or 'same'.")
+            raise ValueError(
+                f"temporal_padding={temporal_padding!r} is unknown. Use valid or same."
+            )
         self.temporal_kernel, self.temporal_stride = temporal_kernel, temporal_stride
         self.temporal_padding = temporal_padding
-        self._made_for: int | None = None  # frames, as the first call tells
+        self._built_frames: int | None = None  # T of the first call
 
     def shortest_clip(self) -> int:
         """Frames that a clip must have at least."""
@@ -177,26 +180,26 @@ class VideoDiscriminator(ImageDiscriminator):
         return frames
 
     def check_length(self, frames: int) -> None:
-        """Refuses clips of a length that cannot be judged.
+        """Checks that clips have enough frames, and for a full score always the same number.
 
         Raises:
-            ValueError: they are too short, or of another length than a full score was made for.
+            ValueError: they have not.
         """
         if frames < self.shortest_clip():
             raise ValueError(
-                f"Clips of {frames} frames are too short for a video discriminator that needs "
-                f"{self.shortest_clip()}: train on longer ones, or set a smaller temporal_kernel "
+                f"Clips of {frames} frames are too short: the video discriminator needs "
+                f"{self.shortest_clip()}. Train on longer clips, or set a smaller temporal_kernel "
                 "or fewer channels."
             )
-        if self.score == "full" and self._made_for not in (None, frames):
+        if self.score == "full" and self._built_frames not in (None, frames):
             raise ValueError(
-                f"Clips of {frames} frames, but the full score was made for {self._made_for}: use "
-                "clips of one length, or score='patch'."
+                f"Clips of {frames} frames do not fit a full score of clips of "
+                f"{self._built_frames}. Use clips of one length, or score='patch'."
             )
 
-    def call(self, clips: tf.Tensor, training: bool = False) -> Verdict:
+    def call(self, clips: tf.Tensor, training: bool = False) -> DiscriminatorOutput:
         self.check_length(clips.shape[1])
-        self._made_for = self._made_for or clips.shape[1]
+        self._built_frames = self._built_frames or clips.shape[1]
         x = tf.cast(clips, self.compute_dtype)
         if self.patch > 1:
             x = over_frames(lambda frames: tf.nn.space_to_depth(frames, self.patch), x)
@@ -204,14 +207,14 @@ class VideoDiscriminator(ImageDiscriminator):
             x = over_frames(convolution, self._neighbours(x))
             x = tf.nn.leaky_relu(over_frames(normalization, x, training=training))
         if self.score == "patch":
-            scores = over_frames(self.verdict, self._neighbours(x))
+            scores = over_frames(self.output_layer, self._neighbours(x))
         else:
             moments = tf.unstack(x, axis=1)  # the whole clip side by side, for one weight each
-            scores = self.verdict(tf.concat(moments, axis=-1))
+            scores = self.output_layer(tf.concat(moments, axis=-1))
         return as_output(scores, tf.shape(clips)[0], self.categories)
 
     def _neighbours(self, x: tf.Tensor) -> tf.Tensor:
-        """Every frame with the ones after it beside it: `[B, T, h, w, D] -> [B, T', h, w, K D]`."""
+        """Every frame beside the next K - 1: `[B, T, h, w, D] -> [B, T', h, w, K D]`."""
         size, stride = self.temporal_kernel, self.temporal_stride
         if self.temporal_padding == "same":
             missing = max((-(-x.shape[1] // stride) - 1) * stride + size - x.shape[1], 0)
@@ -229,11 +232,11 @@ class VideoDiscriminator(ImageDiscriminator):
 
 
 def every(stride: int, x: tf.Tensor, first: int, count: int) -> tf.Tensor:
-    """`x[:, first::stride]` of `count` frames, for which the gradient takes all cores.
+    """`x[:, first::stride]` of `count` frames, with a gradient that uses all cores.
 
-    That of a strided slice is computed by one.
+    TensorFlow computes the gradient of a strided slice on one core.
     """
-    if compiled_by_xla():  # whose slices have no second gradient, which penalties take
+    if compiled_by_xla():  # has no second gradient of `tf.slice`, which penalties need
         return x[:, first : first + (count - 1) * stride + 1 : stride]
     length = min(count * stride, x.shape[1] - first)
     part = tf.slice(x, [0, first, 0, 0, 0], [-1, length, -1, -1, -1])
@@ -245,8 +248,8 @@ def every(stride: int, x: tf.Tensor, first: int, count: int) -> tf.Tensor:
     return tf.reshape(chosen, [-1, count, *x.shape[2:]])
 
 
-def as_output(scores: tf.Tensor, rows: tf.Tensor, categories: int) -> Verdict:
-    """A verdict from the last convolution's output `[..., 1 + K]`, patches in one axis."""
+def as_output(scores: tf.Tensor, rows: tf.Tensor, categories: int) -> DiscriminatorOutput:
+    """The output from that of the last convolution, `[..., 1 + K]`, patches in one axis."""
     scores = tf.reshape(tf.cast(scores, tf.float32), [rows, -1, 1 + categories])  # [B, P, 1 + K]
     classes = tf.reduce_mean(scores[..., 1:], axis=1) if categories else None
-    return Verdict(scores[..., 0], classes)
+    return DiscriminatorOutput(scores[..., 0], classes)

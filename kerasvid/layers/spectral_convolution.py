@@ -1,7 +1,5 @@
 """A convolution whose kernel can be held at spectral norm 1."""
 
-from collections.abc import Iterator
-
 import keras
 import tensorflow as tf
 
@@ -18,9 +16,9 @@ class SpectralConvolution(keras.layers.Layer):
     ICLR 2018. The kernel, as a matrix W of outputs by inputs, is divided by sigma = u^T W v, where
     u and v approach its first singular vectors by one power step a training step.
 
-    The step is a method and not a part of the call: it moves a weight, which all replicas
-    must do alike, once a step and however often the layer is called (`iterate_spectra`). A fresh
-    layer wants some of them first: of a random u, sigma is an underestimate.
+    The power step is a method and not part of the call, because it changes a weight: all replicas
+    must do so alike, once a training step, however often the layer is called (`iterate_spectra`).
+    A new layer needs several of them first: with a random u, sigma is an underestimate.
 
     Args:
         filters: O, channels of the output.
@@ -28,10 +26,10 @@ class SpectralConvolution(keras.layers.Layer):
         stride: of the kernel.
         spectral: whether the kernel is normalised.
 
-    Call: `[N, H, W, C]` -> `[N, H', W', O]`, borders filled up with zeros.
+    Call: `[N, H, W, C]` -> `[N, H', W', O]`, zeros beyond the borders.
 
     Raises:
-        ValueError: a kernel as large as the input meets an input of another size.
+        ValueError: with `kernel_size=None`, the input has another size than the first one.
     """
 
     def __init__(
@@ -75,7 +73,7 @@ class SpectralConvolution(keras.layers.Layer):
         return kernel / tf.maximum(tf.reduce_sum(v * tf.matmul(matrix, u)), SMALLEST_NORM)
 
     def iterate(self) -> None:
-        """One step of the power step; nothing without spectral normalisation."""
+        """One power step; nothing without spectral normalisation."""
         if self.spectral:
             matrix, v, u = self._power_iteration()
             moved = tf.matmul(matrix, v, transpose_a=True)
@@ -91,8 +89,8 @@ class SpectralConvolution(keras.layers.Layer):
             return strided_convolution(inputs, kernel, self.stride) + bias
         if tuple(inputs.shape[1:]) != tuple(kernel.shape[:-1]):
             raise ValueError(
-                f"A kernel as large as its input was made for {tuple(kernel.shape[:-1])}, not for "
-                f"{tuple(inputs.shape[1:])}."
+                f"The input has the shape {tuple(inputs.shape[1:])}, the kernel "
+                f"{tuple(kernel.shape[:-1])}. Use inputs of one size, or set a kernel_size."
             )
         flat = tf.reshape(inputs, [-1, kernel.shape[0] * kernel.shape[1] * kernel.shape[2]])
         scores = tf.matmul(flat, tf.reshape(kernel, [-1, self.filters])) + bias
@@ -109,14 +107,8 @@ class SpectralConvolution(keras.layers.Layer):
 
 
 def iterate_spectra(layer: keras.layers.Layer, times: int = 1) -> None:
-    """Power iterations of every normalised convolution within a layer or model."""
-    for each in spectral_convolutions(layer):
-        for _ in range(times):
-            each.iterate()
-
-
-def spectral_convolutions(layer: keras.layers.Layer) -> Iterator[SpectralConvolution]:
-    """The convolutions within a layer or model whose kernels are normalised."""
+    """Power steps of every normalised convolution within a layer or model."""
     for each in layer._flatten_layers():
-        if isinstance(each, SpectralConvolution) and each.spectral:
-            yield each
+        if isinstance(each, SpectralConvolution):
+            for _ in range(times):
+                each.iterate()

@@ -4,39 +4,38 @@ Penington, Teo, Wang: "Generating Video from Images" (poster, Stanford CS230), o
 
     min_G max_D  E_x [log D(x)] + E_z [log(1 - D(G(z)))] + lambda E_x |c(G(z)) - c(x)|^2
 
-with c(.) the first and the last frame, and "one-sided label smoothing": D is asked for 0.9 at real
-clips (`objective.real_target`). The generator is told codes of the two frames beside its noise, the
-discriminator sees clips. The last term is a sum over pixels in [-1, 1], `endpoints_weight` is lambda.
+with c(.) the first and the last frame, and "one-sided label smoothing": the target of D at real
+clips is 0.9 (`objective.real_target`). The generator gets codes of the two frames beside its noise,
+the discriminator clips. The last term is a sum over pixels in [-1, 1]; lambda is
+`endpoints_weight`.
 
-The poster tells neither layers nor lambda, nor the size of z: the preset `paper` has that of the
-CVAE. So that T can be any, the generator makes a frame from z, the codes and the frame's times in
+The poster gives neither layers nor lambda, nor the size of z: the preset `paper` has that of the
+CVAE. So that T can be any, the generator makes a frame from z, the codes and the frame's time in
 the clip, and the discriminator scores patches. The generator minimises -log D(G(z)), as everywhere
 in this library and in Goodfellow et al. 2014.
 
-The preset `base` departs from the poster, by flags that are off by default. `warping`,
-`moving_cell` and `exact_endpoints` are those of the CVAE. `intermediate_weight` has the generator pay for
-frames between the ends, too, as in Isola et al., "Image-to-Image Translation with Conditional
-Adversarial Networks", CVPR 2017 (there by the L1 distance, here by squared errors as in the last
-term): by equation (2) alone it learned an empty middle. Colours are not
-`bounded`: a tanh that has learned a black ground has no slope to leave it by. What is asked for is
-near the mean of what may happen, so that, as there, z changes little.
+The preset `base` departs from the poster, by options that are off by default. `warping`,
+`moving_cell` and `exact_endpoints` are those of the CVAE. `intermediate_weight` adds an error of
+the frames between the endpoints, as in Isola et al., "Image-to-Image Translation with Conditional
+Adversarial Networks", CVPR 2017 (there the L1 distance, here squared errors as in the last term):
+by equation (2) alone the intermediate frames stayed empty. Colours are not `bounded`: a tanh that
+has learned a black background has no gradient to leave it by. The squared error pulls frames
+towards the mean of what may happen, so that, as in Isola et al., z changes little.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
 from kerasvid import losses
-from kerasvid.layers.discriminators import VideoDiscriminator
 from kerasvid.layers.endpoints import EndpointsEncoder, TimedDecoder, check_endpoints, frame_times
-from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
-from kerasvid.models.base.gan import AdversarialModel
-from kerasvid.models.base.gan_losses import discriminator_arguments
+from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder, dcgan_generator
+from kerasvid.models.base.gan import VIDEO, AdversarialModel
+from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.train_config import TrainConfig
-from kerasvid.models.cvae import DCGAN_DECODER, DCGAN_ENCODER, DEBUG_DECODER, DEBUG_ENCODER
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -45,22 +44,22 @@ class CGAN(InBetween, AdversarialModel):
 
     Args:
         image_shape: `(H, W, C)`.
-        frames: T of `between` where it is not told; training may use any other that the video
-            discriminator admits.
+        frames: T, the default length of `between`. Training may use any other that the video
+            discriminator takes.
         noise_dim: size of z.
         endpoints_dim: size of the code of one conditioning frame.
-        hidden_units: width of the layer that joins z and the codes with the times of a frame.
+        hidden_units: width of the layer that joins z and the codes with the time of a frame.
         encoder: arguments of `FrameEncoder`, of the conditioning frames.
         decoder: arguments of `FrameDecoder`, without `image_shape`.
         bounded: whether a tanh follows its colours.
         video_discriminator: arguments of `VideoDiscriminator` (D).
-        warping: whether frames are put together from the two ends, or drawn alone.
-        moving_cell: side in pixels of what is moved as one when warping; 1 moves single pixels.
-        exact_endpoints: whether the first and the last frame come out exactly as given; then there is
-            no lambda term.
+        warping: whether frames are warped from the two endpoints, or drawn alone.
+        moving_cell: side in pixels of the cells that warping moves; 1 moves single pixels.
+        exact_endpoints: whether the first and the last frame come out exactly as given; then there
+            is no lambda term.
         endpoints_weight: lambda.
-        intermediate_weight: of the squared error of the frames between the ends, as lambda is of theirs.
-        objective: what the networks minimise, see `resolve_objective`.
+        intermediate_weight: weight of the squared error of the frames between the endpoints.
+        objective: options of the losses, see `Objective`.
 
     Raises:
         ValueError: the decoder's factors do not fit the image size, `frames` is less than 2 or too
@@ -73,7 +72,7 @@ class CGAN(InBetween, AdversarialModel):
         >>> model.between(videos[:, 0], videos[:, -1], frames=30)  # uint8 [B, 30, H, W, C]
     """
 
-    term_names = ("loss", "generator_loss")
+    PARTS: ClassVar = {**AdversarialModel.PARTS, "encoder": FrameEncoder, "decoder": FrameDecoder}
 
     def __init__(
         self,
@@ -94,35 +93,34 @@ class CGAN(InBetween, AdversarialModel):
         objective: Mapping[str, Any] | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(
+            image_shape=image_shape,
+            frames=frames,
+            image_discriminator=False,
+            video_discriminator=video_discriminator,
+            categories=0,
+            objective=objective,
+            **kwargs,
+        )
         check_endpoints(frames)
-        for name, value in {
-            "endpoints_weight": endpoints_weight,
-            "intermediate_weight": intermediate_weight,
-        }.items():
+        weights = {"endpoints_weight": endpoints_weight, "intermediate_weight": intermediate_weight}
+        for name, value in weights.items():
             if not value >= 0.0:
                 raise ValueError(f"{name}={value} must be 0 or more.")
-        self.image_shape, self.frames = tuple(image_shape), frames
-        self.noise_dim, self.endpoints_dim, self.hidden_units = (
-            noise_dim,
-            endpoints_dim,
-            hidden_units,
-        )
+        self.noise_dim, self.endpoints_dim = noise_dim, endpoints_dim
+        self.hidden_units, self.bounded = hidden_units, bounded
         self.warping, self.exact_endpoints, self.moving_cell = warping, exact_endpoints, moving_cell
-        self.bounded = bounded
         self.endpoints_weight, self.intermediate_weight = endpoints_weight, intermediate_weight
-        self.set_objective(objective)
-        self._network_arguments = {
-            "encoder": dict(encoder or {}),
-            "decoder": dict(decoder or {}),
-            "video_discriminator": discriminator_arguments(
-                "video_discriminator", video_discriminator
-            ),
-        }
+        self.network_arguments |= {"encoder": dict(encoder or {}), "decoder": dict(decoder or {})}
+        if not exact_endpoints:
+            self.add_term("endpoints_loss")
+        if intermediate_weight:
+            self.add_term("intermediate_loss")
 
         # === Networks ===
-        policy, chosen = self.dtype_policy, self._network_arguments
-        self.endpoints_encoder = EndpointsEncoder(endpoints_dim, chosen["encoder"], dtype=policy)
+        policy = self.dtype_policy
+        own = self.network_arguments["encoder"]
+        self.endpoints_encoder = EndpointsEncoder(endpoints_dim, own, dtype=policy)
         self.timed_decoder = TimedDecoder(
             self.image_shape,
             hidden_units,
@@ -130,23 +128,44 @@ class CGAN(InBetween, AdversarialModel):
             exact_endpoints,
             moving_cell,
             bounded=bounded,
-            decoder=chosen["decoder"],
+            decoder=self.network_arguments["decoder"],
             dtype=policy,
         )
-        if (own := chosen["video_discriminator"]) is not False:  # which has no other discriminator
-            self.video_discriminator = VideoDiscriminator(**own, dtype=policy)
         self.encoder.build([None, *self.image_shape])
         self.build_networks()
 
     @property
     def encoder(self) -> FrameEncoder:
-        """What the codes of the ends are made from."""
+        """The network whose features the codes of the endpoints are made from."""
         return self.endpoints_encoder.encoder
 
     @property
     def decoder(self) -> FrameDecoder:
-        """What makes a frame of its hidden vector."""
+        """The network that makes a frame of its hidden vector."""
         return self.timed_decoder.decoder
+
+    # === Losses ===
+
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """E[-log D(x)] + E[-log(1 - D(G(z)))], the first with the target 0.9."""
+        real, fake = terms.seen(batch, "real")["video"], terms.seen(fakes, "fake")["video"]
+        return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
+
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """E[-log D(G(z))] + lambda E|c(G(z)) - c(x)|^2, and the error of intermediate frames.
+
+        The second term is also the `"endpoints_loss"`, the third the `"intermediate_loss"`.
+        """
+        real, fake, reported = batch["video"], fakes["video"], {}
+        loss = terms.generator_loss(self.video_discriminator, terms.seen(fakes, "fake")["video"])
+        if not self.exact_endpoints:
+            ends = losses.squared_error(real[:, 0], fake[:, 0])
+            ends += losses.squared_error(real[:, -1], fake[:, -1])
+            reported["endpoints_loss"] = self.endpoints_weight * tf.reduce_mean(ends)
+        if self.intermediate_weight:
+            error = losses.squared_error(real[:, 1:-1], fake[:, 1:-1])
+            reported["intermediate_loss"] = self.intermediate_weight * tf.reduce_mean(error)
+        return {"generator_loss": tf.add_n([loss, *reported.values()]), **reported}
 
     # === Generation ===
 
@@ -154,69 +173,22 @@ class CGAN(InBetween, AdversarialModel):
         return {"latent": (self.noise_dim,)}
 
     def conditions(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The ends `"first"` and `"last"` of real clips, and the `"times"` of every frame.
+        """The endpoints `"first"` and `"last"` of real clips, `[B, H, W, C]`."""
+        return {"first": batch["video"][:, 0], "last": batch["video"][:, -1]}
 
-        With `intermediate_weight` the true frames, too, `"between"` `[B, T - 2, H, W, C]`, to compare to.
-        """
-        video = batch["video"]
-        times = frame_times(tf.shape(video)[0], video.shape[1])
-        between = {"between": video[:, 1:-1]} if self.intermediate_weight else {}
-        return {"first": video[:, 0], "last": video[:, -1], "times": times, **between}
-
-    def fakes(self, noise: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
-        """`"video"` `[B, T, H, W, C]`, and `"ends_error"` |c(G(z)) - c(x)|^2, `[B]`.
-
-        And `"middle_error"`, the same of all other frames, where those are told.
-        """
+    def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
         first, last = noise["first"], noise["last"]
         codes = self.endpoints_encoder(first, last, training=training)
-        joined = tf.concat([noise["latent"], codes], axis=-1)  # [B, D + 2 E]
-        video = self.timed_decoder(joined, noise["times"], first, last, training=training)
-        error = losses.squared_error(first, video[:, 0]) + losses.squared_error(last, video[:, -1])
-        made = {"video": video, "ends_error": error}
-        if "between" in noise:
-            made["middle_error"] = losses.squared_error(noise["between"], video[:, 1:-1])
-        return made
-
-    def generator_terms(self, fakes: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Squared errors, `[B]`: `"ends_loss"`, lambda times that of the two conditioning frames.
-
-        And `"middle_loss"`, `intermediate_weight` times that of all others.
-        """
-        terms = {}
-        if not self.exact_endpoints:
-            terms["ends_loss"] = self.endpoints_weight * fakes["ends_error"]
-        if self.intermediate_weight:
-            terms["middle_loss"] = self.intermediate_weight * fakes["middle_error"]
-        return terms
+        latents = tf.concat([noise["latent"], codes], axis=-1)  # [B, D + 2 E]
+        times = frame_times(tf.shape(first)[0], frames)
+        return {"video": self.timed_decoder(latents, times, first, last, training=training)}
 
     def infill(
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
     ) -> tf.Tensor:
-        told = {"first": first, "last": last, "times": frame_times(tf.shape(first)[0], frames)}
-        return tf.clip_by_value(self.fakes({**noise, **told}, False)["video"], -1.0, 1.0)
+        video = self.fakes({**noise, "first": first, "last": last}, frames, False)["video"]
+        return tf.clip_by_value(video, -1.0, 1.0)
 
-    def get_config(self) -> dict:
-        own = {
-            "image_shape": self.image_shape,
-            "frames": self.frames,
-            "noise_dim": self.noise_dim,
-            "endpoints_dim": self.endpoints_dim,
-            "hidden_units": self.hidden_units,
-            **self._network_arguments,
-            "bounded": self.bounded,
-            "warping": self.warping,
-            "moving_cell": self.moving_cell,
-            "exact_endpoints": self.exact_endpoints,
-            "endpoints_weight": self.endpoints_weight,
-            "intermediate_weight": self.intermediate_weight,
-            "objective": self.objective,
-        }
-        return {**super().get_config(), **own}
-
-
-_SMOOTHED: dict[str, Any] = {"real_target": 0.9}
-_JUDGE: dict[str, Any] = {"temporal_stride": 2, "temporal_padding": "same"}
 
 CGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out.
@@ -224,19 +196,34 @@ CGAN.PRESETS = {
         "noise_dim": 8,
         "endpoints_dim": 8,
         "hidden_units": 32,
-        "encoder": DEBUG_ENCODER,
-        "decoder": DEBUG_DECODER,
-        "video_discriminator": {**_JUDGE, "channels": (8,), "patch": 2},
-        "objective": _SMOOTHED,
+        "encoder": {"channels": (8, 16), "strides": (1, 2), "features": 16},
+        "decoder": {
+            "dense_units": (32,),
+            "seed_channels": 8,
+            "channels": (16, 8),
+            "upsampling": (1, 2),
+        },
+        "video_discriminator": {
+            "channels": (8,),
+            "patch": 2,
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+        },
+        "objective": {"real_target": 0.9},
     },
     # Two CPU cores.
     "base": {
         "noise_dim": 32,
         "endpoints_dim": 128,
+        "hidden_units": 512,
         "encoder": {"channels": (32, 64, 128)},
         "decoder": {"channels": (64, 64, 48)},
         "video_discriminator": {
-            **_JUDGE, "channels": (64, 128, 256), "strides": (2, 2, 1), "patch": 4,
+            "channels": (64, 128, 256),
+            "strides": (2, 2, 1),
+            "patch": 4,
+            "temporal_stride": 2,
+            "temporal_padding": "same",
             "spectral": True,
         },
         "bounded": False,
@@ -244,28 +231,36 @@ CGAN.PRESETS = {
         "moving_cell": 8,
         "exact_endpoints": True,
         "intermediate_weight": 3e-3,
-        "objective": _SMOOTHED,
+        "objective": {"real_target": 0.9},
     },
-    # The poster's sizes and length; its layers and lambda are not told.
+    # The poster's sizes and length; it gives neither layers nor lambda.
     "paper": {
         "frames": 30,
+        "noise_dim": 600,
+        "endpoints_dim": 1000,
         "hidden_units": 1024,
-        "encoder": DCGAN_ENCODER,
-        "decoder": DCGAN_DECODER,
-        "video_discriminator": {
-            **_JUDGE, "channels": (64, 128, 256, 512), "normalization": "batch",
+        # A pyramid of strided convolutions with batch normalization, and back, much as in DCGAN.
+        "encoder": {
+            "channels": (64, 128, 256, 512),
+            "strides": (2, 2, 2, 2),
+            "kernel_size": 5,
+            "patch": 1,
+            "features": 1024,
+            "normalization": "batch",
         },
-        "objective": _SMOOTHED,
+        "decoder": dcgan_generator(64, kernel_size=5, normalization="batch"),
+        "video_discriminator": {
+            "channels": (64, 128, 256, 512),
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+            "normalization": "batch",
+        },
+        "objective": {"real_target": 0.9},
     },
-}  # fmt: skip
+}
+_ADAM = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 CGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "base": TrainConfig(
-        steps=5_000, batch_size=8, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
-        beta_2=0.999, ema_momentum=0.99,
-    ),
-    "paper": TrainConfig(
-        steps=100_000, batch_size=16, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
-        beta_2=0.999, ema_momentum=0.999,
-    ),
-}  # fmt: skip
+    "base": TrainConfig(steps=5_000, batch_size=8, ema_momentum=0.99, **_ADAM),
+    "paper": TrainConfig(steps=100_000, batch_size=16, ema_momentum=0.999, **_ADAM),
+}

@@ -11,30 +11,28 @@ Li, Mandt: "Disentangled Sequential Autoencoder", ICML 2018: the baseline that R
 The bound scores the prior of z_t given the posterior samples z_<t (teacher forcing); well-known
 implementations score an independent rollout of the prior, which bounds another model.
 
-The preset `base` departs from the paper, each time by a flag that is off by default: the prior of
-f is an invertible image of N(0, I) that follows the aggregate posterior (`prior_momentum`,
-`prior_couplings`), and so is that of z_1, where a Gaussian would blur the actions into each other
-(`aggregate_start`); the observation scale widens during training (`schedule`), so that at the end
-the loss is a weighted bound, and the KL of the motion weighs more than that of the content, so that
-what frames share is said once, above all at first, when a reconstruction counts most; the content
-drops what the motion says, too (`shared`, see `SharedInformation`), as what is said by both, such
-as the action, is drawn twice by the independent priors, and samples and swaps then show two actions
-at once; both priors are fitted to the posteriors once more when the networks have learned
-(`training.prior_steps`, see `fit_priors`); a step decodes some of a clip's frames, counted for all
-(`decoded_frames`); and the networks work on 4x4 patches, with sub-pixel enlargement and without
-normalization.
-
-What two latent vectors say alike over the data, and its removal from one of them.
+The preset `plain` is the paper's bound and priors, at sizes for two CPU cores. The preset `base`
+departs from it by these options:
+- `prior_momentum`, `prior_couplings`: the prior of f is an invertible image of N(0, I) that follows
+  the aggregate posterior (`AggregatePrior`) and is fitted to it again at the end
+  (`training.prior_steps`).
+- `aggregate_start`: so is the prior of z_1, where a Gaussian would blur the actions into each
+  other.
+- `schedule`: the observation scale widens, the weights of the KL terms move, and the weight
+  `shared` removes from f what the motion says, too (`SharedInformation`): independent priors draw
+  it twice, and samples and swaps then show two actions at once.
+- `decoded_frames`: a step decodes some frames of a clip, counted for all.
+Networks of both work on 4x4 patches, with sub-pixel enlargement and without normalization.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid import distributions
+from kerasvid import distributions, losses
 from kerasvid.layers.aggregate_prior import AggregatePrior
 from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
 from kerasvid.layers.gaussian_head import GaussianHead
@@ -47,7 +45,8 @@ from kerasvid.layers.recurrent import (
 )
 from kerasvid.models.base.protocols import Swappable
 from kerasvid.models.base.train_config import TrainConfig
-from kerasvid.models.base.vae import Posterior, VariationalModel
+from kerasvid.models.base.trainer import decoded_part
+from kerasvid.models.base.vae import VariationalModel
 from kerasvid.models.base.video_generator import (
     VideoGenerator,
     as_pixels,
@@ -56,6 +55,7 @@ from kerasvid.models.base.video_generator import (
 )
 
 POSTERIORS = ("factorised", "full")
+JITTER = 1e-4  # added to the diagonals of running covariances
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -64,7 +64,7 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
 
     Args:
         image_shape: `(H, W, C)`.
-        frames: T of `generate` where it is not told; training may use any other.
+        frames: T of `generate` by default; training may use any other.
         content_dim: size of f.
         motion_dim: size of z_t.
         posterior: `"factorised"` or `"full"`: whether q(z_t) sees its own frame alone, or the
@@ -79,11 +79,11 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         prior_units: width of the motion prior's LSTM.
         encoder: arguments of `FrameEncoder`.
         decoder: arguments of `FrameDecoder`, without `image_shape`.
-        decoded_frames: frames of a clip that a training step decodes, chosen at random; all
-            where `None`. Fewer make a step cheaper, and the loss keeps its expectation.
-        schedule: how the loss moves: `observation_scale`, `kl_content`, `kl_motion` and `shared`,
-            each a pair (start, end), and `steps`, the iterations from the one to the other. What
-            is left out stays at 1, `shared` at 0: the plain bound.
+        decoded_frames: frames of a clip that a training step decodes, chosen at random; `None` for
+            all. Fewer make a step cheaper, and the loss keeps its expectation.
+        schedule: of the `observation_scale` and the weights `kl_content`, `kl_motion` and `shared`,
+            each a pair (start, end), and `steps` from start to end; by default all 1 and `shared`
+            0, the plain bound.
 
     Raises:
         ValueError: `posterior` is unknown, the decoder's factors do not fit the image size,
@@ -97,7 +97,14 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         >>> videos = model.swap(content_of=first, motion_of=second)  # uint8 [B, T, H, W, C]
     """
 
-    term_names = ("loss", "reconstruction_loss", "kl_content", "kl_motion", "psnr")
+    kl_terms, further_terms = ("kl_content", "kl_motion"), ("shared",)
+    term_names = ("loss", "bound", "reconstruction_loss", *kl_terms, "psnr")
+
+    PARTS: ClassVar = {
+        "encoder": FrameEncoder,
+        "decoder": FrameDecoder,
+        "schedule": ("observation_scale", "kl_content", "kl_motion", "shared", "steps"),
+    }
 
     def __init__(
         self,
@@ -118,20 +125,15 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         schedule: Mapping[str, Any] | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(image_shape, frames, schedule, decoded_frames, **kwargs)
         if posterior not in POSTERIORS:
             raise ValueError(f"posterior={posterior!r} is unknown: use {' or '.join(POSTERIORS)}.")
-        self.image_shape, self.frames = tuple(image_shape), frames
         self.content_dim, self.motion_dim, self.posterior = content_dim, motion_dim, posterior
         self.prior_momentum, self.prior_couplings = prior_momentum, prior_couplings
         self.aggregate_start = aggregate_start
         self.content_units, self.motion_units = content_units, motion_units
         self.prior_units = prior_units
         self.encoder_arguments, self.decoder_arguments = dict(encoder or {}), dict(decoder or {})
-        self.set_decoding(decoded_frames)
-        self.set_schedule(schedule, ("kl_content", "kl_motion"), further=("shared",))
-        if self.schedules("shared"):
-            self.add_term("shared")
 
         # === Networks ===
         policy = self.dtype_policy
@@ -142,17 +144,13 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         if posterior == "full":
             self.motion_context = BidirectionalSequence(motion_units, dtype=policy)
             self.motion_cell = keras.layers.SimpleRNNCell(motion_units, dtype=policy)
-        self.content_prior = AggregatePrior(
-            content_dim, 1.0, prior_momentum, prior_couplings, dtype=policy
-        )
-        self.start_prior = None
-        if aggregate_start:
-            self.start_prior = AggregatePrior(
-                motion_dim, 1.0, prior_momentum, prior_couplings, dtype=policy
-            )
+        shaped = {"momentum": prior_momentum, "couplings": prior_couplings, "dtype": policy}
+        self.content_prior = AggregatePrior(content_dim, **shaped)
+        self.start_prior = AggregatePrior(motion_dim, **shaped) if aggregate_start else None
         self.shared = None
-        if self.schedules("shared"):
+        if max(self.schedule["shared"]) > 0.0:
             self.shared = SharedInformation(content_dim, motion_dim, dtype=policy)
+            self.add_term("shared")
         self.prior = RecurrentPrior(motion_dim, prior_units, dtype=policy)
         self.decoder = FrameDecoder(self.image_shape, **self.decoder_arguments, dtype=policy)
         self.encoder.build([None, *self.image_shape])
@@ -183,26 +181,57 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         motion = distributions.reparameterize(q_motion, noise.get("motion"))  # [B, T, E]
         return q_content, content, q_motion, motion
 
-    def posterior_codes(self, video, noise, training: bool = False):
+    def infer(self, video, noise, training: bool = False):
+        _, content, _, motion = self.posteriors(video, noise, training)
+        return over_frames(self.decoder, join(content, motion), training=training)
+
+    # === The bound ===
+
+    def compute_losses(self, batch, noise, step, training: bool):
+        """The weighted bound, in nats, of which scale^2 times is minimised.
+
+            bound = |x - G([f, z])|^2 / (2 scale^2)
+                  + kl_content KL[q(f | x_1..T) || p(f)]
+                  + kl_motion sum_t KL[q(z_t | ...) || p(z_t | z_<t)]
+                  + shared I(f, z)
+
+        with the scale and the weights of `schedule`, `shared` 0 in the paper, and the sample z_<t
+        of the posterior. Arguments and returns are those of `Trainer`.
+        """
+        video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         q_content, content, q_motion, motion = self.posteriors(video, noise, training)
-        drawn = content if noise else None
+        kl_content = self.content_prior.divergence(q_content, content if noise else None)
         kl_motion = distributions.kl_divergence(q_motion, self.prior.teacher_forced(motion))
         statistics = {"content": self.content_prior.moments(q_content)}
         if self.start_prior is not None:
             first = q_motion[:, 0]
             kl_first = self.start_prior.divergence(first, motion[:, 0] if noise else None)
-            kl_motion = tf.concat([kl_first[:, None], kl_motion[:, 1:]], axis=1)  # [B, T]
+            kl_motion = tf.concat([kl_first[:, None], kl_motion[:, 1:]], axis=1)
             statistics["start"] = self.start_prior.moments(first)
-        kl = {
-            "kl_content": self.content_prior.divergence(q_content, drawn),
-            "kl_motion": tf.reduce_sum(kl_motion, axis=1),
+        kl_motion = tf.reduce_sum(kl_motion, axis=1)  # [B, T] -> [B]
+
+        codes = join(content, motion)  # [B, T, D + E]
+        frames, codes = decoded_part(noise, self.decoded_frames, video, codes)  # K of the T frames
+        share = video.shape[1] / frames.shape[1]
+        shown = over_frames(self.decoder, codes, training=training)
+
+        scale = weights["observation_scale"]
+        reconstruction = share * losses.gaussian_reconstruction_loss(frames, shown, scale)
+        bound = reconstruction + weights["kl_content"] * kl_content
+        bound += weights["kl_motion"] * kl_motion
+        terms = {
+            "reconstruction_loss": reconstruction,
+            "kl_content": kl_content,
+            "kl_motion": kl_motion,
+            "psnr": losses.psnr(frames, shown),
         }
         if self.shared is not None:
-            said = content, tf.reduce_mean(motion, axis=1)  # [B, D], [B, E]
-            kl["shared"] = self.shared.term(*said)
-            statistics["shared"] = self.shared.moments(*said)
+            both = content, tf.reduce_mean(motion, axis=1)  # [B, D], [B, E]
+            terms["shared"] = self.shared.term(*both)
+            bound += weights["shared"] * terms["shared"]
+            statistics["shared"] = self.shared.moments(*both)
         statistics = {name: moments for name, moments in statistics.items() if moments}
-        return Posterior(join(content, motion), kl, statistics)
+        return {"loss": tf.square(scale) * bound, "bound": bound, **terms}, statistics
 
     def aggregated(self, video: tf.Tensor) -> dict[str, Any]:
         q_content, _, q_motion, _ = self.posteriors(video, None)
@@ -218,13 +247,13 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
 
     # === Generation ===
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """[f, z_t], `[B, T, content_dim + motion_dim]`, of the noise by the learned prior."""
         content = self.content_prior.sample(noise["content"])
         first = None
         if self.start_prior is not None:
             first = self.start_prior.sample(noise["motion"][:, 0])
-        return join(content, self.prior.rollout(noise["motion"], first=first))
+        return join(content, self.prior.rollout(noise["motion"][:, :frames], first=first))
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """Frames `[B, T, H, W, C]` in [-1, 1] of `[B, T, content_dim + motion_dim]`."""
@@ -269,102 +298,11 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         motion = self.encode(motion_of)["motion"]
         return as_pixels(self.decode(join(content, motion)))
 
-    def get_config(self) -> dict:
-        own = {
-            "image_shape": self.image_shape,
-            "frames": self.frames,
-            "content_dim": self.content_dim,
-            "motion_dim": self.motion_dim,
-            "posterior": self.posterior,
-            "prior_momentum": self.prior_momentum,
-            "prior_couplings": self.prior_couplings,
-            "aggregate_start": self.aggregate_start,
-            "content_units": self.content_units,
-            "motion_units": self.motion_units,
-            "prior_units": self.prior_units,
-            "encoder": self.encoder_arguments,
-            "decoder": self.decoder_arguments,
-            "decoded_frames": self.decoded_frames,
-            "schedule": self.schedule,
-        }
-        return {**super().get_config(), **own}
-
 
 def join(content: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
     """The content beside the motion at every frame: `[B, D]`, `[B, T, E]` -> `[B, T, D + E]`."""
     beside = tf.repeat(content[:, None], motion.shape[1], axis=1)
     return tf.concat([beside, motion], axis=-1)
-
-
-DSA.PRESETS = {
-    # Seconds: for tests and for trying a data set out.
-    "debug": {
-        "content_dim": 8,
-        "motion_dim": 4,
-        "content_units": 16,
-        "motion_units": 16,
-        "prior_units": 16,
-        "encoder": {"channels": (8, 16), "strides": (1, 2), "features": 16},
-        "decoder": {
-            "dense_units": (32,),
-            "seed_channels": 8,
-            "channels": (16, 8),
-            "upsampling": (1, 2),
-        },
-    },
-    # Good pictures on two CPU cores in minutes.
-    "base": {
-        "content_dim": 24,
-        "prior_momentum": 0.99,
-        "prior_couplings": 8,
-        "aggregate_start": True,
-        "decoded_frames": 3,
-        "schedule": {
-            "observation_scale": (0.1, 2.0),
-            "kl_content": (0.5, 1.5),
-            "kl_motion": (100.0, 4.0),
-            # Late: while the motion still knows the clothes, the content must not drop them.
-            "shared": (0.01, 100.0),
-            "steps": 6_600,
-        },
-    },
-    # The published sizes: content of 256, motion of 32, 5x5 convolutions of 256.
-    "paper": {
-        "content_dim": 256,
-        "motion_dim": 32,
-        "content_units": 512,
-        "motion_units": 512,
-        "prior_units": 512,
-        "encoder": {
-            "channels": (256, 256, 256, 256),
-            "strides": (1, 2, 2, 2),
-            "kernel_size": 5,
-            "patch": 1,
-            "dense_units": (2048,),
-            "features": 1024,
-            "normalization": "batch",
-        },
-        "decoder": {
-            "dense_units": (2048,),
-            "seed_channels": 256,
-            "channels": (256, 256, 256),
-            "upsampling": (2, 2, 2),
-            "kernel_size": 5,
-            "transposed": True,
-            "patch": 1,
-            "normalization": "batch",
-        },
-        "schedule": {"observation_scale": (0.5, 0.5)},
-    },
-}
-DSA.TRAINING = {
-    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
-    "base": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
-    "paper": TrainConfig(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
-}
-
-
-JITTER = 1e-4  # added to the diagonals of the running covariances
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -459,3 +397,112 @@ class SharedInformation(keras.layers.Layer):
     def get_config(self) -> dict:
         own = {"size": self.size, "other_size": self.other_size, "momentum": self.momentum}
         return {**super().get_config(), **own}
+
+
+_TWO_CORES: dict[str, Any] = {
+    "content_dim": 24,
+    "motion_dim": 16,
+    "content_units": 256,
+    "motion_units": 256,
+    "prior_units": 256,
+    "encoder": {
+        "channels": (64, 128, 128),
+        "strides": (1, 2, 2),
+        "kernel_size": 3,
+        "patch": 4,
+        "dense_units": (),
+        "features": 256,
+        "normalization": "none",
+    },
+    "decoder": {
+        "dense_units": (512,),
+        "seed_channels": 64,
+        "channels": (128, 64, 128),
+        "upsampling": (1, 2, 1),
+        "kernel_size": 3,
+        "transposed": False,
+        "patch": 4,
+        "normalization": "none",
+    },
+}
+DSA.PRESETS = {
+    # Seconds: for tests and for trying a data set out.
+    "debug": {
+        "content_dim": 8,
+        "motion_dim": 4,
+        "content_units": 16,
+        "motion_units": 16,
+        "prior_units": 16,
+        "encoder": {
+            "channels": (8, 16),
+            "strides": (1, 2),
+            "kernel_size": 3,
+            "patch": 4,
+            "dense_units": (),
+            "features": 16,
+            "normalization": "none",
+        },
+        "decoder": {
+            "dense_units": (32,),
+            "seed_channels": 8,
+            "channels": (16, 8),
+            "upsampling": (1, 2),
+            "kernel_size": 3,
+            "transposed": False,
+            "patch": 4,
+            "normalization": "none",
+        },
+    },
+    # The paper's bound and prior alone, on two CPU cores.
+    "plain": {**_TWO_CORES, "schedule": {"observation_scale": (0.5, 0.5)}},
+    # Good pictures on two CPU cores in minutes.
+    "base": {
+        **_TWO_CORES,
+        "prior_momentum": 0.99,
+        "prior_couplings": 8,
+        "aggregate_start": True,
+        "decoded_frames": 3,
+        "schedule": {
+            "observation_scale": (0.1, 2.0),
+            "kl_content": (0.5, 1.5),
+            "kl_motion": (100.0, 4.0),
+            # Late: while the motion still knows the clothes, the content must not drop them.
+            "shared": (0.01, 100.0),
+            "steps": 6_600,
+        },
+    },
+    # The published sizes: content of 256, motion of 32, 5x5 convolutions of 256.
+    "paper": {
+        "content_dim": 256,
+        "motion_dim": 32,
+        "content_units": 512,
+        "motion_units": 512,
+        "prior_units": 512,
+        "encoder": {
+            "channels": (256, 256, 256, 256),
+            "strides": (1, 2, 2, 2),
+            "kernel_size": 5,
+            "patch": 1,
+            "dense_units": (2048,),
+            "features": 1024,
+            "normalization": "batch",
+        },
+        "decoder": {
+            "dense_units": (2048,),
+            "seed_channels": 256,
+            "channels": (256, 256, 256),
+            "upsampling": (2, 2, 2),
+            "kernel_size": 5,
+            "transposed": True,
+            "patch": 1,
+            "normalization": "batch",
+        },
+        "schedule": {"observation_scale": (0.5, 0.5)},
+    },
+}
+DSA.TRAINING = {
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
+    "plain": TrainConfig(steps=4_000, decay_steps=4_000),
+    "base": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
+    "paper": TrainConfig(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
+}

@@ -1,34 +1,42 @@
 """The image-GAN baseline of the residual-vector paper: G_I and D_I alone, on single frames.
 
 Dandi, Das, Singhal, Namboodiri, Rai: "Jointly Trained Image and Video Generation using Residual
-Vectors", WACV 2020, section 5.2. G_I and D_I are those of RJGAN, so that a run of the one can begin
-with the weights of the other.
+Vectors", WACV 2020, section 5.2.
+
+    z ~ N(0, sigma^2 I),  x = G_I(z)
+    D_I: E[-log D_I(S_1(v))] + E[-log(1 - D_I(x))]
+    G_I: E[-log D_I(x)]
+
+G_I and D_I are those of RJGAN, so that a run of the one can begin with the weights of the other.
 """
 
-import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasvid.layers.frame_networks import dcgan_generator
 from kerasvid.models.base.frame_gan import FrameGAN
+from kerasvid.models.base.gan import IMAGE
+from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import ImagePrior
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import as_pixels
-from kerasvid.models.mocogan import BASE, DEBUG, PAPER, MoCoGAN
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class ImageGAN(FrameGAN, ImagePrior):
     """Single frames from a fixed prior, trained adversarially.
 
-    A clip of it is `frames` independent images. It trains on one frame of a video a step, hence on
-    images just as well.
+    Its clips are `frames` independent images. It trains on random frames of videos or on images.
 
     Args:
         latent_dim: size of an image's latent vector.
-        prior_scale: its deviation.
-        **kwargs: of `FrameGAN`; there is no video discriminator.
+        prior_scale: sigma, the standard deviation of the latent vector.
+        image_discriminator: arguments of D_I.
+        **kwargs: of `FrameGAN`: `image_shape`, `decoder` and `objective`.
 
     Raises:
         ValueError: as `FrameGAN`, or `prior_scale` is not positive.
@@ -43,25 +51,44 @@ class ImageGAN(FrameGAN, ImagePrior):
         latent_dim: int = 60,
         prior_scale: float = 1.0,
         frames: int = 1,
-        video_discriminator: bool = False,
+        image_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
-        if video_discriminator is not False:
-            raise ValueError("The image GAN has no video discriminator: use rjgan or mocogan.")
-        super().__init__(frames=frames, video_discriminator=False, **kwargs)
+        super().__init__(
+            frames=frames,
+            categories=0,
+            image_discriminator=image_discriminator,
+            video_discriminator=False,
+            **kwargs,
+        )
         if prior_scale <= 0:
             raise ValueError(f"prior_scale={prior_scale} must be positive.")
         self.latent_dim, self.prior_scale = latent_dim, prior_scale
         self.build_networks()
+
+    # === Losses ===
+
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """E[-log D_I(S_1(v))] + E[-log(1 - D_I(G_I(z)))]."""
+        real, fake = terms.seen(batch, "real"), terms.seen(fakes, "fake")
+        frames, weights = terms.real_frames(real)
+        fake_frames = terms.fake_frames(fake)
+        loss = terms.discriminator_loss(self.image_discriminator, frames, fake_frames, weights)
+        return {IMAGE: loss}
+
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """E[-log D_I(G_I(z))]."""
+        frames = terms.fake_frames(terms.seen(fakes, "fake"))
+        return {"generator_loss": terms.generator_loss(self.image_discriminator, frames)}
 
     # === Generation ===
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         return {"image": (frames, self.latent_dim)}
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """A latent vector of its own for every frame, `[B, T, D]`."""
-        return self.prior_scale * noise["image"]
+        return self.prior_scale * noise["image"][:, :frames]
 
     def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
         """Images from the fixed prior: uint8 `[B, H, W, C]`."""
@@ -69,25 +96,47 @@ class ImageGAN(FrameGAN, ImagePrior):
 
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The first frame `[B, H, W, C]` in [-1, 1] of named noise."""
-        return self.decode(self.codes(noise)[:, :1])[:, 0]
-
-    def get_config(self) -> dict:
-        own = {"latent_dim": self.latent_dim, "prior_scale": self.prior_scale}
-        return {**super().get_config(), **own}
+        return self.decode(self.codes(noise, 1))[:, 0]
 
 
-def _without_videos(preset: dict) -> dict:
-    """The image networks of a preset alone."""
-    return {name: preset[name] for name in ("decoder", "image_discriminator")}
-
-
+# The image networks of RJGAN's presets.
 ImageGAN.PRESETS = {
-    "debug": {**_without_videos(DEBUG), "latent_dim": 12},
-    "base": _without_videos(BASE),
-    "paper": _without_videos(PAPER),
+    # Seconds: for tests and for trying a data set out.
+    "debug": {
+        "latent_dim": 12,
+        "decoder": {
+            "dense_units": (),
+            "seed_channels": 16,
+            "channels": (16, 8),
+            "upsampling": (1, 2),
+            "normalization": "batch",
+        },
+        "image_discriminator": {"channels": (8, 16), "patch": 2},
+    },
+    # The losses of the paper alone, at sizes for two CPU cores.
+    "plain": {
+        "latent_dim": 60,
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "image_discriminator": {"channels": (32, 64, 128), "patch": 2},
+    },
+    "base": {
+        "latent_dim": 60,
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
+    },
+    "paper": {
+        "latent_dim": 60,
+        "decoder": dcgan_generator(64, normalization="batch"),
+        "image_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
+    },
 }
-# As many frames a step as RJGAN's image discriminator sees, each of another video.
+_ADAM = {"warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 ImageGAN.TRAINING = {
-    **MoCoGAN.TRAINING,
-    "base": dataclasses.replace(MoCoGAN.TRAINING["base"], batch_size=32),
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
+    "plain": TrainConfig(steps=2_000, batch_size=8, learning_rate=2e-4, ema_momentum=0.0, **_ADAM),
+    # As many frames a step as RJGAN's image discriminator sees, each of another video.
+    "base": TrainConfig(steps=1_000, batch_size=32, learning_rate=5e-4, ema_momentum=0.99, **_ADAM),
+    "paper": TrainConfig(
+        steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999, **_ADAM
+    ),
 }

@@ -8,12 +8,19 @@ Tulyakov, Liu, Yang, Kautz: "MoCoGAN: Decomposing Motion and Content for Video G
     z_M^(t) = h_t = GRU(e^(t), h_(t-1))           the motion, independent of the content
     x^(t) = G_I([z_C, z_M^(t)])
 
-With `categories` a one-hot vector, uniformly drawn once a video, stands beside the motion, and D_V
-also tells the category: of generated clips for the generator, of real ones where they are labelled.
+With v real and v~ generated clips, S_1 a random frame and S_T the whole clip, the networks minimise
 
-As in the released code, a step generates clips of the length that D_V discriminators; the paper draws
-longer ones and cuts a clip out. From the released code this departs in leaky rectifiers in the
-generator too, Keras's batch norm (0.99 of the running statistics kept) and no weight decay.
+    D_I: E[-log D_I(S_1(v))] + E[-log(1 - D_I(S_1(v~)))]
+    D_V: E[-log D_V(S_T(v))] + E[-log(1 - D_V(S_T(v~)))]
+    G:   E[-log D_I(S_1(v~))] + E[-log D_V(S_T(v~))]
+
+With `categories` a one-hot vector, uniformly drawn once a video, stands beside the motion, and D_V
+also classifies: D_V minimises the cross-entropy of labelled real clips, G that of generated clips.
+
+As in the released code, a step generates clips of the length that D_V takes; the paper draws longer
+ones and cuts a clip out. The differences from the released code are leaky rectifiers in the
+generator too, Keras's batch norm (0.99 of the running statistics kept) and no weight decay. The
+preset `base` shows D_I four frames of a clip; `plain` shows it one, as published.
 """
 
 from collections.abc import Mapping
@@ -26,41 +33,70 @@ import tensorflow as tf
 from kerasvid.layers.frame_networks import dcgan_generator
 from kerasvid.layers.recurrent import NoiseGRU, repeated
 from kerasvid.models.base.frame_gan import FrameGAN
+from kerasvid.models.base.gan import IMAGE, VIDEO
+from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import Conditional
 from kerasvid.models.base.train_config import TrainConfig
 
 
-@keras.saving.register_keras_serializable(package="kerasvid")
-class MoCoGAN(FrameGAN, Conditional):
-    """Videos as one content vector and a sequence of motion vectors, trained adversarially.
+class ContentMotionGAN(FrameGAN, Conditional):
+    """What MoCoGAN and RMoCoGAN share: all but the codes of a frame.
 
     Args:
         content_dim: size of z_C.
         motion_dim: size of z_M^(t) and of the noise e^(t).
         categories: K of the category code; 0 for none. The labels of real clips must lie below it.
-        **kwargs: of `FrameGAN`: `image_shape`, `frames`, `decoder`, `image_discriminator`,
-            `video_discriminator` (`score="patch"` or `"full"` each) and `objective`.
-
-    Raises:
-        ValueError: as `FrameGAN`.
-
-    Example:
-        >>> model = MoCoGAN.from_preset("debug", categories=4)
-        >>> model.compile("adam")
-        >>> model.fit(batches)
-        >>> videos = model.generate(4, frames=16)  # uint8 [4, 16, H, W, C]
+        image_discriminator, video_discriminator: arguments of D_I and D_V, `False` for none.
+        **kwargs: of `FrameGAN`: `image_shape`, `frames`, `decoder` and `objective`.
     """
 
-    def __init__(self, content_dim: int = 50, motion_dim: int = 10, categories: int = 0, **kwargs):
-        self.categories = categories  # which the video discriminator is made for
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        content_dim: int = 50,
+        motion_dim: int = 10,
+        categories: int = 0,
+        image_discriminator: Mapping[str, Any] | bool | None = None,
+        video_discriminator: Mapping[str, Any] | bool | None = None,
+        **kwargs,
+    ):
+        super().__init__(
+            categories=categories,
+            image_discriminator=image_discriminator,
+            video_discriminator=video_discriminator,
+            **kwargs,
+        )
         self.content_dim, self.motion_dim = content_dim, motion_dim
         self.motion = NoiseGRU(motion_dim, dtype=self.dtype_policy)
-        self.make_layers()
-        self.build_networks()
 
-    def make_layers(self) -> None:
-        """Further layers of a model built on this one."""
+    # === Losses ===
+
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """D_I scores frames, D_V clips; D_V also classifies clips with labels."""
+        real, fake = terms.seen(batch, "real"), terms.seen(fakes, "fake")
+        frames, weights = terms.real_frames(real)  # S_1(v)
+        labels, known_share = batch.get("label"), batch.get("known_share")
+        return {
+            IMAGE: terms.discriminator_loss(
+                self.image_discriminator, frames, terms.fake_frames(fake), weights
+            ),
+            VIDEO: terms.discriminator_loss(
+                self.video_discriminator,
+                real["video"],
+                fake["video"],
+                labels=labels,
+                known_share=known_share,
+            ),
+        }
+
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """E[-log D_I(S_1(v~))] + E[-log D_V(S_T(v~))], and the cross-entropy of the categories."""
+        fake, labels = terms.seen(fakes, "fake"), None
+        if "label" in batch:  # D_V has learned nothing of categories from a batch without labels
+            unknown = tf.constant(-1, tf.int64)
+            labels = tf.where(batch["known_share"] > 0.0, self.category_of(fakes), unknown)
+        loss = terms.generator_loss(self.image_discriminator, terms.fake_frames(fake))
+        loss += terms.generator_loss(self.video_discriminator, fake["video"], labels)
+        return {"generator_loss": loss}
 
     # === Generation ===
 
@@ -72,9 +108,18 @@ class MoCoGAN(FrameGAN, Conditional):
         }
         return {**shapes, "category": (self.categories,)} if self.categories else shapes
 
-    def motion_codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
+        category = {"category": noise["category"]} if self.categories else {}
+        return {**super().fakes(noise, frames, training), **category}
+
+    def category_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The category int64 `[B]` of generated clips, where there are categories."""
+        return tf.argmax(noise["category"], axis=-1)
+
+    def motion_codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """z_M^(t), with the category beside it if there is one: `[B, T, E]`."""
-        return self.with_category(self.motion(noise["motion"], start=noise["start"]), noise)
+        motion = self.motion(noise["motion"][:, :frames], start=noise["start"])
+        return self.with_category(motion, noise)
 
     def with_category(self, motion: tf.Tensor, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Motion `[B, T, D]` with the category beside it if there is one: `[B, T, E]`."""
@@ -82,11 +127,6 @@ class MoCoGAN(FrameGAN, Conditional):
             return motion
         category = tf.one_hot(self.category_of(noise), self.categories)  # [B, K]
         return tf.concat([motion, repeated(category, motion.shape[1])], axis=-1)
-
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """[z_C, z_M^(t)], `[B, T, D]`."""
-        motion = self.motion_codes(noise)
-        return tf.concat([repeated(noise["content"], motion.shape[1]), motion], axis=-1)
 
     def recombine(self, content_of: Mapping, motion_of: Mapping) -> np.ndarray:
         """The content of some generated videos with the motion of others.
@@ -113,64 +153,99 @@ class MoCoGAN(FrameGAN, Conditional):
             ValueError: there is no such category.
         """
         if not 0 <= category < self.categories:
-            raise ValueError(f"category={category}: the model has {self.categories} of them.")
+            raise ValueError(
+                f"category={category}: the model has {self.categories} categories, counted from 0."
+            )
         noise = self.sample_noise(batch, frames, seed)
         chosen = tf.one_hot([category] * batch, self.categories)
         return self.render({**noise, "category": chosen})
 
-    def get_config(self) -> dict:
-        own = {
-            "content_dim": self.content_dim,
-            "motion_dim": self.motion_dim,
-            "categories": self.categories,
-        }
-        return {**super().get_config(), **own}
 
+@keras.saving.register_keras_serializable(package="kerasvid")
+class MoCoGAN(ContentMotionGAN):
+    """Videos as one content vector and a sequence of motion vectors, trained adversarially.
 
-# Seconds: for tests and for trying a data set out.
-DEBUG: dict[str, Any] = {
-    "decoder": {
-        "dense_units": (),
-        "seed_channels": 16,
-        "channels": (16, 8),
-        "upsampling": (1, 2),
-        "normalization": "batch",
-    },
-    "image_discriminator": {"channels": (8, 16), "patch": 2},
-    "video_discriminator": {"channels": (8,), "patch": 2, "temporal_kernel": 2},
-}
-# Half the released widths and a stride in time, for two CPU cores.
-BASE: dict[str, Any] = {
-    "decoder": dcgan_generator(32, normalization="batch"),
-    "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
-    "video_discriminator": {
-        "channels": (32, 96, 192),
-        "patch": 2,
-        "temporal_stride": 2,
-        "temporal_padding": "same",
-    },
-    "objective": {"image_frames": 4},
-}
-# The released sizes: DCGAN networks of width 64 with batch norm.
-PAPER: dict[str, Any] = {
-    "decoder": dcgan_generator(64, normalization="batch"),
-    "image_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
-    "video_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
-}
+    Args:
+        **kwargs: of `ContentMotionGAN`: `content_dim`, `motion_dim`, `categories`, `image_shape`,
+            `frames`, `decoder`, `image_discriminator`, `video_discriminator` and `objective`.
+
+    Raises:
+        ValueError: as `FrameGAN`.
+
+    Example:
+        >>> model = MoCoGAN.from_preset("debug", categories=4)
+        >>> model.compile("adam")
+        >>> model.fit(batches)
+        >>> videos = model.generate(4, frames=16)  # uint8 [4, 16, H, W, C]
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.build_networks()
+
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
+        """[z_C, z_M^(t)], `[B, T, D]`."""
+        motion = self.motion_codes(noise, frames)
+        return tf.concat([repeated(noise["content"], motion.shape[1]), motion], axis=-1)
+
 
 MoCoGAN.PRESETS = {
-    "debug": {**DEBUG, "content_dim": 8, "motion_dim": 4},
-    "base": BASE,
-    "paper": PAPER,
+    # Seconds: for tests and for trying a data set out.
+    "debug": {
+        "content_dim": 8,
+        "motion_dim": 4,
+        "decoder": {
+            "dense_units": (),
+            "seed_channels": 16,
+            "channels": (16, 8),
+            "upsampling": (1, 2),
+            "normalization": "batch",
+        },
+        "image_discriminator": {"channels": (8, 16), "patch": 2},
+        "video_discriminator": {"channels": (8,), "patch": 2, "temporal_kernel": 2},
+    },
+    # The losses of the paper alone, at sizes for two CPU cores.
+    "plain": {
+        "content_dim": 50,
+        "motion_dim": 10,
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "image_discriminator": {"channels": (32, 64, 128), "patch": 2},
+        "video_discriminator": {
+            "channels": (32, 64, 128),
+            "patch": 2,
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+        },
+    },
+    # Half the released widths and a stride in time, for two CPU cores.
+    "base": {
+        "content_dim": 50,
+        "motion_dim": 10,
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
+        "video_discriminator": {
+            "channels": (32, 96, 192),
+            "patch": 2,
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+        },
+        "objective": {"image_frames": 4},
+    },
+    # The released sizes: DCGAN networks of width 64 with batch norm.
+    "paper": {
+        "content_dim": 50,
+        "motion_dim": 10,
+        "decoder": dcgan_generator(64, normalization="batch"),
+        "image_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
+        "video_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
+    },
 }
+_ADAM = {"warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 MoCoGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "base": TrainConfig(
-        steps=1_000, batch_size=8, learning_rate=5e-4, warmup_steps=0, beta_1=0.5,
-        beta_2=0.999, ema_momentum=0.99,
-    ),
+    "plain": TrainConfig(steps=2_000, batch_size=8, learning_rate=2e-4, ema_momentum=0.0, **_ADAM),
+    "base": TrainConfig(steps=1_000, batch_size=8, learning_rate=5e-4, ema_momentum=0.99, **_ADAM),
     "paper": TrainConfig(
-        steps=100_000, batch_size=32, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
-        beta_2=0.999, ema_momentum=0.999,
+        steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999, **_ADAM
     ),
-}  # fmt: skip
+}

@@ -1,6 +1,10 @@
-"""The models by name: one line registers one, and brings it the apps and the model tests."""
+"""The models by name: one line here brings a model all commands and the model tests."""
 
 import importlib
+import importlib.abc
+import importlib.util
+import sys
+from typing import Any
 
 from kerasvid.naming import nearest_names
 
@@ -20,6 +24,62 @@ MODELS = {
     "vgan": "kerasvid.models.vgan:VGAN",
 }
 
+# Trainable parameters by model and preset, at the default image shape; a test builds each model.
+PARAMETERS = {
+    "cgan": {"debug": 57_081, "base": 6_368_305, "paper": 40_158_380},
+    "cvae": {"debug": 77_096, "plain": 4_598_048, "base": 4_646_544, "paper": 49_324_187},
+    "dsa": {"debug": 55_192, "plain": 5_003_232, "base": 5_331_232, "paper": 88_219_011},
+    "glo": {"debug": 28_108, "base": 1_087_203, "paper": 4_861_379},
+    "image_gan": {"debug": 27_721, "plain": 1_112_964, "base": 1_612_900, "paper": 3_921_412},
+    "linear_interpolation": {"debug": 0, "base": 0, "paper": 0},
+    "mocogan": {"debug": 31_178, "plain": 1_801_977, "base": 3_027_001, "paper": 6_573_401},
+    "navsynth": {
+        "debug": 29_232,
+        "base": 1_318_147,
+        "paper": 5_714_429,
+        "weizmann": 6_096_499,
+        "golf": 6_014_579,
+    },
+    "rjgan": {"debug": 32_138, "plain": 1_825_077, "base": 3_050_101, "paper": 6_596_501},
+    "rjvae": {"debug": 56_232, "plain": 5_042_176, "base": 5_212_352, "paper": 89_727_235},
+    "rmocogan": {"debug": 31_522, "plain": 1_816_235, "base": 3_041_259, "paper": 6_587_659},
+    "tgan": {"debug": 33_911, "base": 4_356_246, "paper": 16_293_832},
+    "vgan": {"debug": 72_853, "base": 7_424_605, "paper": 27_310_408},
+}
+
+# Steps and videos a step by model and preset, for a list without TensorFlow; tested likewise.
+STEPS = {
+    "cgan": {"debug": (60, 8), "base": (5_000, 8), "paper": (100_000, 16)},
+    "cvae": {"debug": (60, 8), "plain": (4_000, 16), "base": (4_000, 16), "paper": (100_000, 16)},
+    "dsa": {"debug": (60, 8), "plain": (4_000, 16), "base": (8_000, 16), "paper": (100_000, 32)},
+    "glo": {"debug": (60, 8), "base": (4_000, 16), "paper": (28_136, 16)},
+    "image_gan": {
+        "debug": (60, 8),
+        "plain": (5_000, 16),
+        "base": (1_000, 32),
+        "paper": (100_000, 32),
+    },
+    "linear_interpolation": {"debug": (1, 16), "base": (1, 16), "paper": (1, 16)},
+    "mocogan": {"debug": (60, 8), "plain": (5_000, 16), "base": (1_000, 8), "paper": (100_000, 32)},
+    "navsynth": {
+        "debug": (60, 8),
+        "base": (4_000, 16),
+        "paper": (28_136, 16),
+        "weizmann": (3_525, 16),
+        "golf": (31_562, 16),
+    },
+    "rjgan": {"debug": (60, 8), "plain": (5_000, 16), "base": (1_000, 8), "paper": (100_000, 32)},
+    "rjvae": {"debug": (60, 8), "plain": (4_000, 16), "base": (8_000, 16), "paper": (100_000, 32)},
+    "rmocogan": {
+        "debug": (60, 8),
+        "plain": (5_000, 16),
+        "base": (1_000, 8),
+        "paper": (100_000, 32),
+    },
+    "tgan": {"debug": (60, 8), "base": (5_000, 16), "paper": (100_000, 32)},
+    "vgan": {"debug": (60, 8), "base": (5_000, 16), "paper": (100_000, 64)},
+}
+
 
 def model_class(name: str) -> type:
     """The class of a model, imported on first use.
@@ -31,3 +91,51 @@ def model_class(name: str) -> type:
         raise ValueError(f"There is no model {name!r}: {nearest_names(name, MODELS)}.")
     module, attribute = MODELS[name].split(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+class _ModelOfFile:
+    """Stands in Keras's table of classes for a model until its module is imported."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def from_config(self, config: dict) -> Any:
+        return model_class(self.name).from_config(config)
+
+
+class _KerasImport(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports Keras as ever, and registers the models with it."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            self.loader, spec.loader = spec.loader, self
+        return spec
+
+    def create_module(self, spec: Any) -> Any:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        module.__loader__ = module.__spec__.loader = self.loader
+        self.loader.exec_module(module)
+        _register(module)
+
+
+def _register(keras: Any) -> None:
+    known = keras.saving.get_custom_objects()
+    for name, path in MODELS.items():
+        known.setdefault(f"kerasvid>{path.partition(':')[2]}", _ModelOfFile(name))
+
+
+def register_when_keras_is_imported() -> None:
+    """Registers the models for `load_model`: now, or as soon as Keras is imported.
+
+    Keras loads a class from a file only if it is registered, and importing Keras takes seconds.
+    """
+    if "keras" in sys.modules:
+        _register(sys.modules["keras"])
+    else:
+        sys.meta_path.insert(0, _KerasImport())

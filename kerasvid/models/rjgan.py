@@ -14,24 +14,29 @@ D_I sees frames of clips and, by the last two terms of equation (1), summary fra
     + E[-log D_V(S_T(v))] + E[-log(1 - D_V(S_T(v~)))]
     + E[-log D_I(S_1(v))] + E_mu[-log(1 - D_I(G_I(mu)))]
 
-so that the image generator has a fixed prior of its own: it can be trained on images beside videos,
-before them or after them. `objective.image_prior_weight` weighs these two terms (1 in the equation). The
-paper feeds summary frames "periodically"; here every step does.
+so that the image generator has a fixed prior of its own and can be trained on images beside videos,
+before them or after them. `objective.image_prior_weight` is the weight of the last two terms, 1 in
+the equation. The paper feeds summary frames "periodically"; here every step does.
 
-What delta^(0) is the paper leaves open; MoCoGAN, whose architecture it follows, draws it.
+The paper does not say what delta^(0) is; MoCoGAN, whose architecture it follows, draws it. The
+preset `base` shows D_I four frames of a clip; `plain` shows it one, as published.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasvid.layers.frame_networks import dcgan_generator
 from kerasvid.layers.recurrent import NoiseGRU
 from kerasvid.models.base.frame_gan import FrameGAN
+from kerasvid.models.base.gan import IMAGE, VIDEO
+from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import ImagePrior
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import as_pixels
-from kerasvid.models.mocogan import BASE, DEBUG, PAPER, MoCoGAN
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -41,10 +46,10 @@ class RJGAN(FrameGAN, ImagePrior):
     Args:
         latent_dim: size of the summary, the residuals and a frame's latent vector.
         noise_dim: size of e^(t).
-        prior_scale: sigma of the summary's prior.
-        residual_scale: factor of the residuals; 0 makes still videos.
-        **kwargs: of `FrameGAN`: `image_shape`, `frames`, `decoder`, `image_discriminator`,
-            `video_discriminator` and `objective`.
+        prior_scale: sigma, the standard deviation of the summary's prior.
+        residual_scale: factor of the residuals; 0 makes every frame the summary frame.
+        image_discriminator, video_discriminator: arguments of D_I and D_V, `False` for none.
+        **kwargs: of `FrameGAN`: `image_shape`, `frames`, `decoder` and `objective`.
 
     Raises:
         ValueError: as `FrameGAN`, or `prior_scale` is not positive.
@@ -62,15 +67,48 @@ class RJGAN(FrameGAN, ImagePrior):
         noise_dim: int = 10,
         prior_scale: float = 1.0,
         residual_scale: float = 1.0,
+        image_discriminator: Mapping[str, Any] | bool | None = None,
+        video_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(
+            categories=0,
+            image_discriminator=image_discriminator,
+            video_discriminator=video_discriminator,
+            **kwargs,
+        )
         if prior_scale <= 0:
             raise ValueError(f"prior_scale={prior_scale} must be positive.")
         self.latent_dim, self.noise_dim = latent_dim, noise_dim
         self.prior_scale, self.residual_scale = prior_scale, residual_scale
         self.residual = NoiseGRU(latent_dim, dtype=self.dtype_policy)
         self.build_networks()
+
+    # === Losses ===
+
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """Equation (1): D_I sees frames of clips and summary frames, D_V clips."""
+        real, fake = terms.seen(batch, "real"), terms.seen(fakes, "fake")
+        d_i, prior_weight = self.image_discriminator, self.objective.image_prior_weight
+        # S_1(v) of both terms, drawn anew for each; S_1(v~) and G_I(mu).
+        frames, weights = terms.real_frames(real, self.objective.image_frames + 1)
+        fake_frames, summary_frames = terms.fake_frames(fake), fake["image"]
+        all_fakes = tf.concat([fake_frames, summary_frames], axis=0)
+        return {
+            IMAGE: (1.0 + prior_weight) * terms.real_loss(d_i, frames, weights)
+            + terms.fake_loss(d_i, fake_frames)
+            + prior_weight * terms.fake_loss(d_i, summary_frames)
+            + terms.penalties(d_i, frames, all_fakes, weights),
+            VIDEO: terms.discriminator_loss(self.video_discriminator, real["video"], fake["video"]),
+        }
+
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """E[-log D_I(S_1(v~))] + E[-log D_V(S_T(v~))] + E_mu[-log D_I(G_I(mu))]."""
+        fake, prior_weight = terms.seen(fakes, "fake"), self.objective.image_prior_weight
+        loss = terms.generator_loss(self.image_discriminator, terms.fake_frames(fake))
+        loss += prior_weight * terms.generator_loss(self.image_discriminator, fake["image"])
+        loss += terms.generator_loss(self.video_discriminator, fake["video"])
+        return {"generator_loss": loss}
 
     # === Generation ===
 
@@ -81,17 +119,18 @@ class RJGAN(FrameGAN, ImagePrior):
         """mu of named noise: `[B, D]`."""
         return self.prior_scale * noise["summary"]
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """z^(t) = mu + delta^(t), `[B, T, D]`."""
         summary = self.summary_of(noise)
-        residual = self.residual(noise["residual"], condition=summary)
+        residual = self.residual(noise["residual"][:, :frames], condition=summary)
         return summary[:, None] + self.residual_scale * residual
 
-    def fakes(self, noise: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
+    def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
+        """`"video"` `[B, T, H, W, C]` and the summary frames, `"image"` `[B, H, W, C]`."""
         # The summary frame is one more frame of the same pass: one batch of statistics for both.
-        codes = tf.concat([self.codes(noise), self.summary_of(noise)[:, None]], axis=1)
-        frames = self.frames_of(codes, training)  # [B, T + 1, H, W, C]
-        return {"video": frames[:, :-1], "still": frames[:, -1]}
+        codes = [self.codes(noise, frames), self.summary_of(noise)[:, None]]
+        both = self.frames_of(tf.concat(codes, axis=1), training)  # [B, T + 1, H, W, C]
+        return {"video": both[:, :-1], "image": both[:, -1]}
 
     def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
         """Summary frames G_I(mu) from the fixed prior: uint8 `[B, H, W, C]`; no GRU runs.
@@ -104,19 +143,64 @@ class RJGAN(FrameGAN, ImagePrior):
         """The summary frame `[B, H, W, C]` in [-1, 1] of named noise."""
         return self.decode(self.summary_of(noise)[:, None])[:, 0]
 
-    def get_config(self) -> dict:
-        own = {
-            "latent_dim": self.latent_dim,
-            "noise_dim": self.noise_dim,
-            "prior_scale": self.prior_scale,
-            "residual_scale": self.residual_scale,
-        }
-        return {**super().get_config(), **own}
-
 
 RJGAN.PRESETS = {
-    "debug": {**DEBUG, "latent_dim": 12, "noise_dim": 4},
-    "base": BASE,
-    "paper": PAPER,
+    # Seconds: for tests and for trying a data set out.
+    "debug": {
+        "latent_dim": 12,
+        "noise_dim": 4,
+        "decoder": {
+            "dense_units": (),
+            "seed_channels": 16,
+            "channels": (16, 8),
+            "upsampling": (1, 2),
+            "normalization": "batch",
+        },
+        "image_discriminator": {"channels": (8, 16), "patch": 2},
+        "video_discriminator": {"channels": (8,), "patch": 2, "temporal_kernel": 2},
+    },
+    # The losses of the paper alone, at sizes for two CPU cores.
+    "plain": {
+        "latent_dim": 60,
+        "noise_dim": 10,
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "image_discriminator": {"channels": (32, 64, 128), "patch": 2},
+        "video_discriminator": {
+            "channels": (32, 64, 128),
+            "patch": 2,
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+        },
+    },
+    # Half the released widths of MoCoGAN and a stride in time, for two CPU cores.
+    "base": {
+        "latent_dim": 60,
+        "noise_dim": 10,
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
+        "video_discriminator": {
+            "channels": (32, 96, 192),
+            "patch": 2,
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+        },
+        "objective": {"image_frames": 4},
+    },
+    # The released sizes of MoCoGAN, which the paper takes over.
+    "paper": {
+        "latent_dim": 60,
+        "noise_dim": 10,
+        "decoder": dcgan_generator(64, normalization="batch"),
+        "image_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
+        "video_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
+    },
 }
-RJGAN.TRAINING = MoCoGAN.TRAINING
+_ADAM = {"warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+RJGAN.TRAINING = {
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
+    "plain": TrainConfig(steps=2_000, batch_size=8, learning_rate=2e-4, ema_momentum=0.0, **_ADAM),
+    "base": TrainConfig(steps=1_000, batch_size=8, learning_rate=5e-4, ema_momentum=0.99, **_ADAM),
+    "paper": TrainConfig(
+        steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999, **_ADAM
+    ),
+}

@@ -9,6 +9,8 @@ Vectors", WACV 2020, section 4.2.
     x^(t) = G_I([z_C + delta_C^(t), z_M^(t)])
 
 All dependence in time goes through the motion. With `categories` the category counts as motion.
+The losses are those of MoCoGAN. The preset `base` shows D_I four frames of a clip; `plain` shows it
+one, as published.
 """
 
 from collections.abc import Mapping
@@ -17,20 +19,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasvid.layers.frame_networks import dcgan_generator
 from kerasvid.layers.recurrent import repeated
 from kerasvid.models.base.protocols import ImagePrior
+from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import as_pixels
-from kerasvid.models.mocogan import BASE, DEBUG, PAPER, MoCoGAN
+from kerasvid.models.mocogan import ContentMotionGAN
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class RMoCoGAN(MoCoGAN, ImagePrior):
+class RMoCoGAN(ContentMotionGAN, ImagePrior):
     """MoCoGAN with a residual on the content at every frame.
 
     Args:
         residual_units: width of the hidden layer of R.
-        prior_scale: sigma of the content summary's prior.
-        **kwargs: of `MoCoGAN`.
+        prior_scale: sigma, the standard deviation of the content summary's prior.
+        **kwargs: of `ContentMotionGAN`, as for `MoCoGAN`.
 
     Raises:
         ValueError: as `MoCoGAN`, or `prior_scale` is not positive.
@@ -41,19 +45,17 @@ class RMoCoGAN(MoCoGAN, ImagePrior):
     """
 
     def __init__(self, residual_units: int = 128, prior_scale: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
         if prior_scale <= 0:
             raise ValueError(f"prior_scale={prior_scale} must be positive.")
         self.residual_units, self.prior_scale = residual_units, prior_scale
-        super().__init__(**kwargs)
-
-    def make_layers(self) -> None:
-        policy = self.dtype_policy
-        self.residual_hidden = keras.layers.Dense(self.residual_units, dtype=policy)
+        self.residual_hidden = keras.layers.Dense(residual_units, dtype=self.dtype_policy)
         # Small at first: an untrained model is a MoCoGAN.
         small = keras.initializers.VarianceScaling(0.01)
         self.residual_output = keras.layers.Dense(
             self.content_dim, kernel_initializer=small, dtype="float32"
         )
+        self.build_networks()
 
     def residual(self, content: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
         """delta_C^(t) = R(z_C, z_M^(t)): `[B, T, D]`, `[B, T, E]` -> `[B, T, D]`."""
@@ -64,9 +66,9 @@ class RMoCoGAN(MoCoGAN, ImagePrior):
         """z_C of named noise: `[B, D]`."""
         return self.prior_scale * noise["content"]
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """[z_C + delta_C^(t), z_M^(t)], `[B, T, D]`."""
-        motion = self.motion_codes(noise)
+        motion = self.motion_codes(noise, frames)
         content = repeated(self.summary_of(noise), motion.shape[1])
         return tf.concat([content + self.residual(content, motion), motion], axis=-1)
 
@@ -80,18 +82,72 @@ class RMoCoGAN(MoCoGAN, ImagePrior):
 
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The frame `[B, H, W, C]` in [-1, 1] of the content summary of named noise."""
-        still = self.with_category(tf.zeros_like(noise["start"])[:, None], noise)  # [B, 1, E]
-        codes = tf.concat([self.summary_of(noise)[:, None], still], axis=-1)
+        motion = self.with_category(tf.zeros_like(noise["start"])[:, None], noise)  # [B, 1, E]
+        codes = tf.concat([self.summary_of(noise)[:, None], motion], axis=-1)
         return self.decode(codes)[:, 0]
-
-    def get_config(self) -> dict:
-        own = {"residual_units": self.residual_units, "prior_scale": self.prior_scale}
-        return {**super().get_config(), **own}
 
 
 RMoCoGAN.PRESETS = {
-    "debug": {**DEBUG, "content_dim": 8, "motion_dim": 4, "residual_units": 16},
-    "base": BASE,
-    "paper": PAPER,
+    # Seconds: for tests and for trying a data set out.
+    "debug": {
+        "content_dim": 8,
+        "motion_dim": 4,
+        "residual_units": 16,
+        "decoder": {
+            "dense_units": (),
+            "seed_channels": 16,
+            "channels": (16, 8),
+            "upsampling": (1, 2),
+            "normalization": "batch",
+        },
+        "image_discriminator": {"channels": (8, 16), "patch": 2},
+        "video_discriminator": {"channels": (8,), "patch": 2, "temporal_kernel": 2},
+    },
+    # The losses of the paper alone, at sizes for two CPU cores.
+    "plain": {
+        "content_dim": 50,
+        "motion_dim": 10,
+        "residual_units": 128,
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "image_discriminator": {"channels": (32, 64, 128), "patch": 2},
+        "video_discriminator": {
+            "channels": (32, 64, 128),
+            "patch": 2,
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+        },
+    },
+    # Half the released widths of MoCoGAN and a stride in time, for two CPU cores.
+    "base": {
+        "content_dim": 50,
+        "motion_dim": 10,
+        "residual_units": 128,
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
+        "video_discriminator": {
+            "channels": (32, 96, 192),
+            "patch": 2,
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+        },
+        "objective": {"image_frames": 4},
+    },
+    # The released sizes of MoCoGAN, which the paper takes over.
+    "paper": {
+        "content_dim": 50,
+        "motion_dim": 10,
+        "residual_units": 128,
+        "decoder": dcgan_generator(64, normalization="batch"),
+        "image_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
+        "video_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
+    },
 }
-RMoCoGAN.TRAINING = MoCoGAN.TRAINING
+_ADAM = {"warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+RMoCoGAN.TRAINING = {
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
+    "plain": TrainConfig(steps=2_000, batch_size=8, learning_rate=2e-4, ema_momentum=0.0, **_ADAM),
+    "base": TrainConfig(steps=1_000, batch_size=8, learning_rate=5e-4, ema_momentum=0.99, **_ADAM),
+    "paper": TrainConfig(
+        steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999, **_ADAM
+    ),
+}

@@ -7,7 +7,9 @@ Saito, Matsumoto, Saito: "Temporal Generative Adversarial Nets with Singular Val
     z_1^(1..T) = G_0(z_0)                         1-D transposed convolutions over time, then tanh
     x^(t) = G_1([z_0, z_1^(t)])
 
-D_V alone discriminators, with one score for the clip.
+D_V is the only discriminator, with one score for the clip:
+
+    D_V: E[-D_V(v)] + E[D_V(v~)],  G: E[-D_V(v~)]           with the loss "wasserstein"
 
 Where this departs from the paper:
 
@@ -17,26 +19,26 @@ Where this departs from the paper:
   at zero.
 - G_1 is the `FrameDecoder` of the other models: leaky rectifiers, one kernel size throughout.
 - D_V has no batch norm, which the authors' released code has behind every convolution but the
-  first and the last: what it divides by is not held, and so the slope would not be.
-  `video_discriminator.normalization=batch` brings it.
+  first and the last: batch norm would leave the gradient of D_V unbounded. Set
+  `video_discriminator.normalization=batch` to have it.
 - The paper keeps D_V's singular values at 1 or less by clipping them every fifth step. Here
   `video_discriminator.spectral` divides each kernel by the largest of them at every step, or
-  `objective.gradient_penalty` bounds the slope itself.
+  `objective.gradient_penalty` bounds the gradient itself.
 - The paper's RMSProp is Adam with beta_1 = 0, but for Adam's correction of the first steps.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kerasvid.layers.frame_networks import normalization_layer
+from kerasvid.layers.frame_networks import dcgan_generator, normalization_layer
 from kerasvid.layers.recurrent import repeated
-from kerasvid.models.base.fixed_length import FixedLength
 from kerasvid.models.base.frame_gan import FrameGAN
+from kerasvid.models.base.gan import VIDEO, FixedLength
+from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
-from kerasvid.models.mocogan import BASE, DEBUG
-from kerasvid.models.vgan import BASE_JUDGE, DEBUG_JUDGE, PAPER_JUDGE, VGAN
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -64,7 +66,7 @@ class TemporalGenerator(keras.layers.Layer):
     def __init__(self, frames: int, channels: Sequence[int] = (512, 256, 128, 128, 100), **kwargs):
         super().__init__(autocast=False, **kwargs)  # latents stay float32
         if len(channels) < 2:
-            raise ValueError(f"temporal_channels={tuple(channels)}: give two widths or more.")
+            raise ValueError(f"temporal_channels={tuple(channels)} needs two widths or more.")
         self.frames, self.channels = frames, tuple(channels)
         self.start = -(-frames // 2 ** (len(self.channels) - 1))
 
@@ -98,10 +100,10 @@ class TGAN(FixedLength, FrameGAN):
     Args:
         latent_dim: size of z_0.
         temporal_channels: widths of G_0, see `TemporalGenerator`; the last is the size of z_1^(t).
+        video_discriminator: arguments of D_V. With `score="full"` training clips have the native
+            length, with `"patch"` any that D_V and `frames` admit.
         **kwargs: of `FrameGAN`: `image_shape`, `frames` (the native length: a clip has at most so
-            many), `decoder`, `video_discriminator` and `objective`. With the discriminator's
-            `score="full"` training clips have the native length, with `"patch"` any that it and
-            `frames` admit. There is no image discriminator.
+            many), `decoder` and `objective`.
 
     Raises:
         ValueError: as `FrameGAN` and `TemporalGenerator`.
@@ -117,55 +119,88 @@ class TGAN(FixedLength, FrameGAN):
         self,
         latent_dim: int = 100,
         temporal_channels: Sequence[int] = (512, 256, 128, 128, 100),
-        image_discriminator: bool = False,
+        video_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
-        if image_discriminator is not False:
-            raise ValueError("TGAN has no image discriminator: use mocogan or rjgan.")
-        super().__init__(image_discriminator=False, **kwargs)
+        super().__init__(
+            categories=0,
+            image_discriminator=False,
+            video_discriminator=video_discriminator,
+            **kwargs,
+        )
         self.latent_dim, self.temporal_channels = latent_dim, tuple(temporal_channels)
         self.temporal = TemporalGenerator(
             self.frames, self.temporal_channels, dtype=self.dtype_policy
         )
         self.build_networks()
 
+    # === Losses ===
+
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """Those of D_V on real and generated clips."""
+        real, fake = terms.seen(batch, "real")["video"], terms.seen(fakes, "fake")["video"]
+        return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
+
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """That of D_V on generated clips."""
+        fake = terms.seen(fakes, "fake")["video"]
+        return {"generator_loss": terms.generator_loss(self.video_discriminator, fake)}
+
     # === Generation ===
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """[z_0, z_1^(t)], `[B, T, D]`."""
-        return self.unfolded(noise, training=False)
-
-    def unfolded(self, noise: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
-        """The codes, in training by the statistics of the batch."""
-        frames = self.length_of(noise)
+    def codes(
+        self, noise: Mapping[str, tf.Tensor], frames: int | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """[z_0, z_1^(t)], `[B, T, D]`; in training by the statistics of the batch."""
+        frames = self.clip_length(frames)
         sequence = self.temporal(noise["latent"], training=training)[:, :frames]
         return tf.concat([repeated(noise["latent"], frames), sequence], axis=-1)
 
-    def fakes(self, noise: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
-        return {"video": self.frames_of(self.unfolded(noise, training), training)}
-
-    def get_config(self) -> dict:
-        own = {"latent_dim": self.latent_dim, "temporal_channels": self.temporal_channels}
-        return {**super().get_config(), **own}
+    def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
+        return {"video": self.frames_of(self.codes(noise, frames, training), training)}
 
 
 TGAN.PRESETS = {
+    # Seconds: for tests and for trying a data set out. D_V scores patches: it takes short clips.
     "debug": {
         "latent_dim": 8,
         "temporal_channels": (16, 8, 6),
-        "decoder": DEBUG["decoder"],
-        "video_discriminator": {**DEBUG_JUDGE, "spectral": True},
+        "decoder": {
+            "dense_units": (),
+            "seed_channels": 16,
+            "channels": (16, 8),
+            "upsampling": (1, 2),
+            "normalization": "batch",
+        },
+        "video_discriminator": {
+            "channels": (8,),
+            "patch": 2,
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+            "spectral": True,
+        },
         "objective": {"loss": "wasserstein"},
     },
     # Sized for two CPU cores; the hinge loss is the usual one beside spectral normalisation.
     "base": {
+        "latent_dim": 100,
         "temporal_channels": (256, 128, 64, 64, 50),
-        "decoder": BASE["decoder"],
-        "video_discriminator": BASE_JUDGE,
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "video_discriminator": {
+            "channels": (64, 128, 256),
+            "strides": (2, 2, 1),
+            "patch": 4,
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+            "score": "full",
+            "spectral": True,
+        },
         "objective": {"loss": "hinge"},
     },
     # The published sizes.
     "paper": {
+        "latent_dim": 100,
+        "temporal_channels": (512, 256, 128, 128, 100),
         "decoder": {
             "dense_units": (),
             "seed_channels": 512,
@@ -176,15 +211,28 @@ TGAN.PRESETS = {
             "patch": 1,
             "normalization": "batch",
         },
-        "video_discriminator": {**PAPER_JUDGE, "spectral": True},
+        "video_discriminator": {
+            "channels": (64, 128, 256, 512),
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+            "score": "full",
+            "spectral": True,
+        },
         "objective": {"loss": "wasserstein"},
     },
 }
 TGAN.TRAINING = {
-    "debug": VGAN.TRAINING["debug"],
-    "base": VGAN.TRAINING["base"],
-    "paper": TrainConfig(
-        steps=100_000, batch_size=32, learning_rate=5e-5, warmup_steps=0, beta_1=0.0,
-        beta_2=0.99, ema_momentum=0.999,
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
+    "base": TrainConfig(
+        steps=5_000, batch_size=16, learning_rate=2e-4, warmup_steps=0, beta_1=0.5, beta_2=0.999
     ),
-}  # fmt: skip
+    "paper": TrainConfig(
+        steps=100_000,
+        batch_size=32,
+        learning_rate=5e-5,
+        warmup_steps=0,
+        beta_1=0.0,
+        beta_2=0.99,
+        ema_momentum=0.999,
+    ),
+}

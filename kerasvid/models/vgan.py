@@ -1,4 +1,4 @@
-"""VGAN, which makes a clip of a moving foreground before a background that stands still.
+"""VGAN, which makes a clip of a moving foreground before a static background.
 
 Vondrick, Pirsiavash, Torralba: "Generating Videos with Scene Dynamics", NeurIPS 2016.
 
@@ -9,8 +9,11 @@ Vondrick, Pirsiavash, Torralba: "Generating Videos with Scene Dynamics", NeurIPS
 
 The foreground and its mask leave one stream of transposed convolutions over space and time, the
 background one over space. The generator also pays lambda |m|_1, so that it uses the background
-where it can. As in the released code |m|_1 is a mean over pixels and frames, hence lambda a share
-of the logistic loss whatever the size of a clip. D_V alone discriminators, with one score for the clip.
+where it can. As in the released code |m|_1 is a mean over pixels and frames, so that the same
+lambda suits clips of every size. D_V is the only discriminator, with one score for the clip:
+
+    D_V: E[-log D_V(v)] + E[-log(1 - D_V(v~))]
+    G:   E[-log D_V(v~)] + lambda E[|m|_1]
 
 The last transposed convolution writes `patch` x `patch` pixels at every position; 1, as published,
 writes one. D_V scores by one logit and not by two classes under a softmax, which is the same model.
@@ -18,17 +21,15 @@ writes one. D_V scores by one logit and not by two classes under a softmax, whic
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from kerasvid.layers.discriminators import VideoDiscriminator
 from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import over_frames, repeated
-from kerasvid.models.base.fixed_length import FixedLength
-from kerasvid.models.base.gan import AdversarialModel
-from kerasvid.models.base.gan_losses import discriminator_arguments
+from kerasvid.models.base.gan import VIDEO, AdversarialModel, FixedLength
+from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import VideoGenerator
 
@@ -170,12 +171,12 @@ class TwoStreamDecoder(keras.layers.Layer):
         grid = (-(-frames // enlarged), height // factor, width // factor)
         policy, chosen = self.dtype_policy, self.stream_arguments
         # Foreground and mask are two heads of one stream: channels of its last convolution.
-        self.moving = DeconvolutionStream(grid, colors + 1, **chosen, dtype=policy)
-        self.still = DeconvolutionStream(grid[1:], colors, **chosen, dtype=policy)
+        self.foreground = DeconvolutionStream(grid, colors + 1, **chosen, dtype=policy)
+        self.background = DeconvolutionStream(grid[1:], colors, **chosen, dtype=policy)
 
     def call(self, latents: tf.Tensor, training: bool = False) -> Streams:
-        moving = self.moving(latents, training=training)[:, : self.frames]
-        background = tf.tanh(self.still(latents, training=training))
+        moving = self.foreground(latents, training=training)[:, : self.frames]
+        background = tf.tanh(self.background(latents, training=training))
         return Streams(tf.tanh(moving[..., :-1]), tf.sigmoid(moving[..., -1:]), background)
 
     def get_config(self) -> dict:
@@ -185,7 +186,7 @@ class TwoStreamDecoder(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class VGAN(FixedLength, VideoGenerator, AdversarialModel):
-    """Clips of a moving foreground before a still background, trained adversarially.
+    """Clips of a moving foreground before a static background, trained adversarially.
 
     A clip has one latent vector, repeated at every frame of its codes; `decode` takes the first.
 
@@ -208,11 +209,13 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         >>> model.compile("adam")
         >>> model.fit(batches)
         >>> streams = model.streams(model.sample_noise(4)["latent"])
-        >>> streams.background.shape  # what stands still
+        >>> streams.background.shape
         TensorShape([4, 64, 64, 3])
     """
 
-    term_names = ("loss", "generator_loss")
+    term_names = ("loss", "generator_loss", "mask_loss")
+
+    PARTS: ClassVar = {**AdversarialModel.PARTS, "decoder": TwoStreamDecoder}
 
     def __init__(
         self,
@@ -225,31 +228,41 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         objective: Mapping[str, Any] | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(
+            image_shape=image_shape,
+            frames=frames,
+            image_discriminator=False,
+            video_discriminator=video_discriminator,
+            categories=0,
+            objective=objective,
+            **kwargs,
+        )
         if mask_weight < 0:
             raise ValueError(f"mask_weight={mask_weight} must be 0 or more.")
-        self.latent_dim, self.image_shape, self.frames = latent_dim, tuple(image_shape), frames
-        self.mask_weight = mask_weight
-        self.set_objective(objective)
-        self._network_arguments = {
-            "decoder": dict(decoder or {}),
-            "video_discriminator": discriminator_arguments(
-                "video_discriminator", video_discriminator
-            ),
-        }
-
-        # === Networks ===
-        policy, chosen = self.dtype_policy, self._network_arguments
-        self.decoder = TwoStreamDecoder(self.image_shape, frames, **chosen["decoder"], dtype=policy)
-        if (own := chosen["video_discriminator"]) is not False:  # which has no other discriminator
-            self.video_discriminator = VideoDiscriminator(**own, dtype=policy)
+        self.latent_dim, self.mask_weight = latent_dim, mask_weight
+        self.network_arguments["decoder"] = own = dict(decoder or {})
+        self.decoder = TwoStreamDecoder(self.image_shape, frames, **own, dtype=self.dtype_policy)
         self.build_networks()
+
+    # === Losses ===
+
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """E[-log D_V(v)] + E[-log(1 - D_V(v~))]."""
+        real, fake = terms.seen(batch, "real")["video"], terms.seen(fakes, "fake")["video"]
+        return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
+
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """E[-log D_V(v~)] + lambda E[|m|_1]; the second term is also the `"mask_loss"`."""
+        fake = terms.seen(fakes, "fake")["video"]
+        mask_loss = self.mask_weight * tf.reduce_mean(fakes["mask"])
+        loss = terms.generator_loss(self.video_discriminator, fake) + mask_loss
+        return {"generator_loss": loss, "mask_loss": mask_loss}
 
     # === Generation ===
 
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """z, the same at every frame, `[B, T, D]`."""
-        return repeated(noise["latent"], self.length_of(noise))
+        return repeated(noise["latent"], self.clip_length(frames))
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """The clips `[B, T, H, W, C]` of the first vectors of `[B, T, D]`.
@@ -257,69 +270,62 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         Raises:
             ValueError: T is larger than the native length.
         """
-        self.check_length(codes.shape[1])
-        return self.streams(codes[:, 0]).first(codes.shape[1]).composed()
+        frames = self.clip_length(codes.shape[1])
+        return self.streams(codes[:, 0]).first(frames).composed()
 
     def streams(self, latents: tf.Tensor, training: bool = False) -> Streams:
         """Foreground, mask and background of clips of native length, of z `[B, D]`."""
         return self.decoder(latents, training=training)
 
-    def fakes(self, noise: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
-        streams = self.streams(noise["latent"], training).first(self.length_of(noise))
+    def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
+        """`"video"` `[B, T, H, W, C]` and its `"mask"` `[B, T, H, W, 1]`."""
+        streams = self.streams(noise["latent"], training).first(self.clip_length(frames))
         return {"video": streams.composed(), "mask": streams.mask}
 
-    def generator_terms(self, fakes: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """`"mask_loss"`: lambda times the mean of the mask over pixels and frames, `[B]`."""
-        return {"mask_loss": self.mask_weight * tf.reduce_mean(fakes["mask"], axis=[1, 2, 3, 4])}
-
-    def get_config(self) -> dict:
-        own = {
-            "latent_dim": self.latent_dim,
-            "image_shape": self.image_shape,
-            "frames": self.frames,
-            **self._network_arguments,
-            "mask_weight": self.mask_weight,
-            "objective": self.objective,
-        }
-        return {**super().get_config(), **own}
-
-
-# D_V with one score for the clip: strided in time as in space.
-_WHOLE = {"temporal_stride": 2, "temporal_padding": "same", "score": "full"}
-# By patch: takes short clips too.
-DEBUG_JUDGE: dict[str, Any] = {**_WHOLE, "channels": (8,), "patch": 2, "score": "patch"}
-BASE_JUDGE: dict[str, Any] = {
-    **_WHOLE, "channels": (64, 128, 256), "patch": 4, "strides": (2, 2, 1), "spectral": True,
-}  # fmt: skip
-PAPER_JUDGE: dict[str, Any] = {**_WHOLE, "channels": (64, 128, 256, 512)}
 
 VGAN.PRESETS = {
-    # Seconds: for tests and for trying a data set out.
+    # Seconds: for tests and for trying a data set out. D_V scores patches: it takes short clips.
     "debug": {
         "latent_dim": 8,
         "decoder": {"seed_channels": 16, "channels": (8,), "patch": 2},
-        "video_discriminator": DEBUG_JUDGE,
+        "video_discriminator": {
+            "channels": (8,),
+            "patch": 2,
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+        },
     },
     # Sized for two CPU cores, from a 4x4 grid of 2 moments for 16 frames.
     "base": {
+        "latent_dim": 100,
         "decoder": {"seed_channels": 256, "channels": (128, 64), "patch": 2},
-        "video_discriminator": BASE_JUDGE,
+        "video_discriminator": {
+            "channels": (64, 128, 256),
+            "strides": (2, 2, 1),
+            "patch": 4,
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+            "score": "full",
+            "spectral": True,
+        },
     },
     # The published sizes.
     "paper": {
         "frames": 32,
-        "decoder": {},
-        "video_discriminator": {**PAPER_JUDGE, "normalization": "batch"},
+        "latent_dim": 100,
+        "decoder": {"seed_channels": 512, "channels": (256, 128, 64), "patch": 1},
+        "video_discriminator": {
+            "channels": (64, 128, 256, 512),
+            "temporal_stride": 2,
+            "temporal_padding": "same",
+            "score": "full",
+            "normalization": "batch",
+        },
     },
 }
+_ADAM = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 VGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "base": TrainConfig(
-        steps=5_000, batch_size=16, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
-        beta_2=0.999, ema_momentum=0.99,
-    ),
-    "paper": TrainConfig(
-        steps=100_000, batch_size=64, learning_rate=2e-4, warmup_steps=0, beta_1=0.5,
-        beta_2=0.999, ema_momentum=0.999,
-    ),
-}  # fmt: skip
+    "base": TrainConfig(steps=5_000, batch_size=16, ema_momentum=0.99, **_ADAM),
+    "paper": TrainConfig(steps=100_000, batch_size=64, ema_momentum=0.999, **_ADAM),
+}

@@ -1,0 +1,1 @@
+"""The papers' tables: `papers/*.json` hold them, `runner.Reproduction` trains and measures them."""

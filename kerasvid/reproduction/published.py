@@ -1,15 +1,20 @@
-"""What a published table is made of: its figures, what is trained for each row, what is measured.
+"""Published tables: their figures, the run of each row, and the metric of each column.
 
-A paper's file declares its tables with these as data; `kerasvid.reproduction.table` runs them.
+A table is data. `papers/` has one JSON file a paper with its tables; what all of them share
+(columns, parts, notes) stands once, beside them.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import json
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kerasvid.naming import nearest_names
+
+PAPERS = pathlib.Path(__file__).with_name("papers")
 WHOLE, VIDEOS, IMAGES = "whole", "videos", "images"
 GENERATED, LEARNED, REAL = "generated", "learned", "real"
-SIGN = {"lower": "↓", "higher": "↑", None: ""}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,23 +23,22 @@ class Column:
 
     Args:
         name: as published, such as "FVD".
-        better: "lower", "higher", or `None` where neither is.
-        metric: that measures it, of `kerasvid.reproduction.measuring.ALL_METRICS`.
-        measures: names that its number can have among those that the metric gives.
-        of_real: likewise of real clips, where they have one.
-        weights: of a published network that the metric needs: "i3d_weights" or "vgg_weights".
-        without_weights: metric that stands in where they are not at hand.
-        scale: that ours is multiplied by; 100 for per cent.
-        spread: what stands beside ours: the "interval" of the mean, or the "std" of what
-            it is the mean of, where the paper has that.
-        clips: number of generated ones where the metric has its own, and looks at no real ones.
+        better: "lower", "higher" or `None`.
+        metric: of `kerasvid.reproduction.measuring.ALL_METRICS`.
+        measures: names of its value among those that the metric returns; the first one found.
+        of_real: the same for real clips, if they have a value.
+        weights: field of `EvaluationConfig` with the weights of a published network.
+        without_weights: metric to use if these weights are not given.
+        scale: factor of our values; 100 for per cent.
+        spread: what stands beside our value: the "interval" of the mean, or the "std".
+        clips: number of generated clips of a metric that needs no real clips.
     """
 
     name: str
     better: str | None
     metric: str
-    measures: tuple[str, ...]
-    of_real: tuple[str, ...] = ()
+    measures: Sequence[str]
+    of_real: Sequence[str] = ()
     weights: str | None = None
     without_weights: str | None = None
     scale: float = 1.0
@@ -43,32 +47,25 @@ class Column:
 
 
 @dataclasses.dataclass(frozen=True)
-class Training:
-    """A run that a row shows, or that another begins with.
+class PublishedRun:
+    """The part of a `RunConfig` that the paper states.
 
     Args:
-        model: registered name.
-        values: hyper-parameters beside the preset's, by dotted key, that the paper tells.
-        steps: updates that the paper tells; `None` where it tells none.
-        data: of the data set the "whole", or after half of its training videos were taken apart
-            into frames, the other "videos" or the "images".
-        with_images: whether it learns from these images beside the videos.
-        init_from: key of the run whose weights it begins with.
-        published_preset: that has the paper's sizes for this data set.
+        model, steps, preset: as in `RunConfig`; the preset has the paper's sizes for this data.
+        values: by dotted key, as in `make_config`.
+        data: the "whole" data set, or its "videos" or "images" after half of the training videos
+            were split into images.
+        images: train on these images beside the videos.
+        init_from: name of the run that it starts from.
     """
 
     model: str
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     steps: int | None = None
+    preset: str = "paper"
     data: str = WHOLE
-    with_images: bool = False
+    images: bool = False
     init_from: str | None = None
-    published_preset: str = "paper"
-
-    @property
-    def is_divided(self) -> bool:
-        """Whether it needs the data set with half of the videos taken apart."""
-        return self.data != WHOLE or self.with_images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,20 +74,18 @@ class Part:
 
     Args:
         name: as published, such as "MUG".
-        dataset: registered name of that data set.
-        stand_ins: registered names of what can be trained on in its place, the usual one first.
-        default: what is trained on where nothing is said: `dataset`, or the first stand-in.
+        dataset: registered name of this data set.
+        substitutes: registered names to train on, the default first.
     """
 
     name: str
     dataset: str
-    stand_ins: tuple[str, ...] = ()
-    default: str | None = None
+    substitutes: Sequence[str] = ()
 
     @property
-    def usual(self) -> str:
-        """What is trained on where nothing is said."""
-        return self.default or (*self.stand_ins, self.dataset)[0]
+    def default(self) -> str:
+        """The data set to train on by default."""
+        return (*self.substitutes, self.dataset)[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,12 +94,10 @@ class Row:
 
     Args:
         name: as published.
-        figures: as printed, such as "4.24 ± 0.02", by part and column. The row stands in the
-            parts that have an entry here.
-        run: key of the training; by part where they differ; `None` for methods that this
-            library has not.
-        clips: what is measured: what the model has "generated" from noise, what it has
-            "learned" (training videos from their codes), or "real" clips, which are the bound.
+        figures: as printed, such as "4.24 ± 0.02", by part and column; the parts of the row.
+        run: name of its run, or names by part; `None` for a method that this library lacks.
+        clips: what is measured: clips "generated" from noise, "learned" ones (training videos
+            from their codes), or "real" ones (the bound).
     """
 
     name: str
@@ -113,7 +106,7 @@ class Row:
     clips: str = GENERATED
 
     def run_in(self, part: str) -> str | None:
-        """The key of the training whose clips the row shows."""
+        """The name of the run for a part."""
         return self.run.get(part) if isinstance(self.run, Mapping) else self.run
 
 
@@ -122,40 +115,80 @@ class Table:
     """A published table.
 
     Args:
-        name: by which it is asked for, "paper/number".
+        name: "paper/number".
         title: what it shows, in one line.
-        paper: who published it where.
-        columns, rows, parts: as published.
-        trainings: by key.
-        clips: number of generated clips that the paper measures; `None` where it tells none.
-        split: that real clips are of; `None` for the held-out one.
-        notes: what holds however it is run, in words: what the paper does not tell, and figures
-            that contradict its text.
+        paper: authors, title and number of the table.
+        columns, parts, rows: as published.
+        runs: by name.
+        clips: number of generated clips in the paper, or `None`.
+        split: split of real clips; `None` for the held-out one.
+        notes: open questions and errors of the paper, and our choices.
     """
 
     name: str
     title: str
     paper: str
-    columns: tuple[Column, ...]
-    parts: tuple[Part, ...]
-    rows: tuple[Row, ...]
-    trainings: Mapping[str, Training]
+    columns: Sequence[Column]
+    parts: Sequence[Part]
+    rows: Sequence[Row]
+    runs: Mapping[str, PublishedRun]
     clips: int | None = None
     split: str | None = None
     notes: Sequence[str] = ()
 
-    def __post_init__(self) -> None:
-        columns, parts = {c.name for c in self.columns}, {p.name for p in self.parts}
-        for row in self.rows:
-            told = {column for figures in row.figures.values() for column in figures}
-            runs = {row.run_in(part) for part in row.figures} - {None}
-            unknown = {*told} - columns | {*row.figures} - parts | runs - {*self.trainings}
-            if unknown:
-                raise ValueError(f"{self.name}, {row.name}: no {', '.join(sorted(unknown))} there.")
+
+def _tables_of(path: pathlib.Path) -> Iterator[Table]:
+    """The tables of a paper, each with the columns and parts that its rows have figures for."""
+    paper = json.loads(path.read_text(encoding="utf-8"))
+    parts = [Part(**fields) for fields in paper["parts"]]
+    columns = [Column(**fields) for fields in paper["columns"]]
+    for table in paper["tables"]:
+        rows = [Row(**fields) for fields in table.pop("rows")]
+        shown = {name for row in rows for name in row.figures}
+        measured = {name for row in rows for figures in row.figures.values() for name in figures}
+        yield Table(
+            paper=", ".join([paper["paper"], *filter(None, [table.pop("place", None)])]),
+            columns=[column for column in columns if column.name in measured],
+            parts=[part for part in parts if part.name in shown],
+            rows=rows,
+            runs={name: PublishedRun(**fields) for name, fields in table.pop("runs").items()},
+            notes=[*paper["notes"], *table.pop("notes")],
+            **table,
+        )
+
+
+TABLES = {table.name: table for path in sorted(PAPERS.glob("*.json")) for table in _tables_of(path)}
+
+
+def published_table(name: str) -> Table:
+    """The table of a name.
+
+    Raises:
+        ValueError: the name is unknown; the message lists near ones.
+
+    Example:
+        >>> published_table("residual_vectors/3").clips
+        624
+    """
+    if name not in TABLES:
+        raise ValueError(f"--table={name}: no such table, {nearest_names(name, TABLES)}.")
+    return TABLES[name]
+
+
+def describe_tables() -> str:
+    """A line a table, each with its data sets and their substitutes."""
+    lines, width = ["Tables (--table):"], max(map(len, TABLES)) + 1
+    for name, table in TABLES.items():
+        lines.append(f"  {name:<{width}}{table.title}")
+        for part in table.parts:
+            first, *others = part.substitutes
+            default = f"{first} by default" + (f", or {', '.join(others)}" if others else "")
+            lines.append(f"  {'':<{width}}  {part.name} ({part.dataset}): {default}")
+    return "\n".join(lines)
 
 
 def figure_value(text: str) -> float | None:
-    """The number of a printed figure; `None` where there is none.
+    """The number of a printed figure, or `None`.
 
     Example:
         >>> figure_value("4.24 ± 0.02"), figure_value("N/A")

@@ -1,4 +1,4 @@
-"""Which videos a run is evaluated on and pictures, and how they are batched."""
+"""Which clips a run is evaluated on and shows, and how they are batched."""
 
 import math
 from collections.abc import Iterator
@@ -8,63 +8,56 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.data import DatasetError, DatasetInfo, load_info, make_pipeline
+from kerasvid.data import DatasetError, DatasetInfo, load_info
 from kerasvid.data.shards import record_values
 from kerasvid.models.registry import model_class
 from kerasvid.training.config import RunConfig, held_out_split
-from kerasvid.visualization.figures import Request
+from kerasvid.visualization.figures import FigureInputs
 
 HELD_OUT_VIDEOS = 128
-PICTURED_VIDEOS = 8
+SHOWN_VIDEOS = 8
 
 
 def held_out_batches(config: RunConfig) -> tf.data.Dataset | None:
-    """The batches to evaluate on, the same each time; `None`, and a line why, if there are none."""
+    """The batches to evaluate on, the same each time; if there are none, `None` and a line why."""
     info = load_info(config.data_folder)
     split, reason = evaluation_split(config, info)
-    batch = 0 if reason else held_out_batch(config, info.splits[split].count)
-    if reason is None and not batch:
+    size = 0 if reason else evaluation_batch_size(config, info.splits[split].count)
+    if reason is None and not size:
         reason = f"the split {split!r} has fewer videos than there are replicas"
     if reason is not None:
         print(f"no held-out evaluation: {reason}", flush=True)
         return None
     if split == "train":
-        print("evaluated on training videos: there are codes of no others", flush=True)
-    batches = make_pipeline(
-        config.data_folder,
-        split,
-        batch,
-        config.frames,
-        config.training.stride,
-        pick="start",
-        repeat=False,
-    )
-    return batches.take(max(1, HELD_OUT_VIDEOS // batch)).cache()
+        print("evaluating on training videos: the model has no codes of others", flush=True)
+    batches = config.clips(split, batch_size=size, pick="start", seed=0, repeat=False)
+    return batches.take(max(1, HELD_OUT_VIDEOS // size)).cache()
 
 
-def held_out_batch(config: RunConfig, count: int) -> int:
-    """Videos a batch of the evaluation: of a small split such that next to none is left out."""
-    batch = config.training.batch_size
+def evaluation_batch_size(config: RunConfig, count: int) -> int:
+    """Videos a batch, chosen so that few of the `count` videos of a small split are left out."""
+    size = config.training.batch_size
     if count < HELD_OUT_VIDEOS:
-        batch = count // math.ceil(count / batch)
-    return batch - batch % config.replicas
+        size = count // math.ceil(count / size)
+    return size - size % config.replicas
 
 
 def evaluation_split(config: RunConfig, info: DatasetInfo) -> tuple[str | None, str | None]:
-    """The split to evaluate on, and why it does not serve, if it does not.
+    """The split to evaluate on, or `None` and the reason.
 
-    Where codes are learned, there are none of videos, identities or labels that do not occur in
-    training; then training videos serve.
+    A model with learned codes has none of videos, identities or labels that do not occur in
+    training. If the held-out split has such, the training split is used.
     """
     keys = model_class(config.model).code_keys(config.hyperparameters)
     split, reason = held_out_split(info), None
     if split is None:
         reason = "the data set has no held-out split"
-    elif info.splits[split].min_length < config.span():
-        shortest, needed = info.splits[split].min_length, f"a clip needs {config.span()}"
-        reason = f"the split {split!r} has videos of {shortest} frames, {needed}"
+    elif (shortest := info.splits[split].min_length) < config.span():
+        reason = (
+            f"the split {split!r} has videos of {shortest} frames, a clip needs {config.span()}"
+        )
     elif "index" in keys or any(_unknown(config, split, key) for key in keys):
-        reason = "there are codes of other videos"
+        reason = "the model has codes of other videos"
     if reason and keys:
         return "train", None
     return (None, reason) if reason else (split, None)
@@ -72,15 +65,15 @@ def evaluation_split(config: RunConfig, info: DatasetInfo) -> tuple[str | None, 
 
 def _unknown(config: RunConfig, split: str, key: str) -> frozenset[int]:
     """The values of a field in a split that do not occur in training."""
-    known, asked = (record_values(config.data_folder, each, key) for each in ("train", split))
-    return asked - known
+    train, other = (record_values(config.data_folder, each, key) for each in ("train", split))
+    return other - train
 
 
 def with_fixed_buffers(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """The same batches, without the tuning that lets buffers grow while a slow reader waits.
+    """The same batches, without tuning that lets buffers grow while a slow reader waits.
 
     Example:
-        >>> for batch in with_fixed_buffers(make_pipeline("data/sprites", "test", repeat=False)):
+        >>> for batch in with_fixed_buffers(config.clips("test", repeat=False)):
         ...     scores.update(frame_consistencies(batch["video"].numpy()))
     """
     options = tf.data.Options()
@@ -88,30 +81,23 @@ def with_fixed_buffers(batches: tf.data.Dataset) -> tf.data.Dataset:
     return batches.with_options(options)
 
 
-def pictured_batch(config: RunConfig, count: int = PICTURED_VIDEOS) -> dict[str, np.ndarray]:
-    """The same few held-out clips each time, of "train" if it must be, as the pipeline's batches.
+def shown_batch(config: RunConfig, count: int = SHOWN_VIDEOS) -> dict[str, np.ndarray]:
+    """The same few held-out clips each time, or training clips if there are no others.
 
-    `"video"` is uint8 `[B, T, H, W, C]`; `"index"`, `"identity"` and `"label"` are int64 `[B]`.
+    Returns:
+        `"video"` uint8 `[B, T, H, W, C]`; `"index"`, `"identity"` and `"label"` int64 `[B]`.
     """
     info = load_info(config.data_folder)
     split = evaluation_split(config, info)[0] or "train"
-    batches = make_pipeline(
-        config.data_folder,
-        split,
-        min(count, info.splits[split].count),
-        config.frames,
-        config.training.stride,
-        pick="start",
-        seed=1,
-        repeat=False,
-    )
-    return {name: value.numpy() for name, value in next(iter(batches)).items()}
+    size = min(count, info.splits[split].count)
+    batches = config.clips(split, batch_size=size, pick="start", seed=1, repeat=False)
+    return next(batches.as_numpy_iterator())
 
 
 def compared_clips(config: RunConfig, count: int) -> tuple[np.ndarray, str]:
-    """The same clips each time to measure a model by, and what they are.
+    """The same clips each time to compare a model's clips to, and their description.
 
-    Of a split of fewer videos, which are longer than a clip, random windows; these overlap.
+    A split with fewer videos gives random windows, which overlap, if its videos are long enough.
 
     Returns:
         uint8 `[N, T, H, W, C]`, and e.g. "100 held-out clips".
@@ -120,43 +106,24 @@ def compared_clips(config: RunConfig, count: int) -> tuple[np.ndarray, str]:
     split = evaluation_split(config, info)[0] or "train"
     chosen, kind = info.splits[split], "training" if split == "train" else "held-out"
     if chosen.count >= count or chosen.max_length <= config.span():
-        clips = pictured_batch(config, count)["video"]
+        clips = shown_batch(config, count)["video"]
         return clips, f"{len(clips)} {kind} clips"
-    batches = make_pipeline(
-        config.data_folder, split, chosen.count, config.frames, config.training.stride, seed=1
-    )
-    rounds = batches.take(math.ceil(count / chosen.count)).as_numpy_iterator()
-    clips = np.concatenate([batch["video"] for batch in rounds])[:count]
+    batches = config.clips(split, batch_size=chosen.count, pick="window", seed=1)
+    epochs = batches.take(math.ceil(count / chosen.count)).as_numpy_iterator()
+    clips = np.concatenate([batch["video"] for batch in epochs])[:count]
     return clips, f"{count} windows of {chosen.count} {kind} clips"
 
 
 def real_clips(config: RunConfig, frames: int) -> Iterator[np.ndarray]:
-    """Batches of every real clip of all splits, from the start of each video.
-
-    Args:
-        frames: T.
-
-    Returns:
-        uint8 `[N, T, H, W, C]` each.
-    """
+    """Batches of the clips from the start of every video of all splits: uint8 `[N, T, H, W, C]`."""
     for split in load_info(config.data_folder).splits:
-        batches = make_pipeline(
-            config.data_folder,
-            split,
-            256,
-            frames,
-            config.training.stride,
-            pick="start",
-            repeat=False,
-            shuffle=False,
-            drop_remainder=False,
-        )
-        for batch in batches:
+        options = {"repeat": False, "shuffle": False, "drop_remainder": False, "pick": "start"}
+        for batch in config.clips(split, batch_size=256, frames=frames, **options):
             yield batch["video"].numpy()
 
 
 def frame_rate(config: RunConfig) -> float:
-    """Frames a second of the data; 8 where it does not tell, or lies here no more."""
+    """Frames a second of the data; 8 if the data does not state it or is not here any more."""
     try:
         fps = load_info(config.data_folder).fps
     except (DatasetError, OSError, tf.errors.OpError):
@@ -164,27 +131,27 @@ def frame_rate(config: RunConfig) -> float:
     return fps if fps > 0 else 8.0
 
 
-def make_request(
-    config: RunConfig, model: keras.Model, count: int, of_clips: bool = True, **rest: Any
-) -> Request:
-    """What exhibits of a model are made of, with the held-out and the real clips of its data.
+def figure_inputs(
+    config: RunConfig, model: keras.Model, count: int, reads_data: bool = True, **rest: Any
+) -> FigureInputs:
+    """What figures of a run's model are made from.
 
     Args:
-        config: of the model's run.
+        config: of the run.
         model: trained.
-        count: samples, and held-out clips to show.
-        of_clips: whether real clips are needed; without, no data is read.
-        **rest: `frames`, `seed` and `scale` of `Request`.
+        count: number of samples and of held-out clips.
+        reads_data: whether real clips are needed.
+        **rest: `frames`, `seed` and `scale` of `FigureInputs`.
     """
-    if not of_clips:
-        return Request(model, count=count, **rest)
-    pictured = pictured_batch(config, max(2, count))
-    return Request(
+    if not reads_data:
+        return FigureInputs(model, count=count, **rest)
+    shown = shown_batch(config, max(2, count))
+    return FigureInputs(
         model,
-        pictured["video"],
+        shown["video"],
         count,
         real_clips=lambda frames: real_clips(config, frames),
-        rows=pictured,
+        rows=shown,
         compared=lambda number: compared_clips(config, number),
         **rest,
     )

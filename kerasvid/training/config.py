@@ -1,9 +1,5 @@
-"""What a training run is made of, resolved: the content of a run's `config.json`.
+"""What a run was asked for: `RunConfig`, which `config.json` stores, and how settings fill it."""
 
-`key=value` from a command line to hyper-parameters of a model and of its training.
-"""
-
-import ast
 import dataclasses
 import functools
 import hashlib
@@ -12,7 +8,7 @@ import math
 import os
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -20,44 +16,52 @@ import tensorflow as tf
 
 from kerasvid.data import DatasetInfo, SplitInfo, load_info, make_pipeline
 from kerasvid.data.pipeline import check_images_fit, window_span
+from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.registry import model_class
 from kerasvid.naming import constructor_arguments, nearest_names
 from kerasvid.training.devices import resolve_precision
 
 LARGEST_SEED = 2**31 - 1
-
-# What may change when a run is resumed: where and how long, not what is computed. What the data
-# set is its digest tells, not the path that was typed.
+# Fields that may change when a run is resumed: they do not change what is computed. The data set
+# is compared by its digest, not by its path.
 FREE = ("data_folder", "dataset", "images", "images_folder", "preset", "training.steps",
         "jit_compile", "strategy", "deterministic",
         "log_every", "sample_every", "checkpoint_every")  # fmt: skip
+FROM_DATA = ("image_shape", "videos", "identities", "classes")  # sizes that the data set sets
+FROM_MODEL = ("image_shape", "categories")  # arguments of a layer that the model sets
+TRAINING = "training."
 
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """A training run, resolved.
+    """Everything that a training run was asked for, resolved by `make_config`.
 
     Args:
         model: registered name.
-        preset: that the hyper-parameters started from.
-        hyperparameters: of the model, all of them.
-        training: how it is trained.
+        preset: name of the preset that the hyper-parameters started from.
+        hyperparameters: all of the model's.
+        training: how the model is trained.
         dataset: name of the data set.
-        data_folder: where it lies.
-        data_digest: of the shards of training and evaluation, so that other data is not taken for
-            the same.
+        data_folder: its folder.
+        data_digest: digest of the shards of training and evaluation; "" while the data set is not
+            made yet.
         precision: dtype policy, resolved.
-        seed: of weights, noise and the order of videos.
+        seed: of weights, noise and data order.
         jit_compile: "auto", True or False.
         strategy: as `make_strategy` takes it.
-        replicas: that share a batch; each draws its own noise.
-        deterministic: only operations with reproducible results.
-        init_from: folder of the run whose weights it begins with, or `None`; `make_config` makes the
-            path absolute.
-        images: data set of still images beside the videos, or `None`.
-        images_folder: where it lies.
+        replicas: devices that share a batch; each draws its own noise.
+        deterministic: whether only operations with reproducible results are used.
+        init_from: absolute path of the run whose weights this run starts from, or `None`.
+        images: data set of images that are trained on beside the videos, or `None`.
+        images_folder: its folder.
         log_every, sample_every, checkpoint_every: steps.
+
+    Example:
+        >>> config = RunFolder("runs/rjvae-sprites").load_config()
+        >>> batch = next(iter(config.clips("test", pick="start")))
+        >>> batch["video"].shape
+        TensorShape([16, 8, 64, 64, 3])
     """
 
     model: str
@@ -92,12 +96,12 @@ class RunConfig:
 
     @property
     def data_is_known(self) -> bool:
-        """Whether the data, with the images beside it, was there when the config was made."""
+        """Whether the data set, and the images beside it, existed when the config was made."""
         return bool(self.data_digest) and (self.images is None or self.images_folder is not None)
 
     @property
     def image_batch(self) -> int:
-        """Still images a step, where there are any beside the videos."""
+        """Images a step, for a run that trains on images beside the videos."""
         return self.training.image_batch or self.training.batch_size
 
     def span(self) -> int:
@@ -112,17 +116,19 @@ class RunConfig:
         frames: int | None = None,
         **options: Any,
     ) -> tf.data.Dataset:
-        """The batches of a split of the run's data: the one way from a run to its videos.
+        """Batches of clips of a split of the run's data.
 
         Args:
-            split: of the data set.
-            batch_size: videos a batch; the training's where `None`.
-            frames: T of a clip; the training's where `None`.
-            **options: further ones of `make_pipeline`; `pick` is the training's and `seed` the
-                run's by default.
+            split: name of the split.
+            batch_size: videos a batch; by default as in training.
+            frames: T of a clip; by default as in training.
+            **options: of `make_pipeline`. `pick` is by default as in training, `seed` the run's.
+
+        Returns:
+            A dataset of dicts, as `make_pipeline`: "video" is uint8 `[B, T, H, W, C]`.
 
         Raises:
-            DatasetError: the data is absent or damaged.
+            DatasetError: the data set is absent or damaged.
         """
         return make_pipeline(
             self.data_folder,
@@ -142,7 +148,7 @@ class RunConfig:
         """Reads what `to_json` wrote.
 
         Raises:
-            ValueError: the text is no JSON or lacks a field.
+            ValueError: the text is not JSON or lacks a field.
         """
         try:
             fields = json.loads(text)
@@ -152,34 +158,68 @@ class RunConfig:
             raise ValueError(f"not the configuration of a run ({error})") from error
 
     def differences(self, other: "RunConfig") -> list[str]:
-        """What `other` computes differently, as `key: ours (theirs)`; lengthening is no change."""
-        ours, theirs = self._fixed(), other._fixed()
+        """The fields that `other` would compute differently, as "latent_dim is 8, not 10".
+
+        The number of steps is not compared: a run may be lengthened.
+        """
+        ours, theirs = self._compared(), other._compared()
         return [
-            f"{key} is {ours.get(key)} ({theirs.get(key)} asked for)"
+            f"{key} is {ours.get(key)}, not {theirs.get(key)}"
             for key in sorted({*ours, *theirs})
             if ours.get(key) != theirs.get(key)
         ]
 
-    def _fixed(self) -> dict[str, Any]:
-        fields = json.loads(self.to_json())  # tuples and lists are the same there
-        fields["init_from"] = _resolved(self.init_from)
-        fields["training"] = fields.pop("training")
+    def _compared(self) -> dict[str, Any]:
+        fields = json.loads(self.to_json())  # which makes lists of tuples
+        fields["init_from"] = _real_path(self.init_from)
         hyperparameters = fields.pop("hyperparameters")
         flat = _flat({**fields, **hyperparameters})
         return {key: value for key, value in flat.items() if key not in FREE}
 
     def make_model(self) -> keras.Model:
-        """The model, with new weights, not compiled."""
-        return model_class(self.model)(**self.hyperparameters, dtype=self.precision)
+        """Builds the model with new weights, not compiled.
+
+        Raises:
+            ValueError: the hyper-parameters do not fit together, or the model cannot be trained on
+                clips of this length. The message names the settings that differ from the preset.
+        """
+        try:
+            model = model_class(self.model)(**self.hyperparameters, dtype=self.precision)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            why = " ".join(str(error).split())[:200]
+            raise ValueError(f"{self._settings()}: {self.model} cannot be built ({why})") from error
+        try:
+            model.check_training_length(self.frames)
+        except ValueError as error:
+            raise ValueError(
+                f"training.frames={self.frames}: {self.model} cannot be trained on such clips. "
+                f"{error}"
+            ) from error
+        return model
+
+    def _settings(self) -> str:
+        """The flags that set what differs from the preset."""
+        cls = model_class(self.model)
+        preset = _flat({**cls.hyperparameters(), **cls.PRESETS.get(self.preset, {})})
+        changed = [
+            f"--set={key}={value}"
+            for key, value in _flat(self.hyperparameters).items()
+            if key not in FROM_DATA and (key not in preset or preset[key] != value)
+        ]
+        return " ".join(changed) or f"--preset={self.preset} for frames of {self.image_size()}"
+
+    def image_size(self) -> str:
+        """Height, width and channels of a frame, for people: "64x64x3"."""
+        return "x".join(map(str, self.hyperparameters["image_shape"]))
 
     def compile(self, model: keras.Model) -> None:
-        """Compiles the model as the training says."""
+        """Compiles the model as `training` says."""
         model.compile(
             self.training.make_optimizers(list(model.network_variables())),
             jit_compile=self.jit_compile,
             clip_norm=self.training.clip_norm or None,
             seed=self.seed,
-            **(self.training.code_arguments() if hasattr(model, "tables") else {}),
+            **(self.training.code_arguments() if isinstance(model, LatentCodeModel) else {}),
         )
 
 
@@ -194,22 +234,26 @@ def make_config(
     precision: str = "auto",
     **rest: Any,
 ) -> RunConfig:
-    """Resolves a run: the preset, what replaces parts of it, and the size of the data's frames.
+    """Resolves a run and checks it, without building the model.
 
     Args:
         model: registered name.
         dataset: name of the data set.
-        data_folder: where it lies.
-        info: its description; `None` while it is not made yet, for a config that is only looked at.
-        preset: of the model.
-        values: by dotted key, as `parse_assignments` returns them.
-        epochs: length of the run, instead of `steps`; without `info` it is checked alone.
+        data_folder: its folder.
+        info: its description; `None` while the data set is not made yet.
+        preset: name of a preset of the model.
+        values: settings by dotted key, such as `{"encoder.channels": [8], "training.steps": 9}`.
+        epochs: length of the run, instead of `steps`. Without `info` it is only checked.
         precision: dtype policy, or "auto" for what the device is fast at.
-        **rest: further fields of `RunConfig`; `steps` or `batch_size` of `None` mean the
-            training's.
+        **rest: further fields of `RunConfig`, and `steps` and `batch_size`; `None` means the
+            preset's.
 
     Raises:
-        ValueError: a name or key is unknown, or the data does not fit.
+        ValueError: a name or key is unknown, a value is out of its range, or the data does not fit.
+
+    Example:
+        >>> config = make_config("rjvae", "sprites", "data/sprites", load_info("data/sprites"),
+        ...                      preset="debug", values={"latent_dim": 5}, seed=0)
     """
     cls = model_class(model)
     hyperparameters, training = apply_settings(cls, preset, values or {})
@@ -226,9 +270,9 @@ def make_config(
         hyperparameters |= {k: v for k, v in counts.items() if k in hyperparameters}
     if epochs is not None:
         if "steps" in given:
-            raise ValueError("give --steps or --epochs, not both.")
+            raise ValueError("--steps and --epochs are both set. Set one of them.")
         if not 0.0 < epochs < math.inf:
-            raise ValueError(f"epochs={epochs} must be positive.")
+            raise ValueError(f"epochs={epochs} is not positive. Set a number above 0.")
         if train:
             steps = max(1, round(epochs * train.count / training.batch_size))
             training = dataclasses.replace(training, steps=steps)
@@ -241,127 +285,99 @@ def make_config(
         data_folder=data_folder,
         data_digest=digest_of(info, rest.get("images_folder")),
         precision=resolve_precision(precision),
-        **{**rest, "init_from": _resolved(rest.get("init_from"))},
+        **{**rest, "init_from": _real_path(rest.get("init_from"))},
     )
-    if values or config.images:
-        _check_model(config, values or {}, info)
-    _check_resources(config, train)
+    _check_batches(config)
+    if info:
+        _check_data(config, info, train)
     return config
 
 
-def _check_resources(config: RunConfig, train: SplitInfo | None) -> None:
-    """Refuses what the random numbers, the replicas, the videos or the images cannot serve."""
-    batch = config.training.batch_size
+def _check_batches(config: RunConfig) -> None:
+    """Refuses seeds, clips and batches that the model and the replicas cannot use."""
     if not 0 <= config.seed <= LARGEST_SEED:
-        raise ValueError(f"seed={config.seed} must be from 0 to {LARGEST_SEED}.")
-    _check_division(config, "batch_size", batch)
-    least = model_class(config.model).shortest_clip(config.hyperparameters)
-    if config.frames < least:
-        raise ValueError(f"frames={config.frames}: {config.model} needs clips of {least} or more.")
+        raise ValueError(f"seed={config.seed} is out of range. Use 0 to {LARGEST_SEED}.")
+    shortest = model_class(config.model).shortest_clip(config.hyperparameters)
+    if config.frames < shortest:
+        raise ValueError(
+            f"frames={config.frames} is too short: {config.model} needs {shortest} or more."
+        )
+    sizes = {"batch_size": config.training.batch_size}
     if config.images:
-        _check_division(config, "training.image_batch", config.image_batch)
+        if config.hyperparameters.get("image_discriminator", False) is False:
+            raise ValueError(
+                f"--images={config.images}: {config.model} has no image discriminator. Remove the "
+                "flag or train rjgan."
+            )
+        sizes["training.image_batch"] = config.image_batch
+    turns = (config.hyperparameters.get("objective") or {}).get("discriminator_steps", 1)
+    for name, size in sizes.items():
+        if size % (config.replicas * turns):
+            parts = f"{config.replicas} replica{'s' * (config.replicas > 1)}"
+            parts += f" times objective.discriminator_steps={turns}" if turns > 1 else ""
+            raise ValueError(f"{name}={size} cannot be divided among {parts}. Use a multiple of "
+                             f"{config.replicas * turns}.")  # fmt: skip
+
+
+def _check_data(config: RunConfig, info: DatasetInfo, train: SplitInfo) -> None:
+    """Refuses a batch, a clip, categories or images that the data does not have."""
+    batch, name = config.training.batch_size, config.dataset
+    if batch > train.count:
+        raise ValueError(f"batch_size={batch} is too large: the split 'train' of {name} has "
+                         f"{train.count} videos. Use {train.count} or fewer.")  # fmt: skip
+    if config.span() > train.min_length:
+        raise ValueError(
+            f"frames={config.frames} with stride={config.training.stride} needs {config.span()} "
+            f"frames, but the shortest video of the split 'train' of {name} has "
+            f"{train.min_length}. Set fewer frames or a smaller training.stride."
+        )
+    categories, classes = config.hyperparameters.get("categories", 0), len(info.class_names)
+    if categories and categories != classes:
+        advice = f"Set categories={classes}" if classes else "Remove this setting"
+        raise ValueError(f"--set=categories={categories}: the videos of {name} have {classes} "
+                         f"classes. {advice}.")  # fmt: skip
     if config.images_folder:
         count = training_split(load_info(config.images_folder)).count
         if config.image_batch > count:
             raise ValueError(
-                f"training.image_batch={config.image_batch}: the split 'train' of "
-                f"--images={config.images} has {count} images; use {count} or fewer."
+                f"training.image_batch={config.image_batch} is too large: the split 'train' of "
+                f"--images={config.images} has {count} images. Use {count} or fewer."
             )
-    if train is None:
-        return
-    if batch > train.count:
-        raise ValueError(f"batch_size={batch}: the split 'train' of {config.dataset} has "
-                         f"{train.count} videos; use {train.count} or fewer.")  # fmt: skip
-    if config.span() > train.min_length:
-        raise ValueError(
-            f"frames={config.frames} with stride={config.training.stride} span {config.span()}, but the "
-            f"shortest video of the split 'train' of {config.dataset} has {train.min_length}; set "
-            "fewer frames or a smaller training.stride."
-        )
-
-
-def _check_division(config: RunConfig, name: str, size: int) -> None:
-    """Refuses a batch that replicas, and the turns of the discriminators, cannot share equally."""
-    turns = (config.hyperparameters.get("objective") or {}).get("discriminator_steps", 1)
-    if size % (config.replicas * turns):
-        sharers = f"{config.replicas} replica{'s' * (config.replicas > 1)}"
-        if turns > 1:
-            sharers += f" times objective.discriminator_steps={turns}, each of which sees a part"
-        raise ValueError(f"{name}={size} cannot be shared by {sharers}; use a multiple of "
-                         f"{config.replicas * turns}.")  # fmt: skip
-
-
-def _check_model(config: RunConfig, values: Mapping[str, Any], info: DatasetInfo | None) -> None:
-    """Makes the model once, to see whether what was set fits together."""
-    try:
-        model = config.make_model()
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        given = " ".join(f"--set={key}={value}" for key, value in values.items())
-        why = " ".join(str(error).split())[:200]
-        raise ValueError(f"{given}: no {config.model} can be made of this ({why})") from error
-    try:
-        model.check_training_length(config.frames)
-    except ValueError as error:
-        raise ValueError(
-            f"training.frames={config.frames}: {config.model} cannot learn from such clips ({error})"
-        ) from error
-    if config.images and getattr(model, "image_discriminator", None) is None:
-        raise ValueError(
-            f"--images={config.images}: {config.model} has no image discriminator to show them to; "
-            "leave the flag out or train rjgan."
-        )
-    if info and (categories := getattr(model, "categories", 0)):
-        _check_categories(config.dataset, categories, len(info.class_names))
-    if config.images_folder:
         check_images_fit(config.images_folder, config.hyperparameters["image_shape"])
 
 
-def _check_categories(dataset: str, categories: int, classes: int) -> None:
-    """Refuses a category code that the labels of the videos cannot teach."""
-    if not classes:
-        raise ValueError(f"--set=categories={categories}: the videos of {dataset} have no labels "
-                         "to tell categories by; leave it out.")  # fmt: skip
-    if categories != classes:
-        raise ValueError(f"--set=categories={categories}: the videos of {dataset} are of {classes} "
-                         "classes; give as many.")  # fmt: skip
-
-
 def digest_of(info: DatasetInfo | None, images_folder: str | None = None) -> str:
-    """Of the shards of the training and the held-out split, and of the images beside them."""
+    """Digest of the shards of the training and the held-out split, and of the images' shards."""
     if info is None:
         return ""
-    digest = hashlib.sha256()
-    shards = [
-        shard
-        for split in ("train", held_out_split(info))
-        for shard in (info.splits[split].shards if split else ())
-    ]
+    splits = [info.splits[name] for name in ("train", held_out_split(info)) if name]
     if images_folder:
-        shards += training_split(load_info(images_folder)).shards
-    for shard in shards:
-        digest.update(shard.sha256.encode())
+        splits.append(training_split(load_info(images_folder)))
+    digest = hashlib.sha256()
+    for split in splits:
+        for shard in split.shards:
+            digest.update(shard.sha256.encode())
     return digest.hexdigest()[:16]
 
 
-def training_split(info: DatasetInfo):
+def training_split(info: DatasetInfo) -> SplitInfo:
     """The split to train on.
 
     Raises:
         ValueError: there is no split "train".
     """
     if "train" not in info.splits:
-        raise ValueError(f"the data set {info.name!r} has no split 'train', but "
-                         f"{', '.join(info.splits)}: convert it again with one.")  # fmt: skip
+        raise ValueError(f"The data set {info.name!r} has no split 'train', only "
+                         f"{', '.join(info.splits)}. Convert it again with one.")  # fmt: skip
     return info.splits["train"]
 
 
 def held_out_split(info: DatasetInfo) -> str | None:
-    """The split to evaluate on, or `None` where there is none."""
+    """The name of the split to evaluate on, or `None`."""
     return next((name for name in ("test", "validation", "val") if name in info.splits), None)
 
 
-def _resolved(folder: str | None) -> str | None:
-    """The one way to write a path; `None` of none."""
+def _real_path(folder: str | None) -> str | None:
     return os.path.realpath(folder) if folder else None
 
 
@@ -375,84 +391,40 @@ def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-TRAINING = "training."
-# What a model tells its parts itself.
-FROM_MODEL = ("image_shape", "categories")
-# What the data set tells.
-FROM_DATA = ("image_shape", "videos", "identities", "classes")
-
-
-def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
-    """Values by key; a value is JSON or a Python literal, and a string where it is neither.
-
-    Example:
-        >>> parse_assignments(["latent_dim=64", "encoder.channels=[64,128]", "posterior=full"])
-        {'latent_dim': 64, 'encoder.channels': [64, 128], 'posterior': 'full'}
-
-    Raises:
-        ValueError: an assignment has no `=`, or a key stands twice.
-    """
-    values = {}
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals or not key:
-            raise ValueError(f"--set={assignment}: write key=value, as in latent_dim=64.")
-        if key in values:
-            raise ValueError(f"--set={assignment}: {key} is set twice.")
-        values[key] = _parse_value(text)
-    return values
-
-
-def _parse_value(text: str) -> Any:
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            return parse(text)
-        except (ValueError, SyntaxError):
-            continue
-    return text
-
-
-@functools.cache  # it makes a model
+@functools.cache
 def known_keys(cls: type) -> dict[str, Any]:
-    """Every key that `--set` takes for a model, with the type of its values.
-
-    Args:
-        cls: a model with `PRESETS`; an instance of its smallest one tells the nested keys.
-    """
-    example = cls.from_preset("debug")
-    keys: dict[str, Any] = {}
+    """Every key that `--set` takes for a class of models, with the type of its values."""
+    keys = {TRAINING + k: kind for k, kind in typing.get_type_hints(TrainConfig).items()}
     for name, kind in _argument_types(cls).items():
-        nested = getattr(example, name, None)
-        if isinstance(nested, keras.layers.Layer):
-            nested = _argument_types(type(nested))
-        elif isinstance(nested, Mapping):  # the model checks its parts
-            nested = dict.fromkeys(nested, Any)
-        if isinstance(nested, Mapping):
-            keys.update({f"{name}.{k}": v for k, v in nested.items() if k not in FROM_MODEL})
-        elif name not in FROM_DATA:
+        if name not in cls.PARTS or not _fits({}, kind):
             keys[name] = kind
-    keys.update({TRAINING + k: kind for k, kind in typing.get_type_hints(TrainConfig).items()})
-    return keys
+            continue
+        part = cls.PARTS[name]
+        nested = dict.fromkeys(part, Any) if isinstance(part, tuple) else _argument_types(part)
+        keys.update({f"{name}.{k}": v for k, v in nested.items() if k not in FROM_MODEL})
+    return {key: kind for key, kind in keys.items() if key not in FROM_DATA}
 
 
 def _argument_types(cls: type) -> dict[str, Any]:
-    """The annotations of a constructor's arguments that have a default."""
     return {name: kind for name, (kind, _) in constructor_arguments(cls).items()}
 
 
 def apply_settings(
     cls: type, preset: str, values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], TrainConfig]:
-    """The hyper-parameters and the training of a preset, some of them replaced.
+    """The hyper-parameters and the training of a preset, with some settings replaced.
 
     Args:
         cls: the model's class.
         preset: name of one of its presets.
-        values: by dotted key, as `parse_assignments` returns them.
+        values: settings by dotted key.
+
+    Returns:
+        All hyper-parameters but `image_shape`, and the training.
 
     Raises:
-        ValueError: the preset or a key is unknown, or a value is of a wrong type or out of
-            its range; the message names near keys.
+        ValueError: the preset or a key is unknown, or a value has a wrong type or is out of its
+            range.
     """
     if preset not in cls.PRESETS:
         known = nearest_names(preset, cls.PRESETS)
@@ -460,17 +432,19 @@ def apply_settings(
     chosen = {**cls.hyperparameters(), **cls.PRESETS[preset]}
     chosen.pop("image_shape", None)
     chosen = {k: dict(v) if isinstance(v, Mapping) else v for k, v in chosen.items()}
-    training = cls.TRAINING[preset]
-    keys = known_keys(cls) if values else {}
+    training, keys = cls.TRAINING[preset], known_keys(cls) if values else {}
     for key, value in values.items():
+        group, dot, name = key.rpartition(".")
         if key not in keys:
-            meant = key.rpartition(".")[2]  # of the model, where it was looked for in a part
-            near = nearest_names(meant if meant in keys else key, keys)
-            raise ValueError(f"--set={key}=...: no such key: {near}.")
-        _check_kind(key, value, keys[key])
-        group, dot, name = key.partition(".")
+            near = nearest_names(name if name in keys else key, keys)
+            raise ValueError(f"--set={key}=...: unknown key; {near}.")
+        if not _fits(value, keys[key]):
+            raise ValueError(f"--set={key}={value}: not {_described(keys[key])}.")
         if key.startswith(TRAINING):
-            training = _replaced(training, key, name, value)
+            try:
+                training = dataclasses.replace(training, **{name: value})
+            except ValueError as error:
+                raise ValueError(f"--set={key}={value}: {error}") from error
         elif dot:
             chosen[group] = {**(chosen[group] or {}), name: value}
         else:
@@ -478,29 +452,15 @@ def apply_settings(
     return chosen, training
 
 
-def _replaced(training: TrainConfig, key: str, name: str, value: Any) -> TrainConfig:
-    try:
-        return dataclasses.replace(training, **{name: value})
-    except ValueError as error:
-        raise ValueError(f"--set={key}={value}: {error}") from error
-
-
-def _check_kind(key: str, value: Any, kind: Any) -> None:
-    """Refuses a value of another type: text for a number, a number for a list."""
-    if not _fits(value, kind):
-        raise ValueError(f"--set={key}={value}: must be {_described(kind)}.")
-
-
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value from the command line is of an annotated type."""
+    """Whether a value is of an annotated type."""
     if kind is Any:
         return True
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, each) for each in arguments)
     if origin in (Sequence, list, tuple):
-        listed = isinstance(value, list | tuple)
-        return listed and all(_fits(each, arguments[0]) for each in value)
+        return isinstance(value, list | tuple) and all(_fits(v, arguments[0]) for v in value)
     if origin is not None:
         return isinstance(value, origin)
     if isinstance(value, bool):
@@ -509,7 +469,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _described(kind: Any) -> str:
-    """A type in words: `a whole number or None`."""
+    """A type in words: "a whole number or None"."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_described(each) for each in arguments)

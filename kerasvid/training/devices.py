@@ -1,26 +1,24 @@
-"""The devices that share a batch.
-
-Which number formats a machine computes fast in.
-"""
+"""Devices: the strategy by which they share a batch, and the precision that they are fast at."""
 
 import pathlib
 import re
 
 import tensorflow as tf
 
-KINDS = "none, mirrored, mirrored:N or multi_worker"
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+_CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
-    """A distribution strategy by name; call it before anything else of TensorFlow runs.
+    """A distribution strategy by name; call this before TensorFlow does anything else.
 
     Args:
         name: `"none"`: one device. `"mirrored"`: all GPUs of the machine. `"mirrored:2"`: that
-            many GPUs, or virtual devices of the CPU where there are none. `"multi_worker"`: the
+            many GPUs, or virtual devices of the CPU if there are none. `"multi_worker"`: the
             machines that the environment variable TF_CONFIG names.
 
     Raises:
-        ValueError: the name is unknown, or there are fewer GPUs than asked for.
+        ValueError: the name is unknown, or there are fewer GPUs than it says.
     """
     if name == "none":
         return tf.distribute.get_strategy()
@@ -28,11 +26,13 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
         return tf.distribute.MultiWorkerMirroredStrategy()
     match = re.fullmatch(r"mirrored(?::([1-9]\d*))?", name)
     if not match:
-        raise ValueError(f"strategy={name!r} is unknown: use {KINDS}.")
+        raise ValueError(f"strategy={name!r} is unknown. Use none, mirrored, mirrored:N or "
+                         "multi_worker.")  # fmt: skip
     gpus = tf.config.list_physical_devices("GPU")
     count = int(match[1]) if match[1] else max(len(gpus), 1)
     if gpus and count > len(gpus):
-        raise ValueError(f"strategy={name!r} needs {count} GPUs, this machine has {len(gpus)}.")
+        raise ValueError(f"strategy={name!r} needs {count} GPUs, but this machine has {len(gpus)}. "
+                         f"Use mirrored:{len(gpus)} or less.")  # fmt: skip
     if not gpus:
         cpu = tf.config.list_physical_devices("CPU")[0]
         virtual = [tf.config.LogicalDeviceConfiguration()] * count
@@ -52,42 +52,34 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def device_name() -> str:
-    """What training runs on, for people: `2 x GPU` or `CPU`."""
+    """What training runs on, for people: "2 x GPU" or "CPU"."""
     for kind in ("TPU", "GPU"):
         if devices := tf.config.list_physical_devices(kind):
             return f"{len(devices)} x {kind}"
     return "CPU"
 
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-_CPUINFO = pathlib.Path("/proc/cpuinfo")
-
-
 def resolve_precision(precision: str) -> str:
-    """The dtype policy to train in; `"auto"` picks what the first device is fast at.
+    """The dtype policy to train in; "auto" is what the first device is fast at.
 
-    bfloat16 on TPUs and on CPUs with instructions for it, float16 on GPUs from compute capability
-    7.0, float32 elsewhere.
+    That is bfloat16 on TPUs and on CPUs with instructions for it, float16 on GPUs from compute
+    capability 7.0, and float32 elsewhere.
 
     Raises:
-        ValueError: another value than those in `PRECISIONS`.
+        ValueError: the precision is not in `PRECISIONS`.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"precision={precision!r} is unknown: use one of {', '.join(PRECISIONS)}.")
+        known = ", ".join(PRECISIONS)
+        raise ValueError(f"precision={precision!r} is unknown. Use one of {known}.")
     if precision != "auto":
         return precision
     if tf.config.list_physical_devices("TPU"):
         return "mixed_bfloat16"
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
+    if gpus := tf.config.list_physical_devices("GPU"):
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
         return "mixed_float16" if capability and capability >= (7, 0) else "float32"
-    return "mixed_bfloat16" if _cpu_multiplies_bfloat16() else "float32"
-
-
-def _cpu_multiplies_bfloat16() -> bool:
     try:
-        flags = set(_CPUINFO.read_text().split())
+        cpu = set(_CPUINFO.read_text().split())
     except OSError:
-        return False
-    return bool(flags & {"avx512_bf16", "amx_bf16"})
+        cpu = set()
+    return "mixed_bfloat16" if cpu & {"avx512_bf16", "amx_bf16"} else "float32"

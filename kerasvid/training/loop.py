@@ -1,7 +1,4 @@
-"""How a run begins or resumes, and `fit` with everything around it.
-
-Beginning a run with what another has learned.
-"""
+"""Training: how a run starts or resumes, `fit` with its callbacks, and what it ends with."""
 
 import contextlib
 import dataclasses
@@ -11,9 +8,10 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from kerasvid.data import load_info, make_pipeline, with_images
+from kerasvid.data import load_info, with_images
 from kerasvid.layers.code_table import CodeTable
-from kerasvid.models.base.averaging import apply_ema, trained_weights_kept
+from kerasvid.models.base.averaging import apply_ema
+from kerasvid.models.base.vae import VariationalModel
 from kerasvid.training.callbacks.checkpoints import (
     Checkpoints,
     latest,
@@ -22,14 +20,14 @@ from kerasvid.training.callbacks.checkpoints import (
     saved_step,
     saved_steps,
 )
-from kerasvid.training.callbacks.held_out import HeldOutEvaluation
-from kerasvid.training.callbacks.metrics_log import MetricsLog
+from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog
 from kerasvid.training.callbacks.samples import SampleWriter
 from kerasvid.training.callbacks.step_callback import FiniteLoss, NotFinite, global_step
 from kerasvid.training.callbacks.stopping import GracefulStop, StopAtStep
-from kerasvid.training.clips import frame_rate, held_out_batches, pictured_batch
+from kerasvid.training.clips import frame_rate, held_out_batches, shown_batch
 from kerasvid.training.config import RunConfig, training_split
 from kerasvid.training.run_folder import RunError, RunFolder
+from kerasvid.training.summary import describe_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +37,8 @@ class Outcome:
     Args:
         step: updates made, over all resumptions.
         trained: updates made by this call.
-        signal: that ended it early, or `None`.
-        saved: the file that holds the result; for a process that writes none, the run's folder.
+        signal: number of the signal that ended it early, or `None`.
+        saved: the file with the result; for a process that writes none, the run's folder.
     """
 
     step: int
@@ -50,18 +48,19 @@ class Outcome:
 
 
 def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -> Outcome:
-    """Begins or resumes a run and trains until its last step or a signal.
+    """Starts or resumes a run and trains until its last step or a signal.
 
-    A resumed run computes what an uninterrupted one would have, to the bit where `deterministic`
-    is on or the device is deterministic anyway.
+    A resumed run computes what an uninterrupted one would have: to the bit if `deterministic` is
+    set or the device is deterministic anyway. The model is built before anything is written.
 
     Args:
-        config: what to do.
-        run: where; after `run.begin(config)`, within `run.lock()`.
+        config: of the run.
+        run: its folder, within `run.lock()`.
         strategy: of `make_strategy(config.strategy)`.
 
     Raises:
-        RunError: the loss became NaN.
+        ValueError: the model cannot be built with these settings.
+        RunError: the run was started with other settings, or the loss became NaN.
         CheckpointError: a checkpoint cannot be written or read.
     """
     keras.utils.set_random_seed(config.seed)
@@ -70,6 +69,8 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
     with strategy.scope():
         model = config.make_model()
         config.compile(model)
+    print(describe_run(config, model, run.path), flush=True)
+    run.begin(config)
     newest = latest(run.checkpoints)
     if newest is None and (finished := _finished_without_checkpoints(config, run)):
         return finished
@@ -77,7 +78,7 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
     if start:
         print(f"resuming at step {start} from {newest}", flush=True)
     elif config.init_from:
-        begin_from(config.init_from, model)
+        start_from(config.init_from, model)
     if start < config.steps:
         stop = _fit(config, run, model, start)
         if stop.received is not None:
@@ -89,63 +90,55 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
         apply_ema(model)
         fitted = fit_priors(config, model)
         save_model(model, run.model)
-        if fitted and config.sample_every:  # no picture of a step has these priors
-            print(f"pictures: {_sample_writer(config, run).write_as('final', model)}", flush=True)
+        if fitted and config.sample_every:  # no sample of a step has these priors
+            _sample_writer(config, run).write("final", model)
     return Outcome(step, step - start, None, run.model if run.chief else run.path)
 
 
 def fit_priors(config: RunConfig, model: keras.Model) -> bool:
-    """Moves the priors to the posteriors of the training videos, where the training says so.
+    """Fits the priors to the posteriors of the training videos, if `prior_steps` is set.
 
-    The file of the finished run has them; checkpoints, from which a longer run goes on, do not.
+    The file of the finished run has these priors; checkpoints, from which a longer run continues,
+    do not.
 
     Returns:
-        Whether it does say so.
+        Whether they were fitted.
     """
-    if not config.training.prior_steps or not hasattr(model, "fit_priors"):
+    steps = config.training.prior_steps
+    if not steps or not isinstance(model, VariationalModel):
         return False
-    training = config.training
-    print(f"\nfitting the priors to the posteriors, {training.prior_steps:,} updates", flush=True)
-    batches = make_pipeline(
-        config.data_folder,
-        "train",
-        training.batch_size,
-        config.frames,
-        training.stride,
-        training.pick,
-        seed=config.seed,
-        repeat=False,
-    )
-    for name, fit in model.fit_priors(batches, training.prior_steps, config.seed).items():
+    print(f"\nfitting the priors to the posteriors, {steps:,} updates", flush=True)
+    fits = model.fit_priors(config.clips(repeat=False), steps, config.seed)
+    for name, fit in fits.items():
         print(f"{name}: fitted to posteriors, {fit.before:.1f} -> {fit.after:.1f} nats", flush=True)
     return True
 
 
-def begin_from(run_dir: str, model: keras.Model) -> None:
-    """Gives a new model the weights of the parts that another run's model has, too; tells which.
+def start_from(run_dir: str, model: keras.Model) -> None:
+    """Gives a new model the weights of the parts that it has in common with another run's model.
 
     Raises:
-        RunError: there is no such run, or it has no part in common.
+        RunError: there is no such run, or the models have no part in common.
     """
     source, path = RunFolder(run_dir).load_model()
     try:
-        taken, own = adopt_weights(model, source)
+        copied, rest = copy_weights(model, source)
     except ValueError as error:
         raise RunError(f"--init_from={run_dir}: {error}") from error
-    rest = f"; {', '.join(own)} begin anew" if own else ""
-    print(f"weights of {', '.join(taken)} from {path}{rest}", flush=True)
+    rest = f"; new weights for {', '.join(rest)}" if rest else ""
+    print(f"weights of {', '.join(copied)} from {path}{rest}", flush=True)
 
 
 def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome | None:
-    """What to say of a run that has no readable checkpoint; `None` where it is to begin.
+    """The outcome of a finished run without checkpoints; `None` for a run that is to start.
 
     Raises:
-        RunError: there is something that training from the start would overwrite.
+        RunError: training from the start would overwrite something.
     """
     if damaged := saved_steps(run.checkpoints):
         raise RunError(
-            f"{run.checkpoints}: none of the {len(damaged)} checkpoints can be read; put them back "
-            "from a copy, or begin anew with another --run_dir."
+            f"{run.checkpoints}: none of the {len(damaged)} checkpoints can be read. Restore them "
+            "from a copy, or start again with another --run_dir."
         )
     if not run.model.exists():
         return None
@@ -153,34 +146,25 @@ def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome 
     if step >= config.steps:
         return Outcome(step, 0, None, run.model)
     raise RunError(
-        f"{run.path}: model.keras is there (step {step}), but no checkpoint to go on from; begin "
-        "anew with another --run_dir."
+        f"{run.path}: model.keras is there (step {step}), but no checkpoint to continue from. "
+        "Start again with another --run_dir."
     )
 
 
 def _fit(config: RunConfig, run: RunFolder, model: keras.Model, start: int) -> GracefulStop:
-    """One call of `fit` over the endless stream of batches, from where it stood."""
+    """One call of `fit` over the endless stream of batches, from its position at step `start`."""
     count = training_split(load_info(config.data_folder)).count
-    # A display of progress, at least `log_every` steps long where the data is small.
+    # An epoch is one progress bar, at least `log_every` steps long for a small data set.
     steps_per_epoch = max(config.log_every, round(count / config.training.batch_size), 1)
     steps_per_epoch = min(steps_per_epoch, config.steps)
     epoch = start // steps_per_epoch
     callbacks, stop = _make_callbacks(config, run)
-    batches = make_pipeline(
-        config.data_folder,
-        "train",
-        config.training.batch_size,
-        config.frames,
-        config.training.stride,
-        config.training.pick,
-        seed=config.seed,
-        start_step=start,
-    )
+    batches = config.clips(start_step=start)
     if config.images_folder:
         folder, size = config.images_folder, config.image_batch
         batches = with_images(batches, folder, size, seed=config.seed, start_step=start)
     try:
-        with trained_weights_kept(model), _ended(callbacks):
+        with _ended(callbacks):
             model.fit(
                 batches,
                 initial_epoch=epoch,
@@ -191,14 +175,14 @@ def _fit(config: RunConfig, run: RunFolder, model: keras.Model, start: int) -> G
             )
     except NotFinite as error:
         kept = list(saved_steps(run.checkpoints).values())
-        last = f"the last good checkpoint is {kept[-1]}" if kept else "no checkpoint was due yet"
-        raise RunError(f"{error} Stopped; {last}.") from error
+        last = f"The last good checkpoint is {kept[-1]}." if kept else "There is no checkpoint yet."
+        raise RunError(f"{error} {last}") from error
     return stop
 
 
 @contextlib.contextmanager
 def _ended(callbacks: list[keras.callbacks.Callback]) -> Iterator[None]:
-    """Lets callbacks let go of signals and files also where `fit` fails, which Keras does not."""
+    """Calls `on_train_end` also if `fit` fails, which Keras does not, to free signals and files."""
     try:
         yield
     except BaseException:
@@ -208,7 +192,7 @@ def _ended(callbacks: list[keras.callbacks.Callback]) -> Iterator[None]:
 
 
 def _make_callbacks(config: RunConfig, run: RunFolder) -> tuple[list, GracefulStop]:
-    """In the order in which they act after a step; only the chief writes files."""
+    """The callbacks in the order in which they act after a step; only the chief writes files."""
     last = config.steps
     checkpoints = Checkpoints(run.checkpoints, config.checkpoint_every, last_step=last)
     stop = GracefulStop(checkpoints if run.chief else None)
@@ -222,46 +206,40 @@ def _make_callbacks(config: RunConfig, run: RunFolder) -> tuple[list, GracefulSt
 
 
 def _sample_writer(config: RunConfig, run: RunFolder) -> SampleWriter:
-    pictured = pictured_batch(config)
-    return SampleWriter(
-        run.samples,
-        pictured["video"],
-        config.sample_every,
-        rows=pictured,
-        fps=frame_rate(config),
-        last_step=config.steps,
-    )
+    options = {"fps": frame_rate(config), "last_step": config.steps}
+    return SampleWriter(run.samples, shown_batch(config), config.sample_every, **options)
 
 
-def adopt_weights(model: keras.Model, source: keras.Model) -> tuple[list[str], list[str]]:
+def copy_weights(model: keras.Model, source: keras.Model) -> tuple[list[str], list[str]]:
     """Copies the weights of the parts that two models have in common.
 
-    A part is a layer that a model holds under a name, such as `decoder` (G_I) or
-    `image_discriminator` (D_I); it is copied whole, where all its weights have the same shapes, or
-    not at all. So an RJGAN begins with the image generator of an image GAN, or the reverse.
-    Optimizers begin anew, and so does the momentum of learned codes.
+    A part is a layer that is an attribute of the model, such as `decoder` (the image generator) or
+    `image_discriminator`. It is copied if all its weights have the same shapes. So an RJGAN can
+    start from the image generator of an image GAN, or an image GAN from that of an RJGAN.
+    Optimizers and the momentum of learned codes start anew.
 
     Args:
         model: whose weights are replaced.
-        source: whose are copied.
+        source: whose weights are copied.
 
     Returns:
-        The names of the parts that were copied, and of the model's others.
+        The names of the parts that were copied, and of the model's other parts.
 
     Raises:
         ValueError: the models have no part in common.
 
     Example:
-        >>> adopt_weights(RJGAN.from_preset("base"), image_gan)
+        >>> copy_weights(RJGAN.from_preset("base"), image_gan)
         (['decoder', 'image_discriminator'], ['residual', 'video_discriminator'])
     """
     own, theirs = parts_of(model), parts_of(source)
-    alike = [name for name in own if name in theirs and _shapes(own[name]) == _shapes(theirs[name])]
+    shared = [name for name in own if name in theirs]
+    alike = [name for name in shared if _shapes(own[name]) == _shapes(theirs[name])]
     if not alike:
-        differing = [name for name in own if name in theirs]
-        why = f"{', '.join(differing)} of other sizes" if differing else "no part in common"
+        why = f"{', '.join(shared)} has other sizes" if shared else "they have no part in common"
         raise ValueError(
-            f"a {type(source).__name__} lends a {type(model).__name__} nothing: {why}."
+            f"no weights of the {type(source).__name__} fit the {type(model).__name__}: {why}. "
+            "Use a run of a model with equal parts."
         )
     for name in alike:
         own[name].set_weights(theirs[name].get_weights())
@@ -271,9 +249,9 @@ def adopt_weights(model: keras.Model, source: keras.Model) -> tuple[list[str], l
 
 
 def parts_of(model: keras.Model) -> dict[str, keras.Layer]:
-    """The layers with weights that a model holds under a name of its own, in alphabetical order."""
-    held = {name: value for name, value in vars(model).items() if isinstance(value, keras.Layer)}
-    return {name: held[name] for name in sorted(held) if held[name].weights}
+    """The layers with weights that are attributes of a model, in alphabetical order."""
+    layers = {name: value for name, value in vars(model).items() if isinstance(value, keras.Layer)}
+    return {name: layers[name] for name in sorted(layers) if layers[name].weights}
 
 
 def _shapes(layer: keras.Layer) -> list[tuple]:

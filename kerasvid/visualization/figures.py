@@ -1,39 +1,42 @@
-"""What a trained model can be asked to show: each a still picture and an animation."""
+"""Figures of a trained model: an image and an animation of each thing that it can do."""
 
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
+from kerasvid.models.base.in_between import InBetween
+from kerasvid.models.base.protocols import Encoder, ExchangeableCodes, ImagePrior, Swappable
+from kerasvid.models.base.video_generator import VideoGenerator
 from kerasvid.models.linear_interpolation import LinearInterpolation
 from kerasvid.naming import nearest_names
-from kerasvid.training.callbacks.samples import again
 from kerasvid.visualization import grids
 from kerasvid.visualization.nearest_clip import l2_distances, nearest_clips
+from kerasvid.visualization.panels import reconstructed
 
-COMPARED_CLIPS = 100  # held-out clips that the distance of what is filled in is told of
+COMPARED_CLIPS = 100  # held-out clips in the L2 distance of in-between videos
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
-    """What to show it with.
+class FigureInputs:
+    """What figures are made from.
 
     Args:
-        model: with the public verbs of a video generator, or of one between two frames.
-        held_out: real clips, uint8 `[B, T, H, W, C]`, at least two; `None` serves what is made of
-            noise alone.
-        count: samples.
-        frames: T of what is generated, or `None` for the model's own.
+        model: any model of this library.
+        held_out: real clips, uint8 `[B, T, H, W, C]`, at least two; `None` for figures that are
+            made from noise alone.
+        count: number of samples.
+        frames: T of samples, or `None` for the model's own.
         seed: of the samples.
         scale: integer enlargement, or `None` for at least 64 pixels a frame.
-        real_clips: makes batches of all real clips, uint8 `[N, T, H, W, C]`, of a length.
+        real_clips: a function from T to batches of all real clips, uint8 `[N, T, H, W, C]`.
         rows: `"index"`, `"identity"` and `"label"` of the clips, for a model with learned codes.
-        compared: makes so many real clips, or as many as there are, and says what they are;
-            `held_out` where `None`.
+        compared: a function from a number to so many real clips, or as many as there are, and
+            their description; `held_out` if `None`.
     """
 
     model: keras.Model
@@ -46,18 +49,22 @@ class Request:
     rows: Mapping[str, np.ndarray] | None = None
     compared: Callable[[int], tuple[np.ndarray, str]] | None = None
 
+    def samples(self) -> np.ndarray:
+        """New videos, uint8 `[B, T, H, W, C]`."""
+        return self.model.generate(self.count, self.frames, seed=self.seed)
+
     def reconstructed(self) -> np.ndarray:
-        """The clips as the model has them, uint8 `[B, T, H, W, C]`."""
-        return again(self.model, self.held_out, self.rows)
+        """The held-out clips from their codes, uint8 `[B, T, H, W, C]`."""
+        return reconstructed(self.model, self.held_out, self.rows)
 
     def swapped(self, content: np.ndarray, motion: np.ndarray) -> np.ndarray:
-        """The content of some of the clips with the motion of others, `[B, T, H, W, C]`.
+        """The content of some held-out clips with the motion of others, `[B, T, H, W, C]`.
 
         Args:
             content: numbers of clips, int `[B]`.
             motion: numbers of clips, int `[B]`.
         """
-        if self.rows is not None and hasattr(self.model, "exchange"):
+        if self.rows is not None and isinstance(self.model, ExchangeableCodes):
             static, transient = self.model.static_by, self.model.transient_by
             return self.model.exchange(
                 self.rows[static][content],
@@ -68,147 +75,137 @@ class Request:
 
 
 @dataclasses.dataclass(frozen=True)
-class Exhibit:
-    """A picture uint8 `[H, W, 3]`, an animation `[T, H, W, 3]`, and a line of figures or none."""
+class Figure:
+    """An image uint8 `[H, W, 3]`, an animation `[T, H, W, 3]`, and a line of numbers or ""."""
 
-    picture: np.ndarray
+    image: np.ndarray
     animation: np.ndarray
     remark: str = ""
 
     def write(self, folder: str | os.PathLike, name: str, fps: float = 8.0) -> list[pathlib.Path]:
-        """Writes `name.png`, `name.gif` and `name.mp4`; their paths."""
+        """Writes `name.png`, `name.gif` and `name.mp4` and returns their paths."""
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
         paths = [pathlib.Path(folder) / f"{name}.{ending}" for ending in ("png", "gif", "mp4")]
-        grids.write_png(paths[0], self.picture)
+        grids.write_png(paths[0], self.image)
         grids.write_gif(paths[1], self.animation, fps)
-        # Players stop at the end: a few rounds of a short clip.
+        # Players stop at the end: repeat a short clip for 3 seconds.
         rounds = max(1, round(3.0 * fps / len(self.animation)))
-        grids.write_mp4(paths[-1], self.animation, fps, rounds)
+        grids.write_mp4(paths[2], self.animation, fps, rounds)
         return paths
 
 
-def samples(request: Request) -> Exhibit:
+def samples(inputs: FigureInputs) -> Figure:
     """Samples of the prior, a row each; in motion side by side."""
-    videos = request.model.generate(request.count, request.frames, seed=request.seed)
-    grid = grids.grid(grids.clip_rows(videos), request.scale)
-    return Exhibit(grid, grids.mosaic(_wrapped(videos), request.scale))
+    return _figure([inputs.samples()], inputs.scale)
 
 
-def reconstructions(request: Request) -> Exhibit:
-    """Clips, held out where the model has not learned codes of its own, above reconstructions."""
-    caption = "real above, reconstruction below"
-    return _pairs(request, request.held_out, request.reconstructed(), caption)
+def reconstructions(inputs: FigureInputs) -> Figure:
+    """Real clips above their reconstructions."""
+    clips = [inputs.held_out, inputs.reconstructed()]
+    return _figure(clips, inputs.scale, "real above, reconstruction below")
 
 
-def summary(request: Request) -> Exhibit:
-    """Samples, each behind the summary frame that its frames share."""
-    images = request.model.generate_images(request.count, seed=request.seed)
-    videos = request.model.generate(request.count, request.frames, seed=request.seed)
-    grid = grids.grid(grids.clip_rows(videos, images), request.scale)
-    still = np.repeat(images[:, None], videos.shape[1], axis=1)  # [B, T, H, W, C]
-    rows = [row for pair in zip(_wrapped(still), _wrapped(videos), strict=True) for row in pair]
-    caption = "the summary frame, then the clip"
-    return Exhibit(grids.captioned(grid, caption), grids.mosaic(rows, request.scale))
+def summary(inputs: FigureInputs) -> Figure:
+    """Samples, each after the summary frame that its frames share."""
+    images, videos = inputs.model.generate_images(inputs.count, seed=inputs.seed), inputs.samples()
+    grid = grids.grid(grids.clip_rows(videos, images), inputs.scale)
+    constant = np.repeat(images[:, None], videos.shape[1], axis=1)  # [B, T, H, W, C]
+    animation = _figure([constant, videos], inputs.scale).animation
+    return Figure(grids.captioned(grid, "the summary frame, then the clip"), animation)
 
 
-def swaps(request: Request) -> Exhibit:
-    """Content by row, motion by column; the picture shows some of them frame by frame."""
-    real = request.held_out[: min(len(request.held_out), 6)]
+def swaps(inputs: FigureInputs) -> Figure:
+    """Content by row, motion by column; the image shows some of them frame by frame."""
+    real = inputs.held_out[: min(len(inputs.held_out), 6)]
     numbers = np.arange(len(real))
-    columns = [request.swapped(numbers, np.full(len(real), number)) for number in numbers]
+    columns = [inputs.swapped(numbers, np.full(len(real), number)) for number in numbers]
     rows = [[None, *real], *([real[i], *(c[i] for c in columns)] for i in range(len(real)))]
     triples = []
     for i in range(min(len(real), 4)):
         j = (i + 1) % len(real)
         triples += grids.clip_rows(np.stack([real[i], real[j], columns[j][i]]))
     caption = "content of the first, motion of the second: the third"
-    still = grids.captioned(grids.grid(triples, request.scale), caption)
-    return Exhibit(still, grids.mosaic(rows, request.scale))
+    image = grids.captioned(grids.grid(triples, inputs.scale), caption)
+    return Figure(image, grids.mosaic(rows, inputs.scale))
 
 
-def interpolations(request: Request) -> Exhibit:
-    """From one sample to another, a way a row; the picture shows the middle frame of each."""
-    model, ways = request.model, max(1, request.count // 2)
-    ends = [
-        model.sample_noise(ways, request.frames, seed) for seed in (request.seed, request.seed + 1)
-    ]
-    videos = model.interpolate(*ends, steps=8)  # [B, 8, T, H, W, C]
-    middle = [[video[video.shape[0] // 2] for video in way] for way in videos]
-    grid = grids.captioned(grids.grid(middle, request.scale), "from one sample to another")
-    return Exhibit(grid, grids.mosaic([list(way) for way in videos], request.scale))
+def interpolations(inputs: FigureInputs) -> Figure:
+    """From one sample to another, a pair a row; the image shows the middle frame of each video."""
+    model, pairs = inputs.model, max(1, inputs.count // 2)
+    noise = [model.sample_noise(pairs, inputs.frames, inputs.seed + i) for i in (0, 1)]
+    videos = model.interpolate(*noise, steps=8)  # [B, 8, T, H, W, C]
+    middle = videos[:, :, videos.shape[2] // 2]
+    image = grids.captioned(grids.grid(middle, inputs.scale), "from one sample to another")
+    return Figure(image, grids.mosaic(videos, inputs.scale))
 
 
-def frames_between(request: Request) -> Exhibit:
-    """Learned clips from one frame to a later one, with further frames in between."""
-    model, rows = request.model, request.rows
+def frames_between(inputs: FigureInputs) -> Figure:
+    """Clips of learned codes from one frame to a later one, with intermediate frames."""
+    model = inputs.model
     first, last = model.frames // 4, model.frames // 2 + 1
-    chosen = {key: rows[key] for key in ("index", "identity", "label")}
+    chosen = {key: inputs.rows[key] for key in ("index", "identity", "label")}
     recalled = model.recall(**chosen)
     between = model.interpolate_frames(first, last, 2 * (last - first) - 1, **chosen)
-    ends = recalled[:, first : first + 1], recalled[:, last : last + 1]
-    videos = np.concatenate([ends[0], between, ends[1]], axis=1)  # [B, T, H, W, C]
-    caption = f"frame {first}, twice as many in between, frame {last}"
-    grid = grids.captioned(grids.grid(grids.clip_rows(videos), request.scale), caption)
-    return Exhibit(grid, grids.mosaic(_wrapped(videos), request.scale))
+    endpoints = recalled[:, first : first + 1], recalled[:, last : last + 1]
+    videos = np.concatenate([endpoints[0], between, endpoints[1]], axis=1)  # [B, T, H, W, C]
+    caption = f"frame {first}, twice as many frames as there are in between, frame {last}"
+    return _figure([videos], inputs.scale, caption)
 
 
-def nearest(request: Request) -> Exhibit:
-    """Samples, each above the real clip nearest to it, with the mean PSNR of both."""
-    videos = request.model.generate(request.count, request.frames, seed=request.seed)
-    real, psnr = nearest_clips(videos, request.real_clips(videos.shape[1]))
+def nearest(inputs: FigureInputs) -> Figure:
+    """Samples, each above the real clip nearest to it; the remark is the mean PSNR."""
+    videos = inputs.samples()
+    real, psnr = nearest_clips(videos, inputs.real_clips(videos.shape[1]))
     remark = f"PSNR of samples to their nearest real clips: {psnr.mean():.2f} dB"
-    if hasattr(request.model, "reconstruct"):
-        clips = request.reconstructed()
-        held_out = nearest_clips(clips, request.real_clips(clips.shape[1]))[1]
-        remark += f"; of reconstructions: {held_out.mean():.2f} dB"
-    shown = _pairs(request, videos, real, "sample above, nearest real clip below")
+    if isinstance(inputs.model, Encoder):
+        clips = inputs.reconstructed()
+        psnr = nearest_clips(clips, inputs.real_clips(clips.shape[1]))[1]
+        remark += f"; of reconstructions: {psnr.mean():.2f} dB"
+    shown = _figure([videos, real], inputs.scale, "sample above, nearest real clip below")
     return dataclasses.replace(shown, remark=remark)
 
 
-def between(request: Request) -> Exhibit:
-    """Held-out clips, what the model makes between their ends, and the linear interpolation.
+def between(inputs: FigureInputs) -> Figure:
+    """Held-out clips, the model's videos between their endpoints, and linear interpolations.
 
-    The remark tells the L2 distance of each to the real clips, and how often the model is nearer.
+    The remark has the mean L2 distance of both to the real clips with its std, and in how many
+    clips the model is nearer than the linear interpolation.
     """
-    model, shown = request.model, request.held_out
-    linear = LinearInterpolation(shown.shape[2:])
-    rivals = [shown, *(filled_in(each, shown, request.seed) for each in (model, linear))]
-    caption = "real above, filled in between its ends, linear interpolation below"
-    rows = zip(*map(grids.clip_rows, rivals), strict=True)
-    grid = grids.grid([row for group in rows for row in group], request.scale)
-    wrapped = zip(*map(_wrapped, rivals), strict=True)
-    animation = grids.mosaic([row for group in wrapped for row in group], request.scale)
+    model, real = inputs.model, inputs.held_out
+    linear = LinearInterpolation(real.shape[2:])
+    videos = [real, *(infilled(each, real, inputs.seed) for each in (model, linear))]
+    caption = "real above, the model between its endpoints, linear interpolation below"
+    shown = _figure(videos, inputs.scale, caption)
 
-    real, what = shown, f"{len(shown)} held-out clips"
-    if request.compared is not None:
-        real, what = request.compared(COMPARED_CLIPS)
-    straight = l2_distances(filled_in(linear, real), real)
-    figures = [f"linear interpolation {straight.mean():.2f} ± {straight.std():.2f}"]
-    measures = {"samples": 1.0, "at temperature 0": 0.0}
-    if not model.between_noise(1, real.shape[1]):  # there is but one filling
-        measures = {"model": 1.0}
-    for name, temperature in measures.items():
-        distances = l2_distances(filled_in(model, real, request.seed, temperature), real)
-        nearer = np.sum(distances < straight)
-        figures.append(f"{name} {distances.mean():.2f} ± {distances.std():.2f}, {nearer} nearer")
-    remark = f"L2 distance over {what}: {'; '.join(figures)}"
-    return Exhibit(grids.captioned(grid, caption), animation, remark)
+    clips = f"{len(real)} held-out clips"
+    if inputs.compared is not None:
+        real, clips = inputs.compared(COMPARED_CLIPS)
+    baseline = l2_distances(infilled(linear, real), real)
+    numbers = [f"linear interpolation {baseline.mean():.2f} ± {baseline.std():.2f}"]
+    temperatures = {"samples": 1.0, "at temperature 0": 0.0}
+    if not model.between_noise(1, real.shape[1]):  # without noise there is one video
+        temperatures = {"model": 1.0}
+    for name, temperature in temperatures.items():
+        distances = l2_distances(infilled(model, real, inputs.seed, temperature), real)
+        nearer = np.sum(distances < baseline)
+        numbers.append(f"{name} {distances.mean():.2f} ± {distances.std():.2f}, {nearer} nearer")
+    return dataclasses.replace(shown, remark=f"L2 distance over {clips}: {'; '.join(numbers)}")
 
 
-def filled_in(
-    model: keras.Model, clips: np.ndarray, seed: int = 0, temperature: float = 1.0
+def infilled(
+    model: InBetween, clips: np.ndarray, seed: int = 0, temperature: float = 1.0
 ) -> np.ndarray:
-    """What a model makes between the ends of clips `[B, T, H, W, C]`, eight at a time."""
+    """A model's videos between the endpoints of clips `[B, T, H, W, C]`, eight at a time."""
     parts = [clips[start : start + 8] for start in range(0, len(clips), 8)]
-    filled = [
+    videos = [
         model.between(part[:, 0], part[:, -1], part.shape[1], seed + number, temperature)
         for number, part in enumerate(parts)
     ]
-    return np.concatenate(filled)
+    return np.concatenate(videos)
 
 
-def between_pictures(
-    model: keras.Model,
+def between_images(
+    model: InBetween,
     first: np.ndarray,
     last: np.ndarray,
     count: int = 4,
@@ -216,60 +213,64 @@ def between_pictures(
     seed: int = 0,
     temperature: float = 1.0,
     scale: int | None = None,
-) -> Exhibit:
-    """Several videos between two frames, uint8 `[H, W, C]`, a row each; arguments of `between`."""
-    ends = (np.repeat(end[None], count, axis=0) for end in (first, last))
-    videos = model.between(*ends, frames, seed, temperature)
-    grid = grids.grid(grids.clip_rows(videos), scale)
-    return Exhibit(grid, grids.mosaic(_wrapped(videos), scale))
+) -> Figure:
+    """Several videos between two images, a row each.
+
+    Args:
+        model: of in-between videos.
+        first: uint8 `[H, W, C]`.
+        last: the same shape.
+        count: number of videos.
+        frames, seed, temperature: as `InBetween.between`.
+        scale: integer enlargement, or `None` for at least 64 pixels a frame.
+    """
+    endpoints = (np.repeat(image[None], count, axis=0) for image in (first, last))
+    return _figure([model.between(*endpoints, frames, seed, temperature)], scale)
 
 
-class Exhibition(NamedTuple):
-    """How to show something, the verbs that it needs of a model, and whether real clips, too."""
+class FigureType(NamedTuple):
+    """A function that draws a figure, the class of models that it needs, and if it reads data."""
 
-    show: Callable[[Request], Exhibit]
-    verbs: tuple[str, ...]
-    of_clips: bool = True
+    draw: Callable[[FigureInputs], Figure]
+    model: type
+    reads_data: bool = True
+    default: bool = True
 
 
-EXHIBITS = {
-    "samples": Exhibition(samples, ("generate",), of_clips=False),
-    "reconstructions": Exhibition(reconstructions, ("reconstruct",)),
-    "swaps": Exhibition(swaps, ("swap",)),
-    "interpolations": Exhibition(interpolations, ("interpolate",), of_clips=False),
-    "summary": Exhibition(summary, ("generate_images",), of_clips=False),
-    "nearest": Exhibition(nearest, ("generate",)),
-    "frames_between": Exhibition(frames_between, ("interpolate_frames",)),
-    "between": Exhibition(between, ("between",)),
+FIGURES = {
+    "samples": FigureType(samples, VideoGenerator, reads_data=False),
+    "reconstructions": FigureType(reconstructions, Encoder),
+    "swaps": FigureType(swaps, Swappable),
+    "interpolations": FigureType(interpolations, VideoGenerator, reads_data=False),
+    "summary": FigureType(summary, ImagePrior, reads_data=False),
+    "nearest": FigureType(nearest, VideoGenerator, default=False),
+    "frames_between": FigureType(frames_between, ExchangeableCodes, default=False),
+    "between": FigureType(between, InBetween),
 }
 
-BY_DEFAULT = tuple(name for name in EXHIBITS if name not in ("nearest", "frames_between"))
 
+def figures_of(cls: type, names: Iterable[str] | None = None) -> list[str]:
+    """The figures that a class of models can show.
 
-def check_names(names: Iterable[str]) -> None:
-    """Refuses what is no exhibit.
+    Args:
+        cls: of the model.
+        names: those to choose from; by default all but "nearest" and "frames_between".
 
     Raises:
-        ValueError: one is unknown; the message names near ones.
+        ValueError: a name is unknown; the message names near ones.
     """
+    if names is None:
+        names = [name for name, figure in FIGURES.items() if figure.default]
     for name in names:
-        if name not in EXHIBITS:
-            raise ValueError(f"--show={name}: {nearest_names(name, EXHIBITS)}.")
+        if name not in FIGURES:
+            raise ValueError(f"--show={name}: unknown figure; {nearest_names(name, FIGURES)}.")
+    return [name for name in names if issubclass(cls, FIGURES[name].model)]
 
 
-def can_show(model: keras.Model, name: str) -> bool:
-    """Whether the model has what the exhibit needs."""
-    return all(hasattr(model, verb) for verb in EXHIBITS[name].verbs)
-
-
-def _pairs(request: Request, above: np.ndarray, below: np.ndarray, caption: str) -> Exhibit:
-    rows = zip(grids.clip_rows(above), grids.clip_rows(below), strict=True)
-    grid = grids.grid([row for pair in rows for row in pair], request.scale)
-    wrapped = zip(_wrapped(above), _wrapped(below), strict=True)
-    animation = grids.mosaic([row for pair in wrapped for row in pair], request.scale)
-    return Exhibit(grids.captioned(grid, caption), animation)
-
-
-def _wrapped(videos: np.ndarray, width: int = 8) -> list[list[np.ndarray]]:
-    """Videos in rows of eight."""
-    return [list(videos[i : i + width]) for i in range(0, len(videos), width)]
+def _figure(videos: Sequence[np.ndarray], scale: int | None, caption: str = "") -> Figure:
+    """Clips `[B, T, H, W, C]` of several kinds, below each other clip by clip."""
+    rows = zip(*map(grids.clip_rows, videos), strict=True)
+    grid = grids.grid([row for group in rows for row in group], scale)
+    rows = zip(*map(grids.wrapped, videos), strict=True)
+    animation = grids.mosaic([row for group in rows for row in group], scale)
+    return Figure(grids.captioned(grid, caption) if caption else grid, animation)

@@ -1,4 +1,7 @@
-"""Videos as pictures: PNG grids, GIF and MP4. Frames are uint8 `[H, W, C]`, RGB or grey."""
+"""Videos as grids of frames, and the files they are written to: PNG, GIF and MP4.
+
+Frames are uint8 `[H, W, C]`, RGB or grey.
+"""
 
 import os
 from collections.abc import Sequence
@@ -19,18 +22,13 @@ def to_rgb(frames: np.ndarray) -> np.ndarray:
     """uint8 `[..., H, W, 3]` of frames with one or three channels."""
     frames = np.asarray(frames)
     if frames.dtype != np.uint8 or frames.shape[-1] not in (1, 3):
-        raise ValueError(f"Frames must be uint8 [..., H, W, 1 or 3], not {frames.dtype} of shape "
-                         f"{frames.shape}.")  # fmt: skip
+        raise ValueError(f"Frames are {frames.dtype} of shape {frames.shape}. Give uint8 "
+                         "[..., H, W, 1 or 3].")  # fmt: skip
     return np.repeat(frames, 3, axis=-1) if frames.shape[-1] == 1 else frames
 
 
-def enlarge(frame: np.ndarray, scale: int) -> np.ndarray:
-    """Every pixel `scale` times as high and wide."""
-    return frame.repeat(scale, axis=0).repeat(scale, axis=1)
-
-
 def default_scale(height: int, at_least: int = 64) -> int:
-    """The integer that brings small frames to 64 pixels: 8 for 8x8, 1 for 64x64 and more."""
+    """The integer that enlarges small frames to 64 pixels: 8 for 8x8, 1 for 64x64 and more."""
     return max(1, -(-at_least // height))
 
 
@@ -39,7 +37,7 @@ def grid(rows: Sequence[Sequence[np.ndarray | None]], scale: int | None = None) 
 
     Args:
         rows: of frames, all of one size; `None` leaves a cell empty.
-        scale: integer enlargement; by default what brings a frame to 64 pixels.
+        scale: integer enlargement; by default to at least 64 pixels a frame.
 
     Returns:
         uint8 `[height, width, 3]`.
@@ -49,27 +47,27 @@ def grid(rows: Sequence[Sequence[np.ndarray | None]], scale: int | None = None) 
     """
     first = next((frame for row in rows for frame in row if frame is not None), None)
     if first is None:
-        raise ValueError("A grid needs a frame.")
+        raise ValueError("A grid has no frame. Give at least one.")
     scale = scale or default_scale(first.shape[0])
     height, width = first.shape[0] * scale, first.shape[1] * scale
     columns = max(map(len, rows))
     shape = (len(rows) * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3)
-    picture = np.full(shape, BACKGROUND, np.uint8)
+    image = np.full(shape, BACKGROUND, np.uint8)
     for r, row in enumerate(rows):
         for c, frame in enumerate(row):
             if frame is not None:
                 top, left = GAP + r * (height + GAP), GAP + c * (width + GAP)
-                cell = enlarge(to_rgb(frame), scale)
-                picture[top : top + height, left : left + width] = cell
-    return picture
+                cell = to_rgb(frame).repeat(scale, axis=0).repeat(scale, axis=1)
+                image[top : top + height, left : left + width] = cell
+    return image
 
 
 def clip_rows(videos: np.ndarray, first: np.ndarray | None = None) -> list[list]:
-    """A row a video, a column a frame; long videos show 16 frames from their start to their end.
+    """A row a video, a column a frame; of a long video 16 frames from its start to its end.
 
     Args:
         videos: uint8 `[B, T, H, W, C]`.
-        first: a frame that goes before each row, `[B, H, W, C]`, or `None`.
+        first: a frame to put before each row, `[B, H, W, C]`, or `None`.
     """
     columns = min(videos.shape[1], MAX_COLUMNS)
     shown = np.unique(np.linspace(0, videos.shape[1] - 1, columns).round().astype(int))
@@ -79,22 +77,25 @@ def clip_rows(videos: np.ndarray, first: np.ndarray | None = None) -> list[list]
     return [[frame, *row] for frame, row in zip(first, rows, strict=True)]
 
 
-def captioned(picture: np.ndarray, caption: str) -> np.ndarray:
-    """The picture under a line of small text, as far as it fits."""
-    strip = np.full((CAPTION_HEIGHT, picture.shape[1], 3), BACKGROUND, np.uint8)
+def wrapped(videos: Sequence[np.ndarray], width: int = 8) -> list[list[np.ndarray]]:
+    """Videos in rows of eight."""
+    return [list(videos[i : i + width]) for i in range(0, len(videos), width)]
+
+
+def captioned(image: np.ndarray, caption: str) -> np.ndarray:
+    """The image below a line of small text, which is cut at the right if it is too long."""
+    strip = np.full((CAPTION_HEIGHT, image.shape[1], 3), BACKGROUND, np.uint8)
     place, font = (4, CAPTION_HEIGHT - 5), cv2.FONT_HERSHEY_SIMPLEX
     cv2.putText(strip, caption, place, font, 0.42, (230, 230, 230), 1, cv2.LINE_AA)
-    return np.concatenate([strip, picture])
+    return np.concatenate([strip, image])
 
 
-def stacked(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures below each other, narrower ones filled up at the right."""
-    width = max(picture.shape[1] for picture in pictures)
+def stacked(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Images below each other, narrower ones padded at the right."""
+    width = max(image.shape[1] for image in images)
+    pads = [((0, 0), (0, width - image.shape[1]), (0, 0)) for image in images]
     return np.concatenate(
-        [
-            np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=BACKGROUND)
-            for p in pictures
-        ]
+        [np.pad(i, pad, constant_values=BACKGROUND) for i, pad in zip(images, pads, strict=True)]
     )
 
 
@@ -114,14 +115,14 @@ def mosaic(rows: Sequence[Sequence[np.ndarray]], scale: int | None = None) -> np
     )
 
 
-def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
-    """Writes one picture `[H, W, 3]`, atomically."""
+def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Writes an image `[H, W, 3]` atomically."""
     with atomic_write(path) as temporary:
-        _check(cv2.imwrite(temporary, picture[..., ::-1]), path)
+        _check(cv2.imwrite(temporary, image[..., ::-1]), path)
 
 
 def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> None:
-    """Writes an endless animation of `[T, H, W, 3]`, atomically; each frame has its own palette."""
+    """Writes an endless animation of `[T, H, W, 3]` atomically; each frame has its own palette."""
     images = [Image.fromarray(frame).quantize(256) for frame in np.ascontiguousarray(frames)]
     options = {"duration": round(1000 / fps), "loop": 0, "optimize": False}
     with atomic_write(path) as temporary:
@@ -131,8 +132,8 @@ def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> 
 def write_mp4(
     path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0, repeats: int = 1
 ) -> None:
-    """Writes `[T, H, W, 3]`, `repeats` times over, atomically; VP9 where OpenCV has it."""
-    height, width = (side + side % 2 for side in frames.shape[1:3])  # codecs want even sides
+    """Writes `[T, H, W, 3]`, `repeats` times, atomically; as VP9 if OpenCV has it."""
+    height, width = (side + side % 2 for side in frames.shape[1:3])  # codecs need even sides
     pad = ((0, height - frames.shape[1]), (0, width - frames.shape[2]), (0, 0))
     with atomic_write(path) as temporary:
         writer = None
@@ -151,4 +152,4 @@ def write_mp4(
 
 def _check(written: bool, path: str | os.PathLike) -> None:
     if not written:
-        raise OSError(f"{path}: cannot be written (is the disk full?); free some space.")
+        raise OSError(f"{path}: cannot be written. Check that the disk is not full.")

@@ -1,12 +1,10 @@
-"""The real clip nearest to a generated one: does a model copy, and how far is it from real?
+"""Distances of clips: the real clip nearest to a generated one, PSNR and the L2 distance.
 
-The distance of filled-in clips to the true ones.
-
-Penington, Teo, Wang: "Generating Video from Images" (poster, Stanford CS230) tells the mean and the
-deviation of the "L2 distance between generated and real videos" over 100 clips of 30x64x64x3. It
-does not tell the unit of a pixel, nor whether a clip is summed or averaged over. Here it is the
-norm of the whole difference, of pixels in [0, 1], with which its figures (62 to 223) stand for
-plausible errors: 0.1 to 0.37 a pixel.
+Penington, Teo, Wang: "Generating Video from Images" (poster, Stanford CS230) reports the mean and
+the std of the "L2 distance between generated and real videos" over 100 clips of 30x64x64x3. It
+does not state the unit of a pixel, nor whether a clip is summed or averaged over. Here it is the
+norm of the whole difference, of pixels in [0, 1]: with that, the reported distances (62 to 223)
+are plausible errors of 0.1 to 0.37 a pixel.
 """
 
 from collections.abc import Iterable
@@ -15,7 +13,7 @@ import numpy as np
 
 
 def clip_psnr(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio in dB of each pair of clips; infinite where they are equal.
+    """Peak signal-to-noise ratio of each pair of clips in dB; infinite for equal clips.
 
     Args:
         clips: uint8 `[B, T, H, W, C]`.
@@ -37,12 +35,12 @@ def nearest_clips(
 
     Args:
         queries: uint8 `[Q, T, H, W, C]`.
-        batches: real clips, uint8 `[N, T, H, W, C]` each; they are streamed, a few hundred clips
-            a batch keep the matrix product busy.
+        batches: real clips, uint8 `[N, T, H, W, C]` each, read one batch at a time. A few hundred
+            clips a batch keep the matrix product fast.
 
     Returns:
         The nearest clips, uint8 `[Q, T, H, W, C]`, and their PSNR to the queries in dB, float64
-        `[Q]`. Of equally near clips the first counts.
+        `[Q]`. Of equally near clips it is the first.
 
     Raises:
         ValueError: there are no clips, or they have another shape than the queries.
@@ -57,8 +55,8 @@ def nearest_clips(
     for clips in batches:
         if clips.shape[1:] != queries.shape[1:]:
             raise ValueError(
-                f"Clips of the shape {clips.shape[1:]} cannot be compared to queries of "
-                f"{queries.shape[1:]}: both need the axes [N, T, H, W, C] and the same T."
+                f"Clips of shape {clips.shape[1:]} cannot be compared to queries of shape "
+                f"{queries.shape[1:]}. Give both the axes [N, T, H, W, C] and the same T."
             )
         others = _centred(clips)  # [N, D]
         # |a - b|^2 - |a|^2, so that one matrix product does the work.
@@ -68,7 +66,7 @@ def nearest_clips(
         better = reached < best
         best[better], nearest[better] = reached[better], clips[choice[better]]
     if len(queries) and not np.isfinite(best).all():
-        raise ValueError("There are no clips to compare to.")
+        raise ValueError("There are no clips to compare to. Give at least one.")
     return nearest, clip_psnr(queries, nearest)
 
 
@@ -78,7 +76,7 @@ def _centred(clips: np.ndarray) -> np.ndarray:
 
 
 def l2_distances(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """|v - v'|_2 of each pair of clips, pixels in [0, 1].
+    """|v - v'|_2 of each pair of clips, of pixels in [0, 1].
 
     Args:
         clips: uint8 `[B, T, H, W, C]`.
@@ -88,19 +86,19 @@ def l2_distances(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
         float64 `[B]`.
 
     Raises:
-        ValueError: the shapes differ, or the pixels are no bytes.
+        ValueError: the shapes differ, or the clips are not uint8.
 
     Example:
-        >>> filled = model.between(real[:, 0], real[:, -1], real.shape[1])
-        >>> l2_distances(filled, real).mean(), l2_distances(filled, real).std()
+        >>> videos = model.between(real[:, 0], real[:, -1], real.shape[1])
+        >>> l2_distances(videos, real).mean(), l2_distances(videos, real).std()
     """
     if clips.shape != others.shape:
         raise ValueError(
-            f"Clips of the shape {clips.shape} cannot be compared to those of {others.shape}: both "
-            "need the same axes [B, T, H, W, C]."
+            f"Clips of shape {clips.shape} cannot be compared to those of shape {others.shape}. "
+            "Give both the same axes [B, T, H, W, C]."
         )
     if clips.dtype != np.uint8 or others.dtype != np.uint8:
-        raise ValueError(f"Clips must be uint8, not {clips.dtype} and {others.dtype}.")
+        raise ValueError(f"Clips are {clips.dtype} and {others.dtype}. Give uint8.")
     differences = (  # one clip at a time: many of them would fill the memory
         clip.astype(np.float64) - other for clip, other in zip(clips, others, strict=True)
     )

@@ -39,4 +39,4 @@ def test_a_step_looks_up_random_rows_of_a_large_table(app_here, squares, monkeyp
 
 def test_rows_of_another_measurement_are_refused_in_one_line(app_here, squares):
     status, _, err = app_here("benchmark", f"--dataset={squares}", "--what=data", "--rows=9")
-    assert (status, err) == (1, "error: --rows=9 goes with --what=train alone.\n")
+    assert (status, err) == (1, "error: --rows=9 needs --what=train. Omit it for data.\n")

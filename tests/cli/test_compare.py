@@ -37,8 +37,8 @@ def test_a_study_is_made_answered_and_counted(app_here, run, tmp_path):
     status, out, err = app_here("compare", *making, "--description=Squares.")
     assert (status, err) == (0, "")
     study = load_study("study")
-    assert out.startswith("study: 8 pairs, a page of 0.0") and f"study {study.id}" in out
-    assert "apps/compare.py --study=study --answers=rater1.csv,rater2.csv" in out
+    assert out.startswith(f"study: study {study.id}, 8 pairs, page of 0.0")
+    assert "kerasvid compare --study=study --answers=rater1.csv,rater2.csv" in out
     assert (study.frames, study.fps, study.names["b"]) == (4, 8.0, "real")
     assert study.description == "Squares." and study.runs["a"]["model"] == "mocogan"
     page = (tmp_path / "study" / "index.html").read_text()
@@ -53,33 +53,33 @@ def test_a_study_is_made_answered_and_counted(app_here, run, tmp_path):
     assert "87.5 %" in (tmp_path / "study" / "preference.md").read_text()
 
     status, _, err = app_here("compare", *making, "--overwrite")
-    assert status == 1 and "study: is a study with preference.json in it, which would be" in err
+    assert status == 1 and "study: a study that also holds preference.json." in err
     assert load_study("study") == study
     for name in ("json", "md"):
         (tmp_path / "study" / f"preference.{name}").unlink()
     status, _, err = app_here("compare", *making)
-    assert status == 1 and "study: exists; give another --out, or --overwrite" in err
+    assert status == 1 and "study: exists. Give another --out, or --overwrite" in err
     status, _, err = app_here("compare", *making, "--overwrite", "--stacked", "--fps=3")
     assert (status, err) == (0, "")
     assert (load_study("study").layout, load_study("study").fps) == ("stacked", 3.0)
     status, _, err = app_here("compare", "--study=study", "--answers=anna.csv")
-    assert status == 1 and f"anna.csv, line 2: answers of the study '{study.id}', not of" in err
+    assert status == 1 and f"anna.csv, line 2: the study is '{study.id}', not " in err
 
 
-def test_what_cannot_be_made_or_counted_is_told_in_one_line(app_here, run, tmp_path):
+def test_mistakes_are_refused_in_one_line(app_here, run, tmp_path):
     for flags, message in (
         ([], "Give two --runs=runs/a,runs/b and --out, or --study and --answers"),
         (["--runs=a,b"], "Give two --runs"),
         (["--runs=a", "--out=x"], "Give two --runs"),
         (["--runs=nowhere,real", "--out=x"], "nowhere: no run is there"),
         ([f"--runs={run},{run}", "--out=x"], "give two different runs, or a run and real"),
-        ([f"--runs={run},real", "--out=x", "--frames=9"], "a clip needs 9; give a smaller"),
+        ([f"--runs={run},real", "--out=x", "--frames=9"], "a clip needs 9 frames"),
         ([f"--runs={run},real", "--out=x", "--data_dir=gone"], "gone"),
-        ([f"--runs={run},real", "--out=x", "--pairs=2", "--fps=0"], "fps=0.0 must be above 0"),
-        (["--study=x"], "Counting takes both: --study=study --answers="),
-        (["--study=x", "--answers=y", "--pairs=3"], "--pairs makes a study, --study counts one"),
+        ([f"--runs={run},real", "--out=x", "--pairs=2", "--fps=0"], "--fps=0.0: must be above 0"),
+        (["--study=x"], "Counting needs two flags. Give --study=... and --answers="),
+        (["--study=x", "--answers=y", "--pairs=3"], "--pairs makes a study, but --study counts "),
         (["--study=x", "--answers=y"], "x: cannot be read (No such file or directory)"),
-        (["more"], "'more' is no flag"),
+        (["more"], "'more' is not a flag"),
     ):  # fmt: skip
         status, _, err = app_here("compare", *flags)
         assert status == 1 and len(err.splitlines()) == 1, err

@@ -32,8 +32,7 @@ def test_a_run_is_measured_shown_and_kept(app_here, run):
     assert (status, err) == (0, "")
     heading, head, *rows, json_path, md_path = out.splitlines()
     assert heading == (
-        "linear_interpolation on squares, step 1, trained weights; beside real clips of 'test', "
-        "seed 3"
+        "linear_interpolation on squares, step 1, trained weights; real clips of 'test', seed 3"
     )
     assert head.startswith("metric") and rows[0].startswith("between/model ")
     assert json_path.endswith("evaluation.json") and md_path.endswith("evaluation.md")
@@ -54,14 +53,14 @@ def test_a_run_is_measured_shown_and_kept(app_here, run):
     assert "## diversity" in (run.path / "evaluation.md").read_text()
 
 
-def test_values_of_another_step_are_replaced_and_that_is_told(app_here, run):
+def test_values_of_another_step_are_replaced(app_here, run):
     path = run.path / "evaluation.json"
     flags = (f"--run_dir={run.path}", "--metrics=frame_consistency")
     assert app_here("evaluate", *flags)[0] == 0
     older = json.loads(path.read_text()) | {"step": 7}
     path.write_text(json.dumps(older))
     status, _, err = app_here("evaluate", *flags)
-    assert (status, err) == (0, "evaluation.json: replaces the values of step 7, trained weights\n")
+    assert (status, err) == (0, "evaluation.json: replaced the values of step 7, trained weights\n")
     assert json.loads(path.read_text())["step"] == 1
 
 
@@ -73,13 +72,13 @@ def test_mistakes_are_one_line_and_change_nothing(app_here, run, tmp_path):
     moved.begin(dataclasses.replace(run.load_config(), data_folder="gone/squares"))
     for flags, message in (
         (["--metrics=fcs"], "--metrics=fcs: "),
-        (["--metrics=frechet"], "--metrics=frechet: squares names no classes"),
+        (["--metrics=frechet"], "--metrics=frechet: squares has no classes"),
         (["--metrics=between", "--num=9"], "--num=9: the split 'test' of squares has 8 clips"),
-        (["--split=val"], "--split=val: squares has train, test"),
-        (["--frames=7"], "give fewer --frames"),
+        (["--split=val"], "--split=val: squares has the splits train, test"),
+        (["--frames=7"], "Use fewer --frames"),
         (["--run_dir=nowhere"], "nowhere: no run is there"),
         ([f"--run_dir={moved.path}"], "give --data_dir"),
-        (["--num=1"], "num=1 must be 2 or more"),
+        (["--num=1"], "num=1 is too small"),
         (["more"], "'more' is no flag"),
     ):
         status, out, err = app_here("evaluate", f"--run_dir={run.path}", *flags)
@@ -88,4 +87,4 @@ def test_mistakes_are_one_line_and_change_nothing(app_here, run, tmp_path):
         assert not path.exists()
     path.write_text("{")
     status, _, err = app_here("evaluate", f"--run_dir={run.path}", "--metrics=between")
-    assert status == 1 and "evaluation.json: no evaluation" in err and path.read_text() == "{"
+    assert status == 1 and "evaluation.json: not an evaluation" in err and path.read_text() == "{"

@@ -9,8 +9,8 @@ import pytest
 
 from kerasvid.data import DatasetInfo, Video, make_pipeline
 from kerasvid.evaluation.classifiers import store
-from kerasvid.reproduction import registry
-from kerasvid.reproduction.published import Column, Part, Row, Table, Training
+from kerasvid.reproduction import published
+from kerasvid.reproduction.published import Column, Part, PublishedRun, Row, Table
 from tfrecords_tools.conversion import write_dataset
 
 QUICK = ("--preset=debug", "--precision=float32", "--sample_every=0")
@@ -48,14 +48,14 @@ def straight(monkeypatch):
         columns=(column,),
         parts=(Part("Moments", "moments"),),
         rows=(Row("Interpolation", {"Moments": {"L2": "62 ± 58"}}, "linear_interpolation"),),
-        trainings={"linear_interpolation": Training("linear_interpolation")},
+        runs={"linear_interpolation": PublishedRun("linear_interpolation")},
     )
-    monkeypatch.setitem(registry.TABLES, "straight", table)
+    monkeypatch.setitem(published.TABLES, "straight", table)
 
 
 @pytest.fixture
 def quick_classifiers(monkeypatch):
-    """Classifiers of two steps, taken whatever they are worth."""
+    """Classifiers of two steps, whatever their accuracy."""
     train = store.trained_classifier
     monkeypatch.setattr(store.TrainedClassifier, "require", lambda *_: None)
     monkeypatch.setattr(
@@ -72,13 +72,19 @@ def test_the_tables_are_listed(app_here):
 
 def test_mistakes_are_one_line_and_write_nothing(app_here, actions, tmp_path):
     for flags, message in (
-        ([], "--table is missing: --list tells the tables"),
-        (["--table=residual_vectors/1"], "no table 'residual_vectors/1': did you mean 'residual"),
-        (["--table=between_frames", "--run=cvae"], "--run=cvae: write training=folder"),
-        (["--table=between_frames", "--run=dsa=x"], "--run=dsa=...: between_frames trains linear"),
-        (["--table=between_frames", "--dataset=spirtes"], "no data set 'spirtes'; nearest: sprite"),
+        ([], "--table is missing. Give a name of --list"),
+        (
+            ["--table=residual_vectors/1"],
+            "--table=residual_vectors/1: no such table, did you mean 'residual",
+        ),
+        (["--table=between_frames", "--run=cvae"], "--run=cvae: no folder. Write name=folder"),
+        (
+            ["--table=between_frames", "--run=dsa=x"],
+            "--run=dsa=...: between_frames has no such run. Use linear",
+        ),
+        (["--table=between_frames", "--dataset=spirtes"], "no data set 'spirtes'; did you mean 'sprites'"),
         (["--table=between_frames", "--preset=bas"], "has no preset 'bas': did you mean 'base'?"),
-        (["--table=between_frames", "x"], "'x' is no flag"),
+        (["--table=between_frames", "x"], "'x' is not a flag"),
     ):
         status, _, err = app_here("reproduce", *flags, "--dry_run")
         assert status == 1 and len(err.splitlines()) == 1, err
@@ -86,13 +92,14 @@ def test_mistakes_are_one_line_and_write_nothing(app_here, actions, tmp_path):
     assert [*tmp_path.iterdir()] == []
 
 
-def test_looking_at_a_table_tells_what_would_be_done_and_writes_nothing(app_here, tmp_path):
+def test_a_dry_run_prints_the_plan_and_writes_nothing(app_here, tmp_path):
     flags = ("--table=residual_vectors/3", "--dry_run", "--data_dir=d", "--source_dir=strips")
     status, out, err = app_here("reproduce", *flags)
     assert (status, err) == (0, "")
-    assert "RJGAN with pre-training: rjgan-pretrained, runs/rjgan-pretrained-weizmann-st" in out
+    assert "rjgan-pretrained, runs/rjgan-pretrained-weizmann-strips-videos: not begun\n" in out
+    assert "| RJGAN with pre-training | not measured yet " in out
     assert "data set: weizmann/strips in place of MUG (mug)" in out
-    assert "tfrecords_tools.derived.split_frames --data_dir=d/weizmann-strips --out_dir=d/weizmann-s" in out
+    assert "data split-frames --data_dir=d/weizmann-strips --out_dir=d/weizmann-strips-mixed" in out
     assert "--init_from=runs/image_gan-weizmann-strips-images" in out
     assert "reproduced/residual_vectors-3.json and .md" in out
     assert [*tmp_path.iterdir()] == []
@@ -103,13 +110,11 @@ def test_a_data_set_that_cannot_be_made_fails_every_row_in_one_line(app_here, tm
     status, out, err = app_here("reproduce", *flags)
     assert status == 1 and len(err.splitlines()) == 1
     assert err.startswith("error: MoCoGAN, mug: ") and "--source_dir" in err
-    assert "and 2 more. The same command goes on with what is missing." in err
+    assert "(and 2 more) Run the same command again to continue." in err
     assert "| MoCoGAN  | not measured yet" in out
 
 
-def test_a_table_is_made_kept_and_trained_by_the_commands_that_it_tells(
-    app_here, actions, straight, tmp_path
-):
+def test_a_table_is_made_kept_and_trained_by_its_commands(app_here, actions, straight, tmp_path):
     flags = ("--table=straight", f"--dataset={actions}", "--num=8", *QUICK)
     status, out, err = app_here("reproduce", *flags)
     assert (status, err) == (0, "")
@@ -169,7 +174,7 @@ def test_disentanglement_of_a_run_there_is(
     cells = [cell.strip() for cell in line.split("|")[2:-1]]
     assert cells[4:] == ["90.73", "8.384", "0.072", "2.192"]
     assert all(" to " in cell for cell in cells[:4])
-    assert "# dsa: the run of mine as it is" in out
+    assert "# dsa: the existing run mine" in out
     assert "8 clips measured in place of 2664" in out
 
 
@@ -184,7 +189,7 @@ def test_disentanglement_of_a_run_there_is(
     ],
 )
 def test_every_table_can_be_made(table, app_here, actions, quick_classifiers, monkeypatch):
-    monkeypatch.setattr("kerasvid.evaluation.network_measurements.IMAGES", 4)
+    monkeypatch.setattr("kerasvid.evaluation.measurements.IMAGES", 4)
     count = [] if table == "residual_vectors/5" else ["--num=8"]
     flags = (f"--table={table}", f"--dataset={actions}", *QUICK, "--steps=2", *count)
     status, out, err = app_here("reproduce", *flags)

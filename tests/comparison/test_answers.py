@@ -28,9 +28,9 @@ def test_a_folder_gives_its_files(tmp_path):
     found = answer_files([tmp_path, "c.csv"])
     assert [path.name for path in found] == ["a.csv", "b.csv", "c.csv"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StudyError, match=r"empty: holds no \*.csv"):
+    with pytest.raises(StudyError, match=r"empty: no \*.csv in this folder"):
         answer_files([tmp_path / "empty"])
-    with pytest.raises(StudyError, match="No answers: give --answers"):
+    with pytest.raises(StudyError, match="--answers is empty"):
         answer_files([])
 
 
@@ -41,25 +41,31 @@ ROW = b"ID,anna,01,left,1.0\r\n"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "the columns study, rater, pair, chosen are missing"),
-        (b"study;rater;pair;chosen\r\n", "must be a CSV file with commas"),
-        (b"study,rater,chosen\r\n", "the columns pair are missing"),
-        (HEAD, "holds no answers; leave it out"),
-        (HEAD + b"0123456789ab,anna,01,left,1\r\n", "line 2: answers of the study '0123456789ab'"),
+        (b"", "columns missing: study, rater, pair, chosen"),
+        (b"study;rater;pair;chosen\r\n", "Use a CSV file with commas"),
+        (b"study,rater,chosen\r\n", "columns missing: pair"),
+        (HEAD, "no answers in this file. Leave it out"),
+        (HEAD + b"0123456789ab,anna,01,left,1\r\n", "line 2: the study is '0123456789ab', not "),
         (HEAD + ROW + b"ID,anna,11,left,1\r\n", "line 3: the study has no pair '11'"),
-        (HEAD + ROW + b"ID,anna,02,,1\r\n", "line 3: chosen is '', not left or right"),
-        (HEAD + ROW + b"ID,anna,02,top,1\r\n", "line 3: chosen is 'top', not left or right"),
-        (HEAD + ROW + b"ID,,02,left,1\r\n", "line 3: no rater is named"),
+        (HEAD + ROW + b"ID,anna,02,,1\r\n", "line 3: chosen is ''. Use left or right"),
+        (HEAD + ROW + b"ID,anna,02,top,1\r\n", "line 3: chosen is 'top'. Use left or right"),
+        (HEAD + ROW + b"ID,,02,left,1\r\n", "line 3: the rater has no name"),
         (HEAD + b"ID,\x1b[2Janna,02,left,1\r\n", r"line 2: the rater '\\x1b\[2Janna' is not one"),
-        (HEAD + b'ID,"an\nna",02,left,1\r\n', r"line 3: the rater 'an\\nna' is not one line"),
-        (HEAD + ROW + ROW, "line 3: 'anna' has answered the pair 01 already, at .*line 2; give"),
-        (HEAD + ROW + b"ID,anna,02\r\n", "line 3: 3 fields where the head names 5"),
-        (HEAD + ROW + b'ID,anna,02,"left"x,1\r\n', "line 3: broken"),
-        (HEAD + ROW + b'ID,"anna,02,left,1\r\n', r"line 3: broken \(unexpected end of data\)"),
-        (HEAD + b"ID,\xff\xfe,01,left,1\r\n", "is no text in UTF-8"),
+        (
+            HEAD + b'ID,"an\nna",02,left,1\r\n',
+            r"line 3: the rater 'an\\nna' is not one printable line",
+        ),
+        (HEAD + ROW + ROW, "line 3: 'anna' answered the pair 01 before, at .*line 2. Give"),
+        (HEAD + ROW + b"ID,anna,02\r\n", "line 3: 3 fields, but 5 columns"),
+        (HEAD + ROW + b'ID,anna,02,"left"x,1\r\n', "line 3: not valid CSV"),
+        (
+            HEAD + ROW + b'ID,"anna,02,left,1\r\n',
+            r"line 3: not valid CSV \(unexpected end of data\)",
+        ),
+        (HEAD + b"ID,\xff\xfe,01,left,1\r\n", "not UTF-8 text"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_told_with_its_line(study, tmp_path, content, message):
+def test_an_error_in_a_file_names_its_line(study, tmp_path, content, message):
     path = tmp_path / "anna.csv"
     path.write_bytes(content.replace(b"ID", study.id.encode()))
     with pytest.raises(StudyError, match=message) as error:
@@ -69,7 +75,7 @@ def test_what_is_wrong_in_a_file_is_told_with_its_line(study, tmp_path, content,
 
 def test_one_file_given_twice_is_noticed(study, write_answers):
     path = write_answers(study, "anna", "ab")
-    with pytest.raises(StudyError, match="'anna' has answered the pair 01 already"):
+    with pytest.raises(StudyError, match="'anna' answered the pair 01 before"):
         read_answers([path, path], study)
     with pytest.raises(StudyError, match=r"none.csv: cannot be read .No such file"):
         read_answers([path.with_name("none.csv")], study)

@@ -32,7 +32,9 @@ def test_preferences_of_raters_and_of_all(measured):
     assert told["all"].high == pytest.approx(centre + half)
     assert told["cleo"].p == 2 / 2**4 and told["ben"].p == pytest.approx(14 / 64)
     assert found.answers_a_pair == (1, 3)
-    assert found.verdict.startswith("No preference can be told from 20 answers of 3 raters: runs/f")
+    assert found.conclusion.startswith(
+        "No significant preference in 20 answers of 3 raters: runs/f"
+    )
 
 
 def test_by_pairs_each_pair_counts_once(measured):
@@ -54,21 +56,21 @@ def test_the_interval_by_pairs_is_wider_where_raters_only_repeat_each_other(meas
     assert found.agreement["Krippendorff's alpha"] == 1.0
 
 
-def test_who_always_presses_one_key_prefers_neither_and_is_told(measured, study):
+def test_a_rater_who_always_presses_one_key_prefers_neither(measured, study):
     left = "".join(pair.first for pair in study.pairs)
     found = measured(anna=left)
     (line,) = found.raters
     assert line.side.chosen == 10 and line.side.p == pytest.approx(2 / 1024)
     assert line.preference.share == 0.5 and line.preference.p == 1.0
-    assert "too often" not in found.table()  # of so few answers
+    assert "more often" not in found.table()  # of so few answers
 
 
-def test_one_side_too_often_is_remarked(make_clips, study_of, write_answers):
+def test_one_side_chosen_too_often_is_reported(make_clips, study_of, write_answers):
     study = study_of(make_clips(40))
     left = "".join(pair.first for pair in study.pairs)
     files = [write_answers(study, "lefty", left), write_answers(study, "fair", "ab" * 20)]
     table = measure_preference(read_answers(files, study), study).table()
-    assert "One side is chosen too often for chance (p < 0.01): lefty." in table
+    assert "One side chosen more often than by chance (p < 0.01): lefty." in table
 
 
 def test_agreement_is_of_the_sides_shown(measured):
@@ -88,11 +90,11 @@ def test_agreement_is_of_the_sides_shown(measured):
     [
         ("aaaaaaaaaa", "runs/first is preferred in 100.0 % (95 %: 72.2 to 100.0) of 10 answers"),
         ("bbbbbbbbbb", "runs/second is preferred in 100.0 % (95 %: 72.2 to 100.0) of 10 answers"),
-        ("aaaaabbbbb", "No preference can be told from 10 answers of 1 rater: runs/first 50.0 %"),
+        ("aaaaabbbbb", "No significant preference in 10 answers of 1 rater: runs/first 50.0 %"),
     ],
 )  # fmt: skip
-def test_the_verdict_names_the_run(measured, choices, expected):
-    assert measured(anna=choices).verdict.startswith(expected)
+def test_the_conclusion_names_the_run(measured, choices, expected):
+    assert measured(anna=choices).conclusion.startswith(expected)
 
 
 def test_names_that_raters_give_themselves_are_text_alone(make_clips, study_of, write_answers):
@@ -105,7 +107,7 @@ def test_names_that_raters_give_themselves_are_text_alone(make_clips, study_of, 
     assert "(p &lt; 0.01): &lt;img src=x>&amp;lt, a\\|b." in markdown
 
 
-def test_the_files_tell_the_same_as_the_table(measured):
+def test_the_files_hold_the_same_as_the_table(measured):
     found = measured(anna="aaaaaaaabb", ben="aaaaabbbbb")
     told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert told["pooled"]["preference"]["share"] == 0.65 and told["preference_of"] == "a"
@@ -113,9 +115,9 @@ def test_the_files_tell_the_same_as_the_table(measured):
     assert [line["rater"] for line in told["raters"]] == ["anna", "ben"]
     assert told["by_pairs"]["rater"] == BY_PAIRS and told["protocol"]["pairs"] == 10
     table, markdown = found.table(), found.markdown()
-    for text in ("65.0 %", "for runs/first", "Krippendorff's alpha", "Answers a pair: 2, of 10"):
+    for text in ("65.0 %", "for runs/first", "Krippendorff's alpha", "Answers a pair: 2, for 10"):
         assert text in table and text in markdown
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len(rows) == 6 and len({row.count("|") for row in rows}) == 1
-    with pytest.raises(ValueError, match="nothing to count"):
+    with pytest.raises(ValueError, match="answers is empty"):
         measure_preference([], found.study)

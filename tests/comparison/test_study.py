@@ -64,13 +64,21 @@ def test_the_key_is_read_as_it_was_written(study, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda clips: clips["b"][:3], "runs/first has 4 clips, runs/second 3 clips: both need"),
-        (lambda clips: clips["b"][:, :2], "has clips of 4 frames, runs/second clips of 2 frames"),
-        (lambda clips: clips["b"][:, :, :4], "frames of 8x8x3, runs/second frames of 4x8x3"),
+        (
+            lambda clips: clips["b"][:3],
+            "runs/first has 4 clips, runs/second has 3 clips. Use equal",
+        ),
+        (
+            lambda clips: clips["b"][:, :2],
+            "has clips of 4 frames, runs/second has clips of 2 frames",
+        ),
+        (lambda clips: clips["b"][:, :, :4], "frames of 8x8x3, runs/second has frames of 4x8x3"),
         (lambda clips: clips["b"] / 255.0, "must be uint8"),
     ],
 )
-def test_clips_that_cannot_be_compared_are_told_in_one_line(make_clips, study_of, change, message):
+def test_clips_that_cannot_be_compared_are_refused_in_one_line(
+    make_clips, study_of, change, message
+):
     clips = make_clips(4)
     with pytest.raises(StudyError, match=message) as error:
         study_of({**clips, "b": change(clips)})
@@ -85,19 +93,19 @@ def test_no_pair_and_no_speed_are_refused(make_clips, study_of):
             study_of(make_clips(2), fps=fps)
     clips = {run: np.zeros([1, 1, 2, 2, 1], np.uint8) for run in "ab"}
     study = make_study(clips, {run: {"name": run} for run in "ab"}, fps=1)
-    assert len(study.pairs) == 1 and study.question == "Which picture looks more realistic?"
+    assert len(study.pairs) == 1 and study.question == "Which image looks more realistic?"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no key of a study"),
-        ("[1]", "its format is not kerasvid-study"),
-        ('{"format": "kerasvid-study", "format_version": 2}', "version 2 where 1 is known"),
-        ('{"format": "kerasvid-study", "format_version": 1}', "is no key of a study"),
+        ("", "not the key of a study"),
+        ("[1]", "the format is not kerasvid-study"),
+        ('{"format": "kerasvid-study", "format_version": 2}', "version 2, only 1 is supported"),
+        ('{"format": "kerasvid-study", "format_version": 1}', "not the key of a study"),
     ],
 )
-def test_a_broken_key_is_told_in_one_line(tmp_path, text, message):
+def test_a_damaged_key_is_refused_in_one_line(tmp_path, text, message):
     (tmp_path / "study.json").write_text(text)
     with pytest.raises(StudyError, match=message) as error:
         load_study(tmp_path)
@@ -108,7 +116,7 @@ def test_a_key_with_strange_pairs_is_refused(study, tmp_path):
     for change in ({"pairs": []}, {"layout": "round"}, {"id": "x"}, {"runs": {}}):
         fields = {**json.loads(study.to_json()), **change}
         (tmp_path / "study.json").write_text(json.dumps(fields))
-        with pytest.raises(StudyError, match="is no key of a study"):
+        with pytest.raises(StudyError, match="not the key of a study"):
             load_study(tmp_path)
     with pytest.raises(StudyError, match=r"none: cannot be read .No such file"):
         load_study(tmp_path / "none")

@@ -1,4 +1,4 @@
-"""The file of a page: what it holds, what it does not tell, and where it may be written."""
+"""The file of a page: what it holds, what it does not hold, and where it may be written."""
 
 import base64
 import hashlib
@@ -94,7 +94,7 @@ def test_a_page_is_not_much_larger_than_its_clips(make_clips, study_of):
 def test_a_page_that_is_too_large_is_not_written(make_clips, study_of, tmp_path, monkeypatch):
     monkeypatch.setattr(study_page, "LARGEST_PAGE", 2**10)
     clips = make_clips(2)
-    with pytest.raises(StudyError, match="give fewer --pairs or --frames"):
+    with pytest.raises(StudyError, match="Give fewer --pairs or --frames"):
         write_study(study_of(clips), clips, tmp_path / "study")
     assert os.listdir(tmp_path) == []
 
@@ -115,7 +115,7 @@ def test_a_study_is_written_whole_and_replaced_only_where_it_is_asked_for(
     assert sorted(os.listdir(out)) == ["index.html", "study.json"]
     assert size == (out / "index.html").stat().st_size and load_study(out) == study
     other = study_of(clips, seed=9)
-    with pytest.raises(StudyError, match="exists; give another --out, or --overwrite"):
+    with pytest.raises(StudyError, match=r"exists\. Give another --out, or --overwrite"):
         write_study(other, clips, out)
     assert load_study(out) == study
     write_study(other, clips, out, overwrite=True)
@@ -129,13 +129,21 @@ def test_answers_and_folders_of_others_are_never_replaced(make_clips, study_of, 
     write_study(study, clips, out)
     for name in ("preference.json", "anna.csv"):  # the first tells of answers elsewhere
         (out / name).write_text("answers")
-        with pytest.raises(StudyError, match=rf"with {name} in it, which would be lost; give ano"):
+        with pytest.raises(StudyError, match=rf"a study that also holds {name}. Give another"):
             write_study(study_of(clips, seed=9), clips, out, overwrite=True)
         assert (out / name).read_text() == "answers" and load_study(out) == study
     (tmp_path / "mine").mkdir()
     check_study_folder(tmp_path / "mine")  # empty
     (tmp_path / "mine" / "index.html").touch()
     (tmp_path / "file").touch()
-    for name, message in (("mine", "exists and is no study"), ("file", "is no folder")):
+    for name, message in (("mine", "exists and is not a study"), ("file", "not a folder")):
         with pytest.raises(StudyError, match=message):
             check_study_folder(tmp_path / name, overwrite=True)
+
+
+def test_scripts_use_names_of_earlier_scripts_only():
+    texts = [(study_page.TEMPLATES / name).read_text() for name in study_page.SCRIPTS]
+    for number, text in enumerate(texts):
+        later = "\n".join(texts[number + 1 :])
+        for name in re.findall(r"^(?:class|function|const) (\w+)", later, re.MULTILINE):
+            assert not re.search(rf"\b{name}\b", text), (study_page.SCRIPTS[number], name)

@@ -90,14 +90,14 @@ def test_two_replicas_agree_with_one(strategy_of, table, generator, rows):
             np.testing.assert_allclose(copy, getattr(table, name).numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("verb", ["call", "descend"])
-def test_a_replica_reads_nothing_of_the_size_of_the_table(strategy_of, verb):
+@pytest.mark.parametrize("method", ["call", "descend"])
+def test_a_replica_reads_nothing_of_the_size_of_the_table(strategy_of, method):
     strategy = strategy_of(2)
     with strategy.scope():
         table = CodeTable(rows=1009, shape=(4,))  # a prime
 
     def step(rows, gradients):
-        return table(rows) if verb == "call" else table.descend(rows, gradients, 0.1, 0.9)
+        return table(rows) if method == "call" else table.descend(rows, gradients, 0.1, 0.9)
 
     traced = tf.function(lambda rows, gradients: strategy.run(step, args=(rows, gradients)))
     graph = traced.get_concrete_function(
@@ -179,9 +179,9 @@ def test_a_projected_sequence_has_the_rank_and_is_the_nearest(generator, rank):
 
 
 def test_a_descent_keeps_the_rank_through_the_ball(generator):
-    table = CodeTable(rows=3, shape=(7, 5), deviation=2.0)
+    table = CodeTable(rows=3, shape=(7, 5), rank=2, stddev=2.0)
     gradients = tf.constant(normals(generator, 2, 7, 5))
-    table.descend(tf.constant([0, 2]), gradients, 0.3, 0.9, rank=2)
+    table.descend(tf.constant([0, 2]), gradients, 0.3, 0.9)
     ranks = np.linalg.matrix_rank(table.codes.numpy(), tol=1e-5)
     assert list(ranks) == [2, 5, 2]
 
@@ -217,7 +217,7 @@ def test_rows_that_were_never_updated_are_no_part_of_the_gaussian(generator, cou
 
 
 def test_a_gaussian_of_fewer_rows_than_dimensions_draws_between_them(generator):
-    table = CodeTable(rows=2, shape=(2, 3), deviation=0.1)  # far within the ball
+    table = CodeTable(rows=2, shape=(2, 3), stddev=0.1)  # far within the ball
     table.fit_gaussian()
     noise = tf.constant(normals(generator, 4, 2))
     offset = table.sample(noise).numpy().reshape(4, 6) - table.mean.numpy()
@@ -237,6 +237,11 @@ def test_a_gaussian_of_many_directions_keeps_the_largest(generator, rows, size):
     np.testing.assert_allclose(factor.T @ factor, nearest, atol=1e-6)
 
 
-def test_a_table_without_rows_is_refused():
+def test_a_table_without_rows_raises():
     with pytest.raises(ValueError, match=r"rows=0 .* must be 1 or more"):
         CodeTable(rows=0, shape=(2,))
+
+
+def test_a_rank_beyond_the_matrix_raises():
+    with pytest.raises(ValueError, match=r"rank=4 must be from 1 to 3, or None"):
+        CodeTable(rows=2, shape=(3, 5), rank=4)

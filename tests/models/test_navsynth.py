@@ -32,12 +32,18 @@ def pairs():
 
 @pytest.fixture(scope="module")
 def labelled():
-    """A model whose codes are by video and whose generator is told one of 4 labels; likewise."""
+    """A model whose codes are by video and whose generator takes one of 4 labels; likewise."""
     return make_model(classes=4, conditional=True)
 
 
 def one_line(error):
     return "\n" not in str(error.value)
+
+
+def terms_of(model, video, codes, noise):
+    """The terms of a training step, `[B]` each."""
+    batch = {"video": video, "codes": codes, "label": None}
+    return model.compute_losses(batch, noise, tf.constant(0.0), training=True)[0]
 
 
 # === The objective ===
@@ -47,20 +53,20 @@ def test_the_loss_is_equation_six(model, moving_squares):
     video = tf.cast(moving_squares(2, 8), tf.float32) / 127.5 - 1.0
     rows = tf.constant([4, 1])
     codes = {"static": model.static_codes(rows), "transient": model.transient_codes(rows)}
-    random_inputs = tf.random.stateless_normal([2, 8], [1, 2])
-    terms = model.reconstruction_terms(video, codes, None, {"static_frame": random_inputs}, True)
+    noise = tf.random.stateless_normal([2, 8], [1, 2])
+    terms = terms_of(model, video, codes, {"static_frame": noise})
 
     outputs = model.motion_output(model.motion(codes["transient"]))
     frames = [model.decoder(tf.concat([codes["static"], outputs[:, t]], axis=-1)) for t in range(8)]
     decoded = tf.stack(frames, axis=1)
     by_frame = losses.pyramid_loss(video, decoded, 2).numpy()
     reconstruction = by_frame.mean(axis=1)
-    still = [by_frame[i, t] for i, t in enumerate(random_inputs.numpy().argmax(axis=1))]
+    static = [by_frame[i, t] for i, t in enumerate(noise.numpy().argmax(axis=1))]
     triplet = losses.triplet_loss(outputs, 2.0, 2, 2).numpy()
-    np.testing.assert_allclose(terms["reconstruction"], reconstruction, rtol=1e-4)
-    np.testing.assert_allclose(terms["static"], still, rtol=1e-4)
-    np.testing.assert_allclose(terms["triplet"], triplet, rtol=1e-4)
-    expected = reconstruction + 0.01 * np.array(still) + 0.01 * triplet
+    np.testing.assert_allclose(terms["reconstruction_loss"], reconstruction, rtol=1e-4)
+    np.testing.assert_allclose(terms["static_loss"], static, rtol=1e-4)
+    np.testing.assert_allclose(terms["triplet_loss"], triplet, rtol=1e-4)
+    expected = reconstruction + 0.01 * np.array(static) + 0.01 * triplet
     np.testing.assert_allclose(terms["loss"], expected, rtol=1e-4)
 
 
@@ -74,21 +80,20 @@ def test_a_step_decodes_some_frames_and_the_triplets_see_all(model, moving_squar
     video = tf.cast(moving_squares(2, 8), tf.float32) / 127.5 - 1.0
     rows = tf.constant([4, 1])
     codes = {"static": model.static_codes(rows), "transient": model.transient_codes(rows)}
-    still, order = (tf.random.stateless_normal([2, 8], [1, seed]) for seed in (2, 3))
-    random_inputs = {"static_frame": still, "decoded_frames": order}
-    terms = some.reconstruction_terms(video, codes, None, random_inputs, True)
+    frame, order = (tf.random.stateless_normal([2, 8], [1, seed]) for seed in (2, 3))
+    terms = terms_of(some, video, codes, {"static_frame": frame, "decoded_frames": order})
     decoded = model.decoded(model.latents_of(codes, None))
     by_frame = losses.pyramid_loss(video, decoded, 2).numpy()
     chosen = np.argsort(order, axis=1)[:, :3]
     by_frame = np.take_along_axis(by_frame, chosen, axis=1)  # [B, 3]
-    np.testing.assert_allclose(terms["reconstruction"], by_frame.mean(axis=1), rtol=1e-4)
-    expected = [by_frame[i, t] for i, t in enumerate(still.numpy()[:, :3].argmax(axis=1))]
-    np.testing.assert_allclose(terms["static"], expected, rtol=1e-4)
-    whole = model.reconstruction_terms(video, codes, None, {"static_frame": still}, True)
-    np.testing.assert_allclose(terms["triplet"], whole["triplet"], rtol=1e-5)
+    np.testing.assert_allclose(terms["reconstruction_loss"], by_frame.mean(axis=1), rtol=1e-4)
+    expected = [by_frame[i, t] for i, t in enumerate(frame.numpy()[:, :3].argmax(axis=1))]
+    np.testing.assert_allclose(terms["static_loss"], expected, rtol=1e-4)
+    whole = terms_of(model, video, codes, {"static_frame": frame})
+    np.testing.assert_allclose(terms["triplet_loss"], whole["triplet_loss"], rtol=1e-5)
 
 
-def test_networks_see_scaled_codes_where_asked_and_tables_hold_them_in_the_ball(model):
+def test_networks_take_scaled_codes_and_tables_hold_them_in_the_ball(model):
     scaled = Navsynth.from_config({**model.get_config(), "scaled_codes": True})
     scaled.set_weights(model.get_weights())
     static, transient = (
@@ -123,42 +128,44 @@ def test_the_triplet_loss_reaches_the_recurrent_network_alone(model, moving_squa
         "static": model.static_codes(tf.constant([0])),
         "transient": model.transient_codes(tf.constant([0])),
     }
-    random_inputs = {"static_frame": tf.zeros([1, 8])}
     with tf.GradientTape() as tape:
         tape.watch(codes)
-        loss = model.reconstruction_terms(video, codes, None, random_inputs, True)["triplet"]
+        loss = terms_of(model, video, codes, {"static_frame": tf.zeros([1, 8])})["triplet_loss"]
     networks = model.network_variables()
     sources = {"generator": networks["generator"], "recurrent": networks["recurrent"], **codes}
-    slopes = tape.gradient(loss, sources)
-    assert all(slope is None for slope in slopes["generator"]) and slopes["static"] is None
-    assert all(slope is not None for slope in slopes["recurrent"])
-    assert slopes["transient"] is not None
+    gradients = tape.gradient(loss, sources)
+    assert all(each is None for each in gradients["generator"]) and gradients["static"] is None
+    assert all(each is not None for each in gradients["recurrent"])
+    assert gradients["transient"] is not None
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         ({"objective": {"margn": 1.0}}, r"no 'margn': did you mean 'margin'"),
-        ({"objective": {"levels": 2, "margin": -1.0}}, r"objective.margin=-1.0 must be 0 or more"),
+        (
+            {"objective": {"levels": 2, "margin": -1.0}},
+            r"objective.margin=-1.0 must be a number, 0 or more",
+        ),
         (
             {"objective": {"levels": 2, "margin": float("nan")}},
-            r"objective.margin=nan must be 0 or",
+            r"objective.margin=nan must be a number, 0 or",
         ),
-        ({"objective": {"levels": 2.0}}, r"objective.levels=2.0 must be a whole number, 1 or more"),
+        ({"objective": {"levels": 2.0}}, r"objective.levels=2.0 must be an integer, 1 or more"),
         (
             {"objective": {"levels": 2, "positive_range": 0}},
-            r"objective.positive_range=0 must be a whole number, 1 or more",
+            r"objective.positive_range=0 must be an integer, 1 or more",
         ),
-        ({"videos": 0}, r"Codes by index need videos with a known index: videos=0"),
-        ({"videos": None}, r"Codes by index need videos with a known index: videos=None"),
+        ({"videos": 0}, r"videos=0 must be 1 or more: use a data set"),
+        ({"videos": None}, r"videos=None must be 1 or more: use a data set"),
         ({"frames": 3}, r"Clips of 3 frames have no triplets"),
         ({"rank": 9}, r"rank=9 must be from 1 to 4, or None"),
         ({"static_by": "person"}, r"static_by='person'"),
-        ({"static_by": "identity"}, r"Codes by identity need .* identities=0"),
-        ({"conditional": True}, r"conditional=True needs videos with labels"),
+        ({"static_by": "identity"}, r"identities=0 must be 1 or more: .* a known identity"),
+        ({"conditional": True}, r"classes=0 must be 1 or more: .* a known label"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(overrides, message):
+def test_invalid_arguments_raise_one_line(overrides, message):
     with pytest.raises(ValueError, match=message) as error:
         make_model(**overrides)
     assert one_line(error)
@@ -189,18 +196,20 @@ def test_an_exchange_keeps_the_static_code_and_takes_the_motion(model):
     assert np.abs(difference).max() <= 1
 
 
-def test_an_exchange_is_told_the_label_where_codes_are_by_video(model, pairs, labelled):
+def test_an_exchange_takes_the_label_where_codes_are_by_video(model, pairs, labelled):
     shown = labelled.exchange(identity=[2, 3], action=[2, 3], label=[1, 0])
     np.testing.assert_array_equal(shown, labelled.recall(index=[2, 3], label=[1, 0]))
     assert (shown != labelled.recall(index=[2, 3], label=[0, 1])).any()
-    with pytest.raises(ValueError, match=r"^label: a conditional generator needs that") as error:
+    with pytest.raises(
+        ValueError, match=r"^label is missing: a conditional generator needs one per"
+    ) as error:
         labelled.exchange(identity=[2], action=[3])
     assert one_line(error)
-    with pytest.raises(ValueError, match=r"label=\[4\]: there are the rows 0 to 3"):
+    with pytest.raises(ValueError, match=r"label=\[4\] must be rows from 0 to 3"):
         labelled.exchange(identity=[2], action=[3], label=[4])
     with pytest.raises(ValueError, match=r"identity 1, action 1, label 2\): give as many"):
         labelled.exchange(identity=[2], action=[3], label=[0, 1])
-    # Not looked at where the generator is not conditional; said already where codes are by label.
+    # Ignored where the generator is not conditional; known where codes are by label.
     np.testing.assert_array_equal(model.exchange([1], [4], label=[-1]), model.exchange([1], [4]))
     np.testing.assert_array_equal(
         pairs.exchange([1, 0], [3, 2], label=[3, 2]), pairs.exchange([1, 0], [3, 2])
@@ -211,10 +220,10 @@ def test_an_exchange_is_told_the_label_where_codes_are_by_video(model, pairs, la
     ("ask", "message"),
     [
         (lambda m: m.recall(identity=[0]), r"Give index, by which the codes are looked up"),
-        (lambda m: m.recall(index=[5]), r"index=\[5\]: there are the rows 0 to 4"),
-        (lambda m: m.recall(index=[0.5]), r"index: give a list of whole numbers"),
+        (lambda m: m.recall(index=[5]), r"index=\[5\] must be rows from 0 to 4"),
+        (lambda m: m.recall(index=[0.5]), r"index=\[0.5\] must be a list of integers"),
         (lambda m: m.exchange([0, 1], [0]), r"identity 2, action 1\): give as many"),
-        (lambda m: m.interpolate_frames(3, 3, 1, index=[0]), r"first=3 and last=3 must be two"),
+        (lambda m: m.interpolate_frames(3, 3, 1, index=[0]), r"first=3 and last=3 must be frames"),
         (lambda m: m.interpolate_frames(0, 3, 0, index=[0]), r"count=0 must be at least 1"),
         (
             lambda m: m.interpolate_frames(0, 3, 1, space="code", index=[0]),
@@ -224,13 +233,13 @@ def test_an_exchange_is_told_the_label_where_codes_are_by_video(model, pairs, la
         (lambda m: m.generate_learned(0), r"batch=0 must be at least 1"),
     ],
 )
-def test_rows_and_frames_that_are_not_there_are_refused_in_one_line(model, ask, message):
+def test_missing_rows_and_frames_raise_one_line(model, ask, message):
     with pytest.raises(ValueError, match=message) as error:
         ask(model)
     assert one_line(error)
 
 
-def test_interpolated_frames_are_on_the_way_between_two_outputs(model):
+def test_intermediate_frames_are_between_two_outputs(model):
     outputs = model.outputs(model.transient_codes(tf.constant([2]))).numpy()[0]
     ways = [outputs[1] + share * (outputs[4] - outputs[1]) for share in (0.25, 0.5, 0.75)]
     latents = model.joined(model.static_codes(tf.constant([2])), tf.constant(np.array([ways])))
@@ -239,7 +248,7 @@ def test_interpolated_frames_are_on_the_way_between_two_outputs(model):
     assert difference.shape == (1, 3, 16, 16, 3) and np.abs(difference).max() <= 1
 
 
-def test_codes_between_two_codes_take_their_place_in_the_sequence(model, monkeypatch):
+def test_codes_between_two_codes_follow_the_codes_before_them(model, monkeypatch):
     codes = model.learned_codes()
     static, path = codes["static"][2], codes["transient"][2]
     between = [path[1] + share * (path[4] - path[1]) for share in (0.25, 0.5, 0.75)]
@@ -259,13 +268,13 @@ def test_codes_between_two_codes_take_their_place_in_the_sequence(model, monkeyp
     assert np.abs(shown[1] - shown[0]).max() > 1e-3
 
 
-def test_many_frames_between_begin_and_end_beside_their_frames(model):
+def test_many_intermediate_frames_begin_and_end_near_their_frames(model):
     between = model.interpolate_frames(2, 6, 999, index=[0]).astype(int)
     ends = model.recall(index=[0])[:, [2, 6]]
     assert np.abs(between[:, [0, -1]] - ends).max() <= 1
 
 
-def test_random_pairs_of_learned_codes_are_told_by_their_seed(model, pairs):
+def test_random_pairs_of_learned_codes_depend_on_the_seed(model, pairs):
     for each in (model, pairs):
         videos = each.generate_learned(4, seed=1)
         assert videos.shape == (4, 8, 16, 16, 3)
@@ -278,7 +287,7 @@ def test_random_rows_do_not_depend_on_the_batch(model):
     assert np.abs(model.generate_learned(5, seed=-1)[:2] - alone).max() <= 1
 
 
-def test_what_no_training_video_shows_is_not_drawn():
+def test_codes_without_training_videos_are_not_drawn():
     model = make_model(**{**PAIRS, "identities": 30})
     trained = {"static": [4, 17], "transient": [0, 3]}
     for name, rows in trained.items():
@@ -315,7 +324,7 @@ def test_samples_follow_codes_that_were_trained_since(moving_squares):
     np.testing.assert_allclose(model.static_codes.mean, codes.mean(axis=0), atol=1e-6)
 
 
-def test_encoding_finds_codes_of_a_video_that_the_generator_can_show(model):
+def test_encoding_finds_codes_of_a_generated_video(model):
     shown = model.exchange(identity=[1, 3], action=[2, 0])
     before = model.learned_codes()
     weights = [weight.numpy() for weight in model.weights]  # networks, momentum and counters, too
@@ -336,9 +345,9 @@ def test_codes_of_new_videos_are_of_the_rank_of_the_learned_ones(moving_squares)
     assert list(np.linalg.matrix_rank(found, tol=1e-5)) == [2, 2]
 
 
-def test_a_conditional_generator_asks_for_labels(pairs, moving_squares):
+def test_a_conditional_generator_needs_labels(pairs, moving_squares):
     videos = moving_squares(2, 8)
-    with pytest.raises(ValueError, match="needs the label of each video"):
+    with pytest.raises(ValueError, match="needs one for each video"):
         pairs.encode(videos, steps=1)
     assert pairs.encode(videos, steps=1, label=[0, 3])["codes"].shape == (2, 8, 8 + 4 + 4)
 
@@ -360,11 +369,11 @@ def test_a_conditional_generator_reconstructs_and_swaps_by_label(
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        ([99, 0], r"label=\[99, 0\]: there are the rows 0 to 3"),
+        ([99, 0], r"label=\[99, 0\] must be rows from 0 to 3"),
         ([0], r"Different numbers of videos \(videos 2, label 1\)"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused_in_one_line(pairs, moving_squares, label, message):
+def test_labels_that_do_not_fit_raise_one_line(pairs, moving_squares, label, message):
     with pytest.raises(ValueError, match=message) as error:
         pairs.encode(moving_squares(2, 8), steps=1, label=label)
     assert one_line(error)

@@ -1,6 +1,8 @@
 import pytest
 
-from kerasvid.models.navsynth import OBJECTIVE, PRESETS, TRAINING, Navsynth
+from kerasvid.models.navsynth import OBJECTIVE, Navsynth
+
+PRESETS, TRAINING = Navsynth.PRESETS, Navsynth.TRAINING
 
 # Table 2 of the supplement, by data set: D_s, D_t, lambda_s, lambda_t, alpha, the rates of G, R and
 # the codes, epochs of gamma and of (z, theta), l.
@@ -17,19 +19,19 @@ def sizes_of(name):
 
 
 @pytest.mark.parametrize("name", VIDEOS)
-def test_a_published_recipe_ends_with_its_last_stage(name):
+def test_published_steps_end_with_the_last_stage(name):
     epochs = sum(PRESETS[name]["stages"].values())
-    recipe = TRAINING[name]
-    left = epochs * VIDEOS[name] - recipe.steps * recipe.batch_size
-    assert 0 <= left < recipe.batch_size
+    training = TRAINING[name]
+    left = epochs * VIDEOS[name] - training.steps * training.batch_size
+    assert 0 <= left < training.batch_size
 
 
 @pytest.mark.parametrize("name", TABLE_2)
 def test_published_presets_have_the_published_numbers(name):
-    sizes, recipe = sizes_of(name), TRAINING[name]
+    sizes, training = sizes_of(name), TRAINING[name]
     objective = {**OBJECTIVE, **(sizes["objective"] or {})}
-    optimizers = recipe.make_optimizers(["generator", "recurrent"])
-    codes = recipe.code_arguments()
+    optimizers = training.make_optimizers(["generator", "recurrent"])
+    codes = training.code_arguments()
     for step in (0, 10_000):  # constant rates
         rates = [float(optimizer._learning_rate(step)) for optimizer in optimizers.values()]
         found = (

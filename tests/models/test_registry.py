@@ -1,16 +1,31 @@
+import math
 import subprocess
 import sys
 
 import keras
 import pytest
 
-from kerasvid.models.registry import MODELS, model_class
+from kerasvid import models
+from kerasvid.models.base.train_config import TrainConfig
+from kerasvid.models.registry import MODELS, PARAMETERS, model_class
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_registered_name_leads_to_a_keras_model(name):
     assert issubclass(model_class(name), keras.Model)
     assert model_class(name).__name__.lower() == name.replace("_", "")
+
+
+@pytest.mark.parametrize(
+    "preset", ["debug", "base", pytest.param("others", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("name", MODELS)
+def test_the_recorded_parameter_counts_are_those_of_the_models(name, preset):
+    cls, recorded = model_class(name), PARAMETERS[name]
+    assert set(recorded) == set(cls.PRESETS)
+    for each in {preset} & set(recorded) or set(recorded) - {"debug", "base"}:
+        variables = cls.from_preset(each).trainable_variables
+        assert sum(math.prod(variable.shape) for variable in variables) == recorded[each], each
 
 
 @pytest.mark.parametrize(
@@ -27,12 +42,32 @@ def test_a_name_unlike_any_other_is_answered_with_the_list():
         model_class("perceptron")
 
 
-def test_the_registry_imports_no_model_before_it_is_asked():
+def printed_by(code):
+    """The output of a new Python process."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_library_imports_no_model_before_it_is_asked():
     code = (
-        "import sys; from kerasvid.models import registry; "
+        "import sys, kerasvid; from kerasvid.models import registry; "
         "print([m for m in sys.modules if m in ('tensorflow', 'keras', 'kerasvid.models.dsa')])"
     )
-    output = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert output.stdout.strip() == "[]"
+    assert printed_by(code) == "[]"
+
+
+@pytest.mark.parametrize("imports", ["kerasvid, keras", "keras, kerasvid"])
+def test_a_saved_model_is_loaded_without_importing_its_module(tmp_path, imports):
+    model = model_class("dsa").from_preset("debug", image_shape=(16, 16, 3), frames=2)
+    model.compile(TrainConfig().make_optimizers(["model"]))
+    model.save(tmp_path / "model.keras")
+    load = f"keras.saving.load_model({str(tmp_path / 'model.keras')!r})"
+    code = f"import {imports}; model = {load}; print(type(model), model.optimizer.use_ema)"
+    assert printed_by(code) == "<class 'kerasvid.models.dsa.DSA'> True"
+
+
+def test_models_are_imported_by_class_name():
+    assert models.RJVAE is model_class("rjvae") and set(models.__all__) <= set(dir(models))
+    assert {model_class(name).__name__ for name in MODELS} == set(models.__all__)
+    with pytest.raises(ImportError, match="RJVEA"):
+        exec("from kerasvid.models import RJVEA")

@@ -1,4 +1,4 @@
-"""A small published table, its data, and a measurement that looks at nothing."""
+"""A small published table, its data, and a metric that looks at nothing."""
 
 import dataclasses
 import os
@@ -9,12 +9,13 @@ import types
 import pytest
 
 from kerasvid.data import DatasetInfo, load_info
-from kerasvid.reproduction.measuring import Measuring
-from kerasvid.reproduction.published import Column, Part, Row, Table, Training
-from kerasvid.reproduction.table import Reproduction
-from kerasvid.reproduction.trainings import Options, Trainings
-from tfrecords_tools.derived.split_frames import locate_half
-from tfrecords_tools.registry import locate
+from kerasvid.evaluation.report import Measured
+from kerasvid.reproduction import measuring
+from kerasvid.reproduction.published import Column, Part, PublishedRun, Row, Table
+from kerasvid.reproduction.runner import Reproduction
+from kerasvid.reproduction.runs import TableRuns
+
+QUICK = {"precision": "float32", "sample_every": 0}
 
 
 @pytest.fixture(scope="session")
@@ -24,16 +25,6 @@ def squares(tmp_path_factory, moving_squares, write_squares) -> str:
     return write_squares(folder, moving_squares(20, 4), 16)
 
 
-@pytest.fixture(scope="session")
-def locate_here():
-    """Finds data by its path, as the app does."""
-
-    def find(name, part, make):
-        return locate(name, make=make) if part == "whole" else locate_half(name, part, make=make)
-
-    return find
-
-
 FVD = Column(
     "FVD", "lower", "fvd", ("fvd", "frechet"), weights="i3d_weights", without_weights="frechet"
 )
@@ -41,12 +32,11 @@ FVD = Column(
 
 @pytest.fixture
 def table(squares) -> Table:
-    """Of methods without weights, and one quoted."""
+    """Two parts with the same default, methods without weights, and a quoted one."""
     return small_table(squares)
 
 
 def small_table(squares: str) -> Table:
-    """Of two parts with the same stand-in, methods without weights, and one quoted."""
     parts = tuple(Part(name, name.lower(), (squares,)) for name in ("MUG", "NIR"))
     return Table(
         name="paper/1",
@@ -59,9 +49,9 @@ def small_table(squares: str) -> Table:
             Row("Whole", {"MUG": {"FVD": "134.8"}, "NIR": {"FVD": "125.7"}}, "whole"),
             Row("Quoted", {"MUG": {"FVD": "104.4"}, "NIR": {"FVD": "N/A"}}),
         ),
-        trainings={
-            "short": Training("linear_interpolation", {"frames": 2, "training.steps": 2}),
-            "whole": Training("linear_interpolation"),
+        runs={
+            "short": PublishedRun("linear_interpolation", {"frames": 2, "training.steps": 2}),
+            "whole": PublishedRun("linear_interpolation"),
         },
         clips=10,
         split="train",
@@ -70,82 +60,78 @@ def small_table(squares: str) -> Table:
 
 
 class Planted:
-    """A metric that looks at nothing, and counts.
+    """A metric that looks at nothing, and counts its calls.
 
     Args:
-        values: by the frames of a clip; an exception is raised.
+        values: by the frames of a clip; text is a reason, an exception is raised.
     """
 
     def __init__(self, values: dict):
         self.values, self.calls = values, []
 
     def unavailable_reason(self, context) -> str | None:
-        """Why there is none: the value, where it is text."""
         value = self.values[context.frames]
         return value if isinstance(value, str) else None
 
     def measure(self, context) -> list:
-        """One number, with an interval."""
+        """One number with an interval."""
         self.calls.append((context.frames, context.num))
         value = self.values[context.frames]
         if isinstance(value, Exception):
             raise value
         classifier = {"classifier": "a classifier of squares", "accuracy": {"label": 0.5}}
-        classifier["accuracy_of"] = "6 clips"
-        return [
-            types.SimpleNamespace(
-                name="frechet", value=value, low=value - 1, high=value + 1, std=None,
-                clips=context.num, protocol={"classifier": classifier},
-            )
-        ]  # fmt: skip
+        protocol = {"classifier": {**classifier, "accuracy_of": "6 clips"}}
+        limits = value - 1, value + 1
+        return [Measured("frechet", value, *limits, None, context.num, "lower", protocol)]
 
 
 @pytest.fixture
-def planted() -> Planted:
-    """A metric by which short clips are the best."""
-    return Planted({2: 11.0, 4: 20.0})
+def planted(monkeypatch) -> Planted:
+    """A metric that is best for short clips."""
+    metric = Planted({2: 11.0, 4: 20.0})
+    monkeypatch.setitem(measuring.ALL_METRICS, "frechet", metric)
+    monkeypatch.setattr(
+        measuring,
+        "context_of",
+        lambda row, run, config, evaluation: types.SimpleNamespace(
+            frames=config.frames, num=evaluation.num
+        ),
+    )
+    return metric
 
 
 @pytest.fixture(scope="session")
-def trained(squares, locate_here, tmp_path_factory) -> pathlib.Path:
-    """A folder of the runs of the small table."""
-    runs = tmp_path_factory.mktemp("trained") / "runs"
-    options = Options(preset="debug", precision="float32", runs_dir=os.fspath(runs), sample_every=0)
-    trainings = Trainings(small_table(squares), squares, options, locate_here)
-    for key in ("short", "whole"):
-        trainings.ready(key)
-    return runs
+def trained(squares, tmp_path_factory) -> pathlib.Path:
+    """A folder with the runs of the small table."""
+    folder = tmp_path_factory.mktemp("trained") / "runs"
+    table = small_table(squares)
+    runs = TableRuns(table, squares, "debug", config=QUICK, runs_dir=os.fspath(folder))
+    for name in ("short", "whole"):
+        runs.ready(name)
+    return folder
 
 
 @pytest.fixture
-def reproduction(table, planted, locate_here, tmp_path) -> Reproduction:
-    """Of the small table, in an empty folder."""
-    options = Options(
-        preset="debug", precision="float32", runs_dir=os.fspath(tmp_path / "runs"), sample_every=0
-    )
-    measuring = Measuring(
-        context_of=lambda run, config, choices, clips: types.SimpleNamespace(
-            frames=config.frames, num=choices.num
-        ),
-        metrics={"frechet": planted},
-    )
-    return Reproduction(table, options, measuring, locate_here, out_dir=os.fspath(tmp_path / "out"))
+def reproduction(table, planted, tmp_path) -> Reproduction:
+    """The small table in an empty folder."""
+    runs = TableRuns(table, "", "debug", config=QUICK, runs_dir=os.fspath(tmp_path / "runs"))
+    return Reproduction(runs, out_dir=os.fspath(tmp_path / "out"))
 
 
 @pytest.fixture
 def ready(reproduction, trained) -> Reproduction:
-    """Of the small table, its runs trained already."""
-    shutil.copytree(trained, reproduction.options.runs_dir)
+    """The small table, its runs trained already."""
+    shutil.copytree(trained, reproduction.runs.runs_dir)
     return reproduction
 
 
 @pytest.fixture
-def with_options(reproduction):
-    """A function that changes options of the reproduction's trainings."""
+def with_runs(reproduction):
+    """A function that changes fields of the reproduction's runs."""
 
-    def change(**options):
-        changed = dataclasses.replace(reproduction.options, **options)
-        return dataclasses.replace(reproduction, options=changed)
+    def change(**fields):
+        changed = dataclasses.replace(reproduction.runs, **fields)
+        return dataclasses.replace(reproduction, runs=changed)
 
     return change
 

@@ -7,14 +7,14 @@ import pytest
 from kerasvid.models.dsa import DSA
 from kerasvid.models.glo import GLO
 from kerasvid.reproduction import deviations
-from kerasvid.reproduction.published import Column, Part, Training
-from kerasvid.reproduction.reproduced import Cell
+from kerasvid.reproduction.published import PublishedRun
+from kerasvid.reproduction.results import Cell, sections_of
 from kerasvid.training.config import make_config
 
 
 @pytest.fixture(scope="module")
 def config_of(squares, info):
-    """A function that configs a run on the squares."""
+    """A function that makes the config of a run on the squares."""
 
     def make(model="glo", preset="debug", values=None, **rest):
         values = {"frames": 4, "training.batch_size": 4, **(values or {})}
@@ -25,13 +25,30 @@ def config_of(squares, info):
     return make
 
 
-def test_another_data_set_is_told_with_what_it_stands_for():
-    parts = [Part("MUG", "mug"), Part("NIR", "oulu_casia")]
-    assert deviations.of_data("mug", parts) == ["data set: mug in place of NIR (oulu_casia)"]
-    assert deviations.of_data("shapes", parts) == [
-        "data set: shapes in place of MUG (mug) and NIR (oulu_casia)"
+@pytest.fixture
+def lines_of(table):
+    """A function of cells, and of what else differs, to the lines of the small table."""
+
+    def lines(*cells, dataset="mug", metric="fvd", clips=9, parts=1):
+        (section,) = sections_of(table)
+        section.dataset, section.parts = dataset, section.parts[:parts]
+        for row, cell in zip(section.rows, cells, strict=False):
+            row.cells["FVD"] = cell
+        changed = dataclasses.replace(table, clips=clips)
+        return deviations.of_section(changed, section, {"FVD": metric})
+
+    return lines
+
+
+CELL = Cell("frechet", 1.0, None, None, None, 9, "lower", {}, {"windows": 1})
+
+
+def test_another_data_set_names_the_published_one(lines_of):
+    assert lines_of() == []
+    assert lines_of(parts=2) == ["data set: mug in place of NIR (nir)"]
+    assert lines_of(parts=2, dataset="shapes") == [
+        "data set: shapes in place of MUG (mug) and NIR (nir)"
     ]
-    assert deviations.of_data("mug", parts[:1]) == []
 
 
 def test_a_run_with_the_published_sizes_and_steps_has_no_deviation(config_of):
@@ -40,21 +57,21 @@ def test_a_run_with_the_published_sizes_and_steps_has_no_deviation(config_of):
     config = dataclasses.replace(
         config_of(), model="dsa", preset="paper", hyperparameters=sizes, training=training
     )
-    assert deviations.of_trainings({"dsa": (Training("dsa"), config)}) == []
+    assert deviations.of_runs({"dsa": (PublishedRun("dsa"), config)}) == []
     changed = dataclasses.replace(config, hyperparameters={**sizes, "motion_dim": 5})
-    assert deviations.of_trainings({"dsa": (Training("dsa"), changed)}) == [
+    assert deviations.of_runs({"dsa": (PublishedRun("dsa"), changed)}) == [
         "dsa: preset paper, changed: motion_dim 5 (32)"
     ]
 
 
-def test_sizes_rates_and_steps_that_differ_stand_once_for_all_runs_that_share_them(config_of):
-    trainings = {
-        "a": (Training("glo", steps=60), config_of(steps=60)),
-        "b": (Training("glo", steps=60), config_of(steps=60)),
-        "c": (Training("glo", steps=1_000), config_of(steps=60)),
-        "d": (Training("glo"), config_of(steps=60)),
+def test_runs_with_the_same_differences_share_a_line(config_of):
+    runs = {
+        "a": (PublishedRun("glo", steps=60), config_of(steps=60)),
+        "b": (PublishedRun("glo", steps=60), config_of(steps=60)),
+        "c": (PublishedRun("glo", steps=1_000), config_of(steps=60)),
+        "d": (PublishedRun("glo"), config_of(steps=60)),
     }
-    lines = deviations.of_trainings(trainings)
+    lines = deviations.of_runs(runs)
     sizes = [line for line in lines if "preset debug in place of paper: " in line]
     assert len(sizes) == 1 and sizes[0].startswith("a, b, c, d: ")
     assert "frames 4 (16)" in sizes[0] and "training.batch_size 4 (" in sizes[0]
@@ -65,33 +82,31 @@ def test_sizes_rates_and_steps_that_differ_stand_once_for_all_runs_that_share_th
     ]
 
 
-def test_a_metric_that_stands_in_is_told_with_its_classifier():
-    column = Column("FVD", "lower", "fvd", ("fvd",))
-    classifier = {
-        "classifier": {"classifier": "clip classifier trained on squares", "kind": "clip"}
-    }
-    cell = Cell(1.0, None, None, None, 9, "frechet", "frechet", classifier, {"windows": 10})
-    assert deviations.of_metrics([(column, "fvd")], {}) == []
-    (line,) = deviations.of_metrics([(column, "frechet")], {"FVD": cell})
-    assert line.startswith("metric: frechet (clip classifier trained on squares) in place of FVD: ")
-    features = {
-        "features": {**classifier["classifier"], "accuracy": {"label": 0.9875}, "accuracy_of": "80"}
-    }
-    distance = dataclasses.replace(cell, protocol=features)
-    assert deviations.of_metrics([(column, "frechet")], {"FVD": distance}) == [line]
-    (line,) = deviations.of_classifiers([distance, distance])
-    assert line == "clip classifier trained on squares: tells label 98.8 % of 80"
-    vgg = dataclasses.replace(cell, protocol={"features": "VGG16 relu3_3"})
-    assert deviations.of_classifiers([vgg, dataclasses.replace(cell, protocol={})]) == []
-    (line,) = deviations.of_metrics([(column, "frechet")], {})
+def test_another_metric_is_named_with_its_classifier(lines_of):
+    facts = {"classifier": "clip classifier trained on squares", "kind": "clip"}
+    facts |= {"accuracy": {"label": 0.9875}, "accuracy_of": "80"}
+    accuracy = "clip classifier trained on squares: recognises label 98.8 % of 80"
+    for key in ("classifier", "features"):
+        cell = dataclasses.replace(CELL, protocol={key: facts})
+        assert lines_of(cell) == [accuracy]
+        line, other = lines_of(cell, cell, metric="frechet")
+        assert line.startswith(
+            "metric: frechet (clip classifier trained on squares) in place of FVD: "
+        )
+        assert other == accuracy
+    assert lines_of(dataclasses.replace(CELL, protocol={"features": "VGG16 relu3_3"})) == []
+    (line,) = lines_of(CELL, metric="frechet")
     assert line.startswith("metric: frechet in place of FVD: ")
-    assert deviations.of_windows([dataclasses.replace(cell, asked={"windows": 1})]) == []
-    (line,) = deviations.of_windows([cell, cell])
+
+
+def test_several_windows_of_a_video_are_reported(lines_of):
+    several = dataclasses.replace(CELL, asked={"windows": 10})
+    (line,) = lines_of(several, several)
     assert line.startswith("real clips: 10 random windows of each video, which may overlap")
 
 
-def test_other_numbers_of_clips_are_told():
-    assert deviations.of_clips([624, 624], 624) == []
-    assert deviations.of_clips([], 624) == []
-    assert deviations.of_clips([10, 624, 9], 624) == ["9 and 10 clips measured in place of 624"]
-    assert deviations.of_clips([10], None) == []
+def test_other_numbers_of_clips_are_named(lines_of):
+    other = dataclasses.replace(CELL, clips=624)
+    assert lines_of(other, clips=624) == lines_of(clips=624) == lines_of(other, clips=None) == []
+    fewer = dataclasses.replace(CELL, clips=10)
+    assert lines_of(fewer, CELL, other, clips=624) == ["9 and 10 clips measured in place of 624"]

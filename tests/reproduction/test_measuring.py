@@ -13,17 +13,24 @@ from kerasvid.evaluation.context import EvaluationConfig
 from kerasvid.evaluation.evaluate import METRICS
 from kerasvid.evaluation.metrics.motion_consistency import motion_consistency_score
 from kerasvid.reproduction import measuring
-from kerasvid.reproduction.classifier_motion import ClassifierMaps
-from kerasvid.reproduction.measuring import ALL_METRICS, LearnedSubject, Measuring, classifier_names
-from kerasvid.reproduction.published import LEARNED, REAL, Column, Row
-from kerasvid.reproduction.registry import TABLES
+from kerasvid.reproduction.measuring import (
+    ALL_METRICS,
+    LearnedContext,
+    asked,
+    check_num,
+    classifier_names,
+    feature_maps,
+    metric_of,
+    resolved,
+)
+from kerasvid.reproduction.published import LEARNED, REAL, TABLES, Column, Row
 from kerasvid.training.config import make_config
 from kerasvid.training.run_folder import RunFolder
 
 
 @pytest.fixture
 def config_of(squares, info):
-    """A function that configs a run on the squares."""
+    """A function that makes the config of a run on the squares."""
 
     def make(frames=4, model="linear_interpolation", **rest):
         values = {"frames": frames, "training.batch_size": 4}
@@ -41,21 +48,21 @@ def test_every_column_is_measured_by_a_metric_there_is():
             assert (column.weights is None) == (column.without_weights is None)
             if column.weights:
                 assert column.without_weights in ALL_METRICS and hasattr(
-                    Measuring(), column.weights
+                    EvaluationConfig(), column.weights
                 )
 
 
 def test_weights_of_the_published_network_bring_its_metric(table):
     (column,) = table.columns
-    assert Measuring(i3d_weights="weights.npz").metric(column) == "fvd"
-    assert Measuring().metric(column) == "frechet"
-    assert Measuring().metric(Column("L2", "lower", "between", ("x",))) == "between"
+    assert metric_of(column, EvaluationConfig(i3d_weights="weights.npz")) == "fvd"
+    assert metric_of(column, EvaluationConfig()) == "frechet"
+    assert metric_of(Column("L2", "lower", "between", ("x",)), EvaluationConfig()) == "between"
 
 
 def test_as_many_clips_are_measured_as_published_or_as_there_are(table, config_of):
     def chosen(frames, clips, num=None, split="test"):  # 4 videos of 4 frames, 16 in "train"
         changed = dataclasses.replace(table, clips=clips, split=split)
-        found = Measuring(num=num).choices(changed, config_of(frames))
+        found = resolved(EvaluationConfig(num=num), changed, config_of(frames))
         return found.num, found.windows, found.split
 
     assert chosen(4, 3) == (3, 1, "test")
@@ -66,40 +73,43 @@ def test_as_many_clips_are_measured_as_published_or_as_there_are(table, config_o
     assert chosen(4, None) == (None, 1, "test")
     assert chosen(4, 10, split="train") == (10, 1, "train")
     assert chosen(4, 10, split=None) == (4, 1, "test")
-    with pytest.raises(ValueError, match="--split=val: squares has train, test"):
-        Measuring(split="val").choices(table, config_of())
+    with pytest.raises(
+        ValueError, match=r"--split=val: squares has no such split\. Use train, test"
+    ):
+        resolved(EvaluationConfig(split="val"), table, config_of())
 
 
-def test_a_metric_with_a_number_of_its_own_takes_no_other():
+def test_a_metric_with_its_own_number_of_clips_refuses_another():
     table = TABLES["residual_vectors/5"]
-    Measuring().check(table)
-    with pytest.raises(ValueError, match=r"--num=9: IS of residual_vectors/5 is always of 1,280"):
-        Measuring(num=9).check(table)
-    Measuring(num=9).check(TABLES["residual_vectors/2"])
+    check_num(table, EvaluationConfig())
+    with pytest.raises(ValueError, match=r"--num=9: IS of residual_vectors/5 always has 1,280"):
+        check_num(table, EvaluationConfig(num=9))
+    check_num(TABLES["residual_vectors/2"], EvaluationConfig(num=9))
 
 
-def test_where_no_real_clips_are_looked_at_no_windows_are_taken(table, config_of):
+def test_metrics_without_real_clips_take_no_windows(table, config_of):
     (column,) = table.columns
     images = dataclasses.replace(table, columns=(dataclasses.replace(column, clips=1280),))
-    found = Measuring().choices(images, config_of(2))
+    found = resolved(EvaluationConfig(), images, config_of(2))
     assert (found.num, found.windows) == (None, 1)
 
 
-def test_what_was_asked_for_tells_the_run_the_clips_and_the_choices(table, config_of, tmp_path):
+def test_a_measurement_is_known_by_its_run_clips_and_choices(table, config_of, tmp_path):
     (column,) = table.columns
     row, run = table.rows[0], RunFolder(tmp_path)
     config = config_of()
-    choices = Measuring(classifier_dir="j").choices(table, config)
-    asked = Measuring().asked(row, column, choices, run, config)
-    classifiers = asked.pop("classifiers")
-    assert asked == {
+    choices = resolved(EvaluationConfig(classifier_dir="j"), table, config)
+    known = asked(row, column, choices, run, config)
+    classifiers = known.pop("classifiers")
+    assert known == {
         "run": str(tmp_path), "step": -1, "saved": None, "clips": "generated",
-        "metric": "frechet", "num": 10, "split": "train", "seed": 0, "windows": 1, "classifier_dir": "j",
+        "metric": "frechet", "num": 10, "split": "train", "seed": 0, "windows": 1,
+        "classifier_dir": "j",
     }  # fmt: skip
     real = dataclasses.replace(row, clips=REAL)
-    assert Measuring().asked(real, column, choices, run, config) is None
+    assert asked(real, column, choices, run, config) is None
     of_real = dataclasses.replace(column, of_real=("frechet/real",))
-    assert Measuring().asked(real, of_real, choices, run, config)["clips"] == REAL
+    assert asked(real, of_real, choices, run, config)["clips"] == REAL
     assert classifiers == classifier_names(config)
 
 
@@ -108,26 +118,29 @@ def test_another_classifier_measures_anew(table, config_of, info, tmp_path, monk
     monkeypatch.setattr(measuring, "load_info", lambda folder: labelled)
     (column,) = table.columns
     config, run = config_of(), RunFolder(tmp_path)
-    choices = Measuring().choices(table, config)
-    before = Measuring().asked(table.rows[0], column, choices, run, config)
+    choices = resolved(EvaluationConfig(), table, config)
+    before = asked(table.rows[0], column, choices, run, config)
     monkeypatch.setitem(train.STEPS, "clip", 7)
-    after = Measuring().asked(table.rows[0], column, choices, run, config)
+    after = asked(table.rows[0], column, choices, run, config)
     assert before != after and before["classifiers"]["frame"] == after["classifiers"]["frame"]
 
 
-def test_a_metric_without_the_number_of_a_column_is_refused(table, config_of, tmp_path):
+def test_a_metric_without_the_value_of_a_column_is_refused(table, config_of, tmp_path, monkeypatch):
     other = types.SimpleNamespace(name="variety")
     metric = types.SimpleNamespace(unavailable_reason=lambda _: None, measure=lambda _: [other])
-    measuring = Measuring(context_of=lambda *_: None, metrics={"frechet": metric})
+    monkeypatch.setattr(measuring, "context_of", lambda *_: None)
+    monkeypatch.setitem(ALL_METRICS, "frechet", metric)
     choices = EvaluationConfig(num=2)
-    with pytest.raises(ValueError, match="fvd and frechet: not among variety"):
-        measuring.measure(table.rows[0], table.columns, choices, RunFolder(tmp_path), config_of())
+    with pytest.raises(ValueError, match=r"frechet: no fvd or frechet among variety"):
+        measuring.measure_row(
+            table.rows[0], table.columns, choices, RunFolder(tmp_path), config_of()
+        )
 
 
 def test_learned_clips_are_training_videos_from_their_codes(config_of, squares):
     config = config_of(model="glo")
     model = config.make_model()
-    context = LearnedSubject(
+    context = LearnedContext(
         model, config, EvaluationConfig(num=6, split="train", batch=4), 0, False
     )
     made = np.concatenate(list(context.generated()))
@@ -141,15 +154,15 @@ def test_learned_clips_are_training_videos_from_their_codes(config_of, squares):
     assert recalled["made"] == "of the learned codes of training videos" and "made" not in real
 
 
-def test_codes_that_are_recalled_for_several_windows_are_told(config_of):
+def test_codes_recalled_for_several_windows_are_reported(config_of):
     config = config_of(3, "glo")
-    context = LearnedSubject(config.make_model(), config, EvaluationConfig(windows=2), 0, False)
+    context = LearnedContext(config.make_model(), config, EvaluationConfig(windows=2), 0, False)
     assert context.making["made"].endswith("videos, each 2 times: intervals are too narrow")
 
 
-def test_models_without_learned_codes_have_none_to_recall(config_of):
+def test_models_without_learned_codes_are_refused(config_of):
     config = config_of()
-    context = LearnedSubject(config.make_model(), config, EvaluationConfig(), 0, False)
+    context = LearnedContext(config.make_model(), config, EvaluationConfig(), 0, False)
     with pytest.raises(ValueError, match="linear_interpolation has no learned codes"):
         context.generated()
 
@@ -157,7 +170,7 @@ def test_models_without_learned_codes_have_none_to_recall(config_of):
 def test_motion_by_a_classifier_is_that_of_its_maps(moving_squares):
     classifier = FrameClassifier({"label": 3}, (16, 16, 3), {"channels": (4, 6)})
     one, other = moving_squares(6, 4), moving_squares(6, 4, seed=1)
-    found = motion_consistency_score([one], [other], ClassifierMaps(classifier))
+    found = motion_consistency_score([one], [other], feature_maps(classifier))
 
     def change(clips):
         floats = (clips / 127.5 - 1.0).astype(np.float32)
@@ -166,7 +179,7 @@ def test_motion_by_a_classifier_is_that_of_its_maps(moving_squares):
 
     expected = np.log10(np.square(change(one) - change(other)).sum())
     assert found.score == pytest.approx(expected, abs=1e-3)
-    assert motion_consistency_score([one], [one], ClassifierMaps(classifier)).score == -np.inf
+    assert motion_consistency_score([one], [one], feature_maps(classifier)).score == -np.inf
 
 
 def test_rows_of_learned_clips_are_of_models_that_have_codes():
@@ -174,5 +187,5 @@ def test_rows_of_learned_clips_are_of_models_that_have_codes():
         for row in table.rows:
             for part in row.figures:
                 if row.clips == LEARNED:
-                    assert table.trainings[row.run_in(part)].model == "navsynth"
+                    assert table.runs[row.run_in(part)].model == "navsynth"
     assert Row("x", {}).clips == "generated"

@@ -1,13 +1,13 @@
 """What is trained on which data set, and beside which part it stands."""
 
-from kerasvid.reproduction.registry import published_table
-from kerasvid.reproduction.sections import sections_of
+from kerasvid.reproduction.published import published_table
+from kerasvid.reproduction.results import sections_of
 
 
-def outline(name, datasets=None):
+def outline(name, datasets=()):
     """Of each section the data set, its parts, and the names of its rows."""
     return [
-        (s.dataset, [part.name for part in s.parts], [row.name for row, _ in s.rows])
+        (s.dataset, [part.name for part in s.parts], [result.row.name for result in s.rows])
         for s in sections_of(published_table(name), datasets)
     ]
 
@@ -16,7 +16,7 @@ GANS = ["MoCoGAN", "RMoCoGAN", "RJGAN"]
 OURS = ["Ours (-triplet -static)", "Ours (+triplet +static)"]
 
 
-def test_parts_with_one_stand_in_share_its_runs():
+def test_parts_with_the_same_default_share_its_runs():
     assert outline("residual_vectors/2") == [("weizmann/strips", ["MUG", "NIR"], GANS)]
 
 
@@ -33,7 +33,7 @@ def test_parts_with_other_rows_stand_apart_even_on_the_same_data():
     ]
 
 
-def test_a_data_set_asked_for_goes_to_its_own_part_or_where_it_stands_in_or_to_all():
+def test_a_data_set_goes_to_its_own_part_or_where_it_is_a_substitute_or_to_all():
     assert outline("residual_vectors/2", ["oulu_casia"]) == [("oulu_casia", ["NIR"], GANS)]
     assert outline("residual_vectors/2", ["mug", "oulu_casia"]) == [
         ("mug", ["MUG"], GANS),
@@ -43,7 +43,7 @@ def test_a_data_set_asked_for_goes_to_its_own_part_or_where_it_stands_in_or_to_a
     assert outline("residual_vectors/2", ["my/clips"]) == [("my/clips", ["MUG", "NIR"], GANS)]
 
 
-def test_every_training_of_a_section_stands_once():
+def test_every_run_of_a_section_is_listed_once():
     (section,) = sections_of(published_table("non_adversarial/4"))
     names = ("navsynth", "navsynth-neither", "navsynth-static", "navsynth-triplet")
-    assert section.keys == names
+    assert section.runs == [*names]

@@ -1,40 +1,37 @@
-"""Replays the warm-up requests of a version folder, as a server does when it loads it.
-
-kerasvid replay export/models/rjvae/1
+"""Replays the warm-up requests of a version folder, as a server does when it loads the version.
 
 TensorFlow Serving reads `assets.extra/tf_serving_warmup_requests`, a TFRecord file of at most
 1,000 `PredictionLog` messages, and runs each before the version answers anybody. A request that
-fails keeps the version from loading: here it is told by its number instead. Needs the extra
-`serving`.
+fails keeps the version from loading; here it becomes an error with the number of the record.
 """
 
 import dataclasses
 import os
 import pathlib
-import statistics
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
-from absl import flags
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
 
-from kerasvid.cli.command import one_line_errors, run_app, start_tensorflow
+from kerasvid.export.serving.messages import parsed_request
+from kerasvid.export.version_folder import WARM_UP_FILE
 
-WARM_UP = pathlib.Path("assets.extra", "tf_serving_warmup_requests")
-MOST_RECORDS = 1000
+MAX_RECORDS = 1000
 
 
-class ReplayError(Exception):
-    """Warm-up requests that a server could not replay: one line with the file and the record."""
+class ReplayError(ValueError):
+    """Warm-up requests that a server cannot replay: one line with the file and the record."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Replayed:
-    """A request that went through.
+    """A request that succeeded.
 
     Args:
-        signature: that it asks for.
-        rows: of its inputs.
+        signature: name.
+        rows: B of its inputs.
         seconds: that it took.
         outputs: shapes by name.
     """
@@ -45,118 +42,80 @@ class Replayed:
     outputs: dict[str, tuple[int, ...]]
 
 
-def read_requests(version_dir: str | os.PathLike) -> Iterator[Any]:
-    """The `PredictRequest` messages of a version folder's warm-up file, in order.
+def read_requests(version_dir: str | os.PathLike) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """The signature and inputs of each request in the warm-up file of a version folder.
 
     Raises:
-        ReplayError: there is none, it is empty or too long, or a record is no logged prediction.
-        ServingError: tensorflow-serving-api is not installed.
+        ReplayError: the file is missing, empty, damaged or too long, or a record is not a
+            prediction.
     """
-    import tensorflow as tf
-
-    from kerasvid.export.serving.remote_calls import protocol_messages
-
-    messages = protocol_messages("apis.prediction_log_pb2")
-    path = pathlib.Path(version_dir) / WARM_UP
+    path = pathlib.Path(version_dir, WARM_UP_FILE)
     if not path.is_file():
-        raise ReplayError(f"{path} is not there; export this version with warm-up requests.")
-    from google.protobuf.message import DecodeError
-
-    number = 0
+        raise ReplayError(f"{path}: does not exist. Export this version again.")
+    requests = []
     try:
-        for number, record in enumerate(tf.data.TFRecordDataset(os.fspath(path)), 1):
-            if number > MOST_RECORDS:
-                raise ReplayError(f"{path}: more than {MOST_RECORDS} records; a server refuses "
-                                  "them, write fewer.")  # fmt: skip
-            log = messages.PredictionLog.FromString(record.numpy())
-            if log.WhichOneof("log_type") != "predict_log":
-                raise ReplayError(f"{path}: record {number} is a {log.WhichOneof('log_type')} "
-                                  "where a predict_log is wanted.")  # fmt: skip
-            yield log.predict_log.request
+        for record in tf.data.TFRecordDataset(os.fspath(path)):
+            _, signature, inputs = parsed_request(record.numpy())
+            requests.append((signature or "serving_default", inputs))
     except (tf.errors.DataLossError, DecodeError) as error:
-        raise ReplayError(f"{path}: cannot be read behind record {number}; it is damaged, export "
-                          "this version again.") from error  # fmt: skip
-    if not number:
-        raise ReplayError(f"{path}: holds no record; export this version again.")
+        raise ReplayError(f"{path}: is damaged after record {len(requests)}. Export this version "
+                          "again.") from error  # fmt: skip
+    except ValueError as error:
+        raise ReplayError(f"{path}: record {len(requests) + 1} {error}.") from error
+    if len(requests) > MAX_RECORDS:
+        raise ReplayError(f"{path}: has more than {MAX_RECORDS} records, which a server refuses. "
+                          "Write fewer.")  # fmt: skip
+    if not requests:
+        raise ReplayError(f"{path}: has no records. Export this version again.")
+    return requests
 
 
-def replay(
-    version_dir: str | os.PathLike, clock: Callable[[], float] = time.perf_counter
-) -> list[Replayed]:
+def replay(version_dir: str | os.PathLike) -> list[Replayed]:
     """Runs each warm-up request through the loaded version.
 
     Args:
         version_dir: folder of a SavedModel, as `export/models/rjvae/1`.
-        clock: seconds that only grow.
 
     Returns:
-        what each took, in the order of the file.
+        The result of each request, in the order of the file.
 
     Raises:
-        ReplayError: the folder is no SavedModel, the file is not as the server wants it, or a
+        ReplayError: the folder is not a SavedModel, the file is not as the server wants it, or a
             request fails.
-        ServingError: tensorflow-serving-api is not installed.
 
     Example:
         >>> [each.signature for each in replay("export/models/rjvae/1")]
         ['serving_default', 'generate_jpeg', 'decode']
     """
-    import tensorflow as tf
-
-    requests = list(read_requests(version_dir))
+    requests = read_requests(version_dir)
     try:
         # The signatures live as long as the object that they were loaded with.
         loaded = tf.saved_model.load(os.fspath(version_dir))
     except (OSError, tf.errors.OpError) as error:
-        raise ReplayError(f"{version_dir}: is no SavedModel that can be loaded ({error}).") from (
-            error
-        )
-    return [_run(loaded, version_dir, n, request, clock) for n, request in enumerate(requests, 1)]
+        raise ReplayError(f"{version_dir}: cannot be loaded as a SavedModel ({error}).") from error
+    path = pathlib.Path(version_dir, WARM_UP_FILE)
+    return [
+        _run(loaded, f"{path}: record {number} ({name})", name, inputs)
+        for number, (name, inputs) in enumerate(requests, 1)
+    ]
 
 
-def _run(loaded: Any, version_dir, number: int, request: Any, clock) -> Replayed:
-    """One request through its signature."""
-    import tensorflow as tf
-
-    name = request.model_spec.signature_name or "serving_default"
-    where = f"{pathlib.Path(version_dir) / WARM_UP}: record {number} ({name})"
+def _run(loaded: Any, where: str, name: str, arrays: dict[str, np.ndarray]) -> Replayed:
     if name not in loaded.signatures:
         known = ", ".join(sorted(loaded.signatures))
-        raise ReplayError(f"{where}: there is no such signature; there are {known}.")
+        raise ReplayError(f"{where}: the version has no such signature. It has {known}.")
     call = loaded.signatures[name]
-    wanted, given = {*call.structured_input_signature[1]}, {*request.inputs}
-    if wanted != given:
-        raise ReplayError(f"{where}: has the inputs {sorted(given)} where {sorted(wanted)} are "
-                          "wanted.")  # fmt: skip
+    wanted = {*call.structured_input_signature[1]}
+    if wanted != {*arrays}:
+        raise ReplayError(f"{where}: the inputs are {sorted(arrays)}, not {sorted(wanted)}. Export "
+                          "this version again.")  # fmt: skip
     try:
-        inputs = {key: tf.constant(tf.make_ndarray(t)) for key, t in request.inputs.items()}
-        begin = clock()
+        inputs = {key: tf.constant(value) for key, value in arrays.items()}
+        begin = time.perf_counter()
         outputs = {key: value.numpy() for key, value in call(**inputs).items()}
-        seconds = clock() - begin
+        seconds = time.perf_counter() - begin
     except (tf.errors.OpError, TypeError, ValueError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise ReplayError(f"{where} fails: {said}") from error
+        reason = " ".join(str(error).split())[:200]
+        raise ReplayError(f"{where} fails: {reason}") from error
     rows = max((value.shape[0] for value in inputs.values() if value.shape.rank), default=1)
     return Replayed(name, rows, seconds, {key: value.shape for key, value in outputs.items()})
-
-
-def main(argv: list[str]) -> None:
-    start_tensorflow()
-    from kerasvid.export.serving.attempts import ServingError
-
-    with one_line_errors(ReplayError, ServingError, ValueError):
-        if len(argv) != 2:
-            raise ValueError("give one version folder, as export/models/rjvae/1.")
-        done = replay(argv[1])
-    for number, each in enumerate(done, 1):
-        shapes = ", ".join(f"{name} {[*shape]}" for name, shape in sorted(each.outputs.items()))
-        print(f"{number:4d}  {each.seconds * 1000:9.1f} ms  {each.signature} x {each.rows}: "
-              f"{shapes}")  # fmt: skip
-    times = [1000 * each.seconds for each in done]
-    median, slowest = statistics.median(times), max(times)
-    print(f"{len(done)} requests in {sum(times) / 1000:.2f} s, median {median:.1f} ms, slowest "
-          f"{slowest:.1f} ms")  # fmt: skip
-
-
-if __name__ == "__main__":
-    run_app(main, flags.FlagValues(), __doc__)

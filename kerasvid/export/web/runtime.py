@@ -1,4 +1,4 @@
-"""LiteRT.js, the runtime of TFLite files in browsers: pinned npm packages, copied beside a page."""
+"""LiteRT.js, which runs TFLite files in browsers: pinned npm packages, copied beside a page."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 
 VERSION = "2.5.3"
-# As the registry states the tarballs.
+# Digests of the tarballs, as the registry has them.
 INTEGRITY = {
     "@litertjs/core": (
         "PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzWoyJQ=="
@@ -20,8 +20,8 @@ INTEGRITY = {
         "4fJiw6tBQnIs+0jH/OQ16nYOiSl8/+zZnn5h2ul8aTKHi05sVqZW580Tmk78pC2kT39A9OYBVdFawteZ/sI1kQ=="
     ),
 }
-# Without threads, which need headers that a plain file server does not send; `compat` is for
-# browsers without relaxed SIMD.
+# No threads, which need headers that a plain file server does not send. `compat` is for browsers
+# without relaxed SIMD.
 WASM = tuple(
     f"litert_wasm_{kind}.{ending}"
     for kind in ("internal", "compat_internal")
@@ -31,13 +31,17 @@ NOTICE = f"""\
 runtime/ is LiteRT.js ({", ".join(f"{name} {VERSION}" for name in INTEGRITY)}), from npm, under the
 Apache License 2.0 (https://www.apache.org/licenses/LICENSE-2.0), copyright Google LLC.
 Source: https://github.com/google-ai-edge/LiteRT
-One line of it is changed: index.js imports wasm-utils.js from its own folder, and not by the name
-of the package, so that it runs in a worker of a page that has no build step.
+One line is changed: index.js imports wasm-utils.js from its own folder and not by the name of the
+package, so that it runs in a worker of a page without a build step.
 """
+REMEDY = (
+    f"Install npm, or on a machine with it run `npm install @litertjs/core@{VERSION} "
+    f"@litertjs/wasm-utils@{VERSION}` and give that node_modules as --runtime_dir."
+)
 
 
 class RuntimeUnavailable(RuntimeError):
-    """The runtime cannot be had; one line with the ways to get it."""
+    """The runtime is not available: one line with the ways to get it."""
 
 
 def add_runtime(folder: str | os.PathLike, packages: str | os.PathLike | None = None) -> None:
@@ -45,8 +49,8 @@ def add_runtime(folder: str | os.PathLike, packages: str | os.PathLike | None = 
 
     Args:
         folder: to make.
-        packages: a `node_modules` that holds both packages; fetched by `npm pack` where `None`,
-            and compared with the pinned checksums.
+        packages: a `node_modules` with both packages; if `None`, they are fetched by `npm pack` and
+            compared with the pinned checksums.
 
     Raises:
         RuntimeUnavailable: npm is missing or fails, a checksum or a version differs, or a file is
@@ -68,34 +72,34 @@ def add_runtime(folder: str | os.PathLike, packages: str | os.PathLike | None = 
             shutil.copyfile(loader / "dist" / "index.js", folder / "wasm-utils.js")
             script = (core / "dist" / "index.js").read_text(encoding="utf-8")
         except FileNotFoundError as error:
-            raise RuntimeUnavailable(f"{error.filename}: is missing; {_remedy()}") from error
-    # Workers know no import maps.
+            raise RuntimeUnavailable(f"{error.filename}: is missing. {REMEDY}") from error
+    # Workers have no import maps.
     found = 'from "@litertjs/wasm-utils"'
     if script.count(found) != 1:
-        raise RuntimeUnavailable(f"{core}: does not import wasm-utils as {VERSION} does.")
+        raise RuntimeUnavailable(f"{core}: differs from version {VERSION}. {REMEDY}")
     script = script.replace(found, 'from "./wasm-utils.js"')
     (folder / "index.js").write_text(script, encoding="utf-8")
 
 
 def fetch_packages(folder: str | os.PathLike) -> pathlib.Path:
-    """Both packages as npm has them, unpacked as `<folder>/node_modules/<name>`; the latter's path.
+    """Fetches both packages from npm into `<folder>/node_modules/<name>`; returns that folder.
 
     Raises:
         RuntimeUnavailable: npm is missing or fails, or a checksum differs.
     """
     npm = shutil.which("npm")
     if npm is None:
-        raise RuntimeUnavailable(f"npm is not installed, which fetches LiteRT.js; {_remedy()}")
+        raise RuntimeUnavailable(f"npm, which fetches LiteRT.js, is not installed. {REMEDY}")
     modules = pathlib.Path(folder) / "node_modules"
     for name, digest in INTEGRITY.items():
         command = [npm, "pack", f"{name}@{VERSION}", "--silent", "--pack-destination", str(folder)]
-        told = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-        if told.returncode:
-            why = (told.stderr.strip() or told.stdout.strip() or "no reason told").splitlines()[0]
-            raise RuntimeUnavailable(f"npm pack {name}@{VERSION} failed ({why}); {_remedy()}")
-        packed = pathlib.Path(folder) / told.stdout.split()[-1]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+        if done.returncode:
+            why = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[0]
+            raise RuntimeUnavailable(f"npm pack {name}@{VERSION} failed ({why}). {REMEDY}")
+        packed = pathlib.Path(folder) / done.stdout.split()[-1]
         if base64.b64encode(hashlib.sha512(packed.read_bytes()).digest()).decode() != digest:
-            raise RuntimeUnavailable(f"{name}@{VERSION}: is not what was pinned; {_remedy()}")
+            raise RuntimeUnavailable(f"{name}@{VERSION}: the checksum differs. {REMEDY}")
         with tarfile.open(packed) as archive:
             archive.extractall(modules / f"{name}.packed", filter="data")
         (modules / f"{name}.packed" / "package").rename(modules / name)
@@ -106,13 +110,6 @@ def _check_version(package: pathlib.Path) -> None:
     try:
         found = json.loads((package / "package.json").read_text(encoding="utf-8"))["version"]
     except (OSError, ValueError, KeyError) as error:
-        raise RuntimeUnavailable(f"{package}: is no npm package; {_remedy()}") from error
+        raise RuntimeUnavailable(f"{package}: is not an npm package. {REMEDY}") from error
     if found != VERSION:
-        raise RuntimeUnavailable(f"{package}: is version {found}, not {VERSION}; {_remedy()}")
-
-
-def _remedy() -> str:
-    return (
-        f"install npm, or on a machine with it run `npm install @litertjs/core@{VERSION} "
-        f"@litertjs/wasm-utils@{VERSION}` and give that node_modules as --runtime_dir."
-    )
+        raise RuntimeUnavailable(f"{package}: is version {found}, not {VERSION}. {REMEDY}")

@@ -1,6 +1,6 @@
-"""Averaged weights (EMA): kept by the Keras optimizer, swapped in here.
+"""Averaged weights (EMA): an optimizer keeps them, and only this file puts them into a model.
 
-Which weights show what a run has learned: the averaged ones, except right after its start.
+Averaged weights show what a run has learned, except right after its start.
 """
 
 import contextlib
@@ -8,7 +8,24 @@ from collections.abc import Iterator
 
 import keras
 
-from kerasvid.training.callbacks.step_callback import global_step
+from kerasvid.models.base.trainer import Trainer
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class AveragedAdam(keras.optimizers.Adam):
+    """Adam whose averaged weights stay in the optimizer until `apply_ema`.
+
+    An optimizer of Keras with `use_ema=True` ends `fit` by writing its average to all trainable
+    weights, however young the average is, and whether it averages all of them or one network's.
+
+    Example:
+        >>> model.compile(AveragedAdam(1e-3, use_ema=True, ema_momentum=0.99))
+        >>> model.fit(batches)
+        >>> apply_ema(model)
+    """
+
+    def finalize_variable_values(self, var_list: list) -> None:
+        """Leaves the trained weights in the model at the end of `fit`."""
 
 
 def inner_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
@@ -17,9 +34,10 @@ def inner_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
 
 
 def averaged_variables(model: keras.Model) -> list:
-    """What `model.optimizer` updates: all there is to train, or the first of several networks."""
-    networks = getattr(model, "network_variables", None)
-    return next(iter(networks().values())) if networks else model.trainable_variables
+    """The variables that `model.optimizer` updates: all, or those of the first network."""
+    if isinstance(model, Trainer):
+        return next(iter(model.network_variables().values()))
+    return model.trainable_variables
 
 
 @contextlib.contextmanager
@@ -29,26 +47,22 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     Running statistics of batch norm stay those of the trained weights: both are averages of about
     the same past where the momentum is near batch norm's 0.99.
 
-    Does nothing where the optimizer keeps no average (`use_ema=False`) or has not made a step yet,
-    or the model is not compiled. With an average that ends `fit`, Keras puts it into the model for
-    good.
+    The block changes nothing where the model is not compiled, or its optimizer keeps no average
+    (`use_ema=False`) or has not made a step.
 
     Example:
         >>> with averaged_weights(model):
         ...     videos = model.generate(16)
     """
     optimizer = inner_optimizer(model) if model.compiled else None
-    keeps_average = optimizer is not None and getattr(optimizer, "use_ema", False)
     # Before the first update the averages are zeros.
-    if not keeps_average or not optimizer.built or int(optimizer.iterations.numpy()) == 0:
+    if optimizer is None or not optimizer.use_ema or not int(optimizer.iterations.numpy()):
         yield
         return
-    averages = optimizer._model_variables_moving_average
     variables = averaged_variables(model)
     trained = [variable.numpy() for variable in variables]
     try:
-        for variable, average in zip(variables, averages, strict=True):
-            variable.assign(average.numpy())
+        _write_average(model)
         yield
     finally:
         for variable, value in zip(variables, trained, strict=True):
@@ -56,33 +70,28 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
 
 
 def ema_ready(model: keras.Model) -> bool:
-    """Whether the averaged weights have forgotten the start: e^-3 of it is left, or less."""
-    momentum = getattr(inner_optimizer(model), "ema_momentum", None) if model.compiled else None
-    return momentum is not None and global_step(model) * (1.0 - momentum) >= 3.0
+    """Whether there is an average that has forgotten the start: e^-3 of it is left, or less."""
+    if not model.compiled or not inner_optimizer(model).use_ema:
+        return False
+    optimizer = inner_optimizer(model)
+    steps = model.steps_taken if isinstance(model, Trainer) else optimizer.iterations
+    return int(steps.numpy()) * (1.0 - optimizer.ema_momentum) >= 3.0
 
 
 @contextlib.contextmanager
 def best_weights(model: keras.Model) -> Iterator[None]:
-    """Within the block the model has its averaged weights, if they are ripe."""
+    """Within the block the model has its averaged weights, if `ema_ready`."""
     with averaged_weights(model) if ema_ready(model) else contextlib.nullcontext():
         yield
 
 
 def apply_ema(model: keras.Model) -> None:
-    """Replaces the trained weights by the averaged ones, if they are ripe, for good."""
+    """Replaces the trained weights by the averaged ones for good, if `ema_ready`."""
     if ema_ready(model):
-        model.optimizer.finalize_variable_values(averaged_variables(model))
+        _write_average(model)
 
 
-@contextlib.contextmanager
-def trained_weights_kept(model: keras.Model) -> Iterator[None]:
-    """Within the block `fit` leaves the trained weights in the model, ripe average or not.
-
-    Keras would end `fit` with the average in any case; `apply_ema` decides instead.
-    """
-    optimizer = model.optimizer
-    optimizer.finalize_variable_values = lambda variables: None
-    try:
-        yield
-    finally:
-        del optimizer.finalize_variable_values
+def _write_average(model: keras.Model) -> None:
+    """Writes the average; that of Keras, which `AveragedAdam` holds back at the end of `fit`."""
+    write = keras.optimizers.Optimizer.finalize_variable_values
+    write(inner_optimizer(model), averaged_variables(model))

@@ -1,75 +1,49 @@
 """What the adversarial models share that decode a clip frame by frame."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from kerasvid.layers.discriminators import ImageDiscriminator, VideoDiscriminator
 from kerasvid.layers.frame_networks import FrameDecoder
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.models.base.gan import AdversarialModel
-from kerasvid.models.base.gan_losses import discriminator_arguments
 from kerasvid.models.base.video_generator import VideoGenerator
 
 
 class FrameGAN(VideoGenerator, AdversarialModel):
-    """A generator of frames from latent vectors, judged by frame, by clip, or both.
+    """A generator of frames from latent vectors, with an image or a video discriminator or both.
 
-    A subclass defines `noise_shapes` and `codes`; its constructor makes the layers that `codes`
-    needs and then calls `build_networks`.
+    A subclass defines `noise_shapes`, `codes` and the losses; its constructor makes the layers that
+    `codes` needs and ends with `build_networks`.
 
     Args:
         image_shape: `(H, W, C)`.
-        frames: T of `generate` where it is not told; training may use any other that the video
-            discriminator admits.
+        frames: T, the default length of generated clips. Training may use any other that the video
+            discriminator takes.
         decoder: arguments of `FrameDecoder` (G_I), without `image_shape`; a tanh follows it.
-        image_discriminator: arguments of `ImageDiscriminator` (D_I); `None` or `True` for its
-            defaults, `False` for no such network.
-        video_discriminator: arguments of `VideoDiscriminator` (D_V), likewise.
-        objective: what the networks minimise, see `resolve_objective`.
+        objective: options of the losses, see `Objective`.
+        **kwargs: of `AdversarialModel`.
 
     Raises:
-        ValueError: the decoder's factors do not fit the image size, or a value is out of its range
-            or unknown to `objective`.
+        ValueError: the decoder's factors do not fit the image size, or as `AdversarialModel`.
     """
 
-    term_names = ("loss", "generator_loss")
+    PARTS: ClassVar = {**AdversarialModel.PARTS, "decoder": FrameDecoder}
 
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (64, 64, 3),
         frames: int = 16,
         decoder: Mapping[str, Any] | None = None,
-        image_discriminator: Mapping[str, Any] | bool | None = None,
-        video_discriminator: Mapping[str, Any] | bool | None = None,
         objective: Mapping[str, Any] | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.image_shape, self.frames = tuple(image_shape), frames
-        self.set_objective(objective)
-        self._network_arguments = {
-            "decoder": dict(decoder or {}),
-            "image_discriminator": discriminator_arguments(
-                "image_discriminator", image_discriminator
-            ),
-            "video_discriminator": discriminator_arguments(
-                "video_discriminator", video_discriminator
-            ),
-        }
+        super().__init__(image_shape=image_shape, frames=frames, objective=objective, **kwargs)
+        self.network_arguments["decoder"] = own = dict(decoder or {})
+        self.decoder = FrameDecoder(self.image_shape, **own, dtype=self.dtype_policy)
 
-        # === Networks ===
-        policy, chosen = self.dtype_policy, self._network_arguments
-        self.decoder = FrameDecoder(self.image_shape, **chosen["decoder"], dtype=policy)
-        if chosen["image_discriminator"] is not False:
-            own = chosen["image_discriminator"]
-            self.image_discriminator = ImageDiscriminator(**own, dtype=policy)
-        if chosen["video_discriminator"] is not False:
-            own = {**chosen["video_discriminator"], "categories": self.categories}
-            self.video_discriminator = VideoDiscriminator(**own, dtype=policy)
-
-    def codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """A frame's latent each, `[B, T, D]` float32, of named noise."""
         raise NotImplementedError
 
@@ -81,14 +55,7 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         """G_I at every frame: `[B, T, D] -> [B, T, H, W, C]`."""
         return tf.tanh(over_frames(self.decoder, codes, training=training))
 
-    def fakes(self, noise: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
-        return {"video": self.frames_of(self.codes(noise), training)}
-
-    def get_config(self) -> dict:
-        own = {
-            "image_shape": self.image_shape,
-            "frames": self.frames,
-            **self._network_arguments,
-            "objective": self.objective,
-        }
-        return {**super().get_config(), **own}
+    def fakes(
+        self, noise: Mapping[str, tf.Tensor], frames: int, training: bool
+    ) -> dict[str, tf.Tensor]:
+        return {"video": self.frames_of(self.codes(noise, frames), training)}

@@ -1,11 +1,6 @@
-"""What one discriminator loses: on real and on generated samples, and for its slopes |d D / d x|.
+"""What the networks of an adversarial model minimise: its options, and the terms of the losses."""
 
-The objective is that of `resolve_objective` everywhere, the random_inputs are Gaussians by name.
-
-What the networks of an adversarial model minimise: the losses, penalties and their weights.
-What networks see of a batch: frames of its clips, its still images, a part of its rows.
-"""
-
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,162 +13,259 @@ from kerasvid.models.base.train_config import is_number, is_pair, is_whole
 from kerasvid.naming import nearest_names
 
 
-def image_loss(
-    discriminator,
-    objective: Mapping[str, Any],
-    sources: Sequence[tf.Tensor],
-    fake: tf.Tensor,
-    still: tf.Tensor | None,
-    *,
-    random_inputs: Mapping[str, tf.Tensor],
-    training: bool,
-) -> tf.Tensor:
-    """D_I's terms; with stills those of equation (1), where real frames count a second time.
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """Options of adversarial losses.
 
     Args:
-        discriminator: D_I.
-        objective: what it minimises.
-        sources: real frames `[N_i, H, W, C]` of clips, and images, each of equal weight; D_I sees
-            all of them at once, as one batch of statistics.
-        fake: frames of generated clips, `[M, H, W, C]`.
-        still: generated images of the fixed prior, `[B, H, W, C]`, or `None`.
-        random_inputs: as `gradient_penalties` takes them.
-        training: as in Keras; penalties are left out without it.
-
-    Returns:
-        A scalar.
-    """
-    real, weights = joined(sources)
-    kind = objective["loss"]
-    on_real = _loss_on_real(discriminator(real, training=training).logits, objective)
-    on_fake = losses.loss_on_fake(discriminator(fake, training=training).logits, kind)
-    loss = tf.reduce_mean(on_fake)
-    image_prior_weight = 0.0
-    if still is not None:
-        image_prior_weight = objective["image_prior_weight"]
-        on_still = losses.loss_on_fake(discriminator(still, training=training).logits, kind)
-        loss += image_prior_weight * tf.reduce_mean(on_still)
-        fake = tf.concat([fake, still], axis=0)  # each paired with a real frame of its own
-    loss += (1.0 + image_prior_weight) * tf.reduce_mean(weights * on_real)
-    if training:
-        loss += gradient_penalties(discriminator, objective, real, fake, random_inputs, weights)
-    return loss
-
-
-def video_loss(
-    discriminator,
-    objective: Mapping[str, Any],
-    real: tf.Tensor,
-    fake: tf.Tensor,
-    label: tf.Tensor | None,
-    known: tf.Tensor | None,
-    *,
-    random_inputs: Mapping[str, tf.Tensor],
-    training: bool,
-) -> tf.Tensor:
-    """D_V's terms, and the classification of real clips whose label is known.
-
-    Args:
-        discriminator: D_V.
-        objective: what it minimises.
-        real, fake: clips `[B, T, H, W, C]`.
-        label: int64 `[B]` of the real ones, -1 where unknown, or `None`.
-        known: share of the labels that are known on all replicas; on this one where `None`.
-        random_inputs: as `gradient_penalties` takes them.
-        training: as in Keras; penalties are left out without it.
-
-    Returns:
-        A scalar.
-    """
-    verdict = discriminator(real, training=training)
-    on_fake = losses.loss_on_fake(discriminator(fake, training=training).logits, objective["loss"])
-    on_real = _loss_on_real(verdict.logits, objective)
-    loss = tf.reduce_mean(on_real) + tf.reduce_mean(on_fake)
-    if verdict.categories is not None and label is not None:
-        classified = losses.classification_loss(verdict.categories, label, known)
-        loss += objective["category_weight"] * tf.reduce_mean(classified)
-    if training:
-        loss += gradient_penalties(discriminator, objective, real, fake, random_inputs)
-    return loss
-
-
-def _loss_on_real(logits: tf.Tensor, objective: Mapping[str, Any]) -> tf.Tensor:
-    return losses.loss_on_real(logits, objective["loss"], objective["real_target"])
-
-
-def check_bounded_gradients(
-    objective: Mapping[str, Any], discriminators: Mapping[str, Any]
-) -> None:
-    """Refuses discriminators whose slopes the objective cannot hold, or does not.
-
-    Args:
-        objective: what they minimise.
-        discriminators: the discriminators by name.
+        loss: `"logistic"` (non-saturating), `"hinge"`, `"least_squares"` or `"wasserstein"`. The
+            last one needs `gradient_penalty` or spectral normalisation.
+        real_target: target of logistic and least-squares discriminators for real samples; 0.9 is
+            one-sided label smoothing.
+        gradient_penalty: weight of (|dD/dx| - 1)^2 between real and generated samples (10 in
+            Gulrajani et al., NeurIPS 2017).
+        r1_weight: gamma of gamma / 2 |dD/dx|^2 at real samples (Mescheder et al., ICML 2018).
+        instance_noise_std: pair (start, end): standard deviation of the Gaussian noise that is
+            added to all inputs of the discriminators.
+        instance_noise_steps: number of steps from the start to the end; 0 for the end at once.
+        discriminator_steps: updates of the discriminators for one of the generator. Each sees its
+            part of the batch; the generator's update sees the last part. The reported losses are
+            those of the last part.
+        image_frames: random frames of a clip that the image discriminator sees, real and
+            generated; 1 as published, more for a less noisy estimate of the same mean.
+        image_prior_weight: weight of the terms for images of a model's image prior.
+        category_weight: weight of the classification of clips.
 
     Raises:
-        ValueError: batch norm under a penalty, or the Wasserstein loss without any bound.
+        ValueError: a value is out of its range.
     """
-    penalized = bool(objective["gradient_penalty"] or objective["r1_weight"])
-    for name, discriminator in discriminators.items():
-        if penalized and getattr(discriminator, "normalization", None) == "batch":
+
+    loss: str = "logistic"
+    real_target: float = 1.0
+    gradient_penalty: float = 0.0
+    r1_weight: float = 0.0
+    instance_noise_std: tuple[float, float] = (0.0, 0.0)
+    instance_noise_steps: int = 0
+    discriminator_steps: int = 1
+    image_frames: int = 1
+    image_prior_weight: float = 1.0
+    category_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name == "loss":
+                good, what = (
+                    value in losses.ADVERSARIAL_LOSSES,
+                    " or ".join(losses.ADVERSARIAL_LOSSES),
+                )
+            elif name == "instance_noise_std":
+                good = is_pair(value) and min(value) >= 0.0
+                what = "a pair [start, end] of numbers from 0"
+            elif name in ("discriminator_steps", "image_frames"):
+                good, what = is_whole(value) and value >= 1, "a whole number from 1"
+            elif name == "instance_noise_steps":
+                good, what = is_whole(value) and value >= 0, "a whole number from 0"
+            elif name == "real_target":
+                good, what = is_number(value) and 0.5 < value <= 1.0, "more than 0.5 and at most 1"
+            else:
+                good, what = is_number(value) and value >= 0.0, "0 or more"
+            if not good:
+                raise ValueError(f"objective.{name}={value!r} must be {what}.")
+        if self.real_target != 1.0 and self.loss not in ("logistic", "least_squares"):
             raise ValueError(
-                "objective: penalties of gradients are of single rows, which batch norm "
-                "mixes: set the discriminators' normalization to none or group."
-            )
-        held = objective["gradient_penalty"] or getattr(discriminator, "spectral", False)
-        if objective["loss"] == "wasserstein" and not held:
-            raise ValueError(
-                "objective.loss='wasserstein' needs discriminators of bounded slope: set "
-                f"objective.gradient_penalty=10 or {name}.spectral=true."
+                f"objective.real_target={self.real_target}: the loss {self.loss!r} has no target. "
+                "Use the loss logistic or least_squares."
             )
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any] | None) -> "Objective":
+        """The objective of a mapping of options, such as a model's argument `objective`.
 
-def gradient_penalties(
-    discriminator,
-    objective: Mapping[str, Any],
-    real: tf.Tensor,
-    fake: tf.Tensor,
-    random_inputs: Mapping[str, tf.Tensor],
-    weights: tf.Tensor | float = 1.0,
-) -> tf.Tensor | float:
-    """Gradient penalty and R1 of a discriminator; a row's score is the mean of its patches.
+        Raises:
+            ValueError: an option is unknown, or a value is out of its range.
+        """
+        options = dict(given or {})
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name, value in options.items():
+            if name not in known:
+                raise ValueError(f"objective has no {name!r}: {nearest_names(name, known)}.")
+            if isinstance(value, list):  # of JSON
+                options[name] = tuple(value)
+        return cls(**options)
+
+    def check(self, discriminators: Mapping[str, Any]) -> None:
+        """Checks that the discriminators suit the penalties and the loss.
+
+        Raises:
+            ValueError: batch norm under a penalty, or the Wasserstein loss with neither a gradient
+                penalty nor spectral normalisation.
+        """
+        for name, discriminator in discriminators.items():
+            if discriminator.normalization == "batch" and (self.gradient_penalty or self.r1_weight):
+                raise ValueError(
+                    f"{name}.normalization='batch' mixes rows, but gradient_penalty and r1_weight "
+                    "need the gradient of each row. Use none or group."
+                )
+            bounded = self.gradient_penalty or discriminator.spectral
+            if self.loss == "wasserstein" and not bounded:
+                raise ValueError(
+                    "objective.loss='wasserstein' needs discriminators with bounded gradients. Set "
+                    f"objective.gradient_penalty=10 or {name}.spectral=true."
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class AdversarialTerms:
+    """The terms that a model's `discriminator_losses` and `generator_losses` add up, as scalars.
+
+    The terms of a discriminator that is `None` are 0, for models that can leave one out.
 
     Args:
-        discriminator: the discriminator.
-        objective: what it minimises.
-        real: `[N, ...]`, of which the first M rows are paired with the generated ones, and further
-            ones with the same again from the first on.
-        fake: `[M, ...]`.
-        random_inputs: for the gradient penalty `"share"` `[B, K]`, Gaussians for the first M rows, column
-            by column; `"image_share"` for further ones.
-        weights: `[N]`, of mean 1: how much each real row counts in both penalties.
-
-    Returns:
-        A scalar, weighted; 0 where the objective has no penalty.
+        objective: loss function, weights and options.
+        random_inputs: Gaussians by name, see `AdversarialModel.random_input_shapes`.
+        training: as in Keras; there are no penalties without it.
     """
-    penalty = 0.0
-    if objective["gradient_penalty"]:
-        rows, count = tf.shape(real)[0], tf.shape(fake)[0]
-        drawn = [tf.reshape(tf.transpose(random_inputs["share"]), [-1])[:count]]
-        if "image_share" in random_inputs:
-            drawn.append(random_inputs["image_share"])
-        share = 0.5 * tf.math.erfc(-tf.concat(drawn, axis=0)[:rows] / 2.0**0.5)  # in [0, 1]
-        paired = tf.gather(fake, tf.range(rows) % count)
-        norms = score_gradient_norms(discriminator, losses.mixed_rows(real, paired, share))
-        excess = weights * tf.square(norms - 1.0)
-        penalty += objective["gradient_penalty"] * tf.reduce_mean(excess)
-    if objective["r1_weight"]:
-        squares = weights * tf.square(score_gradient_norms(discriminator, real))
-        penalty += 0.5 * objective["r1_weight"] * tf.reduce_mean(squares)
-    return penalty
+
+    objective: Objective
+    random_inputs: Mapping[str, tf.Tensor]
+    training: bool = True
+
+    def seen(self, samples: Mapping[str, tf.Tensor], kind: str) -> dict[str, tf.Tensor]:
+        """Samples as discriminators see them: with instance noise, if there is any.
+
+        Args:
+            samples: `"video"`, `"image"` and others, which are left as they are.
+            kind: `"real"` or `"fake"`.
+        """
+        noise = {name: self.random_inputs.get(f"{kind}_{name}_noise") for name in samples}
+        return {
+            name: value if noise[name] is None else value + noise[name]
+            for name, value in samples.items()
+        }
+
+    def real_frames(
+        self, real: Mapping[str, tf.Tensor], count: int | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """S_1(v): random frames of real clips, and the images beside them, of equal weight.
+
+        Args:
+            real: `"video"` `[B, T, H, W, C]` and perhaps `"image"` `[N, H, W, C]`.
+            count: frames of a clip; `objective.image_frames` where `None`.
+
+        Returns:
+            Frames `[count * B + N, H, W, C]` and the weight of each, of mean 1.
+        """
+        count = self.objective.image_frames if count is None else count
+        sources = [frames_at(real["video"], self.random_inputs["real_frames"][:, :count])]
+        return joined([*sources, real["image"]] if "image" in real else sources)
+
+    def fake_frames(self, fake: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """S_1(v~): random frames of generated clips, `[K * B, H, W, C]`."""
+        return frames_at(fake["video"], self.random_inputs["fake_frames"])
+
+    def real_loss(
+        self,
+        discriminator,
+        real: tf.Tensor,
+        weights: tf.Tensor | float = 1.0,
+        labels: tf.Tensor | None = None,
+        known_share: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """E[-log D(x)] of real samples, and the cross-entropy of their labels, if there are any.
+
+        Args:
+            discriminator: D.
+            real: `[N, ...]`.
+            weights: of each sample, of mean 1.
+            labels: int64 `[N]`, -1 where unknown.
+            known_share: share of the labels that are known on all replicas.
+        """
+        if discriminator is None:
+            return tf.zeros([])
+        logits, categories = discriminator(real, training=self.training)
+        objective = self.objective
+        rows = losses.loss_on_real(logits, objective.loss, objective.real_target)
+        return tf.reduce_mean(weights * rows) + self._category_loss(categories, labels, known_share)
+
+    def fake_loss(self, discriminator, fake: tf.Tensor) -> tf.Tensor:
+        """E[-log(1 - D(x~))] of generated samples."""
+        if discriminator is None:
+            return tf.zeros([])
+        logits = discriminator(fake, training=self.training).logits
+        return tf.reduce_mean(losses.loss_on_fake(logits, self.objective.loss))
+
+    def generator_loss(
+        self, discriminator, fake: tf.Tensor, labels: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """E[-log D(x~)] of generated samples, and the cross-entropy of their labels."""
+        if discriminator is None:
+            return tf.zeros([])
+        logits, categories = discriminator(fake, training=self.training)
+        loss = tf.reduce_mean(losses.generator_loss(logits, self.objective.loss))
+        return loss + self._category_loss(categories, labels)
+
+    def discriminator_loss(
+        self,
+        discriminator,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        weights: tf.Tensor | float = 1.0,
+        labels: tf.Tensor | None = None,
+        known_share: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """`real_loss` plus `fake_loss` plus `penalties`."""
+        loss = self.real_loss(discriminator, real, weights, labels, known_share)
+        loss += self.fake_loss(discriminator, fake)
+        return loss + self.penalties(discriminator, real, fake, weights)
+
+    def penalties(
+        self, discriminator, real: tf.Tensor, fake: tf.Tensor, weights: tf.Tensor | float = 1.0
+    ) -> tf.Tensor | float:
+        """Gradient penalty and R1, weighted; a sample's score is the mean of its patches.
+
+        Args:
+            discriminator: D.
+            real: `[N, ...]`. The first M are paired with the generated samples, further ones with
+                the same again from the first on.
+            fake: `[M, ...]`.
+            weights: of each real sample in both penalties, of mean 1.
+        """
+        objective, penalty = self.objective, tf.zeros([])
+        if discriminator is None or not self.training:
+            return penalty
+        if objective.gradient_penalty:
+            rows, count = tf.shape(real)[0], tf.shape(fake)[0]
+            drawn = [tf.reshape(tf.transpose(self.random_inputs["mixing"]), [-1])[:count]]
+            if "image_mixing" in self.random_inputs:
+                drawn.append(self.random_inputs["image_mixing"])
+            share = 0.5 * tf.math.erfc(-tf.concat(drawn, axis=0)[:rows] / 2.0**0.5)  # in [0, 1]
+            paired = tf.gather(fake, tf.range(rows) % count)
+            norms = score_gradient_norms(discriminator, losses.mixed_rows(real, paired, share))
+            excess = weights * tf.square(norms - 1.0)
+            penalty += objective.gradient_penalty * tf.reduce_mean(excess)
+        if objective.r1_weight:
+            squares = weights * tf.square(score_gradient_norms(discriminator, real))
+            penalty += 0.5 * objective.r1_weight * tf.reduce_mean(squares)
+        return penalty
+
+    def _category_loss(
+        self,
+        logits: tf.Tensor | None,
+        labels: tf.Tensor | None,
+        known_share: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        if logits is None or labels is None:
+            return tf.zeros([])
+        entropy = losses.classification_loss(logits, labels, known_share)
+        return self.objective.category_weight * tf.reduce_mean(entropy)
 
 
 def score_gradient_norms(discriminator, samples: tf.Tensor) -> tf.Tensor:
     """|d D / d x| at each of the samples `[B, ...]`: `[B]`, whatever D computes in.
 
     The loss scale of mixed_float16 does not reach a gradient that is itself part of the loss, and
-    entries of slopes over many pixels are small numbers there. So the scores are scaled by about
-    the root of the number of pixels: a slope of norm 1 has entries of about 1.
+    the entries of a gradient over many pixels are small there. So the scores are scaled by about
+    the root of the number of pixels: a gradient of norm 1 has entries of about 1.
     """
     scale = 2.0 ** round(0.5 * math.log2(math.prod(samples.shape[1:])))  # exact in any format
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -182,108 +274,12 @@ def score_gradient_norms(discriminator, samples: tf.Tensor) -> tf.Tensor:
     return losses.gradient_norms(scores, samples, tape, scale)
 
 
-def discriminator_arguments(
-    name: str, given: Mapping[str, Any] | bool | None
-) -> dict[str, Any] | bool:
-    """Arguments of a discriminator that is a network, or `False` for none.
-
-    Args:
-        name: of the argument.
-        given: a mapping of the discriminator's arguments; `None` or `True` for its defaults.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if given is False:
-        return False
-    if given is None or given is True:
-        return {}
-    if not isinstance(given, Mapping):
-        raise ValueError(f"{name}={given!r} must be a mapping of its arguments, or true or false.")
-    return dict(given)
-
-
-OBJECTIVE = {
-    "loss": "logistic",
-    "real_target": 1.0,
-    "gradient_penalty": 0.0,
-    "r1_weight": 0.0,
-    "instance_noise": (0.0, 0.0),
-    "instance_noise_steps": 0,
-    "discriminator_steps": 1,
-    "image_frames": 1,
-    "image_prior_weight": 1.0,
-    "category_weight": 1.0,
-}
-
-
-def resolve_objective(objective: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the networks minimise.
-
-    Args:
-        objective: any of
-
-            - `loss`: `"logistic"` (non-saturating), `"hinge"`, `"least_squares"` or
-              `"wasserstein"`, which asks for `gradient_penalty` or spectral normalisation.
-            - `real_target`: what logistic and least-squares discriminators should say of real
-              samples; 0.9 is one-sided label smoothing.
-            - `gradient_penalty`: weight of (|dD/dx| - 1)^2 between real and generated samples
-              (10 in Gulrajani et al., NeurIPS 2017).
-            - `r1_weight`: gamma of gamma / 2 |dD/dx|^2 at real samples (Mescheder et al.,
-              ICML 2018). In both penalties, as in the loss, images that are shown beside videos
-              count as much as the frames of the videos.
-            - `instance_noise`: pair (start, end) of the deviation of Gaussian noise on all
-              that discriminators see, and `instance_noise_steps` from the one to the other;
-              of 0 steps only the end is seen.
-            - `discriminator_steps`: updates of the discriminators before one of the
-              generator; each sees its share of the batch, and the generator's update that of the
-              last. Losses are reported as of the last one.
-            - `image_frames`: random frames of a clip that the image discriminator sees, real and
-              generated; 1 as published, more for a less noisy estimate of the same mean.
-            - `image_prior_weight`: of the terms for still images of the fixed prior.
-            - `category_weight`: of the classification of clips.
-
-    Raises:
-        ValueError: a name is unknown or a value out of its range.
-    """
-    chosen = dict(OBJECTIVE)
-    for name, value in (objective or {}).items():
-        if name not in OBJECTIVE:
-            raise ValueError(f"The objective has no {name!r}: {nearest_names(name, OBJECTIVE)}.")
-        _check(name, value)
-        chosen[name] = tuple(value) if name == "instance_noise" else value
-    if chosen["real_target"] != 1.0 and chosen["loss"] not in ("logistic", "least_squares"):
-        raise ValueError(
-            f"objective.real_target={chosen['real_target']}: the loss {chosen['loss']!r} has no "
-            "target to smooth; use logistic or least_squares."
-        )
-    return chosen
-
-
-def _check(name: str, value: Any) -> None:
-    """Refuses a value of the objective that is out of its range, in one line."""
-    if name == "loss":
-        good, what = value in losses.ADVERSARIAL_LOSSES, ", ".join(losses.ADVERSARIAL_LOSSES)
-    elif name == "instance_noise":
-        good, what = is_pair(value) and min(value) >= 0.0, "a pair [start, end], not negative"
-    elif name in ("discriminator_steps", "image_frames"):
-        good, what = is_whole(value) and value >= 1, "a whole number from 1"
-    elif name == "instance_noise_steps":
-        good, what = is_whole(value) and value >= 0, "a whole number from 0"
-    elif name == "real_target":
-        good, what = is_number(value) and 0.5 < value <= 1.0, "more than 0.5 and at most 1"
-    else:
-        good, what = is_number(value) and value >= 0.0, "0 or more"
-    if not good:
-        raise ValueError(f"objective.{name}={value!r} must be {what}.")
-
-
 def frames_at(clips: tf.Tensor, random_inputs: tf.Tensor) -> tf.Tensor:
     """S_1: random frames of every clip, each equally likely.
 
     Args:
         clips: `[B, T, H, W, C]`.
-        random_inputs: Gaussians `[B, K, T]`; the largest tells each frame.
+        random_inputs: Gaussians `[B, K, T]`; the largest of the T chooses each frame.
 
     Returns:
         `[K * B, H, W, C]`: the first frames of all clips, then the second ones.
@@ -312,15 +308,13 @@ def divided(batch: Mapping[str, tf.Tensor], count: int) -> list[dict[str, tf.Ten
     """The batch in `count` equal parts.
 
     Raises:
-        ValueError: its rows cannot be divided so.
+        ValueError: the number of rows is no multiple of `count`.
     """
-    if count == 1:
-        return [dict(batch)]
     for name, value in batch.items():
         if value.shape[0] is not None and value.shape[0] % count:
             raise ValueError(
-                f"objective.discriminator_steps={count}: each update sees a part of the batch, and "
-                f"{value.shape[0]} ({name}) cannot be divided; use a multiple of {count}."
+                f"objective.discriminator_steps={count}: the batch has {value.shape[0]} rows of "
+                f"{name!r}. Use a multiple of {count}."
             )
     parts = {name: tf.split(value, count) for name, value in batch.items()}
     return [{name: part[i] for name, part in parts.items()} for i in range(count)]
@@ -335,5 +329,7 @@ def images_of(images: tf.Tensor) -> tf.Tensor:
     if images.shape.rank == 5 and images.shape[1] == 1:
         images = images[:, 0]
     if images.shape.rank != 4:
-        raise ValueError(f'"image" needs the axes [N, H, W, C], not the shape {images.shape}.')
+        raise ValueError(
+            f'"image" has the shape {images.shape}. Give images of the axes [N, H, W, C].'
+        )
     return as_floats(images)

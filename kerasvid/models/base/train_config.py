@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasvid.models.base.averaging import AveragedAdam
+
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
@@ -134,23 +136,23 @@ class TrainConfig:
         if not fulfilled:
             raise ValueError(f"{name}={getattr(self, name)!r} must be {what}.")
 
-    def make_optimizer(self, rival: bool = False) -> keras.optimizers.Optimizer:
-        """Adam as the training says, for the first network or for another."""
-        peak = self.learning_rate * (self.discriminator_rate if rival else 1.0)
+    def make_optimizer(self, first: bool = True) -> keras.optimizers.Optimizer:
+        """Adam of the first network, which may keep an average, or of another."""
+        peak = self.learning_rate * (1.0 if first else self.discriminator_rate)
         rate = WarmupCosine(peak, self.warmup_steps, self.decay_steps)
-        averaged = self.ema_momentum and not rival
-        average = {"use_ema": True, "ema_momentum": self.ema_momentum} if averaged else {}
         decay = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
-        return keras.optimizers.Adam(rate, **decay, **average)
+        if first and self.ema_momentum:
+            return AveragedAdam(rate, use_ema=True, ema_momentum=self.ema_momentum, **decay)
+        return keras.optimizers.Adam(rate, **decay)
 
     def code_arguments(self) -> dict[str, object]:
-        """What `LatentModel.compile` takes beside the optimizers."""
+        """What `LatentCodeModel.compile` takes beside the optimizers."""
         rate = WarmupCosine(self.code_rate, self.warmup_steps, self.decay_steps)
         return {"code_rate": rate, "code_momentum": self.code_momentum}
 
     def make_optimizers(self, networks: Sequence[str]) -> dict[str, keras.optimizers.Optimizer]:
         """An optimizer for each network, the first of them with the averaged weights."""
-        return {name: self.make_optimizer(rival=name != networks[0]) for name in networks}
+        return {name: self.make_optimizer(name == networks[0]) for name in networks}
 
 
 @dataclasses.dataclass(frozen=True)

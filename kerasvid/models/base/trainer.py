@@ -1,14 +1,12 @@
-"""The training step every model shares: gradients in compiled compiled functions, optimizers outside.
+"""The training step of every model: gradients in a compiled function, optimizers outside.
 
-`compile(jit_compile=True)` would put the optimizer into the compiled function, where a replica
-cannot merge its update with the others. So only the gradients are compiled; each optimizer is
-applied in replica context. Noise is drawn outside, statelessly from (seed, step, replica):
-replicas differ, and a resumed run draws what an uninterrupted one would have drawn.
+`compile(jit_compile=True)` of Keras would put the optimizer into the compiled function, where a
+replica cannot merge its update with the others. So only the gradients are compiled, and each
+optimizer is applied in replica context. Noise is drawn outside, statelessly from (seed, step,
+replica): replicas differ, and a resumed run draws what an uninterrupted one would have drawn.
 
-Which frames of a clip a training step decodes: some, chosen at random, that stand for all.
-
-Frames of one clip say much the same, and decoding them is most of what a step costs. A mean over
-some of them has the expectation of that over all.
+A step may decode some frames of a clip, chosen at random, for all: decoding costs most of a step,
+and a mean over some frames has the expectation of the mean over all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +19,7 @@ from kerasvid.data.pixels import as_floats
 from kerasvid.layers.compilation import traced_function
 
 JIT_CHOICES = ("auto", True, False)
+EVALUATION_SEED = 0x5EED  # of the noise of every evaluation
 COMPILE_ARGUMENTS = ("run_eagerly", "steps_per_execution", "auto_scale_loss")  # of Keras
 
 
@@ -33,8 +32,7 @@ def resolve_jit(jit_compile: str | bool) -> bool:
     if jit_compile not in JIT_CHOICES:
         raise ValueError(f"jit_compile={jit_compile!r} is unknown: use 'auto', True or False.")
     if jit_compile == "auto":
-        accelerators = ("GPU", "TPU")
-        return any(tf.config.list_physical_devices(kind) for kind in accelerators)
+        return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
     return bool(jit_compile)
 
 
@@ -83,52 +81,63 @@ def share_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return [gradient + tf.cast(spread, gradient.dtype) for gradient in gradients]
 
 
-def optimizer_of_each(networks: Sequence[str], given: Any) -> dict[str, Any]:
-    """One optimizer a network: of a mapping by name, or copies of the one that is given.
+def optimizers_by_network(networks: Sequence[str], given: Any) -> dict[str, Any]:
+    """One optimizer a network: those of a mapping by name, or copies of the one that is given.
 
     Raises:
-        ValueError: the mapping lacks a network or names an unknown one.
+        ValueError: the mapping lacks a network or names an unknown one, or the first optimizer
+            would write its average to several networks.
     """
     if isinstance(given, Mapping):
         if set(given) != set(networks):
             raise ValueError(
-                f"optimizers of {', '.join(given) or 'nobody'}: give one to each of "
+                f"optimizer has the keys {', '.join(given) or 'none'}: give one to each of "
                 f"{', '.join(networks)}."
             )
-        return {name: keras.optimizers.get(given[name]) for name in networks}
-    first = keras.optimizers.get(given)
-    copies = {name: type(first).from_config(first.get_config()) for name in networks[1:]}
-    return {networks[0]: first, **copies}
+        optimizers = {name: keras.optimizers.get(given[name]) for name in networks}
+    else:
+        first = keras.optimizers.get(given)
+        copies = {name: type(first).from_config(first.get_config()) for name in networks[1:]}
+        optimizers = {networks[0]: first, **copies}
+    inner = getattr(optimizers[networks[0]], "inner_optimizer", optimizers[networks[0]])
+    overwrites = type(inner).finalize_variable_values is _OVERWRITE
+    if len(networks) > 1 and inner.use_ema and overwrites:
+        raise ValueError(
+            f"optimizer: {type(inner).__name__} with use_ema=True averages one network, but ends "
+            "fit by writing to all. Use kerasvid.models.base.averaging.AveragedAdam or "
+            "use_ema=False."
+        )
+    return optimizers
 
 
-def with_loss_scale(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """The optimizer behind loss scaling, if it is not already."""
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        return optimizer
-    return keras.optimizers.LossScaleOptimizer(optimizer)
+_OVERWRITE = keras.optimizers.Optimizer.finalize_variable_values
 
 
-class CompiledStep(keras.Model):
+class Trainer(keras.Model):
     """A Keras model with the training step of this library.
 
-    A family of models (`VariationalModel`, ...) defines `noise_shapes`, `term_names` and
-    `compute_gradients`; this class brings `compile`, `train_step`, resuming and logging. A family
-    whose networks have different aims (`AdversarialModel`) names them in `network_variables`, each
-    with an optimizer of its own.
+    A model defines `noise_shapes`, `term_names` and `compute_losses`; this class brings `compile`,
+    `train_step`, resuming and logging. A family whose networks have different aims
+    (`AdversarialModel`) names them in `network_variables`, each with an optimizer of its own.
 
     The batches of `fit` are dicts with a `"video"` of uint8 `[B, T, H, W, C]` (the pipeline's), or
-    that tensor alone; float videos are taken as [-1, 1] already.
+    that tensor alone; float videos are in [-1, 1].
+
+    Attributes:
+        term_names: the reported terms, `"loss"` among them, which is what is minimised.
+        evaluation_names: what evaluations report beside the terms.
+        optimizers: by network, after `compile`.
     """
 
     term_names: tuple[str, ...] = ("loss",)
-    evaluation_names: tuple[str, ...] = ()  # what evaluations tell beside the terms
+    evaluation_names: tuple[str, ...] = ()
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)  # noise and latents stay float32
         names = (*self.term_names, *self.evaluation_names)
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
         self._compiled = None
-        self.rival_optimizers: dict[str, keras.optimizers.Optimizer] = {}
+        self.optimizers: dict[str, keras.optimizers.Optimizer] = {}
         # Not the optimizer's count of updates: loss scaling skips some, and a skipped step has
         # used up its batch and its noise.
         self.steps_taken = self.add_weight(
@@ -136,7 +145,7 @@ class CompiledStep(keras.Model):
         )
 
     def add_term(self, name: str) -> None:
-        """One more term to report, for a constructor whose hyper-parameters ask for it."""
+        """Reports one more term, which a hyper-parameter of the constructor asks for."""
         self.term_names = (*self.term_names, name)
         self._trackers[name] = keras.metrics.Mean(name=name)
 
@@ -155,10 +164,10 @@ class CompiledStep(keras.Model):
         """Sets the optimizer and how gradients are computed.
 
         Args:
-            optimizer: a Keras optimizer or its name; where there are several networks, one for
-                each by name, or one that each gets a copy of. With `use_ema=True` the first
-                network's keeps averaged weights beside the trained ones; `averaged_weights` swaps
-                them in.
+            optimizer: a Keras optimizer or its name. Where there are several networks, one for
+                each by name, or one that each gets a copy of. The first network's may keep averaged
+                weights beside the trained ones: `averaging.AveragedAdam` until `apply_ema`, an
+                optimizer of Keras with `use_ema=True` until the end of `fit`.
             jit_compile: `"auto"`, `True` or `False`: compile the gradients by XLA.
             clip_norm: the largest global norm of a gradient summed over replicas, or `None`. What
                 the gradient is of, and hence its size, is a family's own choice.
@@ -174,18 +183,19 @@ class CompiledStep(keras.Model):
         for name in kwargs:
             if name not in COMPILE_ARGUMENTS:
                 raise ValueError(
-                    f"{name}={kwargs[name]!r}: the model brings its own loss and metrics; beside "
-                    f"its own arguments compile takes {', '.join(COMPILE_ARGUMENTS)}."
+                    f"{name}={kwargs[name]!r}: the model brings its own loss and metrics. Leave it "
+                    f"out; of Keras's arguments, compile takes {', '.join(COMPILE_ARGUMENTS)}."
                 )
         jit = resolve_jit(jit_compile)
-        first, *rivals = self.network_variables()
-        optimizers = optimizer_of_each([first, *rivals], optimizer)
+        first, *others = self.network_variables()
+        optimizers = optimizers_by_network([first, *others], optimizer)
         super().compile(optimizer=optimizers[first], jit_compile=False, **kwargs)
-        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
-        self.rival_optimizers = {
-            name: with_loss_scale(optimizers[name]) if scaled else optimizers[name]
-            for name in rivals
-        }
+        optimizers[first], scaling = self.optimizer, keras.optimizers.LossScaleOptimizer
+        if isinstance(self.optimizer, scaling):
+            for name in others:
+                if not isinstance(optimizers[name], scaling):
+                    optimizers[name] = scaling(optimizers[name])
+        self.optimizers = optimizers
         self._compile_arguments = {
             "jit_compile": jit_compile,
             "clip_norm": clip_norm,
@@ -214,7 +224,7 @@ class CompiledStep(keras.Model):
         optimizer = keras.saving.deserialize_keras_object(config.pop("optimizer"))
         self.compile(optimizer=optimizer, **config)
 
-    # === Players ===
+    # === Networks ===
 
     def network_variables(self) -> dict[str, list]:
         """The variables of each network; `optimizer` updates the first's, which is the generator.
@@ -225,7 +235,7 @@ class CompiledStep(keras.Model):
 
     def optimizer_of(self, network: str) -> keras.optimizers.Optimizer:
         """The optimizer that updates a network's variables."""
-        return self.rival_optimizers.get(network, self.optimizer)
+        return self.optimizers[network]
 
     def make_compiled_functions(self, jit: bool) -> None:
         """Makes the compiled functions of a step; called by `compile`."""
@@ -241,23 +251,39 @@ class CompiledStep(keras.Model):
         """The Gaussians that a training step draws for one video; those of generation, or more."""
         return self.noise_shapes(frames)
 
-    def compute_gradients(self, video, noise, step):
-        """Terms (scalars, `"loss"` among them), gradients of `trainable_variables`, statistics.
+    def compute_losses(
+        self, batch: Mapping, noise: Mapping | None, step: tf.Tensor, training: bool
+    ) -> tuple[dict[str, tf.Tensor], dict[str, Any]]:
+        """The losses of a batch.
 
-        Runs inside the compiled compiled function. Gradients are of `self.scaled(loss)`. The statistics, a
-        dict of tensors or an empty one, are averaged over the replicas for `update_running_statistics`.
+        Args:
+            batch: with `"video"`, `[B, T, H, W, C]` float32 in [-1, 1].
+            noise: of `training_noise_shapes`; in an evaluation, of `noise_shapes`.
+            step: float32 scalar, by which schedules go.
+            training: as in Keras.
+
+        Returns:
+            Named terms, each `[B]`, of which `"loss"` is minimised; and statistics of the batch for
+            `update_running_statistics`, means over its videos.
         """
         raise NotImplementedError
 
-    def check_training_length(self, frames: int) -> None:
-        """Refuses clips of a length that cannot be learned from; by default any can.
+    def compute_gradients(self, video, noise, step):
+        """Mean terms, the gradients of `self.scaled(loss)` by all variables, and statistics.
 
-        Raises:
-            ValueError: one line that says which lengths can.
+        Runs inside the compiled function.
         """
+        with tf.GradientTape() as tape:
+            terms, statistics = self.compute_losses({"video": video}, noise, step, training=True)
+            loss = self.scaled(tf.reduce_mean(terms["loss"]))
+        means = {name: tf.reduce_mean(value) for name, value in terms.items()}
+        return means, tape.gradient(loss, self.trainable_variables), statistics
+
+    def check_training_length(self, frames: int) -> None:
+        """Raises ValueError for clips of a length that the model cannot learn from."""
 
     def update_running_statistics(self, statistics: Mapping[str, Any]) -> None:
-        """Moves running statistics, which all replicas keep alike; by default there are none."""
+        """Updates running statistics by the mean over replicas; by default there are none."""
 
     # === The step ===
 
@@ -270,20 +296,22 @@ class CompiledStep(keras.Model):
         """The float32 video `[B, T, H, W, C]` in [-1, 1] of a batch of the pipeline or `fit`.
 
         Raises:
-            ValueError: a dict without a `"video"`, a video that has not five axes, or one whose
-                length is not known: Keras lets go of it where a second `fit` brings another.
+            ValueError: the dict has no `"video"`, the video not five axes, or its length is
+                unknown, as where a second `fit` brings clips of another length.
         """
         if isinstance(batch, tuple | list):
             batch = batch[0]
         if isinstance(batch, Mapping) and "video" not in batch:
-            raise ValueError(f'The batch has no "video", only {", ".join(sorted(batch))}.')
+            raise ValueError(
+                f'The batch has no "video", only {", ".join(sorted(batch))}. Add the videos.'
+            )
         video = batch["video"] if isinstance(batch, Mapping) else batch
         if video.shape.rank != 5:
             raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {video.shape}.")
         if video.shape[1] is None:
             raise ValueError(
-                "The number of frames is not known: give clips of one length, or compile again "
-                "before training on those of another."
+                "The number of frames is unknown. Give clips of one length, or compile again to "
+                "train on another."
             )
         return as_floats(video)
 
@@ -363,28 +391,19 @@ def checked_count(decoded_frames: int | None) -> int | None:
 
 
 def choice_shapes(decoded_frames: int | None, frames: int) -> dict[str, tuple[int, ...]]:
-    """The noise that `chosen_frames` needs by name; none where all `frames` are decoded."""
+    """The noise that `decoded_part` needs by name; none where all `frames` are decoded."""
     return {DECODED: (frames,)} if decoded_frames and decoded_frames < frames else {}
 
 
 def decoded_part(
     noise: Mapping[str, tf.Tensor], count: int | None, *sequences: tf.Tensor
 ) -> list[tf.Tensor]:
-    """What sequences `[B, T, ...]` have of the frames to decode: `[B, count, ...]` each.
+    """The frames to decode of sequences `[B, T, ...]`: `[B, count, ...]` each.
 
-    All of it where the noise has nothing that chooses.
+    The order of the Gaussians `[B, T]` in `noise[DECODED]` chooses different frames, each equally
+    likely. Without them all frames are decoded.
     """
     if DECODED not in noise:
         return list(sequences)
-    chosen = chosen_frames(noise[DECODED], count)
+    chosen = tf.argsort(noise[DECODED], axis=1)[:, :count]
     return [tf.gather(sequence, chosen, batch_dims=1) for sequence in sequences]
-
-
-def chosen_frames(random_inputs: tf.Tensor, count: int) -> tf.Tensor:
-    """Numbers of different frames in random order, each equally likely: `[B, count]` int32.
-
-    Args:
-        random_inputs: Gaussians `[B, T]`, whose order chooses.
-        count: at most T.
-    """
-    return tf.argsort(random_inputs, axis=1)[:, :count]

@@ -28,6 +28,8 @@ class WithPresets:
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
     TRAINING: ClassVar[dict[str, TrainConfig]] = {}
+    # By argument that takes a dictionary: the class whose arguments these are, or their names.
+    PARTS: ClassVar[dict[str, type | tuple[str, ...]]] = {}
 
     @classmethod
     def from_preset(cls, preset: str, /, **overrides: Any):
@@ -88,7 +90,7 @@ def as_video_tensor(
     videos = tf.convert_to_tensor(videos)
     if videos.shape.rank != 5:
         raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {videos.shape}.")
-    if image_shape is not None and tuple(videos.shape[2:]) != tuple(image_shape):
+    if image_shape is not None and not videos.shape[2:].is_compatible_with(image_shape):
         raise ValueError(
             f"The frames are of {tuple(videos.shape[2:])}, the model's of {tuple(image_shape)}: "
             "resize them."
@@ -111,8 +113,12 @@ def check_same_batch(**videos: np.ndarray | tf.Tensor) -> None:
 class VideoGenerator(WithPresets):
     """Mix-in for a `keras.Model` that makes videos from named Gaussian noise.
 
-    A subclass has `PRESETS` and `TRAINING`, and the attributes `frames` (the default length),
-    `noise_shapes`, `codes` and `decode`.
+    A subclass has `PRESETS` and `TRAINING`, the attribute `frames` (the default length), and
+
+    - `noise_shapes(frames)`: the named Gaussians of one video, shapes without the batch axis;
+    - `codes(noise, frames=None)`: a frame's latent vector each, `[B, T, D]` float32. T is `frames`,
+      by default that of the noise, or `self.frames` where no noise has a frame axis;
+    - `decode(codes)`: the frames `[B, T, H, W, C]` in [-1, 1], deterministic.
     """
 
     def sample_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
@@ -155,13 +161,20 @@ class VideoGenerator(WithPresets):
         Example:
             >>> videos = model.generate(8, frames=16, seed=1)  # uint8 [8, 16, H, W, C]
         """
-        return self.render(self.sample_noise(batch, frames, seed))
+        return self.render(self.sample_noise(batch, frames, seed), frames)
 
-    def render(self, noise: dict) -> np.ndarray:
-        """The videos of named noise `[B, ...]`, of `sample_noise`: uint8 `[B, T, H, W, C]`."""
-        return as_pixels(self.decode(self.codes(noise)))
+    def render(self, noise: dict, frames: int | None = None) -> np.ndarray:
+        """The videos of named noise `[B, ...]`, of `sample_noise`: uint8 `[B, T, H, W, C]`.
 
-    def interpolate(self, noise_a: dict, noise_b: dict, steps: int = 8) -> np.ndarray:
+        Args:
+            noise: of `sample_noise`.
+            frames: T, as for `codes`.
+        """
+        return as_pixels(self.decode(self.codes(noise, frames)))
+
+    def interpolate(
+        self, noise_a: dict, noise_b: dict, steps: int = 8, frames: int | None = None
+    ) -> np.ndarray:
         """Videos on the way from one noise to another.
 
         The way is spherical: halfway points keep the length that Gaussian noise has, which a
@@ -171,6 +184,7 @@ class VideoGenerator(WithPresets):
             noise_a: of `sample_noise`, B rows.
             noise_b: the same shapes.
             steps: videos on each way, both ends included; at least 2.
+            frames: T, as for `codes`.
 
         Returns:
             uint8 `[B, steps, T, H, W, C]`.
@@ -192,8 +206,24 @@ class VideoGenerator(WithPresets):
         rows = []
         for fraction in np.linspace(0.0, 1.0, steps):
             mixed = {name: spherical(noise_a[name], noise_b[name], fraction) for name in noise_a}
-            rows.append(self.render(mixed))
+            rows.append(self.render(mixed, frames))
         return np.stack(rows, axis=1)
+
+
+class LimitedLength:
+    """Mix-in for a model whose clips have at most `frames` frames, the native length.
+
+    A shorter clip is the beginning of a longer one.
+    """
+
+    def clip_length(self, frames: int | None) -> int:
+        """`frames`, or the native length where `None`; refuses longer clips."""
+        if frames is not None and frames > self.frames:
+            raise ValueError(
+                f"frames={frames}: this model makes clips of at most {self.frames} frames. Ask for "
+                f"{self.frames} or fewer, or train a model with frames={frames}."
+            )
+        return self.frames if frames is None else frames
 
 
 def spherical(start: tf.Tensor, end: tf.Tensor, fraction: float | tf.Tensor) -> tf.Tensor:

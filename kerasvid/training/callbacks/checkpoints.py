@@ -1,4 +1,4 @@
-"""Checkpoints: the model with its optimizer, whole on disk at every moment."""
+"""Checkpoints: the model with its optimizers, each file complete at every moment."""
 
 import os
 import pathlib
@@ -13,18 +13,16 @@ import numpy as np
 from kerasvid.io import atomic_write
 from kerasvid.training.callbacks.step_callback import NotFinite, StepCallback, global_step
 
-_NAME = re.compile(r"step-(\d+)\.keras")
-
 
 class CheckpointError(RuntimeError):
-    """A checkpoint could not be written or read; the message tells which and what to do."""
+    """A checkpoint cannot be written or read; the message names the file and what to do."""
 
 
 def save_model(model: keras.Model, path: str | os.PathLike) -> None:
-    """Saves a `.keras` file that appears whole or not at all, with its step as a remark.
+    """Saves a `.keras` file atomically, with its step as the archive's comment.
 
     Raises:
-        CheckpointError: the disk is full or the path not writable; older files remain.
+        CheckpointError: the disk is full or the path is not writable. Older files remain.
     """
     try:
         with atomic_write(path) as temporary:
@@ -36,7 +34,7 @@ def save_model(model: keras.Model, path: str | os.PathLike) -> None:
 
 
 def saved_step(path: str | os.PathLike) -> int:
-    """The step that `save_model` wrote a file at; -1 where there is none or it cannot be read."""
+    """The step at which `save_model` wrote a file; -1 if there is none or it cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             match = re.fullmatch(rb"step (\d+)", archive.comment)
@@ -47,15 +45,13 @@ def saved_step(path: str | os.PathLike) -> int:
 
 def saved_steps(folder: str | os.PathLike) -> dict[int, pathlib.Path]:
     """The checkpoints of a folder by step, oldest first, readable or not."""
-    found = {}
-    for path in pathlib.Path(folder).glob("step-*.keras"):
-        if match := _NAME.fullmatch(path.name):
-            found[int(match[1])] = path
-    return dict(sorted(found.items()))
+    matches = {path: re.fullmatch(r"step-(\d+)", path.stem)
+               for path in pathlib.Path(folder).glob("step-*.keras")}  # fmt: skip
+    return dict(sorted((int(match[1]), path) for path, match in matches.items() if match))
 
 
 def latest(folder: str | os.PathLike) -> pathlib.Path | None:
-    """The newest checkpoint that can be read, or `None`; tells of unreadable ones on stderr."""
+    """The newest checkpoint that can be read, or `None`; warns of damaged ones on stderr."""
     for path in reversed(saved_steps(folder).values()):
         try:
             with zipfile.ZipFile(path) as archive:
@@ -64,42 +60,42 @@ def latest(folder: str | os.PathLike) -> pathlib.Path | None:
             damaged = str(error)
         if damaged is None:
             return path
-        print(f"{path}: skipped, it is damaged ({damaged}).", file=sys.stderr)
+        print(f"{path}: skipped, the file is damaged ({damaged}).", file=sys.stderr)
     return None
 
 
 def restore(model: keras.Model, path: str | os.PathLike) -> int:
-    """Puts weights, optimizer and loss scale of a checkpoint into a compiled model.
+    """Loads weights, optimizers and loss scale of a checkpoint into a compiled model.
 
     Returns:
-        The step it was saved at.
+        The step at which it was saved.
 
     Raises:
-        CheckpointError: the file is damaged or of another architecture.
+        CheckpointError: the file is damaged or is of another architecture.
     """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     try:
         with warnings.catch_warnings():
-            # Keras would go on with a new optimizer.
+            # Keras would continue with a new optimizer.
             warnings.filterwarnings("error", message="Skipping variable loading")
             model.load_weights(path)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, UserWarning) as error:
         why = " ".join(str(error).split())[:200]
         raise CheckpointError(
-            f"{path}: cannot be restored ({why}); delete it to go on from the one before."
+            f"{path}: cannot be restored ({why}). Delete it to continue from the one before."
         ) from error
     return global_step(model)
 
 
 class Checkpoints(StepCallback):
-    """Writes `step-000500.keras` each `every` steps and keeps the newest.
+    """Writes `step-000500.keras` each `every` steps and keeps the newest files.
 
     Args:
-        folder: where they go; made if absent.
-        every: steps.
-        keep: how many stay on disk, at least 1.
-        last_step: of the run, which gets a checkpoint in any case.
+        folder: where the files go; made if missing.
+        every: steps between checkpoints.
+        keep: number of files to keep, at least 1.
+        last_step: last step of the run, which gets a checkpoint in any case.
 
     Raises:
         ValueError: `keep` is less than 1.
@@ -119,12 +115,12 @@ class Checkpoints(StepCallback):
     ):
         super().__init__(every, last_step)
         if keep < 1:
-            raise ValueError(f"keep={keep} must be at least 1.")
+            raise ValueError(f"keep={keep} is too small. Keep 1 or more checkpoints.")
         self.folder, self.keep = pathlib.Path(folder), keep
 
     def on_train_begin(self, logs=None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self.folder.glob("partial-*"):  # of a run that was killed while saving
+        for leftover in self.folder.glob("partial-*"):  # of a process that was killed while saving
             leftover.unlink(missing_ok=True)
 
     def on_step_end(self, step: int, logs: dict) -> None:
@@ -132,22 +128,19 @@ class Checkpoints(StepCallback):
             self.save()
 
     def save(self) -> pathlib.Path:
-        """Writes a checkpoint now.
+        """Writes a checkpoint now and returns its path.
 
         Raises:
-            NotFinite: a weight is NaN or infinite; nothing is written then.
+            NotFinite: a weight is NaN or infinite. Nothing is written then.
             CheckpointError: the file cannot be written.
         """
         step = global_step(self.model)
         for variable in self.model.variables:
             if not np.isfinite(np.sum(variable.numpy(), dtype=np.float64)):
-                raise NotFinite(
-                    f"the weight {variable.path} is not finite at step {step}: lower the learning "
-                    "rate or set training.clip_norm, in a new run."
-                )
+                raise NotFinite(f"The weight {variable.path} is not finite", step)
         path = self.folder / f"step-{step:06d}.keras"
         save_model(self.model, path)
-        # Only what is older than a complete new file goes, and nothing of later steps.
+        # After a complete new file only older ones are deleted, and none of later steps.
         older = [old for number, old in saved_steps(self.folder).items() if number < step]
         for old in older[: max(0, len(older) - self.keep + 1)]:
             old.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The terms of the loss over the steps: a CSV file and TensorBoard events."""
+"""Metrics over the steps: those of held-out videos, a CSV file and TensorBoard events."""
 
 import contextlib
 import csv
@@ -12,30 +12,62 @@ import keras
 import tensorflow as tf
 
 from kerasvid.io import atomic_write, readable_os_errors
+from kerasvid.models.base.averaging import best_weights
 from kerasvid.training.callbacks.step_callback import StepCallback, global_step
 
 
 def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The rows of a metrics file; none where it is absent."""
+    """The rows of a metrics file; none if it does not exist."""
     if not os.path.exists(path):
         return []
     with open(path, newline="", encoding="utf-8") as file:
         return [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
 
 
-class MetricsLog(StepCallback):
-    """A row each `every` steps: means, learning rate, seconds of training.
-
-    The means are over the steps since the row before or, if it is later, the start of the epoch.
-
-    On resuming, rows past the checkpoint are dropped, so that the file stays one clean series.
+class HeldOutEvaluation(StepCallback):
+    """Evaluates averaged weights on held-out batches and adds `val_` metrics to the logs.
 
     Args:
-        path: of the CSV file; its columns are `step`, `seconds`, `learning_rate` and what is in
-            the logs.
-        every: steps a row.
+        dataset: finite batches, the same each time.
+        every: steps between evaluations.
+        last_step: last step of the run, which is evaluated in any case.
+
+    Example:
+        >>> model.fit(batches, callbacks=[HeldOutEvaluation(test.take(8), 500), MetricsLog(path)])
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, every: int = 500, last_step: int | None = None):
+        super().__init__(every, last_step)
+        self.dataset = dataset
+
+    def on_step_end(self, step: int, logs: dict) -> None:
+        if not self.due(step):
+            return
+        # Training and evaluation share their trackers, and the means of training go on.
+        trackers = [variable for metric in self.model.metrics for variable in metric.variables]
+        means = [variable.numpy() for variable in trackers]
+        try:
+            with best_weights(self.model):
+                found = self.model.evaluate(self.dataset, verbose=0, return_dict=True)
+        finally:
+            for variable, value in zip(trackers, means, strict=True):
+                variable.assign(value)
+        logs.update({f"val_{name}": float(value) for name, value in found.items()})
+        listing = ", ".join(f"{name} {float(value):.4g}" for name, value in found.items())
+        print(f"\nheld out at step {step}: {listing}", flush=True)
+
+
+class MetricsLog(StepCallback):
+    """Writes a row each `every` steps: means of the metrics, learning rate, seconds of training.
+
+    The means are over the steps since the row before or, if it is later, the start of the epoch.
+    On resuming, rows after the checkpoint are dropped.
+
+    Args:
+        path: of the CSV file. Its columns are `step`, `seconds`, `learning_rate` and the metrics.
+        every: steps between rows.
         events: folder for TensorBoard events, or `None`.
-        last_step: of the run, which gets a row in any case.
+        last_step: last step of the run, which gets a row in any case.
     """
 
     def __init__(
@@ -48,8 +80,8 @@ class MetricsLog(StepCallback):
         super().__init__(every, last_step)
         self.path, self.events = pathlib.Path(path), events
         self._columns: list[str] = []
-        self._held: dict = {}
-        self._fresh = False
+        self._held_out: dict = {}  # since the last row
+        self._reset_due = False
         self._writer = None
 
     def on_train_begin(self, logs=None) -> None:
@@ -60,46 +92,42 @@ class MetricsLog(StepCallback):
         self._started = time.monotonic() - earlier
         self._rewrite(rows)
         if self.events is not None:
-            with readable_os_errors(self.events), _faults_of_files():
+            with _readable_errors(self.events):
                 self._writer = tf.summary.create_file_writer(os.fspath(self.events))
 
     def on_step_end(self, step: int, logs: dict) -> None:
-        # Figures of a held-out evaluation between two rows go into the next one.
-        self._held.update({name: v for name, v in logs.items() if name.startswith("val_")})
+        self._held_out |= {name: v for name, v in logs.items() if name.startswith("val_")}
         if not self.due(step):
             return
-        figures = {**{name: float(value) for name, value in logs.items()}, **self._held}
-        self._held = {}
         row = {
-            "step": step,
             "seconds": round(time.monotonic() - self._started, 2),
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            **figures,
+            **{name: float(value) for name, value in {**logs, **self._held_out}.items()},
         }
-        self._append({name: _short(value) for name, value in row.items()})
-        self._write_events(step, row)
-        self._fresh = True
+        self._held_out = {}
+        self._append({"step": step, **{name: f"{value:.6g}" for name, value in row.items()}})
+        if self._writer is not None:
+            with _readable_errors(self.events), self._writer.as_default(step=step):
+                for name, value in row.items():
+                    _write_scalar(name, value)
+                self._writer.flush()
+        self._reset_due = True
 
     def on_train_batch_begin(self, batch, logs=None) -> None:
-        if self._fresh:  # only now: the progress bar still shows the means of the row
+        if self._reset_due:  # only now: the progress bar still shows the means of the row
             self.model.reset_metrics()
-            self._fresh = False
+            self._reset_due = False
 
     def on_train_end(self, logs=None) -> None:
         if self._writer is not None:
             self._writer.close()
 
     def _append(self, row: dict) -> None:
-        new = [name for name in row if name not in self._columns]
-        if new:
+        if new := [name for name in row if name not in self._columns]:
             rows = read_rows(self.path)
             self._columns += new
-            self._rewrite([*rows, row])
-            return
-        with (
-            readable_os_errors(self.path),
-            open(self.path, "a", newline="", encoding="utf-8") as file,
-        ):
+            return self._rewrite([*rows, row])
+        with readable_os_errors(self.path), open(self.path, "a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(row)
 
     def _rewrite(self, rows: list[dict]) -> None:
@@ -107,46 +135,27 @@ class MetricsLog(StepCallback):
             self.path.unlink(missing_ok=True)
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            atomic_write(self.path) as temporary,
-            open(temporary, "w", newline="", encoding="utf-8") as file,
-        ):
+        with atomic_write(self.path) as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(rows)
 
-    def _write_events(self, step: int, row: dict) -> None:
-        if self._writer is None:
-            return
-        with (
-            readable_os_errors(self.events),
-            _faults_of_files(),
-            self._writer.as_default(step=step),
-        ):
-            for name, value in row.items():
-                if name != "step":
-                    _write_scalar(name, float(value))
-            self._writer.flush()
-
 
 @contextlib.contextmanager
-def _faults_of_files() -> Iterator[None]:
-    """What TensorFlow cannot write becomes the OSError that Python would raise."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        for number in (errno.ENOSPC, errno.EDQUOT):
-            if os.strerror(number) in error.message:
-                raise OSError(number, os.strerror(number)) from error
-        raise OSError(error.message.strip()) from error
-
-
-def _short(value: float | int) -> float | int | str:
-    return f"{value:.6g}" if isinstance(value, float) else value
+def _readable_errors(path: str | os.PathLike) -> Iterator[None]:
+    """An error of TensorFlow's writer becomes an OSError as of `readable_os_errors`."""
+    with readable_os_errors(path):
+        try:
+            yield
+        except tf.errors.OpError as error:
+            for number in (errno.ENOSPC, errno.EDQUOT):
+                if os.strerror(number) in error.message:
+                    raise OSError(number, os.strerror(number)) from error
+            raise OSError(error.message.strip()) from error
 
 
 def _write_scalar(name: str, value: float) -> None:
-    """What `tf.summary.scalar` writes, which needs the package tensorboard, which we do not."""
+    """Writes what `tf.summary.scalar` does, which needs the package tensorboard."""
     metadata = tf.compat.v1.SummaryMetadata(
         plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
         data_class=1,  # DATA_CLASS_SCALAR

@@ -1,30 +1,29 @@
-"""Callbacks that count in updates since the start of training, not in epochs.
-
-Ends a run whose loss is not a number any more.
-"""
+"""Callbacks that count updates since the start of training, not epochs."""
 
 import math
 
 import keras
 
+from kerasvid.models.base.trainer import Trainer
+
 
 def global_step(model: keras.Model) -> int:
-    """Steps made so far, over all runs that were resumed.
+    """Updates made so far, over all resumptions of the run.
 
-    A model's own `steps_taken` counts; the optimizer's count leaves out what loss scaling skipped.
+    A `Trainer` counts them; an optimizer leaves out those that loss scaling skipped.
     """
-    counter = getattr(model, "steps_taken", None)
-    return int((model.optimizer.iterations if counter is None else counter).numpy())
+    own = isinstance(model, Trainer)
+    return int((model.steps_taken if own else model.optimizer.iterations).numpy())
 
 
 class StepCallback(keras.callbacks.Callback):
     """Calls `on_step_end(step, logs)` after each update.
 
-    What a callback adds to `logs`, the callbacks behind it in the list see.
+    Later callbacks of the list see what a callback adds to `logs`.
 
     Args:
-        every: `due` says yes each that many steps; 0 for never.
-        last_step: and at this one.
+        every: number of steps after which `due` is true again; 0 for never.
+        last_step: a step at which it is true in any case.
 
     Raises:
         ValueError: `every` is negative.
@@ -33,7 +32,7 @@ class StepCallback(keras.callbacks.Callback):
     def __init__(self, every: int = 1, last_step: int | None = None):
         super().__init__()
         if every < 0:
-            raise ValueError(f"every={every} must be 0 or more steps.")
+            raise ValueError(f"every={every} is negative. Use 0 or more steps.")
         self.every, self.last_step = every, last_step
         self._last_seen: int | None = None
 
@@ -42,9 +41,9 @@ class StepCallback(keras.callbacks.Callback):
         self._last_seen = global_step(model)
 
     def due(self, step: int) -> bool:
-        """Whether this is one of the steps to act at, or one was passed since the last call.
+        """Whether to act at this step, or at one that was passed since the last call.
 
-        With `steps_per_execution` Keras calls after several steps at once.
+        With `steps_per_execution` Keras calls once after several steps.
         """
         previous = step - 1 if self._last_seen is None else self._last_seen
         passed = self.every > 0 and step // self.every > previous // self.every
@@ -62,11 +61,15 @@ class StepCallback(keras.callbacks.Callback):
 class NotFinite(RuntimeError):
     """The loss or a weight is NaN or infinite."""
 
+    def __init__(self, what: str, step: int):
+        super().__init__(f"{what} at step {step}. Start a new run with a lower learning rate or "
+                         "with training.clip_norm.")  # fmt: skip
+
 
 class FiniteLoss(StepCallback):
-    """Raises `NotFinite` out of `fit` at the step whose loss is NaN or infinite.
+    """Raises `NotFinite` at the step whose loss is NaN or infinite.
 
-    It comes first in the list of callbacks: then nothing is written from broken weights.
+    As the first callback it keeps the others from writing broken weights.
 
     Example:
         >>> model.fit(batches, callbacks=[FiniteLoss(), Checkpoints("run/checkpoints", 500)])
@@ -75,7 +78,4 @@ class FiniteLoss(StepCallback):
     def on_step_end(self, step: int, logs: dict) -> None:
         for name, value in logs.items():
             if not math.isfinite(float(value)):
-                raise NotFinite(
-                    f"{name} became {float(value)} at step {step}: lower the learning rate or set "
-                    "training.clip_norm, in a new run."
-                )
+                raise NotFinite(f"{name} became {float(value)}", step)

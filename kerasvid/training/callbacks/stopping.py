@@ -1,4 +1,4 @@
-"""How a run ends: at its last step, or early but in order."""
+"""How a run ends: at its last step, or early after a signal."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from kerasvid.training.callbacks.step_callback import StepCallback
 
 
 class StopAtStep(StepCallback):
-    """Ends `fit` when that many updates are made, over all runs that were resumed."""
+    """Ends `fit` after `total` updates, counted over all resumptions of the run."""
 
     def __init__(self, total: int):
         super().__init__()
@@ -23,14 +23,14 @@ class StopAtStep(StepCallback):
 class GracefulStop(StepCallback):
     """On SIGTERM or Ctrl-C finishes the step, saves a checkpoint and ends `fit`.
 
-    A second signal ends the process at once; checkpoints are written atomically, so that even
-    then none is lost. Signals can be caught in the main thread only; elsewhere this does nothing.
+    A second signal ends the process at once. Outside the main thread this callback does nothing,
+    because Python lets only the main thread receive signals.
 
     Args:
-        checkpoints: what saves; `None` where another process does.
+        checkpoints: the callback that saves; `None` if another process saves.
 
     Attributes:
-        received: the signal's number, or `None`.
+        received: number of the signal, or `None`.
         saved: path of the checkpoint that was written, or `None`.
     """
 
@@ -44,8 +44,8 @@ class GracefulStop(StepCallback):
 
     def _receive(self, number, frame) -> None:
         self.received = number
-        os.write(2, b"\nstopping after this step; a second signal ends at once\n")  # not print:
-        # the signal may have come amid another one
+        # Not print: the signal may have come during another print.
+        os.write(2, b"\nstopping after this step; a second signal ends the process at once\n")
         for each in self.SIGNALS:
             signal.signal(each, signal.SIG_DFL)
 

@@ -68,7 +68,7 @@ def test_equal_values_have_no_width_and_a_few_have_an_interval():
 @pytest.mark.parametrize(
     ("scores", "message"),
     [
-        (np.ones([2, 2]), r"give \[N\]"),
+        (np.ones([2, 2]), r"use \[N\]"),
         (np.array([1.0, np.inf]), "not finite"),
         (np.array([1.0]), "1 values have no interval"),
     ],
@@ -76,9 +76,9 @@ def test_equal_values_have_no_width_and_a_few_have_an_interval():
 def test_what_has_no_interval_is_refused(scores, message):
     with pytest.raises(ValueError, match=message):
         bootstrap_interval(scores)
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match="Use a number between 0 and 1"):
         bootstrap_interval(np.ones(3), level=95)
-    with pytest.raises(ValueError, match="at least 2"):
+    with pytest.raises(ValueError, match="Use 2 or more"):
         BootstrapMean(1)
 
 

@@ -356,11 +356,12 @@ def grpc_double(served_models):
         model_service_pb2_grpc.ModelServiceServicer,
     ):
         def __init__(self):
-            self.faults, self.seen = [], []
+            self.faults, self.seen, self.times = [], [], []
 
         def _resolved(self, request, context):
             spec = request.model_spec
             self.seen.append(request)
+            self.times.append(time.monotonic())
             fault = self.faults.pop(0) if self.faults else None
             if isinstance(fault, str):
                 context.abort(grpc.StatusCode[fault], f"told to fail with {fault}")

@@ -1,34 +1,24 @@
 """The client's command line against a server that keeps TensorFlow Serving's contract."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = pathlib.Path(__file__).parents[3]
-
 
 @pytest.fixture
-def command(tmp_path):
+def command(tmp_path, run_command, capsys, monkeypatch):
     """Runs `kerasvid client` in an empty folder: (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
 
     def run(*flags: str) -> tuple[int, str, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "kerasvid.export.serving.client", *flags],
-            cwd=tmp_path, capture_output=True, text=True, timeout=120,
-            env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
-        )  # fmt: skip
-        return done.returncode, done.stdout, done.stderr
+        status = run_command("client", *flags)
+        return status, *capsys.readouterr()
 
     return run
 
 
-def test_the_command_writes_pictures_and_arrays(command, rest, tmp_path, expected_video):
+def test_the_command_writes_images_and_arrays(command, rest, tmp_path, expected_video):
     flags = (f"--address={rest.address}", "--model=rjvae", "--seeds=1,2,3")
     status, out, err = command(*flags, "--out=clips.gif")
     assert (status, err) == (0, "") and out == "clips.gif: video [3, 4, 16, 16, 3]\n"
@@ -49,7 +39,7 @@ def test_the_command_writes_pictures_and_arrays(command, rest, tmp_path, expecte
 
 
 @pytest.mark.slow
-def test_the_command_goes_between_pictures(command, rest, tmp_path):
+def test_the_command_goes_between_images(command, rest, tmp_path):
     red, blue = np.zeros([32, 64, 3], np.uint8), np.zeros([16, 16, 3], np.uint8)
     red[..., 2], blue[..., 0] = 200, 100  # OpenCV writes BGR
     cv2.imwrite(str(tmp_path / "a.png"), red)
@@ -61,14 +51,14 @@ def test_the_command_goes_between_pictures(command, rest, tmp_path):
     assert np.abs(middles - np.linspace([200, 0, 0], [0, 0, 100], 4)).max() < 6
 
 
-def test_the_command_tells_mistakes_in_one_line_and_writes_nothing(command, rest, tmp_path):
+def test_mistakes_are_one_line_and_nothing_is_written(command, rest, tmp_path):
     to = f"--address={rest.address}"
     before = len(rest.seen)
     for flags, message in (
-        ([to, "--model=rjvae", "--seeds=-1"], "seed -1 is outside of 0 to 2^62 - 1"),
-        ([to, "--model=rjvae", "--out=clips.webm"], "the ending must be .gif, .mp4, .png or .npz"),
-        ([to, "--model=rjvae", "--first=a.png"], "rjvae makes no video between two pictures"),
-        ([to, "--model=nobody"], "Latest(nobody); give the name of a model"),
+        ([to, "--model=rjvae", "--seeds=-1"], "seed: -1 is out of range. Give 0 to 2^62 - 1"),
+        ([to, "--model=rjvae", "--out=clips.webm"], "the ending must be .gif, .mp4, .png, .npz"),
+        ([to, "--model=rjvae", "--first=a.png"], "rjvae takes no frames. Leave them out"),
+        ([to, "--model=nobody"], "Latest(nobody). Give a model of its models.config"),
         ([to], "Flag --model must have a value"),
     ):
         status, out, err = command(*flags)
@@ -78,7 +68,7 @@ def test_the_command_tells_mistakes_in_one_line_and_writes_nothing(command, rest
     assert all(method == "GET" for method, _, _ in rest.seen[before:])
 
 
-def test_the_command_lists_what_a_model_can(command, rest):
+def test_the_command_lists_versions_and_signatures(command, rest):
     status, out, err = command(f"--address={rest.address}", "--model=rjvae", "--list")
     assert (status, err) == (0, "")
     assert out.splitlines()[:2] == ["version 1: AVAILABLE", "version 2: AVAILABLE"]

@@ -1,121 +1,189 @@
-"""The files that a server is started with, by protobuf's own parser and by a shell."""
+"""models.config of a folder of models, read back by the server's own messages."""
 
+import os
 import pathlib
-import re
-import subprocess
 
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
-from kerasvid.export.serving.client import Client
+from kerasvid.export.serving.configuration import (
+    SERVER_FILES,
+    ServedModel,
+    choose_versions,
+    config_text,
+    find_models,
+    write_config,
+)
 
-FOLDER = pathlib.Path(__file__).parents[3] / "export" / "serving"
-
-# tensorflow-serving-api has no messages for these two files. Their fields, after
-# session_bundle_config.proto and monitoring_config.proto of TensorFlow Serving.
-INT, TEXT = ".google.protobuf.Int64Value", ".google.protobuf.StringValue"
-MESSAGES = {
-    "BatchingParameters": {
-        "max_batch_size": INT, "batch_timeout_micros": INT, "max_enqueued_batches": INT,
-        "num_batch_threads": INT, "thread_pool_name": TEXT, "allowed_batch_sizes": "repeated int64",
-        "pad_variable_length_inputs": "bool",
-    },
-    "PrometheusConfig": {"enable": "bool", "path": "string"},
-    "MonitoringConfig": {"prometheus_config": ".tensorflow.serving.PrometheusConfig"},
-}  # fmt: skip
+EXAMPLE = pathlib.Path(__file__).with_name("models.config")
+FOUND = {"cvae": (1,), "rjvae": (1, 2, 10)}
 
 
-@pytest.fixture(scope="module")
-def message_of():
-    """A function from a name and a text form to the message."""
-    field = descriptor_pb2.FieldDescriptorProto
-    scalars = {"bool": field.TYPE_BOOL, "string": field.TYPE_STRING, "int64": field.TYPE_INT64}
-    file = descriptor_pb2.FileDescriptorProto(
-        name="configuration.proto", package="tensorflow.serving", syntax="proto3",
-        dependency=["google/protobuf/wrappers.proto"],
-    )  # fmt: skip
-    for name, fields in MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for number, (key, kind) in enumerate(fields.items(), 1):
-            repeated, _, scalar = kind.rpartition(" ")
-            label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
-            entry = message.field.add(name=key, number=number, label=label)
-            if scalar in scalars:
-                entry.type = scalars[scalar]
-            else:
-                entry.type, entry.type_name = field.TYPE_MESSAGE, kind
-    pool = descriptor_pool.DescriptorPool()
-    wrappers = descriptor_pool.Default().FindFileByName("google/protobuf/wrappers.proto")
-    pool.AddSerializedFile(wrappers.serialized_pb)
-    pool.AddSerializedFile(file.SerializeToString())
+@pytest.fixture
+def parsed():
+    """A function from the text of a models.config to its models by name."""
+    pytest.importorskip("tensorflow_serving", reason="pip install 'kerasvid[serving]'")
+    from google.protobuf import text_format
+    from tensorflow_serving.config import model_server_config_pb2
 
-    def parse(name: str, text: str):
-        kind = message_factory.GetMessageClass(
-            pool.FindMessageTypeByName(f"tensorflow.serving.{name}")
-        )
-        return text_format.Parse(text, kind())
+    def parse(text: str) -> dict:
+        message = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+        return {each.name: each for each in message.model_config_list.config}
 
     return parse
 
 
-@pytest.fixture(scope="module")
-def service() -> dict:
-    yaml = pytest.importorskip("yaml")
-    return yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]["serving"]
+@pytest.fixture
+def folder_of(tmp_path):
+    """A function that makes a folder of empty version folders from their paths."""
+
+    def make(*versions: str) -> pathlib.Path:
+        for version in versions:
+            path = tmp_path / "models" / version
+            path.mkdir(parents=True)
+            (path / "saved_model.pb").touch()
+        return tmp_path / "models"
+
+    return make
 
 
-def test_batching_parameters_keep_the_rules_of_the_server(message_of):
-    given = message_of("BatchingParameters", (FOLDER / "batching.config").read_text())
-    sizes = [*given.allowed_batch_sizes]
-    assert sizes == sorted({*sizes}) and sizes[-1] == given.max_batch_size.value
-    assert given.num_batch_threads.value >= 1 and given.max_enqueued_batches.value >= 1
-    assert 0 < given.batch_timeout_micros.value < 1_000_000
-    # What the client sends in one request is not refused as too large.
-    assert Client("localhost:8501", "rjvae")._rows <= given.max_batch_size.value
-    with pytest.raises(text_format.ParseError):
-        message_of("BatchingParameters", "max_batch_size: 32")  # a wrapped number needs { value }
+@pytest.fixture
+def command(tmp_path, run_command, capsys, monkeypatch):
+    """Runs the command in an empty folder: (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags: str) -> tuple[int, str, str]:
+        status = run_command("serving_config", *flags)
+        return status, *capsys.readouterr()
+
+    return run
 
 
-def test_metrics_are_where_the_health_check_looks(message_of, service):
-    given = message_of("MonitoringConfig", (FOLDER / "monitoring.config").read_text())
-    assert given.prometheus_config.enable
-    assert f"GET {given.prometheus_config.path} HTTP/1.0" in service["healthcheck"]["test"][-1]
+def test_versions_are_found_as_numbers_and_other_things_passed_over(folder_of):
+    folder = folder_of("rjvae/10", "rjvae/2", "rjvae/0001", "cvae/3")
+    (folder / "models.config").touch()
+    (folder / "notes" / "drafts").mkdir(parents=True)
+    (folder / "rjvae" / "partial-77-11").mkdir()
+    (folder / "rjvae" / "rjvae.tflite").touch()
+    (folder / "rjvae" / "7").touch()  # a file, no folder
+    assert find_models(folder) == {"cvae": (3,), "rjvae": (1, 2, 10)}
 
 
-def test_the_container_has_the_files_and_ports_that_its_flags_name(service):
-    assert re.fullmatch(r"tensorflow/serving:\$\{SERVING_TAG:-\d+\.\d+\.\d+\}", service["image"])
-    flags = dict(flag.removeprefix("--").split("=", 1) for flag in service["command"])
-    mounted = [re.sub(r"\$\{\w+:-(.*?)\}", r"\1", volume) for volume in service["volumes"]]
-    sources = {inside: outside for outside, inside, _ in (each.split(":") for each in mounted)}
-    assert sources == {"/models": "../models", "/config": "."}
-    assert all(volume.endswith(":ro") for volume in mounted)
-    for flag in ("batching_parameters_file", "monitoring_config_file"):
-        inside = pathlib.PurePosixPath(flags[flag])
-        assert (FOLDER / sources[str(inside.parent)] / inside.name).is_file()
-    # A folder is mounted, and not the file: what is renamed into place must be seen inside.
-    assert flags["model_config_file"] == "/models/models.config"
-    assert int(flags["model_config_file_poll_wait_seconds"]) > 0
-    for flag in ("enable_batching", "enable_model_warmup"):
-        assert flags[flag] == "true"
-    assert flags["allow_version_labels_for_unavailable_models"] == "true"
-    assert [port.rpartition(":")[2] for port in service["ports"]] == ["8500", "8501"]
-    assert service["restart"] == "unless-stopped"
+def test_folders_that_a_server_would_choke_on_are_refused(folder_of, tmp_path):
+    with pytest.raises(ValueError, match="nowhere: the folder does not exist"):
+        find_models(tmp_path / "nowhere")
+    folder = folder_of()
+    folder.mkdir()
+    with pytest.raises(ValueError, match=r"holds no model .*Export one with"):
+        find_models(folder)
+    folder_of("rjvae/1", "rjvae/01")
+    with pytest.raises(ValueError, match="rjvae: two folders have the same number"):
+        find_models(folder)
+    os.rename(folder / "rjvae" / "01", folder / "rjvae" / "2")
+    (folder / "rjvae" / "2" / "saved_model.pb").unlink()
+    with pytest.raises(ValueError, match=r"rjvae/2: has no saved_model.pb. Export it again"):
+        find_models(folder)
+    (folder / "rjvae" / "2").rmdir()
+    folder_of("a:b/1")
+    with pytest.raises(ValueError, match="a:b: an address cannot hold this name"):
+        find_models(folder)
 
 
-@pytest.mark.parametrize("fault, healthy", [("metrics", True), (503, False), (None, False)])
-def test_the_health_check_tells_a_server_that_is_well(service, rest, fault, healthy):
-    """The very line of the compose file, with the port of a server here; `None`: none is there."""
-    rest.faults = [fault]
-    if fault == "metrics":
-        rest.RequestHandlerClass = type(
-            "WithMetrics",
-            (rest.RequestHandlerClass,),
-            {"_metrics": lambda self, body: self._send(200, {})},
-        )
-    command = service["healthcheck"]["test"]
-    assert command[:3] == ["CMD", "bash", "-c"]
-    host, _, port = rest.address.partition(":")
-    line = command[3].replace("localhost/8501", f"{host}/{1 if fault is None else port}")
-    done = subprocess.run(["bash", "-c", line], capture_output=True, timeout=10)
-    assert (done.returncode == 0) == healthy, done.stderr
-    assert ("GET", "/monitoring/prometheus/metrics", b"") in rest.seen or fault is None
+def test_latest_takes_up_new_versions_and_has_no_labels(parsed):
+    models = parsed(config_text(choose_versions(FOUND, count=2), "s3://bucket/models/", count=2))
+    assert [*models] == ["cvae", "rjvae"]
+    policy = models["rjvae"].model_version_policy
+    assert policy.WhichOneof("policy_choice") == "latest" and policy.latest.num_versions == 2
+    assert models["rjvae"].base_path == "s3://bucket/models/rjvae"
+    assert models["rjvae"].model_platform == "tensorflow"
+    assert not models["rjvae"].version_labels
+    assert [each.loaded for each in choose_versions(FOUND, count=2)] == [(1,), (2, 10)]
+
+
+def test_all_and_specific_versions_have_labels(parsed):
+    models = parsed(config_text(choose_versions(FOUND, "all", canary={"rjvae": 2})))
+    policy = models["rjvae"].model_version_policy
+    assert policy.WhichOneof("policy_choice") == "all"
+    assert dict(models["rjvae"].version_labels) == {"stable": 10, "canary": 2}
+    assert dict(models["cvae"].version_labels) == {"stable": 1}
+
+    planned = choose_versions(FOUND, "specific", stable={"rjvae": 2}, keep=[("rjvae", 1)])
+    models = parsed(config_text(planned))
+    policy = models["rjvae"].model_version_policy
+    assert policy.WhichOneof("policy_choice") == "specific"
+    assert [*policy.specific.versions] == [1, 2]
+    assert dict(models["rjvae"].version_labels) == {"stable": 2}
+    # A label is only ever on a version that is loaded.
+    for model in choose_versions(FOUND, "specific", 1, {"rjvae": 1}, {"rjvae": 10}):
+        assert {*model.labels.values()} <= {*model.loaded}
+
+
+def test_strange_names_survive_the_text_form(parsed):
+    name = 'modèle "a"'
+    models = parsed(config_text([ServedModel(name, (1,), "all", (1,))]))
+    assert models[name].base_path == f"/models/{name}"
+
+
+def test_what_does_not_go_together_is_refused():
+    for arguments, message in (
+        (("newest",), "Unknown policy 'newest': .*Known: all, latest, specific"),
+        (("latest", 1, {"rjvae": 1}), "Use --policy=specific or all"),
+        (("all", 2), "--count works with --policy=latest"),
+        (("all", 1, None, None, [("rjvae", 1)]), "--keep works with --policy=specific"),
+        (("all", 1, {"rjvea": 1}), "--stable: unknown model 'rjvea': did you mean 'rjvae'"),
+        (("all", 1, None, {"rjvae": 3}), "--canary: rjvae has no version 3. Give one of 1, 2, 10"),
+        (
+            ("specific", 1, None, None, [("cvae", 9)]),
+            "--keep: cvae has no version 9. Give one of 1",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            choose_versions(FOUND, *arguments)
+    with pytest.raises(ValueError, match="--base_path=models: the path is not absolute"):
+        config_text(choose_versions(FOUND), "models")
+
+
+def test_the_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "models.config"
+    write_config(path, "old")
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(OSError, match=r"models.config: cannot be written"):
+        write_config(path, "new")
+    assert path.read_text() == "old" and sorted(tmp_path.iterdir()) == before
+
+
+def test_the_command_writes_beside_the_models_and_says_what_is_loaded(command, folder_of, parsed):
+    folder = folder_of("rjvae/1", "rjvae/2", "cvae/1")
+    flags = ("--models_dir=models", "--policy=specific", "--stable=rjvae:1", "--canary=rjvae:2")
+    status, out, err = command(*flags)
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [
+        "models/models.config",
+        *(f"models/{name}" for name in SERVER_FILES),
+        "cvae: specific, loads [1] of [1], stable is 1",
+        "rjvae: specific, loads [1, 2] of [1, 2], canary is 2, stable is 1",
+    ]
+    text = (folder / "models.config").read_text()
+    assert [*parsed(text)] == ["cvae", "rjvae"]
+    assert text == EXAMPLE.read_text()
+    for flags, message in (
+        (["--stable=rjvae"], "--stable: 'rjvae' is malformed. Write model:version, as rjvae:1"),
+        (["--policy=all", "--stable=rjvae:1,rjvae:2"], "--stable: a model is named twice"),
+        (["--policy=al"], "--policy"),
+        (["models"], "'models' is no flag"),
+    ):
+        status, out, err = command("--models_dir=models", *flags)
+        assert (status, out) == (1, "") and len(err.splitlines()) == 1
+        assert err.startswith("error: ") and message in err
+    assert (folder / "models.config").read_text() == text
+
+
+def test_the_files_of_a_server_are_written_once_and_may_be_edited(command, folder_of):
+    folder = folder_of("rjvae/1")
+    assert command("--models_dir=models")[0] == 0
+    assert {*SERVER_FILES, "models.config", "rjvae"} == {path.name for path in folder.iterdir()}
+    assert "image: tensorflow/serving" in (folder / "compose.yaml").read_text()
+    (folder / "batching.config").write_text("mine")
+    status, out, _ = command("--models_dir=models")
+    assert (status, out.splitlines()[0]) == (0, "models/models.config")
+    assert (folder / "batching.config").read_text() == "mine" and "batching" not in out

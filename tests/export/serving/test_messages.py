@@ -5,12 +5,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from kerasvid.export.serving.messages import (
-    as_bytes,
-    message_class,
-    parsed_request,
-    warm_up_request,
-)
+from kerasvid.export.serving.messages import message_class, parsed_request, warm_up_request
 
 INPUTS = {
     "seed": np.array([0, 2**62 - 1]),
@@ -21,7 +16,7 @@ INPUTS = {
 
 
 def test_a_request_is_read_back_as_it_was_written():
-    model, signature, inputs = parsed_request(as_bytes(warm_up_request("mine", "swap", INPUTS)))
+    model, signature, inputs = parsed_request(warm_up_request("mine", "swap", INPUTS))
     assert (model, signature, set(inputs)) == ("mine", "swap", set(INPUTS))
     for name, value in INPUTS.items():
         np.testing.assert_array_equal(inputs[name], value)
@@ -30,7 +25,7 @@ def test_a_request_is_read_back_as_it_was_written():
 
 def test_the_bytes_are_the_same_whatever_the_order_of_the_inputs():
     backwards = dict(reversed(INPUTS.items()))
-    there, back = (as_bytes(warm_up_request("m", "s", i)) for i in (INPUTS, backwards))
+    there, back = (warm_up_request("m", "s", i) for i in (INPUTS, backwards))
     assert there == back
 
 
@@ -46,7 +41,7 @@ def test_the_bytes_are_those_written_by_hand():
     entry = field(1, b"seed") + field(2, tensor)
     request = field(1, spec) + field(2, entry)
     expected = field(6, field(1, request))
-    assert as_bytes(warm_up_request("m", "s", {"seed": np.array([7])})) == expected
+    assert warm_up_request("m", "s", {"seed": np.array([7])}) == expected
 
 
 def test_what_is_no_message_is_refused():
@@ -61,7 +56,7 @@ def test_the_package_of_tensorflow_serving_writes_the_same_bytes_and_reads_ours(
     request.model_spec.name, request.model_spec.signature_name = "mine", "swap"
     for name, value in INPUTS.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-    ours = as_bytes(warm_up_request("mine", "swap", INPUTS))
+    ours = warm_up_request("mine", "swap", INPUTS)
     assert theirs.SerializeToString(deterministic=True) == ours
     assert logs.PredictionLog.FromString(ours) == theirs
     assert message_class("PredictionLog").DESCRIPTOR.full_name == theirs.DESCRIPTOR.full_name

@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.models.base.averaging import averaged_weights
+from kerasvid.models.base.averaging import (
+    AveragedAdam,
+    apply_ema,
+    averaged_weights,
+    ema_ready,
+)
 
 SIZE = 2 * 2 * 2 * 3
 MOMENTUM = 0.7
@@ -94,10 +99,40 @@ def test_before_the_first_step_the_weights_are_their_own_average(linear_model):
         np.testing.assert_array_equal(model.w.numpy(), np.ones(SIZE))
 
 
+# === An average that stays in the optimizer ===
+
+
+class KeptSGD(keras.optimizers.SGD):
+    """As `AveragedAdam`, of plain descent, whose path is computed by hand."""
+
+    finalize_variable_values = AveragedAdam.finalize_variable_values
+
+
+@pytest.mark.parametrize("wrap", [lambda o: o, keras.optimizers.LossScaleOptimizer])
+def test_fit_leaves_the_trained_weights_and_apply_ema_decides(linear_model, videos, wrap):
+    for momentum, ready in ((MOMENTUM, False), (0.3, True)):  # of five steps
+        model, watch = linear_model(SIZE), StopBeforeOverwrite()
+        model.compile(wrap(AveragedAdam(0.1, use_ema=True, ema_momentum=momentum)))
+        model.fit(videos, batch_size=4, verbose=0, callbacks=[watch])
+        np.testing.assert_array_equal(model.w.numpy(), watch.trained)
+        assert np.abs(watch.averaged - watch.trained).max() > 0.01
+        assert ema_ready(model) is ready
+        apply_ema(model)
+        np.testing.assert_array_equal(model.w.numpy(), watch.averaged if ready else watch.trained)
+
+
+def test_an_optimizer_without_an_average_is_never_ready(linear_model, videos):
+    model = linear_model(SIZE)
+    assert not ema_ready(model)
+    model.compile(AveragedAdam(0.1, ema_momentum=0.0))
+    model.fit(videos, batch_size=4, verbose=0)
+    assert not ema_ready(model)
+
+
 # === Several networks ===
 
 
-class WatchPlayers(keras.callbacks.Callback):
+class WatchNetworks(keras.callbacks.Callback):
     """Keeps all weights as the last step left them, and as they are within `averaged_weights`."""
 
     def on_train_batch_end(self, batch, logs=None):
@@ -114,22 +149,22 @@ def copied(model):
 
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("wrap", [lambda o: o, keras.optimizers.LossScaleOptimizer])
-def test_of_several_players_the_generator_alone_has_an_average(
+def test_of_several_networks_the_generator_alone_has_an_average(
     linear_gan, strategy_of, replicas, wrap
 ):
-    rivals = ("image_discriminator", "video_discriminator")
+    discriminators = ("image_discriminator", "video_discriminator")
     with strategy_of(replicas).scope():
         model = linear_gan()
         average = {"use_ema": True, "ema_momentum": MOMENTUM}
-        optimizers = {"generator": wrap(keras.optimizers.SGD(0.5, **average))}
-        optimizers |= {name: wrap(keras.optimizers.SGD(0.5)) for name in rivals}
+        optimizers = {"generator": wrap(KeptSGD(0.05, **average))}
+        optimizers |= {name: wrap(keras.optimizers.SGD(0.05)) for name in discriminators}
         model.compile(optimizers, jit_compile=False)
     path = []
     record = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: path.append(float(model.gain.g.numpy()))
     )
-    watch = WatchPlayers()
-    clips = np.random.default_rng(0).normal(size=[12, 2, 1, 2, 1]).astype("float32")
+    watch = WatchNetworks()
+    clips = np.random.default_rng(0).normal(size=[44, 2, 1, 2, 1]).astype("float32")
     data = tf.data.Dataset.from_tensor_slices(clips).batch(4, drop_remainder=True)
     model.fit(data, verbose=0, callbacks=[record, watch])
 
@@ -138,24 +173,31 @@ def test_of_several_players_the_generator_alone_has_an_average(
         expected = MOMENTUM * expected + (1 - MOMENTUM) * value
     assert watch.within["generator"] == pytest.approx([expected], abs=1e-5)
     assert abs(expected - path[-1]) > 1e-3
-    end = copied(model)
-    assert end["generator"] == pytest.approx([expected], abs=1e-5)  # as `fit` leaves it
-    for name in rivals:
-        for values in (watch.within, end):
-            np.testing.assert_array_equal(values[name], watch.trained[name])
     for name, values in watch.trained.items():
         np.testing.assert_array_equal(watch.after[name], values)
+        np.testing.assert_array_equal(copied(model)[name], values)  # as `fit` leaves it
+    apply_ema(model)
+    end = copied(model)
+    assert end["generator"] == pytest.approx([expected], abs=1e-5)
+    for name in discriminators:
+        for values in (watch.within, end):
+            np.testing.assert_array_equal(values[name], watch.trained[name])
 
 
-def test_an_average_that_all_players_copy_ends_in_the_generator_alone(linear_gan):
+def test_an_average_that_all_networks_copy_is_used_in_the_generator_alone(linear_gan):
     model = linear_gan()
-    model.compile(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=MOMENTUM))
-    watch = WatchPlayers()
-    clips = np.random.default_rng(0).normal(size=[8, 2, 1, 2, 1]).astype("float32")
-    for _ in range(2):  # a second fit finds the optimizer as the first did
-        model.fit(clips, batch_size=4, shuffle=False, verbose=0, callbacks=[watch])
-        end = copied(model)
-        assert end["generator"] == watch.within["generator"] != watch.trained["generator"]
-        np.testing.assert_array_equal(
-            end["video_discriminator"], watch.trained["video_discriminator"]
-        )
+    model.compile(AveragedAdam(0.1, use_ema=True, ema_momentum=0.5))
+    watch = WatchNetworks()
+    clips = np.random.default_rng(0).normal(size=[24, 2, 1, 2, 1]).astype("float32")
+    model.fit(clips, batch_size=4, shuffle=False, verbose=0, callbacks=[watch])
+    apply_ema(model)
+    end = copied(model)
+    assert end["generator"] == watch.within["generator"] != watch.trained["generator"]
+    np.testing.assert_array_equal(end["video_discriminator"], watch.trained["video_discriminator"])
+
+
+@pytest.mark.parametrize("wrap", [lambda o: o, keras.optimizers.LossScaleOptimizer])
+def test_an_optimizer_that_would_write_its_average_to_all_networks_is_refused(linear_gan, wrap):
+    with pytest.raises(ValueError, match="SGD with use_ema=True .* Use .*AveragedAdam") as error:
+        linear_gan().compile(wrap(keras.optimizers.SGD(0.5, use_ema=True)))
+    assert "\n" not in str(error.value)

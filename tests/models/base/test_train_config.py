@@ -43,7 +43,7 @@ def test_a_schedule_round_trips_in_its_optimizer():
     }
 
 
-def test_the_optimizer_is_what_the_recipe_says():
+def test_the_optimizer_has_the_rates_of_the_config():
     training = TrainConfig(learning_rate=0.01, warmup_steps=1, beta_2=0.95, epsilon=1e-5)
     optimizer = training.make_optimizer()
     assert isinstance(optimizer, keras.optimizers.Adam)
@@ -54,7 +54,7 @@ def test_the_optimizer_is_what_the_recipe_says():
     assert not TrainConfig(ema_momentum=0.0).make_optimizer().use_ema
 
 
-def test_every_player_gets_an_optimizer_and_the_first_the_average():
+def test_every_network_gets_an_optimizer_and_the_first_the_average():
     training = TrainConfig(
         learning_rate=0.01, warmup_steps=10, decay_steps=90, discriminator_rate=0.5, beta_1=0.3
     )
@@ -64,15 +64,15 @@ def test_every_player_gets_an_optimizer_and_the_first_the_average():
     assert optimizers["generator"].use_ema
     assert optimizers["generator"].ema_momentum == training.ema_momentum
     for name in ("one", "two"):
-        rival = optimizers[name]
-        assert not rival.use_ema
-        assert (rival.beta_1, rival.beta_2) == (0.3, training.beta_2)
+        other = optimizers[name]
+        assert not other.use_ema
+        assert (other.beta_1, other.beta_2) == (0.3, training.beta_2)
         for step in (0, 9, 50, 200):
             first, second = (optimizers[n]._learning_rate(step) for n in ("generator", name))
             assert float(second) == pytest.approx(0.5 * float(first), rel=1e-6)
 
 
-def test_rivals_go_as_fast_as_the_first_player_unless_told():
+def test_all_networks_have_one_rate_by_default():
     optimizers = TrainConfig(learning_rate=0.01, warmup_steps=0).make_optimizers(
         ["generator", "one"]
     )

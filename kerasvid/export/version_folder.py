@@ -1,0 +1,136 @@
+"""The folder of one version of a served model, which appears whole or not at all.
+
+TensorFlow prepares a signature when it is first used: memory, kernels and an optimised graph. A
+server that finds `assets.extra/tf_serving_warmup_requests` beside a model does so when it loads
+the model, so that the first user does not wait.
+"""
+
+import contextlib
+import errno
+import os
+import pathlib
+import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from kerasvid.export.serving.messages import warm_up_request
+from kerasvid.export.signatures import Signature, Tensor
+from kerasvid.io import atomic_folder
+
+WARM_UP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
+_NUMBER = re.compile(r"[1-9]\d{0,17}")
+
+
+class VersionError(ValueError):
+    """A version cannot be written to a path: one line with the reason and the remedy."""
+
+
+def check_version_folder(path: str | os.PathLike) -> pathlib.Path:
+    """Checks that a version may be written to a path; writes nothing.
+
+    TensorFlow Serving watches the folder of a model and serves the highest number in it.
+
+    Args:
+        path: `.../<model>/<number>`.
+
+    Raises:
+        VersionError: the last part is not a number from 1 on, the path exists or is remote.
+
+    Example:
+        >>> check_version_folder("export/models/rjvae/1").name
+        '1'
+    """
+    text = os.fspath(path)
+    if "://" in text:
+        raise VersionError(f"{text}: is remote. Write to a local folder, then copy it there.")
+    path = pathlib.Path(text)
+    if not _NUMBER.fullmatch(path.name):
+        free = path / str(_next_free(path))
+        raise VersionError(
+            f"{text}: the last part must be a version number from 1 on. Give {free}."
+        )
+    if path.exists() or path.is_symlink():
+        free = path.with_name(str(_next_free(path.parent)))
+        raise VersionError(f"{text}: exists already and is never replaced. Give {free}.")
+    return path
+
+
+def _next_free(folder: pathlib.Path) -> int:
+    """The number after the highest version in a folder."""
+    names = os.listdir(folder) if folder.is_dir() else []
+    return 1 + max((int(name) for name in names if _NUMBER.fullmatch(name)), default=0)
+
+
+@contextlib.contextmanager
+def new_version_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a folder to write into, which is renamed to `path` when the block succeeds.
+
+    Its temporary name is not a number, so a server does not take it for a version.
+
+    Raises:
+        VersionError: as `check_version_folder`, before the block or after it.
+        OSError: the folder cannot be written; one line with the name, the cause and the remedy.
+
+    Example:
+        >>> with new_version_folder("export/models/rjvae/1") as building:
+        ...     tf.saved_model.save(module, building)
+    """
+    with atomic_folder(path, lambda: check_version_folder(path)) as building:
+        try:
+            yield pathlib.Path(building)
+        except (tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError) as error:
+            denied = isinstance(error, tf.errors.PermissionDeniedError)
+            number = errno.EACCES if denied else errno.ENOSPC
+            raise OSError(number, os.strerror(number)) from error
+
+
+def write_warm_up(
+    folder: str | os.PathLike, model: str, signatures: Mapping[str, Signature]
+) -> None:
+    """Writes a request for each signature into the folder of a version.
+
+    Args:
+        folder: of the version.
+        model: name on the server.
+        signatures: of `served_signatures`.
+
+    Raises:
+        OSError, tf.errors.OpError: the file cannot be written.
+    """
+    path = pathlib.Path(folder, WARM_UP_FILE)
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(os.fspath(path)) as writer:
+        for signature, inputs in example_inputs(signatures).items():
+            writer.write(warm_up_request(model, signature, inputs))
+
+
+def example_inputs(
+    signatures: Mapping[str, Signature], rows: int = 1
+) -> dict[str, dict[str, np.ndarray]]:
+    """Valid inputs `[rows, ...]` by signature and name.
+
+    Example:
+        >>> example_inputs(served_signatures(model))["serving_default"]
+        {'seed': array([0])}
+    """
+    generator = np.random.default_rng(0)
+    image = signatures["between"].inputs["first"].shape if "between" in signatures else ()
+
+    def example(each: Tensor) -> np.ndarray:
+        shape = (rows, *each.shape)
+        if each.dtype == tf.string:
+            return np.full(shape, tf.io.encode_png(tf.zeros(image, tf.uint8)).numpy(), object)
+        if each.dtype.is_integer:
+            high = 256 if each.dtype == tf.uint8 else 1  # any pixels; the first seed or row
+            return generator.integers(0, high, shape, each.dtype.as_numpy_dtype)
+        if each.least is not None:
+            high = each.least + 1 if each.most is None else each.most
+            return generator.uniform(each.least, high, shape).astype(np.float32)
+        return generator.standard_normal(shape, np.float32)
+
+    return {
+        name: {key: example(each) for key, each in signature.inputs.items()}
+        for name, signature in signatures.items()
+    }

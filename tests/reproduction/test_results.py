@@ -1,0 +1,121 @@
+"""A reproduced table as a page and as a file that is read again."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from kerasvid.reproduction.published import REAL, Column
+from kerasvid.reproduction.results import Cell, Reproduced, known_cells, ranking, sections_of
+
+FVD = Column("FVD", "lower", "fvd", ("fvd",))
+
+
+def cell(value, low=None, high=None, std=None, **protocol):
+    return Cell("frechet", value, low, high, std, 10, "lower", protocol, {"num": 10})
+
+
+@pytest.fixture
+def made(table) -> Reproduced:
+    """The small table with one row measured, one failed, and one quoted."""
+    (section,) = sections_of(table)
+    short, whole, _ = section.rows
+    short.cells["FVD"] = cell(12.345, 11.0, 13.5)
+    whole.problem = "no such luck"
+    section.dataset, section.deviations, section.commands = "squares", ["data set"], ["train it"]
+    return Reproduced(table, [section])
+
+
+def test_the_page_shows_our_numbers_beside_the_published_ones(made):
+    lines = made.markdown().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("|"))
+    grid = [[text.strip() for text in line.split("|")[1:-1]] for line in lines[start : start + 5]]
+    assert grid[0] == [
+        "method",
+        "FVD by frechet ↓, squares",
+        "FVD, MUG, published",
+        "FVD, NIR, published",
+    ]
+    assert grid[2:] == [
+        ["Short", "12.35 (11 to 13.5)", "99.9", "105.5"],
+        ["Whole", "not measured yet", "134.8", "125.7"],
+        ["Quoted", "", "104.4", "N/A"],
+    ]
+    assert {*grid[1][0]} == {"-"}
+    made.sections[0].rows[0].cells["FVD"] = dataclasses.replace(cell(1.0), name="fvd")
+    assert "| FVD ↓, squares " in made.markdown()
+    assert len({len(line) for line in lines[start : start + 5]}) == 1
+    assert "- Whole: no such luck" in lines and "- data set" in lines
+    assert "- the paper is short" in lines and "train it" in lines
+    assert made.problems() == ["Whole, squares: no such luck"]
+
+
+def test_a_column_without_a_value_for_real_clips_is_not_missing(made):
+    (section,) = made.sections
+    for result in section.rows:
+        result.row = dataclasses.replace(result.row, clips=REAL)
+    assert "not measured yet" not in made.markdown()
+
+
+def test_measured_methods_are_ranked(made):
+    (section,) = made.sections
+    assert ranking(section, FVD, "MUG") == "Short"
+    section.rows[1].cells["FVD"] = cell(9.0, 8.0, 11.5)
+    assert ranking(section, FVD) == "Whole ≈ Short"
+    assert ranking(section, FVD, "MUG") == "Short, Whole"
+    higher = dataclasses.replace(FVD, better="higher")
+    assert ranking(section, higher, "MUG") == "Whole, Short"
+    section.rows[1].cells["FVD"] = cell(9.0, 8.0, 10.9)
+    text = "FVD, best first. squares: Whole, Short; MUG: Short, Whole; NIR: Short, Whole."
+    assert text in made.markdown().splitlines()
+    assert "intervals overlap" not in made.markdown()
+
+
+def test_what_is_written_is_read_again_with_infinite_values(made, tmp_path):
+    (section,) = made.sections
+    section.rows[0].cells["FVD"] = cell(-math.inf, std=2.0, classifier="a classifier", data=[1, 2])
+    paths = made.write(tmp_path, "table")
+    assert [path.name for path in paths] == ["table.json", "table.md"]
+    assert {k: [*v] for k, v in known_cells(paths[0]).items() if v} == {
+        ("squares", "Short"): ["FVD"]
+    }
+    assert known_cells(paths[0])["squares", "Short"]["FVD"] == section.rows[0].cells["FVD"]
+    json.loads(paths[0].read_text(), parse_constant=pytest.fail)  # no NaN or Infinity
+    assert {path.name for path in tmp_path.iterdir()} == {"table.json", "table.md"}
+    assert known_cells(tmp_path / "other.json") == {}
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"sections": [{"rows": 3}]}', "{"])
+def test_a_file_of_something_else_is_refused_and_stays(text, tmp_path):
+    path = tmp_path / "table.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"table.json: not a reproduced table .* Move it away"):
+        known_cells(path)
+    assert path.read_text() == text
+
+
+def test_cells_show_four_digits_their_interval_or_deviation_in_the_unit_of_the_column():
+    share = Column("Acc %", "higher", "m", ("m",), scale=100.0)
+    distance = Column("L2", "lower", "m", ("m",), spread="std")
+    assert cell(0.98765, 0.97, 0.995).text(share) == "98.77 (97 to 99.5)"
+    assert cell(54.9216, 50.0, 60.0, 19.16).text(distance) == "54.92 ± 19.16"
+    assert cell(54.9216, 50.0, 60.0).text(distance) == "54.92"
+    assert cell(12345.6).text(FVD) == "12346"
+    assert cell(-math.inf).text(FVD) == "-inf"
+
+
+def test_a_bar_in_a_cell_does_not_end_it(made):
+    made.table = dataclasses.replace(made.table, columns=[dataclasses.replace(FVD, name="H(y|x)")])
+    assert "H(y\\|x)" in made.markdown()
+
+
+def test_files_are_named_by_what_differs_from_the_default(reproduction):
+    def name(datasets=(), **runs):
+        runs = dataclasses.replace(reproduction.runs, **{"preset": "base", "config": {}, **runs})
+        return dataclasses.replace(reproduction, runs=runs, datasets=datasets).name
+
+    assert name() == "paper-1"
+    assert name(("sprites/lpc",), preset="debug") == "paper-1-sprites-lpc-debug"
+    assert name(("/data/my clips/",), steps=3) == "paper-1-data-my-clips-3-steps"
+    assert name(frames=4, config={"seed": 2}) == "paper-1-seed-2-4-frames"
