@@ -24,7 +24,7 @@ from kerasvid.models.base.trainer import decoded_part
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class GLO(LatentCodeModel):
-    """Frames of which each has a learned code.
+    """Frames with a learned code each.
 
     Args:
         frames: T; every video has T codes.

@@ -60,7 +60,7 @@ SPACES = ("outputs", "codes")  # where frames are interpolated
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
-    """Videos as one static code and a sequence of transient codes, all of them weights.
+    """Videos from a static code and a sequence of transient codes, all of them weights.
 
     Args:
         frames: T, the length of the transient codes.
