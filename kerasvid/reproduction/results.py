@@ -53,6 +53,13 @@ class RowResult:
     cells: dict[str, Cell] = dataclasses.field(default_factory=dict)
     problem: str | None = None
 
+    def shown(self, column: Column) -> str:
+        """The text of a cell, empty if it needs none."""
+        if column.name in self.cells:
+            return self.cells[column.name].text(column)
+        quoted = self.run is None or (self.row.clips == REAL and not column.of_real)
+        return "" if quoted else "not measured yet"
+
 
 @dataclasses.dataclass
 class Section:
@@ -165,9 +172,8 @@ class Reproduced:
             lines += _listed(f"Deviations, {section.dataset}", section.deviations)
         lines += _listed("Notes", self.table.notes)
         commands = list(dict.fromkeys(line for each in self.sections for line in each.commands))
-        lines += (
-            ["The same trainings by hand:", "", "```", *commands, "```", ""] if commands else []
-        )
+        if commands:
+            lines += ["The same trainings by hand:", "", "```", *commands, "```", ""]
         return "\n".join(lines)
 
     def write(self, out_dir: str | os.PathLike, name: str) -> list[pathlib.Path]:
@@ -192,7 +198,7 @@ class Reproduced:
         rows = []
         for result in section.rows:
             figures = [result.row.figures[p.name].get(c.name, "") for p in parts for c in columns]
-            rows.append([result.row.name, *(_shown(result, c) for c in columns), *figures])
+            rows.append([result.row.name, *map(result.shown, columns), *figures])
         escaped = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]  # H(y|x)
         return tabulate(escaped[1:], escaped[0], "github", disable_numparse=True)
 
@@ -233,8 +239,12 @@ def ranking(section: Section, column: Column, part: str | None = None) -> str:
     found.sort(key=lambda pair: pair[0], reverse=column.better == "higher")
     text = found[0][1].row.name if found else "no figures"
     for (value, one), (next_value, other) in itertools.pairwise(found):
-        near = part is None and _overlap(one.cells[column.name], other.cells[column.name])
-        text += f"{' ≈ ' if near or value == next_value else ', '}{other.row.name}"
+        low, high = one.cells[column.name], other.cells[column.name]
+        if low.value > high.value:
+            low, high = high, low
+        known = part is None and low.high is not None and high.low is not None
+        near = value == next_value or (known and low.high >= high.low)  # intervals overlap
+        text += f"{' ≈ ' if near else ', '}{other.row.name}"
     return text
 
 
@@ -261,26 +271,12 @@ def known_cells(path: str | os.PathLike) -> dict[tuple[str, str], dict[str, Cell
         ) from error
 
 
-def _overlap(one: Cell, other: Cell) -> bool:
-    """Whether two intervals overlap; `False` if one is not known."""
-    if None in (one.low, one.high, other.low, other.high):
-        return False
-    return max(one.low, other.low) <= min(one.high, other.high)
-
-
 def _heading(section: Section, column: Column) -> str:
     """The title of a column, with the metric that replaces the published one."""
     cells = [row.cells[column.name] for row in section.rows if column.name in row.cells]
     others = sorted({cell.metric for cell in cells} - {column.metric})
     name = f"{column.name} by {' and '.join(others)}" if others else column.name
     return f"{name} {SIGNS[column.better]}".rstrip()
-
-
-def _shown(result: RowResult, column: Column) -> str:
-    if column.name in result.cells:
-        return result.cells[column.name].text(column)
-    quoted = result.run is None or (result.row.clips == REAL and not column.of_real)
-    return "" if quoted else "not measured yet"
 
 
 def _four_digits(value: float) -> str:

@@ -12,7 +12,7 @@ import keras
 from kerasvid.data import DatasetInfo
 from kerasvid.models.registry import model_class
 from kerasvid.naming import command_line
-from kerasvid.reproduction.published import IMAGES, WHOLE, PublishedRun, Table
+from kerasvid.reproduction.published import IMAGES, WHOLE, Table
 from kerasvid.training.callbacks.checkpoints import saved_step, saved_steps
 from kerasvid.training.config import (
     RunConfig,
@@ -24,7 +24,6 @@ from kerasvid.training.config import (
 from kerasvid.training.devices import make_strategy
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import ERRORS, RunError, RunFolder, default_folder
-from kerasvid.training.summary import describe_plan
 from tfrecords_tools.derived.split_frames import locate_half
 from tfrecords_tools.registry import locate
 
@@ -104,28 +103,44 @@ class TableRuns:
         if name in self.given:
             return self.given[name]
         data = self.table.runs[name].data
-        labels = [self.dataset, *([] if data == WHOLE else [data]), *self.labels()]
-        folder = os.path.basename(default_folder(name, "/".join(labels)))
-        return os.path.join(self.runs_dir, folder)
+        labels = [self.dataset, *([data] if data != WHOLE else []), *self.labels()]
+        return os.path.join(self.runs_dir, os.path.basename(default_folder(name, "/".join(labels))))
 
     def arguments(self, name: str, make: bool = False) -> dict[str, Any]:
         """The arguments of `make_config` for a run; `make` makes missing data.
+
+        The hyper-parameters are the paper's, with clips that fit the videos.
 
         Raises:
             ValueError: the data does not fit, or cannot be made.
         """
         published = self.table.runs[name]
+        cls, values = model_class(published.model), dict(published.values)
         preset = published.preset if self.preset == "paper" else self.preset
         folder, info = self.locate(published.data, make)
-        one_step = model_class(published.model).TRAINING[preset].steps == 1  # it has no weights
-        steps = None if one_step else self.steps or published.steps
+        hyperparameters, training = apply_settings(cls, preset, values)
+        if hyperparameters["frames"] > 1:  # a model of videos: clips that fit into them
+            frames = self.frames or hyperparameters["frames"]
+            if info:
+                longest = 1 + (training_split(info).min_length - 1) // training.stride
+                frames = min(frames, longest)
+            if frames != hyperparameters["frames"]:
+                values["frames"] = frames
+        trains = cls.TRAINING[preset].steps > 1  # else it has no weights
+        steps = (self.steps or published.steps) if trains else None
+        schedule = hyperparameters.get("schedule") or {}
+        ends = {"schedule.steps": schedule.get("steps", 0)}
+        ends["training.decay_steps"] = training.decay_steps
+        for key, end in ends.items():  # a shorter training ends with its schedules
+            if steps and steps < end:
+                values[key] = max(1, min(steps, round(end * steps / training.steps)))
         arguments = {
             "model": published.model,
             "dataset": self.dataset if published.data == WHOLE else folder,
             "data_folder": folder,
             "info": info,
             "preset": preset,
-            "values": self._values(published, preset, steps, info),
+            "values": values,
             "steps": steps,
             **self.config,
         }
@@ -136,49 +151,19 @@ class TableRuns:
             arguments["init_from"] = self.folder(published.init_from)
         return arguments
 
-    def _values(
-        self, published: PublishedRun, preset: str, steps: int | None, info: DatasetInfo | None
-    ) -> dict[str, Any]:
-        """The paper's hyper-parameters, with clips that fit the videos and shorter schedules."""
-        cls, values = model_class(published.model), dict(published.values)
-        hyperparameters, training = apply_settings(cls, preset, values)
-        if hyperparameters["frames"] > 1:  # a model of videos
-            frames = self.frames or hyperparameters["frames"]
-            if info:
-                longest = 1 + (training_split(info).min_length - 1) // training.stride
-                frames = min(frames, longest)
-            if frames != hyperparameters["frames"]:
-                values["frames"] = frames
-        ends = {
-            "schedule.steps": (hyperparameters.get("schedule") or {}).get("steps", 0),
-            "training.decay_steps": training.decay_steps,
-        }
-        for name, end in ends.items():  # a shorter training ends with its schedules
-            if steps and steps < end:
-                values[name] = max(1, min(steps, round(end * steps / training.steps)))
-        return values
-
     def make_config(self, name: str, make: bool = False) -> RunConfig:
         """The config of a run that is not given; as `arguments`."""
         arguments = {"seed": 0, "precision": "auto", **self.arguments(name, make)}
         run = RunFolder(self.folder(name))
         return make_config(**arguments | {"precision": run.keep_precision(arguments["precision"])})
 
-    def existing_or_new_config(self, name: str) -> RunConfig:
-        """The config of the existing run, or the one of the run to be trained."""
-        run = RunFolder(self.folder(name))
-        begun = name in self.given or run.exists()
-        return run.load_config() if begun else self.make_config(name)
-
-    def with_sources(self, names: Iterable[str]) -> list[str]:
+    def needed(self, names: Iterable[str]) -> list[str]:
         """The names of runs, each after the run that it starts from."""
-        found: dict[str, None] = {}
+        found: list[str] = []
         for name in names:
             source = self.table.runs[name].init_from
-            if source and name not in self.given:
-                found.update(dict.fromkeys(self.with_sources([source])))
-            found[name] = None
-        return list(found)
+            found += [*(self.needed([source]) if source and name not in self.given else ()), name]
+        return list(dict.fromkeys(found))
 
     def commands(self, name: str) -> list[str]:
         """The commands that train the same run, after those that make what it needs."""
@@ -258,8 +243,7 @@ class TableRuns:
             keras.utils.clear_session()
             run.check_source(config)
             with run.lock():
-                print(f"\n=== {name} ===\n{describe_plan(config, str(run.path))}", flush=True)
-                run.begin(config)
+                print(f"\n=== {name} ===", flush=True)
                 outcome = train(config, run, make_strategy("none"))
             if outcome.signal is not None:
                 raise Stopped(outcome.signal)

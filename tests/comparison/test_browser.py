@@ -42,7 +42,7 @@ def ready(page, number: int) -> None:
 
 def start(page, name: str | None = None) -> None:
     if name:
-        page.locator("#rater").infill(name)
+        page.locator("#rater").fill(name)
     page.locator("#start").click()
 
 

@@ -89,7 +89,7 @@ def test_runs_that_start_from_others_or_use_halves_name_them(table, squares):
     }
     table = dataclasses.replace(table, rows=(), runs=published)
     made = TableRuns(table, squares, "debug")
-    assert made.with_sources(["mixed"]) == ["images", "mixed"]
+    assert made.needed(["mixed"]) == ["images", "mixed"]
     split, first, second = made.commands("mixed")
     assert split.endswith(f"data split-frames --data_dir={squares} --out_dir={squares}-mixed")
     assert f"--dataset={squares}-mixed/images" in first
@@ -153,13 +153,13 @@ def test_a_given_run_that_is_missing_or_not_in_the_table_is_refused(with_runs):
         with_runs(given={"shorts": "x"}).sections()
     ((_, given),) = with_runs(given={"short": "nowhere"}).sections()
     assert given.state("short") == "short, nowhere: missing"
-    with pytest.raises(RunError, match="nowhere: no run is there"):
+    with pytest.raises(RunError, match="nowhere: there is no run"):
         given.ready("short")
 
 
 def test_a_folder_with_another_run_is_refused(runs):
     folder = changed_run(runs, seed=5)
-    said = "was begun with other settings: seed is 5 .* or another --runs_dir"
+    said = "was started with other settings: seed is 5, .* or another --runs_dir"
     with pytest.raises(RunError, match=said):
         runs.ready("short")
     assert RunFolder(folder).load_config().seed == 5
