@@ -57,7 +57,7 @@ class CodeTable(keras.layers.Layer):
         self.build()
 
     def build(self, input_shape=None) -> None:
-        if self.built:
+        if self.built:  # type: ignore[has-type]
             return
         stddev = self.shape[-1] ** -0.5 if self.stddev is None else self.stddev
         normal = keras.initializers.RandomNormal(stddev=stddev)

@@ -24,7 +24,7 @@ from kerasvid.models.base.trainer import decoded_part
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class GLO(LatentCodeModel):
-    """Frames of which each has a learned code.
+    """Frames with a learned code each.
 
     Args:
         frames: T; every video has T codes.
@@ -116,7 +116,12 @@ GLO.PRESETS = {
     },
     "paper": {"frames": 16, "code_dim": 256, "levels": 4, "decoder": DCGAN},
 }
-ADAM = {"warmup_steps": 0, "beta_2": 0.999, "epsilon": 1e-8, "learning_rate": 6.25e-5}  # of "paper"
+ADAM: dict[str, Any] = {
+    "warmup_steps": 0,
+    "beta_2": 0.999,
+    "epsilon": 1e-8,
+    "learning_rate": 6.25e-5,
+}
 GLO.TRAINING = {
     "debug": TrainConfig(
         steps=60, batch_size=8, pick="start", warmup_steps=10, ema_momentum=0.0, code_rate=1.0

@@ -11,9 +11,9 @@ Priors", CVPR 2020. Codes are trained together with the networks, without encode
     l = l_rec + lambda_s l_static + lambda_t l_triplet                                   (6)
 
 l_rec is the Laplacian pyramid loss of all frames, and l_static that of one random frame. l_triplet
-keeps the RNN's outputs of near frames nearer to each other, by a margin alpha, than those of distant
-frames. With `rank`, the transient codes of a video are projected to a matrix of that rank after
-every update (7), which helps to interpolate frames.
+keeps the RNN's outputs of near frames nearer to each other, by a margin alpha, than those of
+distant frames. With `rank`, the transient codes of a video are projected to a matrix of that rank
+after every update (7), which helps to interpolate frames.
 
 Departures:
 - The output of G is linear, and what is shown is clipped: a tanh saturates on black backgrounds.
@@ -60,7 +60,7 @@ SPACES = ("outputs", "codes")  # where frames are interpolated
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
-    """Videos as one static code and a sequence of transient codes, all of them weights.
+    """Videos from a static code and a sequence of transient codes, all of them weights.
 
     Args:
         frames: T, the length of the transient codes.
@@ -391,7 +391,7 @@ Navsynth.PRESETS = {
     },
 }
 # The optimizers of the supplement, which gives no batch size. A training ends with the last stage.
-SUPPLEMENT = {
+SUPPLEMENT: dict[str, Any] = {
     "batch_size": 16,
     "warmup_steps": 0,
     "beta_2": 0.999,

@@ -85,7 +85,8 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         ValueError: a value is out of its range, or a name is unknown.
     """
 
-    term_names = ("loss", "psnr")
+    term_names: tuple[str, ...] = ("loss", "psnr")
+    train_function: Any  # of Keras
 
     def __init__(
         self,
@@ -112,10 +113,11 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         self.decoded_frames = checked_count(decoded_frames)
         self.stages = dict(stages) if stages else None
         if self.stages and not (
-            set(stages) == {"network", "codes"} and all(map(_is_positive, stages.values()))
+            set(self.stages) == {"network", "codes"}
+            and all(map(_is_positive, self.stages.values()))
         ):
             raise ValueError(
-                f"stages={dict(stages)} must give the epochs of both network and codes, each 1 or "
+                f"stages={self.stages} must give the epochs of both network and codes, each 1 or "
                 "more; or use stages=None."
             )
         self.row_keys = {name: key for name, (key, _) in tables.items()}
@@ -185,6 +187,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     def compile(
         self,
         optimizer: str | keras.optimizers.Optimizer | Mapping[str, Any] = "adam",
+        *args,
         code_rate: float | keras.optimizers.schedules.LearningRateSchedule = 12.5,
         code_momentum: float = 0.9,
         **kwargs,
@@ -195,7 +198,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
             optimizer: as `Trainer.compile`.
             code_rate: learning rate of the codes, a number or a schedule by the step.
             code_momentum: in [0, 1).
-            **kwargs: as `Trainer.compile`.
+            *args, **kwargs: as `Trainer.compile`.
 
         Raises:
             ValueError: as there; the rate is not positive, the momentum is out of range, or there
@@ -213,7 +216,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
                 f"steps_per_execution={executed!r}: a stage is chosen before every step. Use 1, or "
                 "stages=None."
             )
-        super().compile(optimizer, **kwargs)
+        super().compile(optimizer, *args, **kwargs)
         self._code_rate, self._code_momentum = code_rate, code_momentum
         saved = keras.saving.serialize_keras_object(code_rate) if schedule else code_rate
         self._compile_arguments |= {"code_rate": saved, "code_momentum": code_momentum}
@@ -244,7 +247,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
 
     def make_compiled_functions(self, jit: bool) -> None:
         self._compiled = {
-            stage: traced_function(functools.partial(self.compute_gradients, stage=stage), jit)
+            stage: traced_function(functools.partial(self.gradients_of_stage, stage=stage), jit)
             for stage in STAGES
         }
 
@@ -302,7 +305,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
                 f"that length, or make the model with frames={frames}."
             )
 
-    def compute_gradients(self, batch, noise, step, stage: str):
+    def gradients_of_stage(self, batch, noise, step, stage: str):
         """Means of the terms, gradients by network and by table; inside a compiled function."""
         networks, with_codes = STAGES[stage]
         variables = {n: v for n, v in self.network_variables().items() if n in networks}
@@ -391,9 +394,11 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
             ValueError: the clip is longer than the codes.
         """
         self.clip_length(frames)
-        by_label = [name for name, key in self.row_keys.items() if key == "label"]
-        tables = {name: table for name, table in self.tables().items() if name not in by_label}
-        shapes = {name: (table.factor.shape[0],) for name, table in tables.items()}
+        shapes: dict[str, tuple[int, ...]] = {
+            name: (table.factor.shape[0],)
+            for name, table in self.tables().items()
+            if self.row_keys[name] != "label"
+        }
         return {**shapes, CATEGORY: (self.classes,)} if "label" in self._row_counts else shapes
 
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:

@@ -162,7 +162,7 @@ def test_a_step_holds_nothing_of_the_size_of_the_tables():
     model = make_model(videos=1009, rank=2)  # a prime
     model.compile("adam", code_rate=1.0, jit_compile=False)
     # Not compiled, so that its operations are in the graph.
-    model._compiled = {"joint": functools.partial(model.compute_gradients, stage="joint")}
+    model._compiled = {"joint": functools.partial(model.gradients_of_stage, stage="joint")}
     video, index = tf.TensorSpec([3, 4, 8, 8, 3], tf.uint8), tf.TensorSpec([3], tf.int64)
     batch = {"video": video, "index": index}
     graph = tf.function(model.train_step).get_concrete_function(batch).graph
