@@ -148,10 +148,6 @@ def new_file(path: str | os.PathLike, overwrite: bool = False) -> Iterator[pathl
     Raises:
         ValueError: as `refuse_existing`.
         OSError: the file cannot be written; one line.
-
-    Example:
-        >>> with new_file("rjvae.tflite") as temporary:
-        ...     temporary.write_bytes(content)
     """
     refuse_existing(path, overwrite)
     with atomic_write(path) as temporary:

@@ -5,7 +5,6 @@ import TensorFlow when they are called, so that a list of the names is quick.
 """
 
 import dataclasses
-import difflib
 import importlib
 import os
 import re
@@ -53,6 +52,11 @@ class Dataset:
     title: str
     needs: str
     converter: str
+
+    def load_converter(self) -> Callable:
+        """The function of `converter`."""
+        module, function = self.converter.split(":")
+        return getattr(importlib.import_module(module), function)
 
 
 DATASETS = (
@@ -102,10 +106,7 @@ def names() -> list[str]:
 
 
 def folder_of(name: str, data_dir: str = "data") -> str:
-    """The folder of a data set: "sprites/lpc" in `data_dir`/sprites-lpc.
-
-    A name that is not in the registry is the path of a folder.
-    """
+    """The folder of a data set, `data_dir`/sprites-lpc for "sprites/lpc"; else `name`."""
     return os.path.join(data_dir, name.replace("/", "-")) if name in names() else name
 
 
@@ -117,9 +118,8 @@ def check_name(name: str) -> None:
         raise UnknownDataset(
             f"{name}: no such folder; give the folder of a data set or one of {', '.join(names())}."
         )
-    nearest = difflib.get_close_matches(name, names(), cutoff=0.4) or names()
     raise UnknownDataset(
-        f"There is no data set {name!r}; nearest: {', '.join(nearest)}. The path of a folder works "
+        f"There is no data set {name!r}; {nearest_names(name, names())}. The path of a folder works "
         "too."
     )
 
@@ -128,8 +128,7 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
     """Returns the folder of a data set and makes the data set first if it is missing.
 
     Args:
-        name: of a known data set, or the path of a folder with a data set (`s3://` needs the extra
-            `io`).
+        name: of a known data set, or the path of a folder (`s3://` needs the extra `io`).
         data_dir: the folder of all data sets; "sprites/lpc" becomes its subfolder "sprites-lpc".
         source_dir: raw material, for a data set that needs it.
 
@@ -153,7 +152,7 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
     folder = folder_of(name, data_dir)
     if name in known and (not os.path.isdir(folder) or not os.listdir(folder)):
         try:
-            _converter(known[name])(folder, source_dir)
+            known[name].load_converter()(folder, source_dir)
         except ConversionError as error:
             # Another process may have made it in the meantime.
             if not os.path.exists(os.path.join(folder, INFO_FILE)):
@@ -166,11 +165,7 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
 def locate(
     name: str, data_dir: str = "data", source_dir: str | None = None, make: bool = True
 ) -> "tuple[str, DatasetInfo | None]":
-    """The folder of a data set and its description, `None` if it is missing and `make` is false.
-
-    Raises:
-        As `prepare`.
-    """
+    """As `prepare`, with the description; it is `None` for a missing data set without `make`."""
     from kerasvid.data.shards import load_info
 
     folder = folder_of(name, data_dir)
@@ -191,10 +186,6 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
     Raises:
         ConversionError: the data set is not there; one line.
         DatasetError: the data set, on a local disk, is half-written or altered.
-
-    Example:
-        >>> find_again("sprites", "/old/data/sprites", data_dir="data")
-        'data/sprites'
     """
     import tensorflow as tf
 
@@ -235,8 +226,3 @@ def _command_hint(error: str, dataset: Dataset, folder: str, source_dir: str | N
         command.append(f"--source_dir={source_dir}")
     between = "\n" if "\n" in error else " "
     return f"{between}(These are flags of: {shlex.join(command)})"
-
-
-def _converter(dataset: Dataset) -> Callable:
-    module, function = dataset.converter.split(":")
-    return getattr(importlib.import_module(module), function)

@@ -16,13 +16,8 @@ T = TypeVar("T")
 def check_source_dir(source_dir: str | os.PathLike | None, name: str, needs: str) -> str:
     """Returns --source_dir as a string.
 
-    Args:
-        source_dir: as given.
-        name: of the data set.
-        needs: what the folder is, and where to get it.
-
     Raises:
-        ConversionError: it is not given, or no such folder exists.
+        ConversionError: it is not given, or no such folder exists; `needs` says what it is.
     """
     if not source_dir:
         raise ConversionError(f"{name} needs --source_dir, {needs}.")

@@ -228,7 +228,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if report.faults:
         sys.exit("\n".join(report.faults))
     print("OK")
-
-
-if __name__ == "__main__":
-    main()

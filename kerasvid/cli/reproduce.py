@@ -18,6 +18,7 @@ from kerasvid.cli.command import (
     refuse_arguments,
     start_tensorflow,
 )
+from kerasvid.reproduction.published import describe_tables, published_table
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
@@ -53,29 +54,26 @@ _EVALUATION = ("num", "split", "seed", "classifier_dir", "i3d_weights", "vgg_wei
 
 
 def main(argv: list[str]) -> None:
-    start_tensorflow()
-    from kerasvid.evaluation.context import EvaluationConfig
-    from kerasvid.reproduction.published import describe_tables, published_table
-    from kerasvid.reproduction.runner import Reproduction
-    from kerasvid.reproduction.runs import Stopped, TableRuns
-    from kerasvid.training.run_folder import ERRORS
-
-    with one_line_errors(ValueError, *ERRORS):
+    with one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
         refuse_arguments(argv)
         if _F.list:
             return print(describe_tables())
         if not _F.table:
             raise ValueError("--table is missing. Give a name of --list.")
+        table = published_table(_F.table)
         given = dict(text.partition("=")[::2] for text in _F.run)
         if wrong := [name for name, folder in given.items() if not (name and folder)]:
             raise ValueError(f"--run={wrong[0]}: no folder. Write name=folder.")
-        runs = TableRuns(
-            published_table(_F.table),
-            config={n: _F[n].value for n in _CONFIG if _F[n].value != _F[n].default},
-            given=given,
-            **{n: _F[n].value for n in _RUNS},
-        )
-        evaluation = EvaluationConfig(**{n: _F[n].value for n in _EVALUATION})
+    start_tensorflow()
+    from kerasvid.evaluation.context import EvaluationConfig
+    from kerasvid.reproduction.runner import Reproduction
+    from kerasvid.reproduction.runs import Stopped, TableRuns
+    from kerasvid.training.run_folder import ERRORS
+
+    with one_line_errors(ValueError, *ERRORS):
+        config = {name: _F[name].value for name in _CONFIG if _F[name].value != _F[name].default}
+        runs = TableRuns(table, config=config, given=given, **{n: _F[n].value for n in _RUNS})
+        evaluation = EvaluationConfig(**{name: _F[name].value for name in _EVALUATION})
         reproduction = Reproduction(runs, evaluation, tuple(_F.dataset), _F.out_dir)
         if _F.dry_run:
             return print(reproduction.describe())

@@ -15,9 +15,8 @@ from kerasvid.evaluation.classifiers.networks import CLASSIFIERS, FrameClassifie
 from kerasvid.evaluation.classifiers.store import folder_name
 from kerasvid.evaluation.classifiers.train import ClassifierError, make_classifier_config
 from kerasvid.evaluation.context import EvaluationConfig, EvaluationContext, NotMeasurable
-from kerasvid.evaluation.evaluate import METRICS
 from kerasvid.evaluation.generated_clips import recall
-from kerasvid.evaluation.measurements import Metric, from_real, no_clip_classifier
+from kerasvid.evaluation.measurements import METRICS, Metric, from_real, no_clip_classifier
 from kerasvid.evaluation.metrics.intervals import GROUPS
 from kerasvid.evaluation.metrics.motion_consistency import motion_consistency_score
 from kerasvid.evaluation.report import LOWER, Measured
@@ -45,8 +44,8 @@ class LearnedContext(EvaluationContext):
     @property
     def making(self) -> dict[str, Any]:
         """The part of a protocol that says how clips are made."""
-        # Other windows of real videos have the same codes.
-        often = f", each {self.windows} times: intervals are too narrow" if self.windows > 1 else ""
+        windows = self.evaluation_config.windows  # other windows of real videos have the same codes
+        often = f", each {windows} times: intervals are too narrow" if windows > 1 else ""
         return {"of": "recalled clips", "made": f"of the learned codes of training videos{often}"}
 
 
@@ -64,22 +63,22 @@ def feature_maps(classifier: FrameClassifier):
 def classifier_motion(context: EvaluationContext) -> list[Measured]:
     """MCS with signed differences, from a frame classifier's maps in place of VGG16's."""
     classifier, count = context.classifier("frame"), context.count()
-    maps = feature_maps(classifier.model)
     found = motion_consistency_score(
-        context.real(), context.generated(), maps, count, "signed", GROUPS
+        context.real(),
+        context.generated(),
+        feature_maps(classifier.model),
+        count,
+        "signed",
+        GROUPS,
     )
     maps = {"features": "last maps of the frame classifier, which has D_I's architecture"}
-    protocol = from_real(context) | {"differences": "signed"}
-    protocol["classifier"] = classifier.protocol() | maps
-    return [
-        context.reported_alone(CLASSIFIER_MOTION, found.score, LOWER, count, found.std, **protocol)
-    ]
+    facts = {**from_real(context), "classifier": classifier.protocol() | maps}
+    facts["differences"] = "signed"
+    value = found.score, LOWER, count, found.std
+    return [context.reported_alone(CLASSIFIER_MOTION, *value, **facts)]
 
 
-ALL_METRICS = {
-    **METRICS,
-    CLASSIFIER_MOTION: Metric(classifier_motion, no_clip_classifier),
-}
+ALL_METRICS = {**METRICS, CLASSIFIER_MOTION: Metric(classifier_motion, no_clip_classifier)}
 
 
 def metric_of(column: Column, evaluation: EvaluationConfig) -> str:
@@ -188,7 +187,7 @@ def _values(name: str, context: EvaluationContext) -> Sequence[Measured] | str:
     metric = ALL_METRICS[name]
     try:
         reason = metric.unavailable_reason(context)
-        return f"{name}: {reason}." if reason else list(metric.measure(context))
+        return f"{name}: {reason}." if reason else metric.measure(context)
     except ValueError as error:
         return f"{name}: {error}"
 

@@ -250,7 +250,6 @@ class TableRuns:
             run.check_source(config)
             with run.lock():
                 print(f"\n=== {name} ===", flush=True)
-                run.begin(config)
                 outcome = train(config, run, make_strategy("none"))
             if outcome.signal is not None:
                 raise Stopped(outcome.signal)

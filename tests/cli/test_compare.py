@@ -77,7 +77,7 @@ def test_mistakes_are_refused_in_one_line(app_here, run, tmp_path):
         ([f"--runs={run},real", "--out=x", "--data_dir=gone"], "gone"),
         ([f"--runs={run},real", "--out=x", "--pairs=2", "--fps=0"], "--fps=0.0: must be above 0"),
         (["--study=x"], "Counting needs two flags. Give --study=... and --answers="),
-        (["--study=x", "--answers=y", "--pairs=3"], "--pairs makes a study, but --study counts answers"),
+        (["--study=x", "--answers=y", "--pairs=3"], "--pairs makes a study, but --study counts "),
         (["--study=x", "--answers=y"], "x: cannot be read (No such file or directory)"),
         (["more"], "'more' is not a flag"),
     ):  # fmt: skip

@@ -82,12 +82,12 @@ def test_windows_of_longer_videos_are_reported(config_of, data):
 
 def test_no_real_clip_is_shown_twice(config_of):
     with pytest.raises(
-        StudyError, match="has 20 different clips of 4 frames. Give 20 --pairs or fewer"
+        StudyError, match=r"has 20 different clips of 4 frames\. Give 20 --pairs or fewer"
     ):
         real_clips(config_of("rjvae"), 21, 4)
     with pytest.raises(
         StudyError,
-        match="a clip needs 5 frames, but the split 'test' has videos of 4. Give fewer --frames",
+        match=r"a clip needs 5 frames, but the split 'test' has videos of 4\. Give fewer --frames",
     ):
         real_clips(config_of("rjvae"), 1, 5)
 
@@ -127,7 +127,7 @@ def test_single_images_are_those_of_the_image_prior(rjgan, run_of):
     shown, _ = clips_of_runs([rjgan, "real"], 3, images=True)
     assert [shown[run].clips.shape for run in "ab"] == [(3, 1, 16, 16, 3)] * 2
     assert shown["a"].known["clips"] == "3 images of the image prior"
-    with pytest.raises(StudyError, match="--images: mocogan has no image prior. Remove"):
+    with pytest.raises(StudyError, match=r"--images: mocogan has no image prior\. Remove"):
         clips_of_runs([run_of("mocogan", 3), rjgan], 3, images=True)
 
 

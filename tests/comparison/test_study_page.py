@@ -115,7 +115,7 @@ def test_a_study_is_written_whole_and_replaced_only_where_it_is_asked_for(
     assert sorted(os.listdir(out)) == ["index.html", "study.json"]
     assert size == (out / "index.html").stat().st_size and load_study(out) == study
     other = study_of(clips, seed=9)
-    with pytest.raises(StudyError, match="exists. Give another --out, or --overwrite"):
+    with pytest.raises(StudyError, match=r"exists\. Give another --out, or --overwrite"):
         write_study(other, clips, out)
     assert load_study(out) == study
     write_study(other, clips, out, overwrite=True)

@@ -138,7 +138,7 @@ def test_a_data_set_of_raw_material_that_is_gone_asks_for_its_folder(tmp_path):
 
 @pytest.mark.parametrize("name, nearest", [("sprite", "sprites"), ("sprites-lpc", "sprites/lpc")])
 def test_unknown_names_are_answered_with_the_nearest(name, nearest):
-    with pytest.raises(UnknownDataset, match=f"{name!r}; nearest: .*{nearest}"):
+    with pytest.raises(UnknownDataset, match=f"{name!r}; did you mean {nearest!r}"):
         prepare(name)
 
 
@@ -154,7 +154,7 @@ def test_the_size_of_the_download_of_sheets_is_stated():
 
 def test_every_registered_converter_exists():
     for dataset in DATASETS:
-        assert callable(registry._converter(dataset))
+        assert callable(dataset.load_converter())
 
 
 def test_every_command_has_a_module_with_a_main_function(monkeypatch):

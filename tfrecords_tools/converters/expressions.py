@@ -59,15 +59,10 @@ def write_clips(
     """Writes clips as a data set with the splits train and test.
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
-        info: name, version, origin and frame rate of the clips; the rest follows from clips and
-            options.
+        info: name, version, origin and frame rate; the rest follows from clips and options.
         clips: one or more.
         options: how they become videos.
-        **writing: `skip_unreadable`, `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
+        out_dir, **writing: as of `tfrecords_tools.converters`.
 
     Raises:
         ConversionError: no clip is long enough, files are unreadable or show no face (each

@@ -115,18 +115,7 @@ def _clips_of(sheet: np.ndarray) -> np.ndarray:
 
 
 def download_sheets(folder: str | os.PathLike, *, progress: bool = True) -> None:
-    """Downloads the sheets that a folder lacks, 0.4 MB in all.
-
-    Args:
-        folder: where they stay; then a source_dir for `load_sheets`.
-        progress: show a progress bar on stderr.
-
-    Raises:
-        ConversionError: a sheet cannot be downloaded, has another checksum or cannot be written.
-
-    Example:
-        download_sheets("data/lpc-sheets")
-    """
+    """Downloads the sheets that a folder lacks, 0.4 MB in all; ConversionError if it fails."""
     title = "Liberated Pixel Cup sheets (CC-BY-SA 3.0 / GPL 3.0)"
     download_files(ADDRESS, SHEET_CHECKSUMS, folder, title=title, progress=progress)
 
@@ -158,19 +147,12 @@ def compose_clip(
     action: str,
     view: str,
 ) -> np.ndarray:
-    """Lays a character's sheets over each other, on black.
+    """Lays a character's sheets over each other, on black: uint8 RGB [8, 64, 64, 3].
 
     Args:
-        sheets: what `load_sheets` returned.
+        sheets: the result of `load_sheets`.
         attributes: values of body, bottomwear, topwear and hair, each 0..5.
-        action: one of `ACTIONS`.
-        view: one of `VIEWS`.
-
-    Returns:
-        The clip, uint8 RGB [8, 64, 64, 3].
-
-    Example:
-        frames = compose_clip(load_sheets("lpc_sprites"), (0, 1, 2, 3), "walk", "left")
+        action, view: one of `ACTIONS` and one of `VIEWS`.
     """
     clip = ACTIONS.index(action), VIEWS.index(view)
     layers = [f"{name}/{value}.png" for name, value in zip(ATTRIBUTES, attributes, strict=True)]

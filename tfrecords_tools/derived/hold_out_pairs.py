@@ -196,7 +196,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return [first, *describe_dataset(info, values.out_dir)]
 
     run_command(__doc__, values, ["data_dir", "out_dir"], work, arguments)
-
-
-if __name__ == "__main__":
-    main()

@@ -130,14 +130,7 @@ def _path(motion: str, room: float, phases: np.ndarray, random: np.random.Genera
 
 
 def draw_clip(clip: Clip) -> np.ndarray:
-    """Draws a clip.
-
-    Returns:
-        uint8 RGB [T, 64, 64, 3].
-
-    Example:
-        frames = draw_clip(plan_clip(0, seed=1))
-    """
+    """Draws a clip: uint8 RGB [T, 64, 64, 3]."""
     radius = RADII[clip.size]
     distance, _ = SHAPES[clip.shape]
     pixels = np.arange(SIDE) + 0.5
