@@ -2,7 +2,7 @@
 
 import importlib
 import importlib.abc
-import importlib.util
+import importlib.machinery
 import sys
 from typing import Any
 
@@ -94,7 +94,7 @@ def model_class(name: str) -> Any:
 
 
 class _ModelOfFile:
-    """Stands in Keras's table of classes for a model until its module is imported."""
+    """Stands for a model in Keras's table of classes until its module is imported."""
 
     def __init__(self, name: str):
         self.name = name
@@ -104,14 +104,11 @@ class _ModelOfFile:
 
 
 class _KerasImport(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports Keras as ever, and registers the models with it."""
+    """Imports Keras as usual, then registers the models with it."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != "keras":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.loader is not None:
+        spec = importlib.machinery.PathFinder.find_spec(name, path) if name == "keras" else None
+        if spec is not None:
             self.loader, spec.loader = spec.loader, self
         return spec
 
@@ -119,6 +116,7 @@ class _KerasImport(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: Any) -> None:
+        sys.meta_path.remove(self)
         module.__loader__ = module.__spec__.loader = self.loader
         self.loader.exec_module(module)
         _register(module)

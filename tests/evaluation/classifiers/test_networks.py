@@ -68,7 +68,10 @@ def test_a_clip_is_classified_by_both_ends_of_a_bi_lstm_over_its_frames(clip_cla
     pixels = shown.reshape(-1, *SHAPE).astype(np.float32) / 127.5 - 1.0
     seen = clip_classifier.encoder(pixels).numpy().reshape(2, frames, -1)
     layer = clip_classifier.summary_layer
-    ends = by_numpy(layer.forward_cell, seen), by_numpy(layer.backward_cell, seen[:, ::-1])
+    ends = (
+        by_numpy(layer.forward_layer.cell, seen),
+        by_numpy(layer.backward_layer.cell, seen[:, ::-1]),
+    )
     summary = np.concatenate(ends, axis=-1)
     features, answers = clip_classifier.features(shown), clip_classifier.probabilities(shown)
     np.testing.assert_allclose(features, summary, atol=1e-5)
