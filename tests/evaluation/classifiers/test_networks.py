@@ -205,7 +205,7 @@ def test_features_serve_a_frechet_distance(either):
         (clips(0), "no clips to classify"),
     ],
 )
-def test_what_it_cannot_classify_is_refused_in_one_line(either, shown, message):
+def test_wrong_clips_are_an_error_of_one_line(either, shown, message):
     with pytest.raises(ValueError, match=message) as error:
         either.probabilities(shown)
     assert "\n" not in str(error.value)
