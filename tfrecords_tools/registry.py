@@ -12,6 +12,9 @@ import shlex
 import typing
 from collections.abc import Callable
 
+from kerasvid.io import one_line
+from kerasvid.naming import nearest_names
+
 if typing.TYPE_CHECKING:
     from kerasvid.data.records import DatasetInfo
 
@@ -45,7 +48,7 @@ class Dataset:
         name: as --dataset takes it.
         title: what it shows, in one line.
         needs: what it is made from, in one line.
-        converter: "module:function", called as function(out_dir, source_dir).
+        converter: "command:function" of `COMMANDS`, called as function(out_dir, source_dir).
     """
 
     name: str
@@ -55,48 +58,42 @@ class Dataset:
 
     def load_converter(self) -> Callable:
         """The function of `converter`."""
-        module, function = self.converter.split(":")
-        return getattr(importlib.import_module(module), function)
+        command, function = self.converter.split(":")
+        return getattr(importlib.import_module(COMMANDS[command]), function)
 
 
 DATASETS = (
     Dataset("sprites", "drawn characters in 9 actions", "nothing: drawn by code",
-            "tfrecords_tools.synthetic.sprites:prepare_embedded"),
+            "sprites:prepare_embedded"),
     Dataset("sprites/lpc", "LPC characters in 9 actions (Li & Mandt 2018)",
-            "the LPC sheets: --source_dir, or a download of 0.4 MB",
-            "tfrecords_tools.synthetic.sprites:prepare_lpc"),
+            "the LPC sheets: --source_dir, or a download of 0.4 MB", "sprites:prepare_lpc"),
     Dataset("shapes", "a drawn shape that moves in 5 ways", "nothing: drawn by code",
-            "tfrecords_tools.synthetic.shapes:prepare_embedded"),
+            "shapes:prepare_embedded"),
     Dataset("shapes/strips", "MoCoGAN's moving shapes (Tulyakov et al. 2018)",
-            "--source_dir with the strips (folders 0 and 1 of PNG files)",
-            "tfrecords_tools.synthetic.shapes:prepare_strips"),
+            "--source_dir with the strips (folders 0 and 1 of PNG files)", "shapes:prepare_strips"),
     Dataset("turntable", "16 drawn solids in 8 colours that turn, from 2 elevations",
-            "nothing: drawn by code",
-            "tfrecords_tools.synthetic.turntable:prepare"),
+            "nothing: drawn by code", "turntable:prepare"),
     Dataset("weizmann", "9 persons in 10 actions (Gorelick et al. 2007)",
             "--source_dir with the AVI files (<person>_<action>[number].avi)",
-            "tfrecords_tools.converters.weizmann:prepare_avi"),
+            "weizmann:prepare_avi"),
     Dataset("weizmann/strips", "9 persons in 4 actions, MoCoGAN's sample data",
             "--source_dir with the strips (folders 0, 1, 3 and 4 of JPEG files)",
-            "tfrecords_tools.converters.weizmann:prepare_strips"),
+            "weizmann:prepare_strips"),
     Dataset("chairs", "820 rendered chairs that turn, from 2 elevations (Aubry et al. 2014)",
-            "--source_dir with rendered_chairs; "
-            "https://www.di.ens.fr/willow/research/seeing3Dchairs/ has it",
-            "tfrecords_tools.converters.chairs:prepare"),
+            "--source_dir with rendered_chairs of "
+            "https://www.di.ens.fr/willow/research/seeing3Dchairs/", "chairs:prepare"),
     Dataset("mug", "faces with 6 expressions (MUG database)",
             "--source_dir with subjects3; licence agreement at https://mug.ee.auth.gr/fed/",
-            "tfrecords_tools.converters.mug:prepare"),
+            "mug:prepare"),
     Dataset("oulu_casia", "near-infrared faces with 6 expressions (Oulu-CASIA, strong light)",
             "--source_dir with NI and VL; licence agreement with the University of Oulu",
-            "tfrecords_tools.converters.oulu_casia:prepare"),
+            "oulu-casia:prepare"),
     Dataset("golf", "500 clips of golf scenes (Vondrick et al. 2016)",
-            "--source_dir with frames-stable-many and golf.txt; "
-            "http://www.cs.columbia.edu/~vondrick/tinyvideo/ has both",
-            "tfrecords_tools.converters.golf:prepare"),
+            "--source_dir with frames-stable-many and golf.txt of "
+            "http://www.cs.columbia.edu/~vondrick/tinyvideo/", "golf:prepare"),
     Dataset("moments", "erupting and skiing of Moments in Time (Monfort et al. 2019)",
             "--source_dir with training and validation; application at "
-            "http://moments.csail.mit.edu/",
-            "tfrecords_tools.converters.moments:prepare"),
+            "http://moments.csail.mit.edu/", "moments:prepare"),
 )  # fmt: skip
 
 
@@ -119,8 +116,8 @@ def check_name(name: str) -> None:
             f"{name}: no such folder; give the folder of a data set or one of {', '.join(names())}."
         )
     raise UnknownDataset(
-        f"There is no data set {name!r}; {nearest_names(name, names())}. The path of a folder works "
-        "too."
+        f"There is no data set {name!r}; {nearest_names(name, names())}. The path of a folder "
+        "works too."
     )
 
 
@@ -198,7 +195,7 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
         try:
             load_info(folder)
         except (DatasetError, OSError, tf.errors.OpError) as error:
-            why = " ".join(str(error).split()).rstrip(".")
+            why = one_line(str(error)).rstrip(".")
             raise ConversionError(f"{why}; or give --data_dir.") from error
         return folder
     data_dir = data_dir or os.path.dirname(folder)
@@ -217,9 +214,7 @@ def _command_hint(error: str, dataset: Dataset, folder: str, source_dir: str | N
     """Names the command that has the flags of an error message, if `prepare` lacks them."""
     if not set(re.findall(r"--\w+", error)) - {"--source_dir"}:
         return ""
-    module = dataset.converter.partition(":")[0]
-    [name] = [name for name, path in COMMANDS.items() if path == module]
-    command = ["kerasvid", "data", name, f"--out_dir={folder}"]
+    command = ["kerasvid", "data", dataset.converter.partition(":")[0], f"--out_dir={folder}"]
     if "/" in dataset.name:
         command.append(f"--variant={dataset.name.partition('/')[2]}")
     if source_dir:

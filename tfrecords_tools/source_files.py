@@ -98,17 +98,11 @@ def split_clips(
 ) -> dict[str, list[T]]:
     """Divides clips into train and test: disjoint, by seed, each class in the same proportion.
 
-    Args:
-        clips: one or more.
-        test_fraction: share of the clips in the test split, from 0 to below 1.
-        seed: of the division and of the order.
-        class_of: the class of a clip.
-
     Returns:
         The splits "train" and, unless it would be empty, "test", each in a random order.
 
     Raises:
-        ConversionError: the fraction is out of range, or leaves nothing to train on.
+        ConversionError: the fraction is not from 0 to below 1, or leaves nothing to train on.
     """
     if not 0 <= test_fraction < 1:
         raise ConversionError(f"test_fraction={test_fraction}: must be from 0 to below 1.")

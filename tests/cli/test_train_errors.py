@@ -12,7 +12,7 @@ from kerasvid.models.registry import MODELS, PARAMETERS, STEPS, model_class
     ("flags", "message"),
     [
         (["--model=rjvea"], "did you mean 'rjvae'"),
-        (["--dataset=sprits"], "nearest: sprites"),
+        (["--dataset=sprits"], "did you mean 'sprites'"),
         (["--preset=bas"], "did you mean 'base'"),
         (["--set=latent_dimm=3"], "did you mean 'latent_dim'"),
         (["--set=latent_dim"], "Write --set=key=value"),

@@ -26,7 +26,7 @@ def make_toy(out_dir, source_dir):
 def toy(monkeypatch):
     made.clear()
     monkeypatch.setitem(sys.modules, "toy_converter", sys.modules[__name__])
-    toy = registry.Dataset("toy/small", "a toy", "nothing", "toy_converter:make_toy")
+    toy = registry.Dataset("toy/small", "a toy", "nothing", "toy:make_toy")
     monkeypatch.setattr(registry, "DATASETS", (*DATASETS, toy))
     monkeypatch.setitem(registry.COMMANDS, "toy", "toy_converter")
 

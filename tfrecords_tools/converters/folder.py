@@ -100,12 +100,11 @@ def find_clips(
                 clips.append(Clip(clip_id, class_name, "sequence", paths))
             else:
                 files |= dict.fromkeys(images, "strip" if mode == "strips" else "sequence")
+        prefix = "" if below == "." else f"{below}/"
         for name, kind in files.items():
-            clip_id, class_name = (name, "") if below == "." else (f"{below}/{name}", below)
             paths = (os.path.join(folder, name),)
-            clips.append(Clip(clip_id, class_name.split("/")[0], kind, paths))
-        others += [name if below == "." else f"{below}/{name}" for name in names
-                   if name not in images and name not in videos]  # fmt: skip
+            clips.append(Clip(prefix + name, prefix.split("/")[0], kind, paths))
+        others += [prefix + name for name in names if name not in images and name not in videos]
     if not clips:
         raise ConversionError(
             f"{source_dir}: no videos found; put video files (MP4, AVI and so on), strips or "

@@ -143,8 +143,8 @@ def draw_clips(
 ) -> list[Clip]:
     """Chooses clips by seed and reports on stderr which clips are left out.
 
-    With `skip_unreadable`, other clips replace unreadable ones. Otherwise unreadable clips are among
-    the clips returned, so that reading names each of them.
+    With `skip_unreadable`, other clips replace unreadable ones. Otherwise unreadable clips are
+    among the clips returned, so that reading names each of them.
 
     Raises:
         ConversionError: no clip is readable and long enough.

@@ -72,16 +72,8 @@ SHEET_CHECKSUMS = {
 }
 
 
-class SheetError(ConversionError):
-    """A sheet is missing or unusable; the one-line message names the file."""
-
-
 def clip_cells(action: str, view: str) -> tuple[int, ...]:
-    """Cell numbers of a clip's eight frames; cell n is row n // 13, column n % 13 of a sheet.
-
-    Example:
-        clip_cells("walk", "front")  # (138, 131, 132, 133, 134, 135, 136, 137)
-    """
+    """Cell numbers of a clip's eight frames; cell n is row n // 13, column n % 13 of a sheet."""
     first = FIRST_CELL[action][view]
     return tuple(first + offset for offset in FRAME_OFFSETS[action])
 
@@ -89,16 +81,16 @@ def clip_cells(action: str, view: str) -> tuple[int, ...]:
 def _read_sheet(path: pathlib.Path) -> np.ndarray:
     """One sheet as RGBA, uint8 [1344, 832, 4]."""
     if not path.is_file():
-        raise SheetError(f"{path}: the sheet is missing; {_REMEDY}.")
+        raise ConversionError(f"{path}: the sheet is missing; {_REMEDY}.")
     try:
         sheet = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     except (OSError, cv2.error) as error:
-        raise SheetError(f"{path}: the sheet cannot be read; {_REMEDY}.") from error
+        raise ConversionError(f"{path}: the sheet cannot be read; {_REMEDY}.") from error
     if sheet is None:
-        raise SheetError(f"{path}: not a readable PNG; {_REMEDY}.")
+        raise ConversionError(f"{path}: not a readable PNG; {_REMEDY}.")
     if sheet.shape != (SHEET_HEIGHT, SHEET_WIDTH, 4) or sheet.dtype != np.uint8:
         height, width, *channels = sheet.shape
-        raise SheetError(
+        raise ConversionError(
             f"{path}: a {width}x{height} image with {channels[0] if channels else 1} channel(s) "
             f"instead of a sheet of {SHEET_WIDTH}x{SHEET_HEIGHT} with 4; {_REMEDY}."
         )
@@ -128,15 +120,12 @@ def load_sheets(source_dir: str | os.PathLike) -> dict[str, np.ndarray]:
             each) and shoes (1.png).
 
     Returns:
-        A mapping from "body/0.png" and so on to the nine clips of that sheet, uint8 RGBA
+        The nine clips of each sheet by its name, for instance "body/0.png": uint8 RGBA
         [3, 3, 8, 64, 64, 4] by action, view and frame.
-
-    Raises:
-        SheetError: a sheet is missing, unreadable or has another size.
     """
     folder = pathlib.Path(source_dir)
     if not folder.is_dir():
-        raise SheetError(f"{folder}: no such folder; {_REMEDY}.")
+        raise ConversionError(f"{folder}: no such folder; {_REMEDY}.")
     names = [f"{attribute}/{value}.png" for attribute in ATTRIBUTES for value in range(VALUES)]
     return {name: _clips_of(_read_sheet(folder / name)) for name in [*names, SHOES]}
 

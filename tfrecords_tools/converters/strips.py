@@ -33,11 +33,8 @@ def find_strips(
 ) -> list[Strip]:
     """Lists the strips of all classes, by number, without reading them.
 
-    Args:
-        source_dir: folder with a subfolder for each class.
-        classes: class name by subfolder.
-        suffix: of the strips, e.g. ".png"; other and hidden files are ignored.
-        source: where the strips come from, for the messages.
+    `classes` has the class name by subfolder of `source_dir`, `suffix` is the ending of the strips,
+    and `source` says in messages where they come from. Other and hidden files are ignored.
     """
     needs = f"a folder with the folders {', '.join(classes)} of {source}"
     source_dir = check_source_dir(source_dir, "MoCoGAN's data", needs)

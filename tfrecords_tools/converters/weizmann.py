@@ -69,12 +69,7 @@ class Clip:
 
 
 def parse_name(path: str) -> Clip:
-    """Reads person, action and take from a file name.
-
-    Example:
-        >>> parse_name("walk/lena_walk2.avi").take
-        '2'
-    """
+    """Reads person, action and take from a file name, for instance lena_walk2.avi."""
     match = PATTERN.fullmatch(os.path.basename(path))
     if not match:
         raise ConversionError(

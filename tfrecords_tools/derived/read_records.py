@@ -33,22 +33,12 @@ def read_records(
 ) -> Iterator[tf.train.Example]:
     """Reads the records of a split one by one, in order, without decoding their frames.
 
-    Args:
-        folder: of the data set.
-        info: its description.
-        split: one of `info.splits`.
-
     Yields:
         A record with at least one frame, the right `length` and an `id`.
 
     Raises:
         DatasetError: a shard cannot be read, is damaged, has too few records or records of
             another format; the message names the shard.
-
-    Example:
-        >>> folder = "data/mug"
-        >>> for record in read_records(folder, load_info(folder), "train"):
-        ...     print(record.features.feature["id"].bytes_list.value[0].decode())
     """
     for shard in info.splits[split].shards:
         path = os.path.join(folder, shard.file)

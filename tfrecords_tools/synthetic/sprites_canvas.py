@@ -42,20 +42,16 @@ RAMP = {name: 1 + SHADES * i for i, name in enumerate(MATERIALS)}
 X, Y = np.meshgrid(np.arange(SIZE, dtype=np.float64), np.arange(SIZE, dtype=np.float64))
 
 
-def _shades(colour: Sequence[int]) -> np.ndarray:
-    """Outline, dark, middle, light and highlight of a colour, float [5, 3]; shadows are bluish."""
-    base = np.array(colour, np.float64)
-    tints = np.array([[0.22, 0.18, 0.26], [0.60, 0.54, 0.64], [0.83, 0.80, 0.84], [1.0, 1.0, 1.0]])
-    return np.concatenate([base * tints, [base + 0.55 * (255 - base)]])
-
-
 @functools.cache
 def palette(body: int) -> np.ndarray:
     """Colours of all palette indices for a body value: uint8 [256, 3], index 0 black."""
     colours = np.zeros((256, 3))
-    for name, base in MATERIALS.items():
-        shades = _shades(BODIES[body] if name == "skin" else base)
-        colours[RAMP[name] : RAMP[name] + SHADES] = shades
+    # Outline, dark, middle and light; shadows are bluish. The highlight follows.
+    tints = np.array([[0.22, 0.18, 0.26], [0.60, 0.54, 0.64], [0.83, 0.80, 0.84], [1.0, 1.0, 1.0]])
+    for name, colour in MATERIALS.items():
+        base = np.array(BODIES[body] if name == "skin" else colour, np.float64)
+        highlight = base + 0.55 * (255 - base)
+        colours[RAMP[name] : RAMP[name] + SHADES] = [*(base * tints), highlight]
     table = np.rint(colours).astype(np.uint8)
     table.setflags(write=False)
     return table

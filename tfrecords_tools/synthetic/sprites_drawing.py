@@ -86,45 +86,33 @@ def _draw_arms(behind: Canvas, ahead: Canvas, action: str, view: str, frame: int
         _draw_glow(canvas, pose, limb)
 
 
-def _draw_layers(action: str, view: str, frame: int, value: int) -> list[np.ndarray]:
-    """The layers of one frame in the order of `_LAYERS`, every attribute at the same value."""
-    pose = figure(action, view, frame)
-    layers = {name: Canvas() for name, _ in _LAYERS}
-    draw_hair(layers["hair behind"], layers["hair"], pose, value)
-    draw_head(layers["head"], pose, value)
-    draw_torso(layers["torso"], pose, value)
-    draw_legs(layers["legs"], pose, value)
-    _draw_arms(layers["arm behind"], layers["arms"], action, view, frame, value)
-    return [canvas.index for canvas in layers.values()]
-
-
 @functools.cache
 def drawn_layers() -> np.ndarray:
     """All layers: palette indices uint8 [7 layers, 6 values, 3 actions, 3 views, 8, 64, 64]."""
     shape = (len(_LAYERS), VALUES, len(ACTIONS), len(VIEWS), FRAMES, SIZE, SIZE)
     layers = np.zeros(shape, np.uint8)
     for value, a, v, t in np.ndindex(shape[1:5]):
-        layers[:, value, a, v, t] = _draw_layers(ACTIONS[a], VIEWS[v], t, value)
+        pose = figure(ACTIONS[a], VIEWS[v], t)
+        drawn = {name: Canvas() for name, _ in _LAYERS}
+        draw_hair(drawn["hair behind"], drawn["hair"], pose, value)
+        draw_head(drawn["head"], pose, value)
+        draw_torso(drawn["torso"], pose, value)
+        draw_legs(drawn["legs"], pose, value)
+        _draw_arms(drawn["arm behind"], drawn["arms"], ACTIONS[a], VIEWS[v], t, value)
+        layers[:, value, a, v, t] = [canvas.index for canvas in drawn.values()]
     layers.setflags(write=False)
     return layers
 
 
 def draw_clip(attributes: tuple[int, int, int, int], action: str, view: str) -> np.ndarray:
-    """Draws a character in action.
+    """Draws a character in action, on black: uint8 RGB [8, 64, 64, 3].
 
     Args:
         attributes: values of body, bottomwear, topwear and hair, each 0..5.
-        action: one of `ACTIONS`.
-        view: one of `VIEWS`.
-
-    Returns:
-        The clip, uint8 RGB [8, 64, 64, 3], on black.
+        action, view: one of `ACTIONS` and one of `VIEWS`.
 
     Raises:
         ValueError: a value is not in 0..5, or an action or view is unknown.
-
-    Example:
-        frames = draw_clip((0, 1, 2, 3), "walk", "left")
     """
     if len(attributes) != 4 or not all(0 <= value < VALUES for value in attributes):
         raise ValueError(f"attributes={attributes}: give four values from 0 to {VALUES - 1}.")

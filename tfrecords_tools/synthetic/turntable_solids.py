@@ -223,12 +223,7 @@ SOLIDS: dict[str, Callable[[], Solid]] = {
 
 @functools.cache
 def make_solid(name: str) -> Solid:
-    """The solid of a name in `SOLIDS`, in the middle of the sphere of radius 1.
-
-    Example:
-        >>> make_solid("pyramid").corners.shape
-        (6, 3, 3)
-    """
+    """The solid of a name in `SOLIDS`, in the middle of the sphere of radius 1."""
     solid = SOLIDS[name]()
     points = solid.corners.reshape(-1, 3)
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
