@@ -189,7 +189,7 @@ def test_disentanglement_of_a_run_there_is(
     ],
 )
 def test_every_table_can_be_made(table, app_here, actions, quick_classifiers, monkeypatch):
-    monkeypatch.setattr("kerasvid.evaluation.network_measurements.IMAGES", 4)
+    monkeypatch.setattr("kerasvid.evaluation.measurements.IMAGES", 4)
     count = [] if table == "residual_vectors/5" else ["--num=8"]
     flags = (f"--table={table}", f"--dataset={actions}", *QUICK, "--steps=2", *count)
     status, out, err = app_here("reproduce", *flags)
