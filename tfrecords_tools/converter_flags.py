@@ -65,18 +65,18 @@ def run_converter(
     Args:
         description: of the converter, for --help.
         prepare: called as `prepare(out_dir, source_dir, skip_unreadable=..., overwrite=...)`, with
-            an instance of `options` as third argument; several functions by name add the flag
+            an instance of `options` as third argument. Several functions by name add the flag
             --variant, the first is its default.
         source_help: help text of --source_dir.
         arguments: in place of those of the process.
         options: a flag is added for each of its fields.
 
     Raises:
-        SystemExit: a mistake of the user, in one line (several if several files are unreadable);
-            the process then ends with status 1.
+        SystemExit: a mistake of the user; the process ends with status 1 and one line, or several
+            lines if several files are unreadable.
 
     Example:
-        run_converter(__doc__, {"avi": prepare_avi}, "Folder of the videos.")
+        main = functools.partial(run_converter, __doc__, prepare, "Folder of the videos.")
     """
     values = flags.FlagValues()
     own = {"flag_values": values}
@@ -135,11 +135,6 @@ def run_command(
 
     Raises:
         SystemExit: a mistake of the user; the process then ends with status 1.
-
-    Example:
-        values = flags.FlagValues()
-        flags.DEFINE_string("data_dir", None, "Folder of the data set.", flag_values=values)
-        run_command(__doc__, values, ["data_dir"], lambda: [load_info(values.data_dir).name])
     """
     flags.DEFINE_bool("help", False, "Show this text.", flag_values=values)
     try:

@@ -23,14 +23,7 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
 
 
 def resize_and_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes with the aspect ratio kept until the image covers the size, then crops the centre.
-
-    Args:
-        image: uint8 [h, w, C].
-
-    Returns:
-        uint8 [height, width, C].
-    """
+    """Resizes an image until it covers a size, then crops the centre: uint8 [height, width, C]."""
     scale = max(height / image.shape[0], width / image.shape[1])
     size = (max(width, round(image.shape[1] * scale)), max(height, round(image.shape[0] * scale)))
     # Averaging over areas shrinks without aliasing, but does not enlarge.
@@ -63,17 +56,13 @@ def read_image(path: str) -> np.ndarray:
 
 
 def read_frame(path: str, height: int, width: int, channels: int) -> np.ndarray:
-    """One image as a frame uint8 [height, width, channels]: RGB, or grey for one channel.
-
-    Raises:
-        UnreadableMedia: as `read_image`.
-    """
+    """A frame uint8 [height, width, channels], RGB or grey; UnreadableMedia as `read_image`."""
     frame = resize_and_crop(read_image(path), height, width)
     return frame if channels == 3 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None]
 
 
-def iterate_video(path: str) -> Iterator[np.ndarray]:
-    """The frames of a video or an animated GIF, each uint8 RGB [H, W, 3].
+def open_video(path: str) -> tuple[Iterator[np.ndarray], float]:
+    """Frames of a video or GIF, each uint8 RGB [H, W, 3], and the rate, -1 where unknown.
 
     Raises:
         UnreadableMedia: the file cannot be opened; a broken video yields no frames.
@@ -83,24 +72,24 @@ def iterate_video(path: str) -> Iterator[np.ndarray]:
     except OSError as error:
         raise _unreadable(path, error) from error
     capture = cv2.VideoCapture(os.path.abspath(path))
-    try:
-        while True:
-            read, frame = capture.read()
-            if not read:
-                return
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-    finally:
-        capture.release()
+    rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
+
+    def frames() -> Iterator[np.ndarray]:
+        try:
+            while (read := capture.read())[0]:
+                yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
+        finally:
+            capture.release()
+
+    return frames(), round(rate, 3) if 0 < rate < 1000 else -1.0
 
 
 def iterate_strip(path: str, frame_width: int | None = None) -> Iterator[np.ndarray]:
     """The frames of a strip, one wide image of frames side by side, each uint8 RGB [H, W, 3].
 
-    Args:
-        frame_width: of one frame in the strip, by default its height.
-
     Raises:
-        UnreadableMedia: as `read_image`, or the width is not a multiple of the frame width.
+        UnreadableMedia: as `read_image`, or the width is not a multiple of the frame width, by
+            default the height.
     """
     image = read_image(path)
     step = frame_width or image.shape[0]
@@ -113,11 +102,7 @@ def iterate_strip(path: str, frame_width: int | None = None) -> Iterator[np.ndar
 
 
 def is_strip(path: str, frame_width: int | None = None) -> bool:
-    """Whether an image is two or more whole frames wide.
-
-    Raises:
-        UnreadableMedia: as `read_image`.
-    """
+    """Whether an image is two or more whole frames wide; UnreadableMedia as `read_image`."""
     height, width = read_image(path).shape[:2]
     step = frame_width or height
     return width > step and width % step == 0
@@ -149,14 +134,6 @@ def stack_frames(
     if len(small) < min_frames:
         raise UnreadableMedia(f"{path}: {len(small)} frames, expected {min_frames} or more")
     return np.stack(small)  # [T, H, W, C]
-
-
-def frame_rate(path: str) -> float:
-    """Frames per second of a video file, -1 if the file does not say."""
-    capture = cv2.VideoCapture(os.path.abspath(path))
-    rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
-    capture.release()
-    return round(rate, 3) if 0 < rate < 1000 else -1.0
 
 
 def _unreadable(path: str, error: OSError) -> UnreadableMedia:

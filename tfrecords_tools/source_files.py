@@ -16,13 +16,8 @@ T = TypeVar("T")
 def check_source_dir(source_dir: str | os.PathLike | None, name: str, needs: str) -> str:
     """Returns --source_dir as a string.
 
-    Args:
-        source_dir: as given.
-        name: of the data set.
-        needs: what the folder is, and where to get it.
-
     Raises:
-        ConversionError: it is not given, or no such folder exists.
+        ConversionError: it is not given, or no such folder exists; `needs` says what it is.
     """
     if not source_dir:
         raise ConversionError(f"{name} needs --source_dir, {needs}.")
@@ -103,17 +98,11 @@ def split_clips(
 ) -> dict[str, list[T]]:
     """Divides clips into train and test: disjoint, by seed, each class in the same proportion.
 
-    Args:
-        clips: one or more.
-        test_fraction: share of the clips in the test split, from 0 to below 1.
-        seed: of the division and of the order.
-        class_of: the class of a clip.
-
     Returns:
         The splits "train" and, unless it would be empty, "test", each in a random order.
 
     Raises:
-        ConversionError: the fraction is out of range, or leaves nothing to train on.
+        ConversionError: the fraction is not from 0 to below 1, or leaves nothing to train on.
     """
     if not 0 <= test_fraction < 1:
         raise ConversionError(f"test_fraction={test_fraction}: must be from 0 to below 1.")

@@ -79,13 +79,20 @@ def verify(folder: str) -> Report:
             if len(faults) > FAULTS_A_SHARD:
                 path = os.path.join(folder, shard.file)
                 report.faults.append(f"{path}: {len(faults) - FAULTS_A_SHARD} more faults")
-        report.faults += _check_totals(folder, info, name, splits[name])
-        lengths = (
-            f"{min(splits[name].lengths, default=0)} to {max(splits[name].lengths, default=0)}"
-        )
-        mean = splits[name].pixel_sum / max(splits[name].pixel_count, 1)
+        split, path = splits[name], os.path.join(folder, INFO_FILE)
+        low, high = min(split.lengths, default=0), max(split.lengths, default=0)
+        if split.count != stated.count:
+            report.faults.append(
+                f"{path}: states {stated.count} videos in {name!r}, but there are {split.count}"
+            )
+        if (low, high) != (stated.min_length, stated.max_length):
+            report.faults.append(
+                f"{path}: states lengths from {stated.min_length} to {stated.max_length} in "
+                f"{name!r}, but they are from {low} to {high}"
+            )
+        mean = split.pixel_sum / max(split.pixel_count, 1)
         report.summaries.append(
-            f"{name}: {splits[name].count} videos of {lengths} frames, pixel mean {mean:.2f}"
+            f"{name}: {split.count} videos of {low} to {high} frames, pixel mean {mean:.2f}"
         )
     report.faults += _check_disjoint(folder, splits)
     known = {shard.file for split in info.splits.values() for shard in split.shards}
@@ -189,19 +196,6 @@ def _decode(image: bytes, info: DatasetInfo) -> np.ndarray | None:
     return frame[..., None] if frame.ndim == 2 else frame  # [H, W, C]
 
 
-def _check_totals(folder: str, info: DatasetInfo, name: str, split: _Split) -> Iterator[str]:
-    stated = info.splits[name]
-    path = os.path.join(folder, INFO_FILE)
-    if split.count != stated.count:
-        yield f"{path}: states {stated.count} videos in {name!r}, but there are {split.count}"
-    found = (min(split.lengths, default=0), max(split.lengths, default=0))
-    if found != (stated.min_length, stated.max_length):
-        yield (
-            f"{path}: states lengths from {stated.min_length} to {stated.max_length} in {name!r}, "
-            f"but they are from {found[0]} to {found[1]}"
-        )
-
-
 def _check_disjoint(folder: str, splits: dict[str, _Split]) -> Iterator[str]:
     for first, second in itertools.combinations(splits, 2):
         ours, theirs = splits[first].pixel_hashes, splits[second].pixel_hashes
@@ -228,7 +222,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if report.faults:
         sys.exit("\n".join(report.faults))
     print("OK")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Measure the speed of the input pipeline, training, generation or evaluation; print a JSON line.
+"""Measures the speed of input, training, generation or evaluation and prints a JSON line.
 
 kerasvid benchmark --what=train --model=rjvae --dataset=sprites --batch_size=16
 kerasvid benchmark --what=data --dataset=sprites --steps=200
@@ -11,37 +11,36 @@ import os
 
 from absl import flags
 
-from kerasvid.cli.command import one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import (
+    Define,
+    jit_compile,
+    one_line_errors,
+    parse_assignments,
+    refuse_arguments,
+    start_tensorflow,
+)
 
 WHAT = ["data", "train", "generate", "evaluate"]
 FLAGS = _F = flags.FlagValues()
-flags.DEFINE_enum("what", "train", WHAT, "Measured part.", flag_values=_F)
-flags.DEFINE_string("model", "rjvae", "Name of the model.", flag_values=_F)
-flags.DEFINE_string("dataset", "sprites", "Name, or folder of records.", flag_values=_F)
-flags.DEFINE_string("data_dir", "data", "Folder of data sets.", flag_values=_F)
-flags.DEFINE_string("source_dir", None, "Folder of raw media, if needed.", flag_values=_F)
-flags.DEFINE_string("preset", "base", "Name of the preset, e.g. debug or paper.", flag_values=_F)
-flags.DEFINE_multi_string("set", [], "Setting key=value, as for train.", flag_values=_F)
-flags.DEFINE_integer("batch_size", None, "Videos of a step.", lower_bound=1, flag_values=_F)
-flags.DEFINE_integer("frames", None, "Frames of a clip.", lower_bound=1, flag_values=_F)
-flags.DEFINE_string(
-    "precision", "auto", "auto, float32, mixed_bfloat16 or mixed_float16.", flag_values=_F
-)
-flags.DEFINE_enum(
-    "jit_compile", "auto", ["auto", "true", "false"], "Compilation by XLA.", flag_values=_F
-)
-flags.DEFINE_integer("steps", 20, "Measured steps.", lower_bound=1, flag_values=_F)
-flags.DEFINE_integer("clips", 2048, "Clips of each set, for evaluate.", 8, flag_values=_F)
-flags.DEFINE_integer(
-    "rows", None, "Rows of learned codes, looked up at random.", lower_bound=1, flag_values=_F
-)
+define = Define(_F)
+define.enum("what", "train", WHAT, "Part to measure.")
+define.string("model", "rjvae", "Name of the model.")
+define.string("preset", "base", "Name of the model's preset.")
+define.multi_string("set", [], "Setting as key=value, as for `kerasvid train`.")
+define.data()
+define.integer("batch_size", None, "Videos a step; by default the preset's.", lower_bound=1)
+define.integer("frames", None, "Frames of a clip; by default the preset's.", lower_bound=1)
+define.device()
+define.integer("steps", 20, "Steps to measure, after a warm-up.", lower_bound=1)
+define.integer("clips", 2048, "Clips of each set, for --what=evaluate.", lower_bound=8)
+define.integer("rows", None, "Rows of learned codes, looked up at random.", lower_bound=1)
 
 
 def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.data import load_info
     from kerasvid.evaluation import benchmark
-    from kerasvid.training.config import make_config, parse_assignments
+    from kerasvid.training.config import make_config
     from kerasvid.training.run_folder import ERRORS
     from tfrecords_tools import registry
 
@@ -62,7 +61,7 @@ def main(argv: list[str]) -> None:
             values=values,
             batch_size=_F.batch_size,
             precision=_F.precision,
-            jit_compile={"true": True, "false": False}.get(_F.jit_compile, "auto"),
+            jit_compile=jit_compile(_F.jit_compile),
             seed=0,
         )
         found = {

@@ -1,4 +1,4 @@
-"""Train or load the classifier of a data set, and print its accuracy on held-out clips.
+"""Trains the classifier of a data set, or loads it, and prints its accuracy on held-out clips.
 
 kerasvid classifier --dataset=sprites/lpc --kind=clip
 kerasvid classifier --dataset=weizmann/strips --frames=16 --min_accuracy=0.9
@@ -6,24 +6,25 @@ kerasvid classifier --dataset=weizmann/strips --frames=16 --min_accuracy=0.9
 
 from absl import flags
 
-from kerasvid.cli.command import one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import (
+    PRECISIONS,
+    Define,
+    one_line_errors,
+    refuse_arguments,
+    start_tensorflow,
+)
 
 FLAGS = _F = flags.FlagValues()
-flags.DEFINE_string("dataset", "sprites", "Name, or folder of records.", flag_values=_F)
-flags.DEFINE_string("data_dir", "data", "Folder of data sets.", flag_values=_F)
-flags.DEFINE_string("source_dir", None, "Folder of raw media, if needed.", flag_values=_F)
-flags.DEFINE_enum("kind", "clip", ["clip", "frame"], "Input of the classifier.", flag_values=_F)
-flags.DEFINE_integer("frames", 8, "Frames of a training clip.", flag_values=_F)
-flags.DEFINE_integer("stride", 1, "Distance of two frames of a clip.", flag_values=_F)
-flags.DEFINE_string("classifier_dir", "classifiers", "Folder of classifiers.", flag_values=_F)
-flags.DEFINE_integer("steps", None, "Training steps; by default those of the kind.", flag_values=_F)
-flags.DEFINE_integer("seed", 0, "Random seed for weights and order of videos.", flag_values=_F)
-flags.DEFINE_float(
-    "min_accuracy", None, "Required accuracy of every head, e.g. 0.99.", 0.0, 1.0, flag_values=_F
-)
-flags.DEFINE_string(
-    "precision", "auto", "Training precision: auto, float32 or mixed_bfloat16.", flag_values=_F
-)
+define = Define(_F)
+define.data()
+define.enum("kind", "clip", ["clip", "frame"], "Input of the classifier.")
+define.integer("frames", 8, "Frames of the training clips; a frame classifier has one.")
+define.integer("stride", 1, "Distance of two frames of a clip in the video.")
+define.string("classifier_dir", "classifiers", "Folder of classifiers.")
+define.integer("steps", None, "Number of updates; by default that of the kind.")
+define.integer("seed", 0, "Random seed of weights and data order.")
+define.float("min_accuracy", None, "Required accuracy of every head, e.g. 0.99.", 0.0, 1.0)
+define.enum("precision", "auto", PRECISIONS, "Number format of the training.")
 _OPTIONS = ("kind", "frames", "stride", "classifier_dir", "steps", "seed", "precision")
 
 

@@ -1,4 +1,4 @@
-"""Evaluate a run: print a table, write evaluation.json and evaluation.md.
+"""Measures a run, prints a table and writes evaluation.json and evaluation.md.
 
 kerasvid evaluate --run_dir=runs/dsa-sprites-lpc
 kerasvid evaluate --run_dir=runs/dsa-sprites-lpc --metrics=frechet,disentanglement --num=2048
@@ -11,32 +11,23 @@ import sys
 
 from absl import flags
 
-from kerasvid.cli.command import one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "Folder of the run.", required=True, flag_values=_F)
-flags.DEFINE_list(
-    "metrics", None, "Names of metrics; by default all without a download.", flag_values=_F
-)
-flags.DEFINE_integer("num", None, "Clips of each set; by default all up to 2,048.", flag_values=_F)
-flags.DEFINE_string(
-    "split", None, "Split of the real clips; by default the held-out one.", flag_values=_F
-)
-flags.DEFINE_integer("windows", 1, "Random windows of each real video.", flag_values=_F)
-flags.DEFINE_integer("frames", None, "Frames of a clip; by default as trained.", flag_values=_F)
-flags.DEFINE_integer("seed", 0, "Random seed for clip order and generation.", flag_values=_F)
-flags.DEFINE_integer("batch", 32, "Clips in one pass through the model.", flag_values=_F)
-flags.DEFINE_string("classifier_dir", "classifiers", "Folder of classifiers.", flag_values=_F)
-flags.DEFINE_string(
-    "i3d_weights", None, "Path for fvd, or i3d-kinetics-400 to download.", flag_values=_F
-)
-flags.DEFINE_string(
-    "padding", None, "Padding for fvd of short clips: last, mirror or loop.", flag_values=_F
-)
-flags.DEFINE_string(
-    "vgg_weights", None, "Path for motion_consistency, or imagenet to download.", flag_values=_F
-)
-flags.DEFINE_string("data_dir", None, "Folder of data sets; by default as trained.", flag_values=_F)
+define = Define(_F)
+define.string("run_dir", None, "Folder of the run.", required=True)
+define.list("metrics", None, "Names of metrics; by default all that need no download.")
+define.integer("num", None, "Number of clips of each set; by default all, at most 2,048.")
+define.string("split", None, "Split of the real clips; by default the held-out one.")
+define.integer("windows", 1, "Random windows of each real video; 1 is one clip of a video.")
+define.integer("frames", None, "Frames of a clip; by default as in training.")
+define.integer("seed", 0, "Random seed of the order of clips and of generation.")
+define.integer("batch", 32, "Clips in one pass through the model; no clip depends on it.")
+define.string("classifier_dir", "classifiers", "Folder of classifiers; missing ones are trained.")
+define.string("i3d_weights", None, "Weights for fvd: a path, or i3d-kinetics-400 to download.")
+define.string("padding", None, "Padding for fvd of fewer than 10 frames: last, mirror or loop.")
+define.string("vgg_weights", None, "Weights for motion_consistency: a path, or imagenet.")
+define.string("data_dir", None, "Folder of data sets; by default that of the run.")
 
 
 def main(argv: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 Order: list shards, interleave, parse, shuffle, repeat, pick frames (only those are decoded),
 batch, prefetch. Videos stay uint8; the training step turns them into floats on the device. The
-functions `pick_...` choose the indices of the frames; they work in a graph and are stateless.
+frames are chosen by functions that work in a graph and are stateless.
 """
 
 import os
@@ -229,21 +229,6 @@ def pick_window(length: tf.Tensor, frames: int, stride: int, seed: tf.Tensor) ->
     return start + stride * tf.range(frames)  # [T]
 
 
-def pick_frame(length: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """One random frame: int32 [1]."""
-    return pick_window(length, 1, 1, seed)
-
-
-def pick_ends(length: tf.Tensor) -> tf.Tensor:
-    """The first and the last frame: int32 [2]."""
-    return tf.stack([0, tf.cast(length, tf.int32) - 1])
-
-
-def pick_start(frames: int, stride: int = 1) -> tf.Tensor:
-    """The window at the start of the video, for evaluation: int32 [frames]."""
-    return stride * tf.range(frames)  # [T]
-
-
 def picked_frames(pick: str, frames: int) -> int:
     """Number of frames that a pick returns.
 
@@ -258,12 +243,14 @@ def picked_frames(pick: str, frames: int) -> int:
 def pick_indices(
     pick: str, length: tf.Tensor, frames: int, stride: int, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Frame indices of a pick, "window", "frame", "ends" or "start": int32 [T]."""
+    """Frame indices of a pick: "window", "frame", "ends" or "start" of the video; int32 [T]."""
     if pick == "window":
         return pick_window(length, frames, stride, seed)
     if pick == "frame":
-        return pick_frame(length, seed)
-    return pick_ends(length) if pick == "ends" else pick_start(frames, stride)
+        return pick_window(length, 1, 1, seed)
+    if pick == "ends":
+        return tf.stack([0, tf.cast(length, tf.int32) - 1])
+    return stride * tf.range(frames)
 
 
 def with_images(

@@ -112,8 +112,8 @@ class DatasetInfo:
     version: str
     height: int
     width: int
-    channels: int
-    fps: float
+    channels: int = 3
+    fps: float = -1.0
     encoding: str = "png"
     class_names: tuple[str, ...] = ()
     identity_names: tuple[str, ...] = ()

@@ -155,11 +155,10 @@ def measure_training(config: RunConfig, steps: int, rows: int | None = None) -> 
     Raises:
         ValueError: The model has no such codes.
     """
+    sized = config if rows is None else with_rows(config, rows)
     batch = next(iter(config.clips()))
     batches = itertools.repeat(batch)
-    sized = config
     if rows is not None:
-        sized = with_rows(config, rows)
         batches = iter(batches_of_random_rows(batch, rows, WARM_UP + steps))
     model = sized.make_model()
     sized.compile(model)

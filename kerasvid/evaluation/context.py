@@ -266,13 +266,11 @@ class EvaluationContext:
     def _check_classifier(self, classifier: TrainedClassifier) -> None:
         """Checks the classes and the clip length of a classifier of `classifier_of`."""
         own, dataset = named_heads(self.info), self.config.dataset
-        for name, classes in classifier.heads.items():
-            if own.get(name) != classes:
-                known = ", ".join(f"{n} ({k} classes)" for n, k in own.items()) or "no classes"
-                raise ValueError(
-                    f"The classifier knows {name} ({classes} classes), but {dataset} has {known}. "
-                    f"Use a classifier trained on {dataset}."
-                )
+        if not classifier.heads.items() <= own.items():
+            raise ValueError(
+                f"The classifier has the classes {classifier.heads}, but {dataset} has {own}. Use "
+                f"a classifier trained on {dataset}."
+            )
         if (needed := classifier.config.frames) > self.frames:
             raise ValueError(
                 f"The classifier needs {needed} frames, but clips have {self.frames}. Use "

@@ -58,7 +58,7 @@ def evaluate_run(
         >>> evaluation = evaluate_run(run, EvaluationConfig(num=2048), ["frechet"])
         >>> evaluation.value("frechet").value
     """
-    check_metrics(metrics)
+    check_metrics(metrics)  # before the model is loaded
     context = EvaluationContext.of_run(run, config, evaluation_config or EvaluationConfig())
     return evaluate_context(context, metrics, os.fspath(run.path), after_each)
 
@@ -91,7 +91,7 @@ def evaluate_context(
         if name in left_out:
             continue
         try:
-            measured += METRICS[name].measure(context)
+            measured += list(METRICS[name].measure(context))  # all of its values, or none
         except DatasetError:
             raise
         except ValueError as error:

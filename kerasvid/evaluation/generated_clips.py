@@ -4,6 +4,7 @@ The public methods of a model run layer by layer. A graph that is traced once ma
 several times faster. Clips are checked before they become uint8, where NaN would turn black.
 """
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 
@@ -17,6 +18,8 @@ from kerasvid.evaluation.metrics.disentanglement import Recombine
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.row_noise import noise_of_rows, noise_of_seeds
 from kerasvid.models.base.video_generator import VideoGenerator
+
+_graph = functools.partial(tf.function, autograph=False)  # traced once for each shape
 
 
 def generated_clips(
@@ -146,11 +149,6 @@ def recombination(model: keras.Model, batch: int, keep_motion: bool) -> Recombin
         "recombined",
         len(clips),
     )
-
-
-def _graph(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
-    """A function of tensors, traced once for each of their shapes."""
-    return tf.function(function, autograph=False)
 
 
 def _full(rows: np.ndarray, batch: int) -> tf.Tensor:

@@ -6,12 +6,12 @@ any clip is made. Clips are streamed: memory does not grow with their number.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasvid.evaluation.classifiers.networks import one_frame_each
+from kerasvid.evaluation.classifiers.networks import random_frames
 from kerasvid.evaluation.classifiers.train import named_heads
 from kerasvid.evaluation.context import OF_ANSWERS, OF_GROUPS, OF_RATIO, EvaluationContext
 from kerasvid.evaluation.generated_clips import (
@@ -65,18 +65,18 @@ def generated_and_real(context: EvaluationContext) -> Iterator[tuple[str, Iterat
 # === Reconstruction, and videos between two frames ===
 
 
-def reconstructed(context: EvaluationContext) -> list[Measured]:
+def reconstructed(context: EvaluationContext) -> Iterator[Measured]:
     """L2, PSNR and SSIM of the model's reconstructions."""
     pairs, count, facts = _reconstructed_pairs(context)
     found = reconstruction_scores(pairs, count, seed=context.seed)
     l2_facts = {"unit": "pixels in [0, 1]", **facts}
-    values = [context.reported("reconstruction/l2", found.l2, LOWER, **l2_facts)]
+    yield context.reported("reconstruction/l2", found.l2, LOWER, **l2_facts)
     if found.psnr is not None:
         psnr_facts = {"unit": "dB", **facts}
         if found.equal:
             psnr_facts["equal_clips_left_out"] = found.equal
-        values.append(context.reported("reconstruction/psnr", found.psnr, HIGHER, **psnr_facts))
-    return [*values, context.reported("reconstruction/ssim", found.ssim, HIGHER, **facts)]
+        yield context.reported("reconstruction/psnr", found.psnr, HIGHER, **psnr_facts)
+    yield context.reported("reconstruction/ssim", found.ssim, HIGHER, **facts)
 
 
 def _reconstructed_pairs(context: EvaluationContext) -> tuple[Iterator, int, dict]:
@@ -115,7 +115,7 @@ def no_reconstruction(context: EvaluationContext) -> str | None:
     return None
 
 
-def infilled(context: EvaluationContext) -> list[Measured]:
+def infilled(context: EvaluationContext) -> Iterator[Measured]:
     """L2 of videos between two frames, beside that of linear interpolation."""
     model, count = context.model, context.count()
     temperatures = {"samples": 1.0, "best_guess": 0.0}
@@ -132,15 +132,13 @@ def infilled(context: EvaluationContext) -> list[Measured]:
             distances = l2_distances(fill(clips), clips)
             means[name].update(distances)
             nearer[name].update(distances < straight)
-    values = []
     for name in names:
         facts = {"temperature": temperatures.get(name), "unit": "pixels in [0, 1]"}
-        values.append(context.reported(f"between/{name}", means[name].interval(), LOWER, **facts))
+        yield context.reported(f"between/{name}", means[name].interval(), LOWER, **facts)
         if name in fills and context.config.model != "linear_interpolation":
             facts["unit"] = "share of clips with a smaller L2 than linear interpolation"
             share = nearer[name].interval()
-            values.append(context.reported(f"between/{name}/nearer", share, HIGHER, **facts))
-    return values
+            yield context.reported(f"between/{name}/nearer", share, HIGHER, **facts)
 
 
 def no_infilling(context: EvaluationContext) -> str | None:
@@ -152,9 +150,9 @@ def no_infilling(context: EvaluationContext) -> str | None:
 # === Distances of sets of clips ===
 
 
-def frechet(context: EvaluationContext) -> list[Measured]:
+def frechet(context: EvaluationContext) -> Iterator[Measured]:
     """The Frechet distance of the clip classifier's features."""
-    return [_distance(context, "frechet", context.classifier("clip").features)]
+    yield _distance(context, "frechet", context.classifier("clip").features)
 
 
 def no_clip_classifier(context: EvaluationContext) -> str | None:
@@ -169,10 +167,10 @@ def no_labels(context: EvaluationContext) -> str | None:
     return None
 
 
-def fvd(context: EvaluationContext) -> list[Measured]:
+def fvd(context: EvaluationContext) -> Iterator[Measured]:
     """FVD by I3D."""
     config = context.evaluation_config
-    return [_distance(context, "fvd", I3DFeatures(config.i3d_weights, config.padding))]
+    yield _distance(context, "fvd", I3DFeatures(config.i3d_weights, config.padding))
 
 
 def no_i3d(context: EvaluationContext) -> str | None:
@@ -201,10 +199,9 @@ def from_real(context: EvaluationContext) -> dict[str, Any]:
     return {**context.making, "of": f"{context.making['of']} from real ones"}
 
 
-def motion_consistency(context: EvaluationContext) -> list[Measured]:
+def motion_consistency(context: EvaluationContext) -> Iterator[Measured]:
     """MCS of VGG16's features, with signed and with absolute differences."""
     features, count = VGG16Features(context.evaluation_config.vgg_weights), context.count()
-    values = []
     for kind in DIFFERENCES:
         found = motion_consistency_score(
             context.real(), context.generated(), features, count, kind, GROUPS
@@ -212,8 +209,7 @@ def motion_consistency(context: EvaluationContext) -> list[Measured]:
         facts = {"features": "VGG16 relu3_3", "differences": kind, "resize": None}
         facts |= from_real(context)
         name = f"motion_consistency/{kind}"
-        values.append(context.reported_alone(name, found.score, LOWER, count, found.std, **facts))
-    return values
+        yield context.reported_alone(name, found.score, LOWER, count, found.std, **facts)
 
 
 def no_vgg(context: EvaluationContext) -> str | None:
@@ -228,25 +224,23 @@ def no_motion(context: EvaluationContext) -> str | None:
     return "clips of one frame have no motion" if context.frames < 2 else None
 
 
-def frame_consistency(context: EvaluationContext) -> list[Measured]:
+def frame_consistency(context: EvaluationContext) -> Iterator[Measured]:
     """FCS of generated clips and of real ones."""
-    values = []
     for suffix, batches, facts in generated_and_real(context):
         mean = BootstrapMean(seed=context.seed)
         what = suffix.strip("/") or "generated"
         for clips in counted_clips(batches, context.count(), what, least_frames=2):
             mean.update(frame_consistencies(as_bytes(clips)))
         name, interval = f"frame_consistency{suffix}", mean.interval()
-        values.append(context.reported(name, interval, None, **facts, first_frame_counts=False))
-    return values
+        yield context.reported(name, interval, None, **facts, first_frame_counts=False)
 
 
 # === Answers of classifiers ===
 
 
-def inception(context: EvaluationContext) -> list[Measured]:
+def inception(context: EvaluationContext) -> Iterator[Measured]:
     """IS of clips by the clip classifier, for each head, beside that of real clips."""
-    classifier, values = context.classifier("clip"), []
+    classifier = context.classifier("clip")
     for suffix, batches, facts in generated_and_real(context):
         scores = {name: BootstrapAnswers(seed=context.seed) for name in classifier.heads}
         what = suffix.strip("/") or "generated"
@@ -262,13 +256,10 @@ def inception(context: EvaluationContext) -> list[Measured]:
                 "marginal_entropy": found["marginal"].mean,
             }
             name = f"inception/{name}{suffix}"
-            values.append(
-                context.reported(name, found["score"], HIGHER, OF_ANSWERS, **facts, **own)
-            )
-    return values
+            yield context.reported(name, found["score"], HIGHER, OF_ANSWERS, **facts, **own)
 
 
-def image_inception(context: EvaluationContext) -> list[Measured]:
+def image_inception(context: EvaluationContext) -> Iterator[Measured]:
     """IS of images by the frame classifier: mean and std over 10 batches of 128."""
     classifier, count = context.classifier("frame"), IMAGE_BATCHES * IMAGES
     answers: dict[str, list] = {name: [] for name in classifier.heads}
@@ -277,25 +268,23 @@ def image_inception(context: EvaluationContext) -> list[Measured]:
         images = generated_images(context.model, context.batch, context.seed)
         facts |= {"of": "images", "made": "by generate_images"}
     else:
-        images = random_frames(context.generated(), context.seed * 1_000_003)
+        images = single_frames(context.generated(), context.seed * 1_000_003)
         facts |= {"of": "one random frame of each generated clip"}
     for batch in counted_clips(images, count, "generated"):
         for name, found in classifier.probabilities(batch).items():
             answers[name].append(found)
     facts |= {"classifier": classifier.protocol()}
     facts |= {"batches": f"{IMAGE_BATCHES} of {IMAGES}, std over them"}
-    values = []
     for head, found in answers.items():
         mean, std = inception_score(np.concatenate(found), IMAGE_BATCHES)
         name = f"image_inception/{head}"
-        values.append(context.reported_alone(name, mean, HIGHER, count, std=std, **facts))
-    return values
+        yield context.reported_alone(name, mean, HIGHER, count, std=std, **facts)
 
 
-def random_frames(batches: Iterator[np.ndarray], seed: int) -> Iterator[np.ndarray]:
+def single_frames(batches: Iterator[np.ndarray], seed: int) -> Iterator[np.ndarray]:
     """A random frame of each clip, given by seed + i for clip i, as clips of one frame."""
     for clips in batches:
-        yield np.concatenate([one_frame_each(c[None], seed + i) for i, c in enumerate(clips)])
+        yield np.concatenate([random_frames(c[None], seed + i) for i, c in enumerate(clips)])
         seed += len(clips)
 
 
@@ -310,7 +299,7 @@ def no_images(context: EvaluationContext) -> str | None:
     return no_labels(context)
 
 
-def disentanglement(context: EvaluationContext) -> list[Measured]:
+def disentanglement(context: EvaluationContext) -> Iterator[Measured]:
     """Labels that the clip classifier finds after content, or motion, was drawn anew."""
     classifier, attributes = context.classifier("clip", MIN_ACCURACY), context.info.attribute_names
     kept, redrawn = {}, {}
@@ -332,7 +321,6 @@ def disentanglement(context: EvaluationContext) -> list[Measured]:
         )  # fmt: skip
         redrawn |= dict.fromkeys(heads, which)
     better = {"accuracy": HIGHER, "score": HIGHER, "conditional": LOWER, "marginal": HIGHER}
-    values = []
     for head, found in kept.items():
         facts = {
             "classifier": classifier.protocol(),
@@ -343,8 +331,7 @@ def disentanglement(context: EvaluationContext) -> list[Measured]:
         }
         for part, interval in found.intervals.items():
             name = f"disentanglement/{head}/{part}"
-            values.append(context.reported(name, interval, better[part], OF_ANSWERS, **facts))
-    return values
+            yield context.reported(name, interval, better[part], OF_ANSWERS, **facts)
 
 
 def no_disentanglement(context: EvaluationContext) -> str | None:
@@ -359,9 +346,9 @@ def no_disentanglement(context: EvaluationContext) -> str | None:
 # === New and different clips ===
 
 
-def diversity(context: EvaluationContext) -> list[Measured]:
+def diversity(context: EvaluationContext) -> Iterator[Measured]:
     """Distances among samples, and to training clips, beside those of real clips."""
-    values, count = [], context.count()
+    count = context.count()
     groups = max(1, min(VARIETY_GROUPS, count // 2))
     size = count // groups
     for suffix, batches, facts in generated_and_real(context):
@@ -372,11 +359,12 @@ def diversity(context: EvaluationContext) -> list[Measured]:
         mean = bootstrap_interval(np.array(means), seed=context.seed)
         mean = mean._replace(count=size * groups)  # clips, not groups
         name = f"diversity/variety{suffix}"
-        values.append(context.reported(name, mean, HIGHER, OF_GROUPS, **facts))
-    return values if context.split == "train" else values + _novelty(context)
+        yield context.reported(name, mean, HIGHER, OF_GROUPS, **facts)
+    if context.split != "train":
+        yield from _novelty(context)
 
 
-def _novelty(context: EvaluationContext) -> list[Measured]:
+def _novelty(context: EvaluationContext) -> Iterator[Measured]:
     """Distances to the nearest training clips."""
     number = min(QUERIES, context.count())
     samples, held_out = (
@@ -390,17 +378,17 @@ def _novelty(context: EvaluationContext) -> list[Measured]:
         "training_clips": context.info.splits["train"].count * windows,
         "windows_of_a_training_video": windows,
     }
-    values, means = [], []
+    means = []
     generator = np.random.default_rng(context.seed)
     for suffix, found, facts in zip(("", "/real"), distances, (context.making, REAL), strict=True):
         mean = bootstrap_interval(found, seed=context.seed)
         name = f"diversity/nearest{suffix}"
-        values.append(context.reported(name, mean, None, **facts, **common))
+        yield context.reported(name, mean, None, **facts, **common)
         means.append(found[generator.integers(len(found), size=[1000, len(found)])].mean(axis=1))
     ratios = means[0] / np.maximum(means[1], 1e-12)
     ratio = interval_of_replicates(ratios, distances[0].mean() / distances[1].mean(), number)
     common["unit"] = "mean distance of samples over that of held-out clips; near 0 for copies"
-    return [*values, context.reported("diversity/novelty", ratio, None, OF_RATIO, **common)]
+    yield context.reported("diversity/novelty", ratio, None, OF_RATIO, **common)
 
 
 def always(context: EvaluationContext) -> None:
@@ -415,7 +403,7 @@ class Metric(NamedTuple):
         unavailable_reason: Function of a context to why it does not support the metric, or `None`.
     """
 
-    measure: Callable[[EvaluationContext], list[Measured]]
+    measure: Callable[[EvaluationContext], Iterable[Measured]]
     unavailable_reason: Callable[[EvaluationContext], str | None]
 
 

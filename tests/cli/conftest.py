@@ -65,7 +65,7 @@ def app_path(name: str) -> str:
 
 @pytest.fixture
 def app_here(capsys, monkeypatch, tmp_path, run_command):
-    """A function that runs a command in this process and an empty folder: status, stdout, stderr."""
+    """Runs a command in this process and an empty folder: (exit status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
     def run(name: str, *given: str) -> tuple[int, str, str]:

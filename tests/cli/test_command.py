@@ -1,11 +1,14 @@
 """What all commands share: settings, errors of one line, and the commands that they name next."""
 
+import pathlib
+
 import pytest
 import tensorflow as tf
 
 from kerasvid.cli.command import one_line, one_line_errors, parse_assignments
 from kerasvid.naming import command_line, python_command
 
+ROOT = pathlib.Path(__file__).parents[2]
 FAULT = (
     "Graph execution error:\n\nDetected at node Assert/Assert defined at (most recent call last):\n"
     "<stack traces unavailable>\nError in user-defined function passed to MapDataset:1 "
@@ -73,20 +76,28 @@ def test_other_messages_only_lose_their_line_breaks():
 
 
 @pytest.mark.parametrize(
-    ("started", "next_one"),
+    ("folder", "started", "expected"),
     [
-        ("apps/train.py", "python apps/generate.py --run_dir=runs/x"),
-        ("/at/apps/train.py", "python /at/apps/generate.py --run_dir=runs/x"),
-        ("train.py", "python generate.py --run_dir=runs/x"),
-        ("/usr/bin/kerasvid", "kerasvid generate --run_dir=runs/x"),
-        ("/lib/kerasvid/cli/main.py", "kerasvid generate --run_dir=runs/x"),
+        (ROOT, "apps/train.py", "python apps/generate.py --run_dir=runs/x"),
+        (ROOT / "docs", "../apps/train.py", "python ../apps/generate.py --run_dir=runs/x"),
+        (ROOT / "apps", "train.py", "python generate.py --run_dir=runs/x"),
+        (ROOT, "/usr/bin/kerasvid", "kerasvid generate --run_dir=runs/x"),
+        (ROOT, "/opt/my env/bin/kerasvid", "'/opt/my env/bin/kerasvid' generate --run_dir=runs/x"),
+        (ROOT, "/usr/bin/pytest", "kerasvid generate --run_dir=runs/x"),
     ],
 )
-def test_the_next_command_has_the_form_that_the_user_typed(started, next_one, monkeypatch):
+def test_the_next_command_has_the_form_that_the_user_typed(folder, started, expected, monkeypatch):
     monkeypatch.setattr("kerasvid.naming.shutil.which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr("sys.executable", "/usr/bin/python")
     monkeypatch.setattr("sys.argv", [started])
-    assert command_line("generate", "--run_dir=runs/x") == next_one
+    monkeypatch.chdir(folder)
+    assert command_line("generate", "--run_dir=runs/x") == expected
+
+
+def test_a_command_without_a_script_is_named_as_kerasvid(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["apps/reproduce.py"])
+    monkeypatch.chdir(ROOT)
+    assert command_line("data split-frames", "--seed=1") == "kerasvid data split-frames --seed=1"
 
 
 # === Settings ===

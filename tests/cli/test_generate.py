@@ -81,7 +81,7 @@ def test_figures_from_noise_need_no_data(app_here, run, tmp_path):
     written = {path.stem for path in (other.path / "generated").iterdir()}
     assert written == {"samples", "interpolations", "summary"}
     status, _, err = app_here("generate", f"--run_dir={other.path}", "--show=swaps")
-    assert status == 1 and "give --data_dir" in err
+    assert status == 1 and "--data_dir" in err
     status, _, err = app_here("generate", f"--run_dir={other.path}", "--show=summary")
     assert (status, err) == (0, "")
 

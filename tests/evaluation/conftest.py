@@ -134,7 +134,7 @@ def new_classifier():
         config = make_classifier_config(load_info(folder), kind, frames, network=CLASSIFIERS[kind])
         right = int(1000 * accuracy)
         counts = {n: np.array([[right, 1000 - right], [0, 0]]) for n in config.heads}
-        report = ClassifierReport(counts, 1000, "test", "made up")
+        report = ClassifierReport(counts, 1000, "made up")
         names = {name: ("a", "b") for name in config.heads}
         return TrainedClassifier(
             config.make_classifier(config.heads), config, report, names, "float32", "classifiers/x"

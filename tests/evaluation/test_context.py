@@ -37,7 +37,7 @@ def test_a_classifier_of_other_classes_or_of_longer_clips_is_refused(
         classifier, model=classifier.config.make_classifier({"action": 5, "colour": 2})
     )
     message = (
-        r"knows action \(5 classes\), but walks has action \(2 classes\), colour \(2 classes\). "
+        r"has the classes {'action': 5, 'colour': 2}, but walks has {'action': 2, 'colour': 2}. "
         "Use a classifier trained on walks"
     )
     with pytest.raises(ValueError, match=message):

@@ -7,10 +7,8 @@ from kerasvid.evaluation import measurements
 from kerasvid.evaluation.classifiers.store import trained_classifier
 from kerasvid.evaluation.metrics.disentanglement import labels_kept
 from kerasvid.evaluation.metrics.diversity import novelty
-from kerasvid.evaluation.metrics.frame_consistency import (
-    frame_consistencies,
-    structural_similarity,
-)
+from kerasvid.evaluation.metrics.frame_consistency import frame_consistencies
+from kerasvid.evaluation.metrics.structural_similarity import structural_similarity
 from kerasvid.models.linear_interpolation import LinearInterpolation
 from kerasvid.visualization.nearest_clip import l2_distances
 
@@ -118,7 +116,7 @@ def test_i3d_and_vgg16_get_their_weights_and_padding(
 def test_the_random_frame_of_a_clip_does_not_depend_on_the_batches():
     clips = np.random.default_rng(0).integers(0, 256, [11, 4, 2, 2, 3], np.uint8)
     whole, parts = (
-        np.concatenate(list(measurements.random_frames(batches, seed=5)))
+        np.concatenate(list(measurements.single_frames(batches, seed=5)))
         for batches in ([clips], [clips[:3], clips[3:10], clips[10:]])
     )
     np.testing.assert_array_equal(whole, parts)

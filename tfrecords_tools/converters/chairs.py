@@ -21,6 +21,7 @@ split. --test_fraction=0 trains on all. Models with missing images are left out 
 """
 
 import dataclasses
+import functools
 import os
 import re
 import sys
@@ -81,17 +82,9 @@ def find_clips(source_dir: str | os.PathLike | None, frames: int = 16) -> list[t
 
     Models with missing images are left out; a line on stderr lists them.
 
-    Args:
-        source_dir: the folder of the models, or the one above it.
-        frames: azimuths of a clip, from 000 on.
-
     Raises:
         ConversionError: the folder is missing, cannot be listed or has another layout, an image
             has an unexpected name or shows the view of another, or no model is complete.
-
-    Example:
-        >>> find_clips("rendered_chairs")[0][1].elevation
-        30
     """
     source_dir = check_source_dir(source_dir, "chairs", _NEEDS)
     complete, lacking, found = [], [], 0
@@ -143,11 +136,7 @@ def _find_images(renders: str) -> dict[tuple[int, int], str]:
 def choose_models(
     pairs: Sequence[tuple[Clip, Clip]], options: ChairOptions
 ) -> list[tuple[Clip, Clip]]:
-    """Chooses models by seed, or all with a line on stderr if there are fewer.
-
-    Returns:
-        The chosen pairs, in the order of `pairs`.
-    """
+    """Chooses models by seed, or all with a line on stderr if there are fewer."""
     if len(pairs) < options.models:
         print(
             f"there are {len(pairs)} complete models, not {options.models}: all are taken",
@@ -158,11 +147,7 @@ def choose_models(
 
 
 def split_clips(pairs: Sequence[tuple[Clip, Clip]], options: ChairOptions) -> dict[str, list[Clip]]:
-    """Holds out one of the two clips of some models, elevations by turns.
-
-    Returns:
-        The splits "train" and, unless it would be empty, "test".
-    """
+    """The splits; "test" has one of the two clips of some models, elevations by turns."""
     wanted = round(options.test_fraction * 2 * len(pairs))
     wanted = max(1, wanted) if options.test_fraction else 0
     order = np.random.default_rng([options.seed, 1]).permutation(len(pairs))[:wanted]
@@ -177,20 +162,11 @@ def prepare(
     options: ChairOptions | None = None,
     **writing: bool,
 ) -> DatasetInfo:
-    """Writes the data set "chairs".
+    """Writes the data set "chairs" (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: the folder of the models, or the one above it.
         options: which chairs become videos, by default `ChairOptions()`.
-        **writing: `skip_unreadable`, `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: as `find_clips`; images are unreadable or smaller than the crop (each
-            named), or out_dir exists.
 
     Example:
         prepare("data/chairs", "rendered_chairs", ChairOptions(models=100, frames=31))
@@ -213,8 +189,6 @@ def prepare(
         "1",
         height=SIDE,
         width=SIDE,
-        channels=3,
-        fps=-1.0,
         class_names=CLASSES,
         identity_names=tuple(numbers),
         licence="its page has the terms",
@@ -233,10 +207,6 @@ def _read_frame(path: str, crop: int) -> np.ndarray:
     return media.resize_and_crop(image[top : top + crop, left : left + crop], SIDE, SIDE)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    run_converter(__doc__, prepare, "Folder of the models.", arguments, ChairOptions)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter, __doc__, prepare, "Folder of the models.", options=ChairOptions
+)

@@ -59,15 +59,10 @@ def write_clips(
     """Writes clips as a data set with the splits train and test.
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
-        info: name, version, origin and frame rate of the clips; the rest follows from clips and
-            options.
+        info: name, version, origin and frame rate; the rest follows from clips and options.
         clips: one or more.
         options: how they become videos.
-        **writing: `skip_unreadable`, `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
+        out_dir, **writing: as of `tfrecords_tools.converters`.
 
     Raises:
         ConversionError: no clip is long enough, files are unreadable or show no face (each
@@ -76,7 +71,23 @@ def write_clips(
     if options.crop_faces:
         faces.require_detector()  # before an hour of work, not within
     people = sorted({clip.person for clip in clips}, key=media.natural_key)
-    splits = split_clips(_long_clips(clips, options), options.test_fraction, options.seed)
+    needed = (options.min_frames - 1) * options.stride + 1
+    kept = [clip for clip in clips if len(clip.paths) >= needed]
+    wanted = f"{options.min_frames} frames"
+    if options.stride > 1:
+        wanted += f" at --stride={options.stride}"
+    if not kept:
+        raise ConversionError(
+            f"None of {len(clips)} clips has {wanted}; the longest has "
+            f"{max(len(clip.paths) for clip in clips)} images: lower --min_frames."
+        )
+    if len(kept) < len(clips):
+        print(
+            f"left out {len(clips) - len(kept)} of {len(clips)} clips with fewer than {wanted}; "
+            "see --min_frames",
+            file=sys.stderr,
+        )
+    splits = split_clips(kept, options.test_fraction, options.seed)
     rate = info.fps / options.stride
 
     def load(clip: Clip) -> Video:
@@ -98,23 +109,3 @@ def write_clips(
         identity_names=tuple(people),
     )
     return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
-
-
-def _long_clips(clips: Sequence[Clip], options: ClipOptions) -> list[Clip]:
-    needed = (options.min_frames - 1) * options.stride + 1
-    kept = [clip for clip in clips if len(clip.paths) >= needed]
-    wanted = f"{options.min_frames} frames"
-    if options.stride > 1:
-        wanted += f" at --stride={options.stride}"
-    if not kept:
-        raise ConversionError(
-            f"None of {len(clips)} clips has {wanted}; the longest has "
-            f"{max(len(clip.paths) for clip in clips)} images: lower --min_frames."
-        )
-    if len(kept) < len(clips):
-        print(
-            f"left out {len(clips) - len(kept)} of {len(clips)} clips with fewer than {wanted}; "
-            "see --min_frames",
-            file=sys.stderr,
-        )
-    return kept

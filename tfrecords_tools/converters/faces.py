@@ -37,22 +37,12 @@ def require_detector() -> None:
 
 
 def find_face(image: np.ndarray) -> tuple[float, float, float] | None:
-    """The largest upright frontal face in an image.
+    """The largest upright frontal face in an image, uint8 RGB [H, W, 3].
 
     The detector is OpenCV's boosted cascade (Viola and Jones, CVPR 2001).
 
-    Args:
-        image: uint8 RGB [H, W, 3], values 0..255.
-
     Returns:
         Column and row of its centre and its side, in pixels; None if there is no face.
-
-    Raises:
-        ConversionError: OpenCV has no face detector (version 5).
-
-    Example:
-        >>> find_face(read_image("anna.jpg"))
-        (143.5, 120.0, 127.0)
     """
     detector = _detector()
     scale = min(1.0, DETECTION_SIZE / max(image.shape[:2]))
@@ -84,11 +74,6 @@ def find_box(frames: Iterable[np.ndarray], path: str, margin: float = MARGIN) ->
 
     Raises:
         UnreadableMedia: no frame shows a face; the message names the path.
-        ConversionError: OpenCV has no face detector (version 5).
-
-    Example:
-        >>> find_box([frames[0], frames[-1]], "anna.mp4")
-        Box(left=60, top=36, side=165)
     """
     faces, searched, height, width = [], 0, 0, 0
     for frame in frames:
@@ -131,10 +116,6 @@ def read_face_clip(
         UnreadableMedia: an image cannot be read or is of another size than the first, or no
             face is found.
         ConversionError: OpenCV has no face detector (version 5).
-
-    Example:
-        >>> read_face_clip(sorted(glob.glob("subjects3/001/anger/take000/*.jpg"))).shape
-        (72, 64, 64, 3)
     """
     if not crop_faces:
         return media.stack_frames(map(media.read_image, paths), paths[0], size, size)

@@ -14,6 +14,7 @@ below --source_dir is the class of a video:
 
 import collections
 import dataclasses
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -77,10 +78,7 @@ class Clip:
 def find_clips(
     source_dir: str | os.PathLike | None, options: FolderOptions | None = None
 ) -> tuple[list[Clip], list[str]]:
-    """Lists the videos in a folder, at any depth, in natural order, without reading them.
-
-    Returns:
-        The clips, and the other files, relative to the folder.
+    """Lists the videos in a folder, and its other files, in natural order, without reading them.
 
     Raises:
         ConversionError: the folder is missing, cannot be listed or holds no videos.
@@ -102,12 +100,11 @@ def find_clips(
                 clips.append(Clip(clip_id, class_name, "sequence", paths))
             else:
                 files |= dict.fromkeys(images, "strip" if mode == "strips" else "sequence")
+        prefix = "" if below == "." else f"{below}/"
         for name, kind in files.items():
-            clip_id, class_name = (name, "") if below == "." else (f"{below}/{name}", below)
             paths = (os.path.join(folder, name),)
-            clips.append(Clip(clip_id, class_name.split("/")[0], kind, paths))
-        others += [name if below == "." else f"{below}/{name}" for name in names
-                   if name not in images and name not in videos]  # fmt: skip
+            clips.append(Clip(prefix + name, prefix.split("/")[0], kind, paths))
+        others += [prefix + name for name in names if name not in images and name not in videos]
     if not clips:
         raise ConversionError(
             f"{source_dir}: no videos found; put video files (MP4, AVI and so on), strips or "
@@ -127,12 +124,7 @@ def _image_mode(first_image: str, options: FolderOptions) -> str:
 
 
 def describe_clips(clips: Sequence[Clip], others: Sequence[str]) -> str:
-    """Describes the result of `find_clips` in one line.
-
-    Example:
-        >>> describe_clips(*find_clips("my_videos"))
-        'found 12 videos and 1 sequence; left out: notes.txt, walking/a.xyz'
-    """
+    """Describes the result of `find_clips` in one line."""
     kinds = collections.Counter(clip.kind for clip in clips)
     found = [f"{count} {kind}{'s' * (count > 1)}" for kind, count in sorted(kinds.items())]
     line = f"found {' and '.join(found)}"
@@ -148,19 +140,11 @@ def prepare(
     options: FolderOptions | None = None,
     **writing: bool,
 ) -> DatasetInfo:
-    """Converts a folder of videos into a data set with the splits train and test.
+    """Converts a folder of videos into a data set (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder of videos, image sequences and strips; its first level names classes.
         options: how they become videos, by default `FolderOptions()`.
-        **writing: `skip_unreadable`, `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: nothing to convert, unreadable files (each named), or out_dir exists.
 
     Example:
         >>> prepare("data/mine", "my_videos", FolderOptions(height=64, width=64))
@@ -175,7 +159,7 @@ def prepare(
     def load(clip: Clip) -> Video:
         path, rate = clip.paths[0], -1.0
         if clip.kind == "video":
-            frames, rate = media.iterate_video(path), media.frame_rate(path)
+            frames, rate = media.open_video(path)
         elif clip.kind == "strip":
             frames = media.iterate_strip(path, options.strip_frame_width)
         else:
@@ -190,7 +174,6 @@ def prepare(
         "1",
         options.height,
         options.width,
-        channels=3,
         fps=options.fps or -1.0,
         encoding=options.encoding,
         class_names=tuple(classes),
@@ -199,10 +182,6 @@ def prepare(
     return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    run_converter(__doc__, prepare, "Folder of your videos.", arguments, FolderOptions)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter, __doc__, prepare, "Folder of your videos.", options=FolderOptions
+)

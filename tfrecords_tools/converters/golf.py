@@ -23,6 +23,7 @@ Neither paper divides the clips, so there is one split, "train". The second pape
 """
 
 import dataclasses
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -88,15 +89,8 @@ class Clip:
 def find_clips(source_dir: str | os.PathLike | None) -> list[Clip]:
     """Lists the clips of golf.txt, in its order, each once, without opening them.
 
-    Args:
-        source_dir: the folder of frames-stable-many, or frames-stable-many with golf.txt in it.
-
     Raises:
         ConversionError: the folder or golf.txt is missing, or golf.txt lists no JPEG files.
-
-    Example:
-        >>> find_clips("TINYVIDEO")[0].id
-        '1234567890.mp4/0000'
     """
     source_dir = check_source_dir(source_dir, "golf", _NEEDS)
     root = os.path.join(source_dir, ROOT)
@@ -119,11 +113,7 @@ def find_clips(source_dir: str | os.PathLike | None) -> list[Clip]:
 
 
 def count_frames(clip: Clip) -> int:
-    """Number of frames in a strip, from the head of its file.
-
-    Raises:
-        UnreadableMedia: the file is missing or not a JPEG, or has not the size of a strip.
-    """
+    """Number of frames in a strip, from the head of its file; else UnreadableMedia."""
     try:
         with PIL.Image.open(clip.path, formats=["JPEG"]) as image:
             width, height = image.size
@@ -142,14 +132,7 @@ def count_frames(clip: Clip) -> int:
 
 
 def read_strip(clip: Clip, frames: int) -> np.ndarray:
-    """The first frames of a strip, shrunk.
-
-    Returns:
-        uint8 RGB [frames, 64, 64, 3].
-
-    Raises:
-        UnreadableMedia: as `count_frames`, the file is broken, or it has fewer frames.
-    """
+    """First frames of a strip, shrunk: uint8 RGB [T, 64, 64, 3]; else UnreadableMedia."""
     count = count_frames(clip)
     strip = media.read_image(clip.path).reshape(count, STRIP_SIDE, STRIP_SIDE, 3)
     return media.stack_frames(strip, clip.path, SIDE, SIDE, frames, frames)  # [T, H, W, C]
@@ -160,14 +143,8 @@ def draw_clips(
 ) -> list[Clip]:
     """Chooses clips by seed and reports on stderr which clips are left out.
 
-    Args:
-        clips: one or more.
-        options: number of clips, their frames and the seed.
-        skip_unreadable: choose others for unreadable clips. Otherwise they are among the clips
-            returned, so that reading names each of them.
-
-    Returns:
-        As many clips as asked for, or all that are long enough if there are fewer.
+    With `skip_unreadable`, other clips replace unreadable ones. Otherwise unreadable clips are
+    among the clips returned, so that reading names each of them.
 
     Raises:
         ConversionError: no clip is readable and long enough.
@@ -218,21 +195,12 @@ def prepare(
     skip_unreadable: bool = False,
     **writing: bool,
 ) -> DatasetInfo:
-    """Writes the data set "golf".
+    """Writes the data set "golf" (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: the folder of frames-stable-many and golf.txt.
         options: which clips become videos, by default `GolfOptions()`.
         skip_unreadable: choose others for unreadable clips, with a line for each.
-        **writing: `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: as `find_clips` and `draw_clips`; clips are unreadable (each named), or
-            out_dir exists.
 
     Example:
         prepare("data/golf", "TINYVIDEO", GolfOptions(clips=2000))
@@ -252,8 +220,6 @@ def prepare(
         "1",
         height=SIDE,
         width=SIDE,
-        channels=3,
-        fps=-1.0,
         identity_names=tuple(videos),
         licence=LICENCE,
         source=f"{SOURCE}, drawn with seed {options.seed} from {len(clips)} clips",
@@ -263,10 +229,6 @@ def prepare(
     return write_dataset(os.fspath(out_dir), info, {"train": drawn}, load, **writing)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    run_converter(__doc__, prepare, f"Folder of {ROOT} and {INDEX}.", arguments, GolfOptions)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter, __doc__, prepare, f"Folder of {ROOT} and {INDEX}.", options=GolfOptions
+)

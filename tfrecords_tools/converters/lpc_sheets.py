@@ -72,16 +72,8 @@ SHEET_CHECKSUMS = {
 }
 
 
-class SheetError(ConversionError):
-    """A sheet is missing or unusable; the one-line message names the file."""
-
-
 def clip_cells(action: str, view: str) -> tuple[int, ...]:
-    """Cell numbers of a clip's eight frames; cell n is row n // 13, column n % 13 of a sheet.
-
-    Example:
-        clip_cells("walk", "front")  # (138, 131, 132, 133, 134, 135, 136, 137)
-    """
+    """Cell numbers of a clip's eight frames; cell n is row n // 13, column n % 13 of a sheet."""
     first = FIRST_CELL[action][view]
     return tuple(first + offset for offset in FRAME_OFFSETS[action])
 
@@ -89,16 +81,16 @@ def clip_cells(action: str, view: str) -> tuple[int, ...]:
 def _read_sheet(path: pathlib.Path) -> np.ndarray:
     """One sheet as RGBA, uint8 [1344, 832, 4]."""
     if not path.is_file():
-        raise SheetError(f"{path}: the sheet is missing; {_REMEDY}.")
+        raise ConversionError(f"{path}: the sheet is missing; {_REMEDY}.")
     try:
         sheet = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     except (OSError, cv2.error) as error:
-        raise SheetError(f"{path}: the sheet cannot be read; {_REMEDY}.") from error
+        raise ConversionError(f"{path}: the sheet cannot be read; {_REMEDY}.") from error
     if sheet is None:
-        raise SheetError(f"{path}: not a readable PNG; {_REMEDY}.")
+        raise ConversionError(f"{path}: not a readable PNG; {_REMEDY}.")
     if sheet.shape != (SHEET_HEIGHT, SHEET_WIDTH, 4) or sheet.dtype != np.uint8:
         height, width, *channels = sheet.shape
-        raise SheetError(
+        raise ConversionError(
             f"{path}: a {width}x{height} image with {channels[0] if channels else 1} channel(s) "
             f"instead of a sheet of {SHEET_WIDTH}x{SHEET_HEIGHT} with 4; {_REMEDY}."
         )
@@ -115,18 +107,7 @@ def _clips_of(sheet: np.ndarray) -> np.ndarray:
 
 
 def download_sheets(folder: str | os.PathLike, *, progress: bool = True) -> None:
-    """Downloads the sheets that a folder lacks, 0.4 MB in all.
-
-    Args:
-        folder: where they stay; then a source_dir for `load_sheets`.
-        progress: show a progress bar on stderr.
-
-    Raises:
-        ConversionError: a sheet cannot be downloaded, has another checksum or cannot be written.
-
-    Example:
-        download_sheets("data/lpc-sheets")
-    """
+    """Downloads the sheets that a folder lacks, 0.4 MB in all; ConversionError if it fails."""
     title = "Liberated Pixel Cup sheets (CC-BY-SA 3.0 / GPL 3.0)"
     download_files(ADDRESS, SHEET_CHECKSUMS, folder, title=title, progress=progress)
 
@@ -139,15 +120,12 @@ def load_sheets(source_dir: str | os.PathLike) -> dict[str, np.ndarray]:
             each) and shoes (1.png).
 
     Returns:
-        A mapping from "body/0.png" and so on to the nine clips of that sheet, uint8 RGBA
+        The nine clips of each sheet by its name, for instance "body/0.png": uint8 RGBA
         [3, 3, 8, 64, 64, 4] by action, view and frame.
-
-    Raises:
-        SheetError: a sheet is missing, unreadable or has another size.
     """
     folder = pathlib.Path(source_dir)
     if not folder.is_dir():
-        raise SheetError(f"{folder}: no such folder; {_REMEDY}.")
+        raise ConversionError(f"{folder}: no such folder; {_REMEDY}.")
     names = [f"{attribute}/{value}.png" for attribute in ATTRIBUTES for value in range(VALUES)]
     return {name: _clips_of(_read_sheet(folder / name)) for name in [*names, SHOES]}
 
@@ -158,19 +136,12 @@ def compose_clip(
     action: str,
     view: str,
 ) -> np.ndarray:
-    """Lays a character's sheets over each other, on black.
+    """Lays a character's sheets over each other, on black: uint8 RGB [8, 64, 64, 3].
 
     Args:
-        sheets: what `load_sheets` returned.
+        sheets: the result of `load_sheets`.
         attributes: values of body, bottomwear, topwear and hair, each 0..5.
-        action: one of `ACTIONS`.
-        view: one of `VIEWS`.
-
-    Returns:
-        The clip, uint8 RGB [8, 64, 64, 3].
-
-    Example:
-        frames = compose_clip(load_sheets("lpc_sprites"), (0, 1, 2, 3), "walk", "left")
+        action, view: one of `ACTIONS` and one of `VIEWS`.
     """
     clip = ACTIONS.index(action), VIEWS.index(view)
     layers = [f"{name}/{value}.png" for name, value in zip(ATTRIBUTES, attributes, strict=True)]

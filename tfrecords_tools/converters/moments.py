@@ -22,6 +22,7 @@ class, as many as in the tests of that work.
 import csv
 import dataclasses
 import difflib
+import functools
 import os
 from collections.abc import Sequence
 
@@ -37,11 +38,12 @@ SIDE = 64
 SPLITS = {"train": "training", "test": "validation"}  # the folder of each
 LAYOUT = "expected training/<class>/<name>.mp4 and validation/<class>/<name>.mp4"
 SOURCE = "http://moments.csail.mit.edu/"
-LICENCE = f"under the licence of the data set, granted on application ({SOURCE})"
 CITATION = (
     "M. Monfort, A. Andonian, B. Zhou et al. Moments in Time Dataset: One Million Videos for Event "
     "Understanding. PAMI 2019. arXiv:1801.03150."
 )
+LICENCE = f"under the licence of the data set, granted on application ({SOURCE})"
+ORIGIN = {"licence": LICENCE, "source": SOURCE, "citation": CITATION}
 _NEEDS = (
     f"the folder of training and validation, {LAYOUT}; Moments in Time needs an application, the "
     f"form is at {SOURCE} ({CITATION})"
@@ -77,22 +79,11 @@ class Clip:
 def find_clips(
     source_dir: str | os.PathLike | None, classes: Sequence[str]
 ) -> dict[str, list[Clip]]:
-    """Lists the videos of some classes, without opening them.
-
-    Args:
-        source_dir: the folder of training and validation, or the one above it.
-        classes: their names.
-
-    Returns:
-        The splits "train" and "test", each by class and name.
+    """Lists the videos of some classes by split, class and name, without opening them.
 
     Raises:
         ConversionError: a folder is missing, a class is unknown or has no videos, or a CSV file
             has another format.
-
-    Example:
-        >>> find_clips("Moments_in_Time_Raw", ["skiing"])["test"][0].class_name
-        'skiing'
     """
     root = _find_root(check_source_dir(source_dir, "moments", _NEEDS))
     return {
@@ -155,10 +146,7 @@ def _listed(index: str, class_name: str) -> list[str]:
 
 
 def spread(count: int, frames: int) -> np.ndarray:
-    """The indices of `frames` frames of `count`: the middle of each of as many equal parts.
-
-    Returns:
-        Ascending int64 [frames]; no frame twice if `count` is `frames` or more.
+    """Indices of `frames` frames of `count`, int64: the middle of each of as many equal parts.
 
     Example:
         >>> spread(9, 3).tolist()
@@ -168,19 +156,9 @@ def spread(count: int, frames: int) -> np.ndarray:
 
 
 def read_clip(clip: Clip, frames: int, label: int) -> Video:
-    """Frames spread evenly over a video, resized and cropped to the centre.
-
-    Returns:
-        The video, frames uint8 RGB [frames, 64, 64, 3], with its own rate, -1 where unknown.
-
-    Raises:
-        UnreadableMedia: the file cannot be read, or has fewer frames.
-    """
-    path = clip.path
-    video = media.stack_frames(
-        media.iterate_video(path), path, SIDE, SIDE, min_frames=frames
-    )  # [T, H, W, C]
-    rate = media.frame_rate(path)
+    """Reads frames spread evenly over a video, resized and cropped to the centre."""
+    found, rate = media.open_video(clip.path)
+    video = media.stack_frames(found, clip.path, SIDE, SIDE, min_frames=frames)  # [T, H, W, C]
     rate = rate * frames / len(video) if rate > 0 else -1.0
     return Video(video[spread(len(video), frames)], clip.id, rate, label)
 
@@ -191,21 +169,11 @@ def prepare(
     options: MomentsOptions | None = None,
     **writing: bool,
 ) -> DatasetInfo:
-    """Writes the data set "moments", or for instance "moments/diving-surfing".
+    """Writes "moments", or e.g. "moments/diving-surfing" (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: the folder of training and validation, or the one above it.
         options: which videos are read, and how, by default `MomentsOptions()`.
-        **writing: `skip_unreadable` (also short videos), `overwrite` and `progress` of
-            `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: as `find_clips`; videos are unreadable or too short (each named), or
-            out_dir exists.
 
     Example:
         prepare("data/diving", "Moments_in_Time_Raw", MomentsOptions(classes=("diving",)))
@@ -217,25 +185,11 @@ def prepare(
     def load(clip: Clip) -> Video:
         return read_clip(clip, options.frames, options.classes.index(clip.class_name))
 
-    info = DatasetInfo(
-        "moments" if default else f"moments/{'-'.join(options.classes)}",
-        "1",
-        height=SIDE,
-        width=SIDE,
-        channels=3,
-        fps=-1.0,  # replaced by the rate of the files
-        class_names=options.classes,
-        licence=LICENCE,
-        source=SOURCE,
-        citation=CITATION,
-    )
+    name = "moments" if default else f"moments/{'-'.join(options.classes)}"
+    info = DatasetInfo(name, "1", SIDE, SIDE, class_names=options.classes, **ORIGIN)
     return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    run_converter(__doc__, prepare, "Folder of training and validation.", arguments, MomentsOptions)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter, __doc__, prepare, "Folder of training and validation.", options=MomentsOptions
+)

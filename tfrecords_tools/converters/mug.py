@@ -14,9 +14,9 @@ The papers train on all takes. Here a tenth of the takes of each expression is t
 seed; the people in it are in the training split, too. --test_fraction=0 trains on all.
 """
 
+import functools
 import os
 import re
-from collections.abc import Sequence
 
 from kerasvid.data.records import DatasetInfo
 from tfrecords_tools.conversion import ConversionError
@@ -47,15 +47,8 @@ def find_clips(source_dir: str | os.PathLike | None) -> list[Clip]:
 
     A further folder level between subject and expression, as for sessions, is allowed.
 
-    Args:
-        source_dir: the folder that contains subjects3, or subjects3 itself.
-
     Raises:
         ConversionError: the folder is missing or holds no takes in the layout of the database.
-
-    Example:
-        >>> find_clips("MUG")[0].id
-        '001/anger/take000'
     """
     source_dir = check_source_dir(source_dir, "mug", _NEEDS)
     root = os.path.join(source_dir, "subjects3")
@@ -86,42 +79,21 @@ def prepare(
     options: ClipOptions | None = None,
     **writing: bool,
 ) -> DatasetInfo:
-    """Writes the data set "mug".
+    """Writes the data set "mug" (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: the folder that contains subjects3, or subjects3 itself.
         options: how takes become videos, by default `ClipOptions()`.
-        **writing: `skip_unreadable` (also takes without a face), `overwrite` and `progress` of
-            `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: no source_dir, another layout, unreadable takes, or out_dir exists.
 
     Example:
         prepare("data/mug", "MUG", ClipOptions(min_frames=32, stride=2))
     """
-    info = DatasetInfo(
-        "mug",
-        "1",
-        height=64,
-        width=64,
-        channels=3,
-        fps=FPS,
-        licence=f"for research, under the licence agreement of the database ({SOURCE})",
-        source=SOURCE,
-        citation=_CITATION,
-    )
+    licence = f"for research, under the licence agreement of the database ({SOURCE})"
+    origin = {"licence": licence, "source": SOURCE, "citation": _CITATION}
+    info = DatasetInfo("mug", "1", 64, 64, fps=FPS, **origin)
     return write_clips(out_dir, info, find_clips(source_dir), options or ClipOptions(), **writing)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    run_converter(__doc__, prepare, "Folder of the database.", arguments, ClipOptions)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter, __doc__, prepare, "Folder of the database.", options=ClipOptions
+)

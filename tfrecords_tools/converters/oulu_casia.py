@@ -17,9 +17,9 @@ the training split, too.
 """
 
 import dataclasses
+import functools
 import os
 import re
-from collections.abc import Sequence
 from typing import NoReturn
 
 from kerasvid.data.records import DatasetInfo
@@ -66,18 +66,8 @@ def find_clips(
 ) -> list[Clip]:
     """Lists the sequences of one spectrum and light, in natural order, without reading them.
 
-    Args:
-        source_dir: the folder of NI and VL, or one up to two levels above it. If there are several
-            such folders, the one named like OriginalImg is taken.
-        spectrum: "ni" (near-infrared) or "vl" (visible light).
-        light: "strong", "weak" or "dark".
-
     Raises:
         ConversionError: the folder is missing, or has another layout.
-
-    Example:
-        >>> find_clips("OriginalImg", "vl", "weak")[0].id
-        'VL/Weak/P001/Anger'
     """
     root = _find_root(check_source_dir(source_dir, "oulu_casia", _NEEDS))
     folder = root
@@ -93,7 +83,7 @@ def find_clips(
 
 
 def _find_root(source_dir: str) -> str:
-    """The folder of NI and VL."""
+    """The folder of NI and VL; of several, the one named like OriginalImg."""
     level = [source_dir]
     for _ in range(LEVELS + 1):
         roots = [folder for folder in level if any(_inside(folder, s) for s in SPECTRA)]
@@ -126,20 +116,11 @@ def prepare(
     options: OuluOptions | None = None,
     **writing: bool,
 ) -> DatasetInfo:
-    """Writes the data set "oulu_casia", or for instance "oulu_casia/vl-weak".
+    """Writes "oulu_casia", or for instance "oulu_casia/vl-weak" (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: the folder of NI and VL, or one up to two levels above it.
         options: which sequences become videos, and how, by default `OuluOptions()`.
-        **writing: `skip_unreadable` (also sequences without a face), `overwrite` and `progress` of
-            `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: no source_dir, another layout, unreadable sequences, or out_dir exists.
 
     Example:
         prepare("data/oulu_casia-vl", "OriginalImg", OuluOptions(spectrum="vl"))
@@ -147,24 +128,13 @@ def prepare(
     options = options or OuluOptions()
     clips = find_clips(source_dir, options.spectrum, options.light)
     default = (options.spectrum, options.light) == (SPECTRA[0], LIGHTS[0])
-    info = DatasetInfo(
-        "oulu_casia" if default else f"oulu_casia/{options.spectrum}-{options.light}",
-        "1",
-        height=64,
-        width=64,
-        channels=3,
-        fps=FPS,
-        licence="for research, under the licence agreement with the University of Oulu",
-        source=SOURCE,
-        citation=_CITATION,
-    )
+    name = "oulu_casia" if default else f"oulu_casia/{options.spectrum}-{options.light}"
+    licence = "for research, under the licence agreement with the University of Oulu"
+    origin = {"licence": licence, "source": SOURCE, "citation": _CITATION}
+    info = DatasetInfo(name, "1", 64, 64, fps=FPS, **origin)
     return write_clips(out_dir, info, clips, options, **writing)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    run_converter(__doc__, prepare, "Folder of the database.", arguments, OuluOptions)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter, __doc__, prepare, "Folder of the database.", options=OuluOptions
+)

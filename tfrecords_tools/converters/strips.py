@@ -33,15 +33,8 @@ def find_strips(
 ) -> list[Strip]:
     """Lists the strips of all classes, by number, without reading them.
 
-    Args:
-        source_dir: folder with a subfolder for each class.
-        classes: class name by subfolder.
-        suffix: of the strips, e.g. ".png"; other and hidden files are ignored.
-        source: where the strips come from, for the messages.
-
-    Raises:
-        ConversionError: no source_dir, a subfolder is missing or has no strips, a name is not a
-            number, or two strips have the same number.
+    `classes` has the class name by subfolder of `source_dir`, `suffix` is the ending of the strips,
+    and `source` says in messages where they come from. Other and hidden files are ignored.
     """
     needs = f"a folder with the folders {', '.join(classes)} of {source}"
     source_dir = check_source_dir(source_dir, "MoCoGAN's data", needs)
@@ -68,14 +61,7 @@ def find_strips(
 
 
 def read_strip(strip: Strip, frames: int | None = None) -> np.ndarray:
-    """The frames of a strip, unchanged.
-
-    Args:
-        strip: the strip.
-        frames: required number of frames, by default any number.
-
-    Returns:
-        uint8 RGB [T, 64, 64, 3].
+    """The frames of a strip, unchanged: uint8 RGB [T, 64, 64, 3].
 
     Raises:
         UnreadableMedia: the file is broken, or has frames of another size or number.

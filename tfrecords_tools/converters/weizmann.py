@@ -16,6 +16,7 @@ person of each action, see `STRIP_TEST_PERSONS`, with the mirrored video: 8 stri
 """
 
 import dataclasses
+import functools
 import os
 import re
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ CITATION = (
     "L. Gorelick, M. Blank, E. Shechtman, M. Irani and R. Basri. Actions as Space-Time Shapes. "
     "PAMI 29(12), 2007."
 )
+ORIGIN = {"licence": LICENCE, "source": SOURCE, "citation": CITATION}
 STRIP_CLASSES = {"0": "wave1", "1": "wave2", "3": "jack", "4": "bend"}
 STRIP_ORDER = ("wave2", "wave1", "jack", "bend")  # actions of a person's eight strips
 STRIP_PERSONS = 9
@@ -67,15 +69,7 @@ class Clip:
 
 
 def parse_name(path: str) -> Clip:
-    """Reads person, action and take from a file name.
-
-    Raises:
-        ConversionError: the name does not follow the database.
-
-    Example:
-        >>> parse_name("walk/lena_walk2.avi").take
-        '2'
-    """
+    """Reads person, action and take from a file name, for instance lena_walk2.avi."""
     match = PATTERN.fullmatch(os.path.basename(path))
     if not match:
         raise ConversionError(
@@ -109,12 +103,9 @@ def find_clips(source_dir: str | os.PathLike | None) -> list[Clip]:
 
 
 def split_clips(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
-    """Holds out one person of each action, by turns as far as possible.
+    """The splits; "test" has one person of each action, by turns as far as possible.
 
     An action of a single person stays in the training split.
-
-    Returns:
-        The splits "train" and, unless it would be empty, "test", in the order of `clips`.
     """
     order = np.random.default_rng(SPLIT_SEED).permutation(len(PERSONS))
     held_out = set()
@@ -129,18 +120,10 @@ def split_clips(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
 def prepare_avi(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "weizmann" from the videos of the database.
+    """Writes the data set "weizmann" from the AVI files (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder of the unpacked videos.
-        **writing: `skip_unreadable`, `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: as `find_clips`; videos are unreadable (each named), or out_dir exists.
 
     Example:
         prepare_avi("data/weizmann", "weizmann_videos")
@@ -148,15 +131,18 @@ def prepare_avi(
     splits = split_clips(find_clips(source_dir))
 
     def load(clip: Clip) -> Video:
+        frames, rate = media.open_video(clip.path)
         return Video(
-            media.stack_frames(media.iterate_video(clip.path), clip.path, SIDE, SIDE),
+            media.stack_frames(frames, clip.path, SIDE, SIDE),
             clip.id,
-            media.frame_rate(clip.path),
+            rate,
             label=ACTIONS.index(clip.action),
             identity=PERSONS.index(clip.person),
         )
 
-    info = _info("weizmann", ACTIONS, PERSONS, -1.0, LICENCE, SOURCE)
+    info = DatasetInfo(
+        "weizmann", "1", SIDE, SIDE, class_names=ACTIONS, identity_names=PERSONS, **ORIGIN
+    )
     return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
 
 
@@ -178,19 +164,10 @@ def person_of(strip: Strip) -> int:
 def prepare_strips(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "weizmann/strips" from the sample data of MoCoGAN.
+    """Writes the data set "weizmann/strips" of MoCoGAN (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder with the subfolders 0, 1, 3 and 4 of JPEG strips.
-        **writing: `skip_unreadable`, `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: as `find_strips` and `person_of`; strips are unreadable (each named), or
-            out_dir exists.
 
     Example:
         prepare_strips("data/weizmann-strips", "mocogan/data/actions")
@@ -206,40 +183,24 @@ def prepare_strips(
         label = class_names.index(strip.class_name)
         return Video(read_strip(strip), strip.id, STRIP_FPS, label, identity=person_of(strip))
 
-    persons = tuple(f"person-{number}" for number in range(STRIP_PERSONS))
-    licence = f"sample data of MoCoGAN, for non-commercial use; the videos {LICENCE}"
-    info = _info("weizmann/strips", class_names, persons, STRIP_FPS, licence, STRIP_SOURCE)
+    info = DatasetInfo(
+        "weizmann/strips",
+        "1",
+        SIDE,
+        SIDE,
+        fps=STRIP_FPS,
+        class_names=class_names,
+        identity_names=tuple(f"person-{number}" for number in range(STRIP_PERSONS)),
+        licence=f"sample data of MoCoGAN, for non-commercial use; the videos {LICENCE}",
+        source=STRIP_SOURCE,
+        citation=CITATION,
+    )
     return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
 
 
-def _info(
-    name: str,
-    actions: tuple[str, ...],
-    persons: tuple[str, ...],
-    fps: float,
-    licence: str,
-    source: str,
-) -> DatasetInfo:
-    return DatasetInfo(
-        name,
-        "1",
-        height=SIDE,
-        width=SIDE,
-        channels=3,
-        fps=fps,
-        class_names=actions,
-        identity_names=persons,
-        licence=licence,
-        source=source,
-        citation=CITATION,
-    )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    variants = {"avi": prepare_avi, "strips": prepare_strips}
-    run_converter(__doc__, variants, "Folder of the videos, or of the strips.", arguments)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter,
+    __doc__,
+    {"avi": prepare_avi, "strips": prepare_strips},
+    "Folder of the videos, or of the strips.",
+)

@@ -125,11 +125,6 @@ def choose_pairs(pairs: Collection[Pair], fraction: float, seed: int) -> frozens
     The pairs are tried in a random order. A pair is held out if its identity and its label have
     another pair left. So a larger fraction holds out the same pairs and further ones.
 
-    Args:
-        pairs: the pairs that occur.
-        fraction: share of them to hold out, above 0 and below 1; at least one pair.
-        seed: of the order.
-
     Raises:
         ConversionError: the fraction or the seed is out of range, or there are not enough pairs.
 
@@ -196,7 +191,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return [first, *describe_dataset(info, values.out_dir)]
 
     run_command(__doc__, values, ["data_dir", "out_dir"], work, arguments)
-
-
-if __name__ == "__main__":
-    main()

@@ -13,11 +13,7 @@ from tfrecords_tools.conversion import ConversionError
 
 
 def check_choice(fraction: float, seed: int) -> None:
-    """Checks the share of a data set to choose, and the seed of the choice.
-
-    Raises:
-        ConversionError: the fraction is not above 0 and below 1, or the seed is below 0.
-    """
+    """Raises ConversionError unless the fraction is above 0 and below 1 and the seed 0 or more."""
     if not 0 < fraction < 1:
         raise ConversionError(f"fraction={fraction}: must be above 0 and below 1.")
     if seed < 0:
@@ -25,11 +21,7 @@ def check_choice(fraction: float, seed: int) -> None:
 
 
 def check_source(folder: str | os.PathLike, info: DatasetInfo) -> None:
-    """Checks size and SHA-256 of every shard in `info`.
-
-    Raises:
-        DatasetError: a shard is missing, truncated, altered or cannot be read.
-    """
+    """Checks size and SHA-256 of every shard in `info`; DatasetError as `check_shards`."""
     try:
         check_shards(folder, info, deep=True)
     except tf.errors.OpError as error:
@@ -41,22 +33,12 @@ def read_records(
 ) -> Iterator[tf.train.Example]:
     """Reads the records of a split one by one, in order, without decoding their frames.
 
-    Args:
-        folder: of the data set.
-        info: its description.
-        split: one of `info.splits`.
-
     Yields:
         A record with at least one frame, the right `length` and an `id`.
 
     Raises:
         DatasetError: a shard cannot be read, is damaged, has too few records or records of
             another format; the message names the shard.
-
-    Example:
-        >>> folder = "data/mug"
-        >>> for record in read_records(folder, load_info(folder), "train"):
-        ...     print(record.features.feature["id"].bytes_list.value[0].decode())
     """
     for shard in info.splits[split].shards:
         path = os.path.join(folder, shard.file)

@@ -129,11 +129,7 @@ def locate_half(
 
 
 def choose_videos(info: DatasetInfo, fraction: float, seed: int) -> frozenset[int]:
-    """The training videos to split, by `index`; they follow from count, fraction and seed.
-
-    Raises:
-        ConversionError: the fraction is out of range, or there are fewer than two videos.
-    """
+    """The training videos to split, by `index`; they follow from count, fraction and seed."""
     check_choice(fraction, seed)
     if TRAIN not in info.splits:
         raise ConversionError(
@@ -221,7 +217,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return lines
 
     run_command(__doc__, values, ["data_dir", "out_dir"], work, arguments)
-
-
-if __name__ == "__main__":
-    main()

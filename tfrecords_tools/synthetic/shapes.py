@@ -13,8 +13,8 @@ folder 0 they move vertically, in folder 1 horizontally. The test split has 400 
 the same share of both folders; MoCoGAN trains on all.
 """
 
+import functools
 import os
-from collections.abc import Sequence
 
 from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import write_dataset
@@ -40,11 +40,7 @@ _CITATION = (
 
 
 def list_clips() -> dict[str, range]:
-    """Numbers of the drawn clips of both splits; no number is in both.
-
-    Example:
-        list_clips()["test"][0]  # 4000
-    """
+    """Numbers of the drawn clips of both splits; no number is in both."""
     train, test = COUNTS["train"], COUNTS["test"]
     return {"train": range(train), "test": range(train, train + test)}
 
@@ -52,18 +48,7 @@ def list_clips() -> dict[str, range]:
 def prepare_embedded(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "shapes", drawn by code.
-
-    Args:
-        out_dir: folder of the data set, which appears when it is complete.
-        source_dir: not needed.
-        **writing: `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: out_dir exists, or cannot be written.
+    """Writes the data set "shapes", drawn by code (see `tfrecords_tools.converters`).
 
     Example:
         prepare_embedded("data/shapes")
@@ -73,7 +58,6 @@ def prepare_embedded(
         "1",
         height=SIDE,
         width=SIDE,
-        channels=3,
         fps=FPS,
         class_names=MOTIONS,
         identity_names=IDENTITIES,
@@ -101,19 +85,10 @@ def _drawn(number: int) -> Video:
 def prepare_strips(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "shapes/strips" from the sample data of MoCoGAN.
+    """Writes the data set "shapes/strips" of MoCoGAN (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder with the subfolders 0 and 1 of PNG strips.
-        **writing: `skip_unreadable`, `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: as `find_strips`; strips are unreadable or have another size (each named),
-            or out_dir exists.
 
     Example:
         prepare_strips("data/shapes-strips", "mocogan/data/shapes")
@@ -130,8 +105,6 @@ def prepare_strips(
         "1",
         height=SIDE,
         width=SIDE,
-        channels=3,
-        fps=-1.0,
         class_names=class_names,
         licence="sample data of MoCoGAN, for non-commercial use",
         source=SOURCE,
@@ -141,11 +114,9 @@ def prepare_strips(
     return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    variants = {"embedded": prepare_embedded, "strips": prepare_strips}
-    run_converter(__doc__, variants, "Folder of the strips; for the variant strips.", arguments)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter,
+    __doc__,
+    {"embedded": prepare_embedded, "strips": prepare_strips},
+    "Folder of the strips; for the variant strips.",
+)

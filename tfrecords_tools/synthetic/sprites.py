@@ -9,6 +9,7 @@ Liberated Pixel Cup sheets, from --source_dir or else downloaded. Both have 9,00
 """
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Sequence
 
@@ -57,11 +58,7 @@ class Clip:
 
 
 def split_characters() -> dict[str, list[int]]:
-    """Numbers of the 1,000 training and the 296 test characters, in Li & Mandt's order.
-
-    Example:
-        split_characters()["test"][:3]
-    """
+    """Numbers of the 1,000 training and the 296 test characters, in Li & Mandt's order."""
     order = np.random.RandomState(SPLIT_SEED).permutation(CHARACTERS).tolist()
     return {"train": order[:TRAIN_CHARACTERS], "test": order[TRAIN_CHARACTERS:]}
 
@@ -77,18 +74,7 @@ def list_clips(actions: Sequence[str]) -> dict[str, list[Clip]]:
 def prepare_embedded(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "sprites", drawn by code.
-
-    Args:
-        out_dir: folder of the data set, which appears when it is complete.
-        source_dir: not needed.
-        **writing: `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: out_dir exists, or cannot be written.
+    """Writes the data set "sprites", drawn by code (see `tfrecords_tools.converters`).
 
     Example:
         prepare_embedded("data/sprites")
@@ -109,20 +95,11 @@ def prepare_embedded(
 def prepare_lpc(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "sprites/lpc", composed from the Liberated Pixel Cup sheets.
+    """Writes the data set "sprites/lpc", of the sheets (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder of the sheets, see `lpc_sheets.load_sheets`. By default the sheets are
             downloaded, 0.4 MB, to the folder lpc-sheets beside out_dir and kept there.
-        **writing: `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        SheetError: a sheet in source_dir is missing or has another size.
-        ConversionError: a sheet cannot be downloaded, or out_dir exists or cannot be written.
 
     Example:
         prepare_lpc("data/sprites-lpc")
@@ -160,7 +137,6 @@ def _write(
         "1",
         height=64,
         width=64,
-        channels=3,
         fps=FPS,
         class_names=tuple(f"{action}/{view}" for action in actions for view in VIEWS),
         identity_names=tuple(Clip(c, "", "").character_name for c in range(CHARACTERS)),
@@ -182,13 +158,9 @@ def _write(
     return write_dataset(os.fspath(out_dir), info, list_clips(actions), load, **writing)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    variants = {"embedded": prepare_embedded, "lpc": prepare_lpc}
-    run_converter(
-        __doc__, variants, "Folder of the sheets, else downloaded; for the variant lpc.", arguments
-    )
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter,
+    __doc__,
+    {"embedded": prepare_embedded, "lpc": prepare_lpc},
+    "Folder of the sheets, else downloaded; for the variant lpc.",
+)

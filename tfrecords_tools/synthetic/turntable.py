@@ -14,8 +14,8 @@ Of each solid, one colour lacks one elevation in the training split, by seed: 24
 in which every identity occurs, and 16 test clips, eight an elevation and two a colour.
 """
 
+import functools
 import os
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,12 +34,7 @@ CLASSES = tuple(f"elevation-{elevation}" for elevation in ELEVATIONS)
 
 
 def list_clips() -> dict[str, list[Clip]]:
-    """The clips of both splits, by solid, colour and elevation.
-
-    Example:
-        >>> [len(clips) for clips in list_clips().values()]
-        [240, 16]
-    """
+    """The 240 training and 16 test clips, by solid, colour and elevation."""
     random = np.random.default_rng(SPLIT_SEED)
     # Two solids a colour and eight an elevation.
     colours, elevations = (
@@ -56,18 +51,7 @@ def list_clips() -> dict[str, list[Clip]]:
 def prepare(
     out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "turntable", drawn by code.
-
-    Args:
-        out_dir: folder of the data set, which appears when it is complete.
-        source_dir: not needed.
-        **writing: `overwrite` and `progress` of `write_dataset`.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: out_dir exists, or cannot be written.
+    """Writes the data set "turntable", drawn by code (see `tfrecords_tools.converters`).
 
     Example:
         prepare("data/turntable")
@@ -77,7 +61,6 @@ def prepare(
         "1",
         height=SIDE,
         width=SIDE,
-        channels=3,
         fps=FPS,
         class_names=CLASSES,
         identity_names=IDENTITIES,
@@ -105,10 +88,4 @@ def _drawn(clip: Clip) -> Video:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    run_converter(__doc__, prepare, "Not needed.", arguments)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(run_converter, __doc__, prepare, "Not needed.")

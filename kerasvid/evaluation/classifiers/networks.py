@@ -10,6 +10,7 @@ This file has the networks. `kerasvid.evaluation.classifiers.store` trains, stor
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ from kerasvid.data.pixels import as_floats
 from kerasvid.evaluation.metrics.clip_batches import checked_clips
 from kerasvid.layers.discriminators import ImageDiscriminator
 from kerasvid.layers.frame_networks import FrameEncoder
-from kerasvid.layers.recurrent import BidirectionalSummary, over_frames
+from kerasvid.layers.recurrent import bidirectional_lstm, over_frames
 
 TOGETHER = 64  # clips in one pass
 ENCODER = {"channels": (32, 64, 128), "strides": (1, 2, 2), "features": 128}
@@ -38,7 +39,7 @@ class _Classifier(keras.Model):
     or floats in [-1, 1], and return numpy arrays.
     """
 
-    min_frames = 1
+    min_frames, max_frames = 1, math.inf
 
     def __init__(self, heads: Mapping[str, int], image_shape: tuple[int, int, int], **kwargs):
         super().__init__(**kwargs)
@@ -59,30 +60,28 @@ class _Classifier(keras.Model):
         logits, features = self._outputs(clips)
         return {name: tf.nn.softmax(values) for name, values in logits.items()}, features
 
-    def probabilities(self, clips: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+    def probabilities(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """The probabilities of the classes: float32 `[B, K]` by head.
 
         Args:
-            clips: `[B, T, H, W, C]`; for a frame classifier also frames `[B, H, W, C]`.
-            seed: Of a frame classifier, which sees one random frame of each clip. That of row i
-                depends on (seed, i) alone. Use another seed for each batch.
+            clips: `[B, T, H, W, C]`. A frame classifier takes clips of one frame, see
+                `random_frames`, or frames `[B, H, W, C]`.
 
         Raises:
-            ValueError: Frames of another size, clips shorter than the training clips, or pixels
-                that are not finite.
+            ValueError: Frames of another size, too few or too many frames, or pixels that are not
+                finite.
         """
-        return self._run(self._selected(clips, seed))[0]
+        return self._run(clips)[0]
 
-    def features(self, clips: np.ndarray, seed: int = 0) -> np.ndarray:
+    def features(self, clips: np.ndarray) -> np.ndarray:
         """The last layer but one, float32 `[B, D]`; arguments and errors as `probabilities`."""
-        return self._run(self._selected(clips, seed))[1]
-
-    def _selected(self, clips: np.ndarray, seed: int) -> np.ndarray:
-        """The frames of clips that the network sees."""
-        return clips
+        return self._run(clips)[1]
 
     def _run(self, clips: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Probabilities by head and features of `[B, T, H, W, C]`, part by part."""
+        clips = np.asarray(clips)
+        if self.max_frames == 1 and clips.ndim == 4:
+            clips = clips[:, None]
         clips = checked_clips(clips, "classified")
         if not len(clips):
             raise ValueError("There are no clips to classify.")
@@ -91,11 +90,9 @@ class _Classifier(keras.Model):
             raise ValueError(
                 f"Frames of {given}: this classifier was trained on {own}. Resize them."
             )
-        if clips.shape[1] < self.min_frames:
-            raise ValueError(
-                f"Clips of {clips.shape[1]} frames: this classifier needs {self.min_frames} or "
-                "more. Use longer clips, or a classifier trained on shorter ones."
-            )
+        if not self.min_frames <= clips.shape[1] <= self.max_frames:
+            bounds = "one frame" if self.max_frames == 1 else f"{self.min_frames} or more"
+            raise ValueError(f"Clips of {clips.shape[1]} frames: this classifier needs {bounds}.")
         clips = clips if clips.dtype == np.uint8 else clips.astype(np.float32)
         kind = f"{clips.shape[1]} {clips.dtype}"
         if kind not in self._traced:  # T must be static, B need not
@@ -115,15 +112,6 @@ class _Classifier(keras.Model):
             digest.update(str(tuple(weight.shape)).encode() + b"\0")
             digest.update(np.ascontiguousarray(weight.numpy(), "<f4").tobytes())
         return digest.hexdigest()
-
-    def protocol(self, frames: int) -> dict[str, Any]:
-        """What the features of clips of so many frames are, by name."""
-        return {
-            "weights": self.weights_digest(),
-            "heads": dict(self.heads),
-            "trained_frames": self.min_frames,
-            "image_shape": list(self.image_shape),
-        }
 
     def build(self, clips_shape=None) -> None:
         """Makes the weights; the constructors call it."""
@@ -181,7 +169,7 @@ class ClipClassifier(_Classifier):
         # === Networks ===
         policy = self.dtype_policy
         self.encoder = FrameEncoder(**self.encoder_arguments, dtype=policy)
-        self.summary_layer = BidirectionalSummary(units, dtype=policy)
+        self.summary_layer = bidirectional_lstm(units, dtype=policy)
         self.head_layers = {
             name: keras.layers.Dense(classes, dtype="float32", name=f"head_{position}")
             for position, (name, classes) in enumerate(self.heads.items())
@@ -207,9 +195,9 @@ class ClipClassifier(_Classifier):
         return {"encoder": encoder, "units": units, "sharpness": sharpness}
 
     def protocol(self, frames: int) -> dict[str, Any]:
+        """How features of clips of so many frames are made, by name."""
         features = "clip classifier: bi-LSTM over a frame CNN, last layer but one"
-        own = {"features": features, "size": 2 * self.units, "seen_frames": frames}
-        return {**own, **super().protocol(frames)}
+        return {"features": features, "size": 2 * self.units, "seen_frames": frames}
 
     def get_config(self) -> dict:
         own = {"frames": self.frames, "units": self.units, "sharpness": self.sharpness}
@@ -248,6 +236,7 @@ class FrameClassifier(_Classifier):
         **kwargs,
     ):
         super().__init__(heads, image_shape, **kwargs)
+        self.max_frames = 1
         self.discriminator_arguments = self.resolved(image_shape, discriminator)["discriminator"]
         self.discriminator = ImageDiscriminator(
             **self.discriminator_arguments,
@@ -273,14 +262,12 @@ class FrameClassifier(_Classifier):
         patch = 1 if image_shape[0] % 2 or image_shape[1] % 2 else 2
         return {"discriminator": {**DISCRIMINATOR, "patch": patch, **(discriminator or {})}}
 
-    def _selected(self, clips: np.ndarray, seed: int) -> np.ndarray:
-        return one_frame_each(clips, seed)
-
-    def protocol(self, frames: int = 1) -> dict[str, Any]:
+    def protocol(self, frames: int) -> dict[str, Any]:
+        """How features of one of so many frames are made, by name."""
         features = "frame classifier: D_I's architecture, last layer but one, mean over positions"
-        own = {"features": features, "size": self.discriminator.channels[-1], "seen_frames": 1}
-        own["of"] = "single frames" if frames == 1 else f"a random one of {frames} frames"
-        return {**own, **super().protocol(frames)}
+        seen = "single frames" if frames == 1 else f"a random one of {frames} frames"
+        size = self.discriminator.channels[-1]
+        return {"features": features, "size": size, "seen_frames": 1, "of": seen}
 
     def get_config(self) -> dict:
         return {**super().get_config(), "discriminator": dict(self.discriminator_arguments)}
@@ -289,15 +276,7 @@ class FrameClassifier(_Classifier):
 CLASSIFIERS = {"clip": ClipClassifier, "frame": FrameClassifier}
 
 
-def one_frame_each(clips: np.ndarray, seed: int = 0) -> np.ndarray:
-    """One random frame of each clip, `[B, 1, H, W, C]`; frames `[B, H, W, C]` get the time axis.
-
-    The frame of row i depends on (seed, i) alone.
-    """
-    clips = np.asarray(clips)
-    if clips.ndim == 4:
-        return clips[:, None]
-    if clips.ndim != 5 or clips.shape[1] < 2:
-        return clips
+def random_frames(clips: np.ndarray, seed: int = 0) -> np.ndarray:
+    """A random frame of each clip, `[B, 1, H, W, C]`; that of row i depends on (seed, i) alone."""
     chosen = np.random.default_rng(seed).random(len(clips)) * clips.shape[1]
     return clips[np.arange(len(clips)), chosen.astype(int)][:, None]

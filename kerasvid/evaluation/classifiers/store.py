@@ -15,7 +15,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +36,7 @@ from kerasvid.evaluation.classifiers.train import (
     train_classifier,
 )
 from kerasvid.evaluation.metrics.fvd import ClipFeatures
-from kerasvid.io import lock, readable_os_errors, replace_folder
+from kerasvid.io import atomic_folder, lock, readable_os_errors
 from kerasvid.training.devices import resolve_precision
 
 FORMAT = "kerasvid-classifier"
@@ -85,9 +84,9 @@ class TrainedClassifier:
         """A function of clips to features, for `frechet_video_distance`."""
         return ClassifierFeatures(self)
 
-    def probabilities(self, clips: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+    def probabilities(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """As `probabilities` of the model: float32 `[B, K]` by head."""
-        return self.model.probabilities(clips, seed)
+        return self.model.probabilities(clips)
 
     def protocol(self) -> dict[str, Any]:
         """What all values of this classifier have in common, in types of JSON."""
@@ -135,6 +134,7 @@ class TrainedClassifier:
         return "\n".join(lines)
 
 
+@dataclasses.dataclass(frozen=True)
 class ClassifierFeatures(ClipFeatures):
     """Features of a trained classifier.
 
@@ -142,8 +142,7 @@ class ClassifierFeatures(ClipFeatures):
     not depend on the batch.
     """
 
-    def __init__(self, classifier: TrainedClassifier):
-        self.classifier = classifier
+    classifier: TrainedClassifier
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
         clips = np.asarray(clips)
@@ -241,7 +240,7 @@ def load_classifier(
         own = dataclasses.replace(own, image_shape=tuple(own.image_shape))
         kind = CLASSIFIERS[own.kind]
         confusion = {name: np.array(rows, int) for name, rows in stored["confusion"].items()}
-        report = ClassifierReport(confusion, stored["clips"], stored["split"], stored["held_out"])
+        report = ClassifierReport(confusion, stored["clips"], stored["held_out"])
         names = {name: tuple(each) for name, each in stored["names"].items()}
         digest, weights, trained_in = stored["sha256"], stored["weights"], stored["trained_in"]
     except OSError as error:
@@ -255,7 +254,9 @@ def load_classifier(
     if not file.exists():
         raise ClassifierError(f"{file}: missing. {remedy}")
     if hash_file(os.fspath(file))[0] != digest:
-        raise ClassifierError(f"{file}: altered, its SHA-256 does not match. {remedy}")
+        raise ClassifierError(
+            f"{file}: altered, its SHA-256 differs from classifier.json. {remedy}"
+        )
     try:
         model = keras.saving.load_model(file, compile=False)
     except (KeyError, OSError, TypeError, ValueError) as error:  # whole, but of another version
@@ -269,16 +270,13 @@ def load_classifier(
 
 def _train_and_write(path: pathlib.Path, data: ClassifierData) -> None:
     """Trains and tests a classifier. Its folder appears when it is complete."""
-    for leftover in path.parent.glob(f"partial-*-{path.name}"):  # of a process that was killed
-        shutil.rmtree(leftover, ignore_errors=True)
     model = train_classifier(data)
     report, info = measure_classifier(model, data), data.info
     names = {name: tuple(map(str, range(size))) for name, size in data.heads.items()}
     names |= {name: info.class_names for name in names if name not in info.attribute_names}
-    building = path.with_name(f"partial-{os.getpid()}-{path.name}")
-    try:
-        building.mkdir()
-        model.save(building / "classifier.keras")
+    with atomic_folder(path) as building:
+        file = os.path.join(building, "classifier.keras")
+        model.save(file)
         stored = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -288,16 +286,12 @@ def _train_and_write(path: pathlib.Path, data: ClassifierData) -> None:
             "confusion": {name: counts.tolist() for name, counts in report.confusion.items()},
             "names": names,
             "clips": report.clips,
-            "split": report.split,
             "held_out": report.held_out,
             "weights": model.weights_digest(),
-            "sha256": hash_file(os.fspath(building / "classifier.keras"))[0],
+            "sha256": hash_file(file)[0],
         }
         text = json.dumps(stored, indent=1) + "\n"
-        (building / "classifier.json").write_text(text, encoding="utf-8")
-        replace_folder(os.fspath(building), os.fspath(path))
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        pathlib.Path(building, "classifier.json").write_text(text, encoding="utf-8")
 
 
 def _check_share(min_accuracy: float | None) -> None:

@@ -89,13 +89,11 @@ class ClassifierReport:
         confusion: By head int `[K, K]`, with a row for each true and a column for each predicted
             class.
         clips: Number of clips.
-        split: Their split of the data set.
         held_out: Their description.
     """
 
     confusion: dict[str, np.ndarray]
     clips: int
-    split: str
     held_out: str
 
     @property
@@ -355,7 +353,7 @@ def measure_classifier(classifier: keras.Model, data: ClassifierData) -> Classif
         for name, values in labels.items():
             known = values >= 0
             np.add.at(confusion[name], (values[known], answers[name].argmax(axis=1)[known]), 1)
-    return ClassifierReport(confusion, count, data.split, data.described())
+    return ClassifierReport(confusion, count, data.described())
 
 
 def softened(

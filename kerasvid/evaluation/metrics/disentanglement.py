@@ -125,11 +125,10 @@ def _labels(labels: Mapping[str, np.ndarray], name: str, count: int, classes: in
         raise ValueError(
             f"{name}: labels of {count} clips are {values.dtype} {values.shape}. Use integers [B]."
         )
-    if count and (values.min() < 0 or values.max() >= classes):
-        wrong = values[(values < 0) | (values >= classes)][0]
+    if wrong := set(values.tolist()) - set(range(classes)):
         raise ValueError(
-            f"{name}: the label {wrong} is not in 0 to {classes - 1}. Leave out clips of unknown "
-            "labels, or correct the number of classes."
+            f"{name}: the label {min(wrong)} is not in 0 to {classes - 1}. Leave out clips of "
+            "unknown labels, or correct the number of classes."
         )
     return values
 

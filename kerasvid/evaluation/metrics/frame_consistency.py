@@ -10,36 +10,8 @@ to itself is 1. Here it does not count; `with_first=True` counts it.
 """
 
 import numpy as np
-import tensorflow as tf
 
-WINDOW = 11
-
-
-def structural_similarity(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """SSIM of each pair of frames; 1 for equal frames.
-
-    Wang, Bovik, Sheikh, Simoncelli: "Image Quality Assessment: From Error Visibility to Structural
-    Similarity", IEEE Transactions on Image Processing 2004, equation (13) with the published
-    constants and window, of 11x11 pixels or the frame's shorter side if that is smaller.
-
-    Args:
-        clips: uint8 `[B, T, H, W, C]`.
-        others: The same shape.
-
-    Returns:
-        float64 `[B, T]`, in [-1, 1].
-
-    Raises:
-        ValueError: The shapes differ, or the pixels are not uint8.
-    """
-    if clips.shape != others.shape or clips.ndim != 5:
-        raise ValueError(
-            f"Clips of {clips.shape} and of {others.shape}: use the same shape [B, T, H, W, C]."
-        )
-    if clips.dtype != np.uint8 or others.dtype != np.uint8:
-        raise ValueError(f"Clips of {clips.dtype} and of {others.dtype}: use uint8.")
-    window = min(WINDOW, *clips.shape[2:4])
-    return tf.image.ssim(clips, others, 255, filter_size=window).numpy().astype(np.float64)
+from kerasvid.evaluation.metrics.structural_similarity import structural_similarity
 
 
 def frame_consistencies(clips: np.ndarray, with_first: bool = False) -> np.ndarray:

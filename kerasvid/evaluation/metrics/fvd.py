@@ -34,7 +34,7 @@ from kerasvid.evaluation.metrics.frechet import (
 from kerasvid.evaluation.metrics.i3d import I3D, IMAGE_SIZE, LEAST_FRAMES
 from kerasvid.evaluation.metrics.i3d_weights import digest_of, load_i3d
 
-PADDINGS = ("last", "mirror", "loop")
+PADDINGS = {"last": "edge", "mirror": "reflect", "loop": "wrap"}  # modes of np.pad
 CENTRES = ("half", "whole")
 
 
@@ -158,15 +158,8 @@ def padded_in_time(clips: np.ndarray, frames: int, padding: str | None) -> np.nd
             f"Clips of {own} frames: I3D needs {frames}. Use longer clips or a padding "
             f"({', '.join(PADDINGS)}). Distances of other paddings do not compare."
         )
-    places = np.arange(frames)
-    if padding == "last":
-        places = np.minimum(places, own - 1)
-    elif padding == "loop":
-        places = places % own
-    else:  # 0 1 2 3 2 1 0 1 ...
-        period = max(2 * (own - 1), 1)
-        places = (own - 1) - np.abs((own - 1) - places % period)
-    return clips[:, places]
+    ends = [(0, 0), (0, frames - own), (0, 0), (0, 0), (0, 0)]
+    return np.pad(clips, ends, PADDINGS[padding])
 
 
 def resized(clips: tf.Tensor, size: int, half_centres: bool = True) -> tf.Tensor:

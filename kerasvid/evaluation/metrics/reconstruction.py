@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, checked_clips
-from kerasvid.evaluation.metrics.frame_consistency import structural_similarity
 from kerasvid.evaluation.metrics.intervals import BootstrapMean, Interval
+from kerasvid.evaluation.metrics.structural_similarity import structural_similarity
 from kerasvid.visualization.nearest_clip import clip_psnr, l2_distances
 
 
@@ -35,10 +35,7 @@ class Reconstruction(NamedTuple):
 
 
 def reconstruction_scores(
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
-    clips: int | None = None,
-    level: float = 0.95,
-    seed: int = 0,
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]], clips: int | None = None, seed: int = 0
 ) -> Reconstruction:
     """L2, PSNR and SSIM of pairs of clips, which are streamed.
 
@@ -46,7 +43,7 @@ def reconstruction_scores(
         pairs: Real clips and their reconstructions, `[B, T, H, W, C]` each, uint8, or float in
             [-1, 1], which are rounded to uint8.
         clips: Number of pairs (the poster: 100); `None` for all.
-        level, seed: Of the intervals.
+        seed: Seed of the intervals.
 
     Raises:
         ValueError: Fewer pairs than requested or than two, clips of different shapes, or pixels
@@ -79,5 +76,5 @@ def reconstruction_scores(
         raise ValueError(f"There are {seen} pairs of clips, not {clips}. Use {seen} or fewer.")
     if seen < 2:
         raise ValueError(f"{seen} pairs of clips have no interval. Use two or more.")
-    psnr_interval = psnr.interval(level) if seen - equal > 1 else None
-    return Reconstruction(l2.interval(level), psnr_interval, ssim.interval(level), seen, equal)
+    psnr_interval = psnr.interval() if seen - equal > 1 else None
+    return Reconstruction(l2.interval(), psnr_interval, ssim.interval(), seen, equal)

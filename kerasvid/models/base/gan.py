@@ -49,6 +49,9 @@ class AdversarialModel(Trainer):
         categories: K of the category code, 0 for none.
         objective: options of the losses, see `Objective`.
 
+    Attributes:
+        network_arguments: those arguments of the constructor that are arguments of networks.
+
     Raises:
         ValueError: an argument of a discriminator or an option is unknown or out of its range.
     """
@@ -78,17 +81,17 @@ class AdversarialModel(Trainer):
         self._instance_noise_std = Ramp(
             *self.objective.instance_noise_std, self.objective.instance_noise_steps
         )
-        self._discriminator_arguments = {
+        self.network_arguments = {
             IMAGE: discriminator_arguments(IMAGE, image_discriminator),
             VIDEO: discriminator_arguments(VIDEO, video_discriminator),
         }
         self.image_discriminator = self.video_discriminator = None
-        policy = self.dtype_policy
-        if (own := self._discriminator_arguments[IMAGE]) is not False:
-            self.image_discriminator = ImageDiscriminator(**own, dtype=policy)
-        if (own := self._discriminator_arguments[VIDEO]) is not False:
-            own = {**own, "categories": categories}
-            self.video_discriminator = VideoDiscriminator(**own, dtype=policy)
+        if (own := self.network_arguments[IMAGE]) is not False:
+            self.image_discriminator = ImageDiscriminator(**own, dtype=self.dtype_policy)
+        if (own := self.network_arguments[VIDEO]) is not False:
+            self.video_discriminator = VideoDiscriminator(
+                **own, categories=categories, dtype=self.dtype_policy
+            )
 
     # === What a model defines ===
 
@@ -148,7 +151,9 @@ class AdversarialModel(Trainer):
         """
         discriminators = self.discriminators()
         if not discriminators:
-            raise ValueError(f"{type(self).__name__}: Enable at least one discriminator.")
+            raise ValueError(
+                f"{type(self).__name__} has no discriminator. Enable at least one discriminator."
+            )
         video = tf.zeros([1, self.frames, *self.image_shape])
         if self.video_discriminator is not None:
             self.video_discriminator.check_length(self.frames)
@@ -321,14 +326,10 @@ class AdversarialModel(Trainer):
         return self.tracked(_named(values, self.generator_losses(batch, fakes, terms)))
 
     def get_config(self) -> dict:
-        accepted = self.hyperparameters()  # some models are made for one discriminator
-        discriminators = {k: v for k, v in self._discriminator_arguments.items() if k in accepted}
-        own = {
-            "image_shape": self.image_shape,
-            "frames": self.frames,
-            "objective": dataclasses.asdict(self.objective),
-        }
-        return {**super().get_config(), **discriminators, **own}
+        """The arguments of the constructor, each of which is an attribute or in the dict below."""
+        given = {**self.network_arguments, "objective": dataclasses.asdict(self.objective)}
+        own = {k: given[k] if k in given else getattr(self, k) for k in self.hyperparameters()}
+        return {**super().get_config(), **own}
 
 
 class FixedLength(LimitedLength):
