@@ -64,12 +64,7 @@ def replace_file(temporary: str | os.PathLike, path: str | os.PathLike) -> None:
 
 
 def temporary_name(path: str | os.PathLike) -> str:
-    """A name beside `path` that no other process uses, also not on another host of a shared disk.
-
-    Example:
-        >>> temporary_name("data/mine")
-        'data/mine.tmp-myhost-1234'
-    """
+    """A name beside `path` that no other process uses, on no host of a shared disk."""
     return f"{os.fspath(path)}.tmp-{_process()}"
 
 
@@ -148,10 +143,6 @@ def new_file(path: str | os.PathLike, overwrite: bool = False) -> Iterator[pathl
     Raises:
         ValueError: as `refuse_existing`.
         OSError: the file cannot be written; one line.
-
-    Example:
-        >>> with new_file("rjvae.tflite") as temporary:
-        ...     temporary.write_bytes(content)
     """
     refuse_existing(path, overwrite)
     with atomic_write(path) as temporary:
@@ -186,17 +177,15 @@ def lock(path: str | os.PathLike, wait: bool = False) -> Iterator[None]:
         file.release()
 
 
-def is_running(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     """Whether another process of this host has this number."""
-    if pid == os.getpid():
-        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass
-    return True
+    return pid != os.getpid()
 
 
 def _process() -> str:
@@ -216,7 +205,7 @@ def _remove_leftovers(path: str) -> None:
     ours = temporary_name(name).removesuffix(str(os.getpid()))
     for entry in os.listdir(parent) if os.path.isdir(parent) else []:
         match = re.fullmatch(re.escape(ours) + r"(\d+)(-replaced)?", entry)
-        if not match or is_running(int(match[1])):
+        if not match or _is_running(int(match[1])):
             continue
         # A replaced folder whose place is empty is all there is.
         if not match[2] or os.path.isdir(path):

@@ -49,6 +49,21 @@ def constructor_arguments(cls: type) -> dict[str, tuple[Any, Any]]:
     return found
 
 
+def kept_arguments(instance: Any) -> dict[str, Any]:
+    """The arguments of an object's constructor, for `get_config`.
+
+    Each is kept as `self.NAME`, or as `self.NAME_arguments` where `self.NAME` is the network.
+
+    Example:
+        >>> kept_arguments(GaussianHead(8))
+        {'latent_dim': 8, 'hidden_units': 0}
+    """
+    kept = vars(instance)
+    named = inspect.signature(type(instance).__init__).parameters.values()
+    names = [each.name for each in named if each.kind is each.POSITIONAL_OR_KEYWORD][1:]
+    return {name: kept.get(f"{name}_arguments", kept.get(name)) for name in names}
+
+
 def python_command(*arguments: str) -> str:
     """A line for the shell that runs Python as this process does, environment included.
 
@@ -72,16 +87,13 @@ def command_line(command: str, *flags: str) -> str:
         >>> command_line("generate", "--run_dir=runs/x")  # in one of `python apps/train.py`
         'python apps/generate.py --run_dir=runs/x'
     """
-    script = sys.argv[0]
-    if script.endswith(".py") and not script.endswith(("__main__.py", "cli/main.py")):
-        return python_command(os.path.join(os.path.dirname(script), f"{command}.py"), *flags)
-    return shlex.join([*_program(script), *command.split(), *flags])
-
-
-def _program(script: str) -> list[str]:
-    if os.path.basename(script) == "kerasvid" and os.path.dirname(script):
-        return [_typed(script, "kerasvid")]
-    return ["kerasvid"]
+    program = sys.argv[0]
+    script = os.path.join(os.path.dirname(program), f"{command}.py")
+    if program.endswith(".py") and os.path.exists(script) and "__main__" not in program:
+        return python_command(script, *flags)
+    is_ours = os.path.basename(program) == "kerasvid"
+    program = _typed(program, "kerasvid") if is_ours else "kerasvid"
+    return shlex.join([program, *command.split(), *flags])
 
 
 def _typed(path: str, name: str) -> str:

@@ -82,8 +82,8 @@ def write_squares():
     from kerasvid.data import DatasetInfo, Video
     from tfrecords_tools.conversion import write_dataset
 
-    def write(folder, videos: np.ndarray, training: int, fps: float = 8.0, **told) -> str:
-        info = DatasetInfo("squares", "1", 16, 16, 3, fps=fps, **told)
+    def write(folder, videos: np.ndarray, training: int, fps: float = 8.0, **fields) -> str:
+        info = DatasetInfo("squares", "1", 16, 16, 3, fps=fps, **fields)
         splits = {"train": list(range(training)), "test": list(range(training, len(videos)))}
         load = lambda i: Video(videos[i], f"square-{i}")  # noqa: E731
         write_dataset(os.fspath(folder), info, splits, load, progress=False)
@@ -100,7 +100,7 @@ def squares(tmp_path_factory, moving_squares, write_squares) -> str:
 
 @pytest.fixture(scope="session")
 def config_of(squares):
-    """A function that makes a config of a few steps on the squares, of what is quickest to build."""
+    """A function that makes a config of a few steps on the squares, of a model that builds fast."""
 
     def make(steps=6, values=None, folder=squares, model="glo", **rest):
         values = {"frames": 3, "training.batch_size": 4, **(values or {})}
@@ -118,9 +118,9 @@ def config_of(squares):
 
 @pytest.fixture(scope="session")
 def save_new_run():
-    """A function that saves a run of a config whose model has learned nothing; its folder.
+    """A function that saves a run of a config with an untrained model and returns its folder.
 
-    Larger weights than new ones, by `scale`, draw livelier pictures.
+    Weights that are `scale` times as large make samples with more contrast.
     """
     import keras
 

@@ -1,13 +1,16 @@
-"""Files on a full disk: the fault names the file, and what stood there stays."""
+"""Files and folders appear complete or not at all, and errors name the file."""
 
 import errno
+import pathlib
 import resource
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from kerasvid.io import atomic_write, readable_os_errors
+from kerasvid.io import atomic_folder, atomic_write, lock, new_file, readable_os_errors
 from kerasvid.visualization import grids
 
 
@@ -23,7 +26,7 @@ def small_files_only():
 
 
 @pytest.mark.parametrize("context", [readable_os_errors, atomic_write])
-def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, context):
+def test_a_full_disk_is_reported_with_the_name_of_the_file(tmp_path, context):
     path = tmp_path / "metrics.csv"
     path.write_text("before")
     with (
@@ -39,10 +42,65 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, context):
     ("write", "ending"),
     [(grids.write_png, "png"), (grids.write_gif, "gif"), (grids.write_mp4, "mp4")],
 )
-def test_a_picture_that_was_cut_off_is_told(tmp_path, small_files_only, write, ending):
+def test_an_incomplete_picture_is_reported(tmp_path, small_files_only, write, ending):
     frames = np.random.default_rng(0).integers(0, 255, [8, 128, 128, 3], np.uint8)
     path = tmp_path / f"step.{ending}"
     why = "(is the disk full|File too large)"
     with pytest.raises(OSError, match=f"step.{ending}: cannot be written .{why}"):
         write(path, frames[0] if ending == "png" else frames)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_keeps_the_earlier_file(tmp_path):
+    path = tmp_path / "a.json"
+    with atomic_write(path) as temporary:
+        pathlib.Path(temporary).write_text("first")
+        assert temporary.endswith("a.json") and not path.exists()
+    with pytest.raises(KeyError), atomic_write(path) as temporary:
+        pathlib.Path(temporary).write_text("half")
+        raise KeyError
+    assert path.read_text() == "first" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_replaces_another_only_on_request(tmp_path):
+    for overwrite in (False, True):
+        with new_file(tmp_path / "a", overwrite) as temporary:
+            temporary.write_text(str(overwrite))
+    with pytest.raises(ValueError, match="a: exists already"), new_file(tmp_path / "a"):
+        pass
+    with pytest.raises(ValueError, match="is a folder"), new_file(tmp_path):
+        pass
+    with pytest.raises(ValueError, match="does not exist"), new_file(tmp_path / "b" / "a"):
+        pass
+    assert (tmp_path / "a").read_text() == "True"
+
+
+def test_a_folder_that_another_process_made_meanwhile_stays(tmp_path):
+    path = tmp_path / "a"
+
+    def check():
+        if path.exists():
+            raise ValueError("exists")
+
+    with pytest.raises(ValueError, match="exists"), atomic_folder(path, check):
+        path.mkdir()
+        (path / "theirs").touch()
+    assert [entry.name for entry in tmp_path.rglob("*")] == ["a", "theirs"]
+
+
+def test_a_lock_is_held_once_and_released_when_the_process_is_killed(tmp_path):
+    code = f"""
+import time
+from kerasvid.io import lock
+with lock({str(tmp_path / "lock")!r}):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"locked\n"
+        with pytest.raises(BlockingIOError, match="another process"), lock(tmp_path / "lock"):
+            pass
+        process.kill()
+        process.wait()
+        with lock(tmp_path / "lock", wait=True):
+            pass

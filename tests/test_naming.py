@@ -8,7 +8,7 @@ from kerasvid.models.rmocogan import RMoCoGAN
 from kerasvid.naming import constructor_arguments, nearest_names
 
 
-def test_a_near_name_is_proposed_before_the_list():
+def test_the_nearest_name_comes_before_the_list():
     assert nearest_names("rjvea", ["rjvae", "dsa"]) == "did you mean 'rjvae'? Known: dsa, rjvae"
 
 
@@ -16,14 +16,14 @@ def test_capitals_do_not_hide_a_name():
     assert nearest_names("RJVAE", ["rjvae", "dsa"]).startswith("did you mean 'rjvae'?")
 
 
-def test_a_name_unlike_all_gets_the_list_alone():
-    assert nearest_names("qqqq", ["rjvae", "dsa"]) == "nothing is near. Known: dsa, rjvae"
+def test_a_name_unlike_all_others_gets_only_the_list():
+    assert nearest_names("qqqq", ["rjvae", "dsa"]) == "Known: dsa, rjvae"
 
 
 # === Constructors ===
 
 
-def test_arguments_of_the_classes_behind_are_found_with_the_own_ones():
+def test_arguments_of_base_classes_are_found_too():
     found = constructor_arguments(RMoCoGAN)
     assert found["residual_units"] == (int, 128)
     assert found["content_dim"] == (int, 50)  # of MoCoGAN
@@ -31,10 +31,10 @@ def test_arguments_of_the_classes_behind_are_found_with_the_own_ones():
     assert set(found) == {*constructor_arguments(MoCoGAN), "residual_units", "prior_scale"}
 
 
-def test_of_two_defaults_the_nearest_class_has_the_say():
+def test_a_subclass_overrides_a_default():
     assert constructor_arguments(MoCoGAN)["frames"] == (int, 16)
     assert constructor_arguments(ImageGAN)["frames"] == (int, 1)
-    assert constructor_arguments(ImageGAN)["video_discriminator"] == (bool, False)
+    assert "video_discriminator" not in constructor_arguments(ImageGAN)
 
 
 def test_arguments_of_keras_and_those_without_a_default_are_left_out():

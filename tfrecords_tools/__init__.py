@@ -1,1 +1,1 @@
-"""Raw media to records: a converter a data set, a check, and what they share."""
+"""Raw media to records: converters, drawn and derived data sets, and a check."""

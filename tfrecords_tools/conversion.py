@@ -1,23 +1,29 @@
-"""What the converters share: videos in, a complete data set out, in parallel and streaming."""
+"""What all converters use: videos in, a complete data set out, in parallel and streaming."""
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
+import tqdm
 
 from kerasvid.data.records import DatasetInfo, Video, finish_example, video_to_example
-from kerasvid.data.shards import write_info, write_split
-from tfrecords_tools.dataset_folder import ConversionError, folder_in_making
-from tfrecords_tools.progress_line import ProgressLine
+from kerasvid.data.shards import INFO_FILE, write_info, write_split
+from kerasvid.io import atomic_folder
+
+
+class ConversionError(ValueError):
+    """A data set cannot be made; the one-line message says why and what to do."""
 
 
 class UnreadableMedia(ValueError):
-    """Raised by a `load` function for a file that cannot be read; the message names it."""
+    """A file cannot be read; raised by a `load` function, the message names the file."""
 
 
 def write_dataset(
@@ -35,29 +41,29 @@ def write_dataset(
 ) -> DatasetInfo:
     """Writes a data set of records; `out_dir` appears only when it is complete.
 
-    Items are loaded and encoded on all cores, a bounded number ahead, and written in order, so
-    that memory does not grow with the data set and the bytes do not depend on the workers.
+    Items are loaded and encoded on all cores and written in order. Only a few items are loaded
+    ahead, so memory does not grow with the data set. The bytes do not depend on the workers.
 
     Args:
         out_dir: folder of the data set.
         info: its description without splits; every video must have its frame size. An `fps`
-            of -1 becomes that of the videos, if they have one in common.
-        splits: by name, the items of each; position in the list becomes `index`.
+            of -1 becomes the common frame rate of the videos, if they have one.
+        splits: the items of each split by name; the position in the list becomes `index`.
         load: makes one `Video` of an item, on any thread; frames uint8 [T, H, W, C].
-        videos_per_shard: number of videos a file.
-        workers: number of threads, by default one a core.
-        progress: show a line of progress on stderr.
-        overwrite: replace a data set that is already there.
-        skip_unreadable: leave out what `load` raises `UnreadableMedia` or OSError for, and
-            report it.
-        jpeg_quality: 1..100, where `info.encoding` is "jpeg".
+        videos_per_shard: number of videos in a file.
+        workers: number of threads, by default one for each core.
+        progress: show a progress bar on stderr.
+        overwrite: replace an existing data set in `out_dir`.
+        skip_unreadable: skip files for which `load` raises `UnreadableMedia` or OSError, and
+            print a line for each.
+        jpeg_quality: 1..100, for the encoding "jpeg".
 
     Returns:
-        `info` with its splits filled in, as `dataset.json` states it.
+        `info` with its splits filled in, as in `dataset.json`.
 
     Raises:
         ConversionError: out_dir exists, the disk is full, a file is unreadable, a split is
-            empty, or a video has a wrong size or an id that another has. Nothing is left then.
+            empty, or a video has a wrong size or the id of another. Nothing is written then.
 
     Example:
         >>> info = DatasetInfo("mine", "1", height=64, width=64, channels=3, fps=25.0)
@@ -65,21 +71,95 @@ def write_dataset(
     """
     for split, items in splits.items():
         if not len(items):
-            raise ConversionError(f"{out_dir}: the split {split!r} is empty; give it a video.")
+            raise ConversionError(f"{out_dir}: the split {split!r} is empty; add a video.")
     total = sum(map(len, splits.values()))
     with (
-        folder_in_making(out_dir, overwrite=overwrite) as building,
-        ProgressLine(total, progress) as bar,
+        new_dataset_folder(out_dir, overwrite=overwrite) as building,
+        progress_bar(total, progress) as bar,
     ):
         encoder = _Encoder(info, load, workers, skip_unreadable, jpeg_quality, bar)
         written = {
             split: write_split(building, split, encoder.records(items), videos_per_shard)
             for split, items in splits.items()
         }
-        info = dataclasses.replace(info, splits=written, fps=encoder.frame_rate())
+        fps = info.fps
+        if fps < 0 and len(encoder.rates) == 1:
+            [fps] = encoder.rates
+        info = dataclasses.replace(info, splits=written, fps=fps)
         write_info(building, info)
-    encoder.report_skipped()
+    for line in encoder.unreadable:
+        print(f"skipped {line}", file=sys.stderr)
     return info
+
+
+def progress_bar(total: int, shown: bool = True, unit: str = "videos", **options) -> tqdm.tqdm:
+    """A progress bar on stderr; in a log file it is updated every 10 s only."""
+    pause = 0.2 if sys.stderr.isatty() else 10.0
+    return tqdm.tqdm(
+        total=total, disable=not shown, unit=f" {unit}", mininterval=pause, leave=True, **options
+    )
+
+
+@contextlib.contextmanager
+def new_dataset_folder(
+    out_dir: str | os.PathLike,
+    *,
+    holds: Sequence[str] = (),
+    reads: str | os.PathLike | None = None,
+    overwrite: bool = False,
+) -> Iterator[str]:
+    """Yields an empty folder to write into, which becomes `out_dir` when the block succeeds.
+
+    An exception in the block removes the folder and leaves `out_dir` as it was. An OSError or a
+    TensorFlow error in the block counts as an error of writing.
+
+    Args:
+        out_dir: folder of a data set, or of several.
+        holds: the subfolders of several data sets.
+        reads: folder of a data set that is read in the block; `out_dir` must not contain it.
+        overwrite: replace existing data sets in `out_dir`.
+
+    Raises:
+        ConversionError: `out_dir` exists and is not to be replaced, at the start or the end of the
+            block, or it cannot be written.
+
+    Example:
+        >>> with new_dataset_folder("data/mine") as building:
+        ...     splits = {"train": write_split(building, "train", records)}
+        ...     write_info(building, dataclasses.replace(info, splits=splits))
+    """
+    out_dir = os.path.abspath(os.fspath(out_dir))
+
+    def check() -> None:
+        place = os.path.realpath(out_dir)
+        if reads is not None and os.path.commonpath([os.path.realpath(reads), place]) == place:
+            raise ConversionError(
+                f"{out_dir}: contains the data set that is read; give another --out_dir."
+            )
+        if not os.path.exists(out_dir) or (os.path.isdir(out_dir) and not os.listdir(out_dir)):
+            return
+        what = " and ".join(holds) or "a data set"
+        infos = [os.path.join(out_dir, part, INFO_FILE) for part in holds or [""]]
+        if not all(map(os.path.exists, infos)):
+            fault = f"does not contain {what}" if holds else "is not a data set"
+            raise ConversionError(f"{out_dir}: exists and {fault}; give another --out_dir.")
+        if not overwrite:
+            raise ConversionError(
+                f"{out_dir}: contains {what} already; replace with --overwrite or give another "
+                "--out_dir."
+            )
+
+    try:
+        with atomic_folder(out_dir, check) as building:
+            yield building
+    except (OSError, tf.errors.OpError) as error:
+        full = getattr(error, "errno", None) == errno.ENOSPC or "No space" in str(error)
+        if full or isinstance(error, tf.errors.ResourceExhaustedError):
+            why = "the disk is full; free some space or give another --out_dir."
+        else:
+            what = " ".join(str(error).split())
+            why = f"cannot be written ({what}); check the path and its permissions."
+        raise ConversionError(f"{out_dir}: {why}") from error
 
 
 class _Encoder:
@@ -97,29 +177,29 @@ class _Encoder:
         """Pairs of a record and its length; raises at the end if files were unreadable."""
         index = 0
         for name, length, example in self._in_order(items):
-            self.bar.advance()
+            self.bar.update()
             if example is None:
                 self.unreadable.append(name)
             # After a fault the rest is only read, so that one run names every bad file.
             if example is None or (self.unreadable and not self.skip_unreadable):
                 continue
             if name in self.ids:
-                raise ConversionError(f"two videos have the id {name!r}: make ids unique.")
+                raise ConversionError(f"Two videos have the id {name!r}: give unique ids.")
             self.ids.add(name)
             self.rates.add(round(example.features.feature["fps"].float_list.value[0], 3))
             yield finish_example(example, index), length
             index += 1
         if self.unreadable and not self.skip_unreadable:
-            raise ConversionError(_explain_unreadable(self.unreadable))
-
-    def frame_rate(self) -> float:
-        """The rate of the data set: as given, or else the one that all videos share."""
-        common = self.rates.pop() if len(self.rates) == 1 else -1.0
-        return common if self.info.fps < 0 else self.info.fps
-
-    def report_skipped(self) -> None:
-        for line in self.unreadable:
-            print(f"skipped {line}", file=sys.stderr)
+            lines = "\n".join(self.unreadable)
+            remedy = "or skip unreadable files with --skip_unreadable"
+            if len(self.unreadable) == 1:
+                raise ConversionError(
+                    f"{lines}; nothing is written: repair or remove the file, {remedy}."
+                )
+            raise ConversionError(
+                f"{len(self.unreadable)} files are unreadable, nothing is written; repair or "
+                f"remove them, {remedy}:\n{lines}"
+            )
 
     def _in_order(self, items: Sequence[Any]) -> Iterator[tuple[str, int, Any]]:
         pool = concurrent.futures.ThreadPoolExecutor(self.workers)
@@ -135,31 +215,22 @@ class _Encoder:
             pool.shutdown(cancel_futures=True)
 
     def _encode(self, item: Any) -> tuple[str, int, tf.train.Example | None]:
-        """Id, length and record of an item; or what is wrong with it, 0 and None."""
+        """Id, length and record of an item; or its fault, 0 and None."""
         try:
             video = self.load(item)
         except UnreadableMedia as error:
             return str(error), 0, None
-        except OSError as error:  # of the source; what is written is not touched here
+        except OSError as error:  # of the source: nothing is written here
             return f"{error.filename or item}: cannot be read ({error.strerror or error})", 0, None
         example = video_to_example(video, self.info.encoding, self.jpeg_quality)
         if video.frames.shape[1:] != self.info.frame_shape:
             raise ConversionError(
-                f"video {video.id!r}: frames are {list(video.frames.shape[1:])}, the data set "
-                f"states {list(self.info.frame_shape)}: resize them or correct the description."
+                f"Video {video.id!r}: frames are {list(video.frames.shape[1:])}, but the data set "
+                f"has {list(self.info.frame_shape)}; resize them or correct the description."
             )
         if len(video.attributes) != len(self.info.attribute_names):
             raise ConversionError(
-                f"video {video.id!r}: {len(video.attributes)} attributes, the data set names "
-                f"{len(self.info.attribute_names)}: give one a name."
+                f"Video {video.id!r}: {len(video.attributes)} attributes, but the data set has "
+                f"{len(self.info.attribute_names)} names; give one value for each name."
             )
         return video.id, len(video.frames), example
-
-
-def _explain_unreadable(lines: Sequence[str]) -> str:
-    remedy = "or leave out what is unreadable with --skip_unreadable"
-    if len(lines) == 1:
-        return f"{lines[0]}; nothing is written: repair or remove it, {remedy}."
-    return f"{len(lines)} unreadable, nothing is written; repair or remove these, {remedy}:\n" + (
-        "\n".join(lines)
-    )

@@ -1,88 +1,119 @@
-"""The command lines of converters and tools: flags in, a data set or one line on stderr out."""
+"""The command lines of converters: flags in, a data set or one line on stderr out."""
 
 import dataclasses
 import os
 import sys
+import typing
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
 from kerasvid.data.records import DatasetInfo
+from tfrecords_tools.conversion import ConversionError
+
+
+def option(
+    default: Any,
+    text: str,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] = (),
+) -> Any:
+    """A field of `Options`: its default, the help text of its flag, and the allowed values.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class GolfOptions(Options):
+        ...     clips: int = option(500, "Number of clips; 0 for all.", low=0)
+    """
+    metadata = {"text": text, "low": low, "high": high, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Base class of the options of a converter; every field comes from `option`.
+
+    Raises:
+        ConversionError: a value is not allowed.
+    """
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value, allowed = getattr(self, field.name), field.metadata
+            low, high = allowed["low"], allowed["high"]
+            if value is None:
+                continue
+            if allowed["choices"] and value not in allowed["choices"]:
+                known = ", ".join(allowed["choices"])
+                raise ConversionError(f"{field.name}={value!r}: use one of {known}.")
+            if (low is not None and value < low) or (high is not None and value > high):
+                bounds = f"{low} or more" if high is None else f"from {low} to {high}"
+                raise ConversionError(f"{field.name}={value}: must be {bounds}.")
 
 
 def run_converter(
     description: str,
-    variants: Mapping[str, Callable[..., DatasetInfo]],
+    prepare: Callable[..., DatasetInfo] | Mapping[str, Callable[..., DatasetInfo]],
     source_help: str,
     arguments: Sequence[str] | None = None,
+    options: type[Options] | None = None,
 ) -> None:
-    """Parses --variant, --source_dir, --out_dir and so on, and makes the data set.
+    """Parses --source_dir, --out_dir and the further flags, and makes a data set.
 
     Args:
         description: of the converter, for --help.
-        variants: by name, a function called as `prepare(out_dir, source_dir,
-            skip_unreadable=..., overwrite=...)`; the first is the default.
-        source_help: what --source_dir is.
+        prepare: called as `prepare(out_dir, source_dir, skip_unreadable=..., overwrite=...)`, with
+            an instance of `options` as third argument. Several functions by name add the flag
+            --variant, the first is its default.
+        source_help: help text of --source_dir.
         arguments: in place of those of the process.
+        options: a flag is added for each of its fields.
 
     Raises:
-        SystemExit: a mistake, as one line, or several if several files are unreadable; the
-            process then ends with status 1.
+        SystemExit: a mistake of the user; the process ends with status 1 and one line, or several
+            lines if several files are unreadable.
 
     Example:
-        run_converter(__doc__, {"avi": prepare_avi}, "Folder of the videos.")
+        main = functools.partial(run_converter, __doc__, prepare, "Folder of the videos.")
     """
-    values = _define_flags(source_help)
-    names = list(variants)
-    flags.DEFINE_enum("variant", names[0], names, "Which data set to make.", flag_values=values)
-
-    def prepare(**more: bool) -> DatasetInfo:
-        return variants[values.variant](values.out_dir, values.source_dir, **more)
-
-    _run(description, values, prepare, arguments)
-
-
-def run_with_options(
-    description: str,
-    prepare: Callable[..., DatasetInfo],
-    options: type,
-    option_help: Mapping[str, str],
-    source_help: str,
-    arguments: Sequence[str] | None = None,
-) -> None:
-    """As `run_converter`, for one data set and a flag for each option of it.
-
-    Args:
-        description: of the converter, for --help.
-        prepare: called as `prepare(out_dir, source_dir, options, skip_unreadable=...,
-            overwrite=...)`.
-        options: a dataclass whose defaults are numbers or tuples of strings.
-        option_help: what each of its fields is.
-        source_help: what --source_dir is.
-        arguments: in place of those of the process.
-
-    Raises:
-        SystemExit: as `run_converter`.
-
-    Example:
-        run_with_options(__doc__, prepare, GolfOptions, {"clips": "How many."}, "The folder.")
-    """
-    values = _define_flags(source_help)
-    for field in dataclasses.fields(options):
-        text = option_help[field.name]
-        if isinstance(field.default, tuple):
-            flags.DEFINE_list(field.name, list(field.default), text, flag_values=values)
-        elif isinstance(field.default, float):
-            flags.DEFINE_float(field.name, field.default, text, flag_values=values)
+    values = flags.FlagValues()
+    own = {"flag_values": values}
+    flags.DEFINE_string("source_dir", None, source_help, **own)
+    flags.DEFINE_string("out_dir", None, "Folder of the new data set.", **own)
+    flags.DEFINE_bool("skip_unreadable", False, "Skip unreadable files.", **own)
+    flags.DEFINE_bool("overwrite", False, "Replace an existing data set in --out_dir.", **own)
+    variants = dict(prepare) if isinstance(prepare, Mapping) else {}
+    if variants:
+        names = list(variants)
+        flags.DEFINE_enum("variant", names[0], names, "Variant of the data set.", **own)
+    fields = dataclasses.fields(options) if options else ()
+    for field in fields:
+        name, default, text = field.name, field.default, field.metadata["text"]
+        if field.metadata["choices"]:
+            flags.DEFINE_enum(name, default, field.metadata["choices"], text, **own)
+        elif isinstance(default, tuple):
+            flags.DEFINE_list(name, list(default), text, **own)
+        elif isinstance(default, bool):
+            flags.DEFINE_bool(name, default, text, **own)
+        elif float in (field.type, *typing.get_args(field.type)):
+            flags.DEFINE_float(name, default, text, **own)
         else:
-            flags.DEFINE_integer(field.name, field.default, text, flag_values=values)
+            flags.DEFINE_integer(name, default, text, **own)
 
-    def prepare_with_options(**more: bool) -> DatasetInfo:
-        given = {name: values[name].value for name in option_help}
-        lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-        return prepare(values.out_dir, values.source_dir, options(**{**given, **lists}), **more)
+    def work() -> list[str]:
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # broken files get one line, ours
+        given = [values.out_dir, values.source_dir]
+        if options:
+            chosen = {field.name: values[field.name].value for field in fields}
+            lists = {name: tuple(value) for name, value in chosen.items() if type(value) is list}
+            given.append(options(**{**chosen, **lists}))
+        function = variants[values.variant] if variants else prepare
+        switches = {"skip_unreadable": values.skip_unreadable, "overwrite": values.overwrite}
+        return describe_dataset(function(*given, **switches), values.out_dir)
 
-    _run(description, values, prepare_with_options, arguments)
+    run_command(description, values, ["out_dir"], work, arguments)
 
 
 def run_command(
@@ -96,19 +127,14 @@ def run_command(
 
     Args:
         description: of the program, for --help.
-        values: its flags but --help. They are its own, so that importing its module does not add
-            to those of another program.
-        required: names of those that must be given.
-        work: called when `values` holds what was given; a ValueError or OSError is a mistake.
+        values: its flags except --help. They are its own, so that importing its module does not
+            add flags to another program.
+        required: names of the flags that must be given.
+        work: called when the flags are parsed; a ValueError or OSError is a mistake of the user.
         arguments: in place of those of the process.
 
     Raises:
-        SystemExit: a mistake, in words of its own; the process then ends with status 1.
-
-    Example:
-        values = flags.FlagValues()
-        flags.DEFINE_string("data_dir", None, "Of the data set.", flag_values=values)
-        run_command(__doc__, values, ["data_dir"], lambda: [load_info(values.data_dir).name])
+        SystemExit: a mistake of the user; the process then ends with status 1.
     """
     flags.DEFINE_bool("help", False, "Show this text.", flag_values=values)
     try:
@@ -119,7 +145,7 @@ def run_command(
         print(f"{description}\n{values.get_help(include_special_flags=False)}")
         return
     if extra:
-        sys.exit(f"error: {extra[0]}: give everything as --flag=value; see --help.")
+        sys.exit(f"error: {extra[0]}: is not a flag; write --flag=value, see --help.")
     for name in required:
         if not values[name].value:
             sys.exit(f"error: --{name} is missing; see --help.")
@@ -131,35 +157,10 @@ def run_command(
 
 
 def describe_dataset(info: DatasetInfo, out_dir: str) -> list[str]:
-    """What was made, a line a split, and how to check it."""
+    """Describes a new data set: a line for each split, and how to check it."""
     lines = [
         f"{split}: {clips.count} videos of {clips.min_length} to {clips.max_length} frames, "
         f"{info.height}x{info.width}"
         for split, clips in info.splits.items()
     ]
     return [*lines, f"Wrote {out_dir}. Check it: kerasvid data verify {out_dir}"]
-
-
-def _define_flags(source_help: str) -> flags.FlagValues:
-    values = flags.FlagValues()
-    own = {"flag_values": values}
-    flags.DEFINE_string("source_dir", None, source_help, **own)
-    flags.DEFINE_string("out_dir", None, "Folder of the data set to make.", **own)
-    flags.DEFINE_bool("skip_unreadable", False, "Leave unreadable files out.", **own)
-    flags.DEFINE_bool("overwrite", False, "Replace a data set in --out_dir.", **own)
-    return values
-
-
-def _run(
-    description: str,
-    values: flags.FlagValues,
-    prepare: Callable[..., DatasetInfo],
-    arguments: Sequence[str] | None,
-) -> None:
-    def work() -> list[str]:
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # broken files get one line, ours
-        info = prepare(skip_unreadable=values.skip_unreadable, overwrite=values.overwrite)
-        counts = ", ".join(f"{split.count} {name}" for name, split in info.splits.items())
-        return [f"{info.name}: {counts} clips in {values.out_dir}"]
-
-    run_command(description, values, ["out_dir"], work, arguments)

@@ -1,8 +1,8 @@
-"""Reading videos, GIFs, image sequences and strips, frame by frame, as RGB of one size."""
+"""Reads videos, GIFs, images and strips, frame by frame, as RGB of one size."""
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -23,17 +23,10 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
 
 
 def resize_and_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes with the aspect ratio kept until the image covers the size, then crops the centre.
-
-    Args:
-        image: uint8 [h, w, C].
-
-    Returns:
-        uint8 [height, width, C].
-    """
+    """Resizes an image until it covers a size, then crops the centre: uint8 [height, width, C]."""
     scale = max(height / image.shape[0], width / image.shape[1])
     size = (max(width, round(image.shape[1] * scale)), max(height, round(image.shape[0] * scale)))
-    # Averaging over areas shrinks without aliasing; it is no use for enlarging.
+    # Averaging over areas shrinks without aliasing, but does not enlarge.
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     if size != image.shape[1::-1]:
         image = cv2.resize(image, size, interpolation=how)
@@ -45,7 +38,7 @@ def read_image(path: str) -> np.ndarray:
     """One image as uint8 RGB [H, W, 3].
 
     Raises:
-        UnreadableMedia: the file cannot be read, is no image or is broken.
+        UnreadableMedia: the file cannot be read, is not an image or is broken.
     """
     try:
         data = np.fromfile(path, np.uint8)
@@ -56,92 +49,80 @@ def read_image(path: str) -> np.ndarray:
         image = None
     if image is None:
         raise UnreadableMedia(f"{path}: cannot be read as an image")
-    # The decoder fills up what is missing of a truncated PNG with black.
+    # The decoder fills the missing part of a truncated PNG with black.
     if data[:8].tobytes() == _PNG_START and _PNG_END not in data[-4096:].tobytes():
-        raise UnreadableMedia(f"{path}: truncated, its end is missing")
+        raise UnreadableMedia(f"{path}: truncated, the end is missing")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def read_frame(path: str, height: int, width: int, channels: int) -> np.ndarray:
-    """One image as a frame uint8 [height, width, channels]: RGB, or grey for one channel.
-
-    Raises:
-        UnreadableMedia: as `read_image`.
-    """
+    """A frame uint8 [height, width, channels], RGB or grey; UnreadableMedia as `read_image`."""
     frame = resize_and_crop(read_image(path), height, width)
     return frame if channels == 3 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None]
 
 
-def iterate_video(path: str) -> Iterator[np.ndarray]:
-    """The frames of a video or an animated GIF, each uint8 RGB [H, W, 3].
+def open_video(path: str) -> tuple[Iterator[np.ndarray], float]:
+    """Frames of a video or GIF, each uint8 RGB [H, W, 3], and the rate, -1 where unknown.
 
     Raises:
-        UnreadableMedia: the file cannot be opened; one without frames yields none.
+        UnreadableMedia: the file cannot be opened; a broken video yields no frames.
     """
     try:
-        open(path, "rb").close()  # OpenCV does not tell why
+        open(path, "rb").close()  # OpenCV does not say why
     except OSError as error:
         raise _unreadable(path, error) from error
     capture = cv2.VideoCapture(os.path.abspath(path))
-    try:
-        while True:
-            read, frame = capture.read()
-            if not read:
-                return
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-    finally:
-        capture.release()
+    rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
 
+    def frames() -> Iterator[np.ndarray]:
+        try:
+            while (read := capture.read())[0]:
+                yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
+        finally:
+            capture.release()
 
-def iterate_images(paths: Sequence[str]) -> Iterator[np.ndarray]:
-    """The images of a sequence, in the given order, each uint8 RGB [H, W, 3].
-
-    Raises:
-        UnreadableMedia: as `read_image`, when its turn comes.
-    """
-    return map(read_image, paths)
+    return frames(), round(rate, 3) if 0 < rate < 1000 else -1.0
 
 
 def iterate_strip(path: str, frame_width: int | None = None) -> Iterator[np.ndarray]:
     """The frames of a strip, one wide image of frames side by side, each uint8 RGB [H, W, 3].
 
-    Args:
-        frame_width: of one frame in the strip, by default its height.
-
     Raises:
-        UnreadableMedia: as `read_image`, or the width is no multiple of the frame width.
+        UnreadableMedia: as `read_image`, or the width is not a multiple of the frame width, by
+            default the height.
     """
     image = read_image(path)
     step = frame_width or image.shape[0]
     if image.shape[1] % step:
         raise UnreadableMedia(
-            f"{path}: a strip {image.shape[1]} wide is no multiple of its frame width {step}"
+            f"{path}: the width {image.shape[1]} is not a multiple of the frame width {step}"
         )
     for left in range(0, image.shape[1], step):
         yield image[:, left : left + step]
 
 
 def is_strip(path: str, frame_width: int | None = None) -> bool:
-    """Whether an image looks like a strip: two or more whole frames wide.
-
-    Raises:
-        UnreadableMedia: as `read_image`.
-    """
+    """Whether an image is two or more whole frames wide; UnreadableMedia as `read_image`."""
     height, width = read_image(path).shape[:2]
     step = frame_width or height
     return width > step and width % step == 0
 
 
 def stack_frames(
-    frames: Iterable[np.ndarray], path: str, height: int, width: int, max_frames: int | None
+    frames: Iterable[np.ndarray],
+    path: str,
+    height: int,
+    width: int,
+    max_frames: int | None = None,
+    min_frames: int = 1,
 ) -> np.ndarray:
-    """Resizes frames as they come, so that a long video is never held in full size.
+    """Resizes frames one by one, so that a long video is never in memory in full size.
 
     Returns:
         uint8 [T, height, width, 3].
 
     Raises:
-        UnreadableMedia: there is no frame.
+        UnreadableMedia: there are no frames, or fewer than `min_frames`; the message names `path`.
     """
     small = []
     for frame in frames:
@@ -150,15 +131,9 @@ def stack_frames(
             break
     if not small:
         raise UnreadableMedia(f"{path}: cannot be read as a video")
+    if len(small) < min_frames:
+        raise UnreadableMedia(f"{path}: {len(small)} frames, expected {min_frames} or more")
     return np.stack(small)  # [T, H, W, C]
-
-
-def frame_rate(path: str) -> float:
-    """Frames a second that a video file states, -1 if it does not."""
-    capture = cv2.VideoCapture(os.path.abspath(path))
-    rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
-    capture.release()
-    return round(rate, 3) if 0 < rate < 1000 else -1.0
 
 
 def _unreadable(path: str, error: OSError) -> UnreadableMedia:

@@ -5,13 +5,15 @@ import TensorFlow when they are called, so that a list of the names is quick.
 """
 
 import dataclasses
-import difflib
 import importlib
 import os
 import re
 import shlex
 import typing
 from collections.abc import Callable
+
+from kerasvid.io import one_line
+from kerasvid.naming import nearest_names
 
 if typing.TYPE_CHECKING:
     from kerasvid.data.records import DatasetInfo
@@ -46,7 +48,7 @@ class Dataset:
         name: as --dataset takes it.
         title: what it shows, in one line.
         needs: what it is made from, in one line.
-        converter: "module:function", called as function(out_dir, source_dir).
+        converter: "command:function" of `COMMANDS`, called as function(out_dir, source_dir).
     """
 
     name: str
@@ -54,45 +56,44 @@ class Dataset:
     needs: str
     converter: str
 
+    def load_converter(self) -> Callable:
+        """The function of `converter`."""
+        command, function = self.converter.split(":")
+        return getattr(importlib.import_module(COMMANDS[command]), function)
+
 
 DATASETS = (
     Dataset("sprites", "drawn characters in 9 actions", "nothing: drawn by code",
-            "tfrecords_tools.synthetic.sprites:prepare_embedded"),
+            "sprites:prepare_embedded"),
     Dataset("sprites/lpc", "LPC characters in 9 actions (Li & Mandt 2018)",
-            "the LPC sheets: --source_dir, or a download of 0.4 MB",
-            "tfrecords_tools.synthetic.sprites:prepare_lpc"),
+            "the LPC sheets: --source_dir, or a download of 0.4 MB", "sprites:prepare_lpc"),
     Dataset("shapes", "a drawn shape that moves in 5 ways", "nothing: drawn by code",
-            "tfrecords_tools.synthetic.shapes:prepare_embedded"),
+            "shapes:prepare_embedded"),
     Dataset("shapes/strips", "MoCoGAN's moving shapes (Tulyakov et al. 2018)",
-            "--source_dir with the strips (folders 0 and 1 of PNG files)",
-            "tfrecords_tools.synthetic.shapes:prepare_strips"),
+            "--source_dir with the strips (folders 0 and 1 of PNG files)", "shapes:prepare_strips"),
     Dataset("turntable", "16 drawn solids in 8 colours that turn, from 2 elevations",
-            "nothing: drawn by code",
-            "tfrecords_tools.synthetic.turntable:prepare"),
+            "nothing: drawn by code", "turntable:prepare"),
     Dataset("weizmann", "9 persons in 10 actions (Gorelick et al. 2007)",
             "--source_dir with the AVI files (<person>_<action>[number].avi)",
-            "tfrecords_tools.converters.weizmann:prepare_avi"),
+            "weizmann:prepare_avi"),
     Dataset("weizmann/strips", "9 persons in 4 actions, MoCoGAN's sample data",
             "--source_dir with the strips (folders 0, 1, 3 and 4 of JPEG files)",
-            "tfrecords_tools.converters.weizmann:prepare_strips"),
+            "weizmann:prepare_strips"),
     Dataset("chairs", "820 rendered chairs that turn, from 2 elevations (Aubry et al. 2014)",
-            "--source_dir with rendered_chairs; "
-            "https://www.di.ens.fr/willow/research/seeing3Dchairs/ has it",
-            "tfrecords_tools.converters.chairs:prepare"),
+            "--source_dir with rendered_chairs of "
+            "https://www.di.ens.fr/willow/research/seeing3Dchairs/", "chairs:prepare"),
     Dataset("mug", "faces with 6 expressions (MUG database)",
             "--source_dir with subjects3; licence agreement at https://mug.ee.auth.gr/fed/",
-            "tfrecords_tools.converters.mug:prepare"),
+            "mug:prepare"),
     Dataset("oulu_casia", "near-infrared faces with 6 expressions (Oulu-CASIA, strong light)",
             "--source_dir with NI and VL; licence agreement with the University of Oulu",
-            "tfrecords_tools.converters.oulu_casia:prepare"),
+            "oulu-casia:prepare"),
     Dataset("golf", "500 clips of golf scenes (Vondrick et al. 2016)",
-            "--source_dir with frames-stable-many and golf.txt; "
-            "http://www.cs.columbia.edu/~vondrick/tinyvideo/ has both",
-            "tfrecords_tools.converters.golf:prepare"),
+            "--source_dir with frames-stable-many and golf.txt of "
+            "http://www.cs.columbia.edu/~vondrick/tinyvideo/", "golf:prepare"),
     Dataset("moments", "erupting and skiing of Moments in Time (Monfort et al. 2019)",
             "--source_dir with training and validation; application at "
-            "http://moments.csail.mit.edu/",
-            "tfrecords_tools.converters.moments:prepare"),
+            "http://moments.csail.mit.edu/", "moments:prepare"),
 )  # fmt: skip
 
 
@@ -102,10 +103,7 @@ def names() -> list[str]:
 
 
 def folder_of(name: str, data_dir: str = "data") -> str:
-    """The folder of a data set: "sprites/lpc" in `data_dir`/sprites-lpc.
-
-    A name that is not in the registry is the path of a folder.
-    """
+    """The folder of a data set, `data_dir`/sprites-lpc for "sprites/lpc"; else `name`."""
     return os.path.join(data_dir, name.replace("/", "-")) if name in names() else name
 
 
@@ -117,10 +115,9 @@ def check_name(name: str) -> None:
         raise UnknownDataset(
             f"{name}: no such folder; give the folder of a data set or one of {', '.join(names())}."
         )
-    nearest = difflib.get_close_matches(name, names(), cutoff=0.4) or names()
     raise UnknownDataset(
-        f"There is no data set {name!r}; nearest: {', '.join(nearest)}. The path of a folder works "
-        "too."
+        f"There is no data set {name!r}; {nearest_names(name, names())}. The path of a folder "
+        "works too."
     )
 
 
@@ -128,8 +125,7 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
     """Returns the folder of a data set and makes the data set first if it is missing.
 
     Args:
-        name: of a known data set, or the path of a folder with a data set (`s3://` needs the extra
-            `io`).
+        name: of a known data set, or the path of a folder (`s3://` needs the extra `io`).
         data_dir: the folder of all data sets; "sprites/lpc" becomes its subfolder "sprites-lpc".
         source_dir: raw material, for a data set that needs it.
 
@@ -153,7 +149,7 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
     folder = folder_of(name, data_dir)
     if name in known and (not os.path.isdir(folder) or not os.listdir(folder)):
         try:
-            _converter(known[name])(folder, source_dir)
+            known[name].load_converter()(folder, source_dir)
         except ConversionError as error:
             # Another process may have made it in the meantime.
             if not os.path.exists(os.path.join(folder, INFO_FILE)):
@@ -166,11 +162,7 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
 def locate(
     name: str, data_dir: str = "data", source_dir: str | None = None, make: bool = True
 ) -> "tuple[str, DatasetInfo | None]":
-    """The folder of a data set and its description, `None` if it is missing and `make` is false.
-
-    Raises:
-        As `prepare`.
-    """
+    """As `prepare`, with the description; it is `None` for a missing data set without `make`."""
     from kerasvid.data.shards import load_info
 
     folder = folder_of(name, data_dir)
@@ -191,10 +183,6 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
     Raises:
         ConversionError: the data set is not there; one line.
         DatasetError: the data set, on a local disk, is half-written or altered.
-
-    Example:
-        >>> find_again("sprites", "/old/data/sprites", data_dir="data")
-        'data/sprites'
     """
     import tensorflow as tf
 
@@ -207,7 +195,7 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
         try:
             load_info(folder)
         except (DatasetError, OSError, tf.errors.OpError) as error:
-            why = " ".join(str(error).split()).rstrip(".")
+            why = one_line(str(error)).rstrip(".")
             raise ConversionError(f"{why}; or give --data_dir.") from error
         return folder
     data_dir = data_dir or os.path.dirname(folder)
@@ -226,17 +214,10 @@ def _command_hint(error: str, dataset: Dataset, folder: str, source_dir: str | N
     """Names the command that has the flags of an error message, if `prepare` lacks them."""
     if not set(re.findall(r"--\w+", error)) - {"--source_dir"}:
         return ""
-    module = dataset.converter.partition(":")[0]
-    [name] = [name for name, path in COMMANDS.items() if path == module]
-    command = ["kerasvid", "data", name, f"--out_dir={folder}"]
+    command = ["kerasvid", "data", dataset.converter.partition(":")[0], f"--out_dir={folder}"]
     if "/" in dataset.name:
         command.append(f"--variant={dataset.name.partition('/')[2]}")
     if source_dir:
         command.append(f"--source_dir={source_dir}")
     between = "\n" if "\n" in error else " "
     return f"{between}(These are flags of: {shlex.join(command)})"
-
-
-def _converter(dataset: Dataset) -> Callable:
-    module, function = dataset.converter.split(":")
-    return getattr(importlib.import_module(module), function)

@@ -1,10 +1,11 @@
 """Checks a data set: kerasvid data verify FOLDER
 
-Prints one line a split and OK, or one line a fault and ends with status 1.
+Prints a line for each split and OK, or a line for each fault and ends with status 1.
 """
 
 import dataclasses
 import hashlib
+import itertools
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,11 +24,11 @@ FAULTS_A_SHARD = 5  # more of them say nothing new
 
 @dataclasses.dataclass
 class Report:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        faults: one line each, naming the file; empty for a good data set.
-        summaries: one line a split.
+        faults: a line for each fault, naming the file; empty for a good data set.
+        summaries: a line for each split.
     """
 
     faults: list[str] = dataclasses.field(default_factory=list)
@@ -36,7 +37,7 @@ class Report:
 
 @dataclasses.dataclass
 class _Split:
-    """What is known of a split while its shards are read."""
+    """Totals of a split while its shards are read."""
 
     count: int = 0
     lengths: list[int] = dataclasses.field(default_factory=list)
@@ -46,16 +47,17 @@ class _Split:
 
 
 def verify(folder: str) -> Report:
-    """Reads a whole data set and compares it with what its `dataset.json` states.
+    """Reads a whole data set and compares it with its `dataset.json`.
 
-    Checked are sizes and SHA-256 of the shards, counts, every record's fields, every frame's
-    size, that `index` is dense, that ids are unique, and that no two splits share pixels.
+    It checks sizes and SHA-256 of the shards, counts, the fields of every record and the size of
+    every frame. It also checks that `index` is dense, that ids are unique, and that no two splits
+    share a video.
 
     Args:
         folder: of the data set.
 
     Returns:
-        Faults and summaries; it raises nothing for a bad data set.
+        Faults and summaries; a bad data set raises no error.
 
     Example:
         >>> verify("data/sprites").faults
@@ -77,10 +79,27 @@ def verify(folder: str) -> Report:
             if len(faults) > FAULTS_A_SHARD:
                 path = os.path.join(folder, shard.file)
                 report.faults.append(f"{path}: {len(faults) - FAULTS_A_SHARD} more faults")
-        report.faults += _check_totals(folder, info, name, splits[name])
-        report.summaries.append(_summarize(name, splits[name]))
+        split, path = splits[name], os.path.join(folder, INFO_FILE)
+        low, high = min(split.lengths, default=0), max(split.lengths, default=0)
+        if split.count != stated.count:
+            report.faults.append(
+                f"{path}: states {stated.count} videos in {name!r}, but there are {split.count}"
+            )
+        if (low, high) != (stated.min_length, stated.max_length):
+            report.faults.append(
+                f"{path}: states lengths from {stated.min_length} to {stated.max_length} in "
+                f"{name!r}, but they are from {low} to {high}"
+            )
+        mean = split.pixel_sum / max(split.pixel_count, 1)
+        report.summaries.append(
+            f"{name}: {split.count} videos of {low} to {high} frames, pixel mean {mean:.2f}"
+        )
     report.faults += _check_disjoint(folder, splits)
-    report.faults += _check_strangers(folder, info)
+    known = {shard.file for split in info.splits.values() for shard in split.shards}
+    for name in sorted(set(tf.io.gfile.listdir(folder)) - known - {INFO_FILE}):
+        if any(part in name for part in (".tfrecord", ".tmp-", "partial-", ".part")):
+            path = os.path.join(folder, name)
+            report.faults.append(f"{path}: {INFO_FILE} does not list this file; remove it")
     return report
 
 
@@ -93,7 +112,7 @@ def _check_shard(
         check_shards(folder, dataclasses.replace(info, splits={name: alone}), deep=True)
     except (DatasetError, OSError, tf.errors.OpError) as error:
         unreadable = not isinstance(error, DatasetError)
-        yield f"{path}: cannot be read; check its rights" if unreadable else str(error)
+        yield f"{path}: cannot be read; check its permissions" if unreadable else str(error)
         if unreadable or not tf.io.gfile.exists(path):
             return
     count = 0
@@ -113,7 +132,7 @@ def _check_shard(
 
 
 def _read_records(path: str, info: DatasetInfo) -> Iterator[tuple[dict[str, Any], list[str]]]:
-    """Parsed records, each with what is wrong with its fields."""
+    """Parsed records, each with the faults of its fields."""
     messages: list[str] = []
 
     def parse(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
@@ -177,51 +196,25 @@ def _decode(image: bytes, info: DatasetInfo) -> np.ndarray | None:
     return frame[..., None] if frame.ndim == 2 else frame  # [H, W, C]
 
 
-def _check_totals(folder: str, info: DatasetInfo, name: str, split: _Split) -> Iterator[str]:
-    stated = info.splits[name]
-    path = os.path.join(folder, INFO_FILE)
-    if split.count != stated.count:
-        yield f"{path}: states {stated.count} videos in {name!r}, there are {split.count}"
-    found = (min(split.lengths, default=0), max(split.lengths, default=0))
-    if found != (stated.min_length, stated.max_length):
-        yield (
-            f"{path}: states lengths from {stated.min_length} to {stated.max_length} in {name!r}, "
-            f"they are from {found[0]} to {found[1]}"
-        )
-
-
 def _check_disjoint(folder: str, splits: dict[str, _Split]) -> Iterator[str]:
-    names = list(splits)
-    for position, first in enumerate(names):
-        for second in names[position + 1 :]:
-            ours, theirs = splits[first].pixel_hashes, splits[second].pixel_hashes
-            shared = sorted(ours.keys() & theirs.keys(), key=ours.get)
-            for digest in shared[:FAULTS_A_SHARD]:
-                yield (
-                    f"{folder}: {ours[digest]!r} of {first!r} and {theirs[digest]!r} of "
-                    f"{second!r} have the same pixels"
-                )
-            if len(shared) > FAULTS_A_SHARD:
-                yield f"{folder}: {len(shared)} videos in all are in {first!r} and {second!r}"
-
-
-def _check_strangers(folder: str, info: DatasetInfo) -> Iterator[str]:
-    known = {shard.file for split in info.splits.values() for shard in split.shards}
-    for name in sorted(set(tf.io.gfile.listdir(folder)) - known - {INFO_FILE}):
-        if ".tfrecord" in name or ".tmp-" in name or name.endswith(".part"):
-            path = os.path.join(folder, name)
-            yield f"{path}: {INFO_FILE} does not know this file; remove it"
-
-
-def _summarize(name: str, split: _Split) -> str:
-    lengths = f"{min(split.lengths, default=0)} to {max(split.lengths, default=0)}"
-    mean = split.pixel_sum / max(split.pixel_count, 1)
-    return f"{name}: {split.count} videos of {lengths} frames, pixel mean {mean:.2f}"
+    for first, second in itertools.combinations(splits, 2):
+        ours, theirs = splits[first].pixel_hashes, splits[second].pixel_hashes
+        shared = sorted(ours.keys() & theirs.keys(), key=ours.get)
+        for digest in shared[:FAULTS_A_SHARD]:
+            yield (
+                f"{folder}: {ours[digest]!r} of {first!r} and {theirs[digest]!r} of {second!r} "
+                "have the same pixels"
+            )
+        if len(shared) > FAULTS_A_SHARD:
+            yield f"{folder}: {len(shared)} videos in all are in {first!r} and {second!r}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line: one argument, the folder."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if "--help" in arguments:
+        print(__doc__)
+        return
     if len(arguments) != 1 or arguments[0].startswith("-"):
         sys.exit("error: give one folder: kerasvid data verify FOLDER")
     report = verify(arguments[0])
@@ -229,7 +222,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if report.faults:
         sys.exit("\n".join(report.faults))
     print("OK")
-
-
-if __name__ == "__main__":
-    main()

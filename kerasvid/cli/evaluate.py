@@ -1,9 +1,9 @@
-"""Measures what a run has learned, beside real clips: a table, evaluation.json and evaluation.md.
+"""Measures a run, prints a table and writes evaluation.json and evaluation.md.
 
-python apps/evaluate.py --run_dir=runs/dsa-sprites-lpc
-python apps/evaluate.py --run_dir=runs/dsa-sprites-lpc --metrics=frechet,disentanglement --num=2048
-python apps/evaluate.py --run_dir=runs/rjgan-weizmann-strips --split=train --windows=16 --num=1024
-python apps/evaluate.py --run_dir=runs/navsynth-turntable --metrics=fvd --i3d_weights=i3d.npz
+kerasvid evaluate --run_dir=runs/dsa-sprites-lpc
+kerasvid evaluate --run_dir=runs/dsa-sprites-lpc --metrics=frechet,disentanglement --num=2048
+kerasvid evaluate --run_dir=runs/rjgan-weizmann-strips --split=train --windows=16 --num=1024
+kerasvid evaluate --run_dir=runs/navsynth-turntable --metrics=fvd --i3d_weights=i3d.npz
 """
 
 import dataclasses
@@ -11,76 +11,53 @@ import sys
 
 from absl import flags
 
-from kerasvid.cli.command import one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "The run to measure.", required=True, flag_values=_F)
-flags.DEFINE_list("metrics", None, "By default all that need no download.", flag_values=_F)
-flags.DEFINE_integer(
-    "num", None, "Clips of each set; by default all, 2,048 at most.", flag_values=_F
-)
-flags.DEFINE_string(
-    "split", None, "Of the real clips; by default the held-out one.", flag_values=_F
-)
-flags.DEFINE_integer(
-    "windows", 1, "Random windows of each real video; 1: a clip a video.", flag_values=_F
-)
-flags.DEFINE_integer("frames", None, "Of a clip; by default as in training.", flag_values=_F)
-flags.DEFINE_integer("seed", 0, "Of the order of clips, and of what is generated.", flag_values=_F)
-flags.DEFINE_integer("batch", 32, "Clips that go through the model at a time.", flag_values=_F)
-flags.DEFINE_string(
-    "classifier_dir",
-    "classifiers",
-    "Where classifiers are kept; they are trained on first use.",
-    flag_values=_F,
-)
-flags.DEFINE_string(
-    "i3d_weights", None, "For fvd: a path, or i3d-kinetics-400, which downloads.", flag_values=_F
-)
-flags.DEFINE_string(
-    "padding", None, "For fvd of fewer than 10 frames: last, mirror or loop.", flag_values=_F
-)
-flags.DEFINE_string(
-    "vgg_weights", None, "For motion_consistency: a path, or imagenet (downloads).", flag_values=_F
-)
-flags.DEFINE_string("data_dir", None, "Where data sets live, if they were moved.", flag_values=_F)
-_PASSED_ON = (
-    "metrics", "num", "split", "windows", "frames", "seed", "batch", "classifier_dir", "i3d_weights",
-    "padding", "vgg_weights",
-)  # fmt: skip
+define = Define(_F)
+define.string("run_dir", None, "Folder of the run.", required=True)
+define.list("metrics", None, "Names of metrics; by default all that need no download.")
+define.integer("num", None, "Number of clips of each set; by default all, at most 2,048.")
+define.string("split", None, "Split of the real clips; by default the held-out one.")
+define.integer("windows", 1, "Random windows of each real video; 1 is one clip of a video.")
+define.integer("frames", None, "Frames of a clip; by default as in training.")
+define.integer("seed", 0, "Random seed of the order of clips and of generation.")
+define.integer("batch", 32, "Clips in one pass through the model; no clip depends on it.")
+define.string("classifier_dir", "classifiers", "Folder of classifiers; missing ones are trained.")
+define.string("i3d_weights", None, "Weights for fvd: a path, or i3d-kinetics-400 to download.")
+define.string("padding", None, "Padding for fvd of fewer than 10 frames: last, mirror or loop.")
+define.string("vgg_weights", None, "Weights for motion_consistency: a path, or imagenet.")
+define.string("data_dir", None, "Folder of data sets; by default that of the run.")
 
 
 def main(argv: list[str]) -> None:
     start_tensorflow()
-    from kerasvid.evaluation.evaluate import check_metrics, evaluate_run, read_evaluation
+    from kerasvid.evaluation.context import EvaluationConfig
+    from kerasvid.evaluation.evaluate import check_metrics, evaluate_run
+    from kerasvid.evaluation.report import read_evaluation
     from kerasvid.training.run_folder import ERRORS, RunFolder
     from tfrecords_tools import registry
 
     with one_line_errors(ValueError, *ERRORS):
         refuse_arguments(argv)
-        check_metrics(_F.metrics or ())
+        check_metrics(_F.metrics)
+        names = [f.name for f in dataclasses.fields(EvaluationConfig) if f.name in _F]
+        evaluation_config = EvaluationConfig(**{name: _F[name].value for name in names})
         run = RunFolder(_F.run_dir)
         config = run.load_config()
-        earlier = read_evaluation(run.path)  # refuses a damaged one before the work begins
+        earlier = read_evaluation(run.path)  # a damaged file is an error before the work begins
         folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
         config = dataclasses.replace(config, data_folder=folder)
-        told = False
-
-        def keep(evaluation) -> None:
-            nonlocal told
-            if earlier is not None and not earlier.same_weights(evaluation) and not told:
-                was = f"step {earlier.step}, {earlier.weights} weights"
-                print(f"evaluation.json: replaces the values of {was}", file=sys.stderr)
-                told = True
-            evaluation.write(run.path)
-
         evaluation = evaluate_run(
-            run, config, after_each=keep, **{name: _F[name].value for name in _PASSED_ON}
+            run, evaluation_config, _F.metrics, config, after_each=lambda each: each.write(run.path)
         )
+        if earlier is not None and not earlier.same_weights(evaluation):
+            replaced = f"step {earlier.step}, {earlier.weights} weights"
+            print(f"evaluation.json: replaced the values of {replaced}", file=sys.stderr)
         for name, why in evaluation.left_out.items():
             print(f"{name}: left out, {why}", file=sys.stderr)
         if not evaluation.measured:
-            raise ValueError(f"{_F.run_dir}: nothing could be measured.")
+            raise ValueError(f"{_F.run_dir}: no metric could be measured.")
         print(evaluation.heading())
         print(evaluation.table())
         print(f"{run.path / 'evaluation.json'}\n{run.path / 'evaluation.md'}")

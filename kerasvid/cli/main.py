@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _usage(names: Iterable[str]) -> str:
-    heads = "Usage: kerasvid COMMAND --flag=value ... (kerasvid COMMAND --help lists the flags)"
+    lines = ["Usage: kerasvid COMMAND --flag=value ...; COMMAND --help lists the flags.",
+             "kerasvid list shows the models, presets and data sets."]  # fmt: skip
     rows = [(f"kerasvid {name}", summary_of(COMMANDS[name])) for name in names if name != "list"]
-    return f"{heads}\n{tabulate.tabulate(rows, tablefmt='plain')}"
+    return "\n".join([*lines, "", tabulate.tabulate(rows, tablefmt="plain")])

@@ -18,6 +18,7 @@ from kerasvid.cli.command import (
     refuse_arguments,
     start_tensorflow,
 )
+from kerasvid.reproduction.published import describe_tables, published_table
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
@@ -29,61 +30,46 @@ define.string("out_dir", "reproduced", "Folder of the table, as JSON and Markdow
 define.string("runs_dir", "runs", "Folder of the table's runs.")
 define.multi_string("run", [], "Existing run to use unchanged, as name=folder.")
 define.string("preset", "base", "Preset of all models; paper: the published sizes.")
-define.integer("steps", None, "Steps of each run; default: the table's, or the preset's.",
-               lower_bound=1)  # fmt: skip
+define.integer("steps", None, "Steps of each run; default: the table's.", lower_bound=1)
 define.integer("frames", None, "Frames of a clip; default: the preset's.", lower_bound=1)
 define.integer("seed", 0, "Random seed of trainings and measurements.", lower_bound=0)
-define.enum("precision", "auto", PRECISIONS, "Number format of the computation; auto: what the "
-            "device is fast at.")  # fmt: skip
+define.enum("precision", "auto", PRECISIONS, "Number format; auto: what the device is fast at.")
 define.integer("sample_every", 500, "Steps between samples; 0: none.", lower_bound=0)
 define.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
-define.integer("num", None, "Number of clips to measure; default: the published one.",
-               lower_bound=2)  # fmt: skip
+define.integer("num", None, "Number of clips; default: the published one.", lower_bound=2)
 define.string("split", None, "Split of the real clips; default: the table's.")
 define.string("classifier_dir", "classifiers", "Folder of the classifiers, trained on first use.")
 define.string("i3d_weights", None, "Weights of the Kinetics I3D for FVD; default: a classifier.")
-define.string("vgg_weights", None, "Path of VGG16's weights, or imagenet, for MCS; default: a "
-              "classifier.")  # fmt: skip
+define.string("vgg_weights", None, "Weights of VGG16 for MCS, or imagenet; default: a classifier.")
 define.string("padding", None, "Padding of clips below 10 frames for I3D: last, mirror or loop.")
 define.bool("dry_run", False, "Plan only: rows, commands and deviations, without training.")
 define.bool("list", False, "List of the known tables.")
 _CONFIG = ("seed", "precision", "sample_every", "checkpoint_every")
 _RUNS = ("preset", "steps", "frames", "runs_dir", "data_dir", "source_dir")
-_EVALUATION = (
-    "num",
-    "split",
-    "seed",
-    "classifier_dir",
-    "i3d_weights",
-    "vgg_weights",
-    "padding",
-)
+_EVALUATION = ("num", "split", "seed", "classifier_dir", "i3d_weights", "vgg_weights", "padding")
 
 
 def main(argv: list[str]) -> None:
-    start_tensorflow()
-    from kerasvid.evaluation.context import EvaluationConfig
-    from kerasvid.reproduction.published import describe_tables, published_table
-    from kerasvid.reproduction.runner import Reproduction
-    from kerasvid.reproduction.runs import Stopped, TableRuns
-    from kerasvid.training.run_folder import ERRORS
-
-    with one_line_errors(ValueError, *ERRORS):
+    with one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
         refuse_arguments(argv)
         if _F.list:
             return print(describe_tables())
         if not _F.table:
             raise ValueError("--table is missing. Give a name of --list.")
+        table = published_table(_F.table)
         given = dict(text.partition("=")[::2] for text in _F.run)
         if wrong := [name for name, folder in given.items() if not (name and folder)]:
             raise ValueError(f"--run={wrong[0]}: no folder. Write name=folder.")
-        runs = TableRuns(
-            published_table(_F.table),
-            config={n: _F[n].value for n in _CONFIG if _F[n].value != _F[n].default},
-            given=given,
-            **{n: _F[n].value for n in _RUNS},
-        )
-        evaluation = EvaluationConfig(**{n: _F[n].value for n in _EVALUATION})
+    start_tensorflow()
+    from kerasvid.evaluation.context import EvaluationConfig
+    from kerasvid.reproduction.runner import Reproduction
+    from kerasvid.reproduction.runs import Stopped, TableRuns
+    from kerasvid.training.run_folder import ERRORS
+
+    with one_line_errors(ValueError, *ERRORS):
+        config = {name: _F[name].value for name in _CONFIG if _F[name].value != _F[name].default}
+        runs = TableRuns(table, config=config, given=given, **{n: _F[n].value for n in _RUNS})
+        evaluation = EvaluationConfig(**{name: _F[name].value for name in _EVALUATION})
         reproduction = Reproduction(runs, evaluation, tuple(_F.dataset), _F.out_dir)
         if _F.dry_run:
             return print(reproduction.describe())

@@ -120,28 +120,25 @@ class Preference(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """For `preference.json`."""
         study = self.study
+        protocol = {
+            **{n: getattr(study, n) for n in ("question", "layout", "frames", "fps", "seed")},
+            "pairs": len(study.pairs),
+            "answers_a_pair": list(self.answers_a_pair),
+            "interval": f"Wilson, {LEVEL:.0%}; by pairs: bootstrap over pairs, {LEVEL:.0%}",
+            "test": "binomial, exact, two-sided, of 1/2",
+            "agreement": "of the chosen side",
+        }
         return {
             "format": FORMAT,
             "format_version": 1,
             "study": study.id,
-            "runs": {run: dict(known) for run, known in study.runs.items()},
+            "runs": study.runs,
             "preference_of": "a",
             "pooled": self.pooled.as_dict(),
             "by_pairs": self.by_pairs.as_dict() if self.by_pairs else None,
             "raters": [line.as_dict() for line in self.raters],
             "agreement": self.agreement,
-            "protocol": {
-                "question": study.question,
-                "layout": study.layout,
-                "pairs": len(study.pairs),
-                "answers_a_pair": list(self.answers_a_pair),
-                "frames": study.frames,
-                "fps": study.fps,
-                "seed": study.seed,
-                "interval": f"Wilson, {LEVEL:.0%}; by pairs: bootstrap over pairs, {LEVEL:.0%}",
-                "test": "binomial, exact, two-sided, of 1/2",
-                "agreement": "of the chosen side",
-            },
+            "protocol": protocol,
         }
 
     def table(self) -> str:

@@ -1,5 +1,6 @@
 """The clips that raters see: clips of a run, or real ones."""
 
+import itertools
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ import numpy as np
 
 from kerasvid.comparison.study import RUNS, StudyError
 from kerasvid.data import load_info
+from kerasvid.evaluation.generated_clips import filling, generated_clips, generated_images
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.protocols import ImagePrior
 from kerasvid.training.callbacks.checkpoints import saved_step
@@ -49,7 +51,7 @@ def made_clips(
         config: of the run; its data is read for an `InBetween` model.
         count: N.
         frames: T; the model's own if `None`.
-        seed: any integer of 0 or more.
+        seed: clip i depends on (seed, i) alone.
         images: single images of the model's image prior, T = 1.
 
     Returns:
@@ -61,23 +63,15 @@ def made_clips(
     """
     if images and not isinstance(model, ImagePrior):
         raise StudyError(f"--images: {config.model} has no image prior. Remove the flag.")
-    endpoints = None
-    if not images and isinstance(model, InBetween):
-        endpoints = real_clips(config, count, frames or model.frames, seed).clips[:, [0, -1]]
-    starts = range(0, count, _BATCH)
-    made = []
-    for start, draw in zip(
-        starts, np.random.SeedSequence(seed).generate_state(len(starts)).tolist(), strict=True
-    ):
-        draw, size = draw % 2**31, min(_BATCH, count - start)
-        if images:
-            made.append(model.generate_images(size, seed=draw)[:, None])
-        elif endpoints is None:
-            made.append(model.generate(size, frames, seed=draw))
-        else:
-            part = endpoints[start : start + size]
-            made.append(model.between(part[:, 0], part[:, 1], frames, seed=draw))
-    return np.concatenate(made)
+    if images:
+        batches = generated_images(model, _BATCH, seed)
+    elif isinstance(model, InBetween):
+        real = real_clips(config, count, frames or model.frames, seed).clips
+        split = np.split(real, range(_BATCH, count, _BATCH))
+        batches = map(filling(model, _BATCH, seed), split)
+    else:
+        batches = generated_clips(model, _BATCH, frames, seed)
+    return np.concatenate([*itertools.islice(batches, math.ceil(count / _BATCH))])[:count]
 
 
 def real_clips(config: RunConfig, count: int, frames: int, seed: int = 0) -> ShownClips:

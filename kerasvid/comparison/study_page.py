@@ -12,7 +12,6 @@ import json
 import math
 import os
 import pathlib
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ import numpy as np
 from PIL import Image, features
 
 from kerasvid.comparison.study import KEY_FILE, PAGE_FILE, Study, StudyError, load_study
-from kerasvid.io import readable_os_errors, replace_folder
+from kerasvid.io import atomic_folder, readable_os_errors
 from kerasvid.visualization.grids import to_rgb
 
 TEMPLATES = pathlib.Path(__file__).with_name("page")
@@ -80,17 +79,12 @@ def write_study(
             f"The page has {len(page) / 2**20:.0f} MiB, more than {LARGEST_PAGE / 2**20:.0f}. "
             "Give fewer --pairs or --frames."
         )
-    out = os.path.abspath(out)
-    building = f"{out}.partial-{os.getpid()}"
-    try:
-        with readable_os_errors(out):
-            os.makedirs(building)
-            pathlib.Path(building, PAGE_FILE).write_bytes(page)
-            pathlib.Path(building, KEY_FILE).write_text(study.to_json(), encoding="utf-8")
-            check_study_folder(out, overwrite)
-            replace_folder(building, out)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    with (
+        readable_os_errors(out),
+        atomic_folder(out, lambda: check_study_folder(out, overwrite)) as building,
+    ):
+        pathlib.Path(building, PAGE_FILE).write_bytes(page)
+        pathlib.Path(building, KEY_FILE).write_text(study.to_json(), encoding="utf-8")
     return len(page)
 
 

@@ -2,10 +2,6 @@
 
 from kerasvid.data.pipeline import (
     make_pipeline,
-    pick_ends,
-    pick_frame,
-    pick_start,
-    pick_window,
     with_images,
 )
 from kerasvid.data.records import (
@@ -34,10 +30,6 @@ __all__ = [
     "load_info",
     "make_pipeline",
     "parse_record",
-    "pick_ends",
-    "pick_frame",
-    "pick_start",
-    "pick_window",
     "with_images",
     "write_info",
 ]

@@ -1,32 +1,29 @@
 """From a folder of records to batches, as a pure function of the seed and the step.
 
 Order: list shards, interleave, parse, shuffle, repeat, pick frames (only those are decoded),
-batch, prefetch. Videos stay uint8; the training step turns them into floats on the device.
-
-Which frames of a video a training step sees: indices, chosen before anything is decoded.
-
-Every function works in a graph and is stateless: the same seed gives the same frames.
-Clips and still images side by side, for models that learn from both.
+batch, prefetch. Videos stay uint8; the training step turns them into floats on the device. The
+frames are chosen by functions that work in a graph and are stateless.
 """
 
-import difflib
 import os
 
 import tensorflow as tf
 
 from kerasvid.data.records import (
     DatasetInfo,
-    SplitInfo,
     assert_record,
     decode_frames,
     parse_record,
     record_faults,
+    remedy_of,
 )
 from kerasvid.data.shards import DatasetError, check_shards, load_info
+from kerasvid.naming import nearest_names
 
 SHUFFLE_BYTES = 256 << 20  # a shuffle buffer holds at most this much, by default
 INTERLEAVED_SHARDS = 4
 READ_BYTES = 1 << 20
+PICKS = ("window", "frame", "ends", "start")
 
 
 def make_pipeline(
@@ -46,22 +43,22 @@ def make_pipeline(
 ) -> tf.data.Dataset:
     """Batches of videos from a data set on disk.
 
-    The stream depends on the arguments alone: each epoch is every video once, in an order and
-    with windows that follow from (seed, epoch). Batches run across the borders of epochs.
+    The stream depends on the arguments alone. Each epoch has every video once, in an order and
+    with windows that follow from (seed, epoch). A batch may hold videos of two epochs.
 
     Args:
         folder: of the data set, with its `dataset.json`.
         split: e.g. "train" or "test".
-        batch_size: videos a batch, B.
-        frames: frames a clip, T, for the picks "window" and "start".
+        batch_size: number of videos in a batch, B.
+        frames: number of frames in a clip, T, for the picks "window" and "start".
         stride: distance of two frames of a clip in the video.
         pick: "window" (random), "frame" (one, random), "ends" (first and last) or "start".
         seed: of the order and the windows.
-        start_step: leave out that many batches at the start, without decoding them.
-        repeat: go on for ever; otherwise one epoch.
-        shuffle: another order each epoch; otherwise the order of the records.
-        shuffle_buffer: videos to draw from; by default the split, or 256 MB of it.
-        verify: compare the SHA-256 of the shards first, once a process.
+        start_step: number of batches to skip at the start, without decoding them.
+        repeat: repeat without end; otherwise one epoch.
+        shuffle: a new order in each epoch; otherwise the order of the records.
+        shuffle_buffer: number of videos to draw from; by default the split, or 256 MB of it.
+        verify: compare the SHA-256 of the shards first, once per process.
         drop_remainder: leave out a last batch that is not full.
 
     Returns:
@@ -69,10 +66,10 @@ def make_pipeline(
         "identity" [B], "attributes" [B, A].
 
     Raises:
-        DatasetError: the data set is absent, half-written or altered, or a shard's first record
-            is at fault; at a later one the iteration raises a `tf.errors.OpError`, which
-            `explain_record_error` puts in one line.
-        ValueError: no such split or pick, videos too short, or fewer of them than a batch holds.
+        DatasetError: the data set is missing, half-written or altered, or the first record of a
+            shard is faulty. For a later record, the iteration raises a `tf.errors.OpError`;
+            `explain_record_error` makes one line of it.
+        ValueError: unknown split or pick, videos too short, or fewer videos than a batch holds.
 
     Example:
         >>> batches = make_pipeline("data/sprites", batch_size=32, frames=8, seed=1)
@@ -80,17 +77,34 @@ def make_pipeline(
     """
     folder = os.fspath(folder)
     info = load_info(folder)
-    clips = _find_split(folder, info, split)
+    if split not in info.splits:
+        raise ValueError(f"{folder}: no split {split!r}; {nearest_names(split, info.splits)}.")
+    clips = info.splits[split]
     length = picked_frames(pick, frames)
-    _check_arguments(
-        split, clips, batch_size, frames, stride, pick, start_step, repeat or drop_remainder
-    )
+    numbers = {"batch_size": batch_size, "frames": frames, "stride": stride}
+    for name, value in numbers.items():
+        if value < 1:
+            raise ValueError(f"{name}={value}: must be 1 or more.")
+    if start_step < 0:
+        raise ValueError(f"start_step={start_step}: must be 0 or more.")
+    span = window_span(frames, stride) if pick in ("window", "start") else 1
+    if clips.min_length < span:
+        raise ValueError(
+            f"{frames} frames with stride {stride} span {span}, but the shortest video of "
+            f"{split!r} has {clips.min_length}; use fewer frames or a smaller stride."
+        )
+    if (repeat or drop_remainder) and batch_size > clips.count:
+        raise ValueError(
+            f"batch_size={batch_size}: the split {split!r} has {clips.count} videos; use "
+            f"{clips.count} or fewer."
+        )
     check_shards(folder, info, deep=verify)
     files = [os.path.join(folder, shard.file) for shard in clips.shards]
     _check_first_records(folder, files, info)
 
     first_epoch, offset = divmod(start_step * batch_size, clips.count)
-    buffer = shuffle_buffer or _default_buffer(clips)
+    mean_bytes = sum(shard.bytes for shard in clips.shards) / clips.count
+    buffer = shuffle_buffer or max(1, min(clips.count, int(SHUFFLE_BYTES / max(mean_bytes, 1))))
 
     def epoch_dataset(epoch: tf.Tensor) -> tf.data.Dataset:
         dataset = _epoch(files, info, seed, epoch, shuffle, buffer)
@@ -98,7 +112,15 @@ def make_pipeline(
         return dataset.skip(skipped)
 
     def load_clip(file: tf.Tensor, record: dict, clip_seed: tf.Tensor) -> dict:
-        return _load_clip(file, record, clip_seed, info, pick, length, frames, stride)
+        indices = pick_indices(pick, record["length"], frames, stride, clip_seed)
+        encoded = tf.ensure_shape(tf.gather(record["frames"], indices), [length])
+        return {
+            "video": decode_frames(encoded, info.encoding, *info.frame_shape, where=file),
+            "index": record["index"],
+            "label": record["label"],
+            "identity": record["identity"],
+            "attributes": tf.ensure_shape(record["attributes"], [len(info.attribute_names)]),
+        }
 
     last_epoch = tf.int64.max if repeat else 1
     dataset = tf.data.Dataset.range(first_epoch, last_epoch).flat_map(epoch_dataset)
@@ -107,7 +129,10 @@ def make_pipeline(
     batches = clips.count // batch_size if drop_remainder else -(-clips.count // batch_size)
     size = tf.data.INFINITE_CARDINALITY if repeat else max(batches - start_step, 0)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(size))
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(_options())
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def _epoch(
@@ -161,105 +186,32 @@ def _parse_checked(file: tf.Tensor, serialized: tf.Tensor, info: DatasetInfo) ->
         return {name: tf.identity(value) for name, value in record.items()}
 
 
-def _load_clip(
-    file: tf.Tensor,
-    record: dict,
-    clip_seed: tf.Tensor,
-    info: DatasetInfo,
-    pick: str,
-    length: int,
-    frames: int,
-    stride: int,
-) -> dict:
-    indices = pick_indices(pick, record["length"], frames, stride, clip_seed)
-    encoded = tf.ensure_shape(tf.gather(record["frames"], indices), [length])
-    attributes = tf.ensure_shape(record["attributes"], [len(info.attribute_names)])
-    return {
-        "video": decode_frames(encoded, info.encoding, *info.frame_shape, where=file),
-        "index": record["index"],
-        "label": record["label"],
-        "identity": record["identity"],
-        "attributes": attributes,
-    }
-
-
-def _find_split(folder: str, info: DatasetInfo, split: str) -> SplitInfo:
-    if split in info.splits:
-        return info.splits[split]
-    nearest = difflib.get_close_matches(split, info.splits, cutoff=0.3) or list(info.splits)
-    raise ValueError(f"{folder}: has no split {split!r}; nearest: {', '.join(nearest)}.")
-
-
-def _check_arguments(
-    split: str,
-    clips: SplitInfo,
-    batch_size: int,
-    frames: int,
-    stride: int,
-    pick: str,
-    start_step: int,
-    full_batches: bool,
-) -> None:
-    for name, value in dict(batch_size=batch_size, frames=frames, stride=stride).items():
-        if value < 1:
-            raise ValueError(f"{name}={value}: must be 1 or more.")
-    if start_step < 0:
-        raise ValueError(f"start_step={start_step}: must be 0 or more.")
-    span = window_span(frames, stride) if pick in ("window", "start") else 1
-    if clips.min_length < span:
-        raise ValueError(
-            f"{frames} frames with stride {stride} span {span}, but the shortest video of "
-            f"{split!r} has {clips.min_length}; use fewer frames or a smaller stride."
-        )
-    if full_batches and batch_size > clips.count:
-        raise ValueError(
-            f"batch_size={batch_size}: the split {split!r} holds {clips.count} videos; use "
-            f"{clips.count} or fewer."
-        )
-
-
 def _check_first_records(folder: str, files: list[str], info: DatasetInfo) -> None:
-    """Finds data of another making before training starts; `verify` checks every record."""
-    remedy = f"delete the folder {folder} and prepare the data set again"
+    """Finds data of another format before training starts; `verify` checks every record."""
     for file in files:
         try:
             serialized = next(iter(tf.data.TFRecordDataset(file, buffer_size=READ_BYTES).take(1)))
             record = parse_record(serialized)
         except (StopIteration, tf.errors.OpError, UnicodeDecodeError) as error:
-            raise DatasetError(f"{file}: holds no readable record; {remedy}.") from error
+            raise DatasetError(f"{file}: no readable record; {remedy_of(folder)}.") from error
         faults = [what for wrong, what in record_faults(record, info) if wrong]
         if not faults:
             try:
                 decode_frames(record["frames"][:1], info.encoding, *info.frame_shape)
             except (tf.errors.OpError, ValueError):
                 size = "x".join(map(str, info.frame_shape))
-                faults = [f"a frame does not decode to {size} as dataset.json states"]
+                faults = [f"a frame does not decode to {size} as in dataset.json"]
         if faults:
-            raise DatasetError(f"{file}: {faults[0]}; {remedy}.")
-
-
-def _default_buffer(clips: SplitInfo) -> int:
-    mean_bytes = sum(shard.bytes for shard in clips.shards) / clips.count
-    return max(1, min(clips.count, int(SHUFFLE_BYTES / max(mean_bytes, 1))))
-
-
-def _options() -> tf.data.Options:
-    options = tf.data.Options()
-    options.deterministic = True
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return options
-
-
-PICKS = ("window", "frame", "ends", "start")
+            raise DatasetError(f"{file}: {faults[0]}; {remedy_of(folder)}.")
 
 
 def window_span(frames: int, stride: int = 1) -> int:
-    """Length of video that a window needs: 8 frames with stride 2 span 15."""
+    """Number of video frames that a window covers: 8 frames with stride 2 cover 15."""
     return (frames - 1) * stride + 1
 
 
 def pick_window(length: tf.Tensor, frames: int, stride: int, seed: tf.Tensor) -> tf.Tensor:
-    """A random window: `frames` indices, `stride` apart, every start equally likely.
+    """A random window: `frames` indices, `stride` apart; all starts have the same probability.
 
     Args:
         length: int scalar, frames in the video, at least `window_span(frames, stride)`.
@@ -277,45 +229,28 @@ def pick_window(length: tf.Tensor, frames: int, stride: int, seed: tf.Tensor) ->
     return start + stride * tf.range(frames)  # [T]
 
 
-def pick_frame(length: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """One random frame: int32 [1]."""
-    return pick_window(length, 1, 1, seed)
-
-
-def pick_ends(length: tf.Tensor) -> tf.Tensor:
-    """The first and the last frame: int32 [2]."""
-    return tf.stack([0, tf.cast(length, tf.int32) - 1])
-
-
-def pick_start(frames: int, stride: int = 1) -> tf.Tensor:
-    """The window at the start of the video, for evaluation: int32 [frames]."""
-    return stride * tf.range(frames)  # [T]
-
-
 def picked_frames(pick: str, frames: int) -> int:
-    """Number of frames that a way of picking gives.
+    """Number of frames that a pick returns.
 
     Raises:
-        ValueError: there is no such way.
+        ValueError: the pick is unknown.
     """
     if pick not in PICKS:
-        raise ValueError(f"pick {pick!r}: use one of {', '.join(PICKS)}.")
+        raise ValueError(f"pick={pick!r}: use one of {', '.join(PICKS)}.")
     return {"frame": 1, "ends": 2}.get(pick, frames)
 
 
 def pick_indices(
     pick: str, length: tf.Tensor, frames: int, stride: int, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Frame indices by the name of the way: "window", "frame", "ends" or "start".
-
-    Returns:
-        int32 [T], T as `picked_frames` tells.
-    """
+    """Frame indices of a pick: "window", "frame", "ends" or "start" of the video; int32 [T]."""
     if pick == "window":
         return pick_window(length, frames, stride, seed)
     if pick == "frame":
-        return pick_frame(length, seed)
-    return pick_ends(length) if pick == "ends" else pick_start(frames, stride)
+        return pick_window(length, 1, 1, seed)
+    if pick == "ends":
+        return tf.stack([0, tf.cast(length, tf.int32) - 1])
+    return stride * tf.range(frames)
 
 
 def with_images(
@@ -326,15 +261,15 @@ def with_images(
     seed: int = 0,
     start_step: int = 0,
 ) -> tf.data.Dataset:
-    """Adds still images to batches of clips.
+    """Adds images to batches of clips, for models that learn from both.
 
     Args:
         clips: endless batches of `make_pipeline`.
-        folder: of a data set; of each of its videos, images most often, one random frame is taken.
-        batch_size: N, images a batch.
+        folder: of a data set of images or videos; one random frame of each video is taken.
+        batch_size: number of images in a batch, N.
         split: of that data set.
-        seed: of the images' order.
-        start_step: leave out that many batches at the start, as for the clips.
+        seed: of the order of the images.
+        start_step: number of batches to skip at the start, as for the clips.
 
     Returns:
         The batches, with an `"image"` uint8 `[N, H, W, C]` in each.
@@ -354,7 +289,7 @@ def with_images(
 
 
 def check_images_fit(folder: str, frame_shape: tuple[int, int, int]) -> None:
-    """Refuses images of another size than the clips, in one line.
+    """Checks that a data set of images has the frame size of the clips.
 
     Raises:
         ValueError: the sizes differ.
@@ -363,6 +298,6 @@ def check_images_fit(folder: str, frame_shape: tuple[int, int, int]) -> None:
     if shape != tuple(frame_shape):
         sizes = ["x".join(map(str, each)) for each in (shape, frame_shape)]
         raise ValueError(
-            f"{folder}: its images are of {sizes[0]}, the clips of {sizes[1]}: convert one of them "
-            "again."
+            f"{folder}: the images are {sizes[0]}, the clips {sizes[1]}; convert one of the two "
+            "data sets again."
         )

@@ -4,10 +4,10 @@ import tensorflow as tf
 
 
 def as_floats(pixels: tf.Tensor) -> tf.Tensor:
-    """float32 in [-1, 1] of uint8 pixels; of float ones, which are there already, float32.
+    """Converts uint8 pixels to float32 in [-1, 1]; float pixels keep their values.
 
     Raises:
-        ValueError: another type, of which the range of pixels is not known.
+        ValueError: the pixels have another type.
 
     Example:
         >>> as_floats(tf.constant([0, 255], tf.uint8)).numpy()

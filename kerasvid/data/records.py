@@ -1,4 +1,4 @@
-"""The definition of a record: what a video is on disk, and what a data set says of itself.
+"""The definition of a record, one video on disk, and of `dataset.json`, a data set's description.
 
 A record is one `tf.train.Example` a video:
 
@@ -17,7 +17,7 @@ A record is one `tf.train.Example` a video:
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import cv2
@@ -35,7 +35,12 @@ _MISSING = -(2**31)  # the parser's stand-in for an absent integer
 
 
 class DatasetError(ValueError):
-    """A data set is absent, incomplete, altered or out of reach; the message names the remedy."""
+    """A data set is missing, incomplete, altered or not readable; the message says what to do."""
+
+
+def remedy_of(folder: str) -> str:
+    """What to do about a data set that cannot be used."""
+    return f"delete the folder {folder} and prepare the data set again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +52,8 @@ class Video:
         id: unique name within the data set.
         fps: frames a second, -1 where unknown.
         label: class number, -1 where unknown.
-        identity: number of the person or thing that is shown, -1 where unknown.
-        attributes: further class numbers, as many as the data set names.
+        identity: number of the person or object, -1 where unknown.
+        attributes: further class numbers, one for each attribute of the data set.
 
     Example:
         >>> Video(np.zeros((8, 64, 64, 3), np.uint8), id="walk/000", label=0)
@@ -84,7 +89,7 @@ class SplitInfo:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-    """What `dataset.json` states of a data set.
+    """The description of a data set, stored as `dataset.json`.
 
     Args:
         name, version: of the data set, e.g. "sprites/lpc" and "1".
@@ -93,11 +98,11 @@ class DatasetInfo:
         encoding: of every frame, "png", "jpeg" or "raw".
         class_names, identity_names: a name for each `label` and `identity`.
         attribute_names, attribute_sizes: name and number of values of each attribute.
-        licence, source, citation: where the data comes from.
+        licence, source, citation: origin of the data.
         splits: by name, filled in by the writer.
 
     Raises:
-        ValueError: a size, the encoding or the attributes make no sense.
+        ValueError: a size, the encoding or the attributes are invalid.
 
     Example:
         >>> DatasetInfo("mine", "1", height=64, width=64, channels=3, fps=25.0)
@@ -107,8 +112,8 @@ class DatasetInfo:
     version: str
     height: int
     width: int
-    channels: int
-    fps: float
+    channels: int = 3
+    fps: float = -1.0
     encoding: str = "png"
     class_names: tuple[str, ...] = ()
     identity_names: tuple[str, ...] = ()
@@ -121,14 +126,14 @@ class DatasetInfo:
 
     def __post_init__(self) -> None:
         if self.encoding not in ENCODINGS:
-            raise ValueError(f"encoding {self.encoding!r}: use one of {', '.join(ENCODINGS)}.")
+            raise ValueError(f"encoding={self.encoding!r}: use one of {', '.join(ENCODINGS)}.")
         if self.height < 1 or self.width < 1 or self.channels not in (1, 3):
             size = f"{self.height}x{self.width}x{self.channels}"
-            raise ValueError(f"frames of {size}: sizes must be positive, channels 1 or 3.")
+            raise ValueError(f"Frames of {size}: use positive sizes and 1 or 3 channels.")
         if len(self.attribute_names) != len(self.attribute_sizes):
             raise ValueError(
-                f"{len(self.attribute_names)} attribute_names but "
-                f"{len(self.attribute_sizes)} attribute_sizes: give a size for each name."
+                f"{len(self.attribute_names)} attribute_names but {len(self.attribute_sizes)} "
+                "attribute_sizes: give one size for each name."
             )
 
     @property
@@ -146,7 +151,7 @@ class DatasetInfo:
         """Reads what `to_json` wrote.
 
         Raises:
-            ValueError: the text is no JSON, of another format or version, or lacks a field.
+            ValueError: the text is not JSON, of another format or version, or lacks a field.
         """
         try:
             fields = json.loads(text)
@@ -166,65 +171,60 @@ class DatasetInfo:
             raise ValueError(f"a missing or unknown field: {error}") from error
 
 
-def check_video(video: Video) -> None:
-    """Raises a one-line ValueError that names the video if it cannot become a record."""
-    frames = video.frames
+def video_to_example(
+    video: Video, encoding: str = "png", jpeg_quality: int = 95
+) -> tf.train.Example:
+    """The record of a video without its `index`, which depends on the videos before it.
+
+    Raises:
+        ValueError: the video cannot become a record; one line names it.
+    """
     if not video.id:
-        raise ValueError("a video has an empty id: give each a unique name.")
-    if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8:
-        kind = getattr(frames, "dtype", type(frames).__name__)
-        raise ValueError(f"video {video.id!r}: frames are {kind}, expected a uint8 array.")
-    if frames.ndim != 4 or frames.shape[-1] not in (1, 3) or 0 in frames.shape:
-        shape = list(frames.shape)
-        raise ValueError(f"video {video.id!r}: frames are {shape}, expected [T, H, W, 1 or 3].")
+        raise ValueError("A video has an empty id: give each video a unique name.")
+    if not isinstance(video.frames, np.ndarray) or video.frames.dtype != np.uint8:
+        kind = getattr(video.frames, "dtype", type(video.frames).__name__)
+        raise ValueError(f"Video {video.id!r}: frames are {kind}; give a uint8 array.")
+    shape = video.frames.shape
+    if len(shape) != 4 or shape[-1] not in (1, 3) or 0 in shape:
+        raise ValueError(
+            f"Video {video.id!r}: frames are {list(shape)}; give an array [T, H, W, 1 or 3]."
+        )
+    frames = [_encode_frame(frame, encoding, jpeg_quality) for frame in video.frames]
+    integers = {
+        **dict(zip(("length", "height", "width", "channels"), shape, strict=True)),
+        "label": video.label,
+        "identity": video.identity,
+    }
+    feature = {name: _ints([value]) for name, value in integers.items()}
+    feature["attributes"] = _ints(video.attributes)
+    feature["fps"] = tf.train.Feature(float_list=tf.train.FloatList(value=[video.fps]))
+    texts = {"frames": frames, "encoding": [encoding.encode()], "id": [video.id.encode()]}
+    for name, values in texts.items():
+        feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+    return tf.train.Example(features=tf.train.Features(feature=feature))
 
 
-def encode_frame(frame: np.ndarray, encoding: str = "png", jpeg_quality: int = 95) -> bytes:
-    """Encodes one uint8 frame [H, W, C], RGB or grey, as PNG, JPEG or raw bytes."""
+def _ints(values: Iterable[int]) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+
+def _encode_frame(frame: np.ndarray, encoding: str, jpeg_quality: int) -> bytes:
     if encoding == "raw":
         return frame.tobytes()
-    if encoding not in ENCODINGS:
-        raise ValueError(f"encoding {encoding!r}: use one of {', '.join(ENCODINGS)}.")
-    image = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) if frame.shape[-1] == 3 else frame
-    settings = {
+    options = {
         # Level 3 is a quarter smaller than OpenCV's default and takes as long.
         "png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
         "jpeg": [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality],
     }[encoding]
-    return cv2.imencode("." + encoding, image, settings)[1].tobytes()
-
-
-def video_to_example(
-    video: Video, encoding: str = "png", jpeg_quality: int = 95
-) -> tf.train.Example:
-    """The record of a video, still without `index`, which depends on the videos before it."""
-    check_video(video)
-    length, height, width, channels = video.frames.shape
-    frames = [encode_frame(frame, encoding, jpeg_quality) for frame in video.frames]
-    return tf.train.Example(
-        features=tf.train.Features(
-            feature={
-                "frames": _bytes(frames),
-                "encoding": _bytes([encoding.encode()]),
-                "id": _bytes([video.id.encode()]),
-                "length": _ints([length]),
-                "height": _ints([height]),
-                "width": _ints([width]),
-                "channels": _ints([channels]),
-                "fps": tf.train.Feature(float_list=tf.train.FloatList(value=[video.fps])),
-                "label": _ints([video.label]),
-                "identity": _ints([video.identity]),
-                "attributes": _ints(video.attributes),
-            }
-        )
-    )
+    image = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) if frame.shape[-1] == 3 else frame
+    return cv2.imencode("." + encoding, image, options)[1].tobytes()
 
 
 def encode_video(video: Video, index: int, encoding: str = "png", jpeg_quality: int = 95) -> bytes:
     """Serializes a video.
 
     Args:
-        video: frames uint8 [T, H, W, C] and what is known of them.
+        video: frames uint8 [T, H, W, C] and their labels.
         index: the video's position in its split.
         encoding: "png" (lossless), "jpeg" or "raw".
         jpeg_quality: 1..100, for "jpeg" only.
@@ -235,8 +235,7 @@ def encode_video(video: Video, index: int, encoding: str = "png", jpeg_quality: 
     Example:
         >>> encode_video(Video(np.zeros((8, 64, 64, 3), np.uint8), id="a"), index=0)
     """
-    example = video_to_example(video, encoding, jpeg_quality)
-    return finish_example(example, index)
+    return finish_example(video_to_example(video, encoding, jpeg_quality), index)
 
 
 def finish_example(example: tf.train.Example, index: int) -> bytes:
@@ -249,7 +248,7 @@ def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     """Parses one record, in a graph or eagerly, without decoding its frames.
 
     Absent fields parse as -1 (fps, label, identity), empty (frames, attributes, strings) or
-    a number below -1; `record_faults` tells of those that may not be absent.
+    a number below -1; `record_faults` lists the fields that must not be absent.
 
     Args:
         serialized: string scalar.
@@ -257,51 +256,47 @@ def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     Returns:
         A dict of scalars, except "frames", string [T], and "attributes", int64 [A].
     """
-    integer = tf.io.FixedLenFeature([], tf.int64, default_value=_MISSING)
-    unknown = tf.io.FixedLenFeature([], tf.int64, default_value=-1)
-    text = tf.io.FixedLenFeature([], tf.string, default_value="")
     features = {
         "frames": tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True),
-        "encoding": text,
-        "index": integer,
-        "id": text,
-        "length": integer,
-        "height": integer,
-        "width": integer,
-        "channels": integer,
-        "fps": tf.io.FixedLenFeature([], tf.float32, default_value=-1.0),
-        "label": unknown,
-        "identity": unknown,
         "attributes": tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
+        "fps": tf.io.FixedLenFeature([], tf.float32, default_value=-1.0),
     }
+    for name in ("encoding", "id"):
+        features[name] = tf.io.FixedLenFeature([], tf.string, default_value="")
+    for name in ("label", "identity"):
+        features[name] = tf.io.FixedLenFeature([], tf.int64, default_value=-1)
+    for name in ("index", "length", "height", "width", "channels"):
+        features[name] = tf.io.FixedLenFeature([], tf.int64, default_value=_MISSING)
     return tf.io.parse_single_example(serialized, features)
 
 
 def record_faults(record: Mapping[str, Any], info: DatasetInfo) -> list[tuple[Any, str]]:
-    """Pairs (is wrong, what is wrong) of a parsed record; works on tensors and on numpy."""
+    """Pairs of a condition and the fault that it means, of a parsed record or its tensors."""
     empty = {"encoding": b"", "id": b""}
     faults = [
         (tf.equal(record[name], empty.get(name, _MISSING)), f"the field {name} is missing")
         for name in REQUIRED
     ]
+    stated = {
+        "height": info.height,
+        "width": info.width,
+        "channels": info.channels,
+        "encoding": info.encoding,
+    }
+    for name, value in stated.items():
+        fault = f"{name} is not {value!r} as in dataset.json"
+        faults.append((tf.not_equal(record[name], value), fault))
     count = tf.size(record["frames"], out_type=tf.int64)
-    stated = dict(height=info.height, width=info.width, channels=info.channels)
-    for name, size in stated.items():
-        wrong = tf.not_equal(record[name], size)
-        faults.append((wrong, f"{name} is not {size} as dataset.json states"))
-    faults += [
+    attributes = len(info.attribute_names)
+    return [
+        *faults,
         (tf.equal(count, 0), "the field frames is missing or empty"),
         (tf.not_equal(record["length"], count), "length is not the number of frames"),
         (
-            tf.not_equal(record["encoding"], info.encoding),
-            f"encoding is not {info.encoding!r} as dataset.json states",
-        ),
-        (
-            tf.not_equal(tf.size(record["attributes"]), len(info.attribute_names)),
-            f"attributes are not {len(info.attribute_names)} numbers as dataset.json states",
+            tf.not_equal(tf.size(record["attributes"]), attributes),
+            f"attributes are not {attributes} numbers as in dataset.json",
         ),
     ]
-    return faults
 
 
 def decode_frames(
@@ -319,11 +314,8 @@ def decode_frames(
         uint8 [T, H, W, C] with static H, W, C.
 
     Raises:
-        tf.errors.InvalidArgumentError: a frame does not decode, or to another size.
-        ValueError: the encoding is unknown.
+        tf.errors.InvalidArgumentError: a frame is broken or has another size.
     """
-    if encoding not in ENCODINGS:
-        raise ValueError(f"encoding {encoding!r}: use one of {', '.join(ENCODINGS)}.")
     shape = [height, width, channels]
 
     def decode(image: tf.Tensor) -> tf.Tensor:
@@ -340,7 +332,7 @@ def decode_frames(
             return tf.reshape(pixels, shape)  # [H, W, C]
 
     if encoding in _MARKS:
-        # The decoders cannot name the file; this catches what is no image before they do.
+        # The decoders cannot name the file, so broken frames are caught before.
         whole = assert_record(_are_whole(encoded, encoding), where, f"a frame is no {encoding}")
         with tf.control_dependencies([whole]):
             encoded = tf.identity(encoded)
@@ -350,19 +342,19 @@ def decode_frames(
 
 
 def assert_record(right: tf.Tensor, where: Any, what: str) -> Any:
-    """An assertion whose text is one sentence, which `explain_record_error` finds again."""
+    """An assertion with a text of one line, which `explain_record_error` finds again."""
     return tf.debugging.Assert(right, [tf.strings.join([where, f": {what}; {REMEDY}"])])
 
 
 def explain_record_error(error: tf.errors.OpError) -> str:
-    """What an error during iteration means, in one line.
+    """Explains an error of an iteration over batches in one line.
 
     Args:
         error: raised by a dataset of `make_pipeline`, directly or out of `model.fit`.
 
     Returns:
-        "FILE: what is wrong; remedy" for a record at fault, else the line of the message that
-        says most, at most 300 characters.
+        "FILE: what is wrong; what to do" for a faulty record, else the most informative line of
+        the message, at most 300 characters.
 
     Example:
         >>> try:
@@ -386,11 +378,3 @@ def _are_whole(encoded: tf.Tensor, encoding: str) -> tf.Tensor:
     ends = tf.strings.substr(encoded, last, tf.fill(tf.shape(encoded), len(end)))
     starts = tf.strings.substr(encoded, 0, len(start))
     return tf.reduce_all(tf.equal(starts, start) & tf.equal(ends, end))
-
-
-def _bytes(values: list[bytes]) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-
-def _ints(values: Any) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))

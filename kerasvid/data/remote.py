@@ -1,4 +1,4 @@
-"""Data sets that lie on a remote file system, such as s3://bucket/folder."""
+"""Data sets on a remote file system, such as s3://bucket/folder."""
 
 import importlib
 
@@ -8,20 +8,20 @@ from kerasvid.data.records import DatasetError
 
 
 class RemoteError(DatasetError):
-    """A file system cannot be used; the message says what to install."""
+    """A file system cannot be read; the message says what to install."""
 
 
 def open_file_system(folder: str) -> None:
-    """Makes `scheme://` paths readable, by the package tensorflow-io where TensorFlow cannot.
+    """Makes `scheme://` paths readable, with tensorflow-io if TensorFlow cannot read them.
 
-    Its native operations load with some versions of TensorFlow only, those of the extra `io`; with
-    others it must not be imported. Local paths, and schemes that TensorFlow knows, need nothing.
+    The native operations of tensorflow-io load with the TensorFlow of the extra `io` only; with
+    other versions it must not be imported. Other paths need nothing.
 
     Args:
         folder: of a data set.
 
     Raises:
-        RemoteError: the file system is unknown, or tensorflow-io is absent.
+        RemoteError: the file system is unknown, or tensorflow-io is missing.
 
     Example:
         >>> open_file_system("s3://bucket/sprites")
@@ -29,18 +29,17 @@ def open_file_system(folder: str) -> None:
     scheme, remote, _ = folder.partition("://")
     if not remote or _is_known(folder):
         return
-    remedy = ("install with the extra io, pip install -e '.[io]', which takes TensorFlow 2.17 and "
-              "Python 3.10 to 3.12")  # fmt: skip
+    remedy = "install kerasvid[io], which needs TensorFlow 2.17 and Python 3.10 to 3.12"
     if not tf.__version__.startswith("2.17."):
         raise RemoteError(
-            f"{folder}: TensorFlow {tf.__version__} reads no {scheme}:// paths; {remedy}."
+            f"{folder}: TensorFlow {tf.__version__} cannot read {scheme}:// paths; {remedy}."
         )
     try:
         importlib.import_module("tensorflow_io")
     except ImportError as error:
         raise RemoteError(f"{folder}: {scheme}:// paths need tensorflow-io; {remedy}.") from error
     if not _is_known(folder):
-        raise RemoteError(f"{folder}: tensorflow-io knows no {scheme}:// paths, either.")
+        raise RemoteError(f"{folder}: tensorflow-io cannot read {scheme}:// paths either.")
 
 
 def _is_known(folder: str) -> bool:

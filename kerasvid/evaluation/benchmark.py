@@ -1,11 +1,10 @@
-"""How fast the input pipeline, a step, generation and evaluation are, beside what is possible.
+"""Speed of the input pipeline, a training step, generation and evaluation, and the machine's peak.
 
-The operations of a step are counted on the graph of the step as it is executed, matrix products
-and convolutions only, two for each multiplication with its addition; those of the backward pass
-are in the graph and need no rule of thumb, and neither do several turns of discriminators.
+Operations of a step are counted in the graph of the executed step, with its backward pass and the
+steps of all discriminators: only matrix products and convolutions, two operations for each
+multiplication with its addition.
 """
 
-import contextlib
 import dataclasses
 import itertools
 import math
@@ -13,18 +12,18 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.data import make_pipeline
 from kerasvid.evaluation.classifiers.networks import ClipClassifier
 from kerasvid.evaluation.generated_clips import generated_clips
 from kerasvid.evaluation.metrics.fvd import frechet_video_distance
 from kerasvid.evaluation.metrics.intervals import GROUPS
-from kerasvid.models.base.latent_codes import ROW_KEYS
+from kerasvid.models.base.in_between import InBetween
+from kerasvid.models.base.latent_codes import ROW_KEYS, LatentCodeModel
 from kerasvid.models.base.trainer import draw_noise
 from kerasvid.models.registry import model_class
 from kerasvid.training.clips import with_fixed_buffers
@@ -34,14 +33,14 @@ from kerasvid.training.summary import parameter_count
 FORWARD = ("Conv2D", "Conv3D")
 BY_INPUT = ("Conv2DBackpropInput", "Conv3DBackpropInputV2")  # transposed convolutions, too
 BY_FILTER = ("Conv2DBackpropFilter", "Conv3DBackpropFilterV2")
-PRODUCT = re.compile("Conv|MatMul|Einsum")  # in the name of every kind that multiplies and adds
+PRODUCT = re.compile("Conv|MatMul|Einsum")  # in the name of every operation that multiplies
 
 WARM_UP = 3
 PEAK_SIZE = 2048  # side of the matrices whose product measures the machine
 
 
 def median_seconds(run: Callable[[], object], repeats: int, warm_up: int = WARM_UP) -> float:
-    """The median time of a call, after a few that do not count."""
+    """The median time of a call, after some calls that do not count."""
     times = []
     for number in range(warm_up + repeats):
         start = time.perf_counter()
@@ -52,8 +51,8 @@ def median_seconds(run: Callable[[], object], repeats: int, warm_up: int = WARM_
 
 
 def matmul_peak(precision: str, size: int = PEAK_SIZE) -> float:
-    """Operations a second of a large matrix product in the compute dtype of a policy."""
-    dtype = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}.get(precision, tf.float32)
+    """Operations per second of a large matrix product in the compute dtype of a policy."""
+    dtype = keras.DTypePolicy(precision).compute_dtype
     a = tf.cast(tf.random.stateless_normal([size, size], [0, 1]), dtype)
     product = tf.function(lambda: tf.reduce_sum(tf.matmul(a, a)))
     return 2.0 * size**3 / median_seconds(lambda: product().numpy(), 7)
@@ -63,35 +62,35 @@ def count_operations(graph: tf.Graph) -> float:
     """Operations of the matrix products and convolutions of a graph with static shapes.
 
     Raises:
-        ValueError: a shape is not known, a product is of a kind that there is no rule for, or it is
-            within a function that the graph calls.
+        ValueError: A shape is unknown, there is no rule for a product, or the product is inside a
+            function that the graph calls.
     """
     for function in graph.as_graph_def().library.function:
         for node in function.node_def:
             if PRODUCT.search(node.op):
-                raise ValueError(f"{node.name}: a {node.op} within the function "
-                                 f"{function.signature.name} cannot be counted.")  # fmt: skip
+                name = function.signature.name
+                raise ValueError(
+                    f"{node.name}: the {node.op} in the function {name} is not counted."
+                )
     return float(sum(_operations(node) for node in graph.get_operations()))
 
 
 def _operations(node: tf.Operation) -> float:
     kind = node.type
-    if kind == "MatMul":
-        a, transposed = node.inputs[0].shape, node.get_attr("transpose_a")
-        return 2.0 * _size(node.outputs[0]) * _known(a[0] if transposed else a[1], node)
-    if kind in ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"):
-        a, transposed = node.inputs[0].shape, node.get_attr("adj_x")
-        return 2.0 * _size(node.outputs[0]) * _known(a[-2] if transposed else a[-1], node)
+    if kind == "MatMul" or kind.startswith("BatchMatMul"):
+        transposed = node.get_attr("transpose_a" if kind == "MatMul" else "adj_x")
+        inner = _static(node.inputs[0], node)[-2 if transposed else -1]
+        return 2.0 * math.prod(_static(node.outputs[0], node)) * inner
     if kind == "Einsum":
         return _contraction(node)
     if kind in (*FORWARD, *BY_INPUT, *BY_FILTER):
-        # All three visit each pair of an output position and a filter weight once for each channel.
+        # All three combine each output position and each filter weight once for each channel.
         positions = node.outputs[0] if kind in FORWARD else node.inputs[2]
         kernel = node.outputs[0] if kind in BY_FILTER else node.inputs[1]
-        *weights, _ = (_known(side, node) for side in _static(kernel, node))  # of one output
-        return 2.0 * _size(positions) * math.prod(weights)
+        *weights, _ = _static(kernel, node)  # of one output
+        return 2.0 * math.prod(_static(positions, node)) * math.prod(weights)
     if PRODUCT.search(kind):
-        raise ValueError(f"{node.name}: there is no rule to count the operations of a {kind}.")
+        raise ValueError(f"{node.name}: there is no rule to count the operations of {kind}.")
     return 0.0
 
 
@@ -103,92 +102,73 @@ def _contraction(node: tf.Operation) -> float:
     if any("." in term for term in terms):
         raise ValueError(f"{node.name}: there is no rule to count an Einsum with an ellipsis.")
     sides = {
-        letter: _known(side, node)
+        letter: side
         for term, tensor in zip(terms, node.inputs, strict=True)
-        for letter, side in zip(term, tensor.shape, strict=True)
+        for letter, side in zip(term, _static(tensor, node), strict=True)
     }
     return 2.0 * math.prod(sides.values())
 
 
-def _static(tensor: tf.Tensor, node: tf.Operation) -> list:
-    """The shape of a tensor; of a gradient of a filter, from the constant that asks for it."""
-    if tensor.shape.rank is not None and tensor.shape.is_fully_defined():
+def _static(tensor: tf.Tensor, node: tf.Operation) -> list[int]:
+    """The shape of a tensor; that of a filter's gradient may be a constant input of the node."""
+    if tensor.shape.is_fully_defined():
         return tensor.shape.as_list()
-    sizes = tf.get_static_value(node.inputs[1])
+    sizes = tf.get_static_value(node.inputs[1]) if node.type in BY_FILTER else None
     if sizes is None:
-        raise ValueError(f"{node.name}: the shape is not static, operations cannot be counted.")
+        raise ValueError(f"{node.name}: the shape is not static, so operations are not counted.")
     return list(sizes)
 
 
-def _size(tensor: tf.Tensor) -> float:
-    if not tensor.shape.is_fully_defined():
-        raise ValueError(f"{tensor.name}: the shape is not static, operations cannot be counted.")
-    return float(math.prod(tensor.shape.as_list()))
-
-
-def _known(side: int | None, node: tf.Operation) -> float:
-    if side is None:
-        raise ValueError(f"{node.name}: the shape is not static, operations cannot be counted.")
-    return float(side)
-
-
 def step_operations(config: RunConfig) -> float:
-    """Operations of one training step: every player's turns, each on its share of the batch."""
+    """Operations of one training step, with all networks and all steps of discriminators."""
     model = config.make_model()
     config.compile(model)
     rows = config.training.batch_size
     shape = [rows, config.frames, *config.hyperparameters["image_shape"]]
     batch = {"video": tf.TensorSpec(shape, tf.uint8)}
-    if hasattr(model, "tables"):
+    if isinstance(model, LatentCodeModel):
         batch |= {key: tf.TensorSpec([rows], tf.int64) for key in ROW_KEYS}
-    with _functions_inlined():
+    eager = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)  # called functions become part of the step's graph
+    try:
         step = tf.function(model.train_step).get_concrete_function(batch)
+    finally:
+        tf.config.run_functions_eagerly(eager)
     return count_operations(step.graph)
 
 
-@contextlib.contextmanager
-def _functions_inlined() -> Iterator[None]:
-    """Within, what a traced function calls becomes part of its own graph, where it is seen."""
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(before)
-
-
 def measure_data(config: RunConfig, steps: int) -> dict:
-    """The input pipeline alone."""
-    batches = iter(_batches(config))
+    """Speed of the input pipeline alone."""
+    batches = iter(config.clips())
     return _rates(config, median_seconds(lambda: next(batches)["video"].numpy(), steps))
 
 
 def measure_training(config: RunConfig, steps: int, rows: int | None = None) -> dict:
-    """A training step on batches that lie ready, and its share of the machine's peak.
+    """Speed of a training step on a batch in memory, and its share of the machine's peak.
 
     Args:
-        config: what would be trained.
-        steps: to measure.
-        rows: of the codes that are looked up by index, in place of one a video; every step then
-            looks up others, at random, which no cache has at hand.
+        config: Config of the run.
+        steps: Measured steps.
+        rows: Rows of the codes that are looked up by index, instead of one for each video. Every
+            step then uses other random rows, which are in no cache.
 
     Raises:
-        ValueError: there are no such codes.
+        ValueError: The model has no such codes.
     """
     sized = config if rows is None else with_rows(config, rows)
-    model = sized.make_model()
-    sized.compile(model)
-    batch = next(iter(_batches(config)))
+    batch = next(iter(config.clips()))
     batches = itertools.repeat(batch)
     if rows is not None:
         batches = iter(batches_of_random_rows(batch, rows, WARM_UP + steps))
+    model = sized.make_model()
+    sized.compile(model)
     step = tf.function(model.train_step)
     seconds = median_seconds(lambda: step(next(batches))["loss"].numpy(), steps)
     operations, peak = step_operations(config), matmul_peak(config.precision)
     return {
         **_rates(config, seconds),
         "parameters": parameter_count(model),
-        **(code_sizes(model) if hasattr(model, "tables") else {}),
+        **(code_sizes(model) if isinstance(model, LatentCodeModel) else {}),
         "gflop_per_step": round(operations / 1e9, 3),
         "matmul_peak_gflops": round(peak / 1e9, 1),
         "share_of_peak": round(operations / seconds / peak, 4),
@@ -196,32 +176,32 @@ def measure_training(config: RunConfig, steps: int, rows: int | None = None) -> 
 
 
 def with_rows(config: RunConfig, rows: int) -> RunConfig:
-    """The config for a data set of so many videos, as far as the model's codes go.
+    """The config with learned codes for so many videos.
 
     Raises:
-        ValueError: the model has no codes that are looked up by index.
+        ValueError: The model has no codes that are looked up by index.
     """
     keys = model_class(config.model).code_keys(config.hyperparameters)
     if "index" not in keys:
-        found = f"codes by {' and '.join(sorted(keys))} alone" if keys else "no learned codes"
+        found = f"only codes by {' and '.join(sorted(keys))}" if keys else "no learned codes"
         raise ValueError(
-            f"--rows={rows}: {config.model} has {found}; measure a model with codes by index, such "
-            "as navsynth or glo."
+            f"--rows={rows}: {config.model} has {found}. Use a model with codes by index, such as "
+            "navsynth or glo."
         )
     return dataclasses.replace(config, hyperparameters={**config.hyperparameters, "videos": rows})
 
 
 def batches_of_random_rows(batch: dict, rows: int, count: int, seed: int = 0) -> list[dict]:
-    """A batch so many times, each with indices of its own below `rows`, told by the seed."""
+    """`count` copies of a batch, each with other random indices below `rows`."""
     generator = np.random.default_rng(seed)
     drawn = generator.integers(rows, size=[count, len(batch["index"])])  # [count, B]
     return [{**batch, "index": tf.constant(index, tf.int64)} for index in drawn]
 
 
-def code_sizes(model: keras.Model) -> dict:
-    """Rows of the tables of codes, and the bytes of what training keeps beside the networks."""
+def code_sizes(model: LatentCodeModel) -> dict:
+    """Rows of the tables of codes, and the bytes of codes, momenta and optimizers."""
     tables = model.tables()
-    optimizers = [model.optimizer_of(player) for player in model.network_variables()]
+    optimizers = [model.optimizer_of(network) for network in model.network_variables()]
     return {
         "rows": {name: table.rows for name, table in tables.items()},
         "code_bytes": _bytes(table.codes for table in tables.values()),
@@ -235,7 +215,7 @@ def _bytes(variables: Iterable[keras.Variable]) -> int:
 
 
 def measure_generation(config: RunConfig, steps: int) -> dict:
-    """From noise, and grey ends where the model asks for ends, to pixels, as one graph."""
+    """Speed from noise, and from grey endpoints if the model needs them, to pixels in one graph."""
     model = config.make_model()
     shapes, count = model.noise_shapes(config.frames), config.training.batch_size
     grey = tf.zeros([count, *model.image_shape])
@@ -243,63 +223,49 @@ def measure_generation(config: RunConfig, steps: int) -> dict:
     @tf.function
     def generate(key: tf.Tensor) -> tf.Tensor:
         noise = draw_noise(shapes, count, key)
-        if hasattr(model, "between"):
+        if isinstance(model, InBetween):
             return model.infill(grey, grey, noise, config.frames)
-        return model.decode(model.codes(noise))
+        return model.decode(model.codes(noise, config.frames))
 
-    seeds = iter(range(10**9))
+    seeds = itertools.count()
     seconds = median_seconds(lambda: generate(tf.constant([0, next(seeds)])).numpy(), steps)
     return {**_rates(config, seconds), "parameters": parameter_count(model)}
 
 
 def measure_evaluation(config: RunConfig, clips: int) -> dict:
-    """The Frechet distance of a clip classifier's features, and whether its memory is bounded.
+    """Speed and memory of a Frechet distance of a clip classifier's features.
 
-    Networks have new weights, which take as long as trained ones. Real clips come from the input
-    pipeline, as many rounds of the split "train" as it takes.
+    The networks have new weights, which are as fast as trained ones. Real clips come from the input
+    pipeline, in as many epochs of the split "train" as needed.
 
     Args:
-        config: of the model.
-        clips: of each set, real and generated; then twice as many, after a fourth of them.
+        config: Config of the run.
+        clips: Number of clips of each set, real and generated. The memory is measured after a
+            fourth, after all and after twice as many.
 
     Returns:
-        `clips_per_second`, of pairs of a real and a generated clip, and by the number of clips the
-        peak of the process's memory in MB after so many.
+        `clips_per_second`, of pairs of a real and a generated clip, and `peak_mb`, the peak memory
+        of the process in MB by the number of clips.
     """
-    model = config.make_model()
+    model, batch = config.make_model(), config.training.batch_size
     classifier = ClipClassifier({"label": 4}, model.image_shape, config.frames)
-    real = (batch["video"].numpy() for batch in with_fixed_buffers(_batches(config)))
-    made = generated_clips(model, config.training.batch_size, config.frames)
+    real = (each["video"].numpy() for each in with_fixed_buffers(config.clips()))
+    made = generated_clips(model, batch, config.frames)
     peaks, seconds = {}, 0.0
-    for number in (
-        2 * config.training.batch_size,
-        clips // 4,
-        clips,
-        2 * clips,
-    ):  # the first warms up
+    for number in (2 * batch, clips // 4, clips, 2 * clips):  # the first warms up
         start = time.perf_counter()
         frechet_video_distance(real, made, classifier.features, number, "train", GROUPS)
         if number == clips:
             seconds = time.perf_counter() - start
-        peaks[str(number)] = peak_memory_mb()
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        peaks[str(number)] = round(peak / 1e6, 1)
     return {
         "clips": clips,
         "clips_per_second": round(clips / seconds, 2),
         "peak_mb": peaks,
         "growth_mb": round(peaks[str(2 * clips)] - peaks[str(clips // 4)], 1),
     }
-
-
-def peak_memory_mb() -> float:
-    """The most memory that this process has held at once, in MB (10^6 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
-
-
-def _batches(config: RunConfig) -> tf.data.Dataset:
-    batch, stride = config.training.batch_size, config.training.stride
-    pick = config.training.pick
-    return make_pipeline(config.data_folder, "train", batch, config.frames, stride, pick)
 
 
 def _rates(config: RunConfig, seconds: float) -> dict:

@@ -1,68 +1,62 @@
-"""What an evaluation looks at: the model of a run, real clips of its data, and their classifiers."""
+"""What an evaluation works on: a model, real clips of its data, generated clips and classifiers."""
 
 import dataclasses
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerasvid.data import DatasetInfo, load_info, make_pipeline
+from kerasvid.data import DatasetInfo, load_info
 from kerasvid.data.pipeline import window_span
 from kerasvid.data.shards import hash_file
 from kerasvid.evaluation.classifiers.store import TrainedClassifier, trained_classifier
-from kerasvid.evaluation.generated_clips import generated_clips, infilled_clips
+from kerasvid.evaluation.classifiers.train import named_heads
+from kerasvid.evaluation.generated_clips import filling, generated_clips
 from kerasvid.evaluation.metrics.intervals import GROUPS, NORMAL, Interval
 from kerasvid.evaluation.report import Measured
 from kerasvid.models.base.averaging import ema_ready, inner_optimizer
+from kerasvid.models.base.in_between import InBetween
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.clips import with_fixed_buffers
 from kerasvid.training.config import RunConfig, held_out_split
 from kerasvid.training.run_folder import RunFolder
 
-MOST_CLIPS = 2048  # of each set, where it is not told how many
-LEVEL = "95 %"
-OF_CLIPS = f"{LEVEL}, of a mean over clips: Poisson bootstrap, 1000 replicates"
-OF_ANSWERS = f"{LEVEL}: Poisson bootstrap over clips, 1000 replicates around the value"
-OF_RATIO = f"{LEVEL}: bootstrap over the clips of each set, 1000 replicates around the value"
-
-OF_REAL = {"of": "real clips"}
-OF_VARIETY = f"{LEVEL}, of a mean over groups of clips: Poisson bootstrap, 1000 replicates"
-
-
-def of_groups(clips: int) -> str:
-    """How the interval of a distance of sets of so many clips is made."""
-    jackknife = f"jackknife of {min(GROUPS, clips)} groups of clips in each set"
-    return f"{LEVEL}, value ± 1.96 stds: {jackknife}"
+MAX_CLIPS = 2048  # of each set, by default
+# How a value's interval was made, for its protocol.
+OF_CLIPS = "95 %, mean over clips: Poisson bootstrap, 1000 replicates"
+OF_GROUPS = "95 %, mean over groups of clips: Poisson bootstrap, 1000 replicates"
+OF_ANSWERS = "95 %: Poisson bootstrap over clips, 1000 replicates centred on the value"
+OF_RATIO = "95 %: bootstrap over the clips of each set, 1000 replicates centred on the value"
 
 
 class NotMeasurable(ValueError):
-    """A model, or its data, cannot give a metric; one line that says why."""
+    """The model or its data does not support a metric."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
-    """How to evaluate; all of it stands in the protocol.
+    """How to evaluate.
 
     Args:
-        num: clips of each set; `None` for as many as there are, 2,048 at most.
-        split: of the real clips; `None` for the held-out one.
-        seed: of the order of real clips, of what is generated and of intervals.
-        frames: T of a clip; `None` for that of the training clips.
-        windows: random windows of each real video; 1 is a clip a video.
-        batch: clips that go through the model at a time; changes no clip.
-        classifier_dir: where classifiers are kept.
-        classifier_of: of a kind, `"clip"` or `"frame"`, to the classifier to take; `None` for the one that
-            `trained_classifier` keeps, which trains it on first use.
-        i3d_weights: as `I3DFeatures` takes them; `None` for no FVD.
-        padding: of clips that are too short for I3D.
-        vgg_weights: as `VGG16Features` takes them; `None` for no MCS.
+        num: Clips of each set; `None` for all, at most 2,048.
+        split: Split of the real clips; `None` for the held-out one.
+        seed: Seed of the order of real clips, of generation and of the intervals.
+        frames: T of a clip; `None` for the length of the training clips.
+        windows: Random windows of each real video. With 1, each video gives one clip.
+        batch: Clips in one pass through the model. No clip depends on it.
+        classifier_dir: Folder of the trained classifiers.
+        classifier_of: Function of a kind (`"clip"`, `"frame"`) to the classifier to use. `None`, or
+            `None` as its result, stands for `trained_classifier`, which trains a missing one.
+        i3d_weights: Weights for `I3DFeatures`; `None` leaves out FVD.
+        padding: Padding of clips that are too short for I3D.
+        vgg_weights: Weights for `VGG16Features`; `None` leaves out MCS.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: A number is out of range.
     """
 
     num: int | None = None
@@ -72,238 +66,228 @@ class EvaluationConfig:
     windows: int = 1
     batch: int = 32
     classifier_dir: str | os.PathLike = "classifiers"
-    classifier_of: Callable[[str], TrainedClassifier] | None = None
+    classifier_of: Callable[[str], TrainedClassifier | None] | None = None
     i3d_weights: Any = None
     padding: str | None = None
     vgg_weights: Any = None
 
     def __post_init__(self) -> None:
-        least = {"num": 2, "seed": 0, "frames": 1, "windows": 1, "batch": 1}
-        for name, bound in least.items():
+        for name, bound in dict(num=2, seed=0, frames=1, windows=1, batch=1).items():
             value = getattr(self, name)
             if value is not None and value < bound:
-                raise ValueError(f"{name}={value} must be {bound} or more.")
+                raise ValueError(f"{name}={value} is too small. Use {bound} or more.")
 
 
 class EvaluationContext:
-    """A model and its data, of which metrics take what they need.
+    """A model and its data. Metrics take what they need from it.
 
     Args:
-        model: of the run.
-        config: of the run; `data_folder` is where the data lies now.
-        choices: how to evaluate.
-        step: at which the weights were saved.
-        averaged: whether they are the moving average of the trained ones.
-        saved: SHA-256 of the file that they are of, if they are.
+        model: The model.
+        config: The run's `RunConfig`; its `data_folder` is where the data is now.
+        evaluation_config: How to evaluate.
+        step: Training step of the weights.
+        averaged: Whether the weights are the moving average of the trained ones.
+        saved: SHA-256 of the model file, if there is one.
 
     Raises:
-        ValueError: there is no such split, or its videos are shorter than a clip.
+        ValueError: There is no such split, or its videos are shorter than a clip.
 
     Example:
-        >>> context = EvaluationContext.of_run(RunFolder("runs/dsa-sprites"), None, EvaluationConfig(num=512))
-        >>> frechet_video_distance(context.real(512), context.generated(512), features, 512, "test")
+        >>> run = RunFolder("runs/dsa-sprites")
+        >>> context = EvaluationContext.of_run(run, None, EvaluationConfig(num=512))
+        >>> frechet_video_distance(context.real(), context.generated(), features, 512, "test")
     """
 
     def __init__(
         self,
         model: keras.Model,
         config: RunConfig,
-        choices: EvaluationConfig,
+        evaluation_config: EvaluationConfig,
         step: int,
         averaged: bool,
         saved: str = "",
     ):
-        self.model, self.config, self.choices = model, config, choices
+        self.model, self.config, self.evaluation_config = model, config, evaluation_config
         self.step, self.averaged, self.saved = step, averaged, saved
         self.info: DatasetInfo = load_info(config.data_folder)
-        self.frames = config.frames if choices.frames is None else choices.frames
-        self.seed, self.batch = choices.seed, choices.batch
-        self.split = choices.split or held_out_split(self.info)
-        if self.split is None:
-            raise ValueError(
-                f"the data set {config.dataset} has no held-out split: give --split=train to measure "
-                "on what was trained on; the result tells so."
-            )
-        if self.split not in self.info.splits:
-            known = ", ".join(self.info.splits)
-            raise ValueError(f"--split={self.split}: {config.dataset} has {known}.")
-        self._check_length()
+        self.frames = evaluation_config.frames or config.frames
+        self.seed, self.batch = evaluation_config.seed, evaluation_config.batch
+        self.windows = evaluation_config.windows
+        self.split = evaluation_config.split or held_out_split(self.info)
+        self.span = window_span(self.frames, config.training.stride)  # frames of a video in a clip
         self._classifiers: dict[str, TrainedClassifier] = {}
+        self._check_split()
 
     @classmethod
     def of_run(
-        cls, run: RunFolder, config: RunConfig | None, choices: EvaluationConfig
+        cls, run: RunFolder, config: RunConfig | None, evaluation_config: EvaluationConfig
     ) -> "EvaluationContext":
         """The model of a finished run, or of its newest checkpoint, in the run's precision.
 
         Raises:
-            RunError: there is no run, or it has saved nothing yet.
+            RunError: There is no run, or it has saved nothing yet.
         """
         config = run.load_config() if config is None else config
         model, source = run.load_model()
         averaged = bool(inner_optimizer(model).use_ema and ema_ready(model))
         saved, _ = hash_file(os.fspath(source))
-        return cls(model, config, choices, max(saved_step(source), 0), averaged, saved)
+        return cls(model, config, evaluation_config, max(saved_step(source), 0), averaged, saved)
 
     # === Real clips ===
 
-    def _check_length(self) -> None:
-        shortest, span = self.info.splits[self.split].min_length, self.span
-        if shortest < span:
+    def _check_split(self) -> None:
+        name, splits = self.config.dataset, self.info.splits
+        if self.split is None:
             raise ValueError(
-                f"clips of {self.frames} frames with stride {self.config.training.stride} span {span}, "
-                f"but the shortest video of {self.split!r} has {shortest}: give fewer --frames."
+                f"{name} has no held-out split. Use --split=train to measure on training videos."
             )
-        starts = shortest - span + 1
-        if self.choices.windows > starts:
+        if self.split not in splits:
+            raise ValueError(f"--split={self.split}: {name} has the splits {', '.join(splits)}.")
+        shortest = splits[self.split].min_length
+        if shortest < self.span:
             raise ValueError(
-                f"--windows={self.choices.windows}: the shortest video of {self.split!r} has "
-                f"{shortest} frames, and {starts} windows of {self.frames}; give {starts} or fewer."
+                f"--frames={self.frames}: clips with stride {self.config.training.stride} span "
+                f"{self.span} frames, but the shortest video of {self.split!r} has {shortest}. "
+                "Use fewer --frames."
             )
-
-    @property
-    def span(self) -> int:
-        """Frames of a video that a clip needs."""
-        return window_span(self.frames, self.config.training.stride)
+        if self.windows > (most := shortest - self.span + 1):
+            raise ValueError(
+                f"--windows={self.windows}: the shortest video of {self.split!r} has {shortest} "
+                f"frames, enough for {most} windows of {self.frames}. Use {most} or fewer."
+            )
 
     @property
     def pick(self) -> str:
-        """Which frames of a real video are a clip: `"start"` where it was trained on these."""
-        of_start = self.config.training.pick == "start" and self.choices.windows == 1
+        """How a clip is cut from a real video: as in training, or a random window of several."""
+        of_start = self.config.training.pick == "start" and self.windows == 1
         return "start" if of_start else "window"
 
     def count(self, split: str | None = None) -> int:
-        """Clips of each set: as many as were asked for, if there are.
+        """Number of clips of each set.
 
         Raises:
-            ValueError: there are fewer; one line with what to do.
+            ValueError: The split has fewer clips than requested.
         """
-        split = split or self.split
-        videos, windows, num = self.info.splits[split].count, self.choices.windows, self.choices.num
-        there = videos * windows
+        split, num = split or self.split, self.evaluation_config.num
+        videos = self.info.splits[split].count
+        available = videos * self.windows
         if num is None:
-            return min(there, MOST_CLIPS)
-        if num > there:
-            fitting = math.ceil(num / videos)
+            return min(available, MAX_CLIPS)
+        if num > available:
             raise ValueError(
-                f"--num={num}: the split {split!r} of {self.config.dataset} has {there} clips, which "
-                f"are not repeated to fill up: ask for {there} or fewer, measure on another "
-                f"--split, or take --windows={fitting} random windows of each video."
+                f"--num={num}: the split {split!r} of {self.config.dataset} has {available} clips. "
+                f"Use {available} or fewer, --windows={math.ceil(num / videos)} or another --split."
             )
         return num
 
-    @property
-    def cut_once(self) -> bool:
-        """Whether a video of training makes one clip alone."""
-        return self.config.training.pick == "start" or self.span == self._longest("train")
-
-    def _longest(self, split: str) -> int:
-        return self.info.splits[split].max_length
-
     def labelled(self, split: str | None = None) -> Iterator[dict[str, np.ndarray]]:
-        """Batches of the pipeline: all clips of a split, in an order that follows from the seed."""
-        return self._batches(split or self.split, self.pick, self.choices.windows)
+        """Batches of all clips of a split with their labels, in an order given by the seed."""
+        return self._batches(split or self.split, self.pick, self.windows)
 
     def real(self, split: str | None = None) -> Iterator[np.ndarray]:
         """The clips of `labelled`, uint8 `[N, T, H, W, C]`."""
         return (each["video"] for each in self.labelled(split))
 
+    @property
+    def training_windows_overlap(self) -> bool:
+        """Whether training cuts different clips from the same video."""
+        longest = self.info.splits["train"].max_length
+        return self.config.training.pick != "start" and self.span != longest
+
     def training(self, windows: int) -> Iterator[np.ndarray]:
-        """Clips of training, uint8 `[N, T, H, W, C]`, so many random windows of each video."""
+        """Training clips, uint8 `[N, T, H, W, C]`, with so many random windows of each video."""
         pick = "window" if windows > 1 else self.config.training.pick
         return (each["video"] for each in self._batches("train", pick, windows))
 
     def _batches(self, split: str, pick: str, windows: int) -> Iterator[dict[str, np.ndarray]]:
-        left = self.info.splits[split].count * windows
-        batches = make_pipeline(
-            self.config.data_folder, split, min(self.batch, self.info.splits[split].count),
-            self.frames, self.config.training.stride, pick,
-            seed=self.seed, repeat=windows > 1, drop_remainder=windows > 1,
+        videos, many = self.info.splits[split].count, windows > 1
+        batches = self.config.clips(
+            split, batch_size=min(self.batch, videos), frames=self.frames, pick=pick,
+            seed=self.seed, repeat=many, drop_remainder=many,
         )  # fmt: skip
+        left = videos * windows
         for each in with_fixed_buffers(batches):
             yield {name: value.numpy()[:left] for name, value in each.items()}
             left -= len(each["video"])
             if left <= 0:
                 return
 
-    # === The model's ===
+    # === Generated clips ===
 
     @property
     def infills(self) -> bool:
-        """Whether the model makes the video between two frames, and none of noise alone."""
-        return hasattr(self.model, "between")
+        """Whether the model needs the first and last frames of real clips."""
+        return isinstance(self.model, InBetween)
 
-    def generated(self, temperature: float = 1.0) -> Iterator[np.ndarray]:
-        """What the model makes, uint8 `[N, T, H, W, C]`: of noise, or between real clips' ends."""
+    def generated(self) -> Iterator[np.ndarray]:
+        """Generated clips uint8 `[N, T, H, W, C]`, from noise or between frames of real clips."""
         if self.infills:
-            return infilled_clips(self.model, self.real(), self.batch, self.seed, temperature)
+            return map(filling(self.model, self.batch, self.seed), self.real())
         return generated_clips(self.model, self.batch, self.frames, self.seed)
 
     @property
     def making(self) -> dict[str, Any]:
-        """The part of a protocol that tells how clips are generated."""
-        between = "between the first and the last frame of the real clips"
-        return {"of": "generated clips", "made": between if self.infills else "of noise",
-                "temperature": 1.0}  # fmt: skip
+        """The part of a protocol about generation."""
+        between = "between the first and the last frames of the real clips"
+        return {
+            "of": "generated clips",
+            "made": between if self.infills else "from noise",
+            "temperature": 1.0,
+        }
 
     # === Classifiers ===
 
     def classifier(
         self, kind: str = "clip", min_accuracy: float | None = None
     ) -> TrainedClassifier:
-        """The classifier of the data set, trained if there is none yet.
+        """The classifier of the data set. A missing one is trained.
 
         Raises:
-            ClassifierError: none can be had, or none that is good enough.
-            ValueError: the given one is of other classes or frames.
+            ClassifierError: There is no classifier, or its accuracy is too low.
+            ValueError: The classifier of `classifier_of` has other classes or longer clips.
         """
         if kind not in self._classifiers:
-            self._classifiers[kind] = self._given_classifier(kind) or trained_classifier(
-                self.config.data_folder,
-                kind,
-                self.frames,
-                self.choices.classifier_dir,
-                stride=self.config.training.stride,
-            )
+            given = self.evaluation_config.classifier_of
+            classifier = given(kind) if given else None
+            if classifier is None:
+                classifier = trained_classifier(
+                    self.config.data_folder,
+                    kind,
+                    self.frames,
+                    self.evaluation_config.classifier_dir,
+                    stride=self.config.training.stride,
+                )
+            else:
+                self._check_classifier(classifier)
+            self._classifiers[kind] = classifier
         self._classifiers[kind].require(min_accuracy)
         return self._classifiers[kind]
 
-    def _given_classifier(self, kind: str) -> TrainedClassifier | None:
-        classifier = self.choices.classifier_of(kind) if self.choices.classifier_of else None
-        if classifier is None:
-            return None
-        classes = self.heads()
-        for name, number in classifier.heads.items():
-            if classes.get(name) != number:
-                told = ", ".join(f"{n} ({k} classes)" for n, k in classes.items()) or "no classes"
-                raise ValueError(
-                    f"a classifier of {name} ({number} classes) cannot classifier {self.config.dataset}, which "
-                    f"has {told}: take one that was trained on {self.config.dataset}."
-                )
-        if kind == "clip" and classifier.model.frames > self.frames:
+    def _check_classifier(self, classifier: TrainedClassifier) -> None:
+        """Checks the classes and the clip length of a classifier of `classifier_of`."""
+        own, dataset = named_heads(self.info), self.config.dataset
+        if not classifier.heads.items() <= own.items():
             raise ValueError(
-                f"clips of {self.frames} frames are too short for a classifier of "
-                f"{classifier.model.frames}: give --frames={classifier.model.frames} or take another classifier."
+                f"The classifier has the classes {classifier.heads}, but {dataset} has {own}. Use "
+                f"a classifier trained on {dataset}."
             )
-        return classifier
+        if (needed := classifier.config.frames) > self.frames:
+            raise ValueError(
+                f"The classifier needs {needed} frames, but clips have {self.frames}. Use "
+                f"--frames={needed} or another classifier."
+            )
 
-    def heads(self) -> dict[str, int]:
-        """What the data set names, by the names that classifiers have for it, and how many classes."""
-        label = "action" if self.info.attribute_names else "label"
-        sizes = zip(self.info.attribute_names, self.info.attribute_sizes, strict=True)
-        classes = {label: len(self.info.class_names), **dict(sizes)}
-        return {name: number for name, number in classes.items() if number > 1}
-
-    # === What is told ===
+    # === Values ===
 
     @functools.cached_property
     def protocol(self) -> dict[str, Any]:
-        """What all values of this evaluation have in common."""
-        config, windows = self.config, self.choices.windows
+        """The common part of the protocols of all values."""
+        config = self.config
         clip = "the first frames" if self.pick == "start" else "a random window"
-        if self.span == self._longest(self.split):
+        if self.span == self.info.splits[self.split].max_length:
             clip = "the whole"
-        many = f"{windows} random windows, which may overlap: intervals are too narrow"
+        if self.windows > 1:
+            clip = f"{self.windows} random windows; they may overlap: intervals are too narrow"
         return {
             "model": config.model,
             "dataset": config.dataset,
@@ -316,7 +300,7 @@ class EvaluationContext:
             "image_shape": list(self.info.frame_shape),
             "frames": self.frames,
             "stride": config.training.stride,
-            "clip_of_a_video": clip if windows == 1 else many,
+            "clip_of_a_video": clip,
             "order": f"shuffled by seed {self.seed}",
             "seed": self.seed,
             "pixels": "uint8",
@@ -328,17 +312,15 @@ class EvaluationContext:
         """A value with its interval and protocol.
 
         Args:
-            name, better: as `Measured`.
-            value: with its interval; it is a mean over clips, whose std is told, too, unless
-                `how` is another.
-            how: the interval was made.
-            **protocol: the value's own, beside what all have in common.
+            name, better: As in `Measured`.
+            value: The value with its interval.
+            how: How the interval was made. A mean over clips also reports their std.
+            **protocol: The value's own part of the protocol.
         """
-        spread = value.std if how == OF_CLIPS else None
-        return Measured(
-            name, float(value.mean), value.low, value.high, spread, value.count, better,
-            {**self.protocol, **protocol, "interval": how},
-        )  # fmt: skip
+        std = value.std if how == OF_CLIPS else None
+        facts = {**self.protocol, **protocol, "interval": how}
+        mean = float(value.mean)
+        return Measured(name, mean, value.low, value.high, std, value.count, better, facts)
 
     def reported_alone(
         self,
@@ -351,25 +333,19 @@ class EvaluationContext:
         std: float | None = None,
         **protocol: Any,
     ) -> Measured:
-        """A number that is no mean, with its protocol.
+        """A value that is not a mean over clips, with its protocol.
 
         Args:
-            name, better, clips, std: as `Measured`.
-            value: the number.
-            error: its std by the jackknife, or `None` where it has none.
-            least: that it can be.
-            **protocol: the value's own.
+            name, better, clips, std: As in `Measured`.
+            value: The number.
+            error: Its standard error by the jackknife, or `None`.
+            least: Lowest possible value, a bound of the interval.
+            **protocol: The value's own part of the protocol.
         """
         low, high, how = None, None, None
         if error is not None and math.isfinite(value):
-            half, how = NORMAL * error, of_groups(clips)
-            low, high = max(value - half, least), value + half
+            low, high = max(value - NORMAL * error, least), value + NORMAL * error
+            groups = min(GROUPS, clips)
+            how = f"95 %, value ± 1.96 std: jackknife of {groups} groups of clips in each set"
         facts = {**self.protocol, **protocol, "interval": how}
         return Measured(name, float(value), low, high, std, clips, better, facts)
-
-
-def with_classifier(
-    classifier: TrainedClassifier, told: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The part of a protocol that tells a classifier."""
-    return {"classifier": {**classifier.protocol(), **(told or {})}}

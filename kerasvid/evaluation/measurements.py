@@ -1,63 +1,421 @@
-"""The metrics that a run is evaluated by, by the names that they are asked for."""
+"""The metrics of an evaluation by name: `METRICS`, at the end of this file.
 
-from collections.abc import Callable
-from typing import NamedTuple
+Each metric has two functions of an `EvaluationContext`: one measures and returns values with their
+protocol, the other returns why the model or its data does not support the metric, or `None`, before
+any clip is made. Clips are streamed: memory does not grow with their number.
+"""
 
-from kerasvid.evaluation import network_measurements as network
-from kerasvid.evaluation import pixel_measurements as pixel
-from kerasvid.evaluation.context import EvaluationContext
-from kerasvid.evaluation.report import Measured
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerasvid.evaluation.classifiers.networks import random_frames
+from kerasvid.evaluation.classifiers.train import named_heads
+from kerasvid.evaluation.context import OF_ANSWERS, OF_GROUPS, OF_RATIO, EvaluationContext
+from kerasvid.evaluation.generated_clips import (
+    filling,
+    generated_images,
+    recall,
+    recombination,
+    reconstruction,
+)
+from kerasvid.evaluation.metrics.clip_batches import as_bytes, counted_clips
+from kerasvid.evaluation.metrics.disentanglement import labels_kept
+from kerasvid.evaluation.metrics.diversity import novelty, variety
+from kerasvid.evaluation.metrics.frame_consistency import frame_consistencies
+from kerasvid.evaluation.metrics.fvd import I3DFeatures, frechet_video_distance
+from kerasvid.evaluation.metrics.i3d import LEAST_FRAMES
+from kerasvid.evaluation.metrics.inception_score import BootstrapAnswers, inception_score
+from kerasvid.evaluation.metrics.intervals import (
+    GROUPS,
+    BootstrapMean,
+    bootstrap_interval,
+    interval_of_replicates,
+)
+from kerasvid.evaluation.metrics.motion_consistency import (
+    DIFFERENCES,
+    LEAST_SIZE,
+    VGG16Features,
+    motion_consistency_score,
+)
+from kerasvid.evaluation.metrics.reconstruction import reconstruction_scores
+from kerasvid.evaluation.report import HIGHER, LOWER, Measured
+from kerasvid.models.base.protocols import Encoder, ImagePrior, LearnedCodes, Swappable
+from kerasvid.models.linear_interpolation import LinearInterpolation
+from kerasvid.models.registry import model_class
+from kerasvid.training.clips import evaluation_split
+from kerasvid.visualization.nearest_clip import l2_distances
+
+IMAGE_BATCHES, IMAGES = 10, 128  # the inception score of images in the residual-vector paper
+MIN_ACCURACY = 0.99  # of the classifier for disentanglement
+QUERIES = 64  # samples, and held-out clips, whose nearest training clips are searched
+TRAINING_WINDOWS = 8  # searched windows of each training video that is longer than a clip
+VARIETY_GROUPS = 20
+REAL = {"of": "real clips"}
+
+
+def generated_and_real(context: EvaluationContext) -> Iterator[tuple[str, Iterator, dict]]:
+    """Both sets of clips: the suffix of their values' names, batches of clips, and protocol."""
+    yield "", context.generated(), context.making
+    yield "/real", context.real(), dict(REAL)
+
+
+# === Reconstruction, and videos between two frames ===
+
+
+def reconstructed(context: EvaluationContext) -> Iterator[Measured]:
+    """L2, PSNR and SSIM of the model's reconstructions."""
+    pairs, count, facts = _reconstructed_pairs(context)
+    found = reconstruction_scores(pairs, count, seed=context.seed)
+    l2_facts = {"unit": "pixels in [0, 1]", **facts}
+    yield context.reported("reconstruction/l2", found.l2, LOWER, **l2_facts)
+    if found.psnr is not None:
+        psnr_facts = {"unit": "dB", **facts}
+        if found.equal:
+            psnr_facts["equal_clips_left_out"] = found.equal
+        yield context.reported("reconstruction/psnr", found.psnr, HIGHER, **psnr_facts)
+    yield context.reported("reconstruction/ssim", found.ssim, HIGHER, **facts)
+
+
+def _reconstructed_pairs(context: EvaluationContext) -> tuple[Iterator, int, dict]:
+    """Pairs of real clips and their reconstructions, the number of clips, and the protocol."""
+    model, config = context.model, context.config
+    keys = model_class(config.model).code_keys(config.hyperparameters)
+    if not keys:
+        again = reconstruction(model, context.batch)
+        pairs = ((clips, again(clips)) for clips in context.real())
+        return pairs, context.count(), {"codes": "means of the posteriors"}
+    known, _ = evaluation_split(config, context.info)
+    split = context.evaluation_config.split or known
+    facts: dict[str, Any] = {"split": split}
+    if split in ("train", known):
+        again = recall(model, context.batch)
+        which = "training videos" if split == "train" else f"known {' and '.join(sorted(keys))}"
+        facts["codes"] = f"learned, of {which}"
+    else:
+        facts["codes"] = "found by 300 steps of descent on each clip"
+
+        def again(each: dict[str, np.ndarray]) -> np.ndarray:
+            label = each["label"] if model.conditional else None
+            return model.decode(model.encode(each["video"], label=label)["codes"]).numpy()
+
+    pairs = ((each["video"], again(each)) for each in context.labelled(split))
+    return pairs, context.count(split), facts
+
+
+def no_reconstruction(context: EvaluationContext) -> str | None:
+    model, config = context.model, context.config
+    if not isinstance(model, Encoder):
+        return f"{config.model} has no encoder and no learned codes"
+    keys = model_class(config.model).code_keys(config.hyperparameters)
+    if keys and (context.frames > model.frames or context.pick != "start"):
+        return "its codes are of the first frames of a video. Omit --frames and --windows"
+    return None
+
+
+def infilled(context: EvaluationContext) -> Iterator[Measured]:
+    """L2 of videos between two frames, beside that of linear interpolation."""
+    model, count = context.model, context.count()
+    temperatures = {"samples": 1.0, "best_guess": 0.0}
+    if not model.noise_shapes(context.frames):  # a deterministic model
+        temperatures = {"model": 1.0}
+    fills = {n: filling(model, context.batch, context.seed, t) for n, t in temperatures.items()}
+    linear = filling(LinearInterpolation(model.image_shape, context.frames), context.batch)
+    names = [*fills, "linear_interpolation"]
+    means, nearer = ({name: BootstrapMean(seed=context.seed) for name in names} for _ in range(2))
+    for clips in counted_clips(context.real(), count, "real", least_frames=2):
+        straight = l2_distances(linear(clips), clips)
+        means["linear_interpolation"].update(straight)
+        for name, fill in fills.items():
+            distances = l2_distances(fill(clips), clips)
+            means[name].update(distances)
+            nearer[name].update(distances < straight)
+    for name in names:
+        facts = {"temperature": temperatures.get(name), "unit": "pixels in [0, 1]"}
+        yield context.reported(f"between/{name}", means[name].interval(), LOWER, **facts)
+        if name in fills and context.config.model != "linear_interpolation":
+            facts["unit"] = "share of clips with a smaller L2 than linear interpolation"
+            share = nearer[name].interval()
+            yield context.reported(f"between/{name}/nearer", share, HIGHER, **facts)
+
+
+def no_infilling(context: EvaluationContext) -> str | None:
+    if not context.infills:
+        return f"{context.config.model} makes no video between two frames"
+    return None if context.frames > 1 else "--frames=1 leaves no second frame. Use 2 or more"
+
+
+# === Distances of sets of clips ===
+
+
+def frechet(context: EvaluationContext) -> Iterator[Measured]:
+    """The Frechet distance of the clip classifier's features."""
+    yield _distance(context, "frechet", context.classifier("clip").features)
+
+
+def no_clip_classifier(context: EvaluationContext) -> str | None:
+    if context.frames < 2:
+        return f"clips of {context.config.model} have one frame; a clip classifier needs two"
+    return no_labels(context)
+
+
+def no_labels(context: EvaluationContext) -> str | None:
+    if context.evaluation_config.classifier_of is None and not named_heads(context.info):
+        return f"{context.config.dataset} has no classes or attributes to train a classifier on"
+    return None
+
+
+def fvd(context: EvaluationContext) -> Iterator[Measured]:
+    """FVD by I3D."""
+    config = context.evaluation_config
+    yield _distance(context, "fvd", I3DFeatures(config.i3d_weights, config.padding))
+
+
+def no_i3d(context: EvaluationContext) -> str | None:
+    if context.evaluation_config.i3d_weights is None:
+        return "needs the weights of I3D. Use --i3d_weights"
+    if context.frames < LEAST_FRAMES and context.evaluation_config.padding is None:
+        return f"I3D needs {LEAST_FRAMES} frames, but clips have {context.frames}. Use --padding"
+    return None
+
+
+def _distance(context: EvaluationContext, name: str, features: Callable) -> Measured:
+    count = context.count()
+    found = frechet_video_distance(
+        context.real(), context.generated(), features, count, context.split, GROUPS
+    )
+    facts, size = dict(found.features), found.features.get("size", 400)
+    if count <= size:
+        facts["note"] = f"{count} clips for {size} features: covariances lack rank"
+    return context.reported_alone(
+        name, found.distance, LOWER, count, found.std, 0.0, **from_real(context), features=facts
+    )
+
+
+def from_real(context: EvaluationContext) -> dict[str, Any]:
+    """The part of a protocol about a distance of generated clips from real ones."""
+    return {**context.making, "of": f"{context.making['of']} from real ones"}
+
+
+def motion_consistency(context: EvaluationContext) -> Iterator[Measured]:
+    """MCS of VGG16's features, with signed and with absolute differences."""
+    features, count = VGG16Features(context.evaluation_config.vgg_weights), context.count()
+    for kind in DIFFERENCES:
+        found = motion_consistency_score(
+            context.real(), context.generated(), features, count, kind, GROUPS
+        )
+        facts = {"features": "VGG16 relu3_3", "differences": kind, "resize": None}
+        facts |= from_real(context)
+        name = f"motion_consistency/{kind}"
+        yield context.reported_alone(name, found.score, LOWER, count, found.std, **facts)
+
+
+def no_vgg(context: EvaluationContext) -> str | None:
+    if context.evaluation_config.vgg_weights is None:
+        return "needs the weights of VGG16. Use --vgg_weights"
+    if min(context.info.frame_shape[:2]) < LEAST_SIZE:
+        return f"VGG16 needs frames of {LEAST_SIZE}x{LEAST_SIZE} or more"
+    return no_motion(context)
+
+
+def no_motion(context: EvaluationContext) -> str | None:
+    return "clips of one frame have no motion" if context.frames < 2 else None
+
+
+def frame_consistency(context: EvaluationContext) -> Iterator[Measured]:
+    """FCS of generated clips and of real ones."""
+    for suffix, batches, facts in generated_and_real(context):
+        mean = BootstrapMean(seed=context.seed)
+        what = suffix.strip("/") or "generated"
+        for clips in counted_clips(batches, context.count(), what, least_frames=2):
+            mean.update(frame_consistencies(as_bytes(clips)))
+        name, interval = f"frame_consistency{suffix}", mean.interval()
+        yield context.reported(name, interval, None, **facts, first_frame_counts=False)
+
+
+# === Answers of classifiers ===
+
+
+def inception(context: EvaluationContext) -> Iterator[Measured]:
+    """IS of clips by the clip classifier, for each head, beside that of real clips."""
+    classifier = context.classifier("clip")
+    for suffix, batches, facts in generated_and_real(context):
+        scores = {name: BootstrapAnswers(seed=context.seed) for name in classifier.heads}
+        what = suffix.strip("/") or "generated"
+        for clips in counted_clips(batches, context.count(), what):
+            for name, answers in classifier.probabilities(clips).items():
+                scores[name].update(answers)
+        for name, score in scores.items():
+            found = score.intervals()
+            own = {
+                "classifier": classifier.protocol(),
+                "classes": classifier.heads[name],
+                "conditional_entropy": found["conditional"].mean,
+                "marginal_entropy": found["marginal"].mean,
+            }
+            name = f"inception/{name}{suffix}"
+            yield context.reported(name, found["score"], HIGHER, OF_ANSWERS, **facts, **own)
+
+
+def image_inception(context: EvaluationContext) -> Iterator[Measured]:
+    """IS of images by the frame classifier: mean and std over 10 batches of 128."""
+    classifier, count = context.classifier("frame"), IMAGE_BATCHES * IMAGES
+    answers: dict[str, list] = {name: [] for name in classifier.heads}
+    facts = context.making
+    if isinstance(context.model, ImagePrior):
+        images = generated_images(context.model, context.batch, context.seed)
+        facts |= {"of": "images", "made": "by generate_images"}
+    else:
+        images = single_frames(context.generated(), context.seed * 1_000_003)
+        facts |= {"of": "one random frame of each generated clip"}
+    for batch in counted_clips(images, count, "generated"):
+        for name, found in classifier.probabilities(batch).items():
+            answers[name].append(found)
+    facts |= {"classifier": classifier.protocol()}
+    facts |= {"batches": f"{IMAGE_BATCHES} of {IMAGES}, std over them"}
+    for head, found in answers.items():
+        mean, std = inception_score(np.concatenate(found), IMAGE_BATCHES)
+        name = f"image_inception/{head}"
+        yield context.reported_alone(name, mean, HIGHER, count, std=std, **facts)
+
+
+def single_frames(batches: Iterator[np.ndarray], seed: int) -> Iterator[np.ndarray]:
+    """A random frame of each clip, given by seed + i for clip i, as clips of one frame."""
+    for clips in batches:
+        yield np.concatenate([random_frames(c[None], seed + i) for i, c in enumerate(clips)])
+        seed += len(clips)
+
+
+def no_images(context: EvaluationContext) -> str | None:
+    needed = IMAGE_BATCHES * IMAGES
+    available = context.info.splits[context.split].count * context.windows
+    if context.infills and available < needed:
+        return (
+            f"needs {needed:,} images, one of each clip, but {context.config.model} makes only "
+            f"{available} clips between real frames. Use more --windows or another --split"
+        )
+    return no_labels(context)
+
+
+def disentanglement(context: EvaluationContext) -> Iterator[Measured]:
+    """Labels that the clip classifier finds after content, or motion, was drawn anew."""
+    classifier, attributes = context.classifier("clip", MIN_ACCURACY), context.info.attribute_names
+    kept, redrawn = {}, {}
+    for keep_motion, which in (
+        (True, "content drawn from its prior, motion kept"),
+        (False, "motion drawn from its learned prior, content kept"),
+    ):
+        heads = {n: k for n, k in classifier.heads.items() if (n not in attributes) == keep_motion}
+        if not heads:
+            continue
+        batches = (
+            (b["video"], {n: b["label"] if keep_motion else b["attributes"][:, attributes.index(n)]
+                          for n in heads})
+            for b in context.labelled()
+        )  # fmt: skip
+        kept |= labels_kept(
+            batches, recombination(context.model, context.batch, keep_motion),
+            classifier.probabilities, heads, context.count(), context.seed,
+        )  # fmt: skip
+        redrawn |= dict.fromkeys(heads, which)
+    better = {"accuracy": HIGHER, "score": HIGHER, "conditional": LOWER, "marginal": HIGHER}
+    for head, found in kept.items():
+        facts = {
+            "classifier": classifier.protocol(),
+            "redrawn": redrawn[head],
+            "classes": classifier.heads[head],
+            "weights_of_classes": "equal",
+            "accuracy_on_the_same_clips_unchanged": found.real_accuracy,
+        }
+        for part, interval in found.intervals.items():
+            name = f"disentanglement/{head}/{part}"
+            yield context.reported(name, interval, better[part], OF_ANSWERS, **facts)
+
+
+def no_disentanglement(context: EvaluationContext) -> str | None:
+    model = context.model
+    if isinstance(model, Swappable) and not isinstance(model, LearnedCodes):
+        clips = np.zeros([1, context.frames, *model.image_shape], np.uint8)
+        if {"content", "motion", "codes"} <= set(model.encode(clips)):
+            return no_clip_classifier(context)
+    return f"{context.config.model} does not encode new videos to content and motion, as dsa does"
+
+
+# === New and different clips ===
+
+
+def diversity(context: EvaluationContext) -> Iterator[Measured]:
+    """Distances among samples, and to training clips, beside those of real clips."""
+    count = context.count()
+    groups = max(1, min(VARIETY_GROUPS, count // 2))
+    size = count // groups
+    for suffix, batches, facts in generated_and_real(context):
+        clips = (clip[None] for batch in counted_clips(batches, count, "sampled") for clip in batch)
+        means = [variety(itertools.islice(clips, size)) for _ in range(groups)]
+        facts["unit"] = "L2 of two clips, pixels in [0, 1]"
+        facts["pairs"] = f"within {groups} groups of clips, over which the interval is made"
+        mean = bootstrap_interval(np.array(means), seed=context.seed)
+        mean = mean._replace(count=size * groups)  # clips, not groups
+        name = f"diversity/variety{suffix}"
+        yield context.reported(name, mean, HIGHER, OF_GROUPS, **facts)
+    if context.split != "train":
+        yield from _novelty(context)
+
+
+def _novelty(context: EvaluationContext) -> Iterator[Measured]:
+    """Distances to the nearest training clips."""
+    number = min(QUERIES, context.count())
+    samples, held_out = (
+        np.concatenate(list(counted_clips(batches, number, "sampled")))
+        for _, batches, _ in generated_and_real(context)
+    )
+    windows = TRAINING_WINDOWS if context.training_windows_overlap else 1
+    distances = novelty(samples, held_out, context.training(windows))
+    common = {
+        "unit": "L2 to the nearest training clip, pixels in [0, 1]",
+        "training_clips": context.info.splits["train"].count * windows,
+        "windows_of_a_training_video": windows,
+    }
+    means = []
+    generator = np.random.default_rng(context.seed)
+    for suffix, found, facts in zip(("", "/real"), distances, (context.making, REAL), strict=True):
+        mean = bootstrap_interval(found, seed=context.seed)
+        name = f"diversity/nearest{suffix}"
+        yield context.reported(name, mean, None, **facts, **common)
+        means.append(found[generator.integers(len(found), size=[1000, len(found)])].mean(axis=1))
+    ratios = means[0] / np.maximum(means[1], 1e-12)
+    ratio = interval_of_replicates(ratios, distances[0].mean() / distances[1].mean(), number)
+    common["unit"] = "mean distance of samples over that of held-out clips; near 0 for copies"
+    yield context.reported("diversity/novelty", ratio, None, OF_RATIO, **common)
+
+
+def always(context: EvaluationContext) -> None:
+    return None
 
 
 class Metric(NamedTuple):
     """A metric.
 
     Args:
-        measure: a context's values; their names begin with the metric's.
-        unavailable_reason: why a context cannot give it, or `None`; looks at no clip.
-        summary: what it tells, in a few words.
+        measure: Function of a context to values, whose names begin with the metric's.
+        unavailable_reason: Function of a context to why it does not support the metric, or `None`.
     """
 
-    measure: Callable[[EvaluationContext], list[Measured]]
+    measure: Callable[[EvaluationContext], Iterable[Measured]]
     unavailable_reason: Callable[[EvaluationContext], str | None]
-    summary: str
-
-
-def _never(context: EvaluationContext) -> None:
-    return None
 
 
 METRICS = {
-    "reconstruction": Metric(
-        pixel.reconstructed, pixel.no_reconstruction, "L2, PSNR and SSIM of clips from their codes"
-    ),
-    "between": Metric(pixel.filled_in, pixel.not_in_between, "L2 of videos between two frames"),
-    "frechet": Metric(
-        network.frechet,
-        network.no_clip_classifier,
-        "Frechet distance of a clip classifier's features",
-    ),
-    "fvd": Metric(network.fvd, network.no_i3d, "Frechet distance of I3D's logits"),
-    "inception": Metric(
-        network.inception,
-        network.no_clip_classifier,
-        "inception score of clips by a clip classifier",
-    ),
-    "image_inception": Metric(
-        network.image_inception,
-        network.no_images,
-        "inception score of images by a frame classifier",
-    ),
-    "disentanglement": Metric(
-        network.disentanglement, network.not_apart, "what stays when content or motion is redrawn"
-    ),
-    "frame_consistency": Metric(
-        pixel.frame_consistency, pixel.no_motion, "FCS: how much of the first frame stays"
-    ),
-    "motion_consistency": Metric(
-        network.motion_consistency, network.no_vgg, "MCS: whether clips change as real ones do"
-    ),
-    "diversity": Metric(
-        pixel.diversity, _never, "how different samples are, and whether they are copies"
-    ),
+    "reconstruction": Metric(reconstructed, no_reconstruction),
+    "between": Metric(infilled, no_infilling),
+    "frechet": Metric(frechet, no_clip_classifier),
+    "fvd": Metric(fvd, no_i3d),
+    "inception": Metric(inception, no_clip_classifier),
+    "image_inception": Metric(image_inception, no_images),
+    "disentanglement": Metric(disentanglement, no_disentanglement),
+    "frame_consistency": Metric(frame_consistency, no_motion),
+    "motion_consistency": Metric(motion_consistency, no_vgg),
+    "diversity": Metric(diversity, always),
 }

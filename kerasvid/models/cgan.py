@@ -107,15 +107,11 @@ class CGAN(InBetween, AdversarialModel):
         for name, value in weights.items():
             if not value >= 0.0:
                 raise ValueError(f"{name}={value} must be 0 or more.")
-        self.noise_dim, self.endpoints_dim, self.hidden_units = (
-            noise_dim,
-            endpoints_dim,
-            hidden_units,
-        )
+        self.noise_dim, self.endpoints_dim = noise_dim, endpoints_dim
+        self.hidden_units, self.bounded = hidden_units, bounded
         self.warping, self.exact_endpoints, self.moving_cell = warping, exact_endpoints, moving_cell
-        self.bounded = bounded
         self.endpoints_weight, self.intermediate_weight = endpoints_weight, intermediate_weight
-        self._network_arguments = {"encoder": dict(encoder or {}), "decoder": dict(decoder or {})}
+        self.network_arguments |= {"encoder": dict(encoder or {}), "decoder": dict(decoder or {})}
         if not exact_endpoints:
             self.add_term("endpoints_loss")
         if intermediate_weight:
@@ -123,9 +119,8 @@ class CGAN(InBetween, AdversarialModel):
 
         # === Networks ===
         policy = self.dtype_policy
-        self.endpoints_encoder = EndpointsEncoder(
-            endpoints_dim, self._network_arguments["encoder"], dtype=policy
-        )
+        own = self.network_arguments["encoder"]
+        self.endpoints_encoder = EndpointsEncoder(endpoints_dim, own, dtype=policy)
         self.timed_decoder = TimedDecoder(
             self.image_shape,
             hidden_units,
@@ -133,7 +128,7 @@ class CGAN(InBetween, AdversarialModel):
             exact_endpoints,
             moving_cell,
             bounded=bounded,
-            decoder=self._network_arguments["decoder"],
+            decoder=self.network_arguments["decoder"],
             dtype=policy,
         )
         self.encoder.build([None, *self.image_shape])
@@ -151,16 +146,12 @@ class CGAN(InBetween, AdversarialModel):
 
     # === Losses ===
 
-    def discriminator_losses(
-        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
-    ) -> dict[str, tf.Tensor]:
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D(x)] + E[-log(1 - D(G(z)))], the first with the target 0.9."""
         real, fake = terms.seen(batch, "real")["video"], terms.seen(fakes, "fake")["video"]
         return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
 
-    def generator_losses(
-        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
-    ) -> dict[str, tf.Tensor]:
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D(G(z))] + lambda E|c(G(z)) - c(x)|^2, and the error of intermediate frames.
 
         The second term is also the `"endpoints_loss"`, the third the `"intermediate_loss"`.
@@ -197,21 +188,6 @@ class CGAN(InBetween, AdversarialModel):
     ) -> tf.Tensor:
         video = self.fakes({**noise, "first": first, "last": last}, frames, False)["video"]
         return tf.clip_by_value(video, -1.0, 1.0)
-
-    def get_config(self) -> dict:
-        own = {
-            "noise_dim": self.noise_dim,
-            "endpoints_dim": self.endpoints_dim,
-            "hidden_units": self.hidden_units,
-            **self._network_arguments,
-            "bounded": self.bounded,
-            "warping": self.warping,
-            "moving_cell": self.moving_cell,
-            "exact_endpoints": self.exact_endpoints,
-            "endpoints_weight": self.endpoints_weight,
-            "intermediate_weight": self.intermediate_weight,
-        }
-        return {**super().get_config(), **own}
 
 
 CGAN.PRESETS = {

@@ -11,20 +11,18 @@ Li, Mandt: "Disentangled Sequential Autoencoder", ICML 2018: the baseline that R
 The bound scores the prior of z_t given the posterior samples z_<t (teacher forcing); well-known
 implementations score an independent rollout of the prior, which bounds another model.
 
-The preset `base` departs from the paper, each time by a flag that is off by default: the prior of
-f is an invertible image of N(0, I) that follows the aggregate posterior (`prior_momentum`,
-`prior_couplings`), and so is that of z_1, where a Gaussian would blur the actions into each other
-(`aggregate_start`); the observation scale widens during training (`schedule`), so that at the end
-the loss is a weighted bound, and the KL of the motion weighs more than that of the content, so that
-what frames share is said once, above all at first, when a reconstruction counts most; the content
-drops what the motion says, too (`shared`, see `SharedInformation`), as what is said by both, such
-as the action, is drawn twice by the independent priors, and samples and swaps then show two actions
-at once; both priors are fitted to the posteriors once more when the networks have learned
-(`training.prior_steps`, see `fit_priors`); a step decodes some of a clip's frames, counted for all
-(`decoded_frames`); and the networks work on 4x4 patches, with sub-pixel enlargement and without
-normalization.
-
-What two latent vectors say alike over the data, and its removal from one of them.
+The preset `plain` is the paper's bound and priors, at sizes for two CPU cores. The preset `base`
+departs from it by these options:
+- `prior_momentum`, `prior_couplings`: the prior of f is an invertible image of N(0, I) that follows
+  the aggregate posterior (`AggregatePrior`) and is fitted to it again at the end
+  (`training.prior_steps`).
+- `aggregate_start`: so is the prior of z_1, where a Gaussian would blur the actions into each
+  other.
+- `schedule`: the observation scale widens, the weights of the KL terms move, and the weight
+  `shared` removes from f what the motion says, too (`SharedInformation`): independent priors draw
+  it twice, and samples and swaps then show two actions at once.
+- `decoded_frames`: a step decodes some frames of a clip, counted for all.
+Networks of both work on 4x4 patches, with sub-pixel enlargement and without normalization.
 """
 
 from collections.abc import Mapping
@@ -34,28 +32,30 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid import distributions
-from kerasvid.layers.aggregate_prior import AggregatePrior
-from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
-from kerasvid.layers.gaussian_head import GaussianHead
-from kerasvid.layers.recurrent import (
-    BidirectionalSequence,
-    BidirectionalSummary,
-    RecurrentPrior,
-    over_frames,
-    unroll,
+from kerasvid import distributions, losses
+from kerasvid.layers.aggregate_prior import AggregatePrior, add_moments, moved_moments
+from kerasvid.layers.frame_networks import (
+    FrameDecoder,
+    FrameEncoder,
+    patch_decoder,
+    patch_encoder,
 )
+from kerasvid.layers.gaussian_head import GaussianHead
+from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames
 from kerasvid.models.base.protocols import Swappable
 from kerasvid.models.base.train_config import TrainConfig
-from kerasvid.models.base.vae import Posterior, VariationalModel
+from kerasvid.models.base.trainer import decoded_part
+from kerasvid.models.base.vae import VariationalModel
 from kerasvid.models.base.video_generator import (
     VideoGenerator,
     as_pixels,
     as_video_tensor,
     check_same_batch,
 )
+from kerasvid.naming import kept_arguments
 
 POSTERIORS = ("factorised", "full")
+JITTER = 1e-4  # added to the diagonals of running covariances
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -64,7 +64,7 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
 
     Args:
         image_shape: `(H, W, C)`.
-        frames: T of `generate` where it is not told; training may use any other.
+        frames: T of `generate` by default; training may use any other.
         content_dim: size of f.
         motion_dim: size of z_t.
         posterior: `"factorised"` or `"full"`: whether q(z_t) sees its own frame alone, or the
@@ -79,11 +79,11 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         prior_units: width of the motion prior's LSTM.
         encoder: arguments of `FrameEncoder`.
         decoder: arguments of `FrameDecoder`, without `image_shape`.
-        decoded_frames: frames of a clip that a training step decodes, chosen at random; all
-            where `None`. Fewer make a step cheaper, and the loss keeps its expectation.
-        schedule: how the loss moves: `observation_scale`, `kl_content`, `kl_motion` and `shared`,
-            each a pair (start, end), and `steps`, the iterations from the one to the other. What
-            is left out stays at 1, `shared` at 0: the plain bound.
+        decoded_frames: frames of a clip that a training step decodes, chosen at random; `None` for
+            all. Fewer make a step cheaper, and the loss keeps its expectation.
+        schedule: of the `observation_scale` and the weights `kl_content`, `kl_motion` and `shared`,
+            each a pair (start, end), and `steps` from start to end; by default all 1 and `shared`
+            0, the plain bound.
 
     Raises:
         ValueError: `posterior` is unknown, the decoder's factors do not fit the image size,
@@ -97,7 +97,8 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         >>> videos = model.swap(content_of=first, motion_of=second)  # uint8 [B, T, H, W, C]
     """
 
-    term_names = ("loss", "reconstruction_loss", "kl_content", "kl_motion", "psnr")
+    kl_terms, further_terms = ("kl_content", "kl_motion"), ("shared",)
+    term_names = ("loss", "bound", "reconstruction_loss", *kl_terms, "psnr")
 
     PARTS: ClassVar = {
         "encoder": FrameEncoder,
@@ -124,41 +125,34 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         schedule: Mapping[str, Any] | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(image_shape, frames, schedule, decoded_frames, **kwargs)
         if posterior not in POSTERIORS:
             raise ValueError(f"posterior={posterior!r} is unknown: use {' or '.join(POSTERIORS)}.")
-        self.image_shape, self.frames = tuple(image_shape), frames
         self.content_dim, self.motion_dim, self.posterior = content_dim, motion_dim, posterior
         self.prior_momentum, self.prior_couplings = prior_momentum, prior_couplings
         self.aggregate_start = aggregate_start
         self.content_units, self.motion_units = content_units, motion_units
         self.prior_units = prior_units
         self.encoder_arguments, self.decoder_arguments = dict(encoder or {}), dict(decoder or {})
-        self.set_decoding(decoded_frames)
-        self.set_schedule(schedule, ("kl_content", "kl_motion"), further=("shared",))
-        if self.schedules("shared"):
-            self.add_term("shared")
 
         # === Networks ===
         policy = self.dtype_policy
         self.encoder = FrameEncoder(**self.encoder_arguments, dtype=policy)
-        self.content_summarizer = BidirectionalSummary(content_units, dtype=policy)
+        self.content_summarizer = bidirectional_lstm(content_units, dtype=policy)
         self.content_head = GaussianHead(content_dim, dtype=policy)
         self.motion_head = GaussianHead(motion_dim, motion_units, dtype=policy)
         if posterior == "full":
-            self.motion_context = BidirectionalSequence(motion_units, dtype=policy)
-            self.motion_cell = keras.layers.SimpleRNNCell(motion_units, dtype=policy)
-        self.content_prior = AggregatePrior(
-            content_dim, 1.0, prior_momentum, prior_couplings, dtype=policy
-        )
-        self.start_prior = None
-        if aggregate_start:
-            self.start_prior = AggregatePrior(
-                motion_dim, 1.0, prior_momentum, prior_couplings, dtype=policy
+            self.motion_context = bidirectional_lstm(motion_units, True, dtype=policy)
+            self.motion_rnn = keras.layers.SimpleRNN(
+                motion_units, return_sequences=True, unroll=True, dtype=policy
             )
+        shaped = {"momentum": prior_momentum, "couplings": prior_couplings, "dtype": policy}
+        self.content_prior = AggregatePrior(content_dim, **shaped)
+        self.start_prior = AggregatePrior(motion_dim, **shaped) if aggregate_start else None
         self.shared = None
-        if self.schedules("shared"):
+        if max(self.schedule["shared"]) > 0.0:
             self.shared = SharedInformation(content_dim, motion_dim, dtype=policy)
+            self.add_term("shared")
         self.prior = RecurrentPrior(motion_dim, prior_units, dtype=policy)
         self.decoder = FrameDecoder(self.image_shape, **self.decoder_arguments, dtype=policy)
         self.encoder.build([None, *self.image_shape])
@@ -176,8 +170,7 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
             return features
         beside = tf.repeat(content[:, None], features.shape[1], axis=1)  # [B, T, D]
         joined = tf.concat([features, tf.cast(beside, features.dtype)], axis=-1)
-        context = self.motion_context(joined)
-        return tf.stack(unroll(self.motion_cell, tf.unstack(context, axis=1)), axis=1)
+        return self.motion_rnn(self.motion_context(joined))
 
     def posteriors(self, video, noise: Mapping | None, training: bool = False):
         """q(f | x_1..T), a draw from it, q(z_t | ...), a draw from it."""
@@ -189,26 +182,57 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         motion = distributions.reparameterize(q_motion, noise.get("motion"))  # [B, T, E]
         return q_content, content, q_motion, motion
 
-    def posterior_codes(self, video, noise, training: bool = False):
+    def infer(self, video, noise, training: bool = False):
+        _, content, _, motion = self.posteriors(video, noise, training)
+        return over_frames(self.decoder, join(content, motion), training=training)
+
+    # === The bound ===
+
+    def compute_losses(self, batch, noise, step, training: bool):
+        """The weighted bound, in nats, of which scale^2 times is minimised.
+
+            bound = |x - G([f, z])|^2 / (2 scale^2)
+                  + kl_content KL[q(f | x_1..T) || p(f)]
+                  + kl_motion sum_t KL[q(z_t | ...) || p(z_t | z_<t)]
+                  + shared I(f, z)
+
+        with the scale and the weights of `schedule`, `shared` 0 in the paper, and the sample z_<t
+        of the posterior. Arguments and returns are those of `Trainer`.
+        """
+        video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         q_content, content, q_motion, motion = self.posteriors(video, noise, training)
-        drawn = content if noise else None
+        kl_content = self.content_prior.divergence(q_content, content if noise else None)
         kl_motion = distributions.kl_divergence(q_motion, self.prior.teacher_forced(motion))
         statistics = {"content": self.content_prior.moments(q_content)}
         if self.start_prior is not None:
             first = q_motion[:, 0]
             kl_first = self.start_prior.divergence(first, motion[:, 0] if noise else None)
-            kl_motion = tf.concat([kl_first[:, None], kl_motion[:, 1:]], axis=1)  # [B, T]
+            kl_motion = tf.concat([kl_first[:, None], kl_motion[:, 1:]], axis=1)
             statistics["start"] = self.start_prior.moments(first)
-        kl = {
-            "kl_content": self.content_prior.divergence(q_content, drawn),
-            "kl_motion": tf.reduce_sum(kl_motion, axis=1),
+        kl_motion = tf.reduce_sum(kl_motion, axis=1)  # [B, T] -> [B]
+
+        codes = join(content, motion)  # [B, T, D + E]
+        frames, codes = decoded_part(noise, self.decoded_frames, video, codes)  # K of the T frames
+        share = video.shape[1] / frames.shape[1]
+        shown = over_frames(self.decoder, codes, training=training)
+
+        scale = weights["observation_scale"]
+        reconstruction = share * losses.gaussian_reconstruction_loss(frames, shown, scale)
+        bound = reconstruction + weights["kl_content"] * kl_content
+        bound += weights["kl_motion"] * kl_motion
+        terms = {
+            "reconstruction_loss": reconstruction,
+            "kl_content": kl_content,
+            "kl_motion": kl_motion,
+            "psnr": losses.psnr(frames, shown),
         }
         if self.shared is not None:
-            said = content, tf.reduce_mean(motion, axis=1)  # [B, D], [B, E]
-            kl["shared"] = self.shared.term(*said)
-            statistics["shared"] = self.shared.moments(*said)
+            both = content, tf.reduce_mean(motion, axis=1)  # [B, D], [B, E]
+            terms["shared"] = self.shared.term(*both)
+            bound += weights["shared"] * terms["shared"]
+            statistics["shared"] = self.shared.moments(*both)
         statistics = {name: moments for name, moments in statistics.items() if moments}
-        return Posterior(join(content, motion), kl, statistics)
+        return {"loss": tf.square(scale) * bound, "bound": bound, **terms}, statistics
 
     def aggregated(self, video: tf.Tensor) -> dict[str, Any]:
         q_content, _, q_motion, _ = self.posteriors(video, None)
@@ -275,26 +299,6 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         motion = self.encode(motion_of)["motion"]
         return as_pixels(self.decode(join(content, motion)))
 
-    def get_config(self) -> dict:
-        own = {
-            "image_shape": self.image_shape,
-            "frames": self.frames,
-            "content_dim": self.content_dim,
-            "motion_dim": self.motion_dim,
-            "posterior": self.posterior,
-            "prior_momentum": self.prior_momentum,
-            "prior_couplings": self.prior_couplings,
-            "aggregate_start": self.aggregate_start,
-            "content_units": self.content_units,
-            "motion_units": self.motion_units,
-            "prior_units": self.prior_units,
-            "encoder": self.encoder_arguments,
-            "decoder": self.decoder_arguments,
-            "decoded_frames": self.decoded_frames,
-            "schedule": self.schedule,
-        }
-        return {**super().get_config(), **own}
-
 
 def join(content: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
     """The content beside the motion at every frame: `[B, D]`, `[B, T, E]` -> `[B, T, D + E]`."""
@@ -302,6 +306,95 @@ def join(content: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
     return tf.concat([beside, motion], axis=-1)
 
 
+@keras.saving.register_keras_serializable(package="kerasvid")
+class SharedInformation(keras.layers.Layer):
+    """Linear dependence of one vector a on another b: half the sum of squared correlations.
+
+        I = 1/2 |R|^2,  R = Cov[a]^(-1/2) Cov[a, b] Cov[b]^(-1/2)
+
+    The singular values of R are the canonical correlations; to the lowest order I is the mutual
+    information, in nats, of two Gaussians of these moments, which is -1/2 log det(1 - R R').
+
+    Independent priors draw a and b alone. Where both hold something, such as the action of a video,
+    the draws contradict each other, and the bound hardly prevents it. The gradient of this term
+    removes from a what b holds, and leaves b as it is.
+
+    Correlations do not depend on scale: give draws of the posteriors, so that what drowns in their
+    noise does not count. With running moments a small batch gives a gradient of little noise.
+
+    Args:
+        size: of a.
+        other_size: of b.
+        momentum: of the running moments, in (0, 1).
+
+    Example:
+        >>> shared = SharedInformation(24, 16)
+        >>> loss += 30.0 * tf.reduce_mean(shared.term(content, motion))
+        >>> shared.update_moments(shared.moments(content, motion))
+    """
+
+    def __init__(self, size: int, other_size: int, momentum: float = 0.99, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        if not 0 < momentum < 1:
+            raise ValueError(f"momentum={momentum} of running moments must be between 0 and 1.")
+        self.size, self.other_size, self.momentum = size, other_size, momentum
+        self.build()
+
+    def build(self, input_shape=None) -> None:
+        if self.built:
+            return
+        add_moments(self, self.size + self.other_size)
+        self.built = True
+
+    def term(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+        """I by row, and its gradient by a: `[B, size]`, `[B, other_size]` -> `[B]` float32.
+
+        Over a batch of the running moments the mean is I. Nothing flows back into b.
+        """
+        covariance, mean = tf.convert_to_tensor(self.covariance), tf.convert_to_tensor(self.mean)
+        size = self.size
+        first, second = (
+            tf.linalg.cholesky(block + JITTER * tf.eye(block.shape[0]))
+            for block in (covariance[:size, :size], covariance[size:, size:])
+        )
+        half = tf.linalg.triangular_solve(first, covariance[:size, size:])
+        correlations = tf.transpose(tf.linalg.triangular_solve(second, tf.transpose(half)))  # R
+        white_a = tf.linalg.triangular_solve(first, tf.transpose(a - mean[:size]))  # [size, B]
+        centred = tf.transpose(tf.stop_gradient(b) - mean[size:])
+        white_b = tf.linalg.triangular_solve(second, centred)  # [other_size, B]
+        together = tf.reduce_sum(white_a * tf.matmul(correlations, white_b), axis=0)  # [B]
+        return together - 0.5 * tf.reduce_sum(tf.square(correlations))
+
+    def moments(self, a: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Moments of a batch for `update_moments`, means over its rows."""
+        both = tf.stop_gradient(tf.concat([a, b], axis=-1))
+        centred = both - self.mean
+        size = tf.cast(tf.shape(both)[0], tf.float32)
+        covariance = tf.matmul(centred, centred, transpose_a=True) / size
+        return {"mean": tf.reduce_mean(both, axis=0), "covariance": covariance}
+
+    def update_moments(self, moments: dict[str, tf.Tensor]) -> None:
+        """Moves the running moments towards those of a batch, unless they are not finite."""
+        mean, covariance = moved_moments(self, moments)
+        self.mean.assign(mean)
+        self.covariance.assign(covariance)
+
+    def call(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+        return self.term(a, b)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **kept_arguments(self)}
+
+
+_TWO_CORES: dict[str, Any] = {
+    "content_dim": 24,
+    "motion_dim": 16,
+    "content_units": 256,
+    "motion_units": 256,
+    "prior_units": 256,
+    "encoder": patch_encoder((64, 128, 128), strides=(1, 2, 2), features=256),
+    "decoder": patch_decoder((512,), 64, (128, 64, 128), upsampling=(1, 2, 1)),
+}
 DSA.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
@@ -310,17 +403,14 @@ DSA.PRESETS = {
         "content_units": 16,
         "motion_units": 16,
         "prior_units": 16,
-        "encoder": {"channels": (8, 16), "strides": (1, 2), "features": 16},
-        "decoder": {
-            "dense_units": (32,),
-            "seed_channels": 8,
-            "channels": (16, 8),
-            "upsampling": (1, 2),
-        },
+        "encoder": patch_encoder((8, 16), strides=(1, 2), features=16),
+        "decoder": patch_decoder((32,), 8, (16, 8), upsampling=(1, 2)),
     },
+    # The paper's bound and prior alone, on two CPU cores.
+    "plain": {**_TWO_CORES, "schedule": {"observation_scale": (0.5, 0.5)}},
     # Good pictures on two CPU cores in minutes.
     "base": {
-        "content_dim": 24,
+        **_TWO_CORES,
         "prior_momentum": 0.99,
         "prior_couplings": 8,
         "aggregate_start": True,
@@ -365,103 +455,7 @@ DSA.PRESETS = {
 }
 DSA.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
+    "plain": TrainConfig(steps=4_000, decay_steps=4_000),
     "base": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
     "paper": TrainConfig(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
 }
-
-
-JITTER = 1e-4  # added to the diagonals of the running covariances
-
-
-@keras.saving.register_keras_serializable(package="kerasvid")
-class SharedInformation(keras.layers.Layer):
-    """Linear dependence of one vector a on another b: half the sum of squared correlations.
-
-        I = 1/2 |R|^2,  R = Cov[a]^(-1/2) Cov[a, b] Cov[b]^(-1/2)
-
-    The singular values of R are the canonical correlations; to the lowest order I is the mutual
-    information, in nats, of two Gaussians of these moments, which is -1/2 log det(1 - R R').
-
-    A prior in which a and b are independent draws them so. Where the posteriors say something by
-    both, such as the action of a video, the draws contradict each other; the bound hardly resists,
-    as a decoder that uses both leaves neither. The gradient of this term makes a drop what b says,
-    and leaves b alone.
-
-    Correlations do not depend on scale: give draws of the posteriors, not their means, so that what
-    drowns in their noise does not count. The moments are running ones, so that a small batch gives
-    a gradient of little noise.
-
-    Args:
-        size: of a.
-        other_size: of b.
-        momentum: of the running moments, in (0, 1).
-
-    Example:
-        >>> shared = SharedInformation(24, 16)
-        >>> loss += 30.0 * tf.reduce_mean(shared.term(content, motion))
-        >>> shared.update_moments(shared.moments(content, motion))
-    """
-
-    def __init__(self, size: int, other_size: int, momentum: float = 0.99, **kwargs):
-        super().__init__(autocast=False, **kwargs)
-        if not 0 < momentum < 1:
-            raise ValueError(f"momentum={momentum} of running moments must be between 0 and 1.")
-        self.size, self.other_size, self.momentum = size, other_size, momentum
-        self.build()
-
-    def build(self, input_shape=None) -> None:
-        if self.built:
-            return
-        both = self.size + self.other_size
-        arguments = {"dtype": "float32", "trainable": False, "autocast": False}
-        self.mean = self.add_weight((both,), "zeros", name="mean", **arguments)
-        self.covariance = self.add_weight(
-            (both, both),
-            lambda shape, dtype=None: tf.eye(shape[0]),
-            name="covariance",
-            **arguments,
-        )
-        self.built = True
-
-    def term(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-        """I by row, and its gradient by a: `[B, size]`, `[B, other_size]` -> `[B]` float32.
-
-        Over a batch of the running moments the mean is I. Nothing flows back into b.
-        """
-        covariance, mean = tf.convert_to_tensor(self.covariance), tf.convert_to_tensor(self.mean)
-        size = self.size
-        first, second = (
-            tf.linalg.cholesky(block + JITTER * tf.eye(block.shape[0]))
-            for block in (covariance[:size, :size], covariance[size:, size:])
-        )
-        half = tf.linalg.triangular_solve(first, covariance[:size, size:])
-        correlations = tf.transpose(tf.linalg.triangular_solve(second, tf.transpose(half)))  # R
-        white_a = tf.linalg.triangular_solve(first, tf.transpose(a - mean[:size]))  # [size, B]
-        centred = tf.transpose(tf.stop_gradient(b) - mean[size:])
-        white_b = tf.linalg.triangular_solve(second, centred)  # [other_size, B]
-        together = tf.reduce_sum(white_a * tf.matmul(correlations, white_b), axis=0)  # [B]
-        return together - 0.5 * tf.reduce_sum(tf.square(correlations))
-
-    def moments(self, a: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What `follow` needs of a batch: means over its rows, hence over replicas."""
-        both = tf.stop_gradient(tf.concat([a, b], axis=-1))
-        centred = both - self.mean
-        size = tf.cast(tf.shape(both)[0], tf.float32)
-        covariance = tf.matmul(centred, centred, transpose_a=True) / size
-        return {"mean": tf.reduce_mean(both, axis=0), "covariance": covariance}
-
-    def update_moments(self, moments: dict[str, tf.Tensor]) -> None:
-        """Moves the running moments towards those of a batch, unless they are not finite."""
-        finite = tf.reduce_all(tf.math.is_finite(moments["covariance"]))
-        finite &= tf.reduce_all(tf.math.is_finite(moments["mean"]))
-        rate = 1.0 - self.momentum
-        for running, name in ((self.mean, "mean"), (self.covariance, "covariance")):
-            moved = running + rate * (moments[name] - running)
-            running.assign(tf.where(finite, moved, running))
-
-    def call(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-        return self.term(a, b)
-
-    def get_config(self) -> dict:
-        own = {"size": self.size, "other_size": self.other_size, "momentum": self.momentum}
-        return {**super().get_config(), **own}

@@ -15,6 +15,7 @@ from kerasvid.layers.endpoints import check_endpoints, frame_times, straight
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import Trainer
+from kerasvid.naming import kept_arguments
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -22,12 +23,12 @@ class LinearInterpolation(InBetween, Trainer):
     """Every pixel goes straight from the first frame to the last; there is nothing to learn.
 
     It has no weights. A run of one step evaluates it by the commands that train the models:
-    `python apps/train.py --model=linear_interpolation --dataset=shapes --steps=1`. Its loss is the
-    mean L2 distance to the true clips, pixels in [0, 1] (`kerasvid/metrics/l2_distance.py`).
+    `kerasvid train --model=linear_interpolation --dataset=shapes --steps=1`. Its loss is the mean
+    L2 distance to the true clips, pixels in [0, 1].
 
     Args:
         image_shape: `(H, W, C)`.
-        frames: T of `between` where it is not told.
+        frames: T of `between` by default.
 
     Raises:
         ValueError: `frames` is less than 2.
@@ -55,22 +56,14 @@ class LinearInterpolation(InBetween, Trainer):
         return straight(first, last, frame_times(tf.shape(first)[0], frames))
 
     def call(self, video: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The interpolation of the ends of a batch as `fit` takes it, `[B, T, H, W, C]`."""
+        """The interpolation of the endpoints of a batch as `fit` takes it, `[B, T, H, W, C]`."""
         video = self.video_of(video)
         return self.infill(video[:, 0], video[:, -1], {}, video.shape[1])
 
-    # === The step that changes nothing ===
-
-    def terms(self, video: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Means over the batch: the L2 distance as `"loss"`, and the PSNR."""
-        shown = self(video)
-        return {
-            "loss": tf.reduce_mean(losses.l2_distance(video, shown)),
-            "psnr": tf.reduce_mean(losses.psnr(video, shown)),
-        }
-
-    def compute_gradients(self, video, noise, step):
-        return self.terms(video), [], {}
+    def compute_losses(self, batch, noise, step, training: bool):
+        shown = self(batch["video"])
+        distance = losses.l2_distance(batch["video"], shown)
+        return {"loss": distance, "psnr": losses.psnr(batch["video"], shown)}, {}
 
     def update(self, network: str, gradients: list) -> None:
         """Counts the step: there are no weights to update."""
@@ -78,11 +71,11 @@ class LinearInterpolation(InBetween, Trainer):
 
     def test_step(self, data) -> dict:
         """As a step of training."""
-        return self.tracked(self.terms(self.video_of(data)))
+        terms, _ = self.compute_losses({"video": self.video_of(data)}, None, None, training=False)
+        return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})
 
     def get_config(self) -> dict:
-        own = {"image_shape": self.image_shape, "frames": self.frames}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **kept_arguments(self)}
 
 
 LinearInterpolation.PRESETS = {"debug": {}, "base": {}, "paper": {"frames": 30}}

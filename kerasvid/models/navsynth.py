@@ -3,17 +3,17 @@
 Aich, Gupta, Panda, Hyder, Asif, Roy-Chowdhury: "Non-Adversarial Video Synthesis with Learned
 Priors", CVPR 2020. Codes are trained together with the networks, without encoder or discriminator:
 
-    z^(s)                          static, one a video (or an identity)
-    z_1..T^(t)                     transient, one sequence a video (or an action)
+    z^(s)                          static, one for each video (or identity)
+    z_1..T^(t)                     transient, one sequence for each video (or action)
     r_1..T = R(z_1..T^(t))         a GRU, and a dense layer back to the size of z^(t)
     v'_i = G([z^(s), r_i])         a DCGAN generator
 
     l = l_rec + lambda_s l_static + lambda_t l_triplet                                   (6)
 
-l_rec is the Laplacian pyramid loss of all frames, l_static that of one random frame, l_triplet of
-the RNN's outputs: those of near frames are to be nearer to each other, by a margin alpha, than
-those of distant ones. With `rank` the transient codes of a video are projected to a matrix of that
-rank after every update (7), for the interpolation of frames.
+l_rec is the Laplacian pyramid loss of all frames, and l_static that of one random frame. l_triplet
+keeps the RNN's outputs of near frames nearer to each other, by a margin alpha, than those of distant
+frames. With `rank`, the transient codes of a video are projected to a matrix of that rank after
+every update (7), which helps to interpolate frames.
 
 Departures:
 - The output of G is linear, and what is shown is clipped: a tanh saturates on black backgrounds.

@@ -11,19 +11,20 @@ Vectors", WACV 2020, section 4.1 and figure 2 (b) to (d).
 
 The bound scores the prior of delta_t given the posterior sample of delta_(t-1) (teacher forcing).
 
-The preset `base` departs from the paper, each time by a flag that is off by default:
+The preset `plain` is the paper's bound and prior, at sizes for two CPU cores. The preset `base`
+departs from it by these options:
 - `prior_momentum`, `prior_couplings`: the prior of mu is an invertible image of N(0, I) that
-  follows the aggregate posterior (`AggregatePrior`) and is fitted to it once more when the networks
-  have learned (`training.prior_steps`, see `fit_priors`); samples then fall where the decoder was
-  trained.
-- `schedule`: the observation scale widens during training, so that information which buys little
-  is squeezed out of the codes, and the KL of the residuals weighs more than that of the summary,
-  so that what frames share is said once. At the end the loss is a weighted bound.
+  follows the aggregate posterior (`AggregatePrior`) and is fitted to it again at the end
+  (`training.prior_steps`): samples then fall where the decoder was trained.
+- `schedule`: the observation scale widens during training, which squeezes cheap information out of
+  the codes. The KL of the residuals weighs more than that of the summary, so that the summary holds
+  what frames share. At the end the loss is a weighted bound.
 - `summary_weight`: the summary frame G_I(mu) is trained to resemble its clip.
-- `decoded_frames`: a step decodes some of a clip's frames, counted for all.
-- Networks work on 4x4 patches, with sub-pixel enlargement and without normalization.
-The paper's sizes stand in its appendix, which is not at hand: the preset `paper` has the published
-sizes of DSA, "for a fair comparison" with which it took over the architecture (section 3).
+- `decoded_frames`: a step decodes some frames of a clip, counted for all.
+Networks of both work on 4x4 patches, with sub-pixel enlargement and without normalization.
+
+The paper's sizes are in an appendix that was not at hand: the preset `paper` has the published
+sizes of DSA, whose architecture the paper took over "for a fair comparison" (section 3).
 """
 
 from collections.abc import Mapping
@@ -33,21 +34,26 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid import distributions
+from kerasvid import distributions, losses
 from kerasvid.layers.aggregate_prior import AggregatePrior
-from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
+from kerasvid.layers.frame_networks import (
+    FrameDecoder,
+    FrameEncoder,
+    patch_decoder,
+    patch_encoder,
+)
 from kerasvid.layers.gaussian_head import GaussianHead
-from kerasvid.layers.recurrent import BidirectionalSummary, RecurrentPrior, over_frames
+from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames
 from kerasvid.models.base.protocols import ImagePrior, SummaryEncoder, Swappable
 from kerasvid.models.base.train_config import TrainConfig
-from kerasvid.models.base.vae import Posterior, VariationalModel
+from kerasvid.models.base.trainer import decoded_part
+from kerasvid.models.base.vae import VariationalModel
 from kerasvid.models.base.video_generator import (
     VideoGenerator,
     as_pixels,
     as_video_tensor,
     check_same_batch,
 )
-from kerasvid.models.dsa import DSA
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -56,8 +62,8 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
 
     Args:
         image_shape: `(H, W, C)`.
-        frames: T of `generate` where it is not told; training may use any other.
-        latent_dim: size of the summary, the residuals and a frame's latent vector.
+        frames: T of `generate` by default; training may use any other.
+        latent_dim: D, size of the summary, the residuals and a frame's latent vector.
         prior_scale: sigma of the summary's prior N(0, sigma^2 I).
         prior_momentum: of the running moments by which the summary's prior follows the posteriors
             instead (`AggregatePrior`), or `None`.
@@ -67,13 +73,12 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
         prior_units: width of the residual prior's LSTM.
         encoder: arguments of `FrameEncoder`.
         decoder: arguments of `FrameDecoder`, without `image_shape`.
-        summary_weight: of the energy of the summary frame G_I(mu) against the clip's frames; it
-            makes the summary frame a likeness of the clip, where the paper left that to chance.
-        decoded_frames: frames of a clip that a training step decodes, chosen at random; all
-            where `None`. Fewer make a step cheaper, and the loss keeps its expectation.
-        schedule: how the loss moves: `observation_scale`, `kl_summary` and `kl_residual`, each a
-            pair (start, end), and `steps`, the iterations from the one to the other. What is left
-            out stays at 1: the plain bound.
+        summary_weight: of the reconstruction loss of the summary frame G_I(mu) against the clip's
+            frames; the paper has none.
+        decoded_frames: frames of a clip that a training step decodes, chosen at random; `None` for
+            all. Fewer make a step cheaper, and the loss keeps its expectation.
+        schedule: of the `observation_scale` and the weights `kl_summary` and `kl_residual`, each a
+            pair (start, end), and `steps` from start to end; by default all 1, the plain bound.
 
     Raises:
         ValueError: the decoder's factors do not fit the image size, `latent_dim` is odd with
@@ -86,7 +91,8 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
         >>> videos = model.generate(4, frames=16)  # uint8 [4, 16, H, W, C]
     """
 
-    term_names = ("loss", "reconstruction_loss", "kl_summary", "kl_residual", "psnr")
+    kl_terms = ("kl_summary", "kl_residual")
+    term_names = ("loss", "bound", "reconstruction_loss", *kl_terms, "psnr")
 
     PARTS: ClassVar = {
         "encoder": FrameEncoder,
@@ -112,20 +118,21 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
         schedule: Mapping[str, Any] | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.image_shape, self.frames = tuple(image_shape), frames
+        super().__init__(image_shape, frames, schedule, decoded_frames, **kwargs)
+        if not isinstance(summary_weight, int | float) or summary_weight < 0:
+            raise ValueError(f"summary_weight={summary_weight!r} must be 0 or more.")
         self.latent_dim, self.prior_scale = latent_dim, prior_scale
         self.prior_momentum, self.prior_couplings = prior_momentum, prior_couplings
         self.summary_units, self.residual_units = summary_units, residual_units
-        self.prior_units = prior_units
+        self.prior_units, self.summary_weight = prior_units, float(summary_weight)
         self.encoder_arguments, self.decoder_arguments = dict(encoder or {}), dict(decoder or {})
-        self.set_decoding(decoded_frames, summary_weight)
-        self.set_schedule(schedule, ("kl_summary", "kl_residual"))
+        if summary_weight:
+            self.add_term("summary_reconstruction_loss")
 
         # === Networks ===
         policy = self.dtype_policy
         self.encoder = FrameEncoder(**self.encoder_arguments, dtype=policy)
-        self.summarizer = BidirectionalSummary(summary_units, dtype=policy)
+        self.summarizer = bidirectional_lstm(summary_units, dtype=policy)
         self.summary_head = GaussianHead(latent_dim, dtype=policy)
         self.residual_head = GaussianHead(latent_dim, residual_units, dtype=policy)
         self.summary_prior = AggregatePrior(
@@ -154,17 +161,52 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
         residual = distributions.reparameterize(q_residual, noise.get("residual"))  # [B, T, D]
         return q_summary, summary, q_residual, residual
 
-    def posterior_codes(self, video, noise, training: bool = False):
+    def infer(self, video, noise, training: bool = False):
+        _, summary, _, residual = self.posteriors(video, noise, training)
+        return over_frames(self.decoder, summary[:, None] + residual, training=training)
+
+    # === The bound ===
+
+    def compute_losses(self, batch, noise, step, training: bool):
+        """The weighted bound, in nats, of which scale^2 times is minimised.
+
+            bound = |x - G(z)|^2 / (2 scale^2) + summary_weight |x - G(mu)|^2 / (2 scale^2)
+                  + kl_summary KL[q(mu | x_1..T) || p(mu)]
+                  + kl_residual sum_t KL[q(delta_t | x_t, mu) || p(delta_t | delta_<t, mu)]
+
+        with the scale and the weights of `schedule`, `summary_weight` 0 in the paper, and the
+        sample delta_<t of the posterior. Arguments and returns are those of `Trainer`.
+        """
+        video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         q_summary, summary, q_residual, residual = self.posteriors(video, noise, training)
-        drawn = summary if noise else None
+        kl_summary = self.summary_prior.divergence(q_summary, summary if noise else None)
         p_residual = self.prior.teacher_forced(residual, summary)
-        kl_residual = distributions.kl_divergence(q_residual, p_residual)  # [B, T]
-        kl = {
-            "kl_summary": self.summary_prior.divergence(q_summary, drawn),
-            "kl_residual": tf.reduce_sum(kl_residual, axis=1),
+        kl_residual = tf.reduce_sum(distributions.kl_divergence(q_residual, p_residual), axis=1)
+
+        codes = summary[:, None] + residual  # [B, T, D]
+        frames, codes = decoded_part(noise, self.decoded_frames, video, codes)  # K of the T frames
+        count, share = frames.shape[1], video.shape[1] / frames.shape[1]
+        if self.summary_weight:
+            codes = tf.concat([codes, summary[:, None]], axis=1)  # [B, K + 1, D]
+        decoded = over_frames(self.decoder, codes, training=training)
+        shown, summary_frame = decoded[:, :count], decoded[:, count:]
+
+        scale = weights["observation_scale"]
+        reconstruction = share * losses.gaussian_reconstruction_loss(frames, shown, scale)
+        bound = reconstruction + weights["kl_summary"] * kl_summary
+        bound += weights["kl_residual"] * kl_residual
+        terms = {
+            "reconstruction_loss": reconstruction,
+            "kl_summary": kl_summary,
+            "kl_residual": kl_residual,
+            "psnr": losses.psnr(frames, shown),
         }
-        moments = self.summary_prior.moments(q_summary)
-        return Posterior(summary[:, None] + residual, kl, moments, still=summary)
+        if self.summary_weight:
+            on_summary = share * losses.gaussian_reconstruction_loss(frames, summary_frame, scale)
+            bound += self.summary_weight * on_summary
+            terms["summary_reconstruction_loss"] = on_summary
+        loss = tf.square(scale) * bound
+        return {"loss": loss, "bound": bound, **terms}, self.summary_prior.moments(q_summary)
 
     def aggregated(self, video: tf.Tensor) -> dict[str, Any]:
         return {"summary_prior": self.posteriors(video, None)[0]}
@@ -241,26 +283,15 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
         residual = self.encode(motion_of)["residual"]
         return as_pixels(self.decode(summary[:, None] + residual))
 
-    def get_config(self) -> dict:
-        own = {
-            "image_shape": self.image_shape,
-            "frames": self.frames,
-            "latent_dim": self.latent_dim,
-            "prior_scale": self.prior_scale,
-            "prior_momentum": self.prior_momentum,
-            "prior_couplings": self.prior_couplings,
-            "summary_weight": self.summary_weight,
-            "summary_units": self.summary_units,
-            "residual_units": self.residual_units,
-            "prior_units": self.prior_units,
-            "encoder": self.encoder_arguments,
-            "decoder": self.decoder_arguments,
-            "decoded_frames": self.decoded_frames,
-            "schedule": self.schedule,
-        }
-        return {**super().get_config(), **own}
 
-
+_TWO_CORES: dict[str, Any] = {
+    "latent_dim": 24,
+    "summary_units": 256,
+    "residual_units": 256,
+    "prior_units": 256,
+    "encoder": patch_encoder((64, 128, 128), strides=(1, 2, 2), features=256),
+    "decoder": patch_decoder((512,), 64, (128, 64, 128), upsampling=(1, 2, 1)),
+}
 RJVAE.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
@@ -268,17 +299,14 @@ RJVAE.PRESETS = {
         "summary_units": 16,
         "residual_units": 16,
         "prior_units": 16,
-        "encoder": {"channels": (8, 16), "strides": (1, 2), "features": 16},
-        "decoder": {
-            "dense_units": (32,),
-            "seed_channels": 8,
-            "channels": (16, 8),
-            "upsampling": (1, 2),
-        },
+        "encoder": patch_encoder((8, 16), strides=(1, 2), features=16),
+        "decoder": patch_decoder((32,), 8, (16, 8), upsampling=(1, 2)),
     },
+    # The paper's bound and prior alone, on two CPU cores.
+    "plain": {**_TWO_CORES, "schedule": {"observation_scale": (0.5, 0.5)}},
     # Good pictures on two CPU cores in minutes.
     "base": {
-        "latent_dim": 24,
+        **_TWO_CORES,
         "prior_momentum": 0.99,
         "prior_couplings": 8,
         "summary_weight": 0.1,
@@ -296,13 +324,31 @@ RJVAE.PRESETS = {
         "summary_units": 512,
         "residual_units": 512,
         "prior_units": 512,
-        "encoder": DSA.PRESETS["paper"]["encoder"],
-        "decoder": DSA.PRESETS["paper"]["decoder"],
+        "encoder": {
+            "channels": (256, 256, 256, 256),
+            "strides": (1, 2, 2, 2),
+            "kernel_size": 5,
+            "patch": 1,
+            "dense_units": (2048,),
+            "features": 1024,
+            "normalization": "batch",
+        },
+        "decoder": {
+            "dense_units": (2048,),
+            "seed_channels": 256,
+            "channels": (256, 256, 256),
+            "upsampling": (2, 2, 2),
+            "kernel_size": 5,
+            "transposed": True,
+            "patch": 1,
+            "normalization": "batch",
+        },
         "schedule": {"observation_scale": (0.5, 0.5)},
     },
 }
 RJVAE.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
+    "plain": TrainConfig(steps=4_000, decay_steps=4_000),
     "base": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
     "paper": TrainConfig(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
 }

@@ -136,16 +136,12 @@ class TGAN(FixedLength, FrameGAN):
 
     # === Losses ===
 
-    def discriminator_losses(
-        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
-    ) -> dict[str, tf.Tensor]:
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """Those of D_V on real and generated clips."""
         real, fake = terms.seen(batch, "real")["video"], terms.seen(fakes, "fake")["video"]
         return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
 
-    def generator_losses(
-        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
-    ) -> dict[str, tf.Tensor]:
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """That of D_V on generated clips."""
         fake = terms.seen(fakes, "fake")["video"]
         return {"generator_loss": terms.generator_loss(self.video_discriminator, fake)}
@@ -162,10 +158,6 @@ class TGAN(FixedLength, FrameGAN):
 
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
         return {"video": self.frames_of(self.codes(noise, frames, training), training)}
-
-    def get_config(self) -> dict:
-        own = {"latent_dim": self.latent_dim, "temporal_channels": self.temporal_channels}
-        return {**super().get_config(), **own}
 
 
 TGAN.PRESETS = {

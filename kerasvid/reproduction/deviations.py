@@ -2,56 +2,55 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kerasvid.models.registry import model_class
-from kerasvid.reproduction.published import Column, Part, PublishedRun
-from kerasvid.reproduction.results import Cell
+from kerasvid.reproduction.published import PublishedRun, Table
+from kerasvid.reproduction.results import Cell, Section
 from kerasvid.training.config import FROM_DATA, RunConfig, apply_settings
 
 LONGEST = 60  # letters of a value
 
 
-def of_data(dataset: str, parts: Iterable[Part]) -> list[str]:
-    """A line if the data set is another one.
-
-    Example:
-        >>> of_data("sprites", [Part("MUG", "mug")])
-        ['data set: sprites in place of MUG (mug)']
-    """
-    others = [f"{part.name} ({part.dataset})" for part in parts if part.dataset != dataset]
-    return [f"data set: {dataset} in place of {' and '.join(others)}"] if others else []
-
-
-def of_metrics(metrics: Iterable[tuple[Column, str]], cells: Mapping[str, Cell]) -> list[str]:
-    """A line for each column with another metric.
+def of_section(table: Table, section: Section, metrics: Mapping[str, str]) -> list[str]:
+    """The deviations of data, metrics and clips.
 
     Args:
-        metrics: columns, each with its metric here.
-        cells: a measured number of each column, by the column's name.
+        table: as published.
+        section: with its cells.
+        metrics: the metric of each column, by the column's name.
+
+    Example:
+        >>> of_section(published_table("residual_vectors/3"), section, {"FVD": "fvd"})
+        ['data set: sprites in place of MUG (mug)', '256 clips measured in place of 624']
     """
-    lines = []
-    for column, metric in metrics:
+    cells, lines = section.cells, []
+    parts = [f"{p.name} ({p.dataset})" for p in section.parts if p.dataset != section.dataset]
+    if parts:
+        lines.append(f"data set: {section.dataset} in place of {' and '.join(parts)}")
+    by_column = {name: cell for row in section.rows for name, cell in row.cells.items()}
+    for column in table.columns:
+        metric = metrics[column.name]
         if metric != column.metric:
-            known = classifier_of(cells[column.name]) if column.name in cells else {}
+            known = _classifier_of(by_column[column.name]) if column.name in by_column else {}
             by = f" ({known['classifier']})" if known else ""
             lines.append(f"metric: {metric}{by} in place of {column.name}: compare its values "
                          "within this table only")  # fmt: skip
-    return lines
-
-
-def of_classifiers(cells: Iterable[Cell]) -> list[str]:
-    """A line for each classifier, with its accuracy on real clips."""
-    lines = []
-    for known in filter(None, map(classifier_of, cells)):
+    counts = sorted({cell.clips for cell in cells} - {table.clips})
+    if counts and table.clips:
+        lines.append(f"{' and '.join(map(str, counts))} clips measured in place of {table.clips}")
+    for number in sorted({cell.asked.get("windows", 1) for cell in cells} - {1}):
+        lines.append(f"real clips: {number} random windows of each video, which may overlap: "
+                     "intervals are too narrow")  # fmt: skip
+    for known in filter(None, map(_classifier_of, cells)):
         shares = [f"{name} {100 * share:.1f} %" for name, share in known["accuracy"].items()]
         accuracy = f"{', '.join(shares)} of {known['accuracy_of']}"
         lines.append(f"{known['classifier']}: recognises {accuracy}")
     return list(dict.fromkeys(lines))
 
 
-def classifier_of(cell: Cell) -> Mapping[str, Any]:
+def _classifier_of(cell: Cell) -> Mapping[str, Any]:
     """The classifier in a number's protocol; empty if there is none."""
     for key in ("features", "classifier"):  # of distances, of answers
         facts = cell.protocol.get(key)
@@ -99,26 +98,6 @@ def _of_run(published: PublishedRun, config: RunConfig) -> list[str]:
         place = f" in place of {published.preset}" if other else ", changed"
         lines.append(f"preset {config.preset}{place}: {', '.join(differing)}")
     return lines
-
-
-def of_clips(measured: Iterable[int], published: int | None) -> list[str]:
-    """A line if the number of clips is another one.
-
-    Example:
-        >>> of_clips([256, 256], 624)
-        ['256 clips measured in place of 624']
-    """
-    counts = sorted({*measured} - {published})
-    if not counts or published is None:
-        return []
-    return [f"{' and '.join(map(str, counts))} clips measured in place of {published}"]
-
-
-def of_windows(cells: Iterable[Cell]) -> list[str]:
-    """A line if there were fewer real videos than clips."""
-    windows = sorted({cell.asked.get("windows", 1) for cell in cells} - {1})
-    overlap = "random windows of each video, which may overlap: intervals are too narrow"
-    return [f"real clips: {number} {overlap}" for number in windows]
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

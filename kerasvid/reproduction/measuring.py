@@ -1,5 +1,6 @@
 """Measures the rows of a published table with the metrics of `kerasvid.evaluation`."""
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -14,22 +15,15 @@ from kerasvid.data.shards import hash_file
 from kerasvid.evaluation.classifiers.networks import CLASSIFIERS, FrameClassifier
 from kerasvid.evaluation.classifiers.store import folder_name
 from kerasvid.evaluation.classifiers.train import ClassifierError, make_classifier_config
-from kerasvid.evaluation.context import (
-    EvaluationConfig,
-    EvaluationContext,
-    NotMeasurable,
-    with_classifier,
-)
-from kerasvid.evaluation.evaluate import METRICS
+from kerasvid.evaluation.context import EvaluationConfig, EvaluationContext, NotMeasurable
 from kerasvid.evaluation.generated_clips import recall
-from kerasvid.evaluation.measurements import Metric
+from kerasvid.evaluation.measurements import METRICS, Metric, from_real, no_clip_classifier
 from kerasvid.evaluation.metrics.intervals import GROUPS
 from kerasvid.evaluation.metrics.motion_consistency import motion_consistency_score
-from kerasvid.evaluation.network_measurements import no_clip_classifier
 from kerasvid.evaluation.report import LOWER, Measured
 from kerasvid.models.base.protocols import LearnedCodes
 from kerasvid.reproduction.published import LEARNED, REAL, Column, Row, Table
-from kerasvid.reproduction.results import Cell
+from kerasvid.reproduction.results import Cell, RowResult
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.config import RunConfig, held_out_split
 from kerasvid.training.run_folder import RunFolder
@@ -41,7 +35,7 @@ OF_CLASSIFIERS = ("frechet", "inception", "image_inception", "disentanglement", 
 class LearnedContext(EvaluationContext):
     """A model with learned codes; its clips are training videos from their codes."""
 
-    def generated(self, temperature: float = 1.0) -> Iterator[np.ndarray]:
+    def generated(self) -> Iterator[np.ndarray]:
         """Training videos from their codes, uint8 `[N, T, H, W, C]`, as many as real clips."""
         if not isinstance(self.model, LearnedCodes):
             raise NotMeasurable(f"{self.config.model} has no learned codes.")
@@ -51,7 +45,7 @@ class LearnedContext(EvaluationContext):
     @property
     def making(self) -> dict[str, Any]:
         """The part of a protocol that says how clips are made."""
-        windows = self.choices.windows  # other windows of real videos have the same codes
+        windows = self.evaluation_config.windows  # other windows of real videos have the same codes
         often = f", each {windows} times: intervals are too narrow" if windows > 1 else ""
         return {"of": "recalled clips", "made": f"of the learned codes of training videos{often}"}
 
@@ -70,24 +64,22 @@ def feature_maps(classifier: FrameClassifier):
 def classifier_motion(context: EvaluationContext) -> list[Measured]:
     """MCS with signed differences, from a frame classifier's maps in place of VGG16's."""
     classifier, count = context.classifier("frame"), context.count()
-    maps = feature_maps(classifier.model)
     found = motion_consistency_score(
-        context.real(), context.generated(), maps, count, "signed", GROUPS
+        context.real(),
+        context.generated(),
+        feature_maps(classifier.model),
+        count,
+        "signed",
+        GROUPS,
     )
-    protocol = context.making | {"of": f"{context.making['of']} from real ones"}
     maps = {"features": "last maps of the frame classifier, which has D_I's architecture"}
-    protocol |= with_classifier(classifier, maps) | {"differences": "signed"}
-    return [
-        context.reported_alone(CLASSIFIER_MOTION, found.score, LOWER, count, found.std, **protocol)
-    ]
+    facts = {**from_real(context), "classifier": classifier.protocol() | maps}
+    facts["differences"] = "signed"
+    value = found.score, LOWER, count, found.std
+    return [context.reported_alone(CLASSIFIER_MOTION, *value, **facts)]
 
 
-ALL_METRICS = {
-    **METRICS,
-    CLASSIFIER_MOTION: Metric(
-        classifier_motion, no_clip_classifier, "MCS from a frame classifier's maps"
-    ),
-}
+ALL_METRICS = {**METRICS, CLASSIFIER_MOTION: Metric(classifier_motion, no_clip_classifier)}
 
 
 def metric_of(column: Column, evaluation: EvaluationConfig) -> str:
@@ -142,24 +134,14 @@ def asked(
     metric = metric_of(column, evaluation)
     if row.clips == REAL and not column.of_real:
         return None
-    choices = dataclasses.asdict(evaluation)
-    choices = {
-        key: value
-        for key, value in choices.items()
-        if key not in ("classifier_of", "batch") and value is not None
-    }
-    if metric in OF_CLASSIFIERS:
-        choices["classifiers"] = classifier_names(config)
     # A run that was trained again can have the same folder and step, but another file.
     saved = hash_file(os.fspath(run.model))[0] if run.model.exists() else None
-    return {
-        "run": os.path.realpath(run.path),
-        "step": saved_step(run.model),
-        "saved": saved,
-        "clips": row.clips,
-        "metric": metric,
-        **choices,
-    }
+    facts = {"run": os.path.realpath(run.path), "step": saved_step(run.model), "saved": saved}
+    facts |= {"clips": row.clips, "metric": metric}
+    if metric in OF_CLASSIFIERS:
+        facts["classifiers"] = classifier_names(config)
+    choices = dataclasses.asdict(dataclasses.replace(evaluation, classifier_of=None))
+    return facts | {k: v for k, v in choices.items() if v is not None and k != "batch"}
 
 
 def context_of(
@@ -170,35 +152,39 @@ def context_of(
     return kind.of_run(run, config, evaluation)
 
 
-def measure_row(
-    row: Row,
+def measure_missing(
+    result: RowResult,
     columns: Sequence[Column],
     evaluation: EvaluationConfig,
     run: RunFolder,
     config: RunConfig,
-) -> tuple[dict[str, Cell], list[str]]:
-    """The cells of a row by column, and the reasons for missing ones.
+) -> None:
+    """Measures the cells of a row that are missing or have other choices.
 
     Raises:
-        RunError, ValueError: nothing can be measured; one line.
+        RunError, ValueError: a cell cannot be measured; the others are. One line.
     """
+    row, cells = result.row, result.cells
+    choices = {c.name: asked(row, c, evaluation, run, config) for c in columns}
+    known = {name: cell.asked for name, cell in cells.items()}
+    missing = [c for c in columns if choices[c.name] and choices[c.name] != known.get(c.name)]
+    if not missing:
+        return
+    print(f"\nmeasuring {', '.join(c.name for c in missing)} of {row.name}, {run.path}", flush=True)
     context = context_of(row, run, config, evaluation)
-    found: dict[str, Sequence[Measured] | str] = {}
-    cells = {}
-    for column in columns:
-        name = metric_of(column, evaluation)
-        if name not in found:
-            found[name] = _values(name, context)
-        if isinstance(found[name], str):
+    values = {name: _values(name, context) for name in {metric_of(c, evaluation) for c in missing}}
+    for column in missing:
+        found = values[metric_of(column, evaluation)]
+        if isinstance(found, str):
             continue
-        values = {value.name: value for value in found[name]}
         names = column.of_real if row.clips == REAL else column.measures
-        known = [values[measure] for measure in names if measure in values]
-        if not known:
-            raise ValueError(f"{name}: no {' or '.join(names)} among {', '.join(values)}.")
-        choices = asked(row, column, evaluation, run, config)
-        cells[column.name] = Cell(**vars(known[0]), asked=choices)
-    return cells, [values for values in found.values() if isinstance(values, str)]
+        by_name = {value.name: value for value in found}
+        chosen = next((by_name[name] for name in names if name in by_name), None)
+        if chosen is None:
+            raise ValueError(f"{column.name}: no {' or '.join(names)} among {', '.join(by_name)}.")
+        cells[column.name] = Cell(**vars(chosen), asked=choices[column.name])
+    if problems := sorted(found for found in values.values() if isinstance(found, str)):
+        raise ValueError(problems[0])
 
 
 def _values(name: str, context: EvaluationContext) -> Sequence[Measured] | str:
@@ -215,9 +201,7 @@ def classifier_names(config: RunConfig) -> dict[str, str]:
     """By kind, the folder of the classifier of a run's data set."""
     info, names = load_info(config.data_folder), {}
     for kind in CLASSIFIERS:
-        try:
+        with contextlib.suppress(ClassifierError):  # the metric reports it
             classifier = make_classifier_config(info, kind, config.frames, config.training.stride)
-        except ClassifierError:  # the metric reports it
-            continue
-        names[kind] = folder_name(classifier)
+            names[kind] = folder_name(classifier)
     return names

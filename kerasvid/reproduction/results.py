@@ -44,18 +44,21 @@ class RowResult:
     Args:
         row: as published.
         run: name of its run, or `None` if the row is only quoted.
-        folder: of the run.
-        step: of the measured weights.
         cells: by column.
         problem: why cells are missing, in one line.
     """
 
     row: Row
     run: str | None
-    folder: str | None = None
-    step: int | None = None
     cells: dict[str, Cell] = dataclasses.field(default_factory=dict)
     problem: str | None = None
+
+    def shown(self, column: Column) -> str:
+        """The text of a cell, empty if it needs none."""
+        if column.name in self.cells:
+            return self.cells[column.name].text(column)
+        quoted = self.run is None or (self.row.clips == REAL and not column.of_real)
+        return "" if quoted else "not measured yet"
 
 
 @dataclasses.dataclass
@@ -85,6 +88,22 @@ class Section:
     def cells(self) -> list[Cell]:
         """The measured numbers of all rows."""
         return [cell for row in self.rows for cell in row.cells.values()]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the JSON file."""
+        rows = [
+            {
+                "name": result.row.name,
+                "run": result.run,
+                "clips": result.row.clips,
+                "measured": {name: cell.as_dict() for name, cell in result.cells.items()},
+                "published": result.row.figures,
+                "problem": result.problem,
+            }
+            for result in self.rows
+        ]
+        facts = {"dataset": self.dataset, "parts": [part.name for part in self.parts], "rows": rows}
+        return {**facts, "deviations": self.deviations, "commands": self.commands}
 
 
 def sections_of(table: Table, datasets: Sequence[str] = ()) -> list[Section]:
@@ -139,16 +158,7 @@ class Reproduced:
     def as_dict(self) -> dict[str, Any]:
         """The content of the JSON file."""
         names = ("name", "title", "paper", "notes")
-        sections = [
-            {
-                "dataset": section.dataset,
-                "parts": [part.name for part in section.parts],
-                "rows": [_row_dict(row) for row in section.rows],
-                "deviations": section.deviations,
-                "commands": section.commands,
-            }
-            for section in self.sections
-        ]
+        sections = [section.as_dict() for section in self.sections]
         return {**{n: getattr(self.table, n) for n in names}, "sections": sections}
 
     def markdown(self) -> str:
@@ -162,9 +172,8 @@ class Reproduced:
             lines += _listed(f"Deviations, {section.dataset}", section.deviations)
         lines += _listed("Notes", self.table.notes)
         commands = list(dict.fromkeys(line for each in self.sections for line in each.commands))
-        lines += (
-            ["The same trainings by hand:", "", "```", *commands, "```", ""] if commands else []
-        )
+        if commands:
+            lines += ["The same trainings by hand:", "", "```", *commands, "```", ""]
         return "\n".join(lines)
 
     def write(self, out_dir: str | os.PathLike, name: str) -> list[pathlib.Path]:
@@ -189,7 +198,7 @@ class Reproduced:
         rows = []
         for result in section.rows:
             figures = [result.row.figures[p.name].get(c.name, "") for p in parts for c in columns]
-            rows.append([result.row.name, *(_shown(result, c) for c in columns), *figures])
+            rows.append([result.row.name, *map(result.shown, columns), *figures])
         escaped = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]  # H(y|x)
         return tabulate(escaped[1:], escaped[0], "github", disable_numparse=True)
 
@@ -230,13 +239,17 @@ def ranking(section: Section, column: Column, part: str | None = None) -> str:
     found.sort(key=lambda pair: pair[0], reverse=column.better == "higher")
     text = found[0][1].row.name if found else "no figures"
     for (value, one), (next_value, other) in itertools.pairwise(found):
-        near = part is None and _overlap(one.cells[column.name], other.cells[column.name])
-        text += f"{' ≈ ' if near or value == next_value else ', '}{other.row.name}"
+        low, high = one.cells[column.name], other.cells[column.name]
+        if low.value > high.value:
+            low, high = high, low
+        known = part is None and low.high is not None and high.low is not None
+        near = value == next_value or (known and low.high >= high.low)  # intervals overlap
+        text += f"{' ≈ ' if near else ', '}{other.row.name}"
     return text
 
 
-def known_cells(path: str | os.PathLike) -> dict[tuple[str, str, str], Cell]:
-    """The numbers that an earlier call measured, by data set, row and column.
+def known_cells(path: str | os.PathLike) -> dict[tuple[str, str], dict[str, Cell]]:
+    """The numbers that an earlier call measured: by data set and row, then by column.
 
     Raises:
         ValueError: the file cannot be read.
@@ -246,22 +259,16 @@ def known_cells(path: str | os.PathLike) -> dict[tuple[str, str, str], Cell]:
         return {}
     try:
         return {
-            (section["dataset"], row["name"], name): Cell.from_dict(fields)
+            (section["dataset"], row["name"]): {
+                name: Cell.from_dict(fields) for name, fields in row["measured"].items()
+            }
             for section in json.loads(path.read_text(encoding="utf-8"))["sections"]
             for row in section["rows"]
-            for name, fields in row["measured"].items()
         }
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"{path}: not a reproduced table ({str(error)[:80]}). Move it away to measure again."
         ) from error
-
-
-def _overlap(one: Cell, other: Cell) -> bool:
-    """Whether two intervals overlap; `False` if one is not known."""
-    if None in (one.low, one.high, other.low, other.high):
-        return False
-    return max(one.low, other.low) <= min(one.high, other.high)
 
 
 def _heading(section: Section, column: Column) -> str:
@@ -272,13 +279,6 @@ def _heading(section: Section, column: Column) -> str:
     return f"{name} {SIGNS[column.better]}".rstrip()
 
 
-def _shown(result: RowResult, column: Column) -> str:
-    if column.name in result.cells:
-        return result.cells[column.name].text(column)
-    quoted = result.run is None or (result.row.clips == REAL and not column.of_real)
-    return "" if quoted else "not measured yet"
-
-
 def _four_digits(value: float) -> str:
     """Four digits without an exponent: "0.01235", "1234", "90"."""
     return f"{value:.0f}" if abs(value) >= 1000 and math.isfinite(value) else f"{value:.4g}"
@@ -286,16 +286,3 @@ def _four_digits(value: float) -> str:
 
 def _listed(title: str, items: Sequence[str]) -> list[str]:
     return [f"{title}:", "", *(f"- {item}" for item in items), ""] if items else []
-
-
-def _row_dict(result: RowResult) -> dict[str, Any]:
-    return {
-        "name": result.row.name,
-        "run": result.run,
-        "folder": result.folder,
-        "step": result.step,
-        "clips": result.row.clips,
-        "measured": {name: cell.as_dict() for name, cell in result.cells.items()},
-        "published": result.row.figures,
-        "problem": result.problem,
-    }

@@ -4,6 +4,7 @@ A failed row does not stop the others. Every row is written at once, so that the
 same table continues with what is missing.
 """
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -11,7 +12,6 @@ import re
 from kerasvid.evaluation.context import EvaluationConfig
 from kerasvid.io import one_line
 from kerasvid.reproduction import deviations, measuring
-from kerasvid.reproduction.published import Table
 from kerasvid.reproduction.results import (
     Reproduced,
     RowResult,
@@ -19,7 +19,7 @@ from kerasvid.reproduction.results import (
     known_cells,
     sections_of,
 )
-from kerasvid.reproduction.runs import TableRuns, saved_at
+from kerasvid.reproduction.runs import TableRuns
 from kerasvid.training.config import digest_of
 from kerasvid.training.run_folder import ERRORS, RunFolder
 
@@ -49,14 +49,9 @@ class Reproduction:
     out_dir: str = "reproduced"
 
     @property
-    def table(self) -> Table:
-        """As published."""
-        return self.runs.table
-
-    @property
     def name(self) -> str:
         """The name of the files: the table and the settings that differ from the default."""
-        parts = [self.table.name, *self.datasets, *self.runs.labels()]
+        parts = [self.runs.table.name, *self.datasets, *self.runs.labels()]
         parts += [f"{self.runs.steps}-steps"] if self.runs.steps else []
         parts += [f"{self.runs.frames}-frames"] if self.runs.frames else []
         return "-".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
@@ -68,18 +63,13 @@ class Reproduction:
             ValueError: the table's file cannot be read, a given run is not in the table, or `num`
                 is set for a metric that has its own.
         """
-        measuring.check_num(self.table, self.evaluation)
+        measuring.check_num(self.runs.table, self.evaluation)
         known = known_cells(os.path.join(self.out_dir, f"{self.name}.json"))
         sections = []
-        for section in sections_of(self.table, self.datasets):
+        for section in sections_of(self.runs.table, self.datasets):
             runs = dataclasses.replace(self.runs, dataset=section.dataset)
             for result in filter(lambda result: result.run, section.rows):
-                result.folder = runs.folder(result.run)
-                for (dataset, row, column), cell in known.items():
-                    if (dataset, row) == (section.dataset, result.row.name):
-                        result.cells[column] = cell
-                if result.cells:
-                    result.step = saved_at(RunFolder(result.folder))
+                result.cells = {**known.get((section.dataset, result.row.name), {})}
             self._annotate(section, runs)
             sections.append((section, runs))
         return sections
@@ -93,7 +83,7 @@ class Reproduction:
             OSError: the table cannot be written.
         """
         sections = self.sections()
-        made = Reproduced(self.table, [section for section, _ in sections])
+        made = Reproduced(self.runs.table, [section for section, _ in sections])
         for section, runs in sections:
             for result in filter(lambda result: result.run, section.rows):
                 before = dict(result.cells)
@@ -112,66 +102,38 @@ class Reproduction:
         """Fills the missing cells of a row."""
         config, run = runs.ready(result.run)
         whole, info = runs.locate(make=True)
-        digest = digest_of(info)
         config = dataclasses.replace(
-            config, dataset=runs.dataset, data_folder=whole, data_digest=digest
+            config, dataset=runs.dataset, data_folder=whole, data_digest=digest_of(info)
         )
-        result.step, result.problem = saved_at(run), None
-        evaluation, missing = measuring.resolved(self.evaluation, self.table, config), []
-        for column in self.table.columns:
-            asked = measuring.asked(result.row, column, evaluation, run, config)
-            cell = result.cells.get(column.name)
-            if asked and (cell is None or cell.asked != asked):
-                missing.append(column)
-        if missing:
-            names = ", ".join(column.name for column in missing)
-            print(f"\nmeasuring {names} of {result.row.name}, {run.path}", flush=True)
-            cells, problems = measuring.measure_row(result.row, missing, evaluation, run, config)
-            result.cells.update(cells)
-            if problems:
-                raise ValueError(problems[0])
+        evaluation = measuring.resolved(self.evaluation, self.runs.table, config)
+        result.problem = None
+        measuring.measure_missing(result, self.runs.table.columns, evaluation, run, config)
 
     def _annotate(self, section: Section, runs: TableRuns) -> None:
         """Fills in the commands of a section and its deviations from the paper."""
         section.commands = list(
             dict.fromkeys(line for name in section.runs for line in runs.commands(name))
         )
-        metrics = [(c, measuring.metric_of(c, self.evaluation)) for c in self.table.columns]
-        by_column = {name: cell for row in section.rows for name, cell in row.cells.items()}
+        metrics = {c.name: measuring.metric_of(c, self.evaluation) for c in self.runs.table.columns}
         configs = {}
-        for name in runs.with_sources(section.runs):
-            try:
-                configs[name] = self.table.runs[name], runs.existing_or_new_config(name)
-            except FAILURES:  # the row reports it
-                continue
-        section.deviations = [
-            *deviations.of_data(section.dataset, section.parts),
-            *deviations.of_metrics(metrics, by_column),
-            *deviations.of_clips([cell.clips for cell in section.cells], self.table.clips),
-            *deviations.of_windows(section.cells),
-            *deviations.of_classifiers(section.cells),
-            *deviations.of_runs(configs),
-        ]
+        for name in runs.needed(section.runs):
+            with contextlib.suppress(*FAILURES):  # the row reports it
+                run = RunFolder(runs.folder(name))
+                begun = name in runs.given or run.exists()
+                config = run.load_config() if begun else runs.make_config(name)
+                configs[name] = runs.table.runs[name], config
+        section.deviations = deviations.of_section(self.runs.table, section, metrics)
+        section.deviations += deviations.of_runs(configs)
 
     def describe(self) -> str:
-        """The plan: rows with what exists, deviations and commands. Trains and writes nothing.
+        """The page as it is now, and the state of every run. Trains and writes nothing.
 
         Raises:
             ValueError: as `sections`.
         """
-        lines = [f"{self.table.name}: {self.table.title}", f"{self.table.paper}."]
-        for section, runs in self.sections():
-            parts = ", ".join(part.name for part in section.parts)
-            lines += ["", f"=== {section.dataset}, compared with {parts} ==="]
-            for result in section.rows:
-                cells = [f"{c.name} {result.cells[c.name].text(c)}" for c in self.table.columns
-                         if c.name in result.cells]  # fmt: skip
-                measured = f"measured: {', '.join(cells) or 'nothing'}"
-                state = f"{runs.state(result.run)}; {measured}" if result.run else "quoted only"
-                lines.append(f"  {result.row.name}: {state}")
-            sources = [n for n in runs.with_sources(section.runs) if n not in section.runs]
-            lines += [f"  (first): {runs.state(name)}" for name in sources]
-            lines += ["Deviations:", *(f"  - {line}" for line in section.deviations)]
-            lines += ["Commands:", *(f"  {line}" for line in section.commands)]
+        sections = self.sections()
+        page = Reproduced(self.runs.table, [section for section, _ in sections]).markdown()
+        states = [runs.state(name) for each, runs in sections for name in runs.needed(each.runs)]
         files = f"{os.path.join(self.out_dir, self.name)}.json and .md"
-        return "\n".join([*lines, "", f"The table is written to {files}."])
+        lines = [page, "Runs:", *(f"  {state}" for state in dict.fromkeys(states)), ""]
+        return "\n".join([*lines, f"The table is written to {files}."])

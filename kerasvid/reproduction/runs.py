@@ -12,7 +12,7 @@ import keras
 from kerasvid.data import DatasetInfo
 from kerasvid.models.registry import model_class
 from kerasvid.naming import command_line
-from kerasvid.reproduction.published import IMAGES, WHOLE, PublishedRun, Table
+from kerasvid.reproduction.published import IMAGES, WHOLE, Table
 from kerasvid.training.callbacks.checkpoints import saved_step, saved_steps
 from kerasvid.training.config import (
     RunConfig,
@@ -24,7 +24,6 @@ from kerasvid.training.config import (
 from kerasvid.training.devices import make_strategy
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import ERRORS, RunError, RunFolder, default_folder
-from kerasvid.training.summary import describe_plan
 from tfrecords_tools.derived.split_frames import locate_half
 from tfrecords_tools.registry import locate
 
@@ -85,156 +84,119 @@ class TableRuns:
     # === What is to be done ===
 
     def locate(self, data: str = WHOLE, make: bool = False) -> tuple[str, DatasetInfo | None]:
-        """The folder of the data set or of its half, and its description if it is there.
+        """The folder of the "whole" data set, or of its "videos" or "images".
 
-        Args:
-            data: "whole", "videos" or "images".
-            make: make missing data.
+        Its description is `None` if the data is missing; `make` makes it.
         """
         where = self.data_dir, self.source_dir, make
         if data == WHOLE:
             return locate(self.dataset, *where)
         return locate_half(self.dataset, data, *where)
 
-    def folder(self, name: str) -> str:
-        """The folder of a run."""
-        if name in self.given:
-            return self.given[name]
-        data = self.table.runs[name].data
-        labels = [self.dataset, *([] if data == WHOLE else [data]), *self.labels()]
-        folder = os.path.basename(default_folder(name, "/".join(labels)))
-        return os.path.join(self.runs_dir, folder)
-
     def labels(self) -> list[str]:
         """The preset and the seed, if they differ from the default."""
         seed = self.config.get("seed", 0)
         return [self.preset] * (self.preset != "base") + [f"seed-{seed}"] * (seed != 0)
 
-    def preset_of(self, published: PublishedRun) -> str:
-        """The preset of a run's model."""
-        return published.preset if self.preset == "paper" else self.preset
+    def folder(self, name: str) -> str:
+        """The folder of a run."""
+        if name in self.given:
+            return self.given[name]
+        data = self.table.runs[name].data
+        labels = [self.dataset, *([data] if data != WHOLE else []), *self.labels()]
+        return os.path.join(self.runs_dir, os.path.basename(default_folder(name, "/".join(labels))))
 
-    def make_config(self, name: str, make: bool = False) -> RunConfig:
-        """The config of a run as the table and these runs define it.
+    def arguments(self, name: str, make: bool = False) -> dict[str, Any]:
+        """The arguments of `make_config` for a run; `make` makes missing data.
 
-        Args:
-            name: of the run.
-            make: make missing data.
+        The hyper-parameters are the paper's, with clips that fit the videos.
 
         Raises:
             ValueError: the data does not fit, or cannot be made.
         """
-        published, common = self.table.runs[name], {"seed": 0, **self.config}
-        folder, info = self.locate(published.data, make)
-        if published.images:
-            images, made = self.locate(IMAGES, make)
-            common |= {"images": images, "images_folder": images if made else None}
-        if published.init_from:
-            common["init_from"] = self.folder(published.init_from)
-        precision = RunFolder(self.folder(name)).keep_precision(common.pop("precision", "auto"))
-        return make_config(
-            published.model,
-            self.dataset if published.data == WHOLE else folder,
-            folder,
-            info,
-            preset=self.preset_of(published),
-            values=self.values(published, info),
-            steps=self.steps_of(published),
-            precision=precision,
-            **common,
-        )
-
-    def existing_or_new_config(self, name: str) -> RunConfig:
-        """The config of the existing run, or the one of the run to be trained.
-
-        Raises:
-            ValueError, RunError: as `config`; or a given run does not exist.
-        """
-        run = RunFolder(self.folder(name))
-        begun = name in self.given or run.exists()
-        return run.load_config() if begun else self.make_config(name)
-
-    def with_sources(self, names: Iterable[str]) -> list[str]:
-        """The names of runs, each after the run that it starts from."""
-        found: dict[str, None] = {}
-        for name in names:
-            source = self.table.runs[name].init_from
-            if source and name not in self.given:
-                found.update(dict.fromkeys(self.with_sources([source])))
-            found[name] = None
-        return list(found)
-
-    def steps_of(self, published: PublishedRun) -> int | None:
-        """Steps of a run; `None` for the preset's. A model without weights keeps its one step."""
-        training = model_class(published.model).TRAINING[self.preset_of(published)]
-        return None if training.steps == 1 else self.steps or published.steps
-
-    def values(self, published: PublishedRun, info: DatasetInfo | None) -> dict[str, Any]:
-        """The paper's hyper-parameters, with clips that fit the videos and shorter schedules."""
+        published = self.table.runs[name]
         cls, values = model_class(published.model), dict(published.values)
-        hyperparameters, training = apply_settings(cls, self.preset_of(published), values)
-        if hyperparameters["frames"] > 1:  # a model of videos
+        preset = published.preset if self.preset == "paper" else self.preset
+        folder, info = self.locate(published.data, make)
+        hyperparameters, training = apply_settings(cls, preset, values)
+        if hyperparameters["frames"] > 1:  # a model of videos: clips that fit into them
             frames = self.frames or hyperparameters["frames"]
             if info:
                 longest = 1 + (training_split(info).min_length - 1) // training.stride
                 frames = min(frames, longest)
             if frames != hyperparameters["frames"]:
                 values["frames"] = frames
-        steps = self.steps_of(published)
-        ends = {
-            "schedule.steps": (hyperparameters.get("schedule") or {}).get("steps", 0),
-            "training.decay_steps": training.decay_steps,
-        }
-        for name, end in ends.items():  # a shorter training ends with its schedules
+        trains = cls.TRAINING[preset].steps > 1  # else it has no weights
+        steps = (self.steps or published.steps) if trains else None
+        schedule = hyperparameters.get("schedule") or {}
+        ends = {"schedule.steps": schedule.get("steps", 0)}
+        ends["training.decay_steps"] = training.decay_steps
+        for key, end in ends.items():  # a shorter training ends with its schedules
             if steps and steps < end:
-                values[name] = max(1, min(steps, round(end * steps / training.steps)))
-        return values
+                values[key] = max(1, min(steps, round(end * steps / training.steps)))
+        arguments = {
+            "model": published.model,
+            "dataset": self.dataset if published.data == WHOLE else folder,
+            "data_folder": folder,
+            "info": info,
+            "preset": preset,
+            "values": values,
+            "steps": steps,
+            **self.config,
+        }
+        if published.images:
+            images, made = self.locate(IMAGES, make)
+            arguments |= {"images": images, "images_folder": images if made else None}
+        if published.init_from:
+            arguments["init_from"] = self.folder(published.init_from)
+        return arguments
+
+    def make_config(self, name: str, make: bool = False) -> RunConfig:
+        """The config of a run that is not given; as `arguments`."""
+        arguments = {"seed": 0, "precision": "auto", **self.arguments(name, make)}
+        run = RunFolder(self.folder(name))
+        return make_config(**arguments | {"precision": run.keep_precision(arguments["precision"])})
+
+    def needed(self, names: Iterable[str]) -> list[str]:
+        """The names of runs, each after the run that it starts from."""
+        found: list[str] = []
+        for name in names:
+            source = self.table.runs[name].init_from
+            found += [*(self.needed([source]) if source and name not in self.given else ()), name]
+        return list(dict.fromkeys(found))
 
     def commands(self, name: str) -> list[str]:
         """The commands that train the same run, after those that make what it needs."""
-        published = self.table.runs[name]
+        published, lines = self.table.runs[name], []
         if name in self.given:
             return [f"# {name}: the existing run {self.given[name]}"]
-        folder, info = self.locate(published.data)
-        lines, flags = [], [f"--model={published.model}"]
-        if published.data == WHOLE:
-            flags.append(f"--dataset={self.dataset}")
-            defaults = {f.name: f.default for f in dataclasses.fields(TableRuns)}
-            places = {n: getattr(self, n) for n in ("data_dir", "source_dir")}
-            flags += [f"--{n}={value}" for n, value in places.items() if value != defaults[n]]
-        else:
-            flags.append(f"--dataset={folder}")
+        arguments = self.arguments(name)
         if published.data != WHOLE or published.images:
             whole, half = self.locate()[0], self.locate(IMAGES)[0]
             split = f"--data_dir={whole}", f"--out_dir={os.path.dirname(half)}"
             lines.append(command_line("data split-frames", *split))
         if published.init_from:
             lines += self.commands(published.init_from)
-        flags.append(f"--preset={self.preset_of(published)}")
-        flags += [f"--set={k}={json.dumps(v)}" for k, v in self.values(published, info).items()]
-        if steps := self.steps_of(published):
-            flags.append(f"--steps={steps}")
-        if published.images:
-            flags.append(f"--images={self.locate(IMAGES)[0]}")
-        if published.init_from:
-            flags.append(f"--init_from={self.folder(published.init_from)}")
-        flags += [f"--{key}={value}" for key, value in self.config.items()]
-        lines.append(command_line("train", *flags, f"--run_dir={self.folder(name)}"))
-        return list(dict.fromkeys(lines))
+        if published.data == WHOLE:
+            arguments |= {"data_dir": self.data_dir if self.data_dir != "data" else None}
+            arguments |= {"source_dir": self.source_dir}
+        values = arguments.pop("values")
+        flags = [
+            f"--{key}={value}"
+            for key, value in {**arguments, "run_dir": self.folder(name)}.items()
+            if value is not None and key not in ("data_folder", "info", "images_folder")
+        ]
+        flags += [f"--set={key}={json.dumps(value)}" for key, value in values.items()]
+        return list(dict.fromkeys([*lines, command_line("train", *flags)]))
 
     def state(self, name: str) -> str:
         """Name, folder and progress of a run: "rjgan, runs/rjgan-mug: finished, 1,000 steps"."""
         run = RunFolder(self.folder(name))
+        state = "missing" if name in self.given else "not begun"
         if run.exists():
-            last = run.load_config().steps
-            done = saved_step(run.model) >= last
-            state = (
-                f"finished, {saved_at(run):,} steps"
-                if done
-                else f"{saved_at(run):,} of {last:,} steps"
-            )
-        else:
-            state = "missing" if name in self.given else "not begun"
+            last, done = run.load_config().steps, f"{saved_at(run):,}"
+            finished = saved_step(run.model) >= last
+            state = f"finished, {done} steps" if finished else f"{done} of {last:,} steps"
         return f"{name}, {run.path}: {state}"
 
     # === Doing it ===
@@ -281,8 +243,7 @@ class TableRuns:
             keras.utils.clear_session()
             run.check_source(config)
             with run.lock():
-                print(f"\n=== {name} ===\n{describe_plan(config, str(run.path))}", flush=True)
-                run.begin(config)
+                print(f"\n=== {name} ===", flush=True)
                 outcome = train(config, run, make_strategy("none"))
             if outcome.signal is not None:
                 raise Stopped(outcome.signal)

@@ -88,7 +88,7 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Makes the folder and locks it for this process, if it is the chief.
 
-        A new folder is removed again if the block writes nothing to it.
+        New folders are removed again if the block writes nothing to it.
 
         Raises:
             RunError: the folder is not writable, or another process trains there.
@@ -96,7 +96,8 @@ class RunFolder:
         if not self.chief:
             yield
             return
-        fresh, lock = not self.path.exists(), self.path / ".lock"
+        lock, folders = self.path / ".lock", [self.path, *self.path.parents]
+        new = [folder for folder in folders if not folder.exists()]
         with contextlib.ExitStack() as held:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
@@ -110,9 +111,11 @@ class RunFolder:
             try:
                 yield
             finally:
-                if fresh and os.listdir(self.path) == [lock.name]:
+                if new and os.listdir(self.path) == [lock.name]:
                     lock.unlink()
-                    self.path.rmdir()
+                    with contextlib.suppress(OSError):  # another process uses a parent
+                        for folder in new:
+                            folder.rmdir()
 
     def check_source(self, config: RunConfig) -> None:
         """Checks that the run whose weights a new run starts from has saved some.

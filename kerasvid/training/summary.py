@@ -54,7 +54,7 @@ def _notes(config: RunConfig) -> list[str]:
     start, end = objective.get("instance_noise_std", (0.0, 0.0))
     if start != end and not objective.get("instance_noise_steps"):
         notes.append(
-            f"objective.instance_noise_std=[{start},{end}] is {end} from the first step on. To start "
-            f"from {start}, use --set objective.instance_noise_steps={config.steps // 2}"
+            f"objective.instance_noise_std=[{start},{end}] is {end} from the first step on. To "
+            f"start from {start}, use --set objective.instance_noise_steps={config.steps // 2}"
         )
     return notes

@@ -1,4 +1,4 @@
-"""A data set of moving squares on disk, and the apps run as a user runs them."""
+"""A data set of moving squares on disk, and commands as a user runs them."""
 
 import functools
 import os
@@ -19,12 +19,12 @@ def squares(tmp_path_factory, moving_squares, write_squares) -> str:
 
 
 @pytest.fixture(scope="session")
-def start_app():
-    """Starts `python apps/<name>.py` with flags; a Popen with pipes."""
+def start_python():
+    """A function that starts Python with arguments and this checkout: a Popen with pipes."""
 
-    def start(name: str, *flags: str, **options) -> subprocess.Popen:
+    def start(*arguments: str, **options) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, os.fspath(ROOT / "apps" / f"{name}.py"), *flags],
+            [sys.executable, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -36,20 +36,36 @@ def start_app():
 
 
 @pytest.fixture(scope="session")
-def run_app(start_app):
-    """Runs an app to its end: (exit status, stdout, stderr)."""
+def run_python(start_python):
+    """A function that runs Python to its end: (exit status, stdout, stderr)."""
 
-    def run(name: str, *flags: str, **options) -> tuple[int, str, str]:
-        process = start_app(name, *flags, **options)
+    def run(*arguments: str, **options) -> tuple[int, str, str]:
+        process = start_python(*arguments, **options)
         out, err = process.communicate(timeout=300)
         return process.returncode, out, err
 
     return run
 
 
+@pytest.fixture(scope="session")
+def start_app(start_python):
+    """As `start_python`, of apps/<name>.py."""
+    return lambda name, *flags, **options: start_python(app_path(name), *flags, **options)
+
+
+@pytest.fixture(scope="session")
+def run_app(run_python):
+    """As `run_python`, of apps/<name>.py."""
+    return lambda name, *flags, **options: run_python(app_path(name), *flags, **options)
+
+
+def app_path(name: str) -> str:
+    return os.fspath(ROOT / "apps" / f"{name}.py")
+
+
 @pytest.fixture
 def app_here(capsys, monkeypatch, tmp_path, run_command):
-    """Runs an app in this process and an empty folder: (exit status, stdout, stderr)."""
+    """Runs a command in this process and an empty folder: (exit status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
     def run(name: str, *given: str) -> tuple[int, str, str]:
@@ -61,7 +77,7 @@ def app_here(capsys, monkeypatch, tmp_path, run_command):
 
 @pytest.fixture
 def train_here(app_here):
-    """As `app_here`, of apps/train.py."""
+    """As `app_here`, of `kerasvid train`."""
     return functools.partial(app_here, "train")
 
 

@@ -32,13 +32,12 @@ def test_a_run_is_measured_shown_and_kept(app_here, run):
     assert (status, err) == (0, "")
     heading, head, *rows, json_path, md_path = out.splitlines()
     assert heading == (
-        "linear_interpolation on squares, step 1, trained weights; beside real clips of 'test', "
-        "seed 3"
+        "linear_interpolation on squares, step 1, trained weights; real clips of 'test', seed 3"
     )
     assert head.startswith("metric") and rows[0].startswith("between/model ")
     assert json_path.endswith("evaluation.json") and md_path.endswith("evaluation.md")
-    told = json.loads((run.path / "evaluation.json").read_text())
-    assert told["measured"][0]["clips"] == 6 and told["measured"][0]["protocol"]["seed"] == 3
+    written = json.loads((run.path / "evaluation.json").read_text())
+    assert written["measured"][0]["clips"] == 6 and written["measured"][0]["protocol"]["seed"] == 3
 
     status, out, err = app_here("evaluate", *flags)  # all that can be had joins
     assert status == 0
@@ -47,21 +46,21 @@ def test_a_run_is_measured_shown_and_kept(app_here, run):
         "reconstruction", "frechet", "fvd", "inception", "image_inception", "disentanglement",
         "motion_consistency",
     }  # fmt: skip
-    told = json.loads((run.path / "evaluation.json").read_text())
-    assert {each["name"].partition("/")[0] for each in told["measured"]} == {
+    written = json.loads((run.path / "evaluation.json").read_text())
+    assert {each["name"].partition("/")[0] for each in written["measured"]} == {
         "between", "frame_consistency", "diversity",
     }  # fmt: skip
     assert "## diversity" in (run.path / "evaluation.md").read_text()
 
 
-def test_values_of_another_step_are_replaced_and_that_is_told(app_here, run):
+def test_values_of_another_step_are_replaced(app_here, run):
     path = run.path / "evaluation.json"
     flags = (f"--run_dir={run.path}", "--metrics=frame_consistency")
     assert app_here("evaluate", *flags)[0] == 0
     older = json.loads(path.read_text()) | {"step": 7}
     path.write_text(json.dumps(older))
     status, _, err = app_here("evaluate", *flags)
-    assert (status, err) == (0, "evaluation.json: replaces the values of step 7, trained weights\n")
+    assert (status, err) == (0, "evaluation.json: replaced the values of step 7, trained weights\n")
     assert json.loads(path.read_text())["step"] == 1
 
 
@@ -73,14 +72,14 @@ def test_mistakes_are_one_line_and_change_nothing(app_here, run, tmp_path):
     moved.begin(dataclasses.replace(run.load_config(), data_folder="gone/squares"))
     for flags, message in (
         (["--metrics=fcs"], "--metrics=fcs: "),
-        (["--metrics=frechet"], "--metrics=frechet: squares names no classes"),
+        (["--metrics=frechet"], "--metrics=frechet: squares has no classes"),
         (["--metrics=between", "--num=9"], "--num=9: the split 'test' of squares has 8 clips"),
-        (["--split=val"], "--split=val: squares has train, test"),
-        (["--frames=7"], "give fewer --frames"),
-        (["--run_dir=nowhere"], "nowhere: no run is there"),
+        (["--split=val"], "--split=val: squares has the splits train, test"),
+        (["--frames=7"], "Use fewer --frames"),
+        (["--run_dir=nowhere"], "nowhere: there is no run"),
         ([f"--run_dir={moved.path}"], "give --data_dir"),
-        (["--num=1"], "num=1 must be 2 or more"),
-        (["more"], "'more' is no flag"),
+        (["--num=1"], "num=1 is too small"),
+        (["more"], "'more' is not a flag"),
     ):
         status, out, err = app_here("evaluate", f"--run_dir={run.path}", *flags)
         assert (status, out) == (1, "") and len(err.splitlines()) == 1, err
@@ -88,4 +87,4 @@ def test_mistakes_are_one_line_and_change_nothing(app_here, run, tmp_path):
         assert not path.exists()
     path.write_text("{")
     status, _, err = app_here("evaluate", f"--run_dir={run.path}", "--metrics=between")
-    assert status == 1 and "evaluation.json: no evaluation" in err and path.read_text() == "{"
+    assert status == 1 and "evaluation.json: not an evaluation" in err and path.read_text() == "{"

@@ -1,4 +1,4 @@
-"""Video between two pictures, and exhibits of what a model can show, from the command line."""
+"""Figures of a run and videos between two images, from the command line."""
 
 import dataclasses
 
@@ -34,8 +34,8 @@ def run(squares, tmp_path_factory):
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    """A red picture twice as wide as high, and a blue one of the size of a frame."""
+def images(tmp_path):
+    """Flags of a red image twice as wide as high and of a blue one of the size of a frame."""
     red, blue = np.zeros([32, 64, 3], np.uint8), np.zeros([16, 16, 3], np.uint8)
     red[:, 16:48, 2], blue[..., 0] = 200, 100  # OpenCV writes BGR; the red is in the middle
     cv2.imwrite(str(tmp_path / "a.png"), red)
@@ -43,7 +43,7 @@ def pictures(tmp_path):
     return "--first=a.png", "--last=b.png"
 
 
-def test_a_run_shows_what_its_model_can_and_how_far_it_is_from_the_truth(app_here, run):
+def test_a_run_has_the_figures_of_its_model(app_here, run):
     status, out, err = app_here("generate", f"--run_dir={run.path}", "--count=3")
     assert (status, err) == (0, "")
     assert {path.name for path in (run.path / "generated").iterdir()} == {
@@ -54,14 +54,14 @@ def test_a_run_shows_what_its_model_can_and_how_far_it_is_from_the_truth(app_her
         "L2 distance over 100 windows of 8 held-out clips: linear interpolation "
     )
     assert (run.samples / "step-000001.png").exists()
-    figures = line.partition("interpolation ")[2].split("; model ")
-    assert f"{figures[0]}, 0 nearer" == figures[1]
+    numbers = line.partition("interpolation ")[2].split("; model ")
+    assert f"{numbers[0]}, 0 nearer" == numbers[1]
 
     status, out, err = app_here("generate", f"--run_dir={run.path}", "--show=samples")
-    assert (status, err) == (0, "samples: linear_interpolation cannot show this\n")
+    assert (status, err) == (0, "samples: linear_interpolation does not have this figure.\n")
 
 
-def test_what_is_made_of_noise_needs_no_data(app_here, run, tmp_path):
+def test_figures_from_noise_need_no_data(app_here, run, tmp_path):
     config = dataclasses.replace(
         run.load_config(),
         model="rjvae",
@@ -76,21 +76,21 @@ def test_what_is_made_of_noise_needs_no_data(app_here, run, tmp_path):
     save_model(model, other.model)
     status, _, err = app_here("generate", f"--run_dir={other.path}", "--count=2")
     assert status == 0 and len(err.splitlines()) == 1
-    assert "squares is not there; give --data_dir" in err
-    assert "Without it: samples, interpolations, summary." in err
+    assert "does not hold the data set gone/squares" in err
+    assert "Showing only samples, interpolations, summary." in err
     written = {path.stem for path in (other.path / "generated").iterdir()}
     assert written == {"samples", "interpolations", "summary"}
     status, _, err = app_here("generate", f"--run_dir={other.path}", "--show=swaps")
-    assert status == 1 and "give --data_dir" in err
+    assert status == 1 and "--data_dir" in err
     status, _, err = app_here("generate", f"--run_dir={other.path}", "--show=summary")
     assert (status, err) == (0, "")
 
 
-def test_videos_go_from_one_picture_to_another_cropped_to_their_middle(app_here, run, pictures):
+def test_videos_go_from_one_image_to_another_cropped_to_their_middle(app_here, run, images):
     flags = (f"--run_dir={run.path}", "--frames=5", "--count=2", "--scale=1", "--out_dir=out")
-    status, out, err = app_here("generate", *flags, *pictures)
+    status, out, err = app_here("generate", *flags, *images)
     assert (status, err) == (0, "")
-    written = [f"out/between_pictures.{ending}" for ending in FILES]
+    written = [f"out/between_images.{ending}" for ending in FILES]
     assert out.splitlines()[-3:] == written
     grid = cv2.imread(written[0])[..., ::-1]
     assert grid.shape == (2 * 18 + 2, 5 * 18 + 2, 3)
@@ -102,17 +102,17 @@ def test_videos_go_from_one_picture_to_another_cropped_to_their_middle(app_here,
     assert capture.isOpened() and capture.get(cv2.CAP_PROP_FRAME_COUNT) % 5 == 0
 
 
-def test_what_cannot_be_gone_between_is_told_in_one_line(app_here, run, pictures, tmp_path):
+def test_wrong_images_raise_one_line(app_here, run, images, tmp_path):
     (tmp_path / "torn.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
     for flags, message in (
-        (["--first=a.png"], "--last is missing: give both pictures"),
+        (["--first=a.png"], "--last is missing. Give both images."),
         (["--last=b.png"], "--first is missing"),
         (["--first=none.png", "--last=b.png"], "none.png: cannot be read (No such file"),
         (["--first=a.png", "--last=torn.png"], "torn.png: "),
-        ([*pictures, "--frames=1"], "frames=1 must be at least 2"),
-        ([*pictures, "--show=between"], "--show: leave it out with --first and --last"),
+        ([*images, "--frames=1"], "frames=1 must be at least 2"),
+        ([*images, "--show=between"], "--show cannot be used with --first and --last."),
         (["--temperature=0"], "--temperature needs --first and --last"),
-        (["--run_dir=nowhere", *pictures], "nowhere: no run is there"),
+        (["--run_dir=nowhere", *images], "nowhere: there is no run"),
     ):
         status, _, err = app_here("generate", f"--run_dir={run.path}", "--out_dir=out", *flags)
         assert status == 1 and len(err.splitlines()) == 1, err
@@ -120,10 +120,10 @@ def test_what_cannot_be_gone_between_is_told_in_one_line(app_here, run, pictures
         assert not (tmp_path / "out").exists()
 
 
-def test_a_model_that_needs_no_pictures_says_so(app_here, run, pictures, tmp_path):
+def test_a_model_without_in_between_videos_says_so(app_here, run, images, tmp_path):
     other = RunFolder(tmp_path / "other")
     other.path.mkdir()
     other.begin(dataclasses.replace(run.load_config(), model="rjvae"))
-    status, _, err = app_here("generate", f"--run_dir={other.path}", *pictures)
+    status, _, err = app_here("generate", f"--run_dir={other.path}", *images)
     assert status == 1 and len(err.splitlines()) == 1
-    assert "rjvae makes no video between two pictures" in err
+    assert "rjvae makes no video between two images" in err

@@ -1,43 +1,46 @@
-"""Typing errors: one clear line on stderr, an exit status not 0, nothing written."""
+"""Wrong flags: one clear line on stderr, exit status 1, nothing written; --list and --dry_run."""
 
+import time
+
+import keras
 import pytest
 
-from kerasvid.models.registry import MODELS
+from kerasvid.models.registry import MODELS, PARAMETERS, STEPS, model_class
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--model=rjvea"], "did you mean 'rjvae'"),
-        (["--dataset=sprits"], "nearest: sprites"),
+        (["--dataset=sprits"], "did you mean 'sprites'"),
         (["--preset=bas"], "did you mean 'base'"),
         (["--set=latent_dimm=3"], "did you mean 'latent_dim'"),
-        (["--set=latent_dim"], "write key=value"),
-        (["--set=latent_dim=many"], "must be a whole number"),
+        (["--set=latent_dim"], "Write --set=key=value"),
+        (["--set=latent_dim=many"], "--set=latent_dim=many: not a whole number"),
         (["--set=encoder.chanels=[8]"], "did you mean 'encoder.channels'"),
-        (["--precision=float8"], "use one of auto, float32"),
-        (["--strategy=mirored"], "use none, mirrored"),
+        (["--precision=float8"], "should be one of <auto|float32|"),
+        (["--strategy=mirored"], "Use none, mirrored"),
         (["--steps=0"], "steps=0"),
         (["--set=frames=9"], "the shortest video of the split 'train'"),
-        (["--seed=-1"], "seed=-1 must be from 0"),
-        (["--seed=2147483648"], "must be from 0 to 2147483647"),
-        (["--batch_size=25"], "24 videos; use 24 or fewer"),
-        (["--batch_size=3", "--set=frames=0"], "--set=frames=0"),
-        (["--set=decoded_frames=-1"], "--set=decoded_frames=-1"),
-        (["--set=encoder.channels=[]"], "--set=encoder.channels=[]"),
-        (["--epochs=-1"], "epochs=-1.0 must be positive"),
+        (["--seed=-1"], "seed=-1: -1 is not a non-negative integer"),
+        (["--seed=2147483648"], "Use 0 to 2147483647"),
+        (["--batch_size=25"], "24 videos. Use 24 or fewer"),
+        (["--set=frames=0"], "frames=0 is too short: rjvae needs 1 or more"),
+        (["--set=frames=4", "--set=decoded_frames=-1"], "--set=decoded_frames=-1"),
+        (["--set=frames=4", "--set=encoder.channels=[]"], "--set=encoder.channels=[]"),
+        (["--epochs=-1"], "epochs=-1.0 is not positive"),
         # A data set that would be made first.
         (
             ["--dataset=sprites", "--epochs=2", "--dry_run"],
-            "sprites is not made yet, so there is no",
+            "sprites is not made yet, so the number",
         ),
-        (["--dataset=sprites", "--init_from=runs/nowhere"], "runs/nowhere: no run is there"),
+        (["--dataset=sprites", "--init_from=runs/nowhere"], "runs/nowhere: there is no run"),
         (["--run_dir=/dev/null/run", "--set=frames=4"], "/dev/null/run: not writable"),
-        (["model=dsa"], "write --flag=value"),
+        (["model=dsa"], "Write --flag=value"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_one_line_names_the_fault(train_here, tmp_path, squares, flags, message):
+def test_one_line_names_the_error(train_here, tmp_path, squares, flags, message):
     status, _, err = train_here(f"--dataset={squares}", *flags)
     assert status == 1
     assert len(err.splitlines()) == 1, err
@@ -45,11 +48,11 @@ def test_one_line_names_the_fault(train_here, tmp_path, squares, flags, message)
     assert not list(tmp_path.rglob("*"))
 
 
-def test_a_misspelt_model_is_answered_from_the_command_line(run_app, tmp_path):
+def test_a_misspelt_model_is_reported_by_the_script(run_app, tmp_path):
     status, out, err = run_app("train", "--model=rjvea", cwd=tmp_path)
     assert (status, out) == (1, "")
     known = ", ".join(sorted(MODELS))
-    assert err == f"error: no model 'rjvea': did you mean 'rjvae'? Known: {known}.\n"
+    assert err == f"error: --model=rjvea: unknown model; did you mean 'rjvae'? Known: {known}.\n"
 
 
 def test_an_unknown_flag_is_answered_with_the_nearest(run_app, tmp_path):
@@ -58,7 +61,7 @@ def test_an_unknown_flag_is_answered_with_the_nearest(run_app, tmp_path):
     assert err.startswith("error: ") and "Did you mean: model" in err
 
 
-def test_a_dry_run_tells_what_it_resolved_and_writes_nothing(train_here, tmp_path):
+def test_a_dry_run_prints_what_it_resolved_and_writes_nothing(train_here, tmp_path):
     status, out, err = train_here("--model=dsa", "--preset=debug", "--dry_run")
     assert status == 0, err
     for text in ("dsa, preset debug", "parameters", "sprites in data/sprites", "60 steps"):
@@ -66,9 +69,45 @@ def test_a_dry_run_tells_what_it_resolved_and_writes_nothing(train_here, tmp_pat
     assert not list(tmp_path.rglob("*"))
 
 
-@pytest.mark.slow  # makes every preset of every model
+def test_one_model_is_built_to_train_a_run(train_here, squares, monkeypatch):
+    initialize, built = keras.Model.__init__, []
+
+    def build(self, *args, **kwargs):
+        built.append(type(self).__name__)
+        initialize(self, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "__init__", build)
+    flags = ("--preset=debug", "--set=frames=4", "--set=training.batch_size=4", "--steps=1")
+    status, out, err = train_here("--model=glo", f"--dataset={squares}", *flags)
+    assert status == 0, err
+    assert built == ["GLO"] and "1 steps, saved" in out
+
+
 def test_list_names_models_presets_and_data_sets(train_here):
     status, out, err = train_here("--list")
     assert status == 0, err
-    for text in ("rjvae", "dsa", "debug", "paper", "M parameters", "sprites/lpc", "--source_dir"):
+    for text in ("rjvae", "dsa", "debug", "paper", "5.21 M", "sprites/lpc", "--source_dir"):
         assert text in out
+
+
+@pytest.mark.parametrize("flags", [["--list"], ["--preset=bas"], ["--set=x"], ["--dataset=sprits"]])
+def test_lists_and_wrong_flags_are_answered_without_tensorflow(run_python, flags, tmp_path):
+    start = time.monotonic()
+    code = f"""
+import sys
+from kerasvid.cli.main import main
+try:
+    main(["train", *{flags}])
+finally:
+    assert not {{"tensorflow", "keras"}} & set(sys.modules)
+"""
+    status, _, err = run_python("-c", code, cwd=tmp_path)
+    assert status == (flags != ["--list"]) and "Assertion" not in err
+    assert time.monotonic() - start < 3.0
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_recorded_lengths_are_those_of_the_presets(name):
+    lengths = {key: (t.steps, t.batch_size) for key, t in model_class(name).TRAINING.items()}
+    assert STEPS[name] == {preset: lengths[preset] for preset in model_class(name).PRESETS}
+    assert list(PARAMETERS[name]) == list(STEPS[name])

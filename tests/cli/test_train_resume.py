@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-# What the preset `base` has beyond the smallest one.
+# Options that the preset `base` has and `debug` has not.
 BASE_OPTIONS = (
     "--set=prior_momentum=0.9", "--set=prior_couplings=2", "--set=decoded_frames=2",
     "--set=summary_weight=0.1", "--set=schedule.observation_scale=[0.1,2.0]",
@@ -20,7 +20,6 @@ pytestmark = pytest.mark.slow
 
 
 def weights_of(path):
-
     model = keras.models.load_model(path)
     return [(v.path, v.numpy()) for v in [*model.weights, *model.optimizer.variables]]
 
@@ -72,7 +71,7 @@ def test_a_run_killed_and_resumed_ends_bit_equal(
         assert [int(row["step"]) for row in csv.DictReader(file)] == list(range(2, 41, 2))
 
 
-def test_sigterm_saves_a_checkpoint_and_says_how_to_go_on(
+def test_sigterm_saves_a_checkpoint_and_names_the_command_to_resume(
     run_app, start_app, training_flags, uninterrupted, tmp_path
 ):
     folder = tmp_path / "run"
@@ -94,7 +93,9 @@ def test_sigterm_saves_a_checkpoint_and_says_how_to_go_on(
     assert_equal_to_the_bit(folder / "model.keras", uninterrupted / "model.keras")
 
 
-def test_a_full_disk_is_told_in_one_line_and_loses_nothing(run_app, training_flags, uninterrupted):
+def test_a_full_disk_is_reported_in_one_line_and_loses_nothing(
+    run_app, training_flags, uninterrupted
+):
     kept = sorted((uninterrupted / "checkpoints").iterdir())
     model = (uninterrupted / "model.keras").read_bytes()
 
@@ -124,7 +125,7 @@ def test_other_settings_are_refused_with_the_list(run_app, training_flags, unint
     flags = (*training_flags, "--set=latent_dim=10", "--seed=3", f"--run_dir={uninterrupted}")
     status, _, err = run_app("train", *flags, "--steps=80")
     assert status == 1 and len(err.splitlines()) == 1
-    assert "latent_dim is 8 (10 asked for); seed is 0 (3 asked for)" in err
+    assert "latent_dim is 8, not 10; seed is 0, not 3" in err
     assert (uninterrupted / "config.json").read_bytes() == config
 
 

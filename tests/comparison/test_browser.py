@@ -42,7 +42,7 @@ def ready(page, number: int) -> None:
 
 def start(page, name: str | None = None) -> None:
     if name:
-        page.locator("#rater").infill(name)
+        page.locator("#rater").fill(name)
     page.locator("#start").click()
 
 
@@ -231,6 +231,6 @@ def test_a_browser_that_keeps_nothing_says_so(open_study, browser):
     page.reload()
     start(page)
     ready(page, 1)
-    assert "keeps no answers: save them before" in page.locator("#fault").inner_text()
+    assert "does not keep your answers. Save them before" in page.locator("#fault").inner_text()
     page.keyboard.press("f")
     ready(page, 2)

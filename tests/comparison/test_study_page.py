@@ -115,7 +115,7 @@ def test_a_study_is_written_whole_and_replaced_only_where_it_is_asked_for(
     assert sorted(os.listdir(out)) == ["index.html", "study.json"]
     assert size == (out / "index.html").stat().st_size and load_study(out) == study
     other = study_of(clips, seed=9)
-    with pytest.raises(StudyError, match="exists. Give another --out, or --overwrite"):
+    with pytest.raises(StudyError, match=r"exists\. Give another --out, or --overwrite"):
         write_study(other, clips, out)
     assert load_study(out) == study
     write_study(other, clips, out, overwrite=True)
@@ -139,3 +139,11 @@ def test_answers_and_folders_of_others_are_never_replaced(make_clips, study_of, 
     for name, message in (("mine", "exists and is not a study"), ("file", "not a folder")):
         with pytest.raises(StudyError, match=message):
             check_study_folder(tmp_path / name, overwrite=True)
+
+
+def test_scripts_use_names_of_earlier_scripts_only():
+    texts = [(study_page.TEMPLATES / name).read_text() for name in study_page.SCRIPTS]
+    for number, text in enumerate(texts):
+        later = "\n".join(texts[number + 1 :])
+        for name in re.findall(r"^(?:class|function|const) (\w+)", later, re.MULTILINE):
+            assert not re.search(rf"\b{name}\b", text), (study_page.SCRIPTS[number], name)

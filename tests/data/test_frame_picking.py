@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kerasvid.data import pipeline
-from kerasvid.data.pipeline import pick_ends, pick_frame, pick_start, pick_window
+from kerasvid.data.pipeline import pick_indices, pick_window
 
 
 def test_a_window_is_strided_and_inside_the_video():
@@ -31,14 +31,14 @@ def test_the_seed_alone_decides():
 
 
 def test_single_frames_reach_both_ends():
-    drawn = {int(pick_frame(3, [0, seed])[0]) for seed in range(60)}
+    drawn = {int(pick_indices("frame", 3, 8, 2, [0, seed])[0]) for seed in range(60)}
     assert drawn == {0, 1, 2}
 
 
 def test_ends_and_start():
-    np.testing.assert_array_equal(pick_ends(9), [0, 8])
-    np.testing.assert_array_equal(pick_ends(1), [0, 0])
-    np.testing.assert_array_equal(pick_start(3, 2), [0, 2, 4])
+    np.testing.assert_array_equal(pick_indices("ends", 9, 8, 1, [0, 0]), [0, 8])
+    np.testing.assert_array_equal(pick_indices("ends", 1, 8, 1, [0, 0]), [0, 0])
+    np.testing.assert_array_equal(pick_indices("start", 9, 3, 2, [0, 0]), [0, 2, 4])
 
 
 def test_an_unknown_pick_names_the_known_ones():

@@ -54,5 +54,5 @@ def test_a_resumed_stream_goes_on_with_clips_and_images(folders):
 def test_images_of_another_size_are_refused(folders, tmp_path):
     check_images_fit(folders[1], (8, 8, 3))
     large = write(tmp_path / "large", numbered(2, 1, size=16))
-    with pytest.raises(ValueError, match=r"large: its images are of 16x16x3, the clips of 8x8x3"):
+    with pytest.raises(ValueError, match=r"large: the images are 16x16x3, the clips 8x8x3"):
         check_images_fit(large, (8, 8, 3))

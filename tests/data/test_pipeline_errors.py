@@ -103,7 +103,7 @@ def test_a_record_error_in_training_is_one_line(altered_dataset):
     assert line.endswith("again.") and "\n" not in line and len(line) < 300
 
 
-def test_other_errors_are_told_by_their_first_line():
+def test_other_errors_are_reported_by_their_first_line():
     error = tf.errors.DataLossError(None, None, "corrupted record at 12\nand more")
     assert explain_record_error(error) == "corrupted record at 12"
     assert len(explain_record_error(tf.errors.DataLossError(None, None, "x" * 999))) == 300
@@ -181,7 +181,7 @@ def test_empty_and_half_written_folders_are_refused(tmp_path, dataset):
     refused(dataset, "half-written", "delete the folder", error=DatasetError)
 
 
-def test_an_unknown_split_names_the_nearest(dataset):
+def test_an_unknown_split_lists_the_nearest(dataset):
     refused(dataset, "'trian'", "train", split="trian")
     refused(dataset, "'validation'", "train", "test", split="validation")
 
@@ -194,7 +194,7 @@ def test_windows_longer_than_the_shortest_video_are_refused_up_front(dataset):
 
 
 def test_a_batch_larger_than_the_split_is_refused(dataset):
-    with pytest.raises(ValueError, match=r"batch_size=8.*'test' holds 7.*use 7"):
+    with pytest.raises(ValueError, match=r"batch_size=8.*'test' has 7.*use 7"):
         make_pipeline(dataset, "test", batch_size=8, frames=2)
 
 

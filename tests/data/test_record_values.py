@@ -15,7 +15,7 @@ from tfrecords_tools.conversion import write_dataset
         ("test", "identity", {6, 7}),
     ],
 )
-def test_the_values_that_occur_in_a_split_are_told(tmp_path, split, key, expected):
+def test_the_values_that_occur_in_a_split_are_listed(tmp_path, split, key, expected):
     labels, identities = [0, 1, 1, -1, 2, 2], [5, 5, 5, 5, 6, 7]
     info = DatasetInfo(
         "people", "1", 8, 8, 3, fps=8.0,

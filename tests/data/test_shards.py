@@ -55,7 +55,7 @@ def test_a_good_data_set_passes(dataset):
     assert info.splits["train"].count == 23 and len(info.splits["train"].shards) == 4
 
 
-def test_no_folder_and_an_empty_folder_are_told_apart(tmp_path):
+def test_a_missing_folder_and_an_empty_folder_are_distinguished(tmp_path):
     refused(str(tmp_path / "none"), "no such folder", "none")
     (tmp_path / "bare").mkdir()
     refused(str(tmp_path / "bare"), "empty", "bare", "prepare the data set again")
@@ -63,7 +63,7 @@ def test_no_folder_and_an_empty_folder_are_told_apart(tmp_path):
 
 def test_a_folder_of_other_files_is_no_data_set(tmp_path):
     (tmp_path / "movie.mp4").write_bytes(b"x")
-    refused(str(tmp_path), "no data set", "kerasvid data folder")
+    refused(str(tmp_path), "not a data set", "kerasvid data folder")
 
 
 @pytest.mark.parametrize("left", ["shards", "temporary shard", "temporary description"])
@@ -72,7 +72,10 @@ def test_a_half_written_data_set_is_refused(dataset, left):
     for name in os.listdir(dataset):
         if left != "shards":
             os.remove(os.path.join(dataset, name))
-    name = {"temporary shard": "x.tfrecord.tmp-1", "temporary description": "dataset.json.tmp-1"}
+    name = {
+        "temporary shard": "partial-1-x.tfrecord",
+        "temporary description": "partial-1-dataset.json",
+    }
     if left in name:
         open(os.path.join(dataset, name[left]), "w").close()
     refused(dataset, "half-written", dataset, "delete the folder")

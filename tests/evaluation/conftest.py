@@ -1,7 +1,4 @@
-"""Plans of short runs on a few squares, and squares that walk left or right, in two colours.
-
-Evaluations have models with new weights on such walks, and classifiers that are told to be right.
-"""
+"""Squares that walk left or right in two colours, and models and classifiers with new weights."""
 
 import itertools
 import os
@@ -15,6 +12,7 @@ from kerasvid.evaluation.classifiers.store import TrainedClassifier
 from kerasvid.evaluation.classifiers.train import ClassifierReport, make_classifier_config
 from kerasvid.evaluation.context import EvaluationConfig, EvaluationContext
 from kerasvid.evaluation.evaluate import evaluate_context
+from kerasvid.evaluation.metrics.clip_batches import as_bytes
 from kerasvid.training.config import make_config
 from tfrecords_tools.conversion import write_dataset
 
@@ -130,16 +128,16 @@ def context_of(long_walks, new_models, made_once):
 
 @pytest.fixture(scope="session")
 def new_classifier():
-    """A function of a data set to a classifier with new weights that is told to be right so often."""
+    """A function of a data set to a classifier with new weights and a made-up accuracy."""
 
     def make(folder, kind="clip", accuracy=1.0, frames=4):
         config = make_classifier_config(load_info(folder), kind, frames, network=CLASSIFIERS[kind])
         right = int(1000 * accuracy)
         counts = {n: np.array([[right, 1000 - right], [0, 0]]) for n in config.heads}
-        told = ClassifierReport(counts, 1000, "test", "made up")
+        report = ClassifierReport(counts, 1000, "made up")
         names = {name: ("a", "b") for name in config.heads}
         return TrainedClassifier(
-            config.make_classifier(config.heads), config, told, names, "float32", "classifiers/x"
+            config.make_classifier(config.heads), config, report, names, "float32", "classifiers/x"
         )
 
     return make
@@ -152,17 +150,17 @@ def classifiers(long_walks, new_classifier):
 
 
 class Shown(EvaluationContext):
-    """What it makes is what `shown` holds."""
+    """A context whose generated clips are `shown`."""
 
     shown = None
 
-    def generated(self, temperature=1.0):
+    def generated(self):
         return (self.shown[i : i + 7] for i in range(0, len(self.shown), 7))
 
 
 @pytest.fixture(scope="session")
 def showing():
-    """A function of clips to a kind of context whose model makes these."""
+    """A function of clips to a kind of context whose generated clips they are."""
     return lambda clips: type("Shown", (Shown,), {"shown": clips})
 
 
@@ -178,3 +176,23 @@ def values_of():
 def real_clips():
     """A function of a context to all its real clips."""
     return lambda context, split=None: np.concatenate(list(context.real(split)))
+
+
+@pytest.fixture(scope="session")
+def redrawn_one_by_one():
+    """A function of a model to a `Recombine` by its public methods, a row at a time."""
+
+    def make(model, keep_motion):
+        def redraw(clips, seeds):
+            encoded, frames = model.encode(clips), clips.shape[1]
+            rows = [model.sample_noise(1, frames, int(seed)) for seed in seeds]
+            noise = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+            own, drawn = encoded["codes"].numpy(), model.codes(noise, frames).numpy()
+            size = encoded["content"].shape[-1]
+            content, motion = (drawn, own) if keep_motion else (own, drawn)
+            codes = np.concatenate([content[..., :size], motion[..., size:]], axis=-1)
+            return as_bytes(model.decode(codes).numpy())
+
+        return redraw
+
+    return make

@@ -1,4 +1,4 @@
-"""The real clips that a model is measured beside, and the classifiers that it takes."""
+"""The real clips and the classifiers of an evaluation."""
 
 import dataclasses
 
@@ -19,11 +19,13 @@ def test_real_clips_are_all_of_the_split_once_in_an_order_by_the_seed(context_of
     assert blue[0] != blue[1] and sum(blue[0]) == sum(blue[1]) == CLIPS / 2
 
 
-def test_several_windows_of_a_video_are_taken_where_asked_for_and_told(context_of, real_clips):
+def test_several_windows_of_a_video_are_in_the_protocol(context_of, real_clips):
     context = context_of(windows=2, num=40)
     assert context.count() == 40 and len(real_clips(context)) == 2 * CLIPS
-    assert context.protocol["clip_of_a_video"].startswith("2 random windows, which may overlap")
-    with pytest.raises(ValueError, match=r"--windows=3: .* 5 frames, and 2 windows of 4; give 2"):
+    assert context.protocol["clip_of_a_video"].startswith("2 random windows; they may overlap")
+    with pytest.raises(
+        ValueError, match=r"--windows=3: .* 5 frames, enough for 2 windows of 4. Use 2"
+    ):
         context_of(windows=3)
 
 
@@ -34,11 +36,12 @@ def test_a_classifier_of_other_classes_or_of_longer_clips_is_refused(
     other = dataclasses.replace(
         classifier, model=classifier.config.make_classifier({"action": 5, "colour": 2})
     )
-    with pytest.raises(ValueError, match=r"classifier of action \(5 classes\) cannot classifier walks, which "
-                       r"has action \(2 classes\), colour \(2 classes\): take one"):  # fmt: skip
+    message = (
+        r"has the classes {'action': 5, 'colour': 2}, but walks has {'action': 2, 'colour': 2}. "
+        "Use a classifier trained on walks"
+    )
+    with pytest.raises(ValueError, match=message):
         evaluate_context(context_of(classifier_of=lambda kind: other), ["frechet"])
     longer = new_classifier(long_walks, frames=5)
-    with pytest.raises(
-        ValueError, match=r"4 frames are too short for a classifier of 5: give --frames"
-    ):
+    with pytest.raises(ValueError, match=r"needs 5 frames, but clips have 4. Use --frames=5"):
         evaluate_context(context_of(classifier_of=lambda kind: longer), ["frechet"])

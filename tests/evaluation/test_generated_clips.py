@@ -1,4 +1,4 @@
-"""What models make in one graph, beside what their verbs make."""
+"""Clips of models in one graph, compared with those of their public methods."""
 
 import itertools
 
@@ -10,12 +10,10 @@ from kerasvid.evaluation.generated_clips import (
     filling,
     generated_clips,
     generated_images,
-    infilled_clips,
     recall,
     recombination,
     reconstruction,
 )
-from kerasvid.evaluation.metrics.disentanglement import redrawn_content, redrawn_motion
 from kerasvid.models.base.row_noise import noise_of_rows, row_noise
 from kerasvid.models.registry import model_class
 
@@ -60,7 +58,7 @@ def test_rows_of_noise_are_those_of_many_to_the_bit():
 
 
 @pytest.mark.parametrize(("name", "frames"), [("rjvae", None), ("rjvae", 6), ("glo", 3)])
-def test_clips_are_the_rows_of_generate_whatever_the_batch(name, frames, request):
+def test_clips_are_the_rows_of_generate_in_any_batches(name, frames, request):
     model = request.getfixturevalue("rjvae") if name == "rjvae" else small(name, videos=5)
     expected = model.generate(7, frames, seed=11)
     close(first(generated_clips(model, 3, frames, seed=11), 7), expected)
@@ -72,17 +70,16 @@ def test_images_are_the_rows_of_generate_images(rjvae):
     close(made[:, 0], rjvae.generate_images(5, seed=4))
 
 
-def test_clips_are_filled_in_as_by_between(cvae, moving_squares):
+def test_clips_are_infilled_as_by_between(cvae, moving_squares):
     real = moving_squares(5, 4)
     for temperature in (0.0, 1.0):
-        made = infilled_clips(cvae, [real[:3], real[3:]], 3, 7, temperature)
+        made = map(filling(cvae, 3, 7, temperature), [real[:3], real[3:]])
         expected = cvae.between(real[:, 0], real[:, -1], 4, 7, temperature)
         close(np.concatenate(list(made)), expected)
-    close(filling(cvae, 3, seed=7)(real[3:], 3), expected[3:])
 
 
 @pytest.mark.parametrize("name", ["dsa", "cvae"])
-def test_clips_are_reconstructed_as_by_the_verb(name, request, moving_squares):
+def test_clips_are_reconstructed_as_by_the_public_method(name, request, moving_squares):
     model, clips = request.getfixturevalue(name), moving_squares(5, 4)
     close(reconstruction(model, 8)(clips), model.reconstruct(clips))
 
@@ -94,14 +91,33 @@ def test_learned_clips_are_recalled_by_their_rows(moving_squares):
     close(made, model.recall(index=[5, 0, 2]))
 
 
-def test_content_and_motion_are_redrawn_as_by_the_metric(dsa, moving_squares):
+def test_content_and_motion_are_redrawn_as_by_the_public_methods(
+    dsa, moving_squares, redrawn_one_by_one
+):
     clips, seeds = moving_squares(3, 4), np.array([5, 6, 10**6])
-    made = recombination(dsa, 4, keep_motion=True)(clips, seeds)
-    close(made, redrawn_content(dsa)(clips, seeds))
-    close(recombination(dsa, 4, keep_motion=False)(clips, seeds), redrawn_motion(dsa)(clips, seeds))
+    for keep_motion in (True, False):
+        expected = redrawn_one_by_one(dsa, keep_motion)(clips, seeds)
+        close(recombination(dsa, 4, keep_motion)(clips, seeds), expected)
 
 
-def test_what_is_not_finite_is_refused_and_not_painted_black():
+def test_content_is_drawn_from_the_prior_and_motion_is_that_of_the_clip(dsa, moving_squares):
+    clips, seeds = moving_squares(3, 4), np.array([5, 6, 7])
+    encoded, size = dsa.encode(clips), dsa.content_dim
+    found = [recombination(dsa, 3, keep_motion)(clips, seeds) for keep_motion in (True, False)]
+    for row, seed in enumerate(seeds):
+        drawn = dsa.codes(dsa.sample_noise(1, 4, int(seed))).numpy()[0]  # [T, D + E]
+        own_content = np.tile(encoded["content"].numpy()[row], [4, 1])
+        expected = (
+            np.concatenate([drawn[:, :size], encoded["motion"][row]], axis=1),
+            np.concatenate([own_content, drawn[:, size:]], axis=1),
+        )
+        for shown, codes in zip(found, expected, strict=True):
+            frames = dsa.decode(codes[None]).numpy()[0]
+            assert shown.dtype == np.uint8
+            np.testing.assert_allclose(shown[row], (frames + 1.0) * 127.5, atol=0.6)
+
+
+def test_clips_that_are_not_finite_are_an_error_and_not_black():
     model = small("rjvae")
     bias = model.decoder.trainable_variables[-1]
     bias.assign(np.full(bias.shape, np.nan))

@@ -22,7 +22,7 @@ def evaluation(*values, **rest):
     return Evaluation("runs/x", "dsa", "sprites", measured=values or (measured(),), **options)
 
 
-def test_what_is_written_is_read_again(tmp_path):
+def test_a_written_evaluation_is_read_again(tmp_path):
     infinite = measured("motion_consistency/signed", -math.inf, None, None)
     whole = evaluation(measured(), infinite, left_out={"fvd": "needs weights"})
     assert whole.write(tmp_path) == whole == read_evaluation(tmp_path)
@@ -47,7 +47,7 @@ def test_other_metrics_of_the_same_weights_join(tmp_path):
     found = read_evaluation(tmp_path)
     assert [each.value for each in found.measured] == [3.0, 0.5]
     assert found.value("frame_consistency") == again
-    with pytest.raises(KeyError, match="was not measured, but frame_consistency, frechet"):
+    with pytest.raises(KeyError, match="was not measured; there are frame_consistency, frechet"):
         found.value("fvd")
 
 
@@ -58,7 +58,7 @@ def test_values_of_other_weights_are_replaced(tmp_path, change):
     assert [each.name for each in read_evaluation(tmp_path).measured] == ["frechet"]
 
 
-def test_values_of_other_splits_and_seeds_stand_under_a_heading_that_tells_both(tmp_path):
+def test_the_heading_names_all_splits_and_seeds(tmp_path):
     of_train = {"split": "train", "seed": 3}
     evaluation(measured("fvd", protocol=of_train), split="train", seed=3).write(tmp_path)
     assert "real clips of 'train', seed 3\n" in (tmp_path / "evaluation.md").read_text()
@@ -69,10 +69,10 @@ def test_values_of_other_splits_and_seeds_stand_under_a_heading_that_tells_both(
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": "other"}', '{"format": 1, "measured": 2}'])
-def test_what_is_no_evaluation_is_told_and_kept(tmp_path, text):
+def test_a_file_that_is_not_an_evaluation_is_kept(tmp_path, text):
     path = tmp_path / "evaluation.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"evaluation.json: no evaluation .*: move it away or"):
+    with pytest.raises(ValueError, match=r"evaluation.json: not an evaluation .*. Move or delete"):
         evaluation().write(tmp_path)
     assert path.read_text() == text
 
@@ -87,19 +87,10 @@ def test_nothing_is_lost_where_the_folder_cannot_be_written(tmp_path):
     assert not list(tmp_path.glob("partial-*"))
 
 
-def test_the_table_has_a_row_a_value_with_its_interval():
+def test_the_table_has_a_row_for_each_value_with_its_interval():
     values = measured(), measured("psnr", 30.123, None, None, std=1.2, better="higher")
     head, *rows = evaluation(*values).table().splitlines()
-    assert head.split() == [
-        "metric",
-        "value",
-        "95",
-        "%",
-        "interval",
-        "std",
-        "clips",
-        "better",
-    ]
+    assert head.split() == ["metric", "value", "95", "%", "interval", "std", "clips", "better"]
     assert rows[0].split() == ["frechet", "9.942", "8.810", "..", "11.07", "512", "↓"]
     assert rows[1].split() == ["psnr", "30.12", "1.200", "512", "↑"]
 
@@ -109,12 +100,12 @@ def test_the_table_has_a_row_a_value_with_its_interval():
     [(0.0, "0.0"), (1.0, "1.000"), (0.00012346, "0.0001235"), (123456.7, "123457"),
      (1e-9, "1.000e-09"), (-math.inf, "-inf"), (-2.5, "-2.500"), (0.99996, "1.0000")],
 )  # fmt: skip
-def test_numbers_are_told_by_four_digits(value, shown):
+def test_numbers_have_four_digits(value, shown):
     row = evaluation(measured(value=value, low=None, high=None)).table().splitlines()[1]
     assert row.split()[1] == shown
 
 
-def test_the_page_tells_once_what_values_have_in_common():
+def test_the_page_has_the_common_protocol_once():
     classifier = {"classifier": {"kind": "clip", "accuracy": {"action": 0.998}}}
     values = (
         measured(protocol=classifier),

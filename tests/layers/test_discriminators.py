@@ -25,23 +25,23 @@ def randomized(discriminator, inputs):
 
 @pytest.mark.parametrize("score", ["patch", "full"])
 @pytest.mark.parametrize("patch", [1, 2])
-def test_a_verdict_on_frames_is_that_of_its_convolutions(score, patch):
+def test_the_output_for_frames_is_that_of_the_convolutions(score, patch):
     frames = gaussian(3, 8, 12, 2)
     discriminator = ImageDiscriminator((4, 5), (1, 2), kernel_size=3, patch=patch, score=score)
-    verdict = randomized(discriminator, frames)(frames)
+    output = randomized(discriminator, frames)(frames)
     x = tf.nn.space_to_depth(frames, 2) if patch == 2 else frames
     for layer, stride in zip(discriminator.convolutions, (1, 2), strict=True):
         x = tf.nn.leaky_relu(tf.nn.conv2d(x, layer.kernel, stride, "SAME") + layer.bias)
-    last = discriminator.verdict
+    last = discriminator.output_layer
     if score == "patch":
         x = tf.nn.conv2d(x, last.kernel, 2, "SAME") + last.bias
     else:
         x = tf.einsum("nhwc,hwco->no", x, last.kernel) + last.bias
     expected = tf.reshape(x, [3, -1])
-    assert verdict.logits.shape == expected.shape
+    assert output.logits.shape == expected.shape
     assert expected.shape[1] == {("patch", 1): 6, ("patch", 2): 2}.get((score, patch), 1)
-    np.testing.assert_allclose(verdict.logits, expected, atol=1e-4)
-    assert verdict.categories is None
+    np.testing.assert_allclose(output.logits, expected, atol=1e-4)
+    assert output.categories is None
 
 
 def test_a_patch_sees_its_neighbourhood_and_a_full_score_the_frame():
@@ -57,17 +57,17 @@ def test_a_patch_sees_its_neighbourhood_and_a_full_score_the_frame():
 
 
 @pytest.mark.parametrize("score", ["patch", "full"])
-def test_categories_stand_beside_the_realness(score):
+def test_categories_stand_beside_the_logits_of_real_samples(score):
     frames = gaussian(3, 8, 8, 2)
     discriminator = ImageDiscriminator((4,), score=score, categories=5)
-    verdict = randomized(discriminator, frames)(frames)
-    assert verdict.logits.shape == (3, 4 if score == "patch" else 1)
-    assert verdict.categories.shape == (3, 5)
+    output = randomized(discriminator, frames)(frames)
+    assert output.logits.shape == (3, 4 if score == "patch" else 1)
+    assert output.categories.shape == (3, 5)
     # Each of the last layer's outputs by itself, averaged over the patches.
     x = tf.nn.leaky_relu(discriminator.convolutions[0](frames))
-    scores = tf.reshape(discriminator.verdict(x), [3, -1, 6])
-    np.testing.assert_allclose(verdict.logits, scores[..., 0], atol=1e-5)
-    np.testing.assert_allclose(verdict.categories, np.mean(scores[..., 1:], axis=1), atol=1e-5)
+    scores = tf.reshape(discriminator.output_layer(x), [3, -1, 6])
+    np.testing.assert_allclose(output.logits, scores[..., 0], atol=1e-5)
+    np.testing.assert_allclose(output.categories, np.mean(scores[..., 1:], axis=1), atol=1e-5)
 
 
 def test_all_layers_but_the_first_and_last_are_normalized_in_training():
@@ -86,7 +86,9 @@ def test_all_layers_but_the_first_and_last_are_normalized_in_training():
 def test_spectral_discriminators_normalize_every_kernel():
     discriminator = VideoDiscriminator((4, 5), temporal_kernel=2, spectral=True)
     discriminator(gaussian(1, 4, 8, 8, 1))
-    assert all(layer.spectral for layer in [*discriminator.convolutions, discriminator.verdict])
+    assert all(
+        layer.spectral for layer in [*discriminator.convolutions, discriminator.output_layer]
+    )
 
 
 # === Clips ===
@@ -127,40 +129,40 @@ def test_frames_side_by_side_are_a_convolution_over_time(padding, temporal_strid
     )
     if padding == "valid" and temporal_stride == 2:
         clips = gaussian(2, 15, 8, 12, 2)
-    verdict = randomized(discriminator, clips)(clips)
+    output = randomized(discriminator, clips)(clips)
     x = clips
     if patch == 2:
         x = tf.stack([tf.nn.space_to_depth(x[:, t], 2) for t in range(x.shape[1])], axis=1)
     for layer, stride in zip(discriminator.convolutions, (2, 1), strict=True):
         x = tf.nn.leaky_relu(convolution_3d(x, layer, 3, stride, temporal_stride, padding))
-    x = convolution_3d(x, discriminator.verdict, 3, 2, temporal_stride, padding)
+    x = convolution_3d(x, discriminator.output_layer, 3, 2, temporal_stride, padding)
     expected = tf.reshape(x, [2, -1])
-    assert verdict.logits.shape == expected.shape
-    np.testing.assert_allclose(verdict.logits, expected, atol=2e-4)
+    assert output.logits.shape == expected.shape
+    np.testing.assert_allclose(output.logits, expected, atol=2e-4)
     assert np.abs(expected).max() > 0.1
 
 
 def test_a_full_score_of_a_clip_weighs_every_moment():
     clips = gaussian(2, 4, 4, 4, 2)
     discriminator = VideoDiscriminator((3,), temporal_kernel=2, score="full", categories=2)
-    verdict = randomized(discriminator, clips)(clips)
+    output = randomized(discriminator, clips)(clips)
     x = tf.nn.leaky_relu(convolution_3d(clips, discriminator.convolutions[0], 2, 2, 1, "valid"))
     assert x.shape == (2, 3, 2, 2, 3)
-    kernel = np.reshape(discriminator.verdict.kernel, [2, 2, 3, 3, 3])  # [h, w, T, C, 1 + K]
-    expected = np.einsum("bthwc,hwtco->bo", x, kernel) + discriminator.verdict.bias.numpy()
-    np.testing.assert_allclose(verdict.logits, expected[:, :1], atol=1e-4)
-    np.testing.assert_allclose(verdict.categories, expected[:, 1:], atol=1e-4)
+    kernel = np.reshape(discriminator.output_layer.kernel, [2, 2, 3, 3, 3])  # [h, w, T, C, 1 + K]
+    expected = np.einsum("bthwc,hwtco->bo", x, kernel) + discriminator.output_layer.bias.numpy()
+    np.testing.assert_allclose(output.logits, expected[:, :1], atol=1e-4)
+    np.testing.assert_allclose(output.categories, expected[:, 1:], atol=1e-4)
 
 
 @pytest.mark.parametrize("score", ["patch", "full"])
 @pytest.mark.parametrize(
     ("temporal_kernel", "temporal_stride"), [(1, 1), (2, 1), (3, 1), (2, 2), (3, 2), (2, 3)]
 )
-def test_the_shortest_clip_is_judged_and_one_frame_less_refused(
+def test_the_shortest_clip_is_accepted_and_one_frame_less_refused(
     score, temporal_kernel, temporal_stride
 ):
-    settings = {"temporal_kernel": temporal_kernel, "temporal_stride": temporal_stride}
-    discriminator = VideoDiscriminator((2, 2), score=score, **settings)
+    sizes = {"temporal_kernel": temporal_kernel, "temporal_stride": temporal_stride}
+    discriminator = VideoDiscriminator((2, 2), score=score, **sizes)
     frames = discriminator.shortest_clip()
     assert discriminator(gaussian(1, frames, 4, 4, 1)).logits.shape == (1, 1)
     if frames > 1:
@@ -213,10 +215,10 @@ def test_half_precision_gives_float32_logits(score):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"score": "ful"}, "score='ful' is unknown: use patch or full"),
+        ({"score": "ful"}, "score='ful' is unknown. Use patch or full"),
         ({"channels": (4, 4), "strides": (2,)}, "2 channels but 1 strides"),
         ({"normalization": "layer"}, "normalization='layer' is unknown"),
-        ({"temporal_padding": "zeros"}, "temporal_padding='zeros': use 'valid' or 'same'"),
+        ({"temporal_padding": "zeros"}, "temporal_padding='zeros' is unknown. Use valid or same"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line(arguments, message):
@@ -245,14 +247,14 @@ def test_configurations_round_trip(cls):
 
 
 @pytest.mark.parametrize("temporal_stride", [1, 2])
-def test_penalties_of_slopes_have_gradients_compiled_or_not(temporal_stride):
+def test_penalties_of_gradients_have_gradients_compiled_or_not(temporal_stride):
     clips = gaussian(2, 6, 8, 8, 2)
     discriminator = VideoDiscriminator(
         (3,), temporal_kernel=2, temporal_stride=temporal_stride, temporal_padding="same"
     )
     randomized(discriminator, clips)
 
-    def slopes(clips):
+    def gradient_of_penalty(clips):
         with tf.GradientTape() as outer:
             with tf.GradientTape() as tape:
                 tape.watch(clips)
@@ -260,6 +262,8 @@ def test_penalties_of_slopes_have_gradients_compiled_or_not(temporal_stride):
             penalty = tf.reduce_sum(tf.square(tape.gradient(score, clips)))
         return outer.gradient(penalty, discriminator.convolutions[0].kernel.value)
 
-    plain, compiled = (traced_function(slopes, jit)(clips).numpy() for jit in (False, True))
+    plain, compiled = (
+        traced_function(gradient_of_penalty, jit)(clips).numpy() for jit in (False, True)
+    )
     np.testing.assert_allclose(compiled, plain, atol=1e-5)
     assert np.abs(plain).max() > 1e-3

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.cgan import CGAN
 
 SMALL = {"image_shape": (8, 8, 3), "frames": 4}
@@ -30,74 +31,70 @@ def batch():
 @pytest.fixture
 def fakes(model, batch):
     noise = model.between_noise(4, seed=1)
-    return model.fakes({**noise, **model.conditions(batch)}, training=False)
+    return model.fakes({**noise, **model.conditions(batch)}, 4, training=False)
 
 
-def random_inputs(model):
-    return {name: tf.zeros([4, *shape]) for name, shape in model.random_input_shapes(4).items()}
+@pytest.fixture
+def terms(model):
+    return AdversarialTerms(model.objective, {}, training=False)
 
 
 def log_sigmoid(x):
     return -np.log1p(np.exp(-np.asarray(x, float)))
 
 
-def test_the_generator_pays_for_being_found_out_and_for_other_ends(model, batch, fakes):
+def squared_error(batch, fakes, frames):
+    """The mean over the rows of the squared error of some frames, in float64."""
+    real, fake = (np.asarray(clips["video"], float)[:, frames] for clips in (batch, fakes))
+    return np.square(real - fake).sum() / len(real)
+
+
+def test_the_generator_minimises_equation_2(model, batch, fakes, terms):
     """-log D(G(z)) + lambda |c(G(z)) - c(x)|^2."""
-    step = tf.constant(0.0)
-    terms = model.generator_losses(fakes, None, random_inputs(model), step, training=False)
-    error = np.zeros(4)
-    for row in range(4):
-        for frame in (0, -1):
-            difference = batch["video"][row, frame].numpy() - fakes["video"][row, frame].numpy()
-            error[row] += np.square(difference.astype(float)).sum()
-    assert error.min() > 1.0
-    logits = model.video_discriminator(fakes["video"]).logits
-    assert float(terms["ends_loss"]) == pytest.approx(LAMBDA * error.mean(), rel=1e-4)
-    expected = -log_sigmoid(logits).mean() + LAMBDA * error.mean()
-    assert float(terms["generator_loss"]) == pytest.approx(expected, rel=1e-4)
-
-
-def test_frames_between_the_ends_are_paid_for_where_they_have_a_weight(batch):
-    """mu |m(G(z)) - m(x)|^2 over all frames but the ends, and its slope on the clips."""
-    model = make_model(intermediate_weight=0.02)
-    assert "middle_loss" in model.term_names and "middle_loss" not in make_model().term_names
-    made = model.fakes({**model.between_noise(4, seed=1), **model.conditions(batch)}, False)
-    terms = model.generator_losses(
-        made, None, random_inputs(model), tf.constant(0.0), training=False
-    )
-    error = 0.0
-    for row in range(4):
-        for frame in (1, 2):
-            difference = batch["video"][row, frame].numpy() - made["video"][row, frame].numpy()
-            error += np.square(difference.astype(float)).sum()
+    losses = model.generator_losses(batch, fakes, terms)
+    error = squared_error(batch, fakes, [0, -1])
     assert error > 1.0
-    assert float(terms["middle_loss"]) == pytest.approx(0.02 * error / 4, rel=1e-4)
-    logits = model.video_discriminator(made["video"]).logits
-    paid = float(terms["ends_loss"]) + 0.02 * error / 4
-    expected = -log_sigmoid(logits).mean() + paid
-    assert float(terms["generator_loss"]) == pytest.approx(expected, rel=1e-4)
+    logits = model.video_discriminator(fakes["video"]).logits
+    assert float(losses["endpoints_loss"]) == pytest.approx(LAMBDA * error, rel=1e-4)
+    expected = -log_sigmoid(logits).mean() + LAMBDA * error
+    assert float(losses["generator_loss"]) == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_step_follows_the_frames_between_the_ends(batch):
-    """Where the discriminator rests and hardly counts, the true frames are approached."""
+def test_the_intermediate_frames_have_a_loss_where_they_have_a_weight(batch, terms):
+    """mu |m(G(z)) - m(x)|^2 over all frames but the endpoints."""
+    model = make_model(intermediate_weight=0.02)
+    assert "intermediate_loss" in model.term_names
+    assert "intermediate_loss" not in make_model().term_names
+    noise = {**model.between_noise(4, seed=1), **model.conditions(batch)}
+    fakes = model.fakes(noise, 4, training=False)
+    losses = model.generator_losses(batch, fakes, terms)
+    error = squared_error(batch, fakes, [1, 2])
+    assert error > 1.0
+    assert float(losses["intermediate_loss"]) == pytest.approx(0.02 * error, rel=1e-4)
+    logits = model.video_discriminator(fakes["video"]).logits
+    expected = -log_sigmoid(logits).mean() + float(losses["endpoints_loss"]) + 0.02 * error
+    assert float(losses["generator_loss"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_steps_bring_the_intermediate_frames_closer(batch):
+    """With the discriminator's rate 0 and its loss a small part, true frames are approached."""
     model = make_compiled(
         make_model(intermediate_weight=1e3), generator=1e-5, video_discriminator=0.0
     )
-    errors = [float(model.train_step(batch)["middle_loss"]) for _ in range(6)]
+    errors = [float(model.train_step(batch)["intermediate_loss"]) for _ in range(6)]
     assert errors[-1] < 0.99 * errors[0]
 
 
-def test_the_discriminator_is_asked_for_nine_tenths_at_real_clips(model, batch, fakes):
-    step = tf.constant(0.0)
-    judged = model.discriminator_losses(batch, fakes, random_inputs(model), step, training=False)
+def test_the_target_of_the_discriminator_at_real_clips_is_nine_tenths(model, batch, fakes, terms):
+    losses = model.discriminator_losses(batch, fakes, terms)
     real, fake = (model.video_discriminator(v["video"]).logits for v in (batch, fakes))
     on_real = 0.9 * log_sigmoid(real) + 0.1 * log_sigmoid(-real)
     expected = -on_real.mean() - log_sigmoid(-fake).mean()
-    assert float(judged["video_discriminator"]) == pytest.approx(expected, rel=1e-4)
+    assert float(losses["video_discriminator"]) == pytest.approx(expected, rel=1e-4)
     assert all(preset["objective"]["real_target"] == 0.9 for preset in CGAN.PRESETS.values())
 
 
-def test_the_clips_of_a_batch_go_between_its_ends(model, batch, fakes):
+def test_the_clips_of_a_batch_go_between_its_endpoints(model, batch, fakes):
     filled = model.infill(
         batch["video"][:, 0], batch["video"][:, -1], model.between_noise(4, seed=1), 4
     )
@@ -107,10 +104,16 @@ def test_the_clips_of_a_batch_go_between_its_ends(model, batch, fakes):
     np.testing.assert_array_equal(conditions["last"], batch["video"][:, -1])
 
 
-def test_the_gradient_of_the_lambda_term_pulls_the_ends_to_the_real_ones(model, batch, fakes):
-    """Where the discriminator says nothing: d lambda |a - x|^2 / d error is lambda / B a row."""
-    _, slopes = make_compiled(model).convince(fakes, None, random_inputs(model), tf.constant(0.0))
-    np.testing.assert_allclose(slopes["ends_error"], np.full(4, LAMBDA / 4), rtol=1e-5)
+def test_the_gradient_of_the_lambda_term_pulls_the_endpoints_to_the_real_ones(model, batch, fakes):
+    """Its part of the gradient is 2 lambda (a - x) / B at the endpoints and 0 between them."""
+    free = make_model(endpoints_weight=0.0)
+    free.set_weights(model.get_weights())
+    weighted, without = (
+        make_compiled(m).generator_step(batch, fakes, {})[1]["video"] for m in (model, free)
+    )
+    expected = 2.0 * LAMBDA * (fakes["video"] - batch["video"]).numpy() / 4
+    expected[:, 1:-1] = 0.0
+    np.testing.assert_allclose(weighted - without, expected, atol=1e-6)
 
 
 def make_compiled(model, **rates):
@@ -122,7 +125,7 @@ def make_compiled(model, **rates):
 
 
 @pytest.mark.parametrize("resting", ["generator", "video_discriminator"])
-def test_a_players_update_leaves_the_other_player_alone(batch, resting):
+def test_an_update_changes_its_own_network_alone(batch, resting):
     model = make_compiled(make_model(), **{resting: 0.0})
     networks = model.network_variables()
     before = {name: [v.numpy() for v in variables] for name, variables in networks.items()}
@@ -137,16 +140,16 @@ def test_a_players_update_leaves_the_other_player_alone(batch, resting):
         assert not any(moved) if name == resting else all(moved), name
 
 
-def test_every_turn_of_the_discriminator_sees_clips_between_the_ends_of_its_own_part(batch):
+def test_every_update_of_the_discriminator_sees_clips_between_the_endpoints_of_its_part(batch):
     model = make_model(exact_endpoints=True, objective={"discriminator_steps": 2})
-    assert "ends_loss" not in model.term_names  # there is nothing to pay for
+    assert "endpoints_loss" not in model.term_names  # it would be 0
     seen = []
 
-    def discriminator(batch, fakes, *rest):
+    def discriminator_step(batch, fakes, *rest):
         seen.append((batch["video"], fakes["video"]))
-        return CGAN.discriminator(model, batch, fakes, *rest)
+        return CGAN.discriminator_step(model, batch, fakes, *rest)
 
-    model.discriminator = discriminator
+    model.discriminator_step = discriminator_step
     make_compiled(model)
     tf.config.run_functions_eagerly(True)
     try:

@@ -29,7 +29,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def plain():
-    """The poster's model, decoding three frames beside the ends where a clip has more."""
+    """The poster's model, decoding three frames beside the endpoints where a clip has more."""
     return make_model(decoded_frames=3)
 
 
@@ -60,14 +60,16 @@ def coarse_squares(video, shown):
 
 
 def shown_by(model, video, latents):
-    """The unclipped clip of z_video between the ends of a clip."""
-    ends = video[:, 0], video[:, -1]
-    return model.decoded(latents, model.endpoints_encoder(*ends), frame_times(3, 4), *ends)
+    """The unclipped clip of z_video between the endpoints of a clip."""
+    endpoints = video[:, 0], video[:, -1]
+    return model.decoded(
+        latents, model.endpoints_encoder(*endpoints), frame_times(3, 4), *endpoints
+    )
 
 
 def test_the_loss_is_the_posters_objective(model, video, noise):
     """lambda_1 |x - g|^2 + lambda_2 |c(g) - c(x)|^2 + KL, and the clip of z_video = 0."""
-    terms, statistics = model.terms(video, noise, START, training=True)
+    terms, statistics = model.compute_losses({"video": video}, noise, START, training=True)
     q_video = model.posterior(video)
     mean, deviation = q_video.mean().numpy(), q_video.stddev().numpy()
     shown = shown_by(model, video, mean + deviation * noise["video"])
@@ -77,7 +79,7 @@ def test_the_loss_is_the_posters_objective(model, video, noise):
     weight = 1.0 / (2.0 * 0.5**2)
     expected = {
         "reconstruction_loss": weight * errors.sum(axis=1),
-        "ends": 0.7 * weight * (errors[:, 0] + errors[:, -1]),
+        "endpoints_loss": 0.7 * weight * (errors[:, 0] + errors[:, -1]),
         "mean_reconstruction_loss": 0.3 * weight * guessed[:, 1:-1].sum(axis=1),
         "coarse_loss": 0.2 * weight * coarse_squares(video, shown)[:, 1:-1].sum(axis=1),
         "kl_video": kl,
@@ -85,18 +87,19 @@ def test_the_loss_is_the_posters_objective(model, video, noise):
     }
     for name, value in expected.items():
         np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
-    energies = ("reconstruction_loss", "ends", "mean_reconstruction_loss", "coarse_loss")
-    total = 3.0 * kl + sum(expected[name] for name in energies)
-    np.testing.assert_allclose(terms["loss"], total, rtol=1e-4)
+    weighted = ("reconstruction_loss", "endpoints_loss", "mean_reconstruction_loss", "coarse_loss")
+    total = 3.0 * kl + sum(expected[name] for name in weighted)
+    np.testing.assert_allclose(terms["bound"], total, rtol=1e-4)
+    np.testing.assert_allclose(terms["loss"], 0.5**2 * total, rtol=1e-4)
     assert statistics == {} and set(terms) == set(model.term_names)
 
 
 def test_without_a_mean_weight_the_poster_alone_is_minimised(plain, video, noise):
-    terms, _ = plain.terms(video, noise, START, training=True)
+    terms, _ = plain.compute_losses({"video": video}, noise, START, training=True)
     assert (
         set(terms)
         == set(plain.term_names)
-        == {"loss", "reconstruction_loss", "ends", "kl_video", "psnr"}
+        == {"loss", "bound", "reconstruction_loss", "endpoints_loss", "kl_video", "psnr"}
     )
     q_video = plain.posterior(video)
     latents = q_video.mean() + q_video.stddev() * noise["video"]
@@ -105,7 +108,7 @@ def test_without_a_mean_weight_the_poster_alone_is_minimised(plain, video, noise
     np.testing.assert_allclose(terms["loss"], expected, rtol=1e-4)
 
 
-def test_of_some_decoded_frames_the_energies_keep_their_expectation(model, video, noise):
+def test_of_some_decoded_frames_the_losses_keep_their_expectation(model, video, noise):
     some = make_model(**WEIGHTS, decoded_frames=1, schedule=model.schedule)
     some.set_weights(model.get_weights())
     assert some.training_noise_shapes(4) == {"video": (8,), "decoded_frames": (2,)}
@@ -114,13 +117,19 @@ def test_of_some_decoded_frames_the_energies_keep_their_expectation(model, video
     for choice in ([0.0, 1.0], [1.0, 0.0]):  # the second frame, then the third
         random_inputs = tf.tile([choice], [3, 1])
         given = {**noise, "decoded_frames": random_inputs}
-        drawn.append(some.terms(video, given, START, training=True)[0])
-    whole, _ = model.terms(video, noise, START, training=True)
-    for name in ("loss", "reconstruction_loss", "mean_reconstruction_loss", "coarse_loss", "ends"):
+        drawn.append(some.compute_losses({"video": video}, given, START, training=True)[0])
+    whole, _ = model.compute_losses({"video": video}, noise, START, training=True)
+    for name in (
+        "loss",
+        "reconstruction_loss",
+        "mean_reconstruction_loss",
+        "coarse_loss",
+        "endpoints_loss",
+    ):
         np.testing.assert_allclose(
             0.5 * (drawn[0][name] + drawn[1][name]), whole[name], rtol=1e-4, err_msg=name
         )
-    np.testing.assert_allclose(drawn[0]["ends"], whole["ends"], rtol=1e-4)
+    np.testing.assert_allclose(drawn[0]["endpoints_loss"], whole["endpoints_loss"], rtol=1e-4)
     assert np.abs(drawn[0]["reconstruction_loss"] - drawn[1]["reconstruction_loss"]).max() > 1.0
     errors = [10.0 ** (-0.1 * terms["psnr"].numpy()) for terms in (*drawn, whole)]
     np.testing.assert_allclose(0.5 * (errors[0] + errors[1]), errors[2], rtol=1e-4)
@@ -131,18 +140,18 @@ def test_exact_ends_cost_nothing(model, video, noise, frames):
     video = video[:, :frames]
     exact = make_model(exact_endpoints=True, **WEIGHTS, schedule=model.schedule)
     exact.set_weights(model.get_weights())
-    terms, _ = exact.terms(video, noise, START, training=False)
+    terms, _ = exact.compute_losses({"video": video}, noise, START, training=False)
     q_video = exact.posterior(video)
     latents = q_video.mean() + q_video.stddev() * noise["video"]
-    told = exact.endpoints_encoder(video[:, 0], video[:, -1]), frame_times(3, frames), video[:, 0]
-    shown = exact.decoded(latents, *told, video[:, -1])
+    given = exact.endpoints_encoder(video[:, 0], video[:, -1]), frame_times(3, frames), video[:, 0]
+    shown = exact.decoded(latents, *given, video[:, -1])
     errors = squares(video, shown)
     np.testing.assert_allclose(errors[:, [0, -1]], 0.0)
     np.testing.assert_allclose(terms["reconstruction_loss"], 2.0 * errors.sum(axis=1), rtol=1e-4)
-    np.testing.assert_allclose(terms["ends"], 0.0)
+    np.testing.assert_allclose(terms["endpoints_loss"], 0.0)
     if frames == 2:
-        with pytest.raises(ValueError, match="nothing between exact ends: give longer ones"):
-            exact.terms(video, noise, START, training=True)
+        with pytest.raises(ValueError, match="nothing between exact endpoints: give longer ones"):
+            exact.compute_losses({"video": video}, noise, START, training=True)
 
 
 def test_encoding_gives_the_posterior_mean(model, video):
@@ -152,7 +161,7 @@ def test_encoding_gives_the_posterior_mean(model, video):
     np.testing.assert_array_equal(as_pixels(filled), model.reconstruct(video))
     with pytest.raises(ValueError, match="frames=1 must be at least 2"):
         model.encode(video[:, :1])
-    with pytest.raises(ValueError, match="resize them"):
+    with pytest.raises(ValueError, match="Resize them"):
         model.encode(video[:, :, :4])
 
 

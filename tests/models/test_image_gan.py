@@ -35,10 +35,10 @@ def test_images_are_what_generate_gives_without_a_time_axis(model):
     np.testing.assert_array_equal(images, model.generate(3, seed=4)[:, 0])
 
 
-def test_there_are_two_players(model):
+def test_there_are_two_networks(model):
     assert list(model.network_variables()) == ["generator", "image_discriminator"]
     assert model.term_names == ("loss", "generator_loss", "image_discriminator_loss")
-    with pytest.raises(ValueError, match="no video discriminator: use rjgan or mocogan"):
+    with pytest.raises(ValueError, match="no hyper-parameter 'video_discriminator'"):
         ImageGAN.from_preset("debug", **SMALL, video_discriminator={"channels": (4,)})
     assert ImageGAN.from_config(model.get_config()).get_config() == model.get_config()
 
@@ -68,7 +68,7 @@ def test_rjgan_can_begin_with_its_weights(model):
     np.testing.assert_array_equal(videos.generate_images(3, seed=4), expected)
 
 
-def test_images_train_both_players_as_clips_of_one_frame(model, moving_squares):
+def test_images_train_both_networks_as_clips_of_one_frame(model, moving_squares):
     model.compile("sgd", jit_compile=False)
     start = {name: [v.numpy() for v in own] for name, own in model.network_variables().items()}
     images = tf.constant(moving_squares(4, 1, size=8))

@@ -52,7 +52,7 @@ def test_the_motion_does_not_depend_on_the_content_and_starts_at_random(model):
 def test_a_category_is_one_of_k_alike_for_every_frame_and_equally_often(model):
     noise = {"category": tf.random.stateless_normal([6000, CATEGORIES], [1, 2])}
     counts = np.bincount(model.category_of(noise), minlength=CATEGORIES)
-    # Binomial with p = 1/3: a deviation of 36.5.
+    # Binomial with p = 1/3: a standard deviation of 36.5.
     assert np.abs(counts - 2000).max() < 4 * 36.5
     noise = model.sample_noise(5, seed=3)
     _, _, category = parts(model.codes(noise))
@@ -77,7 +77,7 @@ def test_a_category_that_is_not_there_is_refused(model):
         with pytest.raises(ValueError, match=f"category={category}: the model has 3") as error:
             model.generate_category(category, 2)
         assert "\n" not in str(error.value)
-    with pytest.raises(ValueError, match="the model has 0 of them"):
+    with pytest.raises(ValueError, match="the model has 0 categories"):
         MoCoGAN.from_preset("debug", **SMALL).generate_category(0, 2)
 
 
@@ -98,13 +98,13 @@ def test_recombined_videos_have_the_content_of_one_and_the_motion_of_another(mod
 def test_labelled_clips_train_the_classification(model, moving_squares):
     video = tf.constant(moving_squares(3, 4, size=8))
     model.compile("sgd", jit_compile=False)
-    kernel, start, ways = model.video_discriminator.verdict.kernel, model.get_weights(), []
+    kernel, start, ways = model.video_discriminator.output_layer.kernel, model.get_weights(), []
     own = kernel.numpy()
     for labels in ([0, 1, 2], [2, 1, 0], [-1, -1, -1]):
         model.set_weights(start)
         model.train_step({"video": video, "label": tf.constant(labels)})
         ways.append(kernel.numpy())
-    # Column 0 is the realness, the others are the categories.
+    # Column 0 is real against generated, the others are the categories.
     for way in ways[:2]:
         assert (np.abs(way - own).max(axis=(0, 1, 2)) > 0).all()
     np.testing.assert_array_equal(ways[0][..., 0], ways[1][..., 0])

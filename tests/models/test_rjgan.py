@@ -29,7 +29,7 @@ def test_a_latent_is_the_summary_plus_a_residual_of_noise_and_summary(model):
     assert np.abs(residual).max() > 0.1
 
 
-def test_residuals_are_told_the_summary_and_the_noise_up_to_their_frame(model):
+def test_residuals_depend_on_the_summary_and_the_noise_up_to_their_frame(model):
     noise = model.sample_noise(2, seed=1)
 
     def residuals(changed):
@@ -91,22 +91,22 @@ def test_summary_frames_do_not_run_the_gru(model, monkeypatch):
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_what_discriminators_see_are_the_clip_and_its_summary_frame(model, training):
+def test_fakes_are_the_clip_and_its_summary_frame(model, training):
     noise = model.sample_noise(3, seed=1)
     moving = [v for v in model.non_trainable_variables if "moving" in v.path]
     start = [v.numpy() for v in moving]
-    fakes = model.fakes(noise, training)
+    fakes = model.fakes(noise, 4, training)
     for variable, value in zip(moving, start, strict=True):
         assert (variable.numpy() != value).any() == training
         variable.assign(value)
-    assert set(fakes) == {"video", "still"}
+    assert set(fakes) == {"video", "image"}
     assert fakes["video"].shape == (3, 4, 8, 8, 3)
-    assert fakes["still"].shape == (3, 8, 8, 3)
+    assert fakes["image"].shape == (3, 8, 8, 3)
     # One pass for both, so that batch norm treats them alike.
     both = tf.concat([model.codes(noise), 2.0 * noise["summary"][:, None]], axis=1)
     frames = model.frames_of(both, training)
     np.testing.assert_allclose(fakes["video"], frames[:, :4], atol=1e-6)
-    np.testing.assert_allclose(fakes["still"], frames[:, 4], atol=1e-6)
+    np.testing.assert_allclose(fakes["image"], frames[:, 4], atol=1e-6)
     for variable, value in zip(moving, start, strict=True):
         variable.assign(value)
 

@@ -71,7 +71,7 @@ def test_the_past_reaches_a_residual_through_the_motion_only(model, monkeypatch)
     motion, before = model.motion_codes(noise), residuals(model, noise)
     order = [2, 0, 3, 1]
     shuffled = tf.gather(motion, order, axis=1)
-    monkeypatch.setattr(model, "motion_codes", lambda noise: shuffled)
+    monkeypatch.setattr(model, "motion_codes", lambda noise, frames: shuffled)
     after = residuals(model, noise)
     np.testing.assert_allclose(after, tf.gather(before, order, axis=1), atol=1e-5)
     assert np.abs(after - before).max() > 1e-3

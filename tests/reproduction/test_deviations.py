@@ -7,8 +7,8 @@ import pytest
 from kerasvid.models.dsa import DSA
 from kerasvid.models.glo import GLO
 from kerasvid.reproduction import deviations
-from kerasvid.reproduction.published import Column, Part, PublishedRun
-from kerasvid.reproduction.results import Cell
+from kerasvid.reproduction.published import PublishedRun
+from kerasvid.reproduction.results import Cell, sections_of
 from kerasvid.training.config import make_config
 
 
@@ -25,13 +25,30 @@ def config_of(squares, info):
     return make
 
 
-def test_another_data_set_names_the_published_one():
-    parts = [Part("MUG", "mug"), Part("NIR", "oulu_casia")]
-    assert deviations.of_data("mug", parts) == ["data set: mug in place of NIR (oulu_casia)"]
-    assert deviations.of_data("shapes", parts) == [
-        "data set: shapes in place of MUG (mug) and NIR (oulu_casia)"
+@pytest.fixture
+def lines_of(table):
+    """A function of cells, and of what else differs, to the lines of the small table."""
+
+    def lines(*cells, dataset="mug", metric="fvd", clips=9, parts=1):
+        (section,) = sections_of(table)
+        section.dataset, section.parts = dataset, section.parts[:parts]
+        for row, cell in zip(section.rows, cells, strict=False):
+            row.cells["FVD"] = cell
+        changed = dataclasses.replace(table, clips=clips)
+        return deviations.of_section(changed, section, {"FVD": metric})
+
+    return lines
+
+
+CELL = Cell("frechet", 1.0, None, None, None, 9, "lower", {}, {"windows": 1})
+
+
+def test_another_data_set_names_the_published_one(lines_of):
+    assert lines_of() == []
+    assert lines_of(parts=2) == ["data set: mug in place of NIR (nir)"]
+    assert lines_of(parts=2, dataset="shapes") == [
+        "data set: shapes in place of MUG (mug) and NIR (nir)"
     ]
-    assert deviations.of_data("mug", parts[:1]) == []
 
 
 def test_a_run_with_the_published_sizes_and_steps_has_no_deviation(config_of):
@@ -65,33 +82,31 @@ def test_runs_with_the_same_differences_share_a_line(config_of):
     ]
 
 
-def test_another_metric_is_named_with_its_classifier():
-    column = Column("FVD", "lower", "fvd", ("fvd",))
-    classifier = {
-        "classifier": {"classifier": "clip classifier trained on squares", "kind": "clip"}
-    }
-    cell = Cell("frechet", 1.0, None, None, None, 9, "lower", classifier, {"windows": 10})
-    assert deviations.of_metrics([(column, "fvd")], {}) == []
-    (line,) = deviations.of_metrics([(column, "frechet")], {"FVD": cell})
-    assert line.startswith("metric: frechet (clip classifier trained on squares) in place of FVD: ")
-    features = {
-        "features": {**classifier["classifier"], "accuracy": {"label": 0.9875}, "accuracy_of": "80"}
-    }
-    distance = dataclasses.replace(cell, protocol=features)
-    assert deviations.of_metrics([(column, "frechet")], {"FVD": distance}) == [line]
-    (line,) = deviations.of_classifiers([distance, distance])
-    assert line == "clip classifier trained on squares: recognises label 98.8 % of 80"
-    vgg = dataclasses.replace(cell, protocol={"features": "VGG16 relu3_3"})
-    assert deviations.of_classifiers([vgg, dataclasses.replace(cell, protocol={})]) == []
-    (line,) = deviations.of_metrics([(column, "frechet")], {})
+def test_another_metric_is_named_with_its_classifier(lines_of):
+    facts = {"classifier": "clip classifier trained on squares", "kind": "clip"}
+    facts |= {"accuracy": {"label": 0.9875}, "accuracy_of": "80"}
+    accuracy = "clip classifier trained on squares: recognises label 98.8 % of 80"
+    for key in ("classifier", "features"):
+        cell = dataclasses.replace(CELL, protocol={key: facts})
+        assert lines_of(cell) == [accuracy]
+        line, other = lines_of(cell, cell, metric="frechet")
+        assert line.startswith(
+            "metric: frechet (clip classifier trained on squares) in place of FVD: "
+        )
+        assert other == accuracy
+    assert lines_of(dataclasses.replace(CELL, protocol={"features": "VGG16 relu3_3"})) == []
+    (line,) = lines_of(CELL, metric="frechet")
     assert line.startswith("metric: frechet in place of FVD: ")
-    assert deviations.of_windows([dataclasses.replace(cell, asked={"windows": 1})]) == []
-    (line,) = deviations.of_windows([cell, cell])
+
+
+def test_several_windows_of_a_video_are_reported(lines_of):
+    several = dataclasses.replace(CELL, asked={"windows": 10})
+    (line,) = lines_of(several, several)
     assert line.startswith("real clips: 10 random windows of each video, which may overlap")
 
 
-def test_other_numbers_of_clips_are_named():
-    assert deviations.of_clips([624, 624], 624) == []
-    assert deviations.of_clips([], 624) == []
-    assert deviations.of_clips([10, 624, 9], 624) == ["9 and 10 clips measured in place of 624"]
-    assert deviations.of_clips([10], None) == []
+def test_other_numbers_of_clips_are_named(lines_of):
+    other = dataclasses.replace(CELL, clips=624)
+    assert lines_of(other, clips=624) == lines_of(clips=624) == lines_of(other, clips=None) == []
+    fewer = dataclasses.replace(CELL, clips=10)
+    assert lines_of(fewer, CELL, other, clips=624) == ["9 and 10 clips measured in place of 624"]

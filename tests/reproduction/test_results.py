@@ -77,8 +77,10 @@ def test_what_is_written_is_read_again_with_infinite_values(made, tmp_path):
     section.rows[0].cells["FVD"] = cell(-math.inf, std=2.0, classifier="a classifier", data=[1, 2])
     paths = made.write(tmp_path, "table")
     assert [path.name for path in paths] == ["table.json", "table.md"]
-    assert [*known_cells(paths[0])] == [("squares", "Short", "FVD")]
-    assert known_cells(paths[0])["squares", "Short", "FVD"] == section.rows[0].cells["FVD"]
+    assert {k: [*v] for k, v in known_cells(paths[0]).items() if v} == {
+        ("squares", "Short"): ["FVD"]
+    }
+    assert known_cells(paths[0])["squares", "Short"]["FVD"] == section.rows[0].cells["FVD"]
     json.loads(paths[0].read_text(), parse_constant=pytest.fail)  # no NaN or Infinity
     assert {path.name for path in tmp_path.iterdir()} == {"table.json", "table.md"}
     assert known_cells(tmp_path / "other.json") == {}

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import zipfile
 
 import pytest
@@ -75,7 +76,7 @@ def test_other_choices_are_measured_again_and_old_numbers_kept_if_that_fails(rea
 def test_a_longer_run_is_measured_again(ready, planted):
     ready.run()
     planted.calls[:] = []
-    ready.table.runs["short"].values["training.steps"] = 3
+    ready.runs.table.runs["short"].values["training.steps"] = 3
     ready.run()
     assert planted.calls == [(2, 10)]
 
@@ -99,35 +100,38 @@ def test_a_signal_ends_the_table_with_its_finished_rows(reproduction, with_runs,
         outcome = train(config, run, strategy)
         return dataclasses.replace(outcome, signal=15) if config.frames == 2 else outcome
 
-    rows = (reproduction.table.rows[1], reproduction.table.rows[0])
-    reproduction = with_runs(table=dataclasses.replace(reproduction.table, rows=rows))
+    rows = (reproduction.runs.table.rows[1], reproduction.runs.table.rows[0])
+    reproduction = with_runs(table=dataclasses.replace(reproduction.runs.table, rows=rows))
     monkeypatch.setattr(runs, "train", stopped)
     with pytest.raises(Stopped) as caught:
         reproduction.run()
     assert caught.value.signal == 15
-    assert [name for _, name, _ in known_cells(files(reproduction)[0])] == ["Whole"]
+    assert [name for (_, name), cells in known_cells(files(reproduction)[0]).items() if cells] == [
+        "Whole"
+    ]
 
 
 def test_the_description_trains_and_writes_nothing(reproduction, planted, tmp_path):
     text = reproduction.describe()
     assert [*tmp_path.iterdir()] == [] and planted.calls == []
-    assert "Short: short, " in text and "not begun; measured: nothing" in text
-    assert "Quoted: quoted only" in text
+    assert re.search("  short, .*: not begun\n", text) and "| Short    | not measured yet" in text
+    assert "| Quoted   |  " in text
     assert "--model=linear_interpolation" in text and "--set=frames=2" in text
     assert "metric: frechet in place of FVD" in text
 
 
 def test_the_description_shows_what_exists(ready):
     ready.run()
-    assert "finished, 2 steps; measured: FVD 11 (10 to 12)" in ready.describe()
+    text = ready.describe()
+    assert ": finished, 2 steps\n" in text and "| Short    | 11 (10 to 12) " in text
 
 
 def test_a_run_whose_source_failed_fails_with_the_same_error(reproduction, with_runs, monkeypatch):
-    short = dataclasses.replace(reproduction.table.runs["short"], init_from="source")
+    short = dataclasses.replace(reproduction.runs.table.runs["short"], init_from="source")
     source = dataclasses.replace(short, init_from=None)
     table = dataclasses.replace(
-        reproduction.table,
-        runs={**reproduction.table.runs, "short": short, "source": source},
+        reproduction.runs.table,
+        runs={**reproduction.runs.table.runs, "short": short, "source": source},
     )
 
     def fail(*_):

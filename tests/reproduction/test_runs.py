@@ -25,8 +25,13 @@ def of(table, squares, tmp_path):
     def make(run, **fields):
         changed = dataclasses.replace(table, rows=(), runs={"x": run})
         config = {"precision": "float32", "seed": fields.pop("seed", 0)}
-        fields = {"preset": "debug", "runs_dir": os.fspath(tmp_path / "runs"), **fields}
-        return TableRuns(changed, squares, config=config, **fields)
+        fields = {
+            "dataset": squares,
+            "preset": "debug",
+            "runs_dir": os.fspath(tmp_path / "runs"),
+            **fields,
+        }
+        return TableRuns(changed, config=config, **fields)
 
     return make
 
@@ -50,27 +55,31 @@ def test_steps_are_replaced_but_not_of_a_model_without_weights(of):
     assert (config.steps, config.frames) == (1, 3)
 
 
-def test_clips_are_as_long_as_the_videos_allow(of, info):
-    assert of(PublishedRun("rjgan")).values(PublishedRun("rjgan"), info) == {"frames": 4}
-    assert of(PublishedRun("rjgan"), frames=3).values(PublishedRun("rjgan"), info) == {"frames": 3}
+def values(runs):
+    return runs.arguments("x")["values"]
+
+
+def test_clips_are_as_long_as_the_videos_allow(of, tmp_path):
+    assert values(of(PublishedRun("rjgan"))) == {"frames": 4}
+    assert values(of(PublishedRun("rjgan"), frames=3)) == {"frames": 3}
     strided = PublishedRun("rjgan", {"training.stride": 2})
-    assert of(strided).values(strided, info)["frames"] == 2
-    assert of(PublishedRun("image_gan")).values(PublishedRun("image_gan"), info) == {}
-    assert of(PublishedRun("rjgan")).values(PublishedRun("rjgan"), None) == {}
+    assert values(of(strided))["frames"] == 2
+    assert values(of(PublishedRun("image_gan"))) == {}
+    unmade = of(PublishedRun("rjgan"), dataset="sprites", data_dir=os.fspath(tmp_path / "data"))
+    assert values(unmade) == {}
 
 
-def test_schedules_end_with_a_shorter_training(of, info):
+def test_schedules_end_with_a_shorter_training(of):
     run = PublishedRun("dsa")  # base: 8,000 steps, schedules of 6,600 and 8,000
-    shorter = of(run, preset="base", steps=1_000).values(run, info)
+    shorter = values(of(run, preset="base", steps=1_000))
     assert shorter == {"frames": 4, "schedule.steps": 825, "training.decay_steps": 1_000}
-    longer = of(run, preset="base", steps=9_000).values(run, info)
-    assert longer == {"frames": 4}
+    assert values(of(run, preset="base", steps=9_000)) == {"frames": 4}
 
 
 def test_the_preset_paper_is_that_of_the_data_set(of):
     run = PublishedRun("navsynth", preset="golf")
-    assert of(run, preset="paper").preset_of(run) == "golf"
-    assert of(run, preset="base").preset_of(run) == "base"
+    assert of(run, preset="paper").arguments("x")["preset"] == "golf"
+    assert of(run, preset="base").arguments("x")["preset"] == "base"
 
 
 def test_runs_that_start_from_others_or_use_halves_name_them(table, squares):
@@ -80,7 +89,7 @@ def test_runs_that_start_from_others_or_use_halves_name_them(table, squares):
     }
     table = dataclasses.replace(table, rows=(), runs=published)
     made = TableRuns(table, squares, "debug")
-    assert made.with_sources(["mixed"]) == ["images", "mixed"]
+    assert made.needed(["mixed"]) == ["images", "mixed"]
     split, first, second = made.commands("mixed")
     assert split.endswith(f"data split-frames --data_dir={squares} --out_dir={squares}-mixed")
     assert f"--dataset={squares}-mixed/images" in first
@@ -144,13 +153,13 @@ def test_a_given_run_that_is_missing_or_not_in_the_table_is_refused(with_runs):
         with_runs(given={"shorts": "x"}).sections()
     ((_, given),) = with_runs(given={"short": "nowhere"}).sections()
     assert given.state("short") == "short, nowhere: missing"
-    with pytest.raises(RunError, match="nowhere: no run is there"):
+    with pytest.raises(RunError, match="nowhere: there is no run"):
         given.ready("short")
 
 
 def test_a_folder_with_another_run_is_refused(runs):
     folder = changed_run(runs, seed=5)
-    said = "was begun with other settings: seed is 5 .* or another --runs_dir"
+    said = "was started with other settings: seed is 5, .* or another --runs_dir"
     with pytest.raises(RunError, match=said):
         runs.ready("short")
     assert RunFolder(folder).load_config().seed == 5

@@ -1,6 +1,7 @@
 import errno
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from kerasvid.data import check_shards, load_info, parse_record
 from kerasvid.data.records import DatasetInfo, Video
-from kerasvid.data.shards import temporary_name
+from kerasvid.io import temporary_name
 from tfrecords_tools import conversion
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
 
@@ -155,7 +156,7 @@ def test_a_data_set_that_another_process_made_meanwhile_is_kept(tmp_path):
             os.rename(tmp_path / "b", tmp_path / "a")
         return video(number)
 
-    refused(tmp_path / "a", "holds a data set already", load=load, workers=1)
+    refused(tmp_path / "a", "contains a data set already", load=load, workers=1)
     assert len(records(tmp_path / "a")) == 3 and os.listdir(tmp_path) == ["a"]
 
 
@@ -172,7 +173,7 @@ def test_a_source_that_cannot_be_read_is_not_taken_for_the_target(tmp_path):
 
 def test_a_data_set_is_replaced_only_on_request(tmp_path):
     write(tmp_path / "a")
-    refused(tmp_path / "a", "holds a data set already.*--overwrite")
+    refused(tmp_path / "a", "contains a data set already.*--overwrite")
     write(tmp_path / "a", {"train": range(3)}, overwrite=True)
     assert len(records(tmp_path / "a")) == 3 and os.listdir(tmp_path) == ["a"]
 
@@ -186,7 +187,7 @@ def test_a_failed_replacement_keeps_the_old_data_set(tmp_path):
 
 def test_a_folder_of_other_files_is_never_replaced(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    refused(tmp_path, "is no data set", overwrite=True)
+    refused(tmp_path, "is not a data set", overwrite=True)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
@@ -208,7 +209,7 @@ def no_space_for_tensorflow(*_):
         (os, "fsync", no_space),
     ],
 )
-def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch, owner, name, fault):
+def test_a_full_disk_is_reported_in_one_line(tmp_path, monkeypatch, owner, name, fault):
     monkeypatch.setattr(owner, name, fault)
     message = refused(tmp_path / "a", "the disk is full")
     assert "\n" not in message and os.listdir(tmp_path) == []
@@ -218,7 +219,7 @@ def test_wrong_sizes_and_repeated_ids_are_refused_by_name(tmp_path):
     info_of = {"workers": 1}
     large = Video(np.zeros((2, 16, 8, 3), np.uint8), "large")
     refused(tmp_path / "a", r"'large'.*\[16, 8, 3\].*\[8, 8, 3\]", load=lambda _: large, **info_of)
-    refused(tmp_path / "a", "two videos have the id 'clip-1'", load=lambda _: video(1))
+    refused(tmp_path / "a", "Two videos have the id 'clip-1'", load=lambda _: video(1))
     refused(tmp_path / "a", "id 'clip-0'", splits={"train": [0], "test": [0]})
     refused(tmp_path / "a", "'test' is empty", splits={"train": [0], "test": []})
     assert os.listdir(tmp_path) == []
@@ -252,7 +253,18 @@ def test_a_common_frame_rate_is_stated(tmp_path, rates, common):
     assert write(tmp_path / "a", {"train": range(2)}, load).fps == common
 
 
-def test_progress_is_one_line(tmp_path, capsys):
+def test_the_progress_bar_ends_with_one_line(tmp_path, capsys):
     write_dataset(tmp_path / "a", INFO, {"train": range(10)}, video)
     shown = capsys.readouterr().err
-    assert "10/10 videos" in shown and shown.count("\n") == 1
+    assert "10/10 " in shown and shown.count("\n") == 1
+
+
+def test_a_progress_bar_is_quiet_on_request_and_keeps_other_lines(capsys):
+    with conversion.progress_bar(3, shown=False) as bar:
+        bar.update()
+    assert capsys.readouterr() == ("", "")
+    with conversion.progress_bar(3, unit="records") as bar:
+        bar.update(3)
+    print("done", file=sys.stderr)
+    shown = capsys.readouterr().err
+    assert re.search("3/3 .*records/s", shown) and shown.endswith("\ndone\n")

@@ -6,22 +6,27 @@ import pytest
 from absl import flags
 
 from kerasvid.data.records import DatasetInfo, SplitInfo
-from tfrecords_tools.converter_flags import run_command, run_converter, run_with_options
+from tfrecords_tools.converter_flags import Options, option, run_command, run_converter
 
 SPLITS = {"train": SplitInfo(5, 1, 1, ()), "test": SplitInfo(2, 1, 1, ())}
 INFO = DatasetInfo("mine", "1", 4, 4, 1, -1.0, splits=SPLITS)
+PRINTED = """\
+train: 5 videos of 1 to 1 frames, 4x4
+test: 2 videos of 1 to 1 frames, 4x4
+Wrote new. Check it: kerasvid data verify new
+"""
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class ToyOptions(Options):
     """Options as a converter has them."""
 
-    clips: int = 500
-    classes: tuple[str, ...] = ("a", "b")
-
-    def __post_init__(self):
-        if self.clips < 0:
-            raise ValueError("clips: too few")
+    clips: int = option(500, "Number of clips.", low=0)
+    margin: float = option(0.5, "Margin.", 0, 1)
+    crop: bool = option(True, "Crop.")
+    fps: float | None = option(None, "Frames per second.", low=1)
+    mode: str = option("auto", "Mode.", choices=("auto", "strips"))
+    classes: tuple[str, ...] = option(("a", "b"), "Names of the classes.")
 
 
 class Converter:
@@ -45,30 +50,30 @@ def convert(arguments):
 
 def convert_with_options(arguments):
     prepare = Converter()
-    texts = {"clips": "How many.", "classes": "Which."}
-    run_with_options("What it does.", prepare, Options, texts, "The source.", arguments)
+    run_converter("What it does.", prepare, "The source.", arguments, ToyOptions)
     return prepare.calls
 
 
 def test_a_variant_is_called_with_folders_and_switches(capsys):
     off = {"skip_unreadable": False, "overwrite": False}
     assert convert(["--out_dir=new"]) == ([(("new", None), off)], [])
-    assert capsys.readouterr().out == "mine: 5 train, 2 test clips in new\n"
+    assert capsys.readouterr().out == PRINTED
     arguments = ["--variant=two", "--out_dir=new", "--source_dir=old"]
     switches = ["--skip_unreadable", "--overwrite"]
     assert convert(arguments + switches) == ([], [(("new", "old"), dict.fromkeys(off, True))])
 
 
 def test_every_option_has_a_flag(capsys):
-    assert convert_with_options(["--out_dir=new"])[0][0] == ("new", None, Options())
+    assert convert_with_options(["--out_dir=new"])[0][0] == ("new", None, ToyOptions())
     arguments = ["--out_dir=new", "--source_dir=old", "--clips=3", "--classes=c,d,e", "--overwrite"]
+    arguments += ["--margin=1", "--nocrop", "--fps=2", "--mode=strips"]
     assert convert_with_options(arguments) == [
         (
-            ("new", "old", Options(3, ("c", "d", "e"))),
+            ("new", "old", ToyOptions(3, 1.0, False, 2.0, "strips", ("c", "d", "e"))),
             {"skip_unreadable": False, "overwrite": True},
         )
     ]
-    assert capsys.readouterr().out == 2 * "mine: 5 train, 2 test clips in new\n"
+    assert capsys.readouterr().out == 2 * PRINTED
 
 
 @pytest.mark.parametrize("run", [convert, convert_with_options])
@@ -84,7 +89,7 @@ def test_help_is_printed_in_place_of_work(run, capsys):
     ("arguments", "said"),
     [
         ([], "error: --out_dir is missing; see --help."),
-        (["--out_dir=new", "old"], "error: old: give everything as --flag=value; see --help."),
+        (["--out_dir=new", "old"], "error: old: is not a flag; write --flag=value, see --help."),
         (["--out_dir=new", "--source_dir=broken"], "error: broken: cannot be read"),
         (["--out_dir=new", "--frames=8"], "error: Unknown command line flag 'frames'"),
     ],
@@ -95,9 +100,23 @@ def test_a_mistake_gets_one_line(run, arguments, said):
     assert str(stop.value).startswith(said) and "\n" not in str(stop.value)
 
 
-def test_options_that_make_no_sense_get_one_line():
-    with pytest.raises(SystemExit, match=r"^error: clips: too few$"):
-        convert_with_options(["--out_dir=new", "--clips=-1"])
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--clips=-1", "clips=-1: must be 0 or more."),
+        ("--margin=1.5", "margin=1.5: must be from 0 to 1."),
+        ("--fps=0", "fps=0.0: must be 1 or more."),
+    ],
+)
+def test_values_that_are_not_allowed_get_one_line(flag, message):
+    with pytest.raises(SystemExit) as stop:
+        convert_with_options(["--out_dir=new", flag])
+    assert stop.value.code == f"error: {message}"
+
+
+def test_options_outside_the_command_line_are_checked_too():
+    with pytest.raises(ValueError, match=r"mode='x': use one of auto, strips\."):
+        ToyOptions(mode="x")
 
 
 def test_a_fault_of_the_program_keeps_its_trace():

@@ -26,7 +26,7 @@ def make_toy(out_dir, source_dir):
 def toy(monkeypatch):
     made.clear()
     monkeypatch.setitem(sys.modules, "toy_converter", sys.modules[__name__])
-    toy = registry.Dataset("toy/small", "a toy", "nothing", "toy_converter:make_toy")
+    toy = registry.Dataset("toy/small", "a toy", "nothing", "toy:make_toy")
     monkeypatch.setattr(registry, "DATASETS", (*DATASETS, toy))
     monkeypatch.setitem(registry.COMMANDS, "toy", "toy_converter")
 
@@ -138,7 +138,7 @@ def test_a_data_set_of_raw_material_that_is_gone_asks_for_its_folder(tmp_path):
 
 @pytest.mark.parametrize("name, nearest", [("sprite", "sprites"), ("sprites-lpc", "sprites/lpc")])
 def test_unknown_names_are_answered_with_the_nearest(name, nearest):
-    with pytest.raises(UnknownDataset, match=f"{name!r}; nearest: .*{nearest}"):
+    with pytest.raises(UnknownDataset, match=f"{name!r}; did you mean {nearest!r}"):
         prepare(name)
 
 
@@ -154,7 +154,7 @@ def test_the_size_of_the_download_of_sheets_is_stated():
 
 def test_every_registered_converter_exists():
     for dataset in DATASETS:
-        assert callable(registry._converter(dataset))
+        assert callable(dataset.load_converter())
 
 
 def test_every_command_has_a_module_with_a_main_function(monkeypatch):

@@ -52,7 +52,7 @@ def test_a_shard_that_may_not_be_read_is_named(make, monkeypatch):
 
     folder = make()
     monkeypatch.setattr(shards, "hash_file", refuse)
-    has_fault(folder, "train-00000", "cannot be read; check its rights")
+    has_fault(folder, "train-00000", "cannot be read; check its permissions")
 
 
 def altered(value, change):
@@ -72,7 +72,7 @@ def test_a_good_data_set_has_a_line_a_split(make):
 def test_a_data_set_on_another_file_system_is_checked_too(make):
     assert verify(f"file://{make()}").faults == []
     (fault,) = verify("abc://bucket/a").faults
-    assert fault.startswith("abc://bucket/a: ") and "no abc:// paths" in fault
+    assert fault.startswith("abc://bucket/a: ") and "cannot read abc:// paths" in fault
 
 
 @pytest.mark.parametrize("encoding", ["jpeg", "raw"])
@@ -158,7 +158,7 @@ def test_wrong_totals_are_found(make):
     info = load_info(folder)
     split = dataclasses.replace(info.splits["train"], count=7, max_length=9)
     write_info(folder, dataclasses.replace(info, splits={**info.splits, "train": split}))
-    has_fault(folder, "dataset.json", "states 7 videos in 'train', there are 6")
+    has_fault(folder, "dataset.json", "states 7 videos in 'train', but there are 6")
     has_fault(folder, "lengths from 2 to 9", "from 2 to 3")
 
 

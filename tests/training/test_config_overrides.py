@@ -1,34 +1,14 @@
+"""Settings by dotted key, as `--set` gives them: known keys, types and ranges."""
+
 import pytest
 
 from kerasvid.models.image_gan import ImageGAN
 from kerasvid.models.mocogan import MoCoGAN
 from kerasvid.models.rjvae import RJVAE
-from kerasvid.training.config import apply_settings, parse_assignments
+from kerasvid.training.config import apply_settings
 
 
-def test_values_are_json_python_or_text():
-    given = ["a=64", "b=[64,128]", "c=(1, 2)", "d=true", "e=2e-4", "f=full", "g.h=None"]
-    expected = {
-        "a": 64,
-        "b": [64, 128],
-        "c": (1, 2),
-        "d": True,
-        "e": 2e-4,
-        "f": "full",
-        "g.h": None,
-    }
-    assert parse_assignments(given) == expected
-
-
-@pytest.mark.parametrize(
-    ("given", "message"), [(["a"], "key=value"), (["=3"], "key=value"), (["a=1", "a=2"], "twice")]
-)
-def test_what_is_no_assignment_is_refused(given, message):
-    with pytest.raises(ValueError, match=message):
-        parse_assignments(given)
-
-
-def test_settings_replace_parts_and_leave_the_preset_alone():
+def test_settings_replace_parts_of_a_copy_of_the_preset():
     values = {"latent_dim": 5, "encoder.features": 7, "training.batch_size": 3}
     chosen, training = apply_settings(RJVAE, "debug", values)
     preset = RJVAE.PRESETS["debug"]
@@ -44,7 +24,7 @@ def test_settings_replace_parts_and_leave_the_preset_alone():
         ("latent_dimm", 3, "did you mean 'latent_dim'"),
         ("encoder.chanels", [3], "did you mean 'encoder.channels'"),
         ("batch_size", 3, "did you mean 'training.batch_size'"),
-        ("image_shape", [8, 8, 3], "no such key"),
+        ("image_shape", [8, 8, 3], "unknown key"),
         ("latent_dim", "many", "a whole number"),
         ("latent_dim", True, "a whole number"),
         ("encoder.channels", 3, "a list, each item a whole number"),
@@ -54,28 +34,28 @@ def test_settings_replace_parts_and_leave_the_preset_alone():
         ("decoded_frames", "abc", "a whole number or None"),
         ("encoder.channels", ["a", 2], "a list, each item a whole number"),
         ("training.frames", "abc", "a whole number or None"),
-        ("training.frames", 0, "training.frames=0: frames=0 must be 1 or more, or None"),
-        ("training.learning_rate", -1, "learning_rate=-1 must be positive"),
+        ("training.frames", 0, "training.frames=0: frames=0 "),
+        ("training.learning_rate", -1, "training.learning_rate=-1: learning_rate=-1 "),
     ],
 )
-def test_unknown_keys_and_wrong_kinds_are_refused(key, value, message):
+def test_unknown_keys_and_wrong_types_raise_one_line(key, value, message):
     with pytest.raises(ValueError, match=message) as error:
         apply_settings(RJVAE, "debug", {key: value})
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("cls", "key", "told"),
+    ("cls", "key", "advice"),
     [
         (MoCoGAN, "video_discriminator.categories", "did you mean 'categories'?"),
         (MoCoGAN, "image_discriminator.categories", "did you mean 'categories'?"),
         (ImageGAN, "image_discriminator.categories", "did you mean 'image_discriminator."),
     ],
 )
-def test_categories_are_the_models_own_and_of_no_part_of_it(cls, key, told):
-    with pytest.raises(ValueError, match="no such key") as error:
+def test_categories_are_set_for_the_model_and_not_for_a_part(cls, key, advice):
+    with pytest.raises(ValueError, match="unknown key") as error:
         apply_settings(cls, "debug", {key: 3})
-    assert told in str(error.value) and "discriminator.categories'" not in str(error.value)
+    assert advice in str(error.value) and "discriminator.categories'" not in str(error.value)
     assert ("categories" in str(error.value).split("Known: ")[1].split(", ")) == (cls is MoCoGAN)
 
 
@@ -90,7 +70,7 @@ def test_categories_are_the_models_own_and_of_no_part_of_it(cls, key, told):
         ("encoder.normalization", "batch"),
     ],
 )
-def test_values_of_the_annotated_type_are_taken(key, value):
+def test_values_of_the_annotated_type_are_accepted(key, value):
     chosen, _ = apply_settings(RJVAE, "debug", {key: value})
     group, _, name = key.rpartition(".")
     assert (chosen[group] if group else chosen)[name] == value

@@ -62,7 +62,7 @@ def test_the_data_set_gives_the_number_of_codes(config_of):
 
 
 def test_the_sizes_of_the_data_cannot_be_set():
-    with pytest.raises(ValueError, match=r"--set=videos=\.\.\.: no such key"):
+    with pytest.raises(ValueError, match=r"--set=videos=\.\.\.: unknown key"):
         apply_settings(Navsynth, "debug", {"videos": 3})
 
 
@@ -71,8 +71,7 @@ def test_codes_by_an_unknown_field_raise_one_line(config_of, persons):
     with pytest.raises(
         ValueError, match="identities=0 must be 1 or more: use a data set whose"
     ) as error:
-        make_config("navsynth", "persons", persons, info, "debug", PAIRS, precision="float32",
-                  seed=0)  # fmt: skip
+        make_config("navsynth", "persons", persons, info, "debug", PAIRS, seed=0).make_model()
     assert "\n" not in str(error.value)
 
 
@@ -113,6 +112,6 @@ def test_a_resumed_run_has_the_codes_of_an_uninterrupted_one(config_of, tmp_path
     for a, b in zip(one.weights, other.weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert "val_psnr" in whole.metrics.read_text().splitlines()[0]
-    pictured = shown_batch(config, 4)
-    rows = {key: pictured[key] for key in ("index", "identity", "label")}
-    assert one.recall(**rows).shape == pictured["video"].shape == (4, 8, 16, 16, 3)
+    shown = shown_batch(config, 4)
+    rows = {key: shown[key] for key in ("index", "identity", "label")}
+    assert one.recall(**rows).shape == shown["video"].shape == (4, 8, 16, 16, 3)

@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, what is cleared away, and what is refused."""
+"""The folder of a run: its lock, leftovers and what it refuses."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from kerasvid.training.run_folder import RunError, RunFolder, default_folder
         ("s3://bucket/a.b", "runs/dsa-s3-bucket-a.b"),
     ],
 )
-def test_a_run_goes_by_its_model_and_its_data(dataset, folder):
+def test_a_run_is_named_after_its_model_and_its_data(dataset, folder):
     assert default_folder("dsa", dataset) == folder
 
 
@@ -33,7 +33,7 @@ def test_half_written_files_of_a_killed_process_are_removed(config_of, tmp_path)
     assert sorted(tmp_path.rglob("*.*")) == [tmp_path / "config.json", kept]
 
 
-def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path):
+def test_a_new_folder_without_files_is_removed(tmp_path):
     (tmp_path / "there").mkdir()
     for name in ("new", "there"):
         with pytest.raises(ValueError), RunFolder(tmp_path / name).lock():
@@ -44,7 +44,7 @@ def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path):
     assert (tmp_path / "new" / "config.json").exists()
 
 
-def test_who_comes_second_takes_no_folder_away(tmp_path, monkeypatch):
+def test_a_second_process_removes_no_folder(tmp_path, monkeypatch):
     folder = tmp_path / "run"
     with RunFolder(folder).lock():
         with monkeypatch.context() as patch:
@@ -54,7 +54,7 @@ def test_who_comes_second_takes_no_folder_away(tmp_path, monkeypatch):
         assert (folder / ".lock").exists()
 
 
-def test_a_folder_serves_one_process_at_a_time(tmp_path):
+def test_a_folder_is_locked_by_one_process(tmp_path):
     with (
         RunFolder(tmp_path).lock(),
         pytest.raises(RunError, match="another process is training there"),
@@ -63,19 +63,19 @@ def test_a_folder_serves_one_process_at_a_time(tmp_path):
         pass
 
 
-def test_a_broken_configuration_is_named(tmp_path):
+def test_a_damaged_configuration_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(RunError, match=r"config\.json: not the configuration of a run"):
         RunFolder(tmp_path).load_config()
-    with pytest.raises(RunError, match="no run is there"):
+    with pytest.raises(RunError, match="there is no run"):
         RunFolder(tmp_path / "none").load_config()
 
 
-def test_a_run_to_begin_with_is_looked_for_before_anything_is_written(config_of, tmp_path):
+def test_the_source_of_weights_is_checked_before_anything_is_written(config_of, tmp_path):
     source, run = RunFolder(tmp_path / "source"), RunFolder(tmp_path / "run")
     config = config_of(init_from=os.fspath(source.path))
     run.check_source(config_of())
-    with pytest.raises(RunError, match=r"--init_from=.*/source: no run is there"):
+    with pytest.raises(RunError, match=r"--init_from=.*/source: there is no run"):
         run.check_source(config)
     assert list(tmp_path.iterdir()) == []
     for folder, begun in ((source, config_of()), (run, config)):
@@ -83,7 +83,7 @@ def test_a_run_to_begin_with_is_looked_for_before_anything_is_written(config_of,
             run.check_source(config)
         with folder.lock():
             folder.begin(begun)
-    with pytest.raises(RunError, match=r"--init_from=.*/source: nothing is saved yet"):
+    with pytest.raises(RunError, match=r"--init_from=.*/source: the run has saved nothing yet"):
         run.check_source(config)
     source.model.write_bytes(b"")
     run.check_source(config)

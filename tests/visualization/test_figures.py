@@ -1,9 +1,11 @@
-"""What is asked of a model for an exhibit; pictures are tested elsewhere."""
+"""What figures ask of a model, by its protocols; files are tested elsewhere."""
 
 import numpy as np
 import pytest
 
-from kerasvid.visualization.figures import EXHIBITS, Request, between_pictures, can_show
+from kerasvid.models.base import protocols
+from kerasvid.models.base.in_between import InBetween
+from kerasvid.visualization.figures import FIGURES, FigureInputs, between_images, figures_of
 
 ROWS = {"index": np.array([4, 2]), "identity": np.array([0, 1]), "label": np.array([2, 3])}
 
@@ -12,7 +14,7 @@ def clip(value, frames=4):
     return np.full([frames, 8, 8, 3], value, np.uint8)
 
 
-class Encoder:
+class Encoder(protocols.Swappable):
     """Shows a pair as 10 times its content plus its motion."""
 
     def reconstruct(self, videos):
@@ -22,7 +24,7 @@ class Encoder:
         return (10 * content_of + motion_of).astype(np.uint8)
 
 
-class Memory(Encoder):
+class Memory(Encoder, protocols.ExchangeableCodes):
     """Has learned codes: of persons by identity, of actions by label."""
 
     static_by, transient_by, frames = "identity", "label", 4
@@ -38,18 +40,18 @@ class Memory(Encoder):
         return np.stack([clip(50 + i, count) for i in index])
 
 
-class Between:
+class Between(InBetween):
     """Fills a clip with twice the sum of its ends, or with the sum where the temperature is 0.
 
     Args:
-        chance: whether it takes noise.
+        noisy: whether it takes noise.
     """
 
-    def __init__(self, chance=True):
-        self.chance, self.seeds = chance, []
+    def __init__(self, noisy=True):
+        self.noisy, self.seeds = noisy, []
 
     def between_noise(self, batch, frames):
-        return {"noise": np.zeros([batch, 2])} if self.chance else {}
+        return {"noise": np.zeros([batch, 2])} if self.noisy else {}
 
     def between(self, first, last, frames, seed=0, temperature=1.0):
         self.seeds.append(seed)
@@ -62,41 +64,44 @@ def held_out():
     return np.stack([clip(1), clip(2)])
 
 
-def test_clips_are_reconstructed_or_recalled_by_their_rows(held_out):
-    encoded = Request(Encoder(), held_out, rows=ROWS).reconstructed()
+def test_clips_are_encoded_or_recalled_by_their_rows(held_out):
+    encoded = FigureInputs(Encoder(), held_out, rows=ROWS).reconstructed()
     assert list(encoded[:, 0, 0, 0, 0]) == [2, 3]
-    recalled = Request(Memory(), held_out, rows=ROWS).reconstructed()
+    recalled = FigureInputs(Memory(), held_out, rows=ROWS).reconstructed()
     assert list(recalled[:, 0, 0, 0, 0]) == [4, 2]
 
 
 def test_clips_are_swapped_or_their_rows_exchanged(held_out):
     content, motion = np.array([0, 0]), np.array([0, 1])
-    swapped = Request(Encoder(), held_out, rows=ROWS).swapped(content, motion)
+    swapped = FigureInputs(Encoder(), held_out, rows=ROWS).swapped(content, motion)
     assert list(swapped[:, 0, 0, 0, 0]) == [11, 12]
-    exchanged = Request(Memory(), held_out, rows=ROWS).swapped(content, motion)
+    exchanged = FigureInputs(Memory(), held_out, rows=ROWS).swapped(content, motion)
     assert list(exchanged[:, 0, 0, 0, 0]) == [102, 103]
 
 
 def test_swaps_have_a_row_a_content_and_a_column_a_motion(held_out):
-    animation = EXHIBITS["swaps"].show(Request(Encoder(), held_out, scale=1)).animation
+    animation = FIGURES["swaps"].draw(FigureInputs(Encoder(), held_out, scale=1)).animation
     levels = [value for value in range(256) if (animation == value).any()]
     assert {1, 2, 11, 12, 21, 22} <= set(levels)
 
 
 def test_frames_between_stand_between_their_frames(held_out):
-    assert can_show(Memory(), "frames_between") and not can_show(Encoder(), "frames_between")
-    animation = EXHIBITS["frames_between"].show(Request(Memory(), held_out, rows=ROWS)).animation
+    assert figures_of(Memory, ["frames_between"]) and not figures_of(Encoder, ["frames_between"])
+    animation = (
+        FIGURES["frames_between"].draw(FigureInputs(Memory(), held_out, rows=ROWS)).animation
+    )
     shown = [(frame == 4).any() for frame in animation]
     assert shown == [True, False, False, False, True]  # frames 1 and 3, and three between
     assert all((frame == 54).any() for frame in animation[1:-1])
 
 
-def test_what_is_filled_in_stands_between_the_real_clip_and_the_linear_interpolation():
+def test_an_in_between_video_stands_under_its_real_clip():
     real = np.stack([clip(10), clip(20)])
     real[:, -1] = 40
-    exhibit = EXHIBITS["between"].show(Request(Between(), real, scale=1))
-    assert can_show(Between(), "between") and not can_show(Encoder(), "between")
-    cells = exhibit.picture[18 + 5 :: 10, 5::10, 0]  # under the caption
+    figure = FIGURES["between"].draw(FigureInputs(Between(), real, scale=1))
+    assert figures_of(Between) == ["between"]
+    assert figures_of(Encoder) == ["reconstructions", "swaps"]
+    cells = figure.image[18 + 5 :: 10, 5::10, 0]  # under the caption
     assert cells.tolist() == [
         [10, 10, 10, 40], [100] * 4, [10, 20, 30, 40],
         [20, 20, 20, 40], [120] * 4, [20, 27, 33, 40],
@@ -109,42 +114,42 @@ def distances(filled, real):
     return np.sqrt(squares)
 
 
-def told(filled, real, linear=None):
-    """The remark's figures of them, and in how many clips they are nearer than another filling."""
+def numbers(filled, real, linear=None):
+    """The remark's numbers, and in how many clips these are nearer than linear interpolations."""
     ours = distances(filled, real)
-    figures = f"{ours.mean():.2f} ± {ours.std():.2f}"
+    found = f"{ours.mean():.2f} ± {ours.std():.2f}"
     if linear is None:
-        return figures
-    return f"{figures}, {sum(ours < distances(linear, real))} nearer"
+        return found
+    return f"{found}, {sum(ours < distances(linear, real))} nearer"
 
 
-def test_the_distances_of_samples_of_their_mean_and_of_interpolations_are_told_of_more_clips():
+def test_the_remark_has_the_distances_over_more_clips():
     levels = np.array([[10, 10, 10, 40]] * 10 + [[0, 60, 60, 30]] * 7)
     more = levels[..., None, None, None] * np.ones([8, 8, 3]).astype(np.uint8)
     asked, model = [], Between()
-    request = Request(
+    inputs = FigureInputs(
         model, more[:2].astype(np.uint8), seed=5,
         compared=lambda count: asked.append(count) or (more.astype(np.uint8), "17 clips"),
     )  # fmt: skip
-    remark = EXHIBITS["between"].show(request).remark
+    remark = FIGURES["between"].draw(inputs).remark
     sums = (levels[:, :1] + levels[:, -1:]) * np.ones(4)
     linear = np.round(np.linspace(levels[:, 0], levels[:, -1], 4, axis=1))
     assert asked == [100] and model.seeds == [5, *[5, 6, 7] * 2]  # no noise twice in a measure
     assert remark == (
-        f"L2 distance over 17 clips: linear interpolation {told(linear, levels)}; samples "
-        f"{told(2 * sums, levels, linear)}; at temperature 0 {told(sums, levels, linear)}"
+        f"L2 distance over 17 clips: linear interpolation {numbers(linear, levels)}; samples "
+        f"{numbers(2 * sums, levels, linear)}; at temperature 0 {numbers(sums, levels, linear)}"
     )
     assert remark.endswith("7 nearer")
 
 
-def test_a_model_without_chance_has_one_distance():
+def test_a_model_without_noise_has_one_distance():
     real = np.stack([clip(10), clip(20)])
-    remark = EXHIBITS["between"].show(Request(Between(chance=False), real)).remark
+    remark = FIGURES["between"].draw(FigureInputs(Between(noisy=False), real)).remark
     assert "; model " in remark
     assert "samples" not in remark
 
 
-def test_several_videos_go_between_two_given_pictures():
-    exhibit = between_pictures(Between(), clip(3)[0], clip(4)[0], count=2, frames=5, scale=1)
-    assert exhibit.animation.shape[0] == 5 and exhibit.picture.shape[:2] == (2 * 10 + 2, 5 * 10 + 2)
-    assert (exhibit.picture[5, 5::10] == 14).all() and (exhibit.picture[15, 5::10] == 14).all()
+def test_several_videos_go_between_two_images():
+    figure = between_images(Between(), clip(3)[0], clip(4)[0], count=2, frames=5, scale=1)
+    assert figure.animation.shape[0] == 5 and figure.image.shape[:2] == (2 * 10 + 2, 5 * 10 + 2)
+    assert (figure.image[5, 5::10] == 14).all() and (figure.image[15, 5::10] == 14).all()

@@ -27,11 +27,14 @@ def test_white_is_far_from_black_by_the_root_of_the_number_of_pixels_and_equal_c
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (np.zeros([2, 5, 3, 3, 1], np.uint8), r"cannot be compared to those of \(2, 5, 3, 3, 1\)"),
-        (np.zeros([2, 4, 3, 3, 1]), "must be uint8, not uint8 and float64"),
+        (
+            np.zeros([2, 5, 3, 3, 1], np.uint8),
+            r"cannot be compared to those of shape \(2, 5, 3, 3, 1\)",
+        ),
+        (np.zeros([2, 4, 3, 3, 1]), "are uint8 and float64. Give uint8"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_in_one_line(other, message):
+def test_clips_that_cannot_be_compared_raise_one_line(other, message):
     with pytest.raises(ValueError, match=message) as error:
         l2_distances(np.zeros([2, 4, 3, 3, 1], np.uint8), other)
     assert "\n" not in str(error.value)

@@ -30,7 +30,7 @@ def test_a_copy_is_found_and_has_an_infinite_psnr():
     assert np.isinf(psnr).all()
 
 
-def test_clips_that_differ_in_one_level_are_told_apart():
+def test_clips_that_differ_in_one_level_are_distinguished():
     shape = (8, 64, 64, 3)  # as large as real ones: the product must keep enough digits
     query = np.full([1, *shape], 200, np.uint8)
     near, nearer = query + 2, query + 1
@@ -44,7 +44,7 @@ def test_psnr_of_opposite_clips_is_zero():
     np.testing.assert_allclose(clip_psnr(black, white), [0.0, 0.0])
 
 
-def test_other_lengths_and_no_clips_are_refused():
+def test_other_lengths_and_no_clips_raise_an_error():
     with pytest.raises(ValueError, match="the same T"):
         nearest_clips(clips(1, 0), [clips(2, 1, (5, 4, 4, 3))])
     with pytest.raises(ValueError, match="no clips"):

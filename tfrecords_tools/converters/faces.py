@@ -1,4 +1,4 @@
-"""Finds the face of a clip and cuts it out of every frame, by one box, so that it holds still."""
+"""Finds the face of a clip and crops all frames to the same box around it."""
 
 import dataclasses
 import os
@@ -11,9 +11,9 @@ import numpy as np
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia
 
-CASCADE = "haarcascade_frontalface_alt2.xml"  # one that OpenCV 4 brings along
-DETECTION_SIZE = 448  # larger images are shrunk for the search; a face needs few pixels
-MIN_FACE = 0.1  # of the shorter side of an image: smaller finds are no portraits
+CASCADE = "haarcascade_frontalface_alt2.xml"  # a file of OpenCV 4
+DETECTION_SIZE = 448  # larger images are shrunk for the search
+MIN_FACE = 0.1  # of the shorter side of an image; smaller detections are ignored
 SAMPLES = 7
 MARGIN = 0.15
 _own = threading.local()
@@ -21,11 +21,9 @@ _own = threading.local()
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A square in a frame, in pixels; where it reaches outside, the border is repeated.
+    """A square in a frame: first column, first row and side, in pixels.
 
-    Args:
-        left, top: its first column and row, negative where it begins outside.
-        side: width and height.
+    A box may reach outside the frame; `crop` repeats the border there.
     """
 
     left: int
@@ -34,27 +32,17 @@ class Box:
 
 
 def require_detector() -> None:
-    """Raises ConversionError, one line, where the installed OpenCV cannot find faces."""
+    """Raises ConversionError if the installed OpenCV has no face detector."""
     _detector()
 
 
 def find_face(image: np.ndarray) -> tuple[float, float, float] | None:
-    """The largest upright frontal face in an image.
+    """The largest upright frontal face in an image, uint8 RGB [H, W, 3].
 
-    The detector is the boosted cascade of Viola and Jones (CVPR 2001), as OpenCV brings it.
-
-    Args:
-        image: uint8 RGB [H, W, 3], values 0..255.
+    The detector is OpenCV's boosted cascade (Viola and Jones, CVPR 2001).
 
     Returns:
-        Column and row of its centre and its side, in pixels; None where there is no face.
-
-    Raises:
-        ConversionError: OpenCV has no face detector, as version 5.
-
-    Example:
-        >>> find_face(read_image("anna.jpg"))
-        (143.5, 120.0, 127.0)
+        Column and row of its centre and its side, in pixels; None if there is no face.
     """
     detector = _detector()
     scale = min(1.0, DETECTION_SIZE / max(image.shape[:2]))
@@ -62,25 +50,22 @@ def find_face(image: np.ndarray) -> tuple[float, float, float] | None:
     if scale < 1:
         gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     smallest = round(MIN_FACE * min(gray.shape))
-    # Equalized, so that faces in dim light are found, too.
+    # Equalized, so that faces in dim light are found too.
     found = detector.detectMultiScale(
         cv2.equalizeHist(gray), scaleFactor=1.1, minNeighbors=3, minSize=(smallest, smallest)
     )
     if not len(found):
         return None
     left, top, width, height = max(found, key=lambda face: face[2] * face[3])
-    return (
-        float(left + width / 2) / scale,
-        float(top + height / 2) / scale,
-        float(max(width, height)) / scale,
-    )
+    face = (left + width / 2, top + height / 2, max(width, height))
+    return tuple(float(value) / scale for value in face)
 
 
 def find_box(frames: Iterable[np.ndarray], path: str, margin: float = MARGIN) -> Box:
-    """One box for a clip: the median of the faces found in some of its frames, enlarged.
+    """One box for a clip: the median of the faces in some of its frames, enlarged.
 
-    The median leaves a false find in single frames without effect. The box is moved into the
-    frame where it fits; a larger one covers the frame.
+    The median ignores a false detection in a single frame. The box is moved into the frame if it
+    fits; a larger box covers the frame.
 
     Args:
         frames: some frames of the clip, each uint8 RGB [H, W, 3], all of one size.
@@ -88,22 +73,17 @@ def find_box(frames: Iterable[np.ndarray], path: str, margin: float = MARGIN) ->
         margin: added on each side, as a share of the face's side; 0 or more.
 
     Raises:
-        UnreadableMedia: no frame shows a face; the message names path and remedy.
-        ConversionError: OpenCV has no face detector, as version 5.
-
-    Example:
-        >>> find_box([frames[0], frames[-1]], "anna.mp4")
-        Box(left=60, top=36, side=165)
+        UnreadableMedia: no frame shows a face; the message names the path.
     """
-    faces, looked_at, height, width = [], 0, 0, 0
+    faces, searched, height, width = [], 0, 0, 0
     for frame in frames:
-        looked_at += 1
+        searched += 1
         height, width = frame.shape[:2]
         if face := find_face(frame):
             faces.append(face)
     if not faces:
         raise UnreadableMedia(
-            f"{path}: no upright frontal face found in {looked_at} frame(s) of the clip; leave it "
+            f"{path}: no upright frontal face found in {searched} frame(s) of the clip; leave it "
             "out or keep whole frames with --nocrop_faces"
         )
     column, row, side = np.median(faces, axis=0)
@@ -112,16 +92,7 @@ def find_box(frames: Iterable[np.ndarray], path: str, margin: float = MARGIN) ->
 
 
 def crop(frame: np.ndarray, box: Box, size: int) -> np.ndarray:
-    """Cuts the box out of a frame and resizes it.
-
-    Args:
-        frame: uint8 [H, W, C].
-        box: which part of it; outside, the frame's border is repeated.
-        size: height and width of the result.
-
-    Returns:
-        uint8 [size, size, C].
-    """
+    """Crops a frame, uint8 [H, W, C], to a box and resizes it to uint8 [size, size, C]."""
     rows = np.arange(box.top, box.top + box.side).clip(0, frame.shape[0] - 1)
     columns = np.arange(box.left, box.left + box.side).clip(0, frame.shape[1] - 1)
     return media.resize_and_crop(frame[rows[:, None], columns], size, size)
@@ -130,15 +101,13 @@ def crop(frame: np.ndarray, box: Box, size: int) -> np.ndarray:
 def read_face_clip(
     paths: Sequence[str], size: int = 64, margin: float = MARGIN, crop_faces: bool = True
 ) -> np.ndarray:
-    """Reads an image sequence as a clip of the face.
-
-    Never more than one frame is in memory in full size.
+    """Reads an image sequence as a clip of the face; one full frame is in memory at a time.
 
     Args:
         paths: the images in order, one or more.
         size: height and width of the result.
         margin: as in `find_box`.
-        crop_faces: otherwise the middle of the frame is kept, for images that are cropped already.
+        crop_faces: if false, the middle of the frame is kept, for images that are cropped already.
 
     Returns:
         uint8 RGB [T, size, size, 3].
@@ -146,46 +115,40 @@ def read_face_clip(
     Raises:
         UnreadableMedia: an image cannot be read or is of another size than the first, or no
             face is found.
-        ConversionError: OpenCV has no face detector, as version 5.
-
-    Example:
-        >>> read_face_clip(sorted(glob.glob("subjects3/001/anger/take000/*.jpg"))).shape
-        (72, 64, 64, 3)
+        ConversionError: OpenCV has no face detector (version 5).
     """
     if not crop_faces:
-        return media.stack_frames(media.iterate_images(paths), paths[0], size, size, None)
+        return media.stack_frames(map(media.read_image, paths), paths[0], size, size)
     some = np.unique(np.linspace(0, len(paths) - 1, SAMPLES).round().astype(int))
-    box = find_box(media.iterate_images([paths[k] for k in some]), paths[0], margin)
+    box = find_box((media.read_image(paths[k]) for k in some), paths[0], margin)
     frames, first = [], None
-    for path, frame in zip(paths, media.iterate_images(paths), strict=True):
+    for path in paths:
+        frame = media.read_image(path)
         first = first or frame.shape
         if frame.shape != first:
-            raise UnreadableMedia(f"{path}: of another size than the first image of its clip")
+            raise UnreadableMedia(f"{path}: has another size than the first image of its clip")
         frames.append(crop(frame, box, size))
     return np.stack(frames)  # [T, H, W, C]
 
 
 def _shift(centre: float, side: int, length: int) -> int:
-    """Where a box begins: inside the frame, or around the frame if the box is the larger."""
+    """First pixel of a box: inside the frame, or before it if the box is larger than the frame."""
     start = round(centre - side / 2)
     return min(max(start, min(0, length - side)), max(0, length - side))
 
 
 def _detector() -> "cv2.CascadeClassifier":
-    # One a thread: a classifier keeps buffers of its own while it works.
-    if not hasattr(_own, "detector"):
-        _own.detector = _load_detector()
-    return _own.detector
-
-
-def _load_detector() -> "cv2.CascadeClassifier":
+    # One for each thread: a cascade has buffers of its own while it works.
+    if hasattr(_own, "detector"):
+        return _own.detector
     folder = getattr(getattr(cv2, "data", None), "haarcascades", "")
     path = os.path.join(folder, CASCADE)
     detector = cv2.CascadeClassifier() if hasattr(cv2, "CascadeClassifier") else None
     if detector is None or not os.path.isfile(path) or not detector.load(path):
         raise ConversionError(
-            f"OpenCV {cv2.__version__} has no {CASCADE} to find faces with: install version 4 with "
+            f"OpenCV {cv2.__version__} has no face detector ({CASCADE}); install version 4 with "
             "pip install 'opencv-python-headless>=4.11,<5', or keep whole frames with "
             "--nocrop_faces."
         )
+    _own.detector = detector
     return detector

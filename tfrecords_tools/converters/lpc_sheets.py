@@ -1,9 +1,7 @@
 """Composes clips of characters from the Liberated Pixel Cup sheets, as Li & Mandt's Sprites does.
 
-A sheet is an 832x1344 RGBA PNG with 13 columns and 21 rows of 64x64 cells, in the same poses for
-each garment, so that a character is its sheets laid over each other.
-
-SHA-256 of the 25 Liberated Pixel Cup sheets that characters are composed of, by name.
+A sheet is an 832x1344 RGBA PNG with 13 columns and 21 rows of 64x64 cells. All garments have the
+same poses, so that a character is its sheets laid over each other.
 """
 
 import os
@@ -39,132 +37,12 @@ SOURCE = (
     "the Liberated Pixel Cup art as arranged in the public repository YingzhenLi/Sprites "
     "(CC-BY-SA 3.0 / GPL 3.0, with attribution)"
 )
-# A commit, not a branch: the sheets behind it cannot change.
+_REMEDY = f"give a --source_dir with {SOURCE}"
+# A commit, not a branch: the sheets of a commit cannot change.
 ADDRESS = (
     "https://raw.githubusercontent.com/YingzhenLi/Sprites/3ce4048c5227802bd8f1888e293fd3afdba91c0c"
 )
-
-
-class SheetError(ConversionError):
-    """A sheet is missing or is not what it should be; the one-line message names the file."""
-
-
-def clip_cells(action: str, view: str) -> tuple[int, ...]:
-    """Cell numbers of a clip's eight frames; cell n is row n // 13, column n % 13 of a sheet.
-
-    Example:
-        clip_cells("walk", "front")  # (138, 131, 132, 133, 134, 135, 136, 137)
-    """
-    first = FIRST_CELL[action][view]
-    return tuple(first + offset for offset in FRAME_OFFSETS[action])
-
-
-def _read_sheet(path: pathlib.Path) -> np.ndarray:
-    """One sheet as RGBA, uint8 [1344, 832, 4]."""
-    if not path.is_file():
-        raise SheetError(f"missing sheet {path}: --source_dir must hold {SOURCE}")
-    try:
-        sheet = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    except (OSError, cv2.error) as error:
-        raise SheetError(f"cannot read sheet {path}: fetch it again ({SOURCE})") from error
-    if sheet is None:
-        raise SheetError(f"{path} is not a readable PNG: fetch it again ({SOURCE})")
-    if sheet.shape != (SHEET_HEIGHT, SHEET_WIDTH, 4) or sheet.dtype != np.uint8:
-        height, width, *channels = sheet.shape
-        raise SheetError(
-            f"{path} is a {width}x{height} image with {channels[0] if channels else 1} channel(s), "
-            f"not an {SHEET_WIDTH}x{SHEET_HEIGHT} RGBA sheet: fetch it again ({SOURCE})"
-        )
-    return cv2.cvtColor(sheet, cv2.COLOR_BGRA2RGBA)
-
-
-def _clips_of(sheet: np.ndarray) -> np.ndarray:
-    """Cuts the nine clips out of a sheet: uint8 [3, 3, 8, 64, 64, 4] by action, view, frame."""
-    rows = SHEET_HEIGHT // CELL
-    cells = sheet.reshape(rows, CELL, COLUMNS, CELL, 4).swapaxes(1, 2)  # [21, 13, 64, 64, 4]
-    cells = cells.reshape(rows * COLUMNS, CELL, CELL, 4)
-    numbers = [[clip_cells(action, view) for view in VIEWS] for action in ACTIONS]
-    return cells[np.array(numbers)]
-
-
-def download_sheets(folder: str | os.PathLike, *, progress: bool = True) -> None:
-    """Downloads the sheets that a folder does not hold yet, 0.4 MB in all.
-
-    Args:
-        folder: where they go, and stay; then a source_dir for `load_sheets`.
-        progress: show a line of progress on stderr.
-
-    Raises:
-        ConversionError: a sheet cannot be had, has another checksum or cannot be written.
-
-    Example:
-        download_sheets("data/lpc-sheets")
-    """
-    title = "Liberated Pixel Cup sheets (CC-BY-SA 3.0 / GPL 3.0)"
-    download_files(ADDRESS, SHEET_CHECKSUMS, folder, title=title, progress=progress)
-
-
-def load_sheets(source_dir: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Reads the 24 attribute sheets and the shoes.
-
-    Args:
-        source_dir: folder with the subfolders body, bottomwear, topwear, hair (0.png to 5.png
-            each) and shoes (1.png).
-
-    Returns:
-        A mapping from "body/0.png" and so on to the nine clips of that sheet, uint8 RGBA
-        [3, 3, 8, 64, 64, 4] by action, view and frame.
-
-    Raises:
-        SheetError: a sheet is missing, unreadable or has another size.
-    """
-    folder = pathlib.Path(source_dir)
-    if not folder.is_dir():
-        raise SheetError(f"no folder {folder}: --source_dir must hold {SOURCE}")
-    names = [f"{attribute}/{value}.png" for attribute in ATTRIBUTES for value in range(VALUES)]
-    return {name: _clips_of(_read_sheet(folder / name)) for name in [*names, SHOES]}
-
-
-def compose_clip(
-    sheets: Mapping[str, np.ndarray],
-    attributes: tuple[int, int, int, int],
-    action: str,
-    view: str,
-) -> np.ndarray:
-    """Lays a character's sheets over each other, on black.
-
-    Args:
-        sheets: what `load_sheets` returned.
-        attributes: values of body, bottomwear, topwear and hair, each 0..5.
-        action: one of `ACTIONS`.
-        view: one of `VIEWS`.
-
-    Returns:
-        The clip, uint8 RGB [8, 64, 64, 3].
-
-    Example:
-        frames = compose_clip(load_sheets("lpc_sprites"), (0, 1, 2, 3), "walk", "left")
-    """
-    clip = ACTIONS.index(action), VIEWS.index(view)
-    layers = [f"{name}/{value}.png" for name, value in zip(ATTRIBUTES, attributes, strict=True)]
-    canvas = np.zeros((FRAMES, CELL, CELL, 3), np.uint8)
-    for name in [*layers, SHOES]:  # the shoes come last: they cover the legs of long trousers
-        _lay_over(canvas, sheets[name][clip])
-    return canvas
-
-
-def _lay_over(canvas: np.ndarray, layer: np.ndarray) -> None:
-    """Blends an RGBA layer into an opaque RGB canvas in place, rounded to 8 bits."""
-    alpha = layer[..., 3]
-    opaque = alpha == 255
-    canvas[opaque] = layer[opaque, :3]
-    partial = (alpha > 0) & ~opaque  # a few pixels of a few sheets
-    if partial.any():
-        over, under = layer[partial].astype(np.uint16), canvas[partial].astype(np.uint16)
-        weight = over[:, 3:]
-        canvas[partial] = (over[:, :3] * weight + under * (255 - weight) + 127) // 255
-
-
+# SHA-256 of the sheets, by name.
 SHEET_CHECKSUMS = {
     "body/0.png": "27d1ac78db37c42f35a20d15c42705efc5e58d47c236cc01423879d4f797f151",
     "body/1.png": "1535e9228357b884df80f777a0d1dac10ac35e550e4d8d077105ccad014a1460",
@@ -192,3 +70,94 @@ SHEET_CHECKSUMS = {
     "hair/5.png": "4dd471cc20e0b1cf71adcaab01c88598767e5cfe680adacdf560ca91574f17ae",
     "shoes/1.png": "d56a561616a20a12030d2d40a52eeec63e6d048871bf3b6994221869362151f1",
 }
+
+
+def clip_cells(action: str, view: str) -> tuple[int, ...]:
+    """Cell numbers of a clip's eight frames; cell n is row n // 13, column n % 13 of a sheet."""
+    first = FIRST_CELL[action][view]
+    return tuple(first + offset for offset in FRAME_OFFSETS[action])
+
+
+def _read_sheet(path: pathlib.Path) -> np.ndarray:
+    """One sheet as RGBA, uint8 [1344, 832, 4]."""
+    if not path.is_file():
+        raise ConversionError(f"{path}: the sheet is missing; {_REMEDY}.")
+    try:
+        sheet = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (OSError, cv2.error) as error:
+        raise ConversionError(f"{path}: the sheet cannot be read; {_REMEDY}.") from error
+    if sheet is None:
+        raise ConversionError(f"{path}: not a readable PNG; {_REMEDY}.")
+    if sheet.shape != (SHEET_HEIGHT, SHEET_WIDTH, 4) or sheet.dtype != np.uint8:
+        height, width, *channels = sheet.shape
+        raise ConversionError(
+            f"{path}: a {width}x{height} image with {channels[0] if channels else 1} channel(s) "
+            f"instead of a sheet of {SHEET_WIDTH}x{SHEET_HEIGHT} with 4; {_REMEDY}."
+        )
+    return cv2.cvtColor(sheet, cv2.COLOR_BGRA2RGBA)
+
+
+def _clips_of(sheet: np.ndarray) -> np.ndarray:
+    """Cuts the nine clips out of a sheet: uint8 [3, 3, 8, 64, 64, 4] by action, view, frame."""
+    rows = SHEET_HEIGHT // CELL
+    cells = sheet.reshape(rows, CELL, COLUMNS, CELL, 4).swapaxes(1, 2)  # [21, 13, 64, 64, 4]
+    cells = cells.reshape(rows * COLUMNS, CELL, CELL, 4)
+    numbers = [[clip_cells(action, view) for view in VIEWS] for action in ACTIONS]
+    return cells[np.array(numbers)]
+
+
+def download_sheets(folder: str | os.PathLike, *, progress: bool = True) -> None:
+    """Downloads the sheets that a folder lacks, 0.4 MB in all; ConversionError if it fails."""
+    title = "Liberated Pixel Cup sheets (CC-BY-SA 3.0 / GPL 3.0)"
+    download_files(ADDRESS, SHEET_CHECKSUMS, folder, title=title, progress=progress)
+
+
+def load_sheets(source_dir: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Reads the 24 attribute sheets and the shoes.
+
+    Args:
+        source_dir: folder with the subfolders body, bottomwear, topwear, hair (0.png to 5.png
+            each) and shoes (1.png).
+
+    Returns:
+        The nine clips of each sheet by its name, for instance "body/0.png": uint8 RGBA
+        [3, 3, 8, 64, 64, 4] by action, view and frame.
+    """
+    folder = pathlib.Path(source_dir)
+    if not folder.is_dir():
+        raise ConversionError(f"{folder}: no such folder; {_REMEDY}.")
+    names = [f"{attribute}/{value}.png" for attribute in ATTRIBUTES for value in range(VALUES)]
+    return {name: _clips_of(_read_sheet(folder / name)) for name in [*names, SHOES]}
+
+
+def compose_clip(
+    sheets: Mapping[str, np.ndarray],
+    attributes: tuple[int, int, int, int],
+    action: str,
+    view: str,
+) -> np.ndarray:
+    """Lays a character's sheets over each other, on black: uint8 RGB [8, 64, 64, 3].
+
+    Args:
+        sheets: the result of `load_sheets`.
+        attributes: values of body, bottomwear, topwear and hair, each 0..5.
+        action, view: one of `ACTIONS` and one of `VIEWS`.
+    """
+    clip = ACTIONS.index(action), VIEWS.index(view)
+    layers = [f"{name}/{value}.png" for name, value in zip(ATTRIBUTES, attributes, strict=True)]
+    canvas = np.zeros((FRAMES, CELL, CELL, 3), np.uint8)
+    for name in [*layers, SHOES]:  # the shoes come last: they cover the legs of long trousers
+        _lay_over(canvas, sheets[name][clip])
+    return canvas
+
+
+def _lay_over(canvas: np.ndarray, layer: np.ndarray) -> None:
+    """Blends an RGBA layer into an opaque RGB canvas in place, rounded to 8 bits."""
+    alpha = layer[..., 3]
+    opaque = alpha == 255
+    canvas[opaque] = layer[opaque, :3]
+    partial = (alpha > 0) & ~opaque  # a few pixels of a few sheets
+    if partial.any():
+        over, under = layer[partial].astype(np.uint16), canvas[partial].astype(np.uint16)
+        weight = over[:, 3:]
+        canvas[partial] = (over[:, :3] * weight + under * (255 - weight) + 127) // 255

@@ -8,30 +8,30 @@
 
 By default it takes the near-infrared videos in strong light, the NIR of the paper on residual
 vectors; --spectrum and --light choose others. Labels are anger, disgust, fear, happiness, sadness
-and surprise; the identity is the person. A record is a whole sequence, from neutral to the height
-of the expression, cropped to its face and stored as RGB, though near-infrared images are grey.
+and surprise. The identity is the person. A record is a whole sequence, from neutral to the height
+of the expression, cropped to its face. It is stored as RGB, also if the images are grey.
 Sequences of fewer than --min_frames frames are left out and counted.
 
 A tenth of the sequences of each expression is the test split, by seed; the people in it are in
 the training split, too.
 """
 
+import dataclasses
+import functools
 import os
 import re
-from collections.abc import Sequence
 from typing import NoReturn
 
 from kerasvid.data.records import DatasetInfo
 from tfrecords_tools.conversion import ConversionError
+from tfrecords_tools.converter_flags import option, run_converter
 from tfrecords_tools.converters.expressions import (
     Clip,
     ClipOptions,
     expression_folders,
-    image_paths,
-    run_command_line,
-    subfolders,
     write_clips,
 )
+from tfrecords_tools.source_files import check_source_dir, image_paths, subfolders
 
 LAYOUT = "OriginalImg/<NI|VL>/<Strong|Weak|Dark>/P<NNN>/<Expression>/<NNN>.jpeg"
 SOURCE = (
@@ -47,30 +47,29 @@ _CITATION = (
     "G. Zhao, X. Huang, M. Taini, S. Z. Li and M. Pietikäinen. Facial expression recognition from "
     "near-infrared videos. Image and Vision Computing 29(9), 2011."
 )
+_NEEDS = (
+    "the folder of NI and VL; the database needs a licence agreement, apply to the Center for "
+    f"Machine Vision and Signal Analysis, University of Oulu, {SOURCE} ({_CITATION})"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class OuluOptions(ClipOptions):
+    """Which sequences become videos, and how."""
+
+    spectrum: str = option("ni", "Near-infrared (ni) or visible light (vl).", choices=SPECTRA)
+    light: str = option("strong", "Illumination of the videos.", choices=LIGHTS)
 
 
 def find_clips(
-    source_dir: str | os.PathLike, spectrum: str = "ni", light: str = "strong"
+    source_dir: str | os.PathLike | None, spectrum: str = "ni", light: str = "strong"
 ) -> list[Clip]:
     """Lists the sequences of one spectrum and light, in natural order, without reading them.
 
-    Args:
-        source_dir: the folder of NI and VL, or one up to two levels above it. Of several such
-            folders the one that is named like OriginalImg counts.
-        spectrum: "ni" (near-infrared) or "vl" (visible light).
-        light: "strong", "weak" or "dark".
-
     Raises:
-        ConversionError: the folder is absent, or another layout; or spectrum or light is unknown.
-
-    Example:
-        >>> find_clips("OriginalImg", "vl", "weak")[0].id
-        'VL/Weak/P001/Anger'
+        ConversionError: the folder is missing, or has another layout.
     """
-    for name, value, known in (("spectrum", spectrum, SPECTRA), ("light", light, LIGHTS)):
-        if value not in known:
-            raise ConversionError(f"{name}={value!r}: use one of {', '.join(known)}.")
-    root = _find_root(os.fspath(source_dir))
+    root = _find_root(check_source_dir(source_dir, "oulu_casia", _NEEDS))
     folder = root
     for wanted in (spectrum, light):
         folder = _inside(folder, wanted) or _refuse(folder, f"no folder {wanted!r}")
@@ -84,24 +83,22 @@ def find_clips(
 
 
 def _find_root(source_dir: str) -> str:
-    """The folder of NI and VL."""
-    if not os.path.isdir(source_dir):
-        raise ConversionError(f"{source_dir}: no such folder; give the folder of NI and VL.")
+    """The folder of NI and VL; of several, the one named like OriginalImg."""
     level = [source_dir]
     for _ in range(LEVELS + 1):
         roots = [folder for folder in level if any(_inside(folder, s) for s in SPECTRA)]
         named = [folder for folder in roots if "originalimg" in os.path.basename(folder).lower()]
-        roots = named or roots  # beside it may lie the PreProcess Img of the same videos
+        roots = named or roots  # the folder PreProcess Img has the same videos
         if len(roots) == 1:
             return roots[0]
         if roots:
-            raise ConversionError(f"{source_dir}: holds {' and '.join(roots)}; give one of them.")
+            raise ConversionError(f"{source_dir}: contains {' and '.join(roots)}; give one.")
         level = [os.path.join(folder, name) for folder in level for name in subfolders(folder)]
     return _refuse(source_dir, "no folder NI or VL")
 
 
 def _inside(folder: str, wanted: str) -> str | None:
-    """The subfolder of a name, whichever way it is capitalized."""
+    """The subfolder of a name; its case does not matter."""
     names = (name for name in subfolders(folder) if name.lower() == wanted)
     return next((os.path.join(folder, name) for name in names), None)
 
@@ -116,59 +113,28 @@ def _refuse(folder: str, what: str) -> NoReturn:
 def prepare(
     out_dir: str | os.PathLike,
     source_dir: str | os.PathLike | None = None,
-    options: ClipOptions | None = None,
-    *,
-    spectrum: str = "ni",
-    light: str = "strong",
-    skip_unreadable: bool = False,
-    overwrite: bool = False,
-    progress: bool = True,
+    options: OuluOptions | None = None,
+    **writing: bool,
 ) -> DatasetInfo:
-    """Writes the data set "oulu_casia", or "oulu_casia/vl-weak" and the like.
+    """Writes "oulu_casia", or for instance "oulu_casia/vl-weak" (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: the folder of NI and VL, or one up to two levels above it.
-        options: how sequences become videos, by default `ClipOptions()`.
-        spectrum: "ni" (near-infrared) or "vl" (visible light).
-        light: "strong", "weak" or "dark".
-        skip_unreadable: leave out sequences that cannot be read or show no face, with a line each.
-        overwrite: replace a data set that is already there.
-        progress: show a line of progress on stderr.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: no source_dir, another layout, unreadable sequences, or out_dir exists.
+        options: which sequences become videos, and how, by default `OuluOptions()`.
 
     Example:
-        prepare("data/oulu_casia-vl", "OriginalImg", spectrum="vl")
+        prepare("data/oulu_casia-vl", "OriginalImg", OuluOptions(spectrum="vl"))
     """
-    if not source_dir:
-        raise ConversionError(
-            "oulu_casia needs --source_dir, the folder of NI and VL: the database needs a licence "
-            "agreement, apply to the Center for Machine Vision and Signal Analysis, University of "
-            f"Oulu, {SOURCE} ({_CITATION})"
-        )
-    default = (spectrum, light) == (SPECTRA[0], LIGHTS[0])
-    info = DatasetInfo(
-        "oulu_casia" if default else f"oulu_casia/{spectrum}-{light}",
-        "1", height=64, width=64, channels=3, fps=FPS,
-        licence="for research, under the licence agreement of the database with the University "
-        "of Oulu",
-        source=SOURCE, citation=_CITATION,
-    )  # fmt: skip
-    return write_clips(
-        out_dir, info, find_clips(source_dir, spectrum, light), options or ClipOptions(),
-        skip_unreadable=skip_unreadable, overwrite=overwrite, progress=progress,
-    )  # fmt: skip
+    options = options or OuluOptions()
+    clips = find_clips(source_dir, options.spectrum, options.light)
+    default = (options.spectrum, options.light) == (SPECTRA[0], LIGHTS[0])
+    name = "oulu_casia" if default else f"oulu_casia/{options.spectrum}-{options.light}"
+    licence = "for research, under the licence agreement with the University of Oulu"
+    origin = {"licence": licence, "source": SOURCE, "citation": _CITATION}
+    info = DatasetInfo(name, "1", 64, 64, fps=FPS, **origin)
+    return write_clips(out_dir, info, clips, options, **writing)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; every mistake ends it with one line on stderr and status 1."""
-    run_command_line(__doc__, prepare, {"spectrum": SPECTRA, "light": LIGHTS}, arguments)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter, __doc__, prepare, "Folder of the database.", options=OuluOptions
+)

@@ -1,4 +1,4 @@
-"""Reads MoCoGAN's sample data: folders of strips, wide images of 64x64 frames side by side."""
+"""Reads the sample data of MoCoGAN: strips, wide images of 64x64 frames side by side."""
 
 import dataclasses
 import os
@@ -9,13 +9,14 @@ import numpy as np
 
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia
+from tfrecords_tools.source_files import check_source_dir, file_names
 
 SIDE = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Strip:
-    """One strip: its number, which counts over all folders, its class and its file."""
+    """One strip: its number, unique among all folders, its class and its file."""
 
     number: int
     class_name: str
@@ -32,59 +33,38 @@ def find_strips(
 ) -> list[Strip]:
     """Lists the strips of all classes, by number, without reading them.
 
-    Args:
-        source_dir: folder with a subfolder a class.
-        classes: class name by subfolder.
-        suffix: of the strips, e.g. ".png"; hidden files and those of other kinds are left alone.
-        source: where the strips come from, for the messages.
-
-    Raises:
-        ConversionError: no source_dir, a subfolder is missing or holds no strips, a name is no
-            number, or two strips have the same.
+    `classes` has the class name by subfolder of `source_dir`, `suffix` is the ending of the strips,
+    and `source` says in messages where they come from. Other and hidden files are ignored.
     """
-    layout = f"--source_dir must hold the folders {', '.join(classes)} of {source}"
-    if not source_dir:
-        raise ConversionError(f"no --source_dir: {layout}")
+    needs = f"a folder with the folders {', '.join(classes)} of {source}"
+    source_dir = check_source_dir(source_dir, "MoCoGAN's data", needs)
     strips: dict[int, Strip] = {}
     for folder, class_name in classes.items():
         where = os.path.join(source_dir, folder)
-        if not os.path.isdir(where):
-            raise ConversionError(f"no folder {where}: {layout}")
-        names = [n for n in sorted(os.listdir(where)) if n.lower().endswith(suffix) and n[0] != "."]
+        names = file_names(where, suffix) if os.path.isdir(where) else []
         if not names:
-            raise ConversionError(f"{where}: no strips (*{suffix}) in it; {layout}")
+            raise ConversionError(f"{where}: no strips (*{suffix}) found; give {needs}.")
         for name in names:
-            strip = _strip(where, name, class_name)
-            if other := strips.get(strip.number):
+            path = os.path.join(where, name)
+            stem = os.path.splitext(name)[0]
+            if not re.fullmatch(r"[0-9]+", stem):
                 raise ConversionError(
-                    f"{strip.path}: {other.path} has the same number; remove one of them."
+                    f"{path}: expected a number as name, for instance 00000042{suffix}; rename or "
+                    "remove it."
                 )
-            strips[strip.number] = strip
+            if other := strips.get(int(stem)):
+                raise ConversionError(
+                    f"{path}: {other.path} has the same number; remove one of them."
+                )
+            strips[int(stem)] = Strip(int(stem), class_name, path)
     return [strips[number] for number in sorted(strips)]
 
 
-def _strip(where: str, name: str, class_name: str) -> Strip:
-    path = os.path.join(where, name)
-    stem, suffix = os.path.splitext(name)
-    if not re.fullmatch(r"[0-9]+", stem):
-        raise ConversionError(
-            f"{path}: expected a number for a name, as 00000042{suffix}; rename or remove it."
-        )
-    return Strip(int(stem), class_name, path)
-
-
 def read_strip(strip: Strip, frames: int | None = None) -> np.ndarray:
-    """The frames of a strip, unchanged.
-
-    Args:
-        strip: which one.
-        frames: how many there must be, by default any number.
-
-    Returns:
-        uint8 RGB [T, 64, 64, 3].
+    """The frames of a strip, unchanged: uint8 RGB [T, 64, 64, 3].
 
     Raises:
-        UnreadableMedia: the file is broken, or frames have another size or number.
+        UnreadableMedia: the file is broken, or has frames of another size or number.
     """
     video = np.stack(list(media.iterate_strip(strip.path)))  # [T, H, W, C]
     if video.shape[1] != SIDE or frames not in (None, len(video)):

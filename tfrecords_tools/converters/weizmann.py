@@ -4,18 +4,19 @@
     kerasvid data weizmann --variant=strips --source_dir=STRIPS \\
         --out_dir=data/weizmann-strips
 
-`avi` reads the videos as the database distributes them, unpacked at any depth below --source_dir:
+`avi` reads the videos of the database, unpacked at any depth below --source_dir:
 <person>_<action>[number].avi, nine persons in ten actions, 180x144. Frames are resized and cropped
-to the centre. The papers train on all videos; here one person of each action, by seed, is held out
-as test split, with all takes of it. Every person stays in the training split with other actions.
+to the centre. The papers train on all videos; here the test split has all takes of one person of
+each action, by seed. Every person stays in the training split with other actions.
 
 `strips` reads the sample data of MoCoGAN: 72 strips, nine persons in four actions, each video
-once as it is and once mirrored (an even number and the odd one after it). The persons of strips
-8n to 8n + 7 are the same, in whatever clothes, which is looked up, not stated by the source. Test
-split: one person of each action, see `STRIP_TEST_PERSONS`, with the mirrored video: 8 strips.
+once as it is and once mirrored (an even number and the odd one after it). The strips 8n to 8n + 7
+show the same person; the source does not say so, it was found by looking. The test split has one
+person of each action, see `STRIP_TEST_PERSONS`, with the mirrored video: 8 strips.
 """
 
 import dataclasses
+import functools
 import os
 import re
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, write_dataset
 from tfrecords_tools.converter_flags import run_converter
 from tfrecords_tools.converters.strips import Strip, find_strips, read_strip
+from tfrecords_tools.source_files import check_source_dir, named_splits, walk_folders
 
 SIDE = 64
 PERSONS = ("daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar")
@@ -41,17 +43,19 @@ CITATION = (
     "L. Gorelick, M. Blank, E. Shechtman, M. Irani and R. Basri. Actions as Space-Time Shapes. "
     "PAMI 29(12), 2007."
 )
+ORIGIN = {"licence": LICENCE, "source": SOURCE, "citation": CITATION}
 STRIP_CLASSES = {"0": "wave1", "1": "wave2", "3": "jack", "4": "bend"}
 STRIP_ORDER = ("wave2", "wave1", "jack", "bend")  # actions of a person's eight strips
 STRIP_PERSONS = 9
 STRIP_TEST_PERSONS = {"wave1": 1, "wave2": 3, "jack": 5, "bend": 7}
 STRIP_FPS = 25.0
 STRIP_SOURCE = "data/actions of https://github.com/sergeytulyakov/mocogan"
+_NEEDS = f"the folder of the AVI files; unpack those of {SOURCE} there ({LICENCE}: {CITATION})"
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """One video file: who does what in it, which take it is ("" or "1", "2"), and its path."""
+    """One video file: person, action, take ("" or "1", "2") and path."""
 
     person: str
     action: str
@@ -65,15 +69,7 @@ class Clip:
 
 
 def parse_name(path: str) -> Clip:
-    """Reads person, action and take off a file's name.
-
-    Raises:
-        ConversionError: the name is none of the database's.
-
-    Example:
-        >>> parse_name("walk/lena_walk2.avi").take
-        '2'
-    """
+    """Reads person, action and take from a file name, for instance lena_walk2.avi."""
     match = PATTERN.fullmatch(os.path.basename(path))
     if not match:
         raise ConversionError(
@@ -83,149 +79,95 @@ def parse_name(path: str) -> Clip:
     return Clip(match[1].lower(), match[2].lower(), match[3], path)
 
 
-def find_clips(source_dir: str | os.PathLike) -> list[Clip]:
+def find_clips(source_dir: str | os.PathLike | None) -> list[Clip]:
     """Lists the AVI files in a folder, at any depth, by person, action and take.
 
     Raises:
-        ConversionError: the folder is absent, cannot be listed or holds no AVI file, a name is
-            none of the database's, or a video is there twice.
+        ConversionError: the folder is missing, cannot be listed or has no AVI files, a name does
+            not follow the database, or a video is there twice.
     """
-    source_dir = os.fspath(source_dir)
-    if not os.path.isdir(source_dir):
-        raise ConversionError(f"no folder {source_dir}: unpack the videos of {SOURCE} there.")
+    source_dir = check_source_dir(source_dir, "weizmann", _NEEDS)
     clips: dict[str, Clip] = {}
-    for folder, subfolders, names in os.walk(source_dir, onerror=_refuse_folder):
-        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
-        for name in sorted(names):
-            if name[0] == "." or not name.lower().endswith(".avi"):
-                continue
+    for folder, names in walk_folders(source_dir):
+        for name in (name for name in names if name.lower().endswith(".avi")):
             clip = parse_name(os.path.join(folder, name))
             if other := clips.get(clip.id):
-                # Else one copy could train and the other test.
-                raise ConversionError(f"{clip.path}: {other.path} is it, too; remove one of them.")
+                # Else one copy could be in each split.
+                raise ConversionError(
+                    f"{clip.path}: {other.path} is the same video; remove one of them."
+                )
             clips[clip.id] = clip
     if not clips:
-        raise ConversionError(f"{source_dir}: no AVI files in it; unpack those of {SOURCE} there.")
+        raise ConversionError(f"{source_dir}: no AVI files found; give {_NEEDS}.")
     return sorted(clips.values(), key=lambda clip: (clip.person, clip.action, clip.take))
 
 
-def _refuse_folder(error: OSError) -> None:
-    # Left out silently, its videos would be missing from the data set.
-    raise ConversionError(
-        f"{error.filename}: cannot be listed ({error.strerror}); check its rights."
-    )
-
-
 def split_clips(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
-    """Holds out one person of each action, another one each time while there are others.
+    """The splits; "test" has one person of each action, by turns as far as possible.
 
-    An action that a single person does stays in the training split.
-
-    Returns:
-        The splits "train" and, unless it would be empty, "test", in the order of `clips`.
+    An action of a single person stays in the training split.
     """
     order = np.random.default_rng(SPLIT_SEED).permutation(len(PERSONS))
     held_out = set()
     for number, action in enumerate(ACTIONS):
-        there = {clip.person for clip in clips if clip.action == action}
+        found = {clip.person for clip in clips if clip.action == action}
         turns = [PERSONS[k] for k in np.roll(order, -number)]
-        if len(there) > 1:
-            held_out.add((next(person for person in turns if person in there), action))
-    train = [clip for clip in clips if (clip.person, clip.action) not in held_out]
-    test = [clip for clip in clips if (clip.person, clip.action) in held_out]
-    return {"train": train, "test": test} if test else {"train": train}
+        if len(found) > 1:
+            held_out.add((next(person for person in turns if person in found), action))
+    return named_splits(clips, [(clip.person, clip.action) in held_out for clip in clips])
 
 
 def prepare_avi(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
-    *,
-    skip_unreadable: bool = False,
-    overwrite: bool = False,
-    progress: bool = True,
+    out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "weizmann", read from the videos of the database.
+    """Writes the data set "weizmann" from the AVI files (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder of the unpacked videos.
-        skip_unreadable: leave out files that cannot be read, with a line each.
-        overwrite: replace a data set that is already there.
-        progress: show a line of progress on stderr.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: no source_dir, see `find_clips`, videos unreadable (each named), or
-            out_dir exists.
 
     Example:
         prepare_avi("data/weizmann", "weizmann_videos")
     """
-    if not source_dir:
-        raise ConversionError(
-            f"weizmann needs --source_dir, the folder of its AVI files: unpack them from {SOURCE} "
-            f"({LICENCE}: {CITATION})"
-        )
     splits = split_clips(find_clips(source_dir))
 
     def load(clip: Clip) -> Video:
-        frames = media.iterate_video(clip.path)
+        frames, rate = media.open_video(clip.path)
         return Video(
-            media.stack_frames(frames, clip.path, SIDE, SIDE, max_frames=None),
+            media.stack_frames(frames, clip.path, SIDE, SIDE),
             clip.id,
-            media.frame_rate(clip.path),
+            rate,
             label=ACTIONS.index(clip.action),
             identity=PERSONS.index(clip.person),
         )
 
-    info = _info("weizmann", ACTIONS, PERSONS, -1.0, LICENCE, SOURCE)  # the files tell their rate
-    return write_dataset(
-        os.fspath(out_dir), info, splits, load,
-        skip_unreadable=skip_unreadable, overwrite=overwrite, progress=progress,
-    )  # fmt: skip
+    info = DatasetInfo(
+        "weizmann", "1", SIDE, SIDE, class_names=ACTIONS, identity_names=PERSONS, **ORIGIN
+    )
+    return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
 
 
 def person_of(strip: Strip) -> int:
     """Number of the person in a strip, 0..8.
 
     Raises:
-        ConversionError: the strip's number does not go with its folder, so that it is not one
-            of the known strips.
+        ConversionError: the number does not fit the folder: it is not one of the known strips.
     """
     person, place = divmod(strip.number, 2 * len(STRIP_ORDER))
     if person >= STRIP_PERSONS or STRIP_ORDER[place // 2] != strip.class_name:
         raise ConversionError(
-            f"{strip.path}: not one of {STRIP_SOURCE}: there, the numbers 0 to 71 are two strips "
-            f"each of {', '.join(STRIP_ORDER)}, then those of the next person; remove it."
+            f"{strip.path}: not one of {STRIP_SOURCE}. Its numbers 0 to 71 are two strips each of "
+            f"{', '.join(STRIP_ORDER)}, then the strips of the next person; remove the file."
         )
     return person
 
 
 def prepare_strips(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
-    *,
-    skip_unreadable: bool = False,
-    overwrite: bool = False,
-    progress: bool = True,
+    out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "weizmann/strips", read from the sample data of MoCoGAN.
+    """Writes the data set "weizmann/strips" of MoCoGAN (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder with the subfolders 0, 1, 3 and 4 of JPEG strips.
-        skip_unreadable: leave out files that cannot be read, with a line each.
-        overwrite: replace a data set that is already there.
-        progress: show a line of progress on stderr.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: no source_dir, a folder or strips missing, a number that does not go
-            with its folder, strips unreadable (each named), or out_dir exists.
 
     Example:
         prepare_strips("data/weizmann-strips", "mocogan/data/actions")
@@ -241,31 +183,24 @@ def prepare_strips(
         label = class_names.index(strip.class_name)
         return Video(read_strip(strip), strip.id, STRIP_FPS, label, identity=person_of(strip))
 
-    persons = tuple(f"person-{number}" for number in range(STRIP_PERSONS))
-    licence = f"sample data of MoCoGAN, for non-commercial use; the videos {LICENCE}"
-    info = _info("weizmann/strips", class_names, persons, STRIP_FPS, licence, STRIP_SOURCE)
-    return write_dataset(
-        os.fspath(out_dir), info, splits, load,
-        skip_unreadable=skip_unreadable, overwrite=overwrite, progress=progress,
-    )  # fmt: skip
+    info = DatasetInfo(
+        "weizmann/strips",
+        "1",
+        SIDE,
+        SIDE,
+        fps=STRIP_FPS,
+        class_names=class_names,
+        identity_names=tuple(f"person-{number}" for number in range(STRIP_PERSONS)),
+        licence=f"sample data of MoCoGAN, for non-commercial use; the videos {LICENCE}",
+        source=STRIP_SOURCE,
+        citation=CITATION,
+    )
+    return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
 
 
-def _info(
-    name: str, actions: tuple[str, ...], persons: tuple[str, ...], fps: float, licence: str,
-    source: str,
-) -> DatasetInfo:  # fmt: skip
-    return DatasetInfo(
-        name, "1", height=SIDE, width=SIDE, channels=3, fps=fps,
-        class_names=actions, identity_names=persons,
-        licence=licence, source=source, citation=CITATION,
-    )  # fmt: skip
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; every mistake ends it with one line on stderr and status 1."""
-    variants = {"avi": prepare_avi, "strips": prepare_strips}
-    run_converter(__doc__, variants, "Folder of the videos, or of the strips' folders.", arguments)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter,
+    __doc__,
+    {"avi": prepare_avi, "strips": prepare_strips},
+    "Folder of the videos, or of the strips.",
+)

@@ -1,4 +1,4 @@
-"""What the tools share that make a data set out of another: its records, read as they are."""
+"""Reads the records of a data set one by one, as they are, to make another data set of them."""
 
 import dataclasses
 import os
@@ -9,15 +9,11 @@ from google.protobuf.message import DecodeError
 
 from kerasvid.data.records import REMEDY, DatasetInfo
 from kerasvid.data.shards import DatasetError, check_shards
-from tfrecords_tools.dataset_folder import ConversionError
+from tfrecords_tools.conversion import ConversionError
 
 
 def check_choice(fraction: float, seed: int) -> None:
-    """Checks the share of a data set to choose, and the seed of the choice.
-
-    Raises:
-        ConversionError: the fraction is not above 0 and below 1, or the seed is below 0.
-    """
+    """Raises ConversionError unless the fraction is above 0 and below 1 and the seed 0 or more."""
     if not 0 < fraction < 1:
         raise ConversionError(f"fraction={fraction}: must be above 0 and below 1.")
     if seed < 0:
@@ -25,11 +21,7 @@ def check_choice(fraction: float, seed: int) -> None:
 
 
 def check_source(folder: str | os.PathLike, info: DatasetInfo) -> None:
-    """Checks size and SHA-256 of every shard that `info` states.
-
-    Raises:
-        DatasetError: a shard is absent, truncated, altered or cannot be read.
-    """
+    """Checks size and SHA-256 of every shard in `info`; DatasetError as `check_shards`."""
     try:
         check_shards(folder, info, deep=True)
     except tf.errors.OpError as error:
@@ -41,22 +33,12 @@ def read_records(
 ) -> Iterator[tf.train.Example]:
     """Reads the records of a split one by one, in order, without decoding their frames.
 
-    Args:
-        folder: of the data set.
-        info: its description.
-        split: one of `info.splits`.
-
     Yields:
-        A record with one frame or more, the right `length` and an `id`.
+        A record with at least one frame, the right `length` and an `id`.
 
     Raises:
-        DatasetError: a shard cannot be read, has damaged or too few records, or what it holds
-            are not such records; the message names it.
-
-    Example:
-        >>> folder = "data/mug"
-        >>> for record in read_records(folder, load_info(folder), "train"):
-        ...     print(record.features.feature["id"].bytes_list.value[0].decode())
+        DatasetError: a shard cannot be read, is damaged, has too few records or records of
+            another format; the message names the shard.
     """
     for shard in info.splits[split].shards:
         path = os.path.join(folder, shard.file)
@@ -73,9 +55,14 @@ def read_records(
             raise DatasetError(f"{path}: {count} records instead of {shard.count}; {REMEDY}")
 
 
-def with_remark(info: DatasetInfo, remark: str) -> DatasetInfo:
-    """The description with its source extended: by name, what it was made of, and `remark`, how."""
-    origin = f"{info.name}, {remark}"
+def length_of(record: tf.train.Example) -> int:
+    """Number of frames of a record."""
+    return record.features.feature["length"].int64_list.value[0]
+
+
+def with_origin(info: DatasetInfo, how: str) -> DatasetInfo:
+    """Adds to the source of a description which data set it was made from, and how."""
+    origin = f"{info.name}, {how}"
     return dataclasses.replace(info, source=f"{info.source}; {origin}" if info.source else origin)
 
 
@@ -83,7 +70,7 @@ def _parse(serialized: bytes, path: str) -> tf.train.Example:
     try:
         example = tf.train.Example.FromString(serialized)
     except DecodeError as error:
-        raise DatasetError(f"{path}: holds no tf.train.Example; {REMEDY}") from error
+        raise DatasetError(f"{path}: contains no tf.train.Example; {REMEDY}") from error
     feature = example.features.feature
     frames, stated = feature["frames"].bytes_list.value, feature["length"].int64_list.value
     if not frames or list(stated) != [len(frames)] or len(feature["id"].bytes_list.value) != 1:
@@ -93,4 +80,4 @@ def _parse(serialized: bytes, path: str) -> tf.train.Example:
 
 def _unreadable(path: str, error: tf.errors.OpError) -> DatasetError:
     what = " ".join(str(error.message).split())
-    return DatasetError(f"{path}: cannot be read ({what}); check the path and its rights.")
+    return DatasetError(f"{path}: cannot be read ({what}); check the path and its permissions.")

@@ -1,15 +1,15 @@
-"""Takes a share of a data set's training videos apart into single frames: videos and images.
+"""Splits a share of the training videos of a data set into single frames: videos and images.
 
     kerasvid data split-frames --data_dir=data/mug --out_dir=data/mug-mixed
 
 This is the mixed data of section 5.1 of "Jointly Trained Image and Video Generation using Residual
-Vectors" (WACV 2020), by default with half of the videos taken apart. It writes two data sets:
+Vectors" (WACV 2020), by default with half of the videos split. It writes two data sets:
 
     data/mug-mixed/videos    the other training videos, and all test videos
     data/mug-mixed/images    the frames of the chosen training videos, and of all test videos
 
-A frame is a video of length 1 that keeps label, identity, attributes and, byte by byte, its
-encoded image; its id is that of its video with "/frame-0003".
+A frame is a video of length 1. It keeps label, identity, attributes and, byte for byte, its
+encoded image; its id is the id of its video with "/frame-0003".
 """
 
 import dataclasses
@@ -19,20 +19,20 @@ from collections.abc import Set as AbstractSet
 
 import numpy as np
 import tensorflow as tf
+import tqdm
 from absl import flags
 
 from kerasvid.data.records import DatasetInfo, finish_example
 from kerasvid.data.shards import check_shards, load_info, write_info, write_split
-from tfrecords_tools.conversion import ConversionError
+from tfrecords_tools.conversion import ConversionError, new_dataset_folder, progress_bar
 from tfrecords_tools.converter_flags import run_command
-from tfrecords_tools.dataset_folder import folder_in_making
 from tfrecords_tools.derived.read_records import (
     check_choice,
     check_source,
+    length_of,
     read_records,
-    with_remark,
+    with_origin,
 )
-from tfrecords_tools.progress_line import ProgressLine
 from tfrecords_tools.registry import folder_of, locate
 
 PARTS = ("videos", "images")
@@ -55,20 +55,19 @@ def split_frames(
 
     Args:
         folder: of a data set with a split "train"; its other splits go into both data sets.
-        out_dir: where the two are to lie.
-        fraction: share of the training videos to take apart, above 0 and below 1; each of the
-            two data sets gets one video or more.
+        out_dir: folder of the two data sets.
+        fraction: share of the training videos to split, above 0 and below 1; each of the two data
+            sets gets at least one video.
         seed: of the choice of these videos.
-        overwrite: replace two such data sets that are already there.
-        progress: show a line of progress on stderr.
+        overwrite, progress: as of `write_dataset`.
 
     Returns:
         The descriptions of both data sets.
 
     Raises:
-        DatasetError: the data set is absent, half-written or altered.
+        DatasetError: the data set is missing, half-written or altered.
         ConversionError: the fraction is out of range, there are fewer than two training videos,
-            or out_dir exists or cannot be written. Nothing is left then.
+            or out_dir exists or cannot be written. Nothing is written then.
 
     Example:
         >>> videos, images = split_frames("data/mug", "data/mug-mixed", fraction=0.5)
@@ -77,16 +76,16 @@ def split_frames(
     info = load_info(folder)
     chosen = choose_videos(info, fraction, seed)
     total = len(PARTS) * sum(split.count for split in info.splits.values())
-    with folder_in_making(out_dir, holds=PARTS, reads=folder, overwrite=overwrite) as building:
+    with new_dataset_folder(out_dir, holds=PARTS, reads=folder, overwrite=overwrite) as building:
         check_source(folder, info)
-        info = with_remark(info, f"by split_frames with fraction={fraction} and seed={seed}")
-        with ProgressLine(total, progress, "records read") as bar:
+        info = with_origin(info, f"by split_frames with fraction={fraction} and seed={seed}")
+        with progress_bar(total, progress, "records") as bar:
             written = [_write_part(folder, building, info, part, chosen, bar) for part in PARTS]
     return written[0], written[1]
 
 
 def divided_folder(name: str, data_dir: str = "data") -> str:
-    """Where the halves of a data set lie: "weizmann/strips" in `data_dir`/weizmann-strips-mixed."""
+    """The folder of both parts of a data set, for instance `data_dir`/weizmann-strips-mixed."""
     return f"{os.path.normpath(folder_of(name, data_dir))}-mixed"
 
 
@@ -97,17 +96,18 @@ def locate_half(
     source_dir: str | None = None,
     make: bool = True,
 ) -> tuple[str, DatasetInfo | None]:
-    """The folder of one half and its description; without `make`, `None` where it is missing.
+    """The folder of one half of a data set and its description, made at first use.
 
     Args:
         name: of the whole data set, as `registry.locate` takes it.
-        half: "videos", or "images" of the other training videos' frames.
-        data_dir: where data sets live, and the halves beside the whole.
+        half: "videos", or "images" for the frames of the other training videos.
+        data_dir: the folder of all data sets; the halves are beside the whole data set.
         source_dir: raw material, for a data set that needs it.
-        make: make what is missing, the whole data set, too.
+        make: make what is missing, also the whole data set; otherwise the description of a
+            missing data set is `None`.
 
     Raises:
-        ValueError: there is no such half.
+        ValueError: the half is unknown.
         UnknownDataset, DatasetError, ConversionError: as `registry.prepare` and `split_frames`.
 
     Example:
@@ -129,60 +129,54 @@ def locate_half(
 
 
 def choose_videos(info: DatasetInfo, fraction: float, seed: int) -> frozenset[int]:
-    """The training videos to take apart, by `index`; it follows from count, fraction and seed.
-
-    Raises:
-        ConversionError: the fraction is out of range, or there are fewer than two videos.
-    """
+    """The training videos to split, by `index`; they follow from count, fraction and seed."""
     check_choice(fraction, seed)
     if TRAIN not in info.splits:
         raise ConversionError(
             f"{info.name}: has no split {TRAIN!r} but {', '.join(info.splits)}; give a data set "
-            "to train on."
+            "with training videos."
         )
     count = info.splits[TRAIN].count
     if count < 2:
         raise ConversionError(
-            f"{info.name}: {count} training video cannot be divided; give two or more."
+            f"{info.name}: {count} training video cannot be divided; give a data set with more."
         )
     wanted = min(max(round(fraction * count), 1), count - 1)
     return frozenset(np.random.default_rng(seed).permutation(count)[:wanted].tolist())
 
 
 def _write_part(
-    folder: str, building: str, info: DatasetInfo, part: str, chosen: AbstractSet[int], bar
+    folder: str,
+    building: str,
+    info: DatasetInfo,
+    part: str,
+    chosen: AbstractSet[int],
+    bar: tqdm.tqdm,
 ) -> DatasetInfo:
     place = os.path.join(building, part)
     os.makedirs(place)
     images = part == "images"
-    splits = {}
-    for split in info.splits:
-        records = _records(folder, info, split, images, chosen, bar)
-        size = {"videos_per_shard": IMAGES_PER_SHARD} if images else {}
-        splits[split] = write_split(place, split, records, **size)
-    fps = -1.0 if images else info.fps  # a still image has no rate
+
+    def records(split: str) -> Iterator[tuple[bytes, int]]:
+        index = 0
+        for number, example in enumerate(read_records(folder, info, split)):
+            bar.update()
+            if split == TRAIN and (number in chosen) != images:
+                continue
+            for record in _frames(example) if images else [example]:
+                yield finish_example(record, index), length_of(record)
+                index += 1
+
+    size = {"videos_per_shard": IMAGES_PER_SHARD} if images else {}
+    splits = {split: write_split(place, split, records(split), **size) for split in info.splits}
+    fps = -1.0 if images else info.fps  # an image has no frame rate
     info = dataclasses.replace(info, name=f"{info.name}/{part}", fps=fps, splits=splits)
     write_info(place, info)
     return info
 
 
-def _records(
-    folder: str, info: DatasetInfo, split: str, images: bool, chosen: AbstractSet[int], bar
-) -> Iterator[tuple[bytes, int]]:
-    """Pairs of a record and its length for one split of one of the two data sets."""
-    index = 0
-    for number, example in enumerate(read_records(folder, info, split)):
-        bar.advance()
-        if split == TRAIN and (number in chosen) != images:
-            continue
-        for record in _frames(example) if images else [example]:
-            length = record.features.feature["length"].int64_list.value[0]
-            yield finish_example(record, index), length
-            index += 1
-
-
 def _frames(video: tf.train.Example) -> Iterator[tf.train.Example]:
-    """The records of a video's frames; the encoded images are its own, byte by byte."""
+    """The records of a video's frames; the encoded images stay as they are."""
     images = list(video.features.feature["frames"].bytes_list.value)
     name = video.features.feature["id"].bytes_list.value[0]
     frame = tf.train.Example()
@@ -197,30 +191,29 @@ def _frames(video: tf.train.Example) -> Iterator[tf.train.Example]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; every mistake ends it with one line on stderr and status 1."""
+    """The command line; a mistake of the user ends it with one line on stderr and status 1."""
     values = flags.FlagValues()
     own = {"flag_values": values}
-    flags.DEFINE_string("data_dir", None, "Folder of the data set to take apart.", **own)
-    flags.DEFINE_string("out_dir", None, "Folder for the two data sets.", **own)
-    flags.DEFINE_float("fraction", 0.5, "Share of the training videos to take apart.", **own)
-    flags.DEFINE_integer("seed", 0, "Seed of the choice of these videos.", 0, **own)
-    flags.DEFINE_bool("overwrite", False, "Replace two data sets in --out_dir.", **own)
+    flags.DEFINE_string("data_dir", None, "Folder of the data set to read.", **own)
+    flags.DEFINE_string("out_dir", None, "Folder of the two new data sets.", **own)
+    flags.DEFINE_float("fraction", 0.5, "Share of the training videos to split.", **own)
+    flags.DEFINE_integer("seed", 0, "Seed for the choice of these videos.", 0, **own)
+    flags.DEFINE_bool("overwrite", False, "Replace existing data sets in --out_dir.", **own)
 
     def work() -> list[str]:
         parts = split_frames(
-            values.data_dir, values.out_dir, values.fraction, values.seed,
+            values.data_dir,
+            values.out_dir,
+            values.fraction,
+            values.seed,
             overwrite=values.overwrite,
-        )  # fmt: skip
+        )
         count = load_info(values.data_dir).splits[TRAIN].count
         chosen = count - parts[0].splits[TRAIN].count
-        lines = [f"Took {chosen} of {count} training videos apart."]
+        lines = [f"Split {chosen} of {count} training videos into frames."]
         for part, info in zip(PARTS, parts, strict=True):
             counts = ", ".join(f"{split.count} {name}" for name, split in info.splits.items())
             lines.append(f"{os.path.join(values.out_dir, part)}: {counts} {part}")
         return lines
 
     run_command(__doc__, values, ["data_dir", "out_dir"], work, arguments)
-
-
-if __name__ == "__main__":
-    main()

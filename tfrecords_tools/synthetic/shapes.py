@@ -4,23 +4,23 @@
     kerasvid data shapes --variant=strips --source_dir=STRIPS \\
         --out_dir=data/shapes-strips
 
-`embedded` is drawn by code, after the shape motion data of MoCoGAN, and needs nothing: five
-shapes in eight colours and three sizes, in five motions; 4,000 training and 400 test clips, whose
-parameters are drawn independently. The identity is the shape with its colour.
+`embedded` is drawn by code, after the shape motion data of MoCoGAN, and needs no files. It has
+five shapes in eight colours and three sizes, in five motions: 4,000 training and 400 test clips,
+whose parameters are independent. The identity is the shape with its colour.
 
 `strips` reads the sample data of MoCoGAN: 8,000 strips, circles and squares in any colour. In
-folder 0 they move vertically, in folder 1 horizontally. 400 of them, by seed, are held out as test
-split, the same share of both folders; MoCoGAN trains on all.
+folder 0 they move vertically, in folder 1 horizontally. The test split has 400 of them, by seed,
+the same share of both folders; MoCoGAN trains on all.
 """
 
+import functools
 import os
-from collections.abc import Sequence
 
 from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import write_dataset
 from tfrecords_tools.converter_flags import run_converter
-from tfrecords_tools.converters.folder import split_clips
 from tfrecords_tools.converters.strips import Strip, find_strips, read_strip
+from tfrecords_tools.source_files import split_clips
 from tfrecords_tools.synthetic import shapes_drawing
 from tfrecords_tools.synthetic.shapes_drawing import COLOURS, MOTIONS, RADII, SHAPES, SIDE
 
@@ -40,53 +40,34 @@ _CITATION = (
 
 
 def list_clips() -> dict[str, range]:
-    """Numbers of the drawn clips of both splits: no number is in both.
-
-    Example:
-        list_clips()["test"][0]  # 4000
-    """
+    """Numbers of the drawn clips of both splits; no number is in both."""
     train, test = COUNTS["train"], COUNTS["test"]
     return {"train": range(train), "test": range(train, train + test)}
 
 
 def prepare_embedded(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
-    *,
-    skip_unreadable: bool = False,
-    overwrite: bool = False,
-    progress: bool = True,
+    out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "shapes", drawn by code.
-
-    Args:
-        out_dir: folder of the data set, which appears when it is complete.
-        source_dir, skip_unreadable: not needed.
-        overwrite: replace a data set that is already there.
-        progress: show a line of progress on stderr.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: out_dir exists, or cannot be written.
+    """Writes the data set "shapes", drawn by code (see `tfrecords_tools.converters`).
 
     Example:
         prepare_embedded("data/shapes")
     """
     info = DatasetInfo(
-        "shapes", "1", height=SIDE, width=SIDE, channels=3, fps=FPS,
+        "shapes",
+        "1",
+        height=SIDE,
+        width=SIDE,
+        fps=FPS,
         class_names=MOTIONS,
         identity_names=IDENTITIES,
         attribute_names=tuple(FACTORS),
         attribute_sizes=tuple(len(values) for values in FACTORS.values()),
         licence="the licence of kerasvid, which draws them",
-        source="drawn by tfrecords_tools/shapes_drawing.py",
+        source="drawn by tfrecords_tools/synthetic/shapes_drawing.py",
         citation=f"After the shape motion data of: {_CITATION}",
-    )  # fmt: skip
-    return write_dataset(
-        os.fspath(out_dir), info, list_clips(), _drawn, overwrite=overwrite, progress=progress
     )
+    return write_dataset(os.fspath(out_dir), info, list_clips(), _drawn, **writing)
 
 
 def _drawn(number: int) -> Video:
@@ -102,34 +83,17 @@ def _drawn(number: int) -> Video:
 
 
 def prepare_strips(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
-    *,
-    skip_unreadable: bool = False,
-    overwrite: bool = False,
-    progress: bool = True,
+    out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "shapes/strips", read from the sample data of MoCoGAN.
+    """Writes the data set "shapes/strips" of MoCoGAN (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
         source_dir: folder with the subfolders 0 and 1 of PNG strips.
-        skip_unreadable: leave out files that cannot be read, with a line each.
-        overwrite: replace a data set that is already there.
-        progress: show a line of progress on stderr.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: no source_dir, a folder or strips missing, strips unreadable or of
-            another size (each named), or out_dir exists.
 
     Example:
         prepare_strips("data/shapes-strips", "mocogan/data/shapes")
     """
     strips = find_strips(source_dir, STRIP_CLASSES, ".png", SOURCE)
-    train, test = split_clips(strips, STRIP_TEST_FRACTION, STRIP_SEED)
     class_names = tuple(STRIP_CLASSES.values())
 
     def load(strip: Strip) -> Video:
@@ -137,24 +101,22 @@ def prepare_strips(
         return Video(frames, strip.id, label=class_names.index(strip.class_name))
 
     info = DatasetInfo(
-        "shapes/strips", "1", height=SIDE, width=SIDE, channels=3, fps=-1.0,
+        "shapes/strips",
+        "1",
+        height=SIDE,
+        width=SIDE,
         class_names=class_names,
         licence="sample data of MoCoGAN, for non-commercial use",
         source=SOURCE,
         citation=_CITATION,
-    )  # fmt: skip
-    splits = {"train": train, "test": test}
-    return write_dataset(
-        os.fspath(out_dir), info, splits, load,
-        skip_unreadable=skip_unreadable, overwrite=overwrite, progress=progress,
-    )  # fmt: skip
+    )
+    splits = split_clips(strips, STRIP_TEST_FRACTION, STRIP_SEED)
+    return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; every mistake ends it with one line on stderr and status 1."""
-    variants = {"embedded": prepare_embedded, "strips": prepare_strips}
-    run_converter(__doc__, variants, "Folder of the strips' folders; for strips.", arguments)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter,
+    __doc__,
+    {"embedded": prepare_embedded, "strips": prepare_strips},
+    "Folder of the strips; for the variant strips.",
+)

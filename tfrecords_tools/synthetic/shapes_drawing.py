@@ -29,18 +29,6 @@ _TRIANGLE = np.sqrt(np.pi / (3 * np.sqrt(3)))
 _CROSS = np.sqrt(9 * np.pi / 20)
 
 
-def _square(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.maximum(abs(x), abs(y)) - _SQUARE
-
-
-def _diamond(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return (abs(x) + abs(y)) / np.sqrt(2) - _SQUARE
-
-
-def _triangle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.maximum(y, np.sqrt(0.75) * abs(x) - y / 2) - _TRIANGLE
-
-
 def _cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     x, y = abs(x), abs(y)  # two bars, three times as long as wide
     return np.maximum(np.maximum(x, y) - _CROSS, np.minimum(x, y) - _CROSS / 3)
@@ -49,9 +37,12 @@ def _cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 # By name: signed distance for a radius of 1, and how far the shape reaches from its centroid.
 SHAPES: dict[str, tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], float]] = {
     "circle": (lambda x, y: np.hypot(x, y) - 1, 1.0),
-    "square": (_square, _SQUARE),
-    "triangle": (_triangle, 2 * _TRIANGLE),
-    "diamond": (_diamond, np.sqrt(2) * _SQUARE),
+    "square": (lambda x, y: np.maximum(abs(x), abs(y)) - _SQUARE, _SQUARE),
+    "triangle": (
+        lambda x, y: np.maximum(y, np.sqrt(0.75) * abs(x) - y / 2) - _TRIANGLE,
+        2 * _TRIANGLE,
+    ),
+    "diamond": (lambda x, y: (abs(x) + abs(y)) / np.sqrt(2) - _SQUARE, np.sqrt(2) * _SQUARE),
     "cross": (_cross, _CROSS),
 }
 
@@ -76,18 +67,9 @@ class Clip:
 
 
 def plan_clip(number: int, seed: int = 0, frames: int = FRAMES) -> Clip:
-    """Draws the parameters of a clip: what moves, along which curve, and how fast when.
+    """Draws the parameters of a clip by seed: what moves, along which curve, and how fast when.
 
     Motions take turns, so that each number of clips has its labels in equal shares.
-
-    Args:
-        number: of the clip, 0, 1, 2, ...
-        seed: of all clips.
-        frames: length of the clip, T.
-
-    Example:
-        >>> plan_clip(3).motion
-        'circular'
     """
     random = np.random.default_rng([seed, number])
     motion = MOTIONS[number % len(MOTIONS)]
@@ -130,14 +112,7 @@ def _path(motion: str, room: float, phases: np.ndarray, random: np.random.Genera
 
 
 def draw_clip(clip: Clip) -> np.ndarray:
-    """Draws a clip.
-
-    Returns:
-        uint8 RGB [T, 64, 64, 3].
-
-    Example:
-        frames = draw_clip(plan_clip(0, seed=1))
-    """
+    """Draws a clip: uint8 RGB [T, 64, 64, 3]."""
     radius = RADII[clip.size]
     distance, _ = SHAPES[clip.shape]
     pixels = np.arange(SIDE) + 0.5

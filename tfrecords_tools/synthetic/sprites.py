@@ -3,27 +3,25 @@
     kerasvid data sprites --variant=embedded --out_dir=data/sprites
     kerasvid data sprites --variant=lpc --out_dir=data/sprites-lpc
 
-`embedded` is drawn by code and needs nothing; `lpc` is composed as in Li & Mandt (2018) from the
-Liberated Pixel Cup sheets, those in --source_dir or else downloaded ones. Both have 9,000 training
-clips of 1,000 characters and 2,664 test clips of the other 296.
+`embedded` is drawn by code and needs no files. `lpc` is composed as in Li & Mandt (2018) from the
+Liberated Pixel Cup sheets, from --source_dir or else downloaded. Both have 9,000 training clips of
+1,000 characters and 2,664 test clips of the other 296.
 """
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from absl import flags
 
 from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import write_dataset
-from tfrecords_tools.converter_flags import run_command
+from tfrecords_tools.converter_flags import run_converter
 from tfrecords_tools.converters import lpc_sheets
+from tfrecords_tools.converters.lpc_sheets import ATTRIBUTES, VALUES, VIEWS
 from tfrecords_tools.synthetic import sprites_drawing
 
-VIEWS = ("front", "left", "right")
-ATTRIBUTES = ("body", "bottomwear", "topwear", "hair")
-VALUES = 6
 CHARACTERS = VALUES ** len(ATTRIBUTES)
 TRAIN_CHARACTERS = 1000
 SPLIT_SEED = 423  # the one of Li & Mandt's script, so that their split is reproduced
@@ -41,7 +39,7 @@ _SHEETS_LICENCE = (
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """One clip of the data set: a character's number (0..1295), an action and a view."""
+    """One clip: the number of a character (0..1295), an action and a view."""
 
     character: int
     action: str
@@ -60,17 +58,13 @@ class Clip:
 
 
 def split_characters() -> dict[str, list[int]]:
-    """Numbers of the 1,000 training and the 296 test characters, in Li & Mandt's order.
-
-    Example:
-        split_characters()["test"][:3]
-    """
+    """Numbers of the 1,000 training and the 296 test characters, in Li & Mandt's order."""
     order = np.random.RandomState(SPLIT_SEED).permutation(CHARACTERS).tolist()
     return {"train": order[:TRAIN_CHARACTERS], "test": order[TRAIN_CHARACTERS:]}
 
 
 def list_clips(actions: Sequence[str]) -> dict[str, list[Clip]]:
-    """The clips of both splits: nine a character, by action, then by view."""
+    """The clips of both splits: nine for each character, by action, then by view."""
     return {
         split: [Clip(c, action, view) for c in characters for action in actions for view in VIEWS]
         for split, characters in split_characters().items()
@@ -78,93 +72,72 @@ def list_clips(actions: Sequence[str]) -> dict[str, list[Clip]]:
 
 
 def prepare_embedded(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
-    *,
-    overwrite: bool = False,
-    progress: bool = True,
+    out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "sprites", drawn by code.
-
-    Args:
-        out_dir: folder of the data set, which appears when it is complete.
-        source_dir: not needed.
-        overwrite: replace a data set that is already there.
-        progress: show a line of progress on stderr.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: out_dir exists, or cannot be written.
+    """Writes the data set "sprites", drawn by code (see `tfrecords_tools.converters`).
 
     Example:
         prepare_embedded("data/sprites")
     """
-    info = _info(
+    sprites_drawing.drawn_layers()  # once, before the threads of the writer ask for it
+    return _write(
+        out_dir,
         "sprites",
         sprites_drawing.ACTIONS,
+        sprites_drawing.draw_clip,
+        writing,
         licence="the licence of kerasvid, which draws them",
-        source="drawn by tfrecords_tools/sprites_drawing.py",
+        source="drawn by tfrecords_tools/synthetic/sprites_drawing.py",
         citation=f"Structure and split after: {_CITATION}",
     )
-    sprites_drawing.drawn_layers()  # once, before the threads of the writer ask for it
-    return _write(out_dir, info, sprites_drawing.draw_clip, overwrite, progress)
 
 
 def prepare_lpc(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
-    *,
-    overwrite: bool = False,
-    progress: bool = True,
+    out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "sprites/lpc", composed from the Liberated Pixel Cup sheets.
+    """Writes the data set "sprites/lpc", of the sheets (see `tfrecords_tools.converters`).
 
     Args:
-        out_dir: folder of the data set, which appears when it is complete.
-        source_dir: folder of the sheets, see `lpc_sheets.load_sheets`; without it they are
+        source_dir: folder of the sheets, see `lpc_sheets.load_sheets`. By default the sheets are
             downloaded, 0.4 MB, to the folder lpc-sheets beside out_dir and kept there.
-        overwrite: replace a data set that is already there.
-        progress: show a line of progress on stderr.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        SheetError: a sheet in source_dir is missing or of another size.
-        ConversionError: a sheet cannot be downloaded, or out_dir exists or cannot be written.
 
     Example:
         prepare_lpc("data/sprites-lpc")
     """
     if not source_dir:
         source_dir = os.path.join(os.path.dirname(os.path.abspath(out_dir)), _SHEETS_FOLDER)
-        lpc_sheets.download_sheets(source_dir, progress=progress)
+        lpc_sheets.download_sheets(source_dir, progress=writing.get("progress", True))
     sheets = lpc_sheets.load_sheets(source_dir)
-    info = _info(
+
+    def compose(attributes: tuple[int, int, int, int], action: str, view: str) -> np.ndarray:
+        return lpc_sheets.compose_clip(sheets, attributes, action, view)
+
+    return _write(
+        out_dir,
         "sprites/lpc",
         lpc_sheets.ACTIONS,
+        compose,
+        writing,
         licence=_SHEETS_LICENCE,
         source=lpc_sheets.SOURCE,
         citation=_CITATION,
     )
 
-    def compose(attributes: tuple[int, int, int, int], action: str, view: str) -> np.ndarray:
-        return lpc_sheets.compose_clip(sheets, attributes, action, view)
 
-    return _write(out_dir, info, compose, overwrite, progress)
-
-
-def _info(name: str, actions: Sequence[str], **origin: str) -> DatasetInfo:
-    return DatasetInfo(
+def _write(
+    out_dir: str | os.PathLike,
+    name: str,
+    actions: Sequence[str],
+    frames_of: Callable[[tuple[int, int, int, int], str, str], np.ndarray],
+    writing: dict[str, bool],
+    **origin: str,
+) -> DatasetInfo:
+    info = DatasetInfo(
         name,
-        version="1",
+        "1",
         height=64,
         width=64,
-        channels=3,
         fps=FPS,
-        encoding="png",
         class_names=tuple(f"{action}/{view}" for action in actions for view in VIEWS),
         identity_names=tuple(Clip(c, "", "").character_name for c in range(CHARACTERS)),
         attribute_names=ATTRIBUTES,
@@ -172,61 +145,22 @@ def _info(name: str, actions: Sequence[str], **origin: str) -> DatasetInfo:
         **origin,
     )
 
-
-def _write(
-    out_dir: str | os.PathLike,
-    info: DatasetInfo,
-    frames_of: Callable[[tuple[int, int, int, int], str, str], np.ndarray],
-    overwrite: bool,
-    progress: bool,
-) -> DatasetInfo:
     def load(clip: Clip) -> Video:
-        name = f"{clip.action}/{clip.view}"
         return Video(
             frames_of(clip.attributes, clip.action, clip.view),
             id=f"{clip.character_name}-{clip.action}-{clip.view}",
             fps=FPS,
-            label=info.class_names.index(name),
+            label=info.class_names.index(f"{clip.action}/{clip.view}"),
             identity=clip.character,
             attributes=clip.attributes,
         )
 
-    # Class names run by action, then by view.
-    actions = [name.split("/")[0] for name in info.class_names[:: len(VIEWS)]]
-    clips = list_clips(actions)
-    return write_dataset(
-        os.fspath(out_dir), info, clips, load, overwrite=overwrite, progress=progress
-    )
+    return write_dataset(os.fspath(out_dir), info, list_clips(actions), load, **writing)
 
 
-def _define_flags() -> flags.FlagValues:
-    # Flags of their own: importing this module must not add to those of another program.
-    values = flags.FlagValues()
-    own = {"flag_values": values}
-    flags.DEFINE_enum("variant", "embedded", list(_VARIANTS), "Which data set to make.", **own)
-    flags.DEFINE_string(
-        "source_dir", None, "Folder of the sheets, else downloaded; for lpc.", **own
-    )
-    flags.DEFINE_string("out_dir", None, "Folder of the data set to make.", **own)
-    flags.DEFINE_bool("overwrite", False, "Replace a data set in --out_dir.", **own)
-    return values
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; every mistake ends it with one line on stderr and status 1."""
-    values = _define_flags()
-
-    def work() -> list[str]:
-        prepare = _VARIANTS[values.variant]
-        info = prepare(values.out_dir, values.source_dir, overwrite=values.overwrite)
-        counts = ", ".join(f"{split.count} {name}" for name, split in info.splits.items())
-        return [f"{info.name}: {counts} clips in {values.out_dir}"]
-
-    run_command(__doc__, values, ("out_dir",), work, arguments)
-
-
-_VARIANTS = {"embedded": prepare_embedded, "lpc": prepare_lpc}
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(
+    run_converter,
+    __doc__,
+    {"embedded": prepare_embedded, "lpc": prepare_lpc},
+    "Folder of the sheets, else downloaded; for the variant lpc.",
+)

@@ -1,7 +1,7 @@
 """A 64x64 pixel-art canvas of palette indices: shaded, outlined shapes without any blur."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -9,73 +9,49 @@ SIZE = 64
 SHADES = 5  # of each material: outline, dark, middle, light, highlight
 # Light falls from above, a little from the left and the front: (x right, y down, z to the viewer).
 LIGHT = np.array([-0.4, -0.7, 0.6])
-# The colours of the materials; "skin" is a placeholder that a palette of a body replaces.
-MATERIALS: Mapping[str, tuple[int, int, int]] = {
-    "skin": (250, 205, 165),
-    "hair0": (252, 208, 64),
-    "hair1": (226, 74, 36),
-    "hair2": (62, 118, 246),
-    "hair3": (176, 76, 222),
-    "hair4": (84, 214, 74),
-    "hair5": (226, 232, 246),
-    "top0": (34, 182, 170),
-    "top1": (222, 52, 56),
-    "top2": (240, 190, 54),
-    "top3": (168, 180, 204),
-    "top4": (128, 70, 200),
-    "top5": (84, 142, 54),
-    "trim0": (236, 236, 214),
-    "trim1": (244, 240, 236),
-    "trim2": (206, 104, 36),
-    "trim3": (236, 196, 84),
-    "trim4": (246, 206, 92),
-    "trim5": (240, 240, 244),
-    "bottom0": (54, 88, 204),
-    "bottom1": (238, 134, 40),
-    "bottom2": (240, 92, 160),
-    "bottom3": (236, 226, 196),
-    "bottom4": (56, 158, 92),
-    "bottom5": (104, 104, 124),
-    "hem0": (140, 170, 240),
-    "hem1": (250, 200, 110),
-    "hem2": (250, 240, 246),
-    "hem3": (190, 60, 60),
-    "hem4": (216, 190, 70),
-    "hem5": (240, 232, 240),
-    "shoes": (146, 88, 48),
-    "belt": (122, 76, 42),
-    "steel": (214, 224, 240),
-    "gold": (232, 184, 64),
-    "glow": (110, 230, 255),
-    "iris": (50, 76, 150),
-    "white": (250, 250, 252),
-}
+# Colours of the materials, RRGGBB; "skin" is a placeholder for the colour of a body.
+_COLOURS = """
+skin facda5
+hair fcd040 e24a24 3e76f6 b04cde 54d64a e2e8f6
+top 22b6aa de3438 f0be36 a8b4cc 8046c8 548e36
+trim ececd6 f4f0ec ce6824 ecc454 f6ce5c f0f0f4
+bottom 3658cc ee8628 f05ca0 ece2c4 389e5c 68687c
+hem 8caaf0 fac86e faf0f6 be3c3c d8be46 f0e8f0
+shoes 925830
+belt 7a4c2a
+steel d6e0f0
+gold e8b840
+glow 6ee6ff
+iris 324c96
+white fafafc
+body fcd2ac 8a5432 80b24c 5c9ee0 d64642 c4b2d6
+"""
+
+
+def _read_colours() -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and colours: "skin", or "hair0" to "hair5" for a line of several colours."""
+    for kind, *colours in map(str.split, _COLOURS.strip().splitlines()):
+        for number, colour in enumerate(colours):
+            yield kind + str(number) * (len(colours) > 1), tuple(bytes.fromhex(colour))
+
+
+MATERIALS = dict(_read_colours())
+BODIES = [MATERIALS.pop(f"body{number}") for number in range(6)]
 RAMP = {name: 1 + SHADES * i for i, name in enumerate(MATERIALS)}
-BODIES = (
-    (252, 210, 172),
-    (138, 84, 50),
-    (128, 178, 76),
-    (92, 158, 224),
-    (214, 70, 66),
-    (196, 178, 214),
-)
-_X, _Y = np.meshgrid(np.arange(SIZE, dtype=np.float64), np.arange(SIZE, dtype=np.float64))
-
-
-def _shades(colour: Sequence[int]) -> np.ndarray:
-    """Outline, dark, middle, light and highlight of a colour, float [5, 3]; shadows turn bluish."""
-    base = np.array(colour, np.float64)
-    tints = np.array([[0.22, 0.18, 0.26], [0.60, 0.54, 0.64], [0.83, 0.80, 0.84], [1.0, 1.0, 1.0]])
-    return np.concatenate([base * tints, [base + 0.55 * (255 - base)]])
+# Column and row of every pixel, float [64, 64] each.
+X, Y = np.meshgrid(np.arange(SIZE, dtype=np.float64), np.arange(SIZE, dtype=np.float64))
 
 
 @functools.cache
 def palette(body: int) -> np.ndarray:
     """Colours of all palette indices for a body value: uint8 [256, 3], index 0 black."""
     colours = np.zeros((256, 3))
-    for name, base in MATERIALS.items():
-        shades = _shades(BODIES[body] if name == "skin" else base)
-        colours[RAMP[name] : RAMP[name] + SHADES] = shades
+    # Outline, dark, middle and light; shadows are bluish. The highlight follows.
+    tints = np.array([[0.22, 0.18, 0.26], [0.60, 0.54, 0.64], [0.83, 0.80, 0.84], [1.0, 1.0, 1.0]])
+    for name, colour in MATERIALS.items():
+        base = np.array(BODIES[body] if name == "skin" else colour, np.float64)
+        highlight = base + 0.55 * (255 - base)
+        colours[RAMP[name] : RAMP[name] + SHADES] = [*(base * tints), highlight]
     table = np.rint(colours).astype(np.uint8)
     table.setflags(write=False)
     return table
@@ -127,7 +103,7 @@ class Canvas:
         points = np.asarray(points, np.float64)
         margin = max(radii) + 2
         at = _window(*(points.min(0) - margin), *(points.max(0) + margin))
-        x, y = _X[at], _Y[at]
+        x, y = X[at], Y[at]
         nearest = np.full(x.shape, np.inf)
         normal_x, normal_y = np.zeros(x.shape), np.zeros(x.shape)
         for i in range(len(points) - 1):
@@ -148,7 +124,7 @@ class Canvas:
     ) -> None:
         """A shaded ellipse."""
         at = _window(x - radius_x - 2, y - radius_y - 2, x + radius_x + 2, y + radius_y + 2)
-        normal_x, normal_y = (_X[at] - x) / radius_x, (_Y[at] - y) / radius_y
+        normal_x, normal_y = (X[at] - x) / radius_x, (Y[at] - y) / radius_y
         mask = normal_x**2 + normal_y**2 <= 1
         self.paint(mask, lambert(normal_x, normal_y), material, at, outline)
 
@@ -170,7 +146,7 @@ class Canvas:
         first = round(top[1])
         reach = widths.max() + abs(bottom_x - top[0]) + 3
         at = _window(top[0] - reach, first - 2, top[0] + reach, first + count + 1)
-        x, y = _X[at], _Y[at]
+        x, y = X[at], Y[at]
         row = np.clip(y - first, 0, count - 1).astype(int)
         centre = np.rint((top[0] + (bottom_x - top[0]) * row / max(count - 1, 1)) * 2) / 2
         across = (x - centre) / widths[row]
@@ -188,7 +164,7 @@ class Canvas:
         """A convex polygon of one brightness."""
         points = np.asarray(points, np.float64)
         at = _window(*(points.min(0) - 2), *(points.max(0) + 2))
-        x, y = _X[at], _Y[at]
+        x, y = X[at], Y[at]
         following = np.roll(points, -1, axis=0)
         sides = [
             (bx - ax) * (y - ay) - (by - ay) * (x - ax)
@@ -216,8 +192,3 @@ def _window(x0: float, y0: float, x1: float, y1: float) -> tuple[slice, slice]:
     left, right = (int(np.clip(v, 0, SIZE)) for v in (np.floor(x0), np.ceil(x1) + 1))
     top, bottom = (int(np.clip(v, 0, SIZE)) for v in (np.floor(y0), np.ceil(y1) + 1))
     return slice(top, bottom), slice(left, right)
-
-
-def grid() -> tuple[np.ndarray, np.ndarray]:
-    """Pixel coordinates x and y of the whole canvas, float [64, 64] each."""
-    return _X, _Y

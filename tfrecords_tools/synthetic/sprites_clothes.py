@@ -42,79 +42,67 @@ def draw_arm(canvas: Canvas, figure: Figure, limb: int, value: int) -> None:
     canvas.ball(*hand, 2.3, 2.3, "skin")
 
 
-def _centre(figure: Figure) -> tuple[tuple[float, float], float]:
-    """Top of the torso (x, y) and x of its lower end."""
-    lean_x = figure.shoulders[:, 0].mean()
-    bob = round(figure.head[1]) - 24
-    return (np.rint(lean_x - 0.5) + 0.5, _TORSO_TOP + bob), figure.hip[0]
+def _half_pixel(x: float) -> float:
+    """The nearest middle of a pixel."""
+    return np.rint(x - 0.5) + 0.5
+
+
+def _bob(figure: Figure) -> int:
+    return round(figure.head[1]) - 24
 
 
 def draw_torso(canvas: Canvas, figure: Figure, value: int) -> None:
-    """The chest in one of six tops: vest, striped shirt, belted tunic, armour, robe, jacket."""
-    top, trim = f"top{value}", f"trim{value}"
-    start, hip_x = _centre(figure)
-    widths = list(_TORSO_SIDE if figure.facing else _TORSO_FRONT)
-    if value in (2, 4):
-        widths += [w + 0.5 * i for i, w in enumerate([6.5, 6.5] + [6.5] * (2 * (value == 4)))]
-        if figure.facing:
-            widths[13:] = [w - 2 for w in widths[13:]]
-    hem = hip_x + (0.6 * figure.sway if value in (2, 4) else 0)
-    canvas.rows(start, np.rint(hem - 0.5) + 0.5, widths, top, folds=2 if value in (2, 4) else 0)
-    _DETAILS[value](canvas, figure, start, hip_x, top, trim)
+    """The chest in one of six tops.
 
+    Args:
+        value: 0 vest, 1 striped shirt, 2 belted tunic, 3 armour, 4 robe, 5 jacket.
+    """
+    top, trim, facing = f"top{value}", f"trim{value}", figure.facing
+    x, y = _half_pixel(figure.shoulders[:, 0].mean()), _TORSO_TOP + _bob(figure)
+    hip_x = figure.hip[0]
+    widths = list(_TORSO_SIDE if facing else _TORSO_FRONT)
+    long = value in (2, 4)
+    if long:
+        skirt = [6.5, 6.5] + [6.5] * (2 * (value == 4))
+        widths += [width + 0.5 * i - 2 * bool(facing) for i, width in enumerate(skirt)]
+    hem = hip_x + (0.6 * figure.sway if long else 0)
+    canvas.rows((x, y), _half_pixel(hem), widths, top, folds=2 if long else 0)
 
-def _band(canvas, figure, start, hip_x, row, widths, material, outline=False) -> None:
-    """A belt, stripe or hem that follows the torso from `row` on."""
-    share = row / 12
-    x = np.rint(start[0] + (hip_x - start[0]) * share - 0.5) + 0.5
-    less = 2.0 if figure.facing else 0.0
-    canvas.rows((x, start[1] + row), x, [w - less for w in widths], material, outline=outline)
+    def patch(widths: list[float], material: str) -> None:
+        """Rows from the neck down."""
+        canvas.rows((x + 2.5 * facing, y), x + 2.5 * facing, widths, material, outline=False)
 
+    def band(row: int, widths: list[float], material: str, outline: bool = False) -> None:
+        """A belt, stripe or hem that follows the torso from `row` on."""
+        middle = _half_pixel(x + (hip_x - x) * (row / 12))
+        widths = [width - 2.0 * bool(facing) for width in widths]
+        canvas.rows((middle, y + row), middle, widths, material, outline=outline)
 
-def _vest(canvas, figure, start, hip_x, top, trim) -> None:
-    x, y = start[0] + 2.5 * figure.facing, start[1]
-    canvas.rows((x, y), x, [3, 2.5, 1.6, 0.6], "skin", outline=False)
-    _band(canvas, figure, start, hip_x, 11, [6.5, 6.5], trim)
-
-
-def _striped_shirt(canvas, figure, start, hip_x, top, trim) -> None:
-    for row in (3, 6, 9):
-        _band(canvas, figure, start, hip_x, row, [7 if row < 6 else 6.5 if row < 9 else 6], trim)
-
-
-def _tunic(canvas, figure, start, hip_x, top, trim) -> None:
-    x, y = start[0] + 2.5 * figure.facing, start[1]
-    canvas.rows((x, y), x, [4, 3, 2], trim, outline=False)
-    _band(canvas, figure, start, hip_x, 10, [6.2, 6.2], "belt", outline=True)
-    buckle = start[0] + (hip_x - start[0]) * 0.8 + 4 * figure.facing
-    canvas.rows((buckle, start[1] + 10), buckle, [1.2, 1.2], "gold", outline=False)
-
-
-def _armour(canvas, figure, start, hip_x, top, trim) -> None:
-    x, y = start[0] + 2.5 * figure.facing, start[1]
-    canvas.ball(x, y + 5, 4.2 if not figure.facing else 3, 3.6, top)
-    canvas.rows((x, y), x, [4, 3], trim, outline=False)
-    _band(canvas, figure, start, hip_x, 10, [6, 6.5], trim, outline=True)
-    canvas.ball(x, y + 5, 1.2, 1.6, "hair1", outline=False)
-
-
-def _robe(canvas, figure, start, hip_x, top, trim) -> None:
-    x = start[0] + 3.5 * figure.facing
-    hip = hip_x + 3.5 * figure.facing
-    canvas.rows((x, start[1]), hip, [2.5, 2.0, 1.5] + [1.0] * 13, trim, outline=False)
-    _band(canvas, figure, start, hip_x, 9, [6.2], "gold")
-
-
-def _jacket(canvas, figure, start, hip_x, top, trim) -> None:
-    x, hip = start[0] + 4 * figure.facing, hip_x + 4 * figure.facing
-    widths = [3, 3, 2.6, 2.6, 2, 2, 2, 2, 2, 2, 2.6, 2.6]
-    if figure.facing:
-        widths = [w * 0.55 for w in widths]
-    canvas.rows(start if not figure.facing else (x, start[1]), hip, widths, trim)
-    canvas.rows((hip, start[1] + 11), hip, [widths[-1]], "belt", outline=False)
-
-
-_DETAILS = (_vest, _striped_shirt, _tunic, _armour, _robe, _jacket)
+    if value == 0:
+        patch([3, 2.5, 1.6, 0.6], "skin")
+        band(11, [6.5, 6.5], trim)
+    elif value == 1:
+        for row, width in ((3, 7), (6, 6.5), (9, 6)):
+            band(row, [width], trim)
+    elif value == 2:
+        patch([4, 3, 2], trim)
+        band(10, [6.2, 6.2], "belt", outline=True)
+        buckle = x + (hip_x - x) * 0.8 + 4 * facing
+        canvas.rows((buckle, y + 10), buckle, [1.2, 1.2], "gold", outline=False)
+    elif value == 3:
+        canvas.ball(x + 2.5 * facing, y + 5, 3 if facing else 4.2, 3.6, top)
+        patch([4, 3], trim)
+        band(10, [6, 6.5], trim, outline=True)
+        canvas.ball(x + 2.5 * facing, y + 5, 1.2, 1.6, "hair1", outline=False)
+    elif value == 4:
+        opening = [2.5, 2.0, 1.5] + [1.0] * 13
+        canvas.rows((x + 3.5 * facing, y), hip_x + 3.5 * facing, opening, trim, outline=False)
+        band(9, [6.2], "gold")
+    else:
+        opening, hip = [3, 3, 2.6, 2.6, 2, 2, 2, 2, 2, 2, 2.6, 2.6], hip_x + 4 * facing
+        opening = [width * 0.55 if facing else width for width in opening]
+        canvas.rows((x + 4 * facing, y), hip, opening, trim)
+        canvas.rows((hip, y + 11), hip, [opening[-1]], "belt", outline=False)
 
 
 def draw_legs(canvas: Canvas, figure: Figure, value: int) -> None:
@@ -128,17 +116,17 @@ def draw_legs(canvas: Canvas, figure: Figure, value: int) -> None:
     for limb in order:
         _draw_leg(canvas, figure, limb, value)
     x, y = figure.hip
-    bob = round(figure.head[1]) - 24
+    bob = _bob(figure)
     waist = 4.6 if figure.facing else 6.5
-    top = (np.rint(x - 0.5) + 0.5, y - 1 + max(bob, -1))
+    top = (_half_pixel(x), y - 1 + max(bob, -1))
     material, hem = f"bottom{value}", f"hem{value}"
     if value == 2:
         widths = [waist + 0.55 * i for i in range(8 - max(bob, 0))]
-        canvas.rows(top, np.rint(x + figure.sway - 0.5) + 0.5, widths, material, folds=3)
+        canvas.rows(top, _half_pixel(x + figure.sway), widths, material, folds=3)
     elif value == 3:
         spread = 0.18 + 0.035 * figure.stride
         widths = [waist + spread * i for i in range(13 - max(bob, 0))]
-        end = np.rint(x + 0.8 * figure.sway - 0.5) + 0.5
+        end = _half_pixel(x + 0.8 * figure.sway)
         canvas.rows(top, end, widths, material, folds=3)
         canvas.rows((end, top[1] + len(widths)), end, [widths[-1]] * 2, hem)
     else:
@@ -167,10 +155,6 @@ def _draw_leg(canvas: Canvas, figure: Figure, limb: int, value: int) -> None:
         for i, (a, b) in enumerate(((hip, knee), (knee, ankle)) * 2):
             point = a + (0.45 if i < 2 else 0.9) * (b - a)
             canvas.rows((np.rint(point[0] * 2) / 2, point[1]), point[0], [2.6], hem, outline=False)
-    _draw_shoe(canvas, figure, foot)
-
-
-def _draw_shoe(canvas: Canvas, figure: Figure, foot: np.ndarray) -> None:
     x, y = foot
     if figure.facing:
         x = x + 1.4 * figure.facing

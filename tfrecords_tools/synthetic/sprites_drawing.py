@@ -1,7 +1,7 @@
 """The embedded sprites: 1,296 characters with three actions in three views, drawn by code.
 
-A character is its layers laid over each other. Each layer depends on one attribute only, so that
-the layers of all attribute values, drawn once, give every character in milliseconds.
+A character is its layers laid over each other. Each layer depends on one attribute only: the
+layers of all attribute values are drawn once, then every character takes milliseconds.
 """
 
 import functools
@@ -13,11 +13,10 @@ from tfrecords_tools.synthetic.sprites_clothes import draw_arm, draw_legs, draw_
 from tfrecords_tools.synthetic.sprites_hair import draw_hair, draw_head
 from tfrecords_tools.synthetic.sprites_poses import ACTIONS, FRAMES, VIEWS, Figure, figure
 
-ATTRIBUTES = ("body", "bottomwear", "topwear", "hair")
-VALUES = 6
+VALUES = 6  # of each attribute: body, bottomwear, topwear, hair
 _BLADE_LENGTH = 13
 _TRAIL_FRAMES = (3, 4, 5)
-_LEAST_SWEEP = 0.9  # radians; less than that leaves no trail
+_MIN_SWEEP = 0.9  # radians that leave a trail
 
 # From back to front: the layer and the attribute that it depends on.
 _LAYERS = (
@@ -55,7 +54,7 @@ def _draw_trail(canvas: Canvas, before: Figure, now: Figure) -> None:
     start, end = _blade_tip(before) - pivot, _blade_tip(now) - pivot
     angle, turn = np.arctan2(start[1], start[0]), np.arctan2(end[1], end[0])
     sweep = (turn - angle + np.pi) % (2 * np.pi) - np.pi
-    if abs(sweep) < _LEAST_SWEEP:
+    if abs(sweep) < _MIN_SWEEP:
         return
     for share in np.linspace(0.15, 1, 60):
         radius = np.hypot(*start) * (1 - share) + np.hypot(*end) * share
@@ -87,50 +86,38 @@ def _draw_arms(behind: Canvas, ahead: Canvas, action: str, view: str, frame: int
         _draw_glow(canvas, pose, limb)
 
 
-def _draw_layers(action: str, view: str, frame: int, value: int) -> list[np.ndarray]:
-    """The layers of one frame in the order of `_LAYERS`, every attribute at the same value."""
-    pose = figure(action, view, frame)
-    layers = {name: Canvas() for name, _ in _LAYERS}
-    draw_hair(layers["hair behind"], layers["hair"], pose, value)
-    draw_head(layers["head"], pose, value)
-    draw_torso(layers["torso"], pose, value)
-    draw_legs(layers["legs"], pose, value)
-    _draw_arms(layers["arm behind"], layers["arms"], action, view, frame, value)
-    return [canvas.index for canvas in layers.values()]
-
-
 @functools.cache
 def drawn_layers() -> np.ndarray:
     """All layers: palette indices uint8 [7 layers, 6 values, 3 actions, 3 views, 8, 64, 64]."""
     shape = (len(_LAYERS), VALUES, len(ACTIONS), len(VIEWS), FRAMES, SIZE, SIZE)
     layers = np.zeros(shape, np.uint8)
     for value, a, v, t in np.ndindex(shape[1:5]):
-        layers[:, value, a, v, t] = _draw_layers(ACTIONS[a], VIEWS[v], t, value)
+        pose = figure(ACTIONS[a], VIEWS[v], t)
+        drawn = {name: Canvas() for name, _ in _LAYERS}
+        draw_hair(drawn["hair behind"], drawn["hair"], pose, value)
+        draw_head(drawn["head"], pose, value)
+        draw_torso(drawn["torso"], pose, value)
+        draw_legs(drawn["legs"], pose, value)
+        _draw_arms(drawn["arm behind"], drawn["arms"], ACTIONS[a], VIEWS[v], t, value)
+        layers[:, value, a, v, t] = [canvas.index for canvas in drawn.values()]
     layers.setflags(write=False)
     return layers
 
 
 def draw_clip(attributes: tuple[int, int, int, int], action: str, view: str) -> np.ndarray:
-    """Draws a character in action.
+    """Draws a character in action, on black: uint8 RGB [8, 64, 64, 3].
 
     Args:
         attributes: values of body, bottomwear, topwear and hair, each 0..5.
-        action: one of `ACTIONS`.
-        view: one of `VIEWS`.
-
-    Returns:
-        The clip, uint8 RGB [8, 64, 64, 3], on black.
+        action, view: one of `ACTIONS` and one of `VIEWS`.
 
     Raises:
         ValueError: a value is not in 0..5, or an action or view is unknown.
-
-    Example:
-        frames = draw_clip((0, 1, 2, 3), "walk", "left")
     """
-    if len(attributes) != len(ATTRIBUTES) or not all(0 <= value < VALUES for value in attributes):
-        raise ValueError(f"attributes {attributes}: want four values of 0 to {VALUES - 1}")
+    if len(attributes) != 4 or not all(0 <= value < VALUES for value in attributes):
+        raise ValueError(f"attributes={attributes}: give four values from 0 to {VALUES - 1}.")
     if action not in ACTIONS or view not in VIEWS:
-        raise ValueError(f"no clip {action}/{view}: actions are {ACTIONS}, views are {VIEWS}")
+        raise ValueError(f"No clip {action}/{view}: use actions {ACTIONS} and views {VIEWS}.")
     layers = drawn_layers()[:, :, ACTIONS.index(action), VIEWS.index(view)]
     index = np.zeros(layers.shape[2:], np.uint8)  # [8, 64, 64]
     for layer, (_, attribute) in enumerate(_LAYERS):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfrecords_tools.synthetic.sprites_canvas import RAMP, Canvas, grid, lambert
+from tfrecords_tools.synthetic.sprites_canvas import RAMP, Canvas, X, Y, lambert
 from tfrecords_tools.synthetic.sprites_poses import Figure
 
 _SKIN = RAMP["skin"]
@@ -26,7 +26,7 @@ _SIDE_CLOSED_EYE = ("...", "...", "oo.", "d..")
 
 
 def draw_head(canvas: Canvas, figure: Figure, body: int) -> None:
-    """The head with its face; bodies 2 (fangs), 3 (pointed ears) and 4 (horns) have a mark."""
+    """The head with its face: body 2 has fangs, 3 pointed ears, 4 horns."""
     x, y = figure.head
     eye = _CLOSED_EYE if figure.eyes_closed else _EYE
     if figure.facing:
@@ -72,11 +72,10 @@ class _Strands:
     """Paints hair masks given in coordinates of the head: u ahead (or right), v down."""
 
     def __init__(self, canvas: Canvas, figure: Figure, value: int) -> None:
-        x, y = grid()
         self.canvas, self.figure, self.material = canvas, figure, f"hair{value}"
         self.facing = figure.facing or 1
-        self.u = (x - figure.head[0]) * self.facing
-        self.v = y - figure.head[1]
+        self.u = (X - figure.head[0]) * self.facing
+        self.v = Y - figure.head[1]
 
     def paint(self, mask: np.ndarray, outline: bool = True, curl: bool = False) -> None:
         """Lit as a ball, with a gleam across the crown, and strands (or curls) of shade."""
@@ -169,12 +168,8 @@ def _afro(back: _Strands, front: _Strands, figure: Figure) -> None:
     angle = np.arctan2(v + 4, u - centre)
     radius = 13.2 + 0.6 * np.cos(9 * angle)
     puff = ((u - centre) ** 2 + (v + 4 + 0.12 * figure.sway) ** 2) <= radius**2
-    if figure.facing:
-        face = (u > 0.5) & (v > -3.0 + 0.5 * np.abs(u % 4 - 2))
-        front.paint(puff & ~face & (v < 7), curl=True)
-    else:
-        face = (np.abs(u) < 7.6) & (v > -3.0 + 0.5 * np.abs(u % 4 - 2))
-        front.paint(puff & ~face & (v < 5), curl=True)
+    face = (u > 0.5 if figure.facing else np.abs(u) < 7.6) & (v > -3.0 + 0.5 * np.abs(u % 4 - 2))
+    front.paint(puff & ~face & (v < (7 if figure.facing else 5)), curl=True)
 
 
 def _mohawk(back: _Strands, front: _Strands, figure: Figure) -> None:
@@ -192,20 +187,16 @@ def _mohawk(back: _Strands, front: _Strands, figure: Figure) -> None:
 
 
 def _braids(back: _Strands, front: _Strands, figure: Figure) -> None:
-    sway = figure.sway
-    for side in (-1, 1) if not figure.facing else (-1,):
-        u = 9.5 * side if not figure.facing else -7.5
-        swing = sway * 0.8
-        for step in range(4):  # the lowest knot first, each covered by the one above it
-            knot = 3 - step
-            x = u + (0.9 * side if not figure.facing else -0.9) * min(knot, 2) + swing * knot / 3
-            y = figure.head[1] + 3 + 4.2 * knot
-            size = 2.9 - 0.25 * knot
-            front.canvas.ball(figure.head[0] + x * front.facing, y, size, 2.6, front.material)
-        tip = figure.head[0] + (u + (1.8 * side if not figure.facing else -1.8) + swing) * (
-            front.facing
-        )
-        front.canvas.ball(tip, figure.head[1] + 18.8, 1.6, 1.4, "hair1")
+    head_x, head_y = figure.head
+    swing = figure.sway * 0.8
+    for side in (-1,) if figure.facing else (-1, 1):
+        u = -7.5 if figure.facing else 9.5 * side
+        for knot in range(3, -1, -1):  # the lowest first, each covered by the one above it
+            x = u + 0.9 * side * min(knot, 2) + swing * knot / 3
+            at = head_x + x * front.facing, head_y + 3 + 4.2 * knot
+            front.canvas.ball(*at, 2.9 - 0.25 * knot, 2.6, front.material)
+        tip = head_x + (u + 1.8 * side + swing) * front.facing
+        front.canvas.ball(tip, head_y + 18.8, 1.6, 1.4, "hair1")
     parted = front.cap(fringe=-2.2, jag=0.4, volume=0.4)
     if not figure.facing:
         parted &= ~((np.abs(front.u) < 1) & (front.v > -8)) & (

@@ -17,58 +17,41 @@ SHOULDER_X, HIP_X = 7.0, 3.5
 _SIDES = (-1, 1)
 FACING = {"front": 0, "left": -1, "right": 1}
 
-# Elbow and hand from the shoulder, for eight frames; x is positive away from the body.
-_CAST_ARMS = (
-    ((2.0, 5.0, 0.0), (1.0, 9.5, 3.0)),
-    ((2.5, 5.0, 1.0), (-4.0, 7.0, 5.0)),
-    ((3.0, 4.0, 2.0), (-4.0, 1.0, 6.0)),
-    ((4.5, 0.5, 7.0), (4.0, -9.5, 12.0)),
-    ((5.0, -6.0, 5.0), (6.0, -18.0, 8.5)),
-    ((5.5, -4.5, 0.0), (11.5, -11.5, 0.0)),
-    ((6.0, 0.5, 0.0), (12.0, -1.0, 0.0)),
-    ((4.0, 4.0, 0.0), (7.5, 7.0, 1.0)),
-)
-_CAST_GLOW = (0, 1, 2, 2, 3, 3, 2, 0)
-_CAST_BOB = (0, 1, 1, 0, -1, -1, 0, 0)
-# The arm with the blade, the direction of the blade, and the other arm.
-_SLASH_ARM = (
-    ((2.0, 4.5, 0.5), (1.5, 6.5, 5.0)),
-    ((4.5, 0.5, -1.0), (5.5, -4.5, -1.0)),
-    ((4.0, -3.0, -2.0), (3.5, -9.5, -3.0)),
-    ((5.0, -0.5, 3.0), (8.5, -3.5, 8.0)),
-    ((1.0, 3.5, 4.0), (-1.5, 5.5, 9.0)),
-    ((-3.0, 4.0, 4.0), (-9.0, 6.0, 7.0)),
-    ((-3.0, 5.0, 3.0), (-9.5, 9.0, 4.0)),
-    ((0.5, 5.0, 1.5), (-3.0, 8.5, 5.0)),
-)
-_BLADE = (
-    (-0.7, -0.75, 0.35),
-    (-0.5, -0.85, -0.35),
-    (-0.1, -0.8, -0.65),
-    (-0.85, -0.5, 0.8),
-    (-0.2, 0.75, 0.75),
-    (0.85, 0.3, 0.35),
-    (0.75, 0.6, -0.35),
-    (0.35, -0.75, 0.55),
-)
-_SLASH_FREE_ARM = (
-    ((2.0, 5.0, 0.0), (2.5, 9.5, 2.0)),
-    ((3.0, 4.0, 1.0), (3.0, 7.0, 5.0)),
-    ((3.5, 3.0, 1.5), (4.0, 4.5, 6.0)),
-    ((3.5, 4.0, 0.0), (5.0, 7.0, 3.0)),
-    ((3.5, 4.5, -2.0), (5.5, 8.0, -3.0)),
-    ((4.0, 4.0, -3.0), (6.5, 6.5, -5.0)),
-    ((3.5, 4.5, -2.0), (5.5, 8.0, -4.0)),
-    ((2.5, 5.0, -1.0), (3.0, 9.0, -1.0)),
-)
-_SLASH_LEAN = ((0, 0), (-1, -1), (-1, -2), (0, 0), (1, 2), (2, 3), (2, 2), (1, 1))  # (x, z)
-_SLASH_BOB = (0, 0, -1, 0, 1, 1, 1, 0)
-_SLASH_FEET = ((-1, 1), (-2, 2), (-3, 2), (-3, 4), (-4, 5), (-4, 5), (-3, 4), (-2, 2))
+
+def _table(text: str) -> np.ndarray:
+    """A row of numbers for each of the eight frames: float64 [8, columns]."""
+    return np.array([line.split() for line in text.strip().splitlines()], np.float64)
+
+
+# Elbow and hand from the shoulder, three numbers each: x is positive away from the body. Then the
+# glow of the hands, the bob of the body, and the sway of hair and skirts.
+_CAST = _table("""
+    2 5 0       1 9.5 3       0  0   0
+    2.5 5 1     -4 7 5        1  1   0.5
+    3 4 2       -4 1 6        2  1   1
+    4.5 0.5 7   4 -9.5 12     2  0   0
+    5 -6 5      6 -18 8.5     3  -1  -1.5
+    5.5 -4.5 0  11.5 -11.5 0  3  -1  -2
+    6 0.5 0     12 -1 0       2  0   -1
+    4 4 0       7.5 7 1       0  0   0
+""")
+# Elbow and hand of the arm with the blade, direction of the blade, elbow and hand of the other arm.
+# Then the lean of the body (x, z), its bob, the sway, and z of the left and the right foot.
+_SLASH = _table("""
+    2 4.5 0.5   1.5 6.5 5    -0.7 -0.75 0.35   2 5 0       2.5 9.5 2   0 0    0   0   -1 1
+    4.5 0.5 -1  5.5 -4.5 -1  -0.5 -0.85 -0.35  3 4 1       3 7 5       -1 -1  0   1   -2 2
+    4 -3 -2     3.5 -9.5 -3  -0.1 -0.8 -0.65   3.5 3 1.5   4 4.5 6     -1 -2  -1  2   -3 2
+    5 -0.5 3    8.5 -3.5 8   -0.85 -0.5 0.8    3.5 4 0     5 7 3       0 0    0   0   -3 4
+    1 3.5 4     -1.5 5.5 9   -0.2 0.75 0.75    3.5 4.5 -2  5.5 8 -3    1 2    1   -2  -4 5
+    -3 4 4      -9 6 7       0.85 0.3 0.35     4 4 -3      6.5 6.5 -5  2 3    1   -3  -4 5
+    -3 5 3      -9.5 9 4     0.75 0.6 -0.35    3.5 4.5 -2  5.5 8 -4    2 2    1   -1  -3 4
+    0.5 5 1.5   -3 8.5 5     0.35 -0.75 0.55   2.5 5 -1    3 9 -1      1 1    0   0   -2 2
+""")
 
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A pose as seen in a view: joints as screen points [2, 2] by (limb, xy), and what goes on.
+    """A pose as seen in a view: joints as screen points [2, 2] by (limb, xy), and more.
 
     `facing` is 0 in the front view, -1 to the left, 1 to the right.
     """
@@ -99,7 +82,7 @@ class _Pose:
     sway: float = 0.0
     glow: int = 0
     eyes_closed: bool = False
-    blade: tuple[float, float, float] | None = None
+    blade: np.ndarray | None = None  # [3], its direction
 
 
 def _outward(right, left) -> np.ndarray:
@@ -122,28 +105,30 @@ def _walk(frame: int) -> _Pose:
 
 
 def _spellcast(frame: int) -> _Pose:
-    elbow, hand = _CAST_ARMS[frame]
+    elbow, hand = np.split(_CAST[frame, :6], 2)
+    glow, bob, sway = _CAST[frame, 6:]
     return _Pose(
         elbows=_outward(elbow, elbow),
         hands=_outward(hand, hand),
         feet=np.array([[-1.0, 0, 0.8], [1.0, 0, -0.8]]),
-        bob=_CAST_BOB[frame],
-        sway=(0, 0.5, 1, 0, -1.5, -2, -1, 0)[frame],
-        glow=_CAST_GLOW[frame],
+        bob=bob,
+        sway=sway,
+        glow=int(glow),
         eyes_closed=frame in (1, 2, 3),
     )
 
 
 def _slash(frame: int) -> _Pose:
-    back, ahead = _SLASH_FEET[frame]
+    elbow, hand, blade, free_elbow, free_hand = np.split(_SLASH[frame, :15], 5)
+    lean_x, lean_z, bob, sway, left, right = _SLASH[frame, 15:]
     return _Pose(
-        elbows=_outward(_SLASH_ARM[frame][0], _SLASH_FREE_ARM[frame][0]),
-        hands=_outward(_SLASH_ARM[frame][1], _SLASH_FREE_ARM[frame][1]),
-        feet=np.array([[-1.5, 0, back], [1.5, 0, ahead]], np.float64),
-        bob=_SLASH_BOB[frame],
-        lean=_SLASH_LEAN[frame],
-        sway=(0, 1, 2, 0, -2, -3, -1, 0)[frame],
-        blade=_BLADE[frame],
+        elbows=_outward(elbow, free_elbow),
+        hands=_outward(hand, free_hand),
+        feet=np.array([[-1.5, 0, left], [1.5, 0, right]]),
+        bob=bob,
+        lean=(lean_x, lean_z),
+        sway=sway,
+        blade=blade,
     )
 
 
@@ -159,14 +144,6 @@ def _project(joints: np.ndarray, facing: int) -> np.ndarray:
     else:
         points = np.stack([CENTRE + x, y + 0.38 * z], -1)
     return np.rint(points * 2) / 2
-
-
-def _arm_joints(shoulders: np.ndarray, offsets: np.ndarray, facing: int) -> np.ndarray:
-    """Joints of both arms; a side view turns the chest a little, so that spread arms are seen."""
-    turned = offsets.copy()
-    if facing:
-        turned[:, 2] += 0.8 * offsets[:, 0]
-    return shoulders + turned
 
 
 def figure(action: str, view: str, frame: int) -> Figure:
@@ -185,7 +162,9 @@ def figure(action: str, view: str, frame: int) -> Figure:
     # Knees bend forward, more so when the foot is lifted or the hip is low.
     bend = 1.0 - 0.8 * pose.feet[:, 1:2] + max(pose.bob, 0)
     knees = (hips + feet) / 2 + bend * np.array([0, 0, 1.0])
-    hands = _arm_joints(shoulders, pose.hands, facing)
+    if facing:  # the chest is turned a little, so that spread arms are seen
+        for arms in (pose.elbows, pose.hands):
+            arms[:, 2] += 0.8 * arms[:, 0]
     blade = None
     if pose.blade is not None:
         x, y, z = pose.blade
@@ -196,8 +175,8 @@ def figure(action: str, view: str, frame: int) -> Figure:
         head=_project(np.array([0, HEAD_Y, 0]) + lean, facing),
         hip=_project(np.array([0, HIP_Y, 0]), facing),
         shoulders=_project(shoulders * ([0.35, 1, 1] if facing else [1, 1, 1]), facing),
-        elbows=_project(_arm_joints(shoulders, pose.elbows, facing), facing),
-        hands=_project(hands, facing),
+        elbows=_project(shoulders + pose.elbows, facing),
+        hands=_project(shoulders + pose.hands, facing),
         hips=_project(hips, facing),
         knees=_project(knees, facing),
         feet=_project(feet, facing),

@@ -2,20 +2,20 @@
 
     kerasvid data turntable --out_dir=data/turntable
 
-It is drawn by code and needs nothing. Its structure is that of the rendered chairs (see
-`converters.chairs`), for which it stands in: 16 solids in 8 colours are 128 identities, each
-seen from two elevations, 20 and 40 degrees, which are the labels: 256 clips. All clips have the
-same motion: they begin at azimuth 0, the front of the solid, and turn it to the right by 1/31 of
-a full turn a frame, 174 degrees in 16 frames, as the first half of the chairs' 31 azimuths. So the
-frames at one time of all clips of a class show the same view, and a model may share what
-changes over time across a class.
+It is drawn by code and needs no files. It has the structure of the rendered chairs (see
+`converters.chairs`), which it can replace: 16 solids in 8 colours are 128 identities, each seen
+from two elevations, 20 and 40 degrees, which are the labels: 256 clips. All clips have the same
+motion: they begin at azimuth 0, the front of the solid, and turn it to the right by 1/31 of a full
+turn per frame, 174 degrees in 16 frames, as the first half of the chairs' 31 azimuths. So the
+frames at one time of all clips of a class show the same view, and a model may share what changes
+over time across a class.
 
 Of each solid, one colour lacks one elevation in the training split, by seed: 240 training clips,
 in which every identity occurs, and 16 test clips, eight an elevation and two a colour.
 """
 
+import functools
 import os
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,12 +34,7 @@ CLASSES = tuple(f"elevation-{elevation}" for elevation in ELEVATIONS)
 
 
 def list_clips() -> dict[str, list[Clip]]:
-    """The clips of both splits, by solid, colour and elevation.
-
-    Example:
-        >>> [len(clips) for clips in list_clips().values()]
-        [240, 16]
-    """
+    """The 240 training and 16 test clips, by solid, colour and elevation."""
     random = np.random.default_rng(SPLIT_SEED)
     # Two solids a colour and eight an elevation.
     colours, elevations = (
@@ -54,46 +49,31 @@ def list_clips() -> dict[str, list[Clip]]:
 
 
 def prepare(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
-    *,
-    skip_unreadable: bool = False,
-    overwrite: bool = False,
-    progress: bool = True,
+    out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "turntable", drawn by code.
-
-    Args:
-        out_dir: folder of the data set, which appears when it is complete.
-        source_dir, skip_unreadable: not needed.
-        overwrite: replace a data set that is already there.
-        progress: show a line of progress on stderr.
-
-    Returns:
-        The description of the data set.
-
-    Raises:
-        ConversionError: out_dir exists, or cannot be written.
+    """Writes the data set "turntable", drawn by code (see `tfrecords_tools.converters`).
 
     Example:
         prepare("data/turntable")
     """
     info = DatasetInfo(
-        "turntable", "1", height=SIDE, width=SIDE, channels=3, fps=FPS,
+        "turntable",
+        "1",
+        height=SIDE,
+        width=SIDE,
+        fps=FPS,
         class_names=CLASSES,
         identity_names=IDENTITIES,
         attribute_names=tuple(FACTORS),
         attribute_sizes=tuple(len(values) for values in FACTORS.values()),
         licence="the licence of kerasvid, which draws them",
-        source="drawn by tfrecords_tools/turntable_drawing.py",
+        source="drawn by tfrecords_tools/synthetic/turntable_drawing.py",
         citation="After the rendered chairs of: M. Aubry, D. Maturana, A. A. Efros, B. C. Russell "
         "and J. Sivic. Seeing 3D chairs. CVPR 2014.",
-    )  # fmt: skip
+    )
     for name in SOLIDS:
         make_solid(name)  # once, before the threads of the writer ask for it
-    return write_dataset(
-        os.fspath(out_dir), info, list_clips(), _drawn, overwrite=overwrite, progress=progress
-    )
+    return write_dataset(os.fspath(out_dir), info, list_clips(), _drawn, **writing)
 
 
 def _drawn(clip: Clip) -> Video:
@@ -108,10 +88,4 @@ def _drawn(clip: Clip) -> Video:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; every mistake ends it with one line on stderr and status 1."""
-    run_converter(__doc__, {"embedded": prepare}, "Not needed.", arguments)
-
-
-if __name__ == "__main__":
-    main()
+main = functools.partial(run_converter, __doc__, prepare, "Not needed.")

@@ -45,25 +45,15 @@ class Clip:
 
 
 def azimuths(frames: int = FRAMES) -> np.ndarray:
-    """How far a solid has turned in each frame, in degrees: float64 [T], from 0 on.
-
-    Example:
-        >>> azimuths()[1:3].round(2).tolist()
-        [11.61, 23.23]
-    """
+    """How far a solid has turned in each frame, in degrees: float64 [T], from 0 on."""
     return STEP * np.arange(frames)
 
 
 def view(vectors: np.ndarray, turned: float, elevation: float) -> np.ndarray:
-    """Vectors of a turned solid as the camera sees them: x to the right, y up, z towards it.
+    """Vectors [..., 3] of a turned solid as the camera sees them: x right, y up, z towards it.
 
-    Args:
-        vectors: [..., 3], of the solid.
-        turned: degrees; the front of the solid turns to the right.
-        elevation: degrees of the camera above the solid.
-
-    Returns:
-        float64 [..., 3].
+    The front of the solid turns to the right by `turned` degrees; the camera is `elevation` degrees
+    above the solid.
     """
     turn, tilt = np.radians(turned), np.radians(elevation)
     x, y, z = np.moveaxis(vectors, -1, 0)
@@ -73,16 +63,11 @@ def view(vectors: np.ndarray, turned: float, elevation: float) -> np.ndarray:
 
 
 def project(points: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """Where the camera sees points: column, row and inverse depth.
+    """Projects points [..., 3] of `view` to column, row and inverse depth, float64 [..., 3].
 
     The image of the sphere of radius 1 about the origin is a circle with a margin to the border.
-
-    Args:
-        points: [..., 3], x, y, z as of `view`.
-        side: height and width of the image, in samples; sample i reaches from i to i + 1.
-
-    Returns:
-        float64 [..., 3]; inverse depth, unlike depth, is linear over the image of a facet.
+    `side` is the size of the image in samples; sample i reaches from i to i + 1. Inverse depth,
+    unlike depth, is linear over the image of a facet.
     """
     tangent = 1 / np.sqrt(DISTANCE**2 - 1)  # of the angle at which the sphere's edge is seen
     focal = (0.5 - MARGIN / SIDE) * side / tangent
@@ -98,14 +83,13 @@ def find_visible(
     """Finds the facet that is nearest to the camera in each sample.
 
     Args:
-        facets: [F, 3, 3], column, row and inverse depth of the corners; those that run
-            counterclockwise on the image face the camera, others are not seen.
-        values: [F, 3], of anything at the corners; between them it is linear on the image.
+        facets: [F, 3, 3], column, row and inverse depth of the corners. Facets that run clockwise
+            on the image are turned away and not seen.
+        values: [F, 3], any value at the corners; between them it is linear on the image.
         side: height and width of the image, in samples.
 
     Returns:
-        int and float64 [side, side]: number of the facet, -1 where there is none, and the value
-        there, 0 where there is none.
+        int and float64 [side, side]: number of the facet, or -1, and the value there, or 0.
     """
     planes, facing = _weight_planes(facets[..., :2])
     run, row, first, count = _cut_runs(planes, facets[facing, :, 1].T, side)
@@ -132,14 +116,10 @@ def find_visible(
 
 
 def _weight_planes(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Barycentric weights as planes over the image, of the triangles that face the camera.
+    """Barycentric weights of the triangles, corners [F, 3, 2], that face the camera.
 
-    Args:
-        corners: [F, 3, 2], column and row.
-
-    Returns:
-        [K, 3, 3] and the numbers of the K triangles: the weight of corner c in triangle k is
-        planes[k, c] @ (column, row, 1).
+    Returns [K, 3, 3] and the numbers of the K triangles: the weight of corner c in triangle k is
+    planes[k, c] @ (column, row, 1).
     """
     start, end = np.roll(corners, -1, axis=1), np.roll(corners, -2, axis=1)  # of the edge opposite
     (across, down), (column, row) = np.moveaxis(end - start, -1, 0), np.moveaxis(start, -1, 0)
@@ -154,10 +134,7 @@ def _cut_runs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The runs of samples within triangles: triangle, row, first column and length of each.
 
-    Args:
-        planes: [K, 3, 3], as of `_weight_planes`.
-        rows: [3, K], of the corners.
-        side: height and width of the image, in samples.
+    Planes [K, 3, 3] are as of `_weight_planes`, rows [3, K] are those of the corners.
     """
     top = np.ceil(rows.min(axis=0) - 0.5).astype(int).clip(0)
     bottom = np.floor(rows.max(axis=0) - 0.5).astype(int).clip(max=side - 1)
@@ -181,19 +158,13 @@ def _cut_runs(
 def draw_solid(
     solid: Solid, colour: tuple[int, int, int], elevation: float, turned: np.ndarray
 ) -> np.ndarray:
-    """Draws a solid as it turns.
+    """Draws a solid as it turns: uint8 RGB [T, 64, 64, 3].
 
     Args:
         solid: the mesh.
-        colour: RGB, 0..255, of what is lit straight on.
+        colour: RGB, 0..255, at full light.
         elevation: degrees of the camera above the solid.
         turned: [T], degrees that the solid has turned in each frame.
-
-    Returns:
-        uint8 RGB [T, 64, 64, 3].
-
-    Example:
-        frames = draw_solid(make_solid("mug"), (255, 0, 0), 30, np.arange(0, 360, 10))
     """
     tone = np.where(solid.marked, MARK, 1.0)[:, None]
     lamp = LIGHT / np.linalg.norm(LIGHT)
@@ -213,12 +184,5 @@ def draw_solid(
 
 
 def draw_clip(clip: Clip) -> np.ndarray:
-    """Draws a clip of the data set.
-
-    Returns:
-        uint8 RGB [16, 64, 64, 3].
-
-    Example:
-        frames = draw_clip(Clip("chair", "red", 20))
-    """
+    """Draws a clip of the data set: uint8 RGB [16, 64, 64, 3]."""
     return draw_solid(make_solid(clip.solid), COLOURS[clip.colour], clip.elevation, azimuths())

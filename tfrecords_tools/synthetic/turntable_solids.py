@@ -1,4 +1,4 @@
-"""Sixteen solids as meshes of triangles: boxes, prisms, turned outlines, and what they make up.
+"""Sixteen solids as meshes of triangles, made of boxes, prisms and turned outlines.
 
 x points right, y up and z out of the front of a solid. Corners of a facet run counterclockwise as
 seen from outside. A solid is scaled and moved so that it fits into the sphere of radius 1 about the
@@ -37,12 +37,7 @@ def join(*parts: Solid) -> Solid:
 
 
 def polygon(points: Sequence[Sequence[float]], marked: bool = False) -> Solid:
-    """A flat convex face.
-
-    Args:
-        points: [K, 3], its corners, counterclockwise as seen from outside.
-        marked: of the darker tone.
-    """
+    """A flat convex face: its corners [K, 3] run counterclockwise as seen from outside."""
     corners = np.array([[points[0], *points[k : k + 2]] for k in range(1, len(points) - 1)], float)
     normal = np.cross(corners[0, 1] - corners[0, 0], corners[0, 2] - corners[0, 0])
     normals = np.broadcast_to(normal / np.linalg.norm(normal), corners.shape)
@@ -52,13 +47,7 @@ def polygon(points: Sequence[Sequence[float]], marked: bool = False) -> Solid:
 def prism(
     outline: Sequence[tuple[float, float]], back: float, front: float, marked: bool = False
 ) -> Solid:
-    """A convex outline with depth.
-
-    Args:
-        outline: [K, 2], x and y, counterclockwise.
-        back, front: z of the two ends.
-        marked: of the darker tone.
-    """
+    """A convex outline [K, 2] of x and y, counterclockwise, from z `back` to z `front`."""
     near = [(x, y, front) for x, y in outline]
     far = [(x, y, back) for x, y in outline]
     faces = [near, far[::-1]]
@@ -79,7 +68,7 @@ def lathe(
     marks: Sequence[tuple[float, float]] = (),
     normals: Sequence[tuple[float, float]] | None = None,
 ) -> Solid:
-    """What a profile leaves behind as it turns about the y axis.
+    """The surface of a profile that turns about the y axis.
 
     Args:
         profile: [K, 2], radius and y, upwards where the outside is; it begins and ends on the axis
@@ -93,9 +82,9 @@ def lathe(
         along = ends[:, 1] - ends[:, 0]
         across = np.stack([along[:, 1], -along[:, 0]], axis=1)
         across /= np.linalg.norm(across, axis=1, keepdims=True)
-        slopes = np.stack([across, across], axis=1)
+        directions = np.stack([across, across], axis=1)
     else:
-        slopes = np.stack([normals[:-1], normals[1:]], axis=1)
+        directions = np.stack([normals[:-1], normals[1:]], axis=1)
     angles = 2 * np.pi * np.arange(SIDES + 1) / SIDES
     angles[-1] = 0  # to the bit the first one, so that the mesh closes
     around = np.stack([angles[:-1], angles[1:]], axis=1)  # [SIDES, 2]
@@ -103,7 +92,7 @@ def lathe(
     split = [[0, 1, 2], [0, 2, 3]]
     corners, directions = (
         _turn(values[:, None, quads[:, 0]], around[None, :, quads[:, 1]])[:, :, split]
-        for values in (ends, slopes)
+        for values in (ends, directions)
     )  # [K-1, SIDES, 2 triangles, 3 corners, 3]
     middles = np.degrees(angles[:-1]) + 180 / SIDES
     marked = np.zeros(SIDES, bool)
@@ -155,61 +144,24 @@ def place(solid: Solid, offset: Sequence[float] = (0, 0, 0), up: str = "y") -> S
 def _legs(x: float, z: float, width: float, bottom: float, top: float) -> Solid:
     """Four legs whose outer edges are `x` and `z` away from the axis."""
     lefts, backs = (-x, x - width), (-z, z - width)
-    return join(*(
-        box((left, bottom, back), (left + width, top, back + width))
-        for left in lefts for back in backs
-    ))  # fmt: skip
+    return _boxes(
+        *(
+            ((left, bottom, back), (left + width, top, back + width))
+            for left in lefts
+            for back in backs
+        )
+    )
+
+
+def _boxes(*corners: tuple[Sequence[float], Sequence[float]]) -> Solid:
+    """Several boxes, each from its lowest to its highest corner."""
+    return join(*(box(low, high) for low, high in corners))
 
 
 def _pyramid() -> Solid:
     base = [(-0.8, -0.6, 0.8), (0.8, -0.6, 0.8), (0.8, -0.6, -0.8), (-0.8, -0.6, -0.8)]
     sides = [polygon([base[k - 1], base[k], (0, 0.9, 0)]) for k in range(4)]
     return join(polygon(base[::-1]), *sides)
-
-
-def _cone() -> Solid:
-    return lathe([(0, -0.8), (0.75, -0.8), (0, 0.8)], [(-40, 30), (150, 200)])
-
-
-def _cylinder() -> Solid:
-    profile = [(0, -0.75), (0.55, -0.75), (0.55, 0.75), (0, 0.75)]
-    return lathe(profile, [(-30, 30), (100, 130), (190, 240)])
-
-
-def _l_shape() -> Solid:
-    return join(
-        box((-0.65, -1, -0.3), (0.65, -0.5, 0.3)), box((-0.65, -0.5, -0.3), (-0.15, 1, 0.3))
-    )
-
-
-def _t_shape() -> Solid:
-    return join(
-        box((-0.9, 0.45, -0.3), (0.9, 0.95, 0.3)), box((-0.25, -1, -0.3), (0.25, 0.45, 0.3))
-    )
-
-
-def _arch() -> Solid:
-    return join(
-        box((-1, -0.8, -0.35), (-0.55, 0.35, 0.35)),
-        box((0.55, -0.8, -0.35), (1, 0.35, 0.35)),
-        box((-1, 0.35, -0.35), (1, 0.8, 0.35)),
-    )
-
-
-def _stairs() -> Solid:
-    return join(*(box((k / 2 - 1, 0, -0.5), (k / 2 - 0.5, (k + 1) * 0.4, 0.5)) for k in range(4)))
-
-
-def _chair() -> Solid:
-    return join(
-        box((-0.5, 0, -0.5), (0.5, 0.14, 0.5)),
-        box((-0.5, 0.14, -0.5), (0.5, 1.0, -0.36)),
-        _legs(0.5, 0.5, 0.14, -0.75, 0),
-    )
-
-
-def _table() -> Solid:
-    return join(box((-1, 0, -0.65), (1, 0.14, 0.65)), _legs(0.95, 0.6, 0.16, -0.85, 0))
 
 
 def _house() -> Solid:
@@ -220,12 +172,12 @@ def _house() -> Solid:
 
 def _mug() -> Solid:
     profile = [(0, -0.7), (0.6, -0.7), (0.6, 0.7), (0.48, 0.7), (0.48, -0.55), (0, -0.55)]
-    return join(
-        lathe(profile),
-        box((-1.02, 0.27, -0.1), (-0.54, 0.45, 0.1)),  # the handle, which comes by in front
-        box((-1.02, -0.45, -0.1), (-0.54, -0.27, 0.1)),
-        box((-1.02, -0.27, -0.1), (-0.84, 0.27, 0.1)),
+    handle = _boxes(
+        ((-1.02, 0.27, -0.1), (-0.54, 0.45, 0.1)),
+        ((-1.02, -0.45, -0.1), (-0.54, -0.27, 0.1)),
+        ((-1.02, -0.27, -0.1), (-0.84, 0.27, 0.1)),
     )
+    return join(lathe(profile), handle)
 
 
 def _dumbbell() -> Solid:
@@ -237,18 +189,33 @@ def _dumbbell() -> Solid:
 SOLIDS: dict[str, Callable[[], Solid]] = {
     "box": lambda: box((-0.9, -0.45, -0.55), (0.9, 0.45, 0.55)),
     "pyramid": _pyramid,
-    "cone": _cone,
-    "cylinder": _cylinder,
+    "cone": lambda: lathe([(0, -0.8), (0.75, -0.8), (0, 0.8)], [(-40, 30), (150, 200)]),
+    "cylinder": lambda: lathe(
+        [(0, -0.75), (0.55, -0.75), (0.55, 0.75), (0, 0.75)], [(-30, 30), (100, 130), (190, 240)]
+    ),
     "ball": lambda: ball(1.0, [(-30, 20), (60, 90), (140, 210), (250, 290)]),
     "ring": lambda: place(torus(0.75, 0.25, [(30, 90)]), up="z"),
     "dumbbell": _dumbbell,
     "wedge": lambda: prism([(-0.9, -0.5), (0.9, -0.5), (-0.9, 0.55)], -0.5, 0.5),
-    "L": _l_shape,
-    "T": _t_shape,
-    "arch": _arch,
-    "stairs": _stairs,
-    "chair": _chair,
-    "table": _table,
+    "L": lambda: _boxes(
+        ((-0.65, -1, -0.3), (0.65, -0.5, 0.3)), ((-0.65, -0.5, -0.3), (-0.15, 1, 0.3))
+    ),
+    "T": lambda: _boxes(
+        ((-0.9, 0.45, -0.3), (0.9, 0.95, 0.3)), ((-0.25, -1, -0.3), (0.25, 0.45, 0.3))
+    ),
+    "arch": lambda: _boxes(
+        ((-1, -0.8, -0.35), (-0.55, 0.35, 0.35)),
+        ((0.55, -0.8, -0.35), (1, 0.35, 0.35)),
+        ((-1, 0.35, -0.35), (1, 0.8, 0.35)),
+    ),
+    "stairs": lambda: _boxes(
+        *(((k / 2 - 1, 0, -0.5), (k / 2 - 0.5, (k + 1) * 0.4, 0.5)) for k in range(4))
+    ),
+    "chair": lambda: join(
+        _boxes(((-0.5, 0, -0.5), (0.5, 0.14, 0.5)), ((-0.5, 0.14, -0.5), (0.5, 1.0, -0.36))),
+        _legs(0.5, 0.5, 0.14, -0.75, 0),
+    ),
+    "table": lambda: join(box((-1, 0, -0.65), (1, 0.14, 0.65)), _legs(0.95, 0.6, 0.16, -0.85, 0)),
     "house": _house,
     "mug": _mug,
 }
@@ -256,12 +223,7 @@ SOLIDS: dict[str, Callable[[], Solid]] = {
 
 @functools.cache
 def make_solid(name: str) -> Solid:
-    """The solid of a name in `SOLIDS`, in the middle of the sphere of radius 1.
-
-    Example:
-        >>> make_solid("pyramid").corners.shape
-        (6, 3, 3)
-    """
+    """The solid of a name in `SOLIDS`, in the middle of the sphere of radius 1."""
     solid = SOLIDS[name]()
     points = solid.corners.reshape(-1, 3)
     middle = (points.min(axis=0) + points.max(axis=0)) / 2

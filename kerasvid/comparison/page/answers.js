@@ -1,4 +1,4 @@
-// The answers: kept by the browser over a reload, and written as CSV.
+// The answers: the browser keeps them over a reload, and they are saved as CSV.
 
 const COLUMNS = ["study", "rater", "pair", "chosen", "seconds"];
 
@@ -6,7 +6,7 @@ class Answers {
   constructor(study) {
     this.study = study;
     this.key = `kerasvid-study:${study.id}`;
-    this.kept = true; // whether the browser keeps them
+    this.kept = true; // whether the browser keeps the answers
     this.read();
     addEventListener("storage", (event) => {
       if (event.key !== this.key) return; // answered in another tab
@@ -18,7 +18,7 @@ class Answers {
   read() {
     this.rater = "";
     this.given = []; // {pair, chosen, seconds}, in the order of the pairs
-    this.saved = 0; // of the answers, when they were last saved as a file
+    this.saved = 0; // number of answers in the last saved file
     let text = null;
     try {
       text = localStorage.getItem(this.key);
@@ -33,7 +33,7 @@ class Answers {
       const fits = (answer, i) => answer.pair === pairs[i]?.pair && sides.includes(answer.chosen);
       if (Array.isArray(given) && given.every(fits)) Object.assign(this, { rater, given, saved });
     } catch {
-      // of a broken text nothing can be had
+      // damaged text: start without answers
     }
   }
 
@@ -92,7 +92,7 @@ class Answers {
   }
 }
 
-// One line that a spreadsheet takes for text, not for a formula.
+// One line that a spreadsheet reads as text, not as a formula.
 function cleanName(name) {
   return name.replace(/[\s\p{Cc}]+/gu, " ").replace(/^[ =+\-@]+/, "").trim().slice(0, 60);
 }

@@ -1,6 +1,6 @@
-// The two clips of a pair: decoded ahead, as large as whole pixels allow, and played in step.
+// The two clips of a pair: decoded in advance, scaled by whole pixels, played in step.
 
-const AHEAD = 3; // pairs decoded before they are needed
+const AHEAD = 3; // pairs decoded in advance
 const GAP = 1; // pixels of a clip between stacked frames
 
 class Clips {
@@ -8,9 +8,9 @@ class Clips {
     this.study = study;
     this.canvases = canvases;
     this.pens = canvases.map((canvas) => canvas.getContext("2d"));
-    this.decoded = new Map(); // pair number -> promise of two pictures
-    this.pictures = null;
-    this.still = study.stacked || study.frames === 1;
+    this.decoded = new Map(); // pair number -> promise of two images
+    this.images = null;
+    this.static = study.stacked || study.frames === 1;
     this.playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.frame = 0;
     this.rows = 1;
@@ -21,27 +21,27 @@ class Clips {
   load(number) {
     if (!this.decoded.has(number)) {
       const { pairs, type } = this.study;
-      const pictures = pairs[number].clips.map(async (text) => {
-        const picture = new Image();
-        picture.src = `data:${type};base64,${text}`;
-        await picture.decode();
-        return picture;
+      const images = pairs[number].clips.map(async (text) => {
+        const image = new Image();
+        image.src = `data:${type};base64,${text}`;
+        await image.decode();
+        return image;
       });
-      this.decoded.set(number, Promise.all(pictures));
+      this.decoded.set(number, Promise.all(images));
     }
     return this.decoded.get(number);
   }
 
-  // Resolves when both first frames stand on the screen; false if another pair came in between.
+  // Resolves when both first frames are shown; to false if another pair replaced them.
   async show(number) {
     this.number = number;
-    this.pictures = null;
-    const pictures = await this.load(number);
+    this.images = null;
+    const images = await this.load(number);
     if (this.number !== number) return false;
-    this.pictures = pictures;
+    this.images = images;
     this.frame = 0;
     this.phase = 0;
-    this.before = null; // both start with the next picture of the screen
+    this.before = null; // both start at the next frame of the screen
     this.fit();
     for (const known of this.decoded.keys()) {
       if (known < number - 1 || known > number + AHEAD) this.decoded.delete(known);
@@ -59,7 +59,7 @@ class Clips {
 
   step(now) {
     requestAnimationFrame((next) => this.step(next));
-    if (!this.pictures || this.still || !this.playing) return;
+    if (!this.images || this.static || !this.playing) return;
     const { fps, frames } = this.study;
     if (this.before !== null) this.phase += Math.max(0, (now - this.before) / 1000) * fps;
     this.before = now;
@@ -106,7 +106,7 @@ class Clips {
     const { frames, stacked, width, height } = this.study;
     this.pens.forEach((pen, side) => {
       pen.clearRect(0, 0, pen.canvas.width, pen.canvas.height);
-      if (!this.pictures) return;
+      if (!this.images) return;
       for (let frame = stacked ? 0 : this.frame; frame < (stacked ? frames : this.frame + 1); frame++) {
         const [row, column] = stacked ? [Math.floor(frame / this.columns), frame % this.columns] : [0, 0];
         const [top, left] = [
@@ -114,7 +114,7 @@ class Clips {
           (frame % this.study.columns) * width,
         ];
         pen.drawImage(
-          this.pictures[side], left, top, width, height,
+          this.images[side], left, top, width, height,
           column * (width + GAP), row * (height + GAP), width, height,
         );
       }

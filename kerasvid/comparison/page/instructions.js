@@ -1,4 +1,4 @@
-// What the rater is told: the instructions, and the sides with their keys.
+// The instructions, and the sides with their keys.
 
 const ACROSS = { arrows: ["←", "→"], keys: ["ArrowLeft", "ArrowRight"] };
 const UPRIGHT = { arrows: ["↑", "↓"], keys: ["ArrowUp", "ArrowDown"] };
@@ -6,7 +6,7 @@ const LETTERS = ["F", "J"];
 
 const arrowsOf = (study) => (study.stacked ? UPRIGHT : ACROSS);
 
-// 0 or 1 of a key that chooses, -1 of any other.
+// The side, 0 or 1, that a key chooses, or -1.
 function sideOfKey(study, key) {
   const { keys } = arrowsOf(study);
   return keys.findIndex((arrow, side) => key === arrow || key.toUpperCase() === LETTERS[side]);
@@ -24,26 +24,26 @@ function nameChoice(choice, study, side) {
 function instructions(study) {
   const [one, other] = arrowsOf(study).arrows.map(keycap);
   const [f, j] = LETTERS.map(keycap);
-  let shown = "two clips side by side, which play again and again";
-  if (study.frames === 1) shown = "two pictures";
+  let shown = "two clips side by side, which repeat";
+  if (study.frames === 1) shown = "two images";
   else if (study.stacked) shown = "all frames of two clips, from the first to the last";
   const pairs = study.pairs.length;
   return [
     item(
       "",
       `Each pair shows ${shown}. Choose the one that answers the question; `,
-      "if you cannot tell, go by your first impression.",
+      "if you are not sure, follow your first impression.",
     ),
     item(
       "for-keys",
-      ...["Choose with ", one, " ", other, ", with ", f, " ", j, ", or by a click. "],
-      ...[keycap("⌫"), " takes the last choice back."],
+      ...["Choose with the keys ", one, " ", other, ", the keys ", f, " ", j, ", or a click. "],
+      ...[keycap("⌫"), " undoes the last choice."],
     ),
-    item("for-touch", "Touch the one that you choose. Undo takes the last choice back."),
+    item("for-touch", "Touch your choice. Undo takes back the last one."),
     item(
       "",
-      `There ${pairs === 1 ? "is" : "are"} ${count(pairs, "pair")}. You can stop at any time: `,
-      "this browser keeps your answers, and the page goes on where you were.",
+      `There ${pairs === 1 ? "is" : "are"} ${counted(pairs, "pair")}. You can stop at any time: `,
+      "this browser keeps your answers, and the page continues where you stopped.",
     ),
   ];
 }
@@ -61,6 +61,6 @@ function keycap(text) {
   return cap;
 }
 
-function count(number, what) {
+function counted(number, what) {
   return `${number} ${what}${number === 1 ? "" : "s"}`;
 }

@@ -1,8 +1,8 @@
-// The page: instructions, one pair after the other, and the file of answers at the end.
+// The page: instructions, then the pairs, then the file of answers.
 
 const byId = (id) => document.getElementById(id);
 const HOLD = 140; // milliseconds that a choice is shown
-const LOCK = 160; // and that a new pair takes none: a key that bounces answers once
+const LOCK = 160; // milliseconds without answers after a new pair: a bouncing key answers once
 
 class Page {
   constructor(study) {
@@ -10,11 +10,11 @@ class Page {
     this.answers = new Answers(study);
     this.choices = [byId("first"), byId("second")];
     this.clips = new Clips(study, this.choices.map((choice) => choice.querySelector("canvas")));
-    this.since = null; // when the pair came to be seen; `null`: it cannot be answered yet
-    this.answers.onchange = () => this.goOn();
+    this.since = null; // time when the pair was shown; `null` before it can be answered
+    this.answers.onchange = () => this.proceed();
     this.introduce();
     this.listen();
-    this.answers.given.length ? this.goOn() : this.turnTo("intro");
+    this.answers.given.length ? this.proceed() : this.turnTo("intro");
   }
 
   introduce() {
@@ -27,7 +27,7 @@ class Page {
     for (const place of document.querySelectorAll(".question")) place.textContent = study.question;
     this.choices.forEach((choice, side) => nameChoice(choice, study, side));
     byId("instructions").append(...instructions(study));
-    byId("play").hidden = this.clips.still;
+    byId("play").hidden = this.clips.static;
     byId("progress").setAttribute("aria-valuemax", study.pairs.length);
     byId("rater").value = this.answers.rater || anonymousName();
   }
@@ -36,16 +36,16 @@ class Page {
     byId("begin").onsubmit = (event) => {
       event.preventDefault();
       this.answers.nameRater(byId("rater").value);
-      this.goOn();
+      this.proceed();
     };
     this.choices.forEach((choice, side) => {
       choice.onclick = (event) => {
-        if (event.detail) choice.blur(); // of a mouse: the space bar stays that of playing
+        if (event.detail) choice.blur(); // after a click, the space bar still plays
         this.choose(side);
       };
     });
     byId("undo").onclick = () => this.undo();
-    byId("back").onclick = () => (this.answers.complete ? this.undo() : this.goOn());
+    byId("back").onclick = () => (this.answers.complete ? this.undo() : this.proceed());
     byId("stop").onclick = () => this.end();
     byId("play").onclick = () => this.togglePlaying();
     byId("save").onclick = () => {
@@ -53,13 +53,13 @@ class Page {
     };
     byId("anew").onclick = () => {
       const lost = this.answers.saved < this.answers.given.length;
-      if (lost && !confirm("The answers are not saved as a file yet. Forget them?")) return;
+      if (lost && !confirm("Your answers are not saved as a file. Delete them?")) return;
       this.answers.forget();
       byId("rater").value = anonymousName();
-      this.goOn();
+      this.proceed();
     };
     addEventListener("keydown", (event) => this.press(event));
-    // A pointer that rests on a clip marks it no more than the other one.
+    // A resting pointer does not highlight a clip.
     addEventListener("pointermove", () => document.body.classList.add("pointing"));
     addEventListener("beforeunload", (event) => {
       const { kept, given, saved } = this.answers;
@@ -69,11 +69,11 @@ class Page {
 
   press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
-    if (event.key === " " && event.target.matches("button")) return; // it presses that button
+    if (event.key === " " && event.target.matches("button")) return; // it presses the button
     const side = sideOfKey(this.study, event.key);
     const acts = { Backspace: () => this.undo(), " ": () => this.togglePlaying() };
     const act = side < 0 ? acts[event.key] : () => this.choose(side);
-    if (!act || byId("judge").hidden) return;
+    if (!act || byId("comparison").hidden) return;
     event.preventDefault();
     if (!event.repeat) act();
   }
@@ -84,17 +84,17 @@ class Page {
     this.since = null;
     byId("pair").removeAttribute("data-open");
     this.choices[side].classList.add("chosen");
-    setTimeout(() => this.goOn(), HOLD);
+    setTimeout(() => this.proceed(), HOLD);
   }
 
   undo() {
     if ((this.since === null && !this.answers.complete) || !this.answers.given.length) return;
     this.answers.undo();
-    this.goOn();
+    this.proceed();
   }
 
   togglePlaying() {
-    if (this.clips.still) return;
+    if (this.clips.static) return;
     this.clips.setPlaying(!this.clips.playing);
     this.showPlaying();
   }
@@ -104,21 +104,21 @@ class Page {
     byId("play").classList.toggle("wanted", !this.clips.playing);
   }
 
-  // Shows what comes next: the instructions, the first pair without an answer, or the end.
-  async goOn() {
+  // Shows the instructions, the first pair without an answer, or the end.
+  async proceed() {
     const { answers, study } = this;
     const number = answers.given.length;
     const progress = byId("progress");
     progress.setAttribute("aria-valuenow", number);
     progress.firstElementChild.style.width = `${(100 * number) / study.pairs.length}%`;
     if (!answers.kept) {
-      tellFault("This browser keeps no answers: save them before you close or reload the page.");
+      showError("This browser does not keep your answers. Save them before you close or reload the page.");
     }
     for (const choice of this.choices) choice.classList.remove("chosen");
     document.body.classList.remove("pointing");
     if (!answers.rater) return this.turnTo("intro");
     if (answers.complete) return this.end();
-    this.turnTo("judge");
+    this.turnTo("comparison");
     this.since = null;
     byId("pair").removeAttribute("data-open");
     byId("count").textContent = `${number + 1} / ${study.pairs.length}`;
@@ -130,7 +130,7 @@ class Page {
     try {
       if (!(await this.clips.show(number))) return;
     } catch {
-      return tellFault(`The clips of pair ${number + 1} cannot be shown: ask for the page anew.`);
+      return showError(`The clips of pair ${number + 1} cannot be shown. Ask for a new copy of this page.`);
     }
     byId("pair").classList.remove("changing");
     byId("pair").dataset.shown = number + 1;
@@ -148,12 +148,12 @@ class Page {
     this.since = null;
     byId("over").textContent = answers.complete ? "Thank you" : "A break";
     byId("summary").textContent = answers.complete
-      ? `You have judged ${all === 1 ? "the pair" : `all ${all} pairs`}, as ${answers.rater}.`
-      : `You have judged ${given} of ${count(all, "pair")}, as ${answers.rater}. This browser keeps them: go on when you like.`;
-    byId("back").textContent = answers.complete ? "Undo the last" : "Go on";
+      ? `You answered ${all === 1 ? "the pair" : `all ${all} pairs`} as ${answers.rater}.`
+      : `You answered ${given} of ${counted(all, "pair")} as ${answers.rater}. This browser keeps your answers. Continue when you like.`;
+    byId("back").textContent = answers.complete ? "Undo last answer" : "Continue";
     byId("back").classList.toggle("main-action", !answers.complete);
     byId("save").classList.toggle("main-action", answers.complete);
-    byId("saved").textContent = answers.saved ? "Saved already; you can do so again." : "";
+    byId("saved").textContent = answers.saved ? "Already saved. You can save again." : "";
     this.turnTo("done");
   }
 
@@ -168,7 +168,7 @@ class Page {
   }
 }
 
-function tellFault(text) {
+function showError(text) {
   byId("fault").hidden = false;
   byId("fault").textContent = text;
 }
@@ -176,5 +176,5 @@ function tellFault(text) {
 try {
   new Page(JSON.parse(byId("study").textContent));
 } catch (error) {
-  tellFault(`The page cannot start: ${error?.message ?? error}`);
+  showError(`The page cannot start: ${error?.message ?? error}`);
 }

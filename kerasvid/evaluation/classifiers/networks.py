@@ -1,15 +1,16 @@
-"""Classifiers: classifiers of real clips, by whose answers and features generated ones are measured.
+"""Classifiers of real clips. Their answers and features measure generated clips.
 
-Where no network of the field serves (I3D needs 10 frames and a download, Inception knows no
-actions), one is trained on the data set itself, as the papers do: Li and Mandt's disentanglement of
-Sprites by a classifier of clips, the residual-vector paper's inception score of images by one of
-D_I's architecture. Such numbers can be compared where the classifier was the same alone; its protocol
-tells the digest of its weights.
+Some data sets suit no public network: I3D needs 10 frames and a download, Inception knows no
+actions. For these a classifier is trained on the data set itself, as in the papers: Li and Mandt
+measure the disentanglement of Sprites by a classifier of clips, the residual-vector paper measures
+the inception score of images by a classifier with D_I's architecture. Compare such values for the
+same classifier only; the protocol has the digest of its weights.
 
-Here are the networks. `kerasvid.evaluation.classifiers.store` trains and keeps them.
+This file has the networks. `kerasvid.evaluation.classifiers.store` trains, stores and loads them.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,36 +22,35 @@ from kerasvid.data.pixels import as_floats
 from kerasvid.evaluation.metrics.clip_batches import checked_clips
 from kerasvid.layers.discriminators import ImageDiscriminator
 from kerasvid.layers.frame_networks import FrameEncoder
-from kerasvid.layers.recurrent import BidirectionalSummary, over_frames
+from kerasvid.layers.recurrent import bidirectional_lstm, over_frames
 
-TOGETHER = 64  # clips that go through a network at a time
+TOGETHER = 64  # clips in one pass
 ENCODER = {"channels": (32, 64, 128), "strides": (1, 2, 2), "features": 128}
-# Features of the bi-LSTM lie in (-1, 1): heads of their multiple are sure after fewer steps, and
-# H(y | x) of real clips is near 0 as it should be.
+# Features of the bi-LSTM lie in (-1, 1). Heads on a multiple of them become sure in fewer steps,
+# and H(y | x) of real clips is near 0 as it should be.
 SHARPNESS = 8.0
-# D_I as the GANs' base presets have it.
-DISCRIMINATOR = {"channels": (64, 128, 256)}
+DISCRIMINATOR = {"channels": (64, 128, 256)}  # D_I in the base presets of the GANs
 
 
 class _Classifier(keras.Model):
-    """What both classifiers share: heads, answers and features of clips of one image shape.
+    """Common part of both classifiers: heads, checks, answers and features.
 
-    `call` gives logits float32 `[B, K]` by head, for `fit`; the methods below take uint8, or float
-    in [-1, 1], and give numpy.
+    `call` returns logits float32 `[B, K]` by head, for `fit`. The other methods take uint8 clips,
+    or floats in [-1, 1], and return numpy arrays.
     """
 
-    least_frames = 1
+    min_frames, max_frames = 1, math.inf
 
     def __init__(self, heads: Mapping[str, int], image_shape: tuple[int, int, int], **kwargs):
         super().__init__(**kwargs)
         if not heads or any(int(classes) < 2 for classes in heads.values()):
-            raise ValueError(f"heads={dict(heads)}: name one or more, each of 2 classes or more.")
+            raise ValueError(f"heads={dict(heads)}: use one or more, each of 2 classes or more.")
         self.heads = {name: int(classes) for name, classes in heads.items()}
         self.image_shape = tuple(image_shape)
         self._traced: dict[str, Callable] = {}  # by length and type of clips
 
     def _outputs(self, clips: tf.Tensor, training: bool = False) -> tuple[dict, tf.Tensor]:
-        """Logits `[B, K]` by head, and features `[B, D]`, all float32."""
+        """Logits `[B, K]` by head and features `[B, D]`, all float32."""
         raise NotImplementedError
 
     def call(self, clips: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
@@ -60,9 +60,40 @@ class _Classifier(keras.Model):
         logits, features = self._outputs(clips)
         return {name: tf.nn.softmax(values) for name, values in logits.items()}, features
 
-    def _judged(self, clips: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    def probabilities(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+        """The probabilities of the classes: float32 `[B, K]` by head.
+
+        Args:
+            clips: `[B, T, H, W, C]`. A frame classifier takes clips of one frame, see
+                `random_frames`, or frames `[B, H, W, C]`.
+
+        Raises:
+            ValueError: Frames of another size, too few or too many frames, or pixels that are not
+                finite.
+        """
+        return self._run(clips)[0]
+
+    def features(self, clips: np.ndarray) -> np.ndarray:
+        """The last layer but one, float32 `[B, D]`; arguments and errors as `probabilities`."""
+        return self._run(clips)[1]
+
+    def _run(self, clips: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Probabilities by head and features of `[B, T, H, W, C]`, part by part."""
-        clips = self._checked(clips)
+        clips = np.asarray(clips)
+        if self.max_frames == 1 and clips.ndim == 4:
+            clips = clips[:, None]
+        clips = checked_clips(clips, "classified")
+        if not len(clips):
+            raise ValueError("There are no clips to classify.")
+        if clips.shape[2:] != self.image_shape:
+            own, given = ("x".join(map(str, s)) for s in (self.image_shape, clips.shape[2:]))
+            raise ValueError(
+                f"Frames of {given}: this classifier was trained on {own}. Resize them."
+            )
+        if not self.min_frames <= clips.shape[1] <= self.max_frames:
+            bounds = "one frame" if self.max_frames == 1 else f"{self.min_frames} or more"
+            raise ValueError(f"Clips of {clips.shape[1]} frames: this classifier needs {bounds}.")
+        clips = clips if clips.dtype == np.uint8 else clips.astype(np.float32)
         kind = f"{clips.shape[1]} {clips.dtype}"
         if kind not in self._traced:  # T must be static, B need not
             spec = tf.TensorSpec([None, *clips.shape[1:]], clips.dtype)
@@ -74,26 +105,8 @@ class _Classifier(keras.Model):
         answers = {name: np.concatenate([p[0][name].numpy() for p in parts]) for name in self.heads}
         return answers, np.concatenate([part[1].numpy() for part in parts])
 
-    def _checked(self, clips: np.ndarray) -> np.ndarray:
-        """uint8 or float32 clips that the classifier knows how to look at."""
-        clips = checked_clips(clips, "judged")
-        if not len(clips):
-            raise ValueError("There are no clips to classifier.")
-        if clips.shape[2:] != self.image_shape:
-            own, given = ("x".join(map(str, s)) for s in (self.image_shape, clips.shape[2:]))
-            raise ValueError(
-                f"Frames of {given}: this classifier was trained on {own}; take one that was trained on "
-                "frames of that size."
-            )
-        if clips.shape[1] < self.least_frames:
-            raise ValueError(
-                f"Clips of {clips.shape[1]} frames: this classifier was trained on {self.least_frames}; "
-                "give as many or more, or take a classifier that was trained on fewer."
-            )
-        return clips if clips.dtype == np.uint8 else clips.astype(np.float32)
-
     def weights_digest(self) -> str:
-        """SHA-256 over the weights, in the network's order, as float32."""
+        """SHA-256 of the weights as float32, in the order of the network."""
         digest = hashlib.sha256()
         for weight in self.weights:
             digest.update(str(tuple(weight.shape)).encode() + b"\0")
@@ -101,10 +114,10 @@ class _Classifier(keras.Model):
         return digest.hexdigest()
 
     def build(self, clips_shape=None) -> None:
-        """Makes the weights, which are there from the beginning."""
+        """Makes the weights; the constructors call it."""
         if not self.built:
             self.built = True
-            self(tf.zeros([1, self.least_frames, *self.image_shape]))
+            self(tf.zeros([1, self.min_frames, *self.image_shape]))
 
     def get_config(self) -> dict:
         own = {"heads": dict(self.heads), "image_shape": self.image_shape}
@@ -113,22 +126,22 @@ class _Classifier(keras.Model):
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class ClipClassifier(_Classifier):
-    """Tells what a clip shows: a CNN over frames, a bi-LSTM over its features, a head an attribute.
+    """Classifies a clip: a CNN over frames, a bi-LSTM over its features, a head for each label.
 
     Args:
-        heads: number of classes by name, e.g. `{"action": 9, "hair": 6}`.
+        heads: Number of classes by name, e.g. `{"action": 9, "hair": 6}`.
         image_shape: `(H, W, C)` of a frame.
-        frames: T of the clips it is trained on. Shorter ones are refused, longer ones are judged.
-        encoder: arguments of `FrameEncoder` in place of `ENCODER`'s; by default the patch is the
-            largest of 4, 2 and 1 that divides the frame.
-        units: width of each direction of the bi-LSTM; features have twice as many numbers.
-        sharpness: factor of the features before the heads.
+        frames: T of the training clips. Longer clips are accepted, shorter ones are refused.
+        encoder: Arguments of `FrameEncoder` in place of those in `ENCODER`. By default the patch
+            is the largest of 4, 2 and 1 that divides the frame.
+        units: Width of each direction of the bi-LSTM. Features have twice the width.
+        sharpness: Factor of the features before the heads.
 
     Call: `[B, T, H, W, C]`, uint8 or float in [-1, 1] -> logits float32 `[B, K]` by head. T must
     be static.
 
     Raises:
-        ValueError: no heads, or one of fewer than two classes; as `FrameEncoder`.
+        ValueError: There are no heads, or a head of fewer than two classes; as `FrameEncoder`.
 
     Example:
         >>> classifier = ClipClassifier({"action": 9}, (64, 64, 3), frames=8)
@@ -148,15 +161,15 @@ class ClipClassifier(_Classifier):
     ):
         super().__init__(heads, image_shape, **kwargs)
         if frames < 1 or units < 1:
-            raise ValueError(f"frames={frames}, units={units}: both must be 1 or more.")
-        self.frames, self.units, self.least_frames = frames, units, frames
+            raise ValueError(f"frames={frames}, units={units}: use 1 or more for both.")
+        self.frames, self.units, self.min_frames = frames, units, frames
         self.sharpness = sharpness
         self.encoder_arguments = self.resolved(image_shape, encoder)["encoder"]
 
         # === Networks ===
         policy = self.dtype_policy
         self.encoder = FrameEncoder(**self.encoder_arguments, dtype=policy)
-        self.summary_layer = BidirectionalSummary(units, dtype=policy)
+        self.summary_layer = bidirectional_lstm(units, dtype=policy)
         self.head_layers = {
             name: keras.layers.Dense(classes, dtype="float32", name=f"head_{position}")
             for position, (name, classes) in enumerate(self.heads.items())
@@ -164,8 +177,8 @@ class ClipClassifier(_Classifier):
         self.build()
 
     def _outputs(self, clips: tf.Tensor, training: bool = False) -> tuple[dict, tf.Tensor]:
-        seen = over_frames(self.encoder, as_floats(clips), training=training)  # [B, T, F]
-        features = tf.cast(self.summary_layer(seen), tf.float32)  # [B, 2 * units]
+        encoded = over_frames(self.encoder, as_floats(clips), training=training)  # [B, T, F]
+        features = tf.cast(self.summary_layer(encoded), tf.float32)  # [B, 2 * units]
         sharp = self.sharpness * features
         return {name: layer(sharp) for name, layer in self.head_layers.items()}, features
 
@@ -176,39 +189,15 @@ class ClipClassifier(_Classifier):
         units: int = 64,
         sharpness: float = SHARPNESS,
     ) -> dict[str, Any]:
-        """The arguments of the network for frames of a shape, with all that is left to it."""
-        patch = _patch_of(image_shape, (4, 2, 1))
+        """All arguments of the network for frames of a shape, with the defaults filled in."""
+        patch = next(s for s in (4, 2, 1) if not (image_shape[0] % s or image_shape[1] % s))
         encoder = {**ENCODER, "patch": patch, **(encoder or {})}
         return {"encoder": encoder, "units": units, "sharpness": sharpness}
 
-    def probabilities(self, clips: np.ndarray) -> dict[str, np.ndarray]:
-        """What is seen of clips `[B, T, H, W, C]`: float32 `[B, K]` by head.
-
-        Raises:
-            ValueError: frames of another size, clips shorter than those it was trained on, or
-                pixels that are not finite.
-        """
-        return self._judged(clips)[0]
-
-    def features(self, clips: np.ndarray) -> np.ndarray:
-        """The summary vector of clips, the last layer but one: float32 `[B, 2 * units]`.
-
-        Raises:
-            ValueError: as `probabilities`.
-        """
-        return self._judged(clips)[1]
-
     def protocol(self, frames: int) -> dict[str, Any]:
-        """What features of clips of so many frames are, by name."""
-        return {
-            "features": "clip classifier: bi-LSTM over a frame CNN, last layer but one",
-            "size": 2 * self.units,
-            "weights": self.weights_digest(),
-            "heads": dict(self.heads),
-            "trained_frames": self.frames,
-            "seen_frames": frames,
-            "image_shape": list(self.image_shape),
-        }
+        """How features of clips of so many frames are made, by name."""
+        features = "clip classifier: bi-LSTM over a frame CNN, last layer but one"
+        return {"features": features, "size": 2 * self.units, "seen_frames": frames}
 
     def get_config(self) -> dict:
         own = {"frames": self.frames, "units": self.units, "sharpness": self.sharpness}
@@ -218,20 +207,20 @@ class ClipClassifier(_Classifier):
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class FrameClassifier(_Classifier):
-    """Tells what a single frame shows, by a network of D_I's architecture.
+    """Classifies a single frame by a network of D_I's architecture.
 
     Args:
-        heads: number of classes by name.
+        heads: Number of classes by name.
         image_shape: `(H, W, C)` of a frame.
-        discriminator: arguments of `ImageDiscriminator` in place of `DISCRIMINATOR`'s, but its
-            categories, of which there is one a class; by default the patch is 2 where it divides
-            the frame.
+        discriminator: Arguments of `ImageDiscriminator` in place of those in `DISCRIMINATOR`,
+            except its categories. By default the patch is 2 if it divides the frame.
 
-    Call: frames `[N, H, W, C]`, or clips of one `[N, 1, H, W, C]`, uint8 or float in [-1, 1] ->
-    logits float32 `[N, K]` by head.
+    Call: frames `[N, H, W, C]`, or clips of one frame `[N, 1, H, W, C]`, uint8 or float in [-1, 1]
+    -> logits float32 `[N, K]` by head.
 
     Raises:
-        ValueError: no heads, or one of fewer than two classes; as `ImageDiscriminator`.
+        ValueError: There are no heads, or a head of fewer than two classes; as
+            `ImageDiscriminator`.
 
     Example:
         >>> classifier = FrameClassifier({"label": 4}, (64, 64, 3))
@@ -247,6 +236,7 @@ class FrameClassifier(_Classifier):
         **kwargs,
     ):
         super().__init__(heads, image_shape, **kwargs)
+        self.max_frames = 1
         self.discriminator_arguments = self.resolved(image_shape, discriminator)["discriminator"]
         self.discriminator = ImageDiscriminator(
             **self.discriminator_arguments,
@@ -268,38 +258,16 @@ class FrameClassifier(_Classifier):
     def resolved(
         image_shape: tuple[int, int, int], discriminator: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The arguments of the network for frames of a shape, with all that is left to it."""
-        patch = _patch_of(image_shape, (2, 1))
+        """All arguments of the network for frames of a shape, with the defaults filled in."""
+        patch = 1 if image_shape[0] % 2 or image_shape[1] % 2 else 2
         return {"discriminator": {**DISCRIMINATOR, "patch": patch, **(discriminator or {})}}
 
-    def probabilities(self, clips: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
-        """What is seen of frames, or of one random frame of each clip: float32 `[B, K]` by head.
-
-        Args:
-            clips: frames `[B, H, W, C]`, or clips `[B, T, H, W, C]`.
-            seed: the frame of row i follows from (seed, i); give every batch another.
-
-        Raises:
-            ValueError: frames of another size, or pixels that are not finite.
-        """
-        return self._judged(one_frame_each(clips, seed))[0]
-
-    def features(self, clips: np.ndarray, seed: int = 0) -> np.ndarray:
-        """The last layer but one, its mean over positions: float32 `[B, D]`; otherwise likewise."""
-        return self._judged(one_frame_each(clips, seed))[1]
-
-    def protocol(self, frames: int = 1) -> dict[str, Any]:
-        """What features of clips of so many frames are, by name."""
-        return {
-            "features": "frame classifier: D_I's architecture, last layer but one, mean over positions",
-            "size": self.discriminator.channels[-1],
-            "weights": self.weights_digest(),
-            "heads": dict(self.heads),
-            "trained_frames": 1,
-            "seen_frames": 1,
-            "of": "single frames" if frames == 1 else f"a random one of {frames} frames",
-            "image_shape": list(self.image_shape),
-        }
+    def protocol(self, frames: int) -> dict[str, Any]:
+        """How features of one of so many frames are made, by name."""
+        features = "frame classifier: D_I's architecture, last layer but one, mean over positions"
+        seen = "single frames" if frames == 1 else f"a random one of {frames} frames"
+        size = self.discriminator.channels[-1]
+        return {"features": features, "size": size, "seen_frames": 1, "of": seen}
 
     def get_config(self) -> dict:
         return {**super().get_config(), "discriminator": dict(self.discriminator_arguments)}
@@ -308,20 +276,7 @@ class FrameClassifier(_Classifier):
 CLASSIFIERS = {"clip": ClipClassifier, "frame": FrameClassifier}
 
 
-def one_frame_each(clips: np.ndarray, seed: int = 0) -> np.ndarray:
-    """One random frame of each clip, `[B, 1, H, W, C]`; frames `[B, H, W, C]` are it already.
-
-    The frame of row i follows from (seed, i), whatever comes after it.
-    """
-    clips = np.asarray(clips)
-    if clips.ndim == 4:
-        return clips[:, None]
-    if clips.ndim != 5 or clips.shape[1] < 2:
-        return clips
+def random_frames(clips: np.ndarray, seed: int = 0) -> np.ndarray:
+    """A random frame of each clip, `[B, 1, H, W, C]`; that of row i depends on (seed, i) alone."""
     chosen = np.random.default_rng(seed).random(len(clips)) * clips.shape[1]
     return clips[np.arange(len(clips)), chosen.astype(int)][:, None]
-
-
-def _patch_of(image_shape: tuple[int, int, int], sizes: tuple[int, ...]) -> int:
-    """The first of these sizes that divides a frame."""
-    return next(s for s in sizes if not (image_shape[0] % s or image_shape[1] % s))

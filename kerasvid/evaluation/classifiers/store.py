@@ -1,28 +1,27 @@
-"""Classifiers that are trained once a data set, kept with what they are worth, and refused if unfit.
+"""The classifier store: a classifier is trained once for a data set and then loaded.
 
     classifiers/sprites-lpc-clip-8f-1a2b3c4d5e6f/
         classifier.keras   the network
-        classifier.json    what it was made of, its accuracy and confusion on held-out clips
+        classifier.json    its config, and its accuracy and confusion on held-out clips
 
-The folder's name tells the digest of all that the classifier is made of (`ClassifierConfig`): other data, other
-frames or another seed is another classifier, and where the data lies does not matter.
+The folder's name ends with a digest of the `ClassifierConfig`. Other data, another clip length or
+another seed gives another classifier; the location of the data does not matter.
 """
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
 import pathlib
 import re
-import shutil
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
+from tabulate import tabulate
 
 from kerasvid.data import load_info
 from kerasvid.data.shards import hash_file
@@ -34,10 +33,10 @@ from kerasvid.evaluation.classifiers.train import (
     ClassifierReport,
     make_classifier_config,
     measure_classifier,
-    print_line,
     train_classifier,
 )
-from kerasvid.io import readable_os_errors
+from kerasvid.evaluation.metrics.fvd import ClipFeatures
+from kerasvid.io import atomic_folder, lock, readable_os_errors
 from kerasvid.training.devices import resolve_precision
 
 FORMAT = "kerasvid-classifier"
@@ -46,15 +45,15 @@ FORMAT_VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class TrainedClassifier:
-    """A classifier with what it is worth.
+    """A classifier with its config and its results on held-out clips.
 
     Args:
         model: `ClipClassifier` or `FrameClassifier`, float32.
-        config: all that it is made of.
-        examination: how it did on held-out clips.
-        names: of the classes, by head; numbers where they have none.
-        trained_in: dtype policy of its training.
-        path: of its folder.
+        config: Everything that determines it.
+        report: Its results on held-out clips.
+        names: Names of the classes by head; numbers where they have none.
+        trained_in: Dtype policy of its training.
+        path: Its folder.
 
     Example:
         >>> classifier = trained_classifier("data/sprites-lpc", min_accuracy=0.99)
@@ -65,7 +64,7 @@ class TrainedClassifier:
 
     model: keras.Model
     config: ClassifierConfig
-    examination: ClassifierReport
+    report: ClassifierReport
     names: Mapping[str, tuple[str, ...]]
     trained_in: str
     path: pathlib.Path
@@ -77,97 +76,75 @@ class TrainedClassifier:
 
     @property
     def accuracy(self) -> dict[str, float]:
-        """By head, the share of held-out real clips that it tells rightly."""
-        return self.examination.accuracy
-
-    @property
-    def confusion(self) -> dict[str, np.ndarray]:
-        """By head int `[K, K]`: a row for what is shown, a column for what is told."""
-        return self.examination.confusion
-
-    @property
-    def clips(self) -> int:
-        """Held-out clips that it was tested on."""
-        return self.examination.clips
-
-    @property
-    def split(self) -> str:
-        """Of the data set that these are of."""
-        return self.examination.split
+        """Share of correct answers on held-out real clips, by head."""
+        return self.report.accuracy
 
     @property
     def features(self) -> "ClassifierFeatures":
-        """A function of clips to features that knows its protocol, as `frechet_video_distance`
-        takes it."""
+        """A function of clips to features, for `frechet_video_distance`."""
         return ClassifierFeatures(self)
 
-    def probabilities(self, clips: np.ndarray, **rest: Any) -> dict[str, np.ndarray]:
-        """As that of the model: float32 `[B, K]` by head."""
-        return self.model.probabilities(clips, **rest)
+    def probabilities(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+        """As `probabilities` of the model: float32 `[B, K]` by head."""
+        return self.model.probabilities(clips)
 
     def protocol(self) -> dict[str, Any]:
-        """What numbers of this classifier have in common, as JSON takes it."""
+        """What all values of this classifier have in common, in types of JSON."""
         config = self.config
+        same = ("kind", "dataset", "data_digest", "frames", "stride", "steps", "seed")
         return {
             "classifier": f"{config.kind} classifier trained on {config.dataset}",
-            "kind": config.kind,
-            "dataset": config.dataset,
-            "data_digest": config.data_digest,
+            **{name: getattr(config, name) for name in same},
             "heads": self.heads,
-            "frames": config.frames,
-            "stride": config.stride,
             "image_shape": list(config.image_shape),
-            "steps": config.steps,
-            "seed": config.seed,
             "trained_in": self.trained_in,
-            "classifiers_in": "float32",
+            "runs_in": "float32",
             "accuracy": self.accuracy,
-            "accuracy_of": f"{self.clips} clips: {self.examination.held_out}; every clip counts",
+            "accuracy_of": f"{self.report.clips} clips: {self.report.held_out}",
             "weights": self.model.weights_digest(),
         }
 
     def require(self, min_accuracy: float | None) -> None:
-        """Refuses a classifier that tells a head less often than that.
+        """Checks the accuracy of every head.
 
         Raises:
-            ClassifierError: it does; one line with the head, its accuracy and what to do.
+            ClassifierError: The accuracy of a head is lower than `min_accuracy`.
         """
         _check_share(min_accuracy)
-        if min_accuracy is None:
-            return
         name, share = min(self.accuracy.items(), key=lambda item: item[1])
-        if share < min_accuracy:
+        if min_accuracy is not None and share < min_accuracy:
             raise ClassifierError(
-                f"{self.path}: this classifier tells {name} of {100 * share:.2f} % of {self.clips} "
-                f"held-out clips rightly, {100 * min_accuracy:g} % are asked for: train one for "
-                f"longer (steps={2 * self.config.steps}), or on more frames."
+                f"{self.path}: {name} has {100 * share:.2f} % accuracy on {self.report.clips} "
+                f"held-out clips, less than {100 * min_accuracy:g} %. Train for longer "
+                f"(steps={2 * self.config.steps}) or on more frames."
             )
 
-    def report(self) -> str:
-        """Accuracy and confusion as text, for the screen."""
-        config, lines = self.config, [f"classifier      {self.path}"]
-        lines += [
-            f"trained    {config.steps} steps of {config.batch_size} clips, {self.trained_in}"
+    def text(self) -> str:
+        """Accuracy and confusion for the screen."""
+        config, report = self.config, self.report
+        lines = [
+            f"classifier  {self.path}",
+            f"trained     {config.steps} steps of {config.batch_size} clips, {self.trained_in}",
+            f"tested on   {report.clips} clips: {report.held_out}",
         ]
-        lines += [f"tested on  {self.clips} clips: {self.examination.held_out}"]
-        for name, counts in self.confusion.items():
-            lines += ["", f"{name}: {100 * self.accuracy[name]:.2f} %"]
-            lines += _table(self.names[name], counts)
+        for head, counts in report.confusion.items():
+            rows = [(i, name, *counts[i]) for i, name in enumerate(self.names[head])]
+            lines += ["", f"{head}: {100 * self.accuracy[head]:.2f} %"]
+            lines += [tabulate(rows, ["", "", *range(len(rows))], "plain")]
         return "\n".join(lines)
 
 
-class ClassifierFeatures:
-    """Features of a trained classifier, and their protocol.
+@dataclasses.dataclass(frozen=True)
+class ClassifierFeatures(ClipFeatures):
+    """Features of a trained classifier.
 
-    A frame classifier sees one frame of each clip, which the clip's own pixels choose: it does not
-    matter in which batch, or where in it, a clip comes.
+    A frame classifier sees one frame of each clip. The clip's own pixels choose it, so that it does
+    not depend on the batch.
     """
 
-    def __init__(self, classifier: TrainedClassifier):
-        self.classifier = classifier
+    classifier: TrainedClassifier
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
-        """float32 `[B, D]` of clips `[B, T, H, W, C]`."""
         clips = np.asarray(clips)
         if self.classifier.config.kind == "frame" and clips.ndim == 5 and clips.shape[1] > 1:
             chosen = [zlib.crc32(np.ascontiguousarray(clip)) % len(clip) for clip in clips]
@@ -175,7 +152,6 @@ class ClassifierFeatures:
         return self.classifier.model.features(clips)
 
     def protocol(self, frames: int) -> dict[str, Any]:
-        """What they are for clips of so many frames, and of which classifier."""
         return {**self.classifier.protocol(), **self.classifier.model.protocol(frames)}
 
 
@@ -184,37 +160,23 @@ def trained_classifier(
     kind: str = "clip",
     frames: int = 8,
     classifier_dir: str | os.PathLike = "classifiers",
-    seed: int = 0,
-    steps: int | None = None,
     min_accuracy: float | None = None,
-    *,
-    stride: int = 1,
-    batch_size: int | None = None,
-    network: Mapping[str, Any] | None = None,
-    precision: str = "auto",
-    report: Callable[[str], None] = print_line,
+    **options: Any,
 ) -> TrainedClassifier:
-    """The classifier of a data set, which is trained where there is none yet.
+    """The classifier of a data set. A missing one is trained.
 
     Args:
-        data_folder: of the data set.
-        kind: "clip" or "frame".
-        frames: T of the clips that it learns from; a frame classifier learns from single ones anyway.
-        classifier_dir: where classifiers are kept.
-        seed: of its weights and the order of videos.
-        steps: of training; by default as many as the kind needs.
-        min_accuracy: share of held-out clips that every head must tell rightly.
-        stride: distance of two frames of a clip in the video.
-        batch_size: clips a step.
-        network: arguments of `ClipClassifier` or `FrameClassifier` beyond heads, image shape and frames.
-        precision: to train in, as `resolve_precision` takes it.
-        report: is told the progress, a line at a time.
+        data_folder: Folder of the data set.
+        kind, frames: As in `make_classifier_config`.
+        classifier_dir: Folder of all classifiers.
+        min_accuracy: Share of held-out clips that every head must classify correctly.
+        **options: Further arguments of `make_classifier_config`, e.g. `steps`.
 
     Raises:
-        ClassifierError: there are no labels, clips are too short, the accuracy is below
-            `min_accuracy`, or what is kept is damaged or of another making.
-        DatasetError: the data set is absent or damaged.
-        OSError: `classifier_dir` cannot be written.
+        ClassifierError: There are no labels, clips are too short, the accuracy is below
+            `min_accuracy`, or the stored classifier is damaged or has another config.
+        DatasetError: The data set is absent or damaged.
+        OSError: `classifier_dir` is not writable.
 
     Example:
         >>> classifier = trained_classifier("data/sprites-lpc", frames=8, min_accuracy=0.99)
@@ -222,17 +184,22 @@ def trained_classifier(
     """
     _check_share(min_accuracy)  # before minutes of training
     folder = os.fspath(data_folder)
-    info = load_info(folder)
-    config = make_classifier_config(
-        info, kind, frames, stride, seed, steps, batch_size, network, precision
-    )
+    config = make_classifier_config(load_info(folder), kind, frames, **options)
     path = pathlib.Path(classifier_dir) / folder_name(config)
     if not path.exists():
-        data = ClassifierData(folder, config)  # refuses before anything is written
-        with _alone(path, report):
-            if not path.exists():  # another process has made it in the meantime
-                report(f"training a {kind} classifier on {config.dataset}: {config.steps} steps")
-                _train_and_write(path, data, report)
+        data = ClassifierData(folder, config)  # checks the labels before anything is written
+        with contextlib.ExitStack() as held, readable_os_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock_path = path.with_name(f".{path.name}.lock")
+            try:
+                held.enter_context(lock(lock_path))
+            except BlockingIOError:
+                print(f"{path}: waiting for another process to train this classifier", flush=True)
+                held.enter_context(lock(lock_path, wait=True))
+            if not path.exists():  # the other process may have trained it
+                print(f"training a {kind} classifier on {config.dataset}: {config.steps} steps",
+                      flush=True)  # fmt: skip
+                _train_and_write(path, data)
     classifier = load_classifier(path, config)
     classifier.require(min_accuracy)
     return classifier
@@ -253,126 +220,85 @@ def folder_name(config: ClassifierConfig) -> str:
 def load_classifier(
     path: str | os.PathLike, config: ClassifierConfig | None = None
 ) -> TrainedClassifier:
-    """A classifier that is kept.
+    """Loads a stored classifier.
 
     Args:
-        path: of its folder.
-        config: that it must have been made by, or `None`.
+        path: Its folder.
+        config: Its expected config, or `None` for any.
 
     Raises:
-        ClassifierError: there is none, it is damaged, or of another making.
+        ClassifierError: There is none, it is damaged, or it has another config.
     """
     path = pathlib.Path(path)
-    remake = f"delete the folder {path} to have it trained again"
+    description, file = path / "classifier.json", path / "classifier.keras"
+    remedy = f"Delete the folder {path} to train it again."
     try:
-        told = json.loads((path / "classifier.json").read_text(encoding="utf-8"))
-        if told["format"] != FORMAT or told["format_version"] != FORMAT_VERSION:
-            raise ValueError(f"format {told['format']} {told['format_version']}")
-        made_of = ClassifierConfig(**told["made_of"])
-        kind = CLASSIFIERS[made_of.kind]
-        confusion = {name: np.array(rows, int) for name, rows in told["confusion"].items()}
-        examination = ClassifierReport(confusion, told["clips"], told["split"], told["held_out"])
-        names = {name: tuple(each) for name, each in told["names"].items()}
-        digest, weights, trained_in = told["sha256"], told["weights"], told["trained_in"]
+        stored = json.loads(description.read_text(encoding="utf-8"))
+        if stored["format"] != FORMAT or stored["format_version"] != FORMAT_VERSION:
+            raise ValueError(f"format {stored['format']} {stored['format_version']}")
+        own = ClassifierConfig(**stored["config"])
+        own = dataclasses.replace(own, image_shape=tuple(own.image_shape))
+        kind = CLASSIFIERS[own.kind]
+        confusion = {name: np.array(rows, int) for name, rows in stored["confusion"].items()}
+        report = ClassifierReport(confusion, stored["clips"], stored["held_out"])
+        names = {name: tuple(each) for name, each in stored["names"].items()}
+        digest, weights, trained_in = stored["sha256"], stored["weights"], stored["trained_in"]
     except OSError as error:
-        raise ClassifierError(
-            f"{path}: no classifier is there ({error.strerror}); {remake}."
-        ) from error
+        raise ClassifierError(f"{path}: no classifier ({error.strerror}). {remedy}") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ClassifierError(
-            f"{path / 'classifier.json'}: damaged ({error}); {remake}."
-        ) from error
-    if config is not None and _plain(made_of) != _plain(config):
-        ours, theirs = _plain(config), _plain(made_of)
+        raise ClassifierError(f"{description}: damaged ({error}). {remedy}") from error
+    if config is not None and _plain(own) != _plain(config):
+        ours, theirs = _plain(own), _plain(config)
         other = ", ".join(key for key in ours if ours[key] != theirs[key])
-        raise ClassifierError(f"{path}: is a classifier of other {other}; {remake}.")
-    file = path / "classifier.keras"
-    if not file.exists() or hash_file(os.fspath(file))[0] != digest:
-        what = "altered, its SHA-256 does not match" if file.exists() else "missing"
-        raise ClassifierError(f"{file}: {what}; {remake}.")
-    made_of = dataclasses.replace(made_of, image_shape=tuple(made_of.image_shape))
+        raise ClassifierError(f"{path}: this classifier has another {other}. {remedy}")
+    if not file.exists():
+        raise ClassifierError(f"{file}: missing. {remedy}")
+    if hash_file(os.fspath(file))[0] != digest:
+        raise ClassifierError(
+            f"{file}: altered, its SHA-256 differs from classifier.json. {remedy}"
+        )
     try:
         model = keras.saving.load_model(file, compile=False)
     except (KeyError, OSError, TypeError, ValueError) as error:  # whole, but of another version
         why = str(error).strip().partition("\n")[0]
-        raise ClassifierError(f"{file}: is not to be read here ({why}); {remake}.") from error
+        raise ClassifierError(f"{file}: cannot be loaded ({why}). {remedy}") from error
     fits = isinstance(model, kind) and list(model.heads) == list(confusion)
     if not fits or model.weights_digest() != weights:
-        raise ClassifierError(
-            f"{file}: is not the network that classifier.json tells of; {remake}."
-        )
-    return TrainedClassifier(model, made_of, examination, names, trained_in, path)
+        raise ClassifierError(f"{file}: differs from its classifier.json. {remedy}")
+    return TrainedClassifier(model, own, report, names, trained_in, path)
 
 
-def _train_and_write(
-    path: pathlib.Path, data: ClassifierData, report: Callable[[str], None]
-) -> None:
-    """Trains and tests a classifier; its folder appears when it is complete."""
-    model = train_classifier(data, report)
-    result = measure_classifier(model, data)
-    classes = {name: tuple(map(str, range(size))) for name, size in data.heads.items()}
-    label = next((name for name, column in data.columns.items() if column < 0), None)
-    if label in classes:
-        classes[label] = data.info.class_names
-    building = path.with_name(f"partial-{os.getpid()}-{path.name}")
-    try:
-        with readable_os_errors(path):
-            building.mkdir()
-            model.save(building / "classifier.keras")
-            told = {
-                "format": FORMAT,
-                "format_version": FORMAT_VERSION,
-                "made_of": _plain(data.config),
-                "trained_in": resolve_precision(data.config.precision),
-                "accuracy": result.accuracy,
-                "confusion": {name: counts.tolist() for name, counts in result.confusion.items()},
-                "names": classes,
-                "clips": result.clips,
-                "split": result.split,
-                "held_out": result.held_out,
-                "weights": model.weights_digest(),
-                "sha256": hash_file(os.fspath(building / "classifier.keras"))[0],
-            }
-            text = json.dumps(told, indent=1) + "\n"
-            (building / "classifier.json").write_text(text, encoding="utf-8")
-            os.rename(building, path)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _alone(path: pathlib.Path, report: Callable[[str], None]) -> Iterator[None]:
-    """Within, no other process trains this classifier; waits for one that does."""
-    with readable_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(path.with_name(f".{path.name}.lock"), "w")  # noqa: SIM115
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            report(f"{path}: another process trains this classifier; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        for leftover in path.parent.glob(f"partial-*-{path.name}"):  # of one that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
-        yield
+def _train_and_write(path: pathlib.Path, data: ClassifierData) -> None:
+    """Trains and tests a classifier. Its folder appears when it is complete."""
+    model = train_classifier(data)
+    report, info = measure_classifier(model, data), data.info
+    names = {name: tuple(map(str, range(size))) for name, size in data.heads.items()}
+    names |= {name: info.class_names for name in names if name not in info.attribute_names}
+    with atomic_folder(path) as building:
+        file = os.path.join(building, "classifier.keras")
+        model.save(file)
+        stored = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "config": _plain(data.config),
+            "trained_in": resolve_precision(data.config.precision),
+            "accuracy": report.accuracy,
+            "confusion": {name: counts.tolist() for name, counts in report.confusion.items()},
+            "names": names,
+            "clips": report.clips,
+            "held_out": report.held_out,
+            "weights": model.weights_digest(),
+            "sha256": hash_file(file)[0],
+        }
+        text = json.dumps(stored, indent=1) + "\n"
+        pathlib.Path(building, "classifier.json").write_text(text, encoding="utf-8")
 
 
 def _check_share(min_accuracy: float | None) -> None:
     if min_accuracy is not None and not 0.0 <= min_accuracy <= 1.0:
-        raise ClassifierError(f"min_accuracy={min_accuracy}: give a share from 0 to 1.")
+        raise ClassifierError(f"min_accuracy={min_accuracy} is not a share. Use 0 to 1.")
 
 
 def _plain(config: ClassifierConfig) -> dict[str, Any]:
-    """A config as JSON gives it back."""
+    """A config as JSON returns it."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
-
-
-def _table(names: tuple[str, ...], counts: np.ndarray) -> list[str]:
-    """Lines of a confusion table: a row for what is shown, a column for what is told."""
-    left, cell = max(map(len, names)), max(5, len(str(counts.max())) + 1)
-    head = " " * (left + 4) + "".join(f"{column:>{cell}}" for column in range(len(names)))
-    rows = [
-        f"{row:>2} {name:<{left}} " + "".join(f"{count:>{cell}}" for count in counts[row])
-        for row, name in enumerate(names)
-    ]
-    return [head, *rows]

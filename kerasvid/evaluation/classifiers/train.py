@@ -1,26 +1,26 @@
-"""How a classifier is trained on the real clips of a data set, and how well it tells held-out ones.
+"""Training of a classifier on the real clips of a data set, and its accuracy on held-out ones.
 
-Clips are made a little soft, noisy and dark or bright while it learns: those of generators are so,
-and H(y | x) should tell whether it is clear what they show, not that they are none of a camera. It
-is tested on clips as they are.
+While it learns, clips are made a little soft, noisy and dark or bright. Clips of generators are so,
+and H(y | x) should measure whether it is clear what they show, not whether a camera made them. The
+accuracy is measured on unchanged clips.
 
-Held out is the split that runs are evaluated on. Where there is none, a quarter of the training
-videos, drawn by a fixed seed, is: the classifier never sees a label of these.
-
-Clips made a little worse, for networks that must not take sharpness for content.
+Held out is the split on which runs are evaluated. If there is none, it is a quarter of the training
+videos, drawn with a fixed seed, whose labels the classifier never sees.
 """
 
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from kerasvid.data import DatasetInfo, check_shards, load_info, make_pipeline, parse_record
+from kerasvid.data.pipeline import window_span
 from kerasvid.data.pixels import as_floats
 from kerasvid.evaluation.classifiers.networks import CLASSIFIERS
 from kerasvid.training.config import digest_of, held_out_split, training_split
@@ -29,34 +29,34 @@ from kerasvid.training.devices import resolve_precision
 STEPS = {"clip": 800, "frame": 1_200}
 BATCH_SIZES = {"clip": 32, "frame": 64}
 LEARNING_RATE = 2e-3
-HELD_OUT_SHARE = 4  # one video in so many, where there is no split for it
-LEAST_WINDOWS = 256  # of held-out videos that are longer than a clip, so many windows at least
-# The most of each; blur as a share of the blurred clip, the others of pixels in [-1, 1].
+HELD_OUT_SHARE = 4  # one video in so many, where there is no held-out split
+MIN_WINDOWS = 256  # of held-out videos that are longer than a clip
+# Upper bounds: blur as a share of the blurred clip, the others of pixels in [-1, 1].
 SOFTENING = {"blur": 1.0, "noise": 0.05, "brightness": 0.05, "contrast": 0.05}
+BLUR = np.float32([1, 4, 6, 4, 1]) / 16
 
 
 class ClassifierError(ValueError):
-    """A classifier cannot be had, or is not good enough; one line that says why and what to do."""
+    """A classifier is not available, or not accurate enough."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierConfig:
-    """All that a classifier is made of; two with equal configs are the same classifier.
+    """Everything that determines a classifier. Equal configs mean the same classifier.
 
     Args:
-        dataset: name of the data set, as it tells itself.
-        data_digest: of the shards of training and of held-out videos, wherever they lie.
-        kind: "clip" or "frame".
-        heads: number of classes by name.
+        dataset: Name of the data set in its description.
+        data_digest: Digest of the training and held-out shards.
+        kind: `"clip"` or `"frame"`.
+        heads: Number of classes by name.
         image_shape: `(H, W, C)`.
         frames: T of a clip; 1 for a frame classifier.
-        stride: distance of two frames of a clip in the video.
-        seed: of weights, noise and the order of videos.
-        steps, batch_size, learning_rate: of the training.
-        network: arguments of the classifier beyond these, all of them.
-        softening: arguments of `softened`.
-        precision: as it was asked for, "auto" or a dtype policy. It is trained in that, and classifiers
-            in float32.
+        stride: Distance of two frames of a clip in the video.
+        seed: Seed of weights, noise and the order of videos.
+        steps, batch_size, learning_rate: Of the training.
+        network: All further arguments of the classifier.
+        softening: Arguments of `softened`.
+        precision: `"auto"` or a dtype policy of the training. The classifier then runs in float32.
     """
 
     dataset: str
@@ -83,24 +83,31 @@ class ClassifierConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierReport:
-    """How well a classifier tells clips that it has not seen.
+    """Results of a classifier on held-out clips.
 
     Args:
-        confusion: by head int `[K, K]`, a row for what is shown, a column for what is told.
-        clips: how many it was shown.
-        split: of the data set that they are of.
-        held_out: what they are, in words.
+        confusion: By head int `[K, K]`, with a row for each true and a column for each predicted
+            class.
+        clips: Number of clips.
+        held_out: Their description.
     """
 
     confusion: dict[str, np.ndarray]
     clips: int
-    split: str
     held_out: str
 
     @property
     def accuracy(self) -> dict[str, float]:
-        """Share of clips with a known label that are told rightly, by head; every clip counts."""
+        """Share of correct answers among the clips with a known label, by head."""
         return {n: float(np.trace(c) / c.sum()) for n, c in self.confusion.items()}
+
+
+def named_heads(info: DatasetInfo) -> dict[str, int]:
+    """Number of classes by name: "action" and the attributes of a data set, or "label" alone."""
+    label = "action" if info.attribute_names else "label"
+    sizes = dict(zip(info.attribute_names, info.attribute_sizes, strict=True))
+    heads = {label: len(info.class_names), **sizes}
+    return {name: size for name, size in heads.items() if size > 1}
 
 
 def make_classifier_config(
@@ -114,247 +121,196 @@ def make_classifier_config(
     network: Mapping[str, Any] | None = None,
     precision: str = "auto",
 ) -> ClassifierConfig:
-    """Resolves what a classifier is made of; reads nothing but the data set's description.
+    """Resolves a config from the description of a data set.
+
+    Args:
+        info: The description.
+        kind: `"clip"` or `"frame"`.
+        frames: T of the training clips; a frame classifier always learns from single frames.
+        stride: Distance of two frames of a clip in the video.
+        seed: Seed of weights and the order of videos.
+        steps: Training steps; by default those of the kind.
+        batch_size: Clips of a step; by default those of the kind.
+        network: Further arguments of `ClipClassifier` or `FrameClassifier`.
+        precision: Precision of the training, as in `resolve_precision`.
 
     Raises:
-        ClassifierError: an unknown kind, clips that the videos are too short for, or a data set without
-            names of classes or attributes.
+        ClassifierError: Unknown kind, clips longer than the videos, or a data set without names of
+            classes and attributes.
     """
     if kind not in CLASSIFIERS:
-        raise ClassifierError(f"kind={kind!r}: use one of {', '.join(CLASSIFIERS)}.")
+        raise ClassifierError(f"kind={kind!r} is unknown. Use {' or '.join(CLASSIFIERS)}.")
     try:
         network = CLASSIFIERS[kind].resolved(info.frame_shape, **(network or {}))
     except TypeError as error:
-        raise ClassifierError(
-            f"network: {error}; give arguments of {CLASSIFIERS[kind].__name__}."
-        ) from error
+        name = CLASSIFIERS[kind].__name__
+        raise ClassifierError(f"network: {error}. Use arguments of {name}.") from error
     steps = STEPS[kind] if steps is None else steps
     batch_size = BATCH_SIZES[kind] if batch_size is None else batch_size
     frames, stride = (1, 1) if kind == "frame" else (frames, stride)
     if kind == "clip" and frames < 2:
-        raise ClassifierError(f"frames={frames}: a clip has 2 or more; for one take kind='frame'.")
-    if steps < 1 or batch_size < 1 or stride < 1 or seed < 0:
-        raise ClassifierError(
-            f"steps={steps}, batch_size={batch_size}, stride={stride}, seed={seed}: the seed must "
-            "be 0 or more, the others 1 or more."
-        )
-    count, span = training_split(info).count, (frames - 1) * stride + 1
+        raise ClassifierError(f"frames={frames}: a clip has 2 or more. Use kind='frame' for one.")
+    numbers = {"steps": steps, "batch_size": batch_size, "stride": stride, "seed": seed}
+    for name, value in numbers.items():
+        if value < (name != "seed"):
+            raise ClassifierError(
+                f"{name}={value} is too small. Use {int(name != 'seed')} or more."
+            )
+    count, span = training_split(info).count, window_span(frames, stride)
     for split in filter(None, ("train", held_out_split(info))):
         if (shortest := info.splits[split].min_length) < span:
             raise ClassifierError(
                 f"{info.name}: clips of {frames} frames with stride {stride} span {span}, but the "
-                f"shortest video of {split!r} has {shortest}: use fewer frames."
+                f"shortest video of {split!r} has {shortest}. Use fewer frames."
             )
+    if not (heads := named_heads(info)):
+        raise ClassifierError(
+            f"{info.name} has no names of classes or attributes to learn. Use a labelled data set."
+        )
     return ClassifierConfig(
-        info.name, digest_of(info), kind, named_heads(info), info.frame_shape, frames, stride,
-        seed, steps, min(batch_size, count), LEARNING_RATE,
-        network, dict(SOFTENING), precision,
+        info.name, digest_of(info), kind, heads, info.frame_shape, frames, stride, seed, steps,
+        min(batch_size, count), LEARNING_RATE, network, dict(SOFTENING), precision,
     )  # fmt: skip
 
 
-def named_heads(info: DatasetInfo) -> dict[str, int]:
-    """Classes by name, of what a data set names: "action" and its attributes, or "label" alone.
-
-    Raises:
-        ClassifierError: it names neither.
-    """
-    label = "action" if info.attribute_names else "label"
-    sizes = dict(zip(info.attribute_names, info.attribute_sizes, strict=True))
-    heads = {label: len(info.class_names), **sizes}
-    heads = {name: size for name, size in heads.items() if size > 1}
-    if not heads:
-        raise ClassifierError(
-            f"the data set {info.name!r} names no classes and no attributes, so there is nothing a "
-            "classifier could learn to tell: take one with labels."
-        )
-    return heads
-
-
 class ClassifierData:
-    """The labelled clips of a data set, to learn from and to be tested on.
+    """The labelled clips of a data set for training and testing.
 
     Args:
-        folder: of the data set.
-        config: of the classifier.
+        folder: Folder of the data set.
+        config: Config of the classifier.
 
     Raises:
-        ClassifierError: no label is known in both parts, a label is outside of its classes, or there
-            are too few videos to hold some out.
-        DatasetError: the data set is absent or damaged.
+        ClassifierError: No label is known in both parts, a label is out of range, or there are too
+            few videos to hold some out.
+        DatasetError: The data set is absent or damaged.
     """
 
     def __init__(self, folder: str, config: ClassifierConfig):
         self.folder, self.config, self.info = folder, config, load_info(folder)
-        check_shards(folder, self.info, deep=True)  # before labels are read of them
+        check_shards(folder, self.info, deep=True)  # before labels are read from them
         self.split = held_out_split(self.info) or "train"
         count = self.info.splits["train"].count
         self.held_out = np.zeros(count, bool)  # of the training videos, by index
         if self.split == "train":
-            self.held_out[drawn_videos(count, self.info.name)] = True
-        self.columns = {
-            name: self.info.attribute_names.index(name) if name in self.info.attribute_names else -1
-            for name in config.heads
-        }
+            if count < HELD_OUT_SHARE:
+                raise ClassifierError(
+                    f"{self.info.name} has {count} videos and no split to test on. Use "
+                    f"{HELD_OUT_SHARE} videos or more."
+                )
+            # Drawn, not every fourth: videos often lie in an order that repeats.
+            drawn = np.random.default_rng(0).permutation(count)[: count // HELD_OUT_SHARE]
+            self.held_out[drawn] = True
+        self.videos = int(self.held_out.sum()) or self.info.splits[self.split].count
         self.heads = self._known_heads()
 
     def _known_heads(self) -> dict[str, int]:
-        """The heads that there are labels for, to learn and to be tested by."""
-        learned, tested = self._labels("train"), None
+        """The heads with known labels in both parts."""
+        learned = self._labels("train")
+        tested = learned if self.split == "train" else self._labels(self.split)
         if self.split == "train":
             tested = {name: values[self.held_out] for name, values in learned.items()}
             learned = {name: values[~self.held_out] for name, values in learned.items()}
-        tested = tested or self._labels(self.split)
+        known = {}
         for name, classes in self.config.heads.items():
             if (highest := max(learned[name].max(), tested[name].max())) >= classes:
                 raise ClassifierError(
-                    f"{self.folder}: {name} {highest} occurs, but dataset.json names {classes}: "
-                    "convert the data set again."
+                    f"{self.folder}: {name} {highest} occurs, but dataset.json has {classes} "
+                    "classes. Convert the data set again."
                 )
-        known = {
-            name: classes
-            for name, classes in self.config.heads.items()
-            if len(set(learned[name]) - {-1}) > 1 and tested[name].max() >= 0
-        }
+            if len(set(learned[name]) - {-1}) > 1 and tested[name].max() >= 0:
+                known[name] = classes
         if not known:
             raise ClassifierError(
-                f"{self.folder}: {', '.join(self.config.heads)} of its videos are unknown, to learn "
-                "from or to test by: a classifier needs labelled ones."
+                f"{self.folder}: no known labels of {', '.join(self.config.heads)} to learn from "
+                "or to test on. Use a labelled data set."
             )
         return known
 
     def _labels(self, split: str) -> dict[str, np.ndarray]:
         """Labels int `[N]` by head, in the order of the records."""
-        shards = self.info.splits[split].shards
-        records = tf.data.TFRecordDataset(
-            [os.path.join(self.folder, shard.file) for shard in shards]
-        )
         number = len(self.info.attribute_names)
 
-        def labels(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def labels(record: tf.Tensor) -> dict[str, tf.Tensor]:
             parsed = parse_record(record)
-            return parsed["label"], tf.ensure_shape(parsed["attributes"], [number])
+            attributes = tf.ensure_shape(parsed["attributes"], [number])
+            return {"label": parsed["label"], "attributes": attributes}
 
+        files = [os.path.join(self.folder, each.file) for each in self.info.splits[split].shards]
+        records = tf.data.TFRecordDataset(files)
         batches = records.map(labels, num_parallel_calls=tf.data.AUTOTUNE).batch(256)
-        parts = list(batches.as_numpy_iterator())
-        label, attributes = (np.concatenate(part) for part in zip(*parts, strict=True))
+        parts = [self._by_head(batch, self.config.heads) for batch in batches.as_numpy_iterator()]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.config.heads}
+
+    def _by_head(self, batch: Mapping[str, Any], heads: Mapping[str, int]) -> dict[str, Any]:
+        """The labels `[B]` of a batch by head."""
+        names = self.info.attribute_names
         return {
-            name: label if column < 0 else attributes[:, column]
-            for name, column in self.columns.items()
+            head: batch["attributes"][:, names.index(head)] if head in names else batch["label"]
+            for head in heads
         }
 
-    def training_batches(self) -> tf.data.Dataset:
-        """Soft clips, labels by head and their weights: 0 where unknown or held out."""
-        config, shown = self.config, tf.constant(~self.held_out)
-        batches = make_pipeline(
-            self.folder,
-            "train",
-            config.batch_size,
-            config.frames,
-            config.stride,
-            pick=self._pick(),
-            seed=config.seed,
+    def _clips(self, split: str, batch_size: int, **options: Any) -> tf.data.Dataset:
+        config = self.config
+        pick = "frame" if config.kind == "frame" else "window"
+        return make_pipeline(
+            self.folder, split, batch_size, config.frames, config.stride, pick, **options
         )
+
+    def training_batches(self) -> tf.data.Dataset:
+        """Soft clips, labels by head and their weights: 0 for unknown or held-out ones."""
+        config, learned = self.config, tf.constant(~self.held_out)
 
         def prepare(step: tf.Tensor, batch: dict) -> tuple[tf.Tensor, dict, dict]:
             seed = tf.stack([tf.constant(config.seed, tf.int64), 3 * step])
             clips = softened(batch["video"], seed, **config.softening)
-            labels = {name: self._column(batch, name) for name in self.heads}
-            rows = tf.gather(shown, batch["index"])
+            labels, rows = self._by_head(batch, self.heads), tf.gather(learned, batch["index"])
             weights = {n: tf.cast((v >= 0) & rows, tf.float32) for n, v in labels.items()}
             return clips, {n: tf.maximum(v, 0) for n, v in labels.items()}, weights
 
+        batches = self._clips("train", config.batch_size, seed=config.seed)
         return batches.enumerate().map(prepare, num_parallel_calls=2).prefetch(2)
 
     def held_out_batches(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """Held-out clips uint8 `[B, T, H, W, C]` and labels int `[B]` by head, each time the same.
+        """Held-out clips uint8 `[B, T, H, W, C]` and labels int `[B]` by head, always the same.
 
-        A random window of every video; of few and longer ones as many rounds as give
-        `LEAST_WINDOWS`.
+        There are `rounds` random windows of every video.
         """
-        count, config = self.info.splits[self.split].count, self.config
-        batches = make_pipeline(
-            self.folder,
-            self.split,
-            min(BATCH_SIZES["frame"], count),
-            config.frames,
-            config.stride,
-            pick=self._pick(),
-            seed=1,
-            shuffle=False,
-        )
-        left = self.rounds() * count
+        count = self.info.splits[self.split].count
+        left = self.rounds * count
+        batches = self._clips(self.split, min(BATCH_SIZES["frame"], count), seed=1, shuffle=False)
         for batch in batches.as_numpy_iterator():
             rows = np.arange(len(batch["video"])) < left
             left -= int(rows.sum())
             if self.split == "train":
                 rows &= self.held_out[batch["index"]]
             if rows.any():
-                labels = {name: self._column(batch, name)[rows] for name in self.heads}
-                yield batch["video"][rows], labels
+                labels = self._by_head(batch, self.heads)
+                yield batch["video"][rows], {n: values[rows] for n, values in labels.items()}
             if not left:
                 return
 
+    @property
     def rounds(self) -> int:
-        """Windows of each held-out video."""
-        chosen = self.info.splits[self.split]
-        span = (self.config.frames - 1) * self.config.stride + 1
-        return 1 if chosen.max_length == span else math.ceil(LEAST_WINDOWS / self.videos())
-
-    def videos(self) -> int:
-        """How many are held out."""
-        own = int(self.held_out.sum()) if self.split == "train" else 0
-        return own or self.info.splits[self.split].count
+        """Windows of each held-out video: 1, or as many as give `MIN_WINDOWS` of longer videos."""
+        span = window_span(self.config.frames, self.config.stride)
+        whole = self.info.splits[self.split].max_length == span
+        return 1 if whole else math.ceil(MIN_WINDOWS / self.videos)
 
     def described(self) -> str:
-        """What is held out, in words."""
-        of = f"the {self.videos()} videos of the split {self.split!r}"
+        """A description of the held-out clips."""
+        which = f"the {self.videos} videos of the split {self.split!r}"
         if self.split == "train":
-            total = len(self.held_out)
-            of = f"{self.videos()} of {total} training videos, drawn by the seed 0, not trained on"
+            which = f"{self.videos} of {len(self.held_out)} training videos, drawn with seed 0"
         noun = "frame" if self.config.kind == "frame" else "window"
-        return f"{of}, {self.rounds()} random {noun}{'s' * (self.rounds() > 1)} each"
-
-    def _pick(self) -> str:
-        return "frame" if self.config.kind == "frame" else "window"
-
-    def _column(self, batch: Mapping[str, Any], name: str):
-        """The labels of a head in the pipeline's batches."""
-        column = self.columns[name]
-        return batch["label"] if column < 0 else batch["attributes"][:, column]
+        return f"{which}, {self.rounds} random {noun}{'s' * (self.rounds > 1)} each"
 
 
-def drawn_videos(count: int, name: str) -> np.ndarray:
-    """Which of so many videos are held out where there is no split for it: sorted indices.
-
-    They are drawn and not every fourth, as videos often lie in an order that repeats.
+def train_classifier(data: ClassifierData) -> keras.Model:
+    """Trains a classifier on the training clips; the result runs in float32.
 
     Raises:
-        ClassifierError: there are too few.
-    """
-    if count < HELD_OUT_SHARE:
-        raise ClassifierError(
-            f"the data set {name!r} has {count} videos and no split to test on: a classifier needs "
-            f"{HELD_OUT_SHARE} or more."
-        )
-    return np.sort(np.random.default_rng(0).permutation(count)[: count // HELD_OUT_SHARE])
-
-
-def print_line(line: str) -> None:
-    """Prints at once, into a file too."""
-    print(line, flush=True)
-
-
-def train_classifier(
-    data: ClassifierData, report: Callable[[str], None] = print_line
-) -> keras.Model:
-    """A classifier that has learned from the training clips; its weights classifier in float32.
-
-    Args:
-        data: to learn from.
-        report: is told the progress, a line at a time.
-
-    Raises:
-        ClassifierError: the training diverged.
+        ClassifierError: The training diverged.
     """
     config = data.config
     keras.utils.set_random_seed(config.seed)
@@ -364,21 +320,23 @@ def train_classifier(
     )
     loss = {n: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for n in data.heads}
     learner.compile(keras.optimizers.Adam(rate, clipnorm=1.0), loss=loss, jit_compile=False)
+    title = f"{config.kind} classifier of {config.dataset}"
+    with tqdm(total=config.steps, desc=title, unit="step", disable=None) as bar:
 
-    def tell(batch: int, logs: Mapping[str, float]) -> None:
-        if (batch + 1) % max(1, config.steps // 5) == 0:
-            report(f"step {batch + 1} of {config.steps}: mean loss {logs['loss']:.4f}")
+        def advance(batch: int, logs: Mapping[str, float]) -> None:
+            bar.update()
+            bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
 
-    progress = keras.callbacks.LambdaCallback(on_train_batch_end=tell)
-    batches = data.training_batches().take(config.steps)
-    learner.fit(
-        batches, steps_per_epoch=config.steps, shuffle=False, verbose=0, callbacks=[progress]
-    )
+        progress = keras.callbacks.LambdaCallback(on_train_batch_end=advance)
+        learner.fit(
+            data.training_batches().take(config.steps), steps_per_epoch=config.steps,
+            shuffle=False, verbose=0, callbacks=[progress],
+        )  # fmt: skip
     weights = learner.get_weights()
     if not all(np.isfinite(each).all() for each in weights):
         raise ClassifierError(
-            f"the classifier of {config.dataset} diverged in {config.steps} steps and is not kept: train it "
-            "in precision='float32', or by another seed."
+            f"The training of the classifier of {config.dataset} diverged within {config.steps} "
+            "steps. Use precision='float32' or another seed."
         )
     classifier = config.make_classifier(data.heads)
     classifier.set_weights(weights)
@@ -386,20 +344,16 @@ def train_classifier(
 
 
 def measure_classifier(classifier: keras.Model, data: ClassifierData) -> ClassifierReport:
-    """Tests a classifier on the held-out clips, as they are; they are streamed."""
+    """Tests a classifier on the unchanged held-out clips, which are streamed."""
     confusion = {name: np.zeros([size, size], int) for name, size in data.heads.items()}
-    clips = 0
-    for shown, labels in data.held_out_batches():
-        answers = classifier.probabilities(shown)
-        clips += len(shown)
+    count = 0
+    for clips, labels in data.held_out_batches():
+        answers = classifier.probabilities(clips)
+        count += len(clips)
         for name, values in labels.items():
             known = values >= 0
-            told = answers[name].argmax(axis=1)
-            np.add.at(confusion[name], (values[known], told[known]), 1)
-    return ClassifierReport(confusion, clips, data.split, data.described())
-
-
-BLUR = np.float32([1, 4, 6, 4, 1]) / 16
+            np.add.at(confusion[name], (values[known], answers[name].argmax(axis=1)[known]), 1)
+    return ClassifierReport(confusion, count, data.described())
 
 
 def softened(
@@ -410,18 +364,18 @@ def softened(
     brightness: float = 0.0,
     contrast: float = 0.0,
 ) -> tf.Tensor:
-    """Clips as a generator may make them: blurred, noisy, darker or brighter, each differently.
+    """Clips with some blur, noise and change of light, as a generator may make them.
 
-    Half of the clips are not blurred, and half are not noisy; all frames of a clip are changed
-    alike, but for the noise, which every pixel has its own of.
+    Half of the clips get no blur, and half get no noise. All frames of a clip change alike, except
+    for the noise, which is independent in every pixel.
 
     Args:
         clips: uint8 `[B, T, H, W, C]`.
-        seed: int `[2]`, of which everything follows.
-        blur: largest share of the clip that is blurred by the kernel 1-4-6-4-1.
-        noise: largest std of Gaussian noise.
-        brightness: largest that is added or taken away.
-        contrast: largest part of a pixel's value that is added or taken away.
+        seed: int `[2]`; the result depends on nothing else.
+        blur: Largest share of the clip blurred by the kernel 1-4-6-4-1.
+        noise: Largest std of the Gaussian noise.
+        brightness: Largest offset of pixels.
+        contrast: Largest relative change of pixels.
 
     Returns:
         float32 in [-1, 1].

@@ -1,7 +1,7 @@
-"""Batches of clips as metrics take them: so many, of one shape, of finite pixels.
+"""Batches of clips for metrics: of a fixed number, of one shape, with finite pixels.
 
-Metrics stream: a batch is looked at once, and their memory does not grow with the number of clips.
-A set that is too short is refused, as one that was made up by repeating clips has another spread.
+Metrics are streamed: each batch is read once, and memory does not grow with the number of clips.
+A set with too few clips is an error; repeating clips would change its spread.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,68 +10,71 @@ import numpy as np
 
 
 def checked_clips(clips: np.ndarray, what: str, least_frames: int = 1) -> np.ndarray:
-    """The clips as they are, if they are some.
+    """The clips, unchanged, after a check.
 
     Args:
         clips: `[B, T, H, W, C]`, uint8, or float in [-1, 1].
-        what: how they are called in errors, e.g. `"real"`.
-        least_frames: that a metric needs.
+        what: Kind of the clips in errors, e.g. `"real"`.
+        least_frames: Smallest T.
 
     Raises:
-        ValueError: other axes or types, too few frames, or pixels that are not finite or outside
-            of [-1, 1]; one line that tells which clip.
+        ValueError: Other axes or types, too few frames, or pixels that are not finite or outside
+            [-1, 1].
     """
     clips = np.asarray(clips)
     if clips.ndim != 5:
-        raise ValueError(f"{what} clips of the shape {clips.shape}: give [B, T, H, W, C].")
+        raise ValueError(f"{what} clips have the shape {clips.shape}. Use [B, T, H, W, C].")
     if clips.shape[1] < least_frames:
         raise ValueError(
-            f"{what} clips of {clips.shape[1]} frames: this needs {least_frames} or more."
+            f"{what} clips have {clips.shape[1]} frames. Use {least_frames} frames or more."
         )
     if clips.dtype == np.uint8:
         return clips
     if not np.issubdtype(clips.dtype, np.floating):
-        raise ValueError(f"{what} clips of {clips.dtype}: give uint8, or floats in [-1, 1].")
+        raise ValueError(f"{what} clips are {clips.dtype}. Use uint8, or floats in [-1, 1].")
     flat = clips.reshape(len(clips), -1)
     for bad, fault in (
-        (~np.isfinite(flat), "not finite"),
-        (np.abs(flat) > 1.001, "not in [-1, 1]"),
+        (~np.isfinite(flat), "not finite. Check their source"),
+        (np.abs(flat) > 1.001, "not in [-1, 1]. Rescale them"),
     ):
         if bad.any():
             row = int(bad.any(axis=1).argmax())
-            remedy = "find out where they come from" if fault == "not finite" else "rescale them"
-            raise ValueError(
-                f"{what} clips: pixels of clip {row} of a batch are {fault}: {remedy}."
-            )
+            raise ValueError(f"{what} clips: pixels of clip {row} of a batch are {fault}.")
     return clips
 
 
 def counted_clips(
-    batches: Iterable[np.ndarray], count: int | None, what: str, least_frames: int = 1
+    batches: Iterable[np.ndarray],
+    count: int | None,
+    what: str,
+    least_frames: int = 1,
+    shape: tuple[int, ...] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Batches of `count` clips in all, checked; what comes after is not looked at.
+    """Checked batches of `count` clips in total. Later clips are not read.
 
     Args:
-        batches: `[B, T, H, W, C]` each, uint8, or float in [-1, 1], all of the same T, H, W, C.
-        count: clips in all; every clip where `None`.
-        what: how they are called in errors.
-        least_frames: that a metric needs.
+        batches: `[B, T, H, W, C]` each, uint8, or float in [-1, 1], with the same T, H, W, C.
+        count: Number of clips; `None` for all.
+        what: Kind of the clips in errors.
+        least_frames: Smallest T.
+        shape: Required `(T, H, W, C)`; by default that of the first batch.
 
     Raises:
-        ValueError: there are fewer, or none, or as `checked_clips`; clips are never repeated.
+        ValueError: There are fewer clips, or none; as `checked_clips`.
 
     Example:
         >>> for clips in counted_clips(batches, 624, "real"):
         ...     moments.update(features(clips))
     """
     if count is not None and count < 1:
-        raise ValueError(f"{count} {what} clips: ask for 1 or more.")
-    seen, shape = 0, None
+        raise ValueError(f"clips={count}: use 1 or more {what} clips.")
+    seen = 0
     for clips in batches:
         clips = checked_clips(clips, what, least_frames)
         if shape is not None and clips.shape[1:] != shape:
             raise ValueError(
-                f"{what} clips of {clips.shape[1:]} after some of {shape}: give clips of one shape."
+                f"{what} clips have the shape {clips.shape[1:]}, earlier clips {shape}. Use the "
+                "same T, H, W and C for all."
             )
         shape = clips.shape[1:]
         clips = clips if count is None else clips[: count - seen]
@@ -81,21 +84,15 @@ def counted_clips(
         if seen == count:
             return
     if count is not None:
-        raise ValueError(
-            f"{seen} {what} clips where {count} are asked for: give more or ask for fewer; none "
-            "are repeated to fill up."
-        )
+        raise ValueError(f"There are {seen} {what} clips, not {count}. Use {seen} or fewer.")
     if not seen:
         raise ValueError(f"There are no {what} clips.")
 
 
 def as_signed(clips: np.ndarray) -> np.ndarray:
     """float32 in [-1, 1] of checked clips."""
-    return (
-        clips.astype(np.float32) / 127.5 - 1.0
-        if clips.dtype == np.uint8
-        else (clips.astype(np.float32))
-    )
+    pixels = clips.astype(np.float32)
+    return pixels / 127.5 - 1.0 if clips.dtype == np.uint8 else pixels
 
 
 def as_bytes(clips: np.ndarray) -> np.ndarray:

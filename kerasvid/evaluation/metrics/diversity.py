@@ -1,18 +1,17 @@
-"""Whether a generator makes new clips, and different ones.
+"""Diversity: does a generator make new clips, and different ones?
 
-Two things that a Frechet distance does not tell apart from quality:
+Two questions that a Frechet distance mixes with quality:
 
-- memorising: the distance of each sample to the nearest training clip, beside that of held-out
-  clips, which are as near as clips are that were never seen;
-- variety: the mean distance of two samples, beside that of two real clips. Near 0 all samples are
-  alike.
+- memorising: the distance of each sample to the nearest training clip, compared with that of
+  held-out clips, which were never seen in training;
+- variety: the mean distance of two samples, compared with that of two real clips. It is near 0 if
+  all samples look the same.
 
-A distance is that of `l2_distance`: the norm of the whole difference, pixels in [0, 1].
+A distance is that of `l2_distances`: the norm of the whole difference, pixels in [0, 1].
 """
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,118 +19,78 @@ from kerasvid.evaluation.metrics.clip_batches import as_bytes, checked_clips, co
 from kerasvid.visualization.nearest_clip import l2_distances, nearest_clips
 
 
-class Novelty(NamedTuple):
-    """Distances to the nearest training clip.
-
-    Args:
-        samples: float64 `[Q]`, 0 for a copy.
-        held_out: float64 `[R]`.
-    """
-
-    samples: np.ndarray
-    held_out: np.ndarray
-
-    @property
-    def ratio(self) -> float:
-        """Mean distance of samples over that of held-out clips; far below 1 they are copies."""
-        return float(self.samples.mean() / self.held_out.mean())
-
-    @property
-    def nearer(self) -> float:
-        """The share of samples nearer to training than the median held-out clip; 1/2 if alike."""
-        return float(np.mean(self.samples < np.median(self.held_out)))
-
-
-class Variety(NamedTuple):
-    """Distances of two samples.
-
-    Args:
-        mean, std: over pairs.
-        smallest: of any pair; 0 if two are the same.
-        pairs: how many were looked at.
-        clips: of how many samples.
-    """
-
-    mean: float
-    std: float
-    smallest: float
-    pairs: int
-    clips: int
-
-
 def novelty(
     samples: np.ndarray, held_out: np.ndarray, training_batches: Iterable[np.ndarray]
-) -> Novelty:
+) -> tuple[np.ndarray, np.ndarray]:
     """The distance of samples and of held-out clips to the nearest of all training clips.
 
-    Training clips are streamed, and looked at once; samples and held-out clips are kept.
+    Training clips are streamed and read once; samples and held-out clips stay in memory.
 
     Args:
-        samples: `[Q, T, H, W, C]`, uint8, or float in [-1, 1], which are rounded to bytes.
-        held_out: `[R, T, H, W, C]`, real, that were not trained on.
-        training_batches: `[N, T, H, W, C]` each; all of them, and cut as they were for training,
-            else a copy may be overlooked.
+        samples: `[Q, T, H, W, C]`, uint8, or float in [-1, 1], which are rounded to uint8.
+        held_out: Real clips `[R, T, H, W, C]` that were not used in training.
+        training_batches: `[N, T, H, W, C]` each: all training clips, cut as in training. Otherwise
+            a copy may be missed.
+
+    Returns:
+        float64 `[Q]`, 0 for a copy, and float64 `[R]`. The mean of the first is much smaller than
+        that of the second if samples are copies.
 
     Raises:
-        ValueError: clips of two shapes, none of a kind, held-out ones that are all training clips,
-            or pixels that are not finite.
+        ValueError: Clips of different shapes, an empty set, held-out clips that are all training
+            clips, or pixels that are not finite.
 
     Example:
-        >>> novelty(model.generate(64), held_out, batches).ratio
+        >>> of_samples, of_held_out = novelty(model.generate(64), held_out, batches)
+        >>> of_samples.mean() / of_held_out.mean()
     """
     samples, held_out = checked_clips(samples, "sampled"), checked_clips(held_out, "held-out")
     if not len(samples) or not len(held_out):
         raise ValueError(
-            f"{len(samples)} samples and {len(held_out)} held-out clips: give one or more of each."
+            f"{len(samples)} samples and {len(held_out)} held-out clips: use one or more of each."
         )
     if samples.shape[1:] != held_out.shape[1:]:
         raise ValueError(
-            f"sampled clips of {samples.shape[1:]}, held-out ones of {held_out.shape[1:]}: both "
-            "need the same T, H, W and C."
+            f"sampled clips have the shape {samples.shape[1:]}, held-out clips "
+            f"{held_out.shape[1:]}. Use the same T, H, W and C for both."
         )
     queries = np.concatenate([as_bytes(samples), as_bytes(held_out)])
     training = (as_bytes(clips) for clips in counted_clips(training_batches, None, "training"))
     distances = l2_distances(queries, nearest_clips(queries, training)[0])
-    found = Novelty(distances[: len(samples)], distances[len(samples) :])
-    if not found.held_out.any():
-        raise ValueError("Every held-out clip is a training clip: give clips of another split.")
-    return found
+    if not distances[len(samples) :].any():
+        raise ValueError("Every held-out clip is a training clip. Use clips of another split.")
+    return distances[: len(samples)], distances[len(samples) :]
 
 
-def variety(batches: Iterable[np.ndarray], clips: int | None = None, window: int = 64) -> Variety:
+def variety(batches: Iterable[np.ndarray], clips: int | None = None, window: int = 64) -> float:
     """The mean distance of two samples, which are streamed.
 
-    Each sample is compared to the `window` samples before it: all pairs of up to `window` + 1
-    samples, and of more a mean without bias, as samples are independent of each other. How they
-    are divided into batches does not matter; they must not be sorted.
+    Each sample is compared with the `window` samples before it: all pairs of up to `window` + 1
+    samples, and an unbiased mean of more, because samples are independent. The division into
+    batches does not matter; samples must not be sorted.
 
     Args:
-        batches: `[B, T, H, W, C]` each, uint8, or float in [-1, 1], which are rounded to bytes.
-        clips: how many to look at; all where `None`.
-        window: samples that are kept.
+        batches: `[B, T, H, W, C]` each, uint8, or float in [-1, 1], which are rounded to uint8.
+        clips: Number of samples; `None` for all.
+        window: Number of earlier samples in memory.
 
     Raises:
-        ValueError: fewer clips than asked for or than two, clips of two shapes, pixels that are not
-            finite, or an empty window.
+        ValueError: Fewer clips than requested or than two, clips of different shapes, pixels that
+            are not finite, or an empty window.
 
     Example:
         >>> made = (model.generate(16, seed=seed) for seed in itertools.count())
-        >>> variety(made, clips=624).mean / variety(real, clips=624).mean
+        >>> variety(made, clips=624) / variety(real, clips=624)
     """
     if window < 1:
-        raise ValueError(f"window={window} must be at least 1.")
-    before, seen = deque(maxlen=window), 0
-    pairs, total, squares, smallest = 0, 0.0, 0.0, np.inf
+        raise ValueError(f"window={window} is too small. Use 1 or more.")
+    before, pairs, total = deque(maxlen=window), 0, 0.0
     for batch in counted_clips(batches, clips, "sampled"):
         for clip in as_bytes(batch).reshape(len(batch), -1).astype(np.float32) / 255.0:
             for other in before:
-                squared = float(np.sum(np.square(clip - other), dtype=np.float64))
-                pairs, total, squares = pairs + 1, total + squared**0.5, squares + squared
-                smallest = min(smallest, squared**0.5)
+                total += float(np.sum(np.square(clip - other), dtype=np.float64)) ** 0.5
+            pairs += len(before)
             before.append(clip)
-            seen += 1
     if not pairs:
-        raise ValueError(f"{seen} sampled clips make no pair: give two or more.")
-    mean = total / pairs
-    std = max(squares / pairs - mean**2, 0.0) ** 0.5
-    return Variety(mean, std, smallest, pairs, seen)
+        raise ValueError("One sampled clip makes no pair. Use two or more.")
+    return total / pairs

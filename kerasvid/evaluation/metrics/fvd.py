@@ -1,19 +1,19 @@
-"""FVD, the Frechet video distance: how far the clips of a generator are from real ones.
+"""FVD, the Frechet video distance of generated clips from real ones.
 
 Unterthiner et al., "Towards Accurate Generative Models of Video: A New Metric & Challenges", 2018:
-the Frechet distance of the logits that I3D gives for real and for generated clips.
+the Frechet distance of the logits of I3D for real and for generated clips.
 
-A distance can be compared to another one only where both were measured alike; published ones differ
-by tens for choices that are seldom told. So every choice is an argument or stands in the result:
+Two distances compare only if both were measured in the same way. Published ones differ by tens for
+choices that are rarely reported, so every choice is an argument or part of the result:
 
-- how many clips of each set, of which split (the residual-vector paper: 624 and 624). The distance
-  falls with the number of clips, so that a set which is too short is refused, never filled up;
-- the frames that I3D sees, as they are, without a pass through a video file. It needs 10: shorter
-  clips are refused unless `padding` says how they are made longer;
-- the resize to 224x224, bilinear without anti-aliasing and without a crop; pixel centres are at
-  halves (`centres="half"`), or at whole numbers (`"whole"`), as TensorFlow 1 and with it the first
-  implementation had it;
-- pixels in [-1, 1], grey ones three times;
+- the number of clips of each set and their split (the residual-vector paper: 624 and 624). The
+  distance falls with the number of clips, so a set with too few clips is an error;
+- the frames. I3D sees them as they are, without a pass through a video file. It needs 10 frames;
+  shorter clips are an error unless `padding` states how to extend them;
+- the resize to 224x224, bilinear without anti-aliasing and without a crop. Pixel centres are at
+  halves (`centres="half"`), or at whole numbers (`"whole"`) as in TensorFlow 1 and in the first
+  implementation of FVD;
+- pixels in [-1, 1]; grey ones are repeated three times;
 - the weights, by the digest of `weights_digest`.
 """
 
@@ -27,30 +27,30 @@ import tensorflow as tf
 
 from kerasvid.evaluation.metrics.clip_batches import as_signed, counted_clips
 from kerasvid.evaluation.metrics.frechet import (
-    GroupedMoments,
+    FeatureMoments,
     frechet_distance,
     frechet_standard_error,
 )
 from kerasvid.evaluation.metrics.i3d import I3D, IMAGE_SIZE, LEAST_FRAMES
 from kerasvid.evaluation.metrics.i3d_weights import digest_of, load_i3d
 
-PADDINGS = ("last", "mirror", "loop")
+PADDINGS = {"last": "edge", "mirror": "reflect", "loop": "wrap"}  # modes of np.pad
 CENTRES = ("half", "whole")
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoDistance:
-    """A distance, and all that another one must have in common with it.
+    """A distance and the choices on which it depends.
 
     Args:
-        distance: the squared Frechet distance, as FVD is told; 0 for equal moments.
-        clips: of each set.
-        split: of the data set, that the real clips are of.
+        distance: The squared Frechet distance, as FVD is reported; 0 for equal moments.
+        clips: Number of clips of each set.
+        split: Split of the real clips.
         frames: T of a clip, before any padding.
         image_shape: `(H, W, C)` of a clip, before the resize.
-        features: how features are made of clips: `"features"` is their name, and for I3D
+        features: How features are made: `"features"` is their name; for I3D there are also
             `"weights"`, `"resize"`, `"centres"`, `"padding"`, `"seen_frames"` and `"range"`.
-        std: of the distance, by the jackknife of groups; `None` where it was not asked for.
+        std: Of the distance, by the jackknife of groups; `None` without groups.
     """
 
     distance: float
@@ -61,25 +61,33 @@ class VideoDistance:
     features: Mapping[str, Any]
     std: float | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Everything by name, to be written as JSON."""
-        return dataclasses.asdict(self)
+
+class ClipFeatures:
+    """Base class of functions of clips to features that describe themselves."""
+
+    def __call__(self, clips: np.ndarray) -> np.ndarray:
+        """float32 `[B, D]` of float32 clips `[B, T, H, W, C]` in [-1, 1]."""
+        raise NotImplementedError
+
+    def protocol(self, frames: int) -> dict[str, Any]:
+        """How features of clips of so many frames are made, by name."""
+        raise NotImplementedError
 
 
-class I3DFeatures:
-    """A function of clips to the 400 logits of I3D, which knows its own protocol.
+class I3DFeatures(ClipFeatures):
+    """The 400 logits of I3D.
 
     Args:
-        weights: of `load_i3d`: a path, or `"i3d-kinetics-400"`, which downloads; or a network.
-        padding: how clips of fewer than 10 frames reach 10: `"last"` holds the last frame,
-            `"mirror"` goes back and forth, `"loop"` starts again; `None` refuses them.
-        centres: of pixels in the resize, `"half"` or `"whole"`.
-        digest: that the weights must have, or `None`.
-        together: clips that go through the network at a time.
+        weights: As in `load_i3d`: a path, or `"i3d-kinetics-400"`, which downloads; or a network.
+        padding: How clips of fewer than 10 frames are extended to 10: `"last"` repeats the last
+            frame, `"mirror"` goes back and forth, `"loop"` starts again; `None` refuses them.
+        centres: Pixel centres in the resize, `"half"` or `"whole"`.
+        digest: Required digest of the weights, or `None`.
+        together: Clips in one pass through the network.
 
     Raises:
-        WeightsError: as `load_i3d`.
-        ValueError: an unknown padding or centres.
+        WeightsError: As `load_i3d`.
+        ValueError: Unknown padding or centres.
 
     Example:
         >>> features = I3DFeatures("i3d-kinetics-400.npz", padding="mirror")
@@ -95,17 +103,19 @@ class I3DFeatures:
         digest: str | None = None,
         together: int = 8,
     ):
-        if padding is not None and padding not in PADDINGS:
-            raise ValueError(f"padding={padding!r}: use one of {', '.join(PADDINGS)}, or None.")
+        if padding not in (None, *PADDINGS):
+            raise ValueError(f"padding={padding!r}: use {', '.join(PADDINGS)} or None.")
         if centres not in CENTRES:
             raise ValueError(f"centres={centres!r}: use {' or '.join(CENTRES)}.")
         self.network = weights if isinstance(weights, I3D) else load_i3d(weights, digest)
         self.padding, self.centres, self.together = padding, centres, together
         self._digest = digest_of(self.network)
-        self._logits = tf.function(self._seen, reduce_retracing=True)
+        self._logits = tf.function(
+            lambda clips: self.network(resized(clips, IMAGE_SIZE, centres == "half")),
+            reduce_retracing=True,
+        )
 
     def protocol(self, frames: int) -> dict[str, Any]:
-        """What is done to clips of so many frames, by name."""
         return {
             "features": "I3D of Kinetics-400, logits before softmax",
             "weights": self._digest,
@@ -120,47 +130,36 @@ class I3DFeatures:
         """float32 `[B, 400]` of clips `[B, T, H, W, C]` in [-1, 1], C 1 or 3.
 
         Raises:
-            ValueError: clips of fewer than 10 frames without a padding, or other channels.
+            ValueError: Clips of fewer than 10 frames without a padding, or of other channels.
         """
         if clips.shape[-1] not in (1, 3):
-            raise ValueError(f"Clips of {clips.shape[-1]} channels: I3D sees grey or RGB ones.")
+            raise ValueError(f"Clips of {clips.shape[-1]} channels: use grey or RGB clips.")
         clips = padded_in_time(clips, LEAST_FRAMES, self.padding)
         parts = [clips[i : i + self.together] for i in range(0, len(clips), self.together)]
         return np.concatenate([self._logits(tf.constant(part)).numpy() for part in parts])
 
-    def _seen(self, clips: tf.Tensor) -> tf.Tensor:
-        """The logits of clips of enough frames."""
-        return self.network(resized(clips, IMAGE_SIZE, self.centres == "half"))
-
 
 def padded_in_time(clips: np.ndarray, frames: int, padding: str | None) -> np.ndarray:
-    """Clips of at least so many frames; those that have them are left as they are.
+    """Clips `[B, T, H, W, C]`, extended to so many frames if they have fewer.
 
     Args:
         clips: `[B, T, H, W, C]`.
-        frames: that are needed.
-        padding: as that of `I3DFeatures`.
+        frames: Required T.
+        padding: As in `I3DFeatures`.
 
     Raises:
-        ValueError: they are shorter, and `padding` is `None`.
+        ValueError: They are shorter, and `padding` is `None`.
     """
     own = clips.shape[1]
     if own >= frames:
         return clips
     if padding is None:
         raise ValueError(
-            f"Clips of {own} frames: I3D needs {frames}; measure longer clips, or choose a padding "
-            f"({', '.join(PADDINGS)}), which is then part of what the distance means."
+            f"Clips of {own} frames: I3D needs {frames}. Use longer clips or a padding "
+            f"({', '.join(PADDINGS)}). Distances of other paddings do not compare."
         )
-    places = np.arange(frames)
-    if padding == "last":
-        places = np.minimum(places, own - 1)
-    elif padding == "loop":
-        places = places % own
-    else:  # 0 1 2 3 2 1 0 1 ...
-        period = max(2 * (own - 1), 1)
-        places = (own - 1) - np.abs((own - 1) - places % period)
-    return clips[:, places]
+    ends = [(0, 0), (0, frames - own), (0, 0), (0, 0), (0, 0)]
+    return np.pad(clips, ends, PADDINGS[padding])
 
 
 def resized(clips: tf.Tensor, size: int, half_centres: bool = True) -> tf.Tensor:
@@ -182,24 +181,24 @@ def frechet_video_distance(
     split: str,
     groups: int = 1,
 ) -> VideoDistance:
-    """The distance of so many generated clips from as many real ones, which are streamed.
+    """The distance of generated clips from as many real ones, which are streamed.
 
     Args:
         real_batches: `[B, T, H, W, C]` each, uint8, or float in [-1, 1].
-        generated_batches: the same T, H, W and C.
-        features: a path or name of I3D weights; or a function of float32 clips in [-1, 1] to
-            `[B, D]`: `I3DFeatures`, or for instance the last layer but one of a classifier. What its
-            `protocol(frames)` gives, if it has one, stands in the result, else its name.
-        clips: how many of each set. Those that come after are not looked at, so that a split which
-            is sorted on the disk must be shuffled: its first clips are no sample of it.
-        split: what the real clips are of, e.g. `"test"`; told in the result.
-        groups: into which each set is divided for the std of the distance; the clips must
-            not be sorted then. 1 for none. The memory is that of the moments of the groups.
+        generated_batches: The same T, H, W and C.
+        features: Path or name of I3D weights; or a function of float32 clips in [-1, 1] to
+            `[B, D]`: `I3DFeatures`, or e.g. the features of a classifier. The result has the
+            protocol of a `ClipFeatures`, or the name of another function.
+        clips: Number of clips of each set. Later clips are not read, so shuffle a split that is
+            sorted on disk: its first clips do not represent it.
+        split: Split of the real clips, e.g. `"test"`, for the result.
+        groups: Number of groups of each set for the std of the distance; 1 for no std. Clips must
+            not be sorted. The memory is that of the moments of the groups.
 
     Raises:
-        ValueError: fewer clips than asked for, clips of two shapes, too short ones, pixels or
-            features that are not finite, or fewer than two clips; one line with what to do.
-        WeightsError: as `load_i3d`.
+        ValueError: Too few clips, clips of different shapes or too short ones, pixels or features
+            that are not finite, or fewer than two clips.
+        WeightsError: As `load_i3d`.
 
     Example:
         >>> features = I3DFeatures("i3d-kinetics-400.npz", padding="mirror")
@@ -207,49 +206,35 @@ def frechet_video_distance(
         >>> frechet_video_distance(real, generated, features, clips=624, split="test").distance
     """
     if clips < 2:
-        raise ValueError(f"clips={clips}: a distance of moments needs 2 or more of each set.")
+        raise ValueError(f"clips={clips} is too small. Use 2 or more of each set.")
     if not split:
-        raise ValueError("split: tell which split the real clips are of, e.g. 'test'.")
+        raise ValueError("split is empty. Use the split of the real clips, e.g. 'test'.")
     if isinstance(features, (str, os.PathLike)):
         features = I3DFeatures(features)
     groups = max(1, min(groups, clips))
-    real, shape = _moments(real_batches, features, clips, "real", None, groups)
-    generated, _ = _moments(generated_batches, features, clips, "generated", shape, groups)
-    distance = frechet_distance(real.whole(), generated.whole())
-    told, spread = _told(features, shape), frechet_standard_error(real, generated)
-    return VideoDistance(distance, clips, split, shape[0], shape[1:], told, spread)
+    real, shape = _moments(counted_clips(real_batches, clips, "real"), features, groups)
+    batches = counted_clips(generated_batches, clips, "generated", shape=shape)
+    generated, _ = _moments(batches, features, groups)
+    distance = frechet_distance(real, generated)
+    name = getattr(features, "__name__", type(features).__name__)
+    described = isinstance(features, ClipFeatures)
+    facts = features.protocol(shape[0]) if described else {"features": name}
+    std = frechet_standard_error(real, generated)
+    return VideoDistance(distance, clips, split, shape[0], shape[1:], facts, std)
 
 
 def _moments(
-    batches: Iterable[np.ndarray],
-    features: Callable[[np.ndarray], np.ndarray],
-    count: int,
-    what: str,
-    shape: tuple[int, ...] | None,
-    groups: int,
-) -> tuple[GroupedMoments, tuple[int, ...]]:
+    batches: Iterable[np.ndarray], features: Callable[[np.ndarray], np.ndarray], groups: int
+) -> tuple[FeatureMoments, tuple[int, ...]]:
     """The moments of groups of a set's features, and the shape `(T, H, W, C)` of its clips."""
     moments = None
-    for clips in counted_clips(batches, count, what):
-        shape = clips.shape[1:] if shape is None else shape
-        if clips.shape[1:] != shape:
-            raise ValueError(
-                f"{what} clips of {clips.shape[1:]}, real ones of {shape}: both need the same T, "
-                "H, W and C, else the distance is that of formats."
-            )
-        values = np.asarray(features(as_signed(clips)))
+    for clips in batches:
+        shape, values = clips.shape[1:], np.asarray(features(as_signed(clips)))
         if values.ndim != 2 or len(values) != len(clips):
             raise ValueError(
-                f"Features of the shape {values.shape} of {len(clips)} clips: give a function to "
+                f"Features of {len(clips)} clips have the shape {values.shape}. Use a function to "
                 "[B, D]."
             )
-        moments = GroupedMoments(values.shape[1], groups) if moments is None else moments
+        moments = moments or FeatureMoments(values.shape[1], groups)
         moments.update(values)
     return moments, shape
-
-
-def _told(features: Callable, shape: tuple[int, ...]) -> dict[str, Any]:
-    """The protocol of a function of features."""
-    if hasattr(features, "protocol"):
-        return dict(features.protocol(shape[0]))
-    return {"features": getattr(features, "__name__", type(features).__name__)}

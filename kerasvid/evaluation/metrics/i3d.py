@@ -1,15 +1,15 @@
-"""I3D, the network whose answers the Frechet video distance compares.
+"""I3D, the network of the Frechet video distance.
 
 Carreira, Zisserman: "Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset", CVPR
-2017: Inception-v1 with every kernel inflated along time, of 400 classes of human action. Inference
-alone, in the public release's arithmetic (`InceptionI3d` of kinetics-i3d):
+2017: Inception-v1 with every kernel inflated along time, for 400 classes of human action. This is
+inference only, with the arithmetic of the public release (`InceptionI3d` of kinetics-i3d):
 
     unit      convolution without bias -> batch norm without scale (epsilon 1e-3) -> ReLU
     mixed     [1x1x1] | [1x1x1 -> 3x3x3] | [1x1x1 -> 3x3x3] | [max pool 3x3x3 -> 1x1x1]
     logits    average pool 2x7x7 -> 1x1x1 convolution with bias -> mean over time
 
-All padding is TensorFlow's SAME, that of the average pool VALID. The features are the logits before
-softmax, `[B, 400]`.
+Padding is SAME, that of the average pool VALID. The features are the logits before softmax,
+`[B, 400]`.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ import tensorflow as tf
 PREFIX = "RGB/inception_i3d"
 CLASSES = 400
 IMAGE_SIZE = 224
-LEAST_FRAMES = 10  # the average pool spans 2 steps of 8 frames
+LEAST_FRAMES = 10  # the average pool covers 2 steps of 8 frames
 
 # Channels of the four branches: b0, b1 (a, b), b2 (a, b), b3.
 MIXED = {
@@ -35,14 +35,14 @@ MIXED = {
     "Mixed_5b": (256, 160, 320, 32, 128, 128),
     "Mixed_5c": (384, 192, 384, 48, 128, 128),
 }
-# Names, windows and strides (time, space) of the max pools that stand before a block.
+# Names, windows and strides (time, space) of the max pools before a block.
 POOLS = {
     "Conv3d_2b_1x1": ("MaxPool3d_2a_3x3", (1, 3, 3), (1, 2, 2)),
     "Mixed_3b": ("MaxPool3d_3a_3x3", (1, 3, 3), (1, 2, 2)),
     "Mixed_4b": ("MaxPool3d_4a_3x3", (3, 3, 3), (2, 2, 2)),
     "Mixed_5b": ("MaxPool3d_5a_2x2", (2, 2, 2), (2, 2, 2)),
 }
-DIVISORS = (1, 2, 4, 8)  # of all channels
+DIVISORS = (1, 2, 4, 8)  # of all widths
 
 
 class UnitShape(NamedTuple):
@@ -58,7 +58,7 @@ def unit_shapes(divisor: int = 1) -> Iterator[UnitShape]:
     """All 57 units with a batch norm, in the order of the network.
 
     Args:
-        divisor: of all widths: 1 is the public network.
+        divisor: Divisor of all widths; 1 is the public network.
     """
     stem = (("Conv3d_1a_7x7", 7, 64), ("Conv3d_2b_1x1", 1, 64), ("Conv3d_2c_3x3", 3, 192))
     inputs = 3
@@ -67,7 +67,7 @@ def unit_shapes(divisor: int = 1) -> Iterator[UnitShape]:
         inputs = outputs // divisor
     for block, channels in MIXED.items():
         b0, b1a, b1b, b2a, b2b, b3 = (each // divisor for each in channels)
-        # The public checkpoint has this one name out of line.
+        # The public checkpoint has one irregular name.
         second = "Conv3d_0a_3x3" if block == "Mixed_5b" else "Conv3d_0b_3x3"
         yield UnitShape(f"{block}/Branch_0/Conv3d_0a_1x1", 1, inputs, b0)
         yield UnitShape(f"{block}/Branch_1/Conv3d_0a_1x1", 1, inputs, b1a)
@@ -76,25 +76,6 @@ def unit_shapes(divisor: int = 1) -> Iterator[UnitShape]:
         yield UnitShape(f"{block}/Branch_2/{second}", 3, b2a, b2b)
         yield UnitShape(f"{block}/Branch_3/Conv3d_0b_1x1", 1, inputs, b3)
         inputs = b0 + b1b + b2b + b3
-
-
-def variable_shapes(divisor: int = 1, classes: int = CLASSES) -> dict[str, tuple[int, ...]]:
-    """The public checkpoint's 230 variables: their shapes by name.
-
-    Example:
-        >>> variable_shapes()["RGB/inception_i3d/Conv3d_1a_7x7/conv_3d/w"]
-        (7, 7, 7, 3, 64)
-    """
-    shapes = {}
-    for unit in unit_shapes(divisor):
-        root = f"{PREFIX}/{unit.name}"
-        for moment in ("beta", "moving_mean", "moving_variance"):
-            shapes[f"{root}/batch_norm/{moment}"] = (unit.outputs,)
-        shapes[f"{root}/conv_3d/w"] = (*[unit.edge] * 3, unit.inputs, unit.outputs)
-    outputs = sum(MIXED["Mixed_5c"][branch] // divisor for branch in (0, 2, 4, 5))
-    shapes[f"{PREFIX}/Logits/Conv3d_0c_1x1/conv_3d/b"] = (classes,)
-    shapes[f"{PREFIX}/Logits/Conv3d_0c_1x1/conv_3d/w"] = (1, 1, 1, outputs, classes)
-    return shapes
 
 
 class Unit3D(keras.layers.Layer):
@@ -116,16 +97,16 @@ class Unit3D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class I3D(keras.Model):
-    """Clips to the 400 logits of Kinetics, `[B, T, 224, 224, 3]` in [-1, 1] to `[B, 400]`.
+    """Clips `[B, T, 224, 224, 3]` in [-1, 1] to the 400 logits of Kinetics `[B, 400]`.
 
-    New ones have random weights, of which no distance says anything: `load_i3d` gives trained ones.
+    A new network has random weights and meaningless distances; `load_i3d` loads trained ones.
 
     Args:
-        divisor: of all widths, 1, 2, 4 or 8: 1 is the public network.
-        classes: logits.
+        divisor: Divisor of all widths, 1, 2, 4 or 8; 1 is the public network.
+        classes: Number of logits.
 
     Raises:
-        ValueError: another divisor.
+        ValueError: Another divisor.
 
     Example:
         >>> features = load_i3d("i3d-kinetics-400.npz")(clips)  # [B, 400]
@@ -134,7 +115,7 @@ class I3D(keras.Model):
     def __init__(self, divisor: int = 1, classes: int = CLASSES, **kwargs):
         super().__init__(dtype="float32", trainable=False, **kwargs)
         if divisor not in DIVISORS:
-            raise ValueError(f"divisor={divisor}: use one of {DIVISORS}.")
+            raise ValueError(f"divisor={divisor}: use {', '.join(map(str, DIVISORS))}.")
         self.divisor, self.classes = divisor, classes
         shapes = list(unit_shapes(divisor))
         self.units = {
@@ -144,7 +125,7 @@ class I3D(keras.Model):
             for shape in shapes
         }
         self.logits = keras.layers.Conv3D(classes, 1, dtype="float32", name="Logits")
-        inputs = variable_shapes(divisor, classes)[f"{PREFIX}/Logits/Conv3d_0c_1x1/conv_3d/w"][3]
+        inputs = sum(MIXED["Mixed_5c"][branch] // divisor for branch in (0, 2, 4, 5))
         self.logits.build([None, None, None, None, inputs])
         self.built = True
 
@@ -152,27 +133,27 @@ class I3D(keras.Model):
         """The logits.
 
         Raises:
-            ValueError: frames of another size, or fewer than 10.
+            ValueError: Frames of another size, or fewer than 10.
         """
         frames, *size = clips.shape[1:]
         if tuple(size) != (IMAGE_SIZE, IMAGE_SIZE, 3) or (frames or LEAST_FRAMES) < LEAST_FRAMES:
             raise ValueError(
-                f"I3D: clips of the shape {tuple(clips.shape)}: give [B, T, {IMAGE_SIZE}, "
-                f"{IMAGE_SIZE}, 3] of {LEAST_FRAMES} frames or more."
+                f"Clips of the shape {tuple(clips.shape)}: I3D needs [B, T, {IMAGE_SIZE}, "
+                f"{IMAGE_SIZE}, 3] with {LEAST_FRAMES} frames or more."
             )
         values = self.activations(clips, "Mixed_5c")
         pooled = tf.nn.avg_pool3d(values, [1, 2, 7, 7, 1], [1, 1, 1, 1, 1], "VALID")
         return tf.reduce_mean(self.logits(pooled)[:, :, 0, 0], axis=1)  # [B, 400]
 
     def activations(self, clips: tf.Tensor, end: str) -> tf.Tensor:
-        """What a unit, pool or block gives, `[B, t, h, w, c]`, of clips of any size.
+        """The output `[B, t, h, w, c]` of a unit, pool or block for clips of any size.
 
         Args:
             clips: `[B, T, H, W, 3]` in [-1, 1].
             end: e.g. `"Conv3d_1a_7x7"`, `"MaxPool3d_4a_3x3"` or `"Mixed_5c"`.
 
         Raises:
-            ValueError: there is no such place.
+            ValueError: There is no such layer.
         """
         values, blocks = clips, [name for name in self.units if "/" not in name] + list(MIXED)
         for block in blocks:
@@ -185,7 +166,7 @@ class I3D(keras.Model):
             if block == end:
                 return values
         names = [*blocks, *(pool for pool, *_ in POOLS.values())]
-        raise ValueError(f"I3D has no {end!r}: use one of {', '.join(names)}.")
+        raise ValueError(f"I3D has no layer {end!r}. Use one of {', '.join(names)}.")
 
     def _mixed(self, block: str, values: tf.Tensor) -> tf.Tensor:
         """The four branches side by side."""
@@ -197,7 +178,7 @@ class I3D(keras.Model):
         return tf.concat(branches, axis=-1)
 
     def variables_by_name(self) -> dict[str, keras.Variable]:
-        """The variables under the public checkpoint's names, as `variable_shapes`."""
+        """The variables by their names in the public checkpoint."""
         named = {}
         for name, unit in self.units.items():
             root = f"{PREFIX}/{name}"
@@ -210,5 +191,15 @@ class I3D(keras.Model):
         return named
 
     def get_config(self) -> dict:
-        # Nothing else: type and trainability are always the same.
+        # The base class's arguments dtype and trainable are fixed.
         return {"name": self.name, "divisor": self.divisor, "classes": self.classes}
+
+
+def variable_shapes(divisor: int = 1, classes: int = CLASSES) -> dict[str, tuple[int, ...]]:
+    """Shapes of the public checkpoint's 230 variables by name.
+
+    Example:
+        >>> variable_shapes()["RGB/inception_i3d/Conv3d_1a_7x7/conv_3d/w"]
+        (7, 7, 7, 3, 64)
+    """
+    return {n: tuple(v.shape) for n, v in I3D(divisor, classes).variables_by_name().items()}

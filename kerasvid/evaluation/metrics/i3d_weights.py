@@ -1,12 +1,11 @@
-"""The public weights of I3D, read by name from any of the files in which they go about.
+"""Loading of the public weights of I3D by name, from three kinds of files:
 
-- an `.npz` file of arrays by the names of the checkpoint;
+- an `.npz` file with the names of the checkpoint;
 - a TensorFlow checkpoint: its prefix (`.../model.ckpt`), its `.index` file, or its folder;
 - a SavedModel folder, such as an unpacked TF hub module.
 
-A file must hold exactly the 230 variables of `variable_shapes`. Vectors may also come as
-[1, 1, 1, 1, C], as Sonnet 1 keeps the moments of its batch norm. The digest of the contents is the
-same for the same weights in all three.
+A file must have exactly the 230 variables of `I3D.variables_by_name`. Vectors may have the shape
+[1, 1, 1, 1, C], as the moments of batch norm in Sonnet 1. The digest depends only on the weights.
 """
 
 import hashlib
@@ -19,10 +18,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.evaluation.metrics.i3d import CLASSES, I3D, variable_shapes
+from kerasvid.evaluation.metrics.i3d import CLASSES, I3D
 
-# The module tfhub.dev/deepmind/i3d-kinetics-400/1, which the first implementation of FVD used.
-# Address and SHA-256 are as PlaidML's Bazel workspace states them; no copy was fetched to check.
+# The module tfhub.dev/deepmind/i3d-kinetics-400/1 of the first implementation of FVD.
+# Address and SHA-256 come from PlaidML's Bazel workspace; no copy was fetched to check.
 HUB_NAME = "i3d-kinetics-400"
 HUB_ADDRESS = "https://storage.googleapis.com/tfhub-modules/deepmind/i3d-kinetics-400/1.tar.gz"
 HUB_SHA256 = "bafe29bb4528badad428207d8fe86ca2a998b5b1386b82e42175339f12ea2ff5"
@@ -31,7 +30,7 @@ _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 class WeightsError(ValueError):
-    """A file that does not hold the weights; one line that names the file and what differs."""
+    """A file does not have the weights of I3D."""
 
 
 def load_i3d(
@@ -43,34 +42,35 @@ def load_i3d(
     """I3D with the weights of a file.
 
     Args:
-        weights: a path as above, or the name `"i3d-kinetics-400"`, which is downloaded once (about
+        weights: A path as above, or the name `"i3d-kinetics-400"`, which is downloaded once (about
             50 MB) and checked by its SHA-256.
-        digest: of the contents, as `weights_digest`, where the file must be that one.
-        divisor, classes: of `I3D`, where the file is of a narrow network.
+        digest: Required `weights_digest`, or `None` for any.
+        divisor, classes: Of `I3D`, for the file of a narrow network.
 
     Raises:
-        WeightsError: the file is absent, unreadable or unknown, a variable is missing, is one too
-            many, or has another shape or a number that is not finite, or the digest differs.
+        WeightsError: The file is absent or unreadable, a variable is missing, unknown, of another
+            shape or not finite, or the digest differs.
 
     Example:
         >>> network = load_i3d("i3d-kinetics-400.npz")
     """
     path = _downloaded() if os.fspath(weights) == HUB_NAME else pathlib.Path(weights)
-    values = read_variables(path, variable_shapes(divisor, classes))
+    network = I3D(divisor, classes)
+    variables = network.variables_by_name()
+    values = read_variables(path, {name: tuple(v.shape) for name, v in variables.items()})
     found = weights_digest(values)
     if digest is not None and found != digest.lower():
         raise WeightsError(
-            f"{path}: the weights have the digest {found}, not {digest}: get the file again, or "
-            "leave the digest out."
+            f"{path}: the digest of the weights is {found}, not {digest}. Download the file "
+            "again, or omit the digest."
         )
-    network = I3D(divisor, classes)
-    for name, variable in network.variables_by_name().items():
+    for name, variable in variables.items():
         variable.assign(values[name])
     return network
 
 
 def weights_digest(values: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over names and float32 numbers, in the order of names, whatever file they are of."""
+    """SHA-256 of names and float32 values, in the order of names."""
     digest = hashlib.sha256()
     for name in sorted(values):
         digest.update(name.encode() + b"\0")
@@ -79,85 +79,72 @@ def weights_digest(values: Mapping[str, np.ndarray]) -> str:
 
 
 def digest_of(network: I3D) -> str:
-    """`weights_digest` of a network's own weights."""
+    """`weights_digest` of a network."""
     return weights_digest({n: v.numpy() for n, v in network.variables_by_name().items()})
 
 
 def read_variables(
     path: str | os.PathLike, shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, np.ndarray]:
-    """float32 arrays by name, of exactly these names and shapes.
+    """float32 arrays by name, with exactly these names and shapes.
 
     Raises:
-        WeightsError: as `load_i3d`.
+        WeightsError: As `load_i3d`.
     """
     path = pathlib.Path(path)
-    if path.suffix == ".npz":
-        found, read = _npz(path)
-    else:
-        found, read = _checkpoint(path, _prefix(path))
+    found, read = _npz(path) if path.suffix == ".npz" else _checkpoint(path)
     _compare(path, found, shapes)
     values = {}
     for name, shape in shapes.items():
         try:
             value = np.asarray(read(name))
         except (tf.errors.OpError, OSError, ValueError, zipfile.BadZipFile) as error:
-            raise WeightsError(f"{path}: {name} cannot be read: get the file again.") from error
+            raise WeightsError(f"{path}: {name} is unreadable. Download it again.") from error
         if not np.issubdtype(value.dtype, np.floating) or not np.isfinite(value).all():
-            raise WeightsError(f"{path}: {name} has numbers that are not finite floats.")
+            raise WeightsError(f"{path}: {name} has values that are not finite floats.")
         values[name] = value.astype(np.float32).reshape(shape)
     return values
 
 
 def _compare(path, found: Mapping[str, tuple], shapes: Mapping[str, tuple]) -> None:
-    """Refuses a file of other variables; of several faults it names the first and their number."""
-    for names, fault in ((shapes.keys() - found, "is missing"), (found.keys() - shapes, "unknown")):
+    """Raises an error about the first difference of names or shapes, with their number."""
+    remedy = "Use kinetics-i3d's checkpoint rgb_imagenet, or the hub module."
+    for names, fault in (
+        (shapes.keys() - found, "is missing"),
+        (found.keys() - shapes, "is unknown"),
+    ):
         if names:
             rest = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-            raise WeightsError(
-                f"{path}: no weights of this I3D: {sorted(names)[0]} {fault}{rest}; give the "
-                "checkpoint of kinetics-i3d's rgb_imagenet, or the hub module."
-            )
+            raise WeightsError(f"{path}: {sorted(names)[0]} {fault}{rest}. {remedy}")
     for name in sorted(shapes):
         own, shape = tuple(found[name]), tuple(shapes[name])
         if own != shape and not (len(shape) == 1 and own == (1, 1, 1, 1, *shape)):
-            raise WeightsError(
-                f"{path}: no weights of this I3D: {name} has the shape {own}, not {shape}."
-            )
+            raise WeightsError(f"{path}: {name} has the shape {own}, not {shape}. {remedy}")
 
 
 def _npz(path: pathlib.Path) -> tuple[dict[str, tuple], Callable[[str], np.ndarray]]:
-    """The shapes by name, and what reads one."""
+    """The shapes by name, and a function that reads a variable."""
     try:
         with np.load(path, allow_pickle=False) as file:
             values = {name.removesuffix(":0"): file[name] for name in file.files}
     except FileNotFoundError as error:
-        raise WeightsError(f"{path}: there is no such file of I3D weights.") from error
+        raise WeightsError(f"{path}: no such file of I3D weights.") from error
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path}: no readable .npz file: get it again.") from error
+        raise WeightsError(f"{path}: not a readable .npz file. Download it again.") from error
     return {name: value.shape for name, value in values.items()}, values.__getitem__
 
 
-def _prefix(path: pathlib.Path) -> str:
-    """The prefix of the checkpoint that a path means."""
-    if path.is_dir():
-        if (path / "variables" / "variables.index").is_file():
-            return str(path / "variables" / "variables")
-        latest = tf.train.latest_checkpoint(str(path))
-        if latest is None:
-            raise WeightsError(
-                f"{path}: a folder without saved_model.pb and variables/, and without a checkpoint."
-            )
-        return latest
-    return str(path).removesuffix(".index").split(".data-")[0]
-
-
-def _checkpoint(path, prefix: str) -> tuple[dict[str, tuple], Callable[[str], np.ndarray]]:
+def _checkpoint(path: pathlib.Path) -> tuple[dict[str, tuple], Callable[[str], np.ndarray]]:
     """As `_npz`; checkpoints of objects are read by the full names of their variables."""
-    if not os.path.exists(f"{prefix}.index"):
+    prefix = str(path).removesuffix(".index").split(".data-")[0]
+    if (path / "variables" / "variables.index").is_file():
+        prefix = str(path / "variables" / "variables")
+    elif path.is_dir():
+        prefix = tf.train.latest_checkpoint(str(path))
+    if prefix is None or not os.path.exists(f"{prefix}.index"):
         raise WeightsError(
-            f"{path}: there is no such file of I3D weights: give an .npz file, a TensorFlow "
-            f"checkpoint, a SavedModel folder, or the name {HUB_NAME!r}."
+            f"{path}: no weights of I3D. Use an .npz file, a TensorFlow checkpoint, a SavedModel "
+            f"folder, or the name {HUB_NAME!r}."
         )
     try:
         reader = tf.train.load_checkpoint(prefix)
@@ -166,13 +153,13 @@ def _checkpoint(path, prefix: str) -> tuple[dict[str, tuple], Callable[[str], np
         if _OBJECT_GRAPH in shapes:
             keys = _full_names(reader.get_tensor(_OBJECT_GRAPH))
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        raise WeightsError(f"{path}: no readable checkpoint: get it again.") from error
+        raise WeightsError(f"{path}: not a readable checkpoint. Download it again.") from error
     found = {name: tuple(shapes[key]) for name, key in keys.items()}
     return found, lambda name: reader.get_tensor(keys[name])
 
 
 def _full_names(graph: bytes) -> dict[str, str]:
-    """Keys of a checkpoint of objects by the full names of the variables."""
+    """Keys in a checkpoint of objects by the full names of variables."""
     from tensorflow.core.protobuf import trackable_object_graph_pb2
 
     parsed = trackable_object_graph_pb2.TrackableObjectGraph.FromString(graph)
@@ -185,7 +172,7 @@ def _full_names(graph: bytes) -> dict[str, str]:
 
 
 def _downloaded() -> pathlib.Path:
-    """The folder of the hub module, in Keras's own cache; fetched the first time."""
+    """The folder of the hub module in the cache of Keras; downloaded the first time."""
     try:
         folder = keras.utils.get_file(
             f"{HUB_NAME}.tar.gz",
@@ -195,9 +182,9 @@ def _downloaded() -> pathlib.Path:
             hash_algorithm="sha256",
             extract=True,
         )
-    except Exception as error:  # what get_file raises has no narrower class
+    except Exception as error:  # errors of get_file have no narrower common class
         raise WeightsError(
-            f"{HUB_ADDRESS}: cannot be had ({str(error).splitlines()[0]}): give the path of your "
+            f"{HUB_ADDRESS}: download failed ({str(error).splitlines()[0]}). Use the path of your "
             "own copy of the weights."
         ) from error
     return pathlib.Path(folder)

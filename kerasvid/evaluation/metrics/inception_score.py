@@ -1,154 +1,143 @@
-"""IS, the inception score: whether a classifier is sure of every sample, and sees every class.
+"""IS, the inception score: are samples clear, and are all classes among them?
 
 Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016:
 
     IS = exp(E_x KL[p(y | x) || p(y)]) = exp(H(y) - H(y | x))
 
-from 1 to the number of classes K. The residual-vector paper tells the mean and the std over
-10 batches of 128 samples, with a classifier of its own in place of Inception.
+from 1 to the number of classes K, with the entropies in nats: H(y | x) is 0 if the classifier is
+sure of each sample, H(y) is ln K if classes are equally frequent. The residual-vector paper reports
+the mean and std over 10 batches of 128 samples, with its own classifier in place of Inception.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
 from kerasvid.evaluation.metrics.intervals import Interval, interval_of_replicates
 
 
-class Entropies(NamedTuple):
-    """Of a classifier's answers, in nats.
-
-    Args:
-        conditional: H(y | x), 0 where the classifier is sure of each.
-        marginal: H(y), ln K where classes are equally frequent.
-    """
-
-    conditional: float
-    marginal: float
-
-    @property
-    def score(self) -> float:
-        """The inception score."""
-        return float(np.exp(self.marginal - self.conditional))
-
-
 def check_probabilities(probabilities: np.ndarray) -> np.ndarray:
-    """float64 `[N, K]`, with rows of sum 1.
+    """Probabilities as float64 `[N, K]`, with rows of sum 1.
 
     Raises:
-        ValueError: they are none.
+        ValueError: They are not probabilities.
     """
     values = np.asarray(probabilities, np.float64)
     if values.ndim != 2 or not len(values):
-        raise ValueError(f"Answers of the shape {values.shape}: give probabilities [N, K].")
+        raise ValueError(f"Answers of the shape {values.shape}: use probabilities [N, K].")
     sums = values.sum(axis=1)
     if not (np.isfinite(values).all() and (values >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
         raise ValueError("Rows of probabilities must be finite, not negative, and of sum 1.")
     return values / sums[:, None]
 
 
-def entropies(probabilities: np.ndarray) -> Entropies:
-    """H(y | x) and H(y) of a classifier's probabilities `[N, K]`.
-
-    Raises:
-        ValueError: they are no probabilities.
-
-    Example:
-        >>> entropies(np.eye(9)).score  # sure of each, all classes
-        9.0
-    """
-    values = check_probabilities(probabilities)
-    return Entropies(float(entropy(values).mean()), float(entropy(values.mean(axis=0))))
+def entropy(probabilities: np.ndarray) -> np.ndarray:
+    """H of distributions `[..., K]`, in nats: `[...]`; 0 log 0 = 0."""
+    logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
+    return -np.sum(probabilities * logs, axis=-1)
 
 
 def inception_score(probabilities: np.ndarray, batches: int = 10) -> tuple[float, float]:
-    """Mean and std of the score over batches of equal size, in the order given.
+    """Mean and std of the score over batches of equal size, in the given order.
 
     Args:
         probabilities: `[N, K]`.
-        batches: into how many they are divided.
+        batches: Number of batches.
 
     Raises:
-        ValueError: they are no probabilities, or N is no multiple of `batches`.
+        ValueError: They are not probabilities, or N is not a multiple of `batches`.
+
+    Example:
+        >>> inception_score(np.eye(9), batches=1)  # sure of each, all classes
+        (9.0, 0.0)
     """
     values = check_probabilities(probabilities)
     if batches < 1 or len(values) % batches:
-        raise ValueError(f"{len(values)} samples make no {batches} equal batches: give a multiple.")
-    scores = [entropies(part).score for part in np.split(values, batches)]
+        raise ValueError(f"{len(values)} samples: use a multiple of batches={batches}.")
+    parts = np.split(values, batches)
+    scores = [np.exp(entropy(part.mean(axis=0)) - entropy(part).mean()) for part in parts]
     return float(np.mean(scores)), float(np.std(scores))
 
 
-class BootstrapEntropies:
-    """H(y | x), H(y) and their score of a stream of answers, with the intervals of a bootstrap.
+class BootstrapAnswers:
+    """Accuracy, H(y | x), H(y) and IS of streamed answers, with intervals by a bootstrap.
 
-    As `BootstrapMean`, every replicate counts an answer as often as a Poisson variable of mean 1
-    tells, and the same answers in the same order give the same intervals. H(y) of drawn answers is
-    a little smaller than that of all, so that the replicates are moved to where their mean is the
-    value, which is told of all answers.
+    As in `BootstrapMean`, every replicate counts an answer as often as a Poisson variable of mean
+    1, and the same answers in the same order give the same intervals. H(y) of a replicate is a
+    little smaller than that of all answers, so the replicates are centred on the value of all.
 
     Args:
-        replicates: at least 2.
-        seed: any integer of 0 or more.
+        groups: Number of labels. Every value is a mean over labels of the mean over their answers.
+            With 1 there are no labels and no accuracy.
+        replicates: At least 2.
+        seed: Any integer of 0 or more.
 
     Example:
-        >>> scores = BootstrapEntropies()
+        >>> scores = BootstrapAnswers()
         >>> for clips in batches:
         ...     scores.update(classifier.probabilities(clips)["action"])
         >>> scores.intervals()["score"].low
     """
 
-    def __init__(self, replicates: int = 1000, seed: int = 0):
+    def __init__(self, groups: int = 1, replicates: int = 1000, seed: int = 0):
         if replicates < 2:
-            raise ValueError(f"replicates={replicates} must be at least 2.")
-        self.count, self._generator = 0, np.random.default_rng(seed)
+            raise ValueError(f"replicates={replicates} is too small. Use 2 or more.")
+        self._generator = np.random.default_rng(seed)
         # The last row counts every answer once.
-        self._weights, self._entropy = np.zeros(replicates + 1), np.zeros(replicates + 1)
-        self._answers: np.ndarray | None = None
+        self._counts, self._hits, self._entropy = np.zeros([3, replicates + 1, groups])
+        self._answers: np.ndarray | None = None  # [R + 1, G, K]
 
-    def update(self, probabilities: np.ndarray) -> None:
-        """Takes more answers, `[N, K]`.
+    @property
+    def counts(self) -> np.ndarray:
+        """Number of answers of each label, int `[G]`."""
+        return self._counts[-1].astype(int)
+
+    def update(self, probabilities: np.ndarray, labels: np.ndarray | None = None) -> None:
+        """Adds answers `[N, K]` and their labels, int `[N]`.
 
         Raises:
-            ValueError: they are no probabilities, or of other classes than before.
+            ValueError: They are not probabilities, or have another K than before.
         """
         values = check_probabilities(probabilities)
+        labels = np.zeros(len(values), int) if labels is None else labels
         if self._answers is None:
-            self._answers = np.zeros([len(self._weights), values.shape[1]])
-        if values.shape[1] != self._answers.shape[1]:
-            raise ValueError(f"Answers of {values.shape[1]} classes after some of "
-                             f"{self._answers.shape[1]}: take one classifier.")  # fmt: skip
-        for answer in values:
-            weights = np.append(self._generator.poisson(1.0, len(self._weights) - 1), 1)
-            self._weights += weights
-            self._entropy += weights * entropy(answer)
-            self._answers += weights[:, None] * answer
-        self.count += len(values)
+            self._answers = np.zeros([*self._counts.shape, values.shape[1]])
+        if values.shape[1] != (classes := self._answers.shape[2]):
+            raise ValueError(
+                f"Answers of {values.shape[1]} classes after {classes}. Use one classifier."
+            )
+        for label, answer, doubt in zip(labels, values, entropy(values), strict=True):
+            weights = np.append(self._generator.poisson(1.0, len(self._counts) - 1), 1)
+            self._counts[:, label] += weights
+            self._hits[:, label] += weights * (answer.argmax() == label)
+            self._entropy[:, label] += weights * doubt
+            self._answers[:, label] += weights[:, None] * answer
+
+    def values(self) -> dict[str, np.ndarray]:
+        """`"accuracy"`, `"conditional"`, `"marginal"`, `"score"` of replicates, and of all last."""
+        drawn = self._counts.all(axis=1)  # a replicate of few answers may lack a label
+        counts = self._counts[drawn]
+        conditional = (self._entropy[drawn] / counts).mean(axis=1)
+        marginal = entropy((self._answers[drawn] / counts[..., None]).mean(axis=1))  # of [R, K]
+        return {
+            "accuracy": (self._hits[drawn] / counts).mean(axis=1),
+            "conditional": conditional,
+            "marginal": marginal,
+            "score": np.exp(marginal - conditional),
+        }
 
     def intervals(self, level: float = 0.95) -> dict[str, Interval]:
-        """`"conditional"`, `"marginal"` and `"score"`; the mean of an interval is the value.
+        """The intervals of `values` by name; the mean of an interval is the value of all answers.
 
         Raises:
-            ValueError: fewer than two answers.
+            ValueError: There are fewer than two answers.
         """
-        if self.count < 2:
-            raise ValueError(f"{self.count} answers have no interval: give two or more.")
-        drawn = self._weights > 0
-        conditional = self._entropy[drawn] / self._weights[drawn]
-        marginal = entropy(self._answers[drawn] / self._weights[drawn, None])
-        score = np.exp(marginal - conditional)
-        found = {"conditional": conditional, "marginal": marginal, "score": score}
-        most = greatest(self._answers.shape[1])
-        return {n: interval_of_replicates(v[:-1], v[-1], self.count, level, most[n])
-                for n, v in found.items()}  # fmt: skip
-
-
-def greatest(classes: int) -> dict[str, float]:
-    """What the numbers that are told of answers of K classes can be at most, by name."""
-    most = float(np.log(classes))
-    return {"accuracy": 1.0, "conditional": most, "marginal": most, "score": float(classes)}
-
-
-def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """H of distributions `[..., K]`, in nats: `[...]`; 0 log 0 = 0."""
-    logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
-    return -np.sum(probabilities * logs, axis=-1)
+        count = int(self.counts.sum())
+        if count < 2:
+            raise ValueError(f"{count} answers have no interval. Use two or more.")
+        classes = self._answers.shape[2]
+        most = {"accuracy": 1.0, "score": float(classes)}  # others: ln K
+        return {
+            name: interval_of_replicates(
+                v[:-1], float(v[-1]), count, level, most.get(name, float(np.log(classes)))
+            )
+            for name, v in self.values().items()
+        }

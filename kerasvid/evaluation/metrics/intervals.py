@@ -1,21 +1,19 @@
-"""How sure a mean over clips is: the bootstrap's interval, of a stream.
+"""Uncertainty of values over streamed clips: a bootstrap for means, a jackknife for distances.
 
-Every replicate counts each value as often as a Poisson variable of mean 1 tells, which is what
-drawing with replacement tends to (Chamandy et al., "Estimating Uncertainty for Massive Data
-Streams", 2012), and needs no value twice. The memory is that of the replicates.
+**Means over clips.** In every bootstrap replicate a value counts as often as a Poisson variable of
+mean 1, the limit of drawing with replacement (Chamandy et al., "Estimating Uncertainty for Massive
+Data Streams", 2012). No value is needed twice; the memory is that of the replicates.
 
-How sure a number is that is no mean over clips: the jackknife of groups of them.
-
-A distance of two sets of moments, or the logarithm of one, is no mean, and a bootstrap of it is
-off: drawing with replacement makes a set of fewer different clips, of which such distances are
-larger. 500 clips of two equal Gaussians in 32 dimensions have the Frechet distance 0.45 ± 0.04, and
-the replicates of a Poisson bootstrap 0.77 ± 0.06: their quantiles do not even hold the value. The
-jackknife leaves out a group of clips at a time, which hardly changes how many there are,
+**Distances of two sets** are not means, and a bootstrap of them is biased: drawing with replacement
+gives fewer different clips, of which such distances are larger. For 500 clips each of two equal
+Gaussians in 32 dimensions the Frechet distance is 0.45 ± 0.04, and the replicates of a Poisson
+bootstrap are 0.77 ± 0.06: their quantiles do not contain the value. The jackknife leaves out one
+group of clips at a time, which hardly changes their number,
 
     var = sum_sets (K - 1) / K sum_k (v_(-k) - mean v_(-k))^2
 
-and needs the sums of K groups alone, so that clips are streamed (there: ± 0.049; Efron, Tibshirani:
-"An Introduction to the Bootstrap", 1993, chapter 11, for groups of one; it errs on the safe side).
+and needs only the sums of K groups, so that clips are streamed (here: ± 0.049; Efron, Tibshirani:
+"An Introduction to the Bootstrap", 1993, chapter 11, for groups of one; its error is conservative).
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,16 +21,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+GROUPS = 20
+NORMAL = 1.959963984540054  # 95 % of a Gaussian lie within so many stds
+
 
 class Interval(NamedTuple):
-    """Of a mean.
+    """A value with its interval.
 
     Args:
-        mean: of all values.
-        low, high: quantiles of the replicates' means.
-        std: of the values, over N.
+        mean: The value; a mean, unless it comes from `interval_of_replicates`.
+        low, high: Quantiles of the replicates.
+        std: Of the values, over N.
         count: N.
-        level: of the interval, e.g. 0.95.
+        level: Of the interval, e.g. 0.95.
     """
 
     mean: float
@@ -44,16 +45,16 @@ class Interval(NamedTuple):
 
 
 class BootstrapMean:
-    """Takes values a few at a time, gives the mean and its interval.
+    """Mean of streamed values with its interval.
 
     The same values in the same order give the same interval, however they are divided.
 
     Args:
-        replicates: more make the ends of the interval smoother.
-        seed: any integer of 0 or more.
+        replicates: Number of replicates; more make the ends of the interval smoother.
+        seed: Any integer of 0 or more.
 
     Raises:
-        ValueError: fewer than 2 replicates.
+        ValueError: There are fewer than 2 replicates.
 
     Example:
         >>> scores = BootstrapMean(seed=0)
@@ -64,23 +65,23 @@ class BootstrapMean:
 
     def __init__(self, replicates: int = 1000, seed: int = 0):
         if replicates < 2:
-            raise ValueError(f"replicates={replicates} must be at least 2.")
+            raise ValueError(f"replicates={replicates} is too small. Use 2 or more.")
         self.count, self._mean, self._scatter = 0, 0.0, 0.0
         self._generator = np.random.default_rng(seed)
         self._sums, self._weights = np.zeros(replicates), np.zeros(replicates)
-        self._origin = None  # values are summed from the first one, which keeps digits
+        self._origin = None  # sums are relative to the first value, which keeps digits
 
     def update(self, values: np.ndarray) -> None:
-        """Takes more values, `[N]`.
+        """Adds values `[N]`.
 
         Raises:
-            ValueError: other axes, or a value that is not finite.
+            ValueError: Other axes, or a value that is not finite.
         """
         values = np.asarray(values, np.float64)
         if values.ndim != 1:
-            raise ValueError(f"Values of the shape {values.shape}: give [N], one a clip.")
+            raise ValueError(f"Values of the shape {values.shape}: use [N], one for each clip.")
         if not np.isfinite(values).all():
-            raise ValueError("Values that are not finite have no mean: leave them out, and tell.")
+            raise ValueError("Values that are not finite have no mean. Leave them out.")
         for value in values.tolist():
             self._origin = value if self._origin is None else self._origin
             weights = self._generator.poisson(1.0, len(self._sums))
@@ -95,17 +96,30 @@ class BootstrapMean:
         """The mean, and the interval between the quantiles of its replicates.
 
         Raises:
-            ValueError: fewer than two values, or a level that is not between 0 and 1.
+            ValueError: Fewer than two values, or a level outside (0, 1).
         """
         if self.count < 2:
-            raise ValueError(f"{self.count} values have no interval: give two or more.")
+            raise ValueError(f"{self.count} values have no interval. Use two or more.")
         if not 0.0 < level < 1.0:
-            raise ValueError(f"level={level} must be between 0 and 1.")
+            raise ValueError(f"level={level} is out of range. Use a number between 0 and 1.")
         drawn = self._weights > 0  # a replicate of few values may have drawn none
         means = self._origin + self._sums[drawn] / self._weights[drawn]
         low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
         std = float(np.sqrt(self._scatter / self.count))
         return Interval(self._mean, float(low), float(high), std, self.count, level)
+
+
+def bootstrap_interval(
+    values: np.ndarray, level: float = 0.95, replicates: int = 1000, seed: int = 0
+) -> Interval:
+    """The interval of the mean of values `[N]`, as `BootstrapMean`.
+
+    Example:
+        >>> bootstrap_interval(l2_distances(infilled, real))
+    """
+    mean = BootstrapMean(replicates, seed)
+    mean.update(values)
+    return mean.interval(level)
 
 
 def interval_of_replicates(
@@ -115,55 +129,37 @@ def interval_of_replicates(
     level: float = 0.95,
     most: float = np.inf,
 ) -> Interval:
-    """The interval of a value that is no mean, by its replicates, moved to where their mean is it.
+    """The interval of a value that is not a mean, by replicates centred on the value.
 
-    Drawing with replacement moves such a value, e.g. makes the entropy of a mean answer smaller,
-    by as much again as it is off already; the spread around it is what the replicates tell.
+    Drawing with replacement biases such a value: it makes the entropy of a mean answer smaller, by
+    as much as the value itself is biased. The spread of the replicates is that of the value.
 
     Args:
         replicates: `[R]`, of a bootstrap.
-        value: of all clips; the `mean` of what is returned.
-        count: of clips.
-        level: of the interval.
-        most: that the value can be; moved replicates may lie beyond it.
+        value: The value of all clips, the `mean` of the result.
+        count: Number of clips.
+        level: Of the interval.
+        most: Upper bound of the value; centred replicates may lie beyond it.
 
     Returns:
-        An interval of which `std` is that of the replicates: of the value, not of clips.
+        An interval whose `std` is that of the replicates: of the value, not of clips.
     """
-    moved = replicates + (value - replicates.mean())
-    low, high = np.quantile(moved, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    # Skewed replicates may leave the value outside, which lies in any interval of it.
-    low, high = min(float(low), float(value)), max(float(high), float(value))
-    high = max(min(high, float(most)), float(value))
+    centred = replicates + (value - replicates.mean())
+    low, high = np.quantile(centred, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    # Skewed replicates may leave the value outside, but every interval contains it.
+    low, high = min(float(low), float(value)), max(min(float(high), most), float(value))
     return Interval(float(value), low, high, float(replicates.std()), count, level)
 
 
-def bootstrap_interval(
-    values: np.ndarray, level: float = 0.95, replicates: int = 1000, seed: int = 0
-) -> Interval:
-    """The interval of the mean of values `[N]`, as `BootstrapMean`.
-
-    Example:
-        >>> bootstrap_interval(l2_distances(filled, real))
-    """
-    mean = BootstrapMean(replicates, seed)
-    mean.update(values)
-    return mean.interval(level)
-
-
-GROUPS = 20
-NORMAL = 1.959963984540054  # 95 % of a Gaussian lie within so many stds
-
-
 def jackknife_standard_error(sets: Iterable[Sequence[float]]) -> float:
-    """The std of a value by what it is without each group of each set.
+    """The std of a value, from its values without each group of each set.
 
     Args:
-        sets: for each independent set of clips that the value is made of, e.g. the real and the
-            generated ones, the K values without one of its groups; groups are of equal size.
+        sets: For each independent set of clips (e.g. real and generated ones) the K values without
+            one of its groups. Groups are of equal size.
 
     Raises:
-        ValueError: a set of fewer than two groups.
+        ValueError: A set has fewer than two groups.
 
     Example:
         >>> values = np.array([1.0, 2.0, 4.0])  # groups of one: the std of a mean
@@ -173,8 +169,6 @@ def jackknife_standard_error(sets: Iterable[Sequence[float]]) -> float:
     variance = 0.0
     for values in sets:
         if len(values) < 2:
-            raise ValueError(f"{len(values)} groups have no std: give two or more.")
-        left_out = np.asarray(values, np.float64)
-        apart = np.square(left_out - left_out.mean()).sum()
-        variance += apart * (len(left_out) - 1) / len(left_out)
+            raise ValueError(f"{len(values)} groups have no std. Use two or more.")
+        variance += np.var(np.asarray(values, np.float64)) * (len(values) - 1)
     return float(np.sqrt(variance))

@@ -1,8 +1,8 @@
-"""How near clips are to the true ones that they stand for: reconstructed or filled in.
+"""L2, PSNR and SSIM of clips and their reconstructions, or of any pairs of clips.
 
-- L2: the norm of the whole difference, as `l2_distance`, which the poster tells;
-- PSNR in dB of a clip, from its mean squared error, infinite where it is equal;
-- SSIM: the mean of a clip's frames, as `structural_similarity`.
+- L2: the norm of the whole difference (`l2_distances`), as in the in-between poster;
+- PSNR in dB of a clip, from its mean squared error; infinite for equal clips;
+- SSIM: the mean over a clip's frames.
 """
 
 from collections.abc import Iterable
@@ -17,14 +17,14 @@ from kerasvid.visualization.nearest_clip import clip_psnr, l2_distances
 
 
 class Reconstruction(NamedTuple):
-    """Means over clips, with their std and interval.
+    """Means over clips with their std and interval.
 
     Args:
-        l2: of pixels in [0, 1], 0 where equal.
-        psnr: in dB, of the clips that are not equal; `None` where there are fewer than two.
-        ssim: at most 1.
-        clips: how many pairs.
-        equal: how many of them are equal, pixel for pixel; their PSNR is infinite.
+        l2: Of pixels in [0, 1]; 0 for equal clips.
+        psnr: In dB, of the clips that are not equal; `None` if there are fewer than two of them.
+        ssim: At most 1.
+        clips: Number of pairs.
+        equal: Number of pairs with equal pixels; their PSNR is infinite.
     """
 
     l2: Interval
@@ -35,22 +35,19 @@ class Reconstruction(NamedTuple):
 
 
 def reconstruction_scores(
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
-    clips: int | None = None,
-    level: float = 0.95,
-    seed: int = 0,
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]], clips: int | None = None, seed: int = 0
 ) -> Reconstruction:
     """L2, PSNR and SSIM of pairs of clips, which are streamed.
 
     Args:
-        pairs: of true clips and those shown for them, `[B, T, H, W, C]` each, uint8, or float in
-            [-1, 1], which are rounded to bytes first.
-        clips: how many pairs to look at (the poster: 100); all where `None`.
-        level, seed: of the intervals.
+        pairs: Real clips and their reconstructions, `[B, T, H, W, C]` each, uint8, or float in
+            [-1, 1], which are rounded to uint8.
+        clips: Number of pairs (the poster: 100); `None` for all.
+        seed: Seed of the intervals.
 
     Raises:
-        ValueError: fewer pairs than asked for or than two, clips that differ in shape, or pixels
-            that are not finite; one line with what to do.
+        ValueError: Fewer pairs than requested or than two, clips of different shapes, or pixels
+            that are not finite.
 
     Example:
         >>> pairs = ((clips, model.reconstruct(clips)) for clips in batches)
@@ -61,26 +58,23 @@ def reconstruction_scores(
     for true, shown in pairs:
         if clips is not None and seen >= clips:
             break
-        true, shown = checked_clips(true, "true"), checked_clips(shown, "shown")
+        true, shown = checked_clips(true, "real"), checked_clips(shown, "reconstructed")
         if true.shape != shown.shape:
             raise ValueError(
-                f"shown clips of the shape {shown.shape} for true ones of {true.shape}: both need "
-                "the same axes [B, T, H, W, C]."
+                f"reconstructed clips have the shape {shown.shape}, real ones {true.shape}. Use "
+                "pairs of the same shape."
             )
         left = None if clips is None else clips - seen
         true, shown = as_bytes(true[:left]), as_bytes(shown[:left])
-        ratios, frames = clip_psnr(true, shown), true.shape[:2]
+        ratios = clip_psnr(true, shown)
         same = np.isinf(ratios)
-        flat = (c.reshape(-1, *c.shape[2:]) for c in (true, shown))  # [B * T, H, W, C]
         l2.update(l2_distances(true, shown))
         psnr.update(ratios[~same])
-        ssim.update(structural_similarity(*flat).reshape(frames).mean(axis=1))
+        ssim.update(structural_similarity(true, shown).mean(axis=1))
         seen, equal = seen + len(true), equal + int(same.sum())
     if clips is not None and seen < clips:
-        raise ValueError(
-            f"{seen} pairs of clips where {clips} are asked for: give more or ask for fewer."
-        )
+        raise ValueError(f"There are {seen} pairs of clips, not {clips}. Use {seen} or fewer.")
     if seen < 2:
-        raise ValueError(f"{seen} pairs of clips have no interval: give two or more.")
-    of_psnr = psnr.interval(level) if seen - equal > 1 else None
-    return Reconstruction(l2.interval(level), of_psnr, ssim.interval(level), seen, equal)
+        raise ValueError(f"{seen} pairs of clips have no interval. Use two or more.")
+    psnr_interval = psnr.interval() if seen - equal > 1 else None
+    return Reconstruction(l2.interval(), psnr_interval, ssim.interval(), seen, equal)

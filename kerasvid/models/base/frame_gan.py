@@ -40,10 +40,8 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         **kwargs,
     ):
         super().__init__(image_shape=image_shape, frames=frames, objective=objective, **kwargs)
-        self._decoder_arguments = dict(decoder or {})
-        self.decoder = FrameDecoder(
-            self.image_shape, **self._decoder_arguments, dtype=self.dtype_policy
-        )
+        self.network_arguments["decoder"] = own = dict(decoder or {})
+        self.decoder = FrameDecoder(self.image_shape, **own, dtype=self.dtype_policy)
 
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """A frame's latent each, `[B, T, D]` float32, of named noise."""
@@ -61,6 +59,3 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         self, noise: Mapping[str, tf.Tensor], frames: int, training: bool
     ) -> dict[str, tf.Tensor]:
         return {"video": self.frames_of(self.codes(noise, frames), training)}
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "decoder": self._decoder_arguments}

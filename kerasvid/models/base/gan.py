@@ -21,6 +21,7 @@ from kerasvid.layers.spectral_convolution import iterate_spectra
 from kerasvid.models.base.gan_losses import AdversarialTerms, Objective, divided, images_of
 from kerasvid.models.base.train_config import Ramp
 from kerasvid.models.base.trainer import Trainer, draw_noise, replica_key
+from kerasvid.models.base.video_generator import LimitedLength
 
 EVALUATION_SEED = 0x5EED
 GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminator"
@@ -47,6 +48,9 @@ class AdversarialModel(Trainer):
         video_discriminator: arguments of `VideoDiscriminator` (D_V), likewise.
         categories: K of the category code, 0 for none.
         objective: options of the losses, see `Objective`.
+
+    Attributes:
+        network_arguments: those arguments of the constructor that are arguments of networks.
 
     Raises:
         ValueError: an argument of a discriminator or an option is unknown or out of its range.
@@ -77,17 +81,17 @@ class AdversarialModel(Trainer):
         self._instance_noise_std = Ramp(
             *self.objective.instance_noise_std, self.objective.instance_noise_steps
         )
-        self._discriminator_arguments = {
+        self.network_arguments = {
             IMAGE: discriminator_arguments(IMAGE, image_discriminator),
             VIDEO: discriminator_arguments(VIDEO, video_discriminator),
         }
         self.image_discriminator = self.video_discriminator = None
-        policy = self.dtype_policy
-        if (own := self._discriminator_arguments[IMAGE]) is not False:
-            self.image_discriminator = ImageDiscriminator(**own, dtype=policy)
-        if (own := self._discriminator_arguments[VIDEO]) is not False:
-            own = {**own, "categories": categories}
-            self.video_discriminator = VideoDiscriminator(**own, dtype=policy)
+        if (own := self.network_arguments[IMAGE]) is not False:
+            self.image_discriminator = ImageDiscriminator(**own, dtype=self.dtype_policy)
+        if (own := self.network_arguments[VIDEO]) is not False:
+            self.video_discriminator = VideoDiscriminator(
+                **own, categories=categories, dtype=self.dtype_policy
+            )
 
     # === What a model defines ===
 
@@ -147,7 +151,9 @@ class AdversarialModel(Trainer):
         """
         discriminators = self.discriminators()
         if not discriminators:
-            raise ValueError(f"{type(self).__name__}: Enable at least one discriminator.")
+            raise ValueError(
+                f"{type(self).__name__} has no discriminator. Enable at least one discriminator."
+            )
         video = tf.zeros([1, self.frames, *self.image_shape])
         if self.video_discriminator is not None:
             self.video_discriminator.check_length(self.frames)
@@ -320,21 +326,16 @@ class AdversarialModel(Trainer):
         return self.tracked(_named(values, self.generator_losses(batch, fakes, terms)))
 
     def get_config(self) -> dict:
-        accepted = self.hyperparameters()  # some models are made for one discriminator
-        discriminators = {k: v for k, v in self._discriminator_arguments.items() if k in accepted}
-        own = {
-            "image_shape": self.image_shape,
-            "frames": self.frames,
-            "objective": dataclasses.asdict(self.objective),
-        }
-        return {**super().get_config(), **discriminators, **own}
+        """The arguments of the constructor, each of which is an attribute or in the dict below."""
+        given = {**self.network_arguments, "objective": dataclasses.asdict(self.objective)}
+        own = {k: given[k] if k in given else getattr(self, k) for k in self.hyperparameters()}
+        return {**super().get_config(), **own}
 
 
-class FixedLength:
+class FixedLength(LimitedLength):
     """Mix-in for an adversarial model that makes a whole clip of one latent vector.
 
-    Clips have at most `frames` frames, the native length; a shorter one is the start of such a
-    clip. The subclass has the attributes `frames` and `latent_dim`.
+    The subclass has the attributes `frames` and `latent_dim`.
     """
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
@@ -345,15 +346,6 @@ class FixedLength:
         """
         self.clip_length(frames)
         return {"latent": (self.latent_dim,)}
-
-    def clip_length(self, frames: int | None) -> int:
-        """`frames`, or the native length where `None`; refuses longer clips."""
-        if frames is not None and frames > self.frames:
-            raise ValueError(
-                f"frames={frames}: this model makes clips of at most {self.frames} frames. Ask for "
-                f"{self.frames} or fewer, or train a model with frames={frames}."
-            )
-        return self.frames if frames is None else frames
 
 
 def discriminator_arguments(

@@ -10,6 +10,7 @@ Synthesis with Learned Priors", CVPR 2020: the generator alone (section 3.1), th
 recurrent network (3.2).
 """
 
+import functools
 import math
 import numbers
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ from kerasvid.models.base.trainer import (
     replica_key,
 )
 from kerasvid.models.base.video_generator import (
+    LimitedLength,
     VideoGenerator,
     as_pixels,
     as_video_tensor,
@@ -52,7 +54,7 @@ STAGES = {
 }
 
 
-class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
+class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Encoder):
     """A generator that is trained together with the codes of its training videos.
 
     A subclass makes its networks, one of them named `decoder`, and defines `compute_losses`,
@@ -61,8 +63,7 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
     number in its split), `"identity"` or `"label"`.
 
     New videos come from a Gaussian fitted to the codes of each table by video or identity, and from
-    the row of a random category of a table by label. A clip shorter than `frames` is the beginning
-    of one of `frames` frames.
+    the row of a random category of a table by label.
 
     Args:
         frames: T of the training clips and of the longest generated ones.
@@ -85,7 +86,6 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
     """
 
     term_names = ("loss", "psnr")
-    fixed_length = True
 
     def __init__(
         self,
@@ -110,9 +110,16 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
         self.videos, self.identities, self.classes = videos, identities, classes
         self.conditional, self.rank, self.scaled_codes = conditional, rank, scaled_codes
         self.decoded_frames = checked_count(decoded_frames)
+        self.stages = dict(stages) if stages else None
+        if self.stages and not (
+            set(stages) == {"network", "codes"} and all(map(_is_positive, stages.values()))
+        ):
+            raise ValueError(
+                f"stages={dict(stages)} must give the epochs of both network and codes, each 1 or "
+                "more; or use stages=None."
+            )
         self.row_keys = {name: key for name, (key, _) in tables.items()}
         self._row_counts = self._checked_counts()
-        self.stages = self._checked_stages(stages)
         self._stage = "joint"
         # Stages are counted in videos, so that they do not depend on the size of a batch.
         self.videos_seen = self._counter("videos_seen")
@@ -132,29 +139,14 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
             if key not in ROW_KEYS:
                 raise ValueError(f"{name}_by={key!r}: {nearest_names(key, ROW_KEYS)}.")
         keys = [*self.row_keys.values(), *(["label"] if self.conditional else [])]
-        counts = {key: getattr(self, ROW_KEYS[key]) for key in keys}
-        for key, count in counts.items():
+        for key in [*keys, *(["index"] if self.stages else [])]:
+            count = getattr(self, ROW_KEYS[key])
             if not _is_positive(count):
                 raise ValueError(
                     f"{ROW_KEYS[key]}={count!r} must be 1 or more: use a data set whose videos "
                     f"have a known {key}."
                 )
-        return counts
-
-    def _checked_stages(self, stages: Mapping[str, int] | None) -> dict[str, int] | None:
-        if not stages:
-            return None
-        if set(stages) != {"network", "codes"} or not all(map(_is_positive, stages.values())):
-            raise ValueError(
-                f"stages={dict(stages)} must give the epochs of both network and codes, each 1 or "
-                "more; or use stages=None."
-            )
-        if not _is_positive(self.videos):
-            raise ValueError(
-                f"videos={self.videos!r} must be 1 or more to count the epochs of stages: give the "
-                "number of training videos, or stages=None."
-            )
-        return dict(stages)
+        return {key: getattr(self, ROW_KEYS[key]) for key in keys}
 
     def get_config(self) -> dict:
         names = [name for name in self.hyperparameters() if name != "decoder"]
@@ -251,13 +243,10 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
         return {name: getattr(self, f"{name}_codes") for name in self.row_keys}
 
     def make_compiled_functions(self, jit: bool) -> None:
-        def compiled(stage: str):
-            def gradients(*arguments):
-                return self.compute_gradients(*arguments, stage)
-
-            return traced_function(gradients, jit)
-
-        self._compiled = {stage: compiled(stage) for stage in STAGES}
+        self._compiled = {
+            stage: traced_function(functools.partial(self.compute_gradients, stage=stage), jit)
+            for stage in STAGES
+        }
 
     def make_train_function(self, force: bool = False) -> None:
         """As in Keras; with stages, a function for each, chosen before every step."""
@@ -287,13 +276,8 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
             InvalidArgumentError: a table has no such row, or the batch has an index beyond the
                 `videos` that stages are counted by.
         """
-        video = self.video_of(data)
         # A grey batch would train a colour model by broadcasting.
-        if not video.shape[2:].is_compatible_with(self.image_shape):
-            raise ValueError(
-                f"The batch has frames of {tuple(video.shape[2:])}, the model makes "
-                f"{self.image_shape}: resize the frames."
-            )
+        video = as_video_tensor(self.video_of(data), self.image_shape)
         self.check_training_length(video.shape[1])
         data = data[0] if isinstance(data, tuple | list) else data
         for key in self._row_counts:
@@ -322,15 +306,13 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
         """Means of the terms, gradients by network and by table; inside a compiled function."""
         networks, with_codes = STAGES[stage]
         variables = {n: v for n, v in self.network_variables().items() if n in networks}
-        codes = batch["codes"]
         with tf.GradientTape() as tape:
-            tape.watch(codes)
+            tape.watch(batch["codes"])
             # Batch norm keeps its statistics where the generator is not trained.
             terms, _ = self.compute_losses(batch, noise, step, training=GENERATOR in networks)
             loss = self.scaled(tf.reduce_mean(terms["loss"]), self._scaler_of(stage))
-        sources = {"networks": variables, "codes": codes if with_codes else {}}
-        zero = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(loss, sources, unconnected_gradients=zero)
+        sources = {"networks": variables, "codes": batch["codes"] if with_codes else {}}
+        gradients = tape.gradient(loss, sources, unconnected_gradients="zero")
         means = {name: tf.reduce_mean(value) for name, value in terms.items()}
         return means, gradients["networks"], gradients["codes"]
 
@@ -408,18 +390,11 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
         Raises:
             ValueError: the clip is longer than the codes.
         """
-        self._check_length(frames)
+        self.clip_length(frames)
         by_label = [name for name, key in self.row_keys.items() if key == "label"]
         tables = {name: table for name, table in self.tables().items() if name not in by_label}
         shapes = {name: (table.factor.shape[0],) for name, table in tables.items()}
         return {**shapes, CATEGORY: (self.classes,)} if "label" in self._row_counts else shapes
-
-    def _check_length(self, frames: int) -> None:
-        if frames > self.frames:
-            raise ValueError(
-                f"frames={frames} is more than the {self.frames} that this model makes: use fewer, "
-                f"or train a model with frames={frames}."
-            )
 
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """The latent vector of each frame, `[B, T, D]`, from named noise and the fitted Gaussians.
@@ -428,8 +403,7 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
             noise: as `sample_noise`.
             frames: T; the model's own length where `None`.
         """
-        frames = self.frames if frames is None else frames
-        self._check_length(frames)
+        frames = self.clip_length(frames)
         label = tf.argmax(noise[CATEGORY], axis=-1) if CATEGORY in noise else None
         drawn = {
             name: table(label) if self.row_keys[name] == "label" else table.sample(noise[name])
@@ -437,9 +411,11 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
         }
         return self.latents_of(drawn, label if self.conditional else None)[:, :frames]
 
-    def call(self, noise: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """The clips of named noise, `[B, T, H, W, C]` in [-1, 1]."""
-        return self.decode(self.codes(noise))
+    def call(
+        self, noise: Mapping[str, tf.Tensor], frames: int | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """The clips of named noise, `[B, T, H, W, C]` in [-1, 1]; T is `frames` by default."""
+        return self.decode(self.codes(noise, frames))
 
     def render(self, noise: dict, frames: int | None = None) -> np.ndarray:
         """As `VideoGenerator.render`, after fitting the Gaussians to the present codes."""
@@ -568,7 +544,7 @@ class LatentCodeModel(VideoGenerator, Trainer, LearnedCodes, Encoder):
             >>> again = model.decode(codes)  # float32 [B, T, H, W, C]
         """
         video = as_video_tensor(videos, self.image_shape)
-        self._check_length(video.shape[1])
+        self.clip_length(video.shape[1])
         if not self.conditional:
             label = None
         elif label is None:

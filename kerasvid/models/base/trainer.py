@@ -60,8 +60,7 @@ def clip_across_replicas(
 ) -> list[tf.Tensor]:
     """Scales gradients so that their sum over the replicas has at most the norm `clip_norm`.
 
-    Optimizers clip each replica's share by itself, which depends on how the batch was divided;
-    this one does not.
+    Optimizers clip each replica's share by itself, which depends on how the batch was divided.
     """
     context = tf.distribute.get_replica_context()
     total = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
@@ -100,8 +99,9 @@ def optimizers_by_network(networks: Sequence[str], given: Any) -> dict[str, Any]
         copies = {name: type(first).from_config(first.get_config()) for name in networks[1:]}
         optimizers = {networks[0]: first, **copies}
     inner = getattr(optimizers[networks[0]], "inner_optimizer", optimizers[networks[0]])
-    overwrites = type(inner).finalize_variable_values is _OVERWRITE
-    if len(networks) > 1 and inner.use_ema and overwrites:
+    end_of_fit = keras.optimizers.Optimizer.finalize_variable_values
+    overwrites = inner.use_ema and type(inner).finalize_variable_values is end_of_fit
+    if len(networks) > 1 and overwrites:
         raise ValueError(
             f"optimizer: {type(inner).__name__} with use_ema=True averages one network, but ends "
             "fit by writing to all. Use kerasvid.models.base.averaging.AveragedAdam or "
@@ -110,16 +110,12 @@ def optimizers_by_network(networks: Sequence[str], given: Any) -> dict[str, Any]
     return optimizers
 
 
-_OVERWRITE = keras.optimizers.Optimizer.finalize_variable_values
-
-
 class Trainer(keras.Model):
     """A Keras model with the training step of this library.
 
-    A family of models (`VariationalModel`, ...) defines `noise_shapes`, `term_names` and
-    `compute_gradients`; this class brings `compile`, `train_step`, resuming and logging. A family
-    whose networks have different aims (`AdversarialModel`) names them in `network_variables`, each
-    with an optimizer of its own.
+    A model defines `noise_shapes`, `term_names` and `compute_losses`; this class brings `compile`,
+    `train_step`, resuming and logging. A family whose networks have different aims
+    (`AdversarialModel`) names them in `network_variables`, each with an optimizer of its own.
 
     The batches of `fit` are dicts with a `"video"` of uint8 `[B, T, H, W, C]` (the pipeline's), or
     that tensor alone; float videos are in [-1, 1].
@@ -151,7 +147,7 @@ class Trainer(keras.Model):
         self._trackers[name] = keras.metrics.Mean(name=name)
 
     def build(self, input_shape=None) -> None:
-        """Nothing to do: the constructor ends by making every layer's variables."""
+        """Does nothing: the constructor ends by making every layer's variables."""
         self.built = True
 
     def compile(
@@ -170,8 +166,7 @@ class Trainer(keras.Model):
                 weights beside the trained ones: `averaging.AveragedAdam` until `apply_ema`, an
                 optimizer of Keras with `use_ema=True` until the end of `fit`.
             jit_compile: `"auto"`, `True` or `False`: compile the gradients by XLA.
-            clip_norm: the largest global norm of a gradient summed over replicas, or `None`. What
-                the gradient is of, and hence its size, is a family's own choice.
+            clip_norm: the largest global norm of a gradient summed over replicas, or `None`.
             seed: of the training noise.
             **kwargs: `run_eagerly`, `steps_per_execution`, `auto_scale_loss`, as in Keras.
 
@@ -184,8 +179,8 @@ class Trainer(keras.Model):
         for name in kwargs:
             if name not in COMPILE_ARGUMENTS:
                 raise ValueError(
-                    f"{name}={kwargs[name]!r}: the model brings its own loss and metrics. Of Keras's "
-                    f"arguments, compile takes {', '.join(COMPILE_ARGUMENTS)}."
+                    f"{name}={kwargs[name]!r}: the model brings its own loss and metrics. Leave it "
+                    f"out; of Keras's arguments, compile takes {', '.join(COMPILE_ARGUMENTS)}."
                 )
         jit = resolve_jit(jit_compile)
         first, *others = self.network_variables()
@@ -211,7 +206,7 @@ class Trainer(keras.Model):
                     self.optimizer_of(name).build(variables)
 
     def get_compile_config(self) -> dict | None:
-        """What `compile` was called with, for `.keras` files."""
+        """The arguments of `compile`, for `.keras` files."""
         if not self.compiled:
             return None
         names = self.network_variables()
@@ -228,10 +223,7 @@ class Trainer(keras.Model):
     # === Networks ===
 
     def network_variables(self) -> dict[str, list]:
-        """The variables of each network; `optimizer` updates the first's, which is the generator.
-
-        By default there is one network, the whole model.
-        """
+        """The variables by network, the generator first; by default one network, the model."""
         return {"model": self.trainable_variables}
 
     def optimizer_of(self, network: str) -> keras.optimizers.Optimizer:
@@ -252,20 +244,39 @@ class Trainer(keras.Model):
         """The Gaussians that a training step draws for one video; those of generation, or more."""
         return self.noise_shapes(frames)
 
-    def compute_gradients(self, video, noise, step):
-        """Terms (scalars, `"loss"` among them), gradients of `trainable_variables`, statistics.
+    def compute_losses(
+        self, batch: Mapping, noise: Mapping | None, step: tf.Tensor, training: bool
+    ) -> tuple[dict[str, tf.Tensor], dict[str, Any]]:
+        """The losses of a batch.
 
-        Runs inside the compiled function. Gradients are of `self.scaled(loss)`. The statistics, a
-        dict of tensors or an empty one, are averaged over the replicas for
-        `update_running_statistics`.
+        Args:
+            batch: with `"video"`, `[B, T, H, W, C]` float32 in [-1, 1].
+            noise: of `training_noise_shapes`; in an evaluation, of `noise_shapes`.
+            step: float32 scalar, by which schedules go.
+            training: as in Keras.
+
+        Returns:
+            Named terms, each `[B]`, of which `"loss"` is minimised; and statistics of the batch for
+            `update_running_statistics`, means over its videos.
         """
         raise NotImplementedError
+
+    def compute_gradients(self, video, noise, step):
+        """Mean terms, the gradients of `self.scaled(loss)` by all variables, and statistics.
+
+        Runs inside the compiled function.
+        """
+        with tf.GradientTape() as tape:
+            terms, statistics = self.compute_losses({"video": video}, noise, step, training=True)
+            loss = self.scaled(tf.reduce_mean(terms["loss"]))
+        means = {name: tf.reduce_mean(value) for name, value in terms.items()}
+        return means, tape.gradient(loss, self.trainable_variables), statistics
 
     def check_training_length(self, frames: int) -> None:
         """Raises ValueError for clips of a length that the model cannot learn from."""
 
     def update_running_statistics(self, statistics: Mapping[str, Any]) -> None:
-        """Updates running statistics, alike on all replicas; by default there are none."""
+        """Updates running statistics by the mean over replicas; by default there are none."""
 
     # === The step ===
 
@@ -278,8 +289,8 @@ class Trainer(keras.Model):
         """The float32 video `[B, T, H, W, C]` in [-1, 1] of a batch of the pipeline or `fit`.
 
         Raises:
-            ValueError: the dict has no `"video"`, the video not five axes, or its length is unknown,
-                as where a second `fit` brings clips of another length.
+            ValueError: the dict has no `"video"`, the video not five axes, or its length is
+                unknown, as where a second `fit` brings clips of another length.
         """
         if isinstance(batch, tuple | list):
             batch = batch[0]
@@ -292,8 +303,8 @@ class Trainer(keras.Model):
             raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {video.shape}.")
         if video.shape[1] is None:
             raise ValueError(
-                "The number of frames is unknown. Give clips of one length, or compile again before "
-                "you train on another length."
+                "The number of frames is unknown. Give clips of one length, or compile again to "
+                "train on another."
             )
         return as_floats(video)
 
@@ -328,7 +339,7 @@ class Trainer(keras.Model):
     def sync_batch_norm(self) -> None:
         """Averages batch norm's running statistics over the replicas, in replica context.
 
-        Each replica has seen its own rows; what is saved and generated from is the first's.
+        Each replica has seen its own rows, and only the statistics of the first are saved.
         """
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync == 1:
@@ -340,7 +351,7 @@ class Trainer(keras.Model):
                     running.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, value))
 
     def tracked(self, terms: Mapping[str, tf.Tensor]) -> dict:
-        """Running means of the terms, in the shape that the strategy can reduce."""
+        """Running means of the terms, in a shape that the strategy can reduce."""
         for name, value in terms.items():
             self._trackers[name].update_state(value)
         results = {name: self._trackers[name].result() for name in terms}
@@ -354,7 +365,7 @@ class Trainer(keras.Model):
         return list(self._trackers.values())
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None) -> None:
-        """Nothing: constructors make every variable. Keras would average a batch over workers."""
+        """Does nothing: constructors make every variable. Keras would average over workers."""
 
 
 DECODED = "decoded_frames"  # the noise whose order chooses the frames

@@ -10,7 +10,7 @@ from kerasvid.models.base.trainer import Trainer
 def global_step(model: keras.Model) -> int:
     """Updates made so far, over all resumptions of the run.
 
-    A `Trainer` counts its `steps_taken`; the optimizer's count leaves out those that loss scaling skipped.
+    A `Trainer` counts them; an optimizer leaves out those that loss scaling skipped.
     """
     own = isinstance(model, Trainer)
     return int((model.steps_taken if own else model.optimizer.iterations).numpy())

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.evaluation.classifiers import networks as classifier_module
-from kerasvid.evaluation.classifiers.networks import ClipClassifier, FrameClassifier, one_frame_each
-from kerasvid.evaluation.metrics.fvd import frechet_video_distance
+from kerasvid.evaluation.classifiers.networks import ClipClassifier, FrameClassifier, random_frames
+from kerasvid.evaluation.metrics.fvd import ClipFeatures, frechet_video_distance
 from kerasvid.layers.discriminators import ImageDiscriminator
 
 SHAPE, HEADS = (16, 16, 3), {"action": 4, "hair": 3}
@@ -36,6 +36,10 @@ def either(request, clip_classifier, frame_classifier):
     return clip_classifier if request.param == "clip" else frame_classifier
 
 
+def clips_for(either, count=3, seed=0):
+    return clips(count, 1 if isinstance(either, FrameClassifier) else 4, seed)
+
+
 def softmax(values):
     raised = np.exp(values - values.max(axis=-1, keepdims=True))
     return raised / raised.sum(axis=-1, keepdims=True)
@@ -55,16 +59,19 @@ def by_numpy(cell, sequence):
     return output
 
 
-# === What a clip classifier sees ===
+# === Clips ===
 
 
 @pytest.mark.parametrize("frames", [3, 5])
-def test_a_clip_is_told_by_both_ends_of_a_bi_lstm_over_its_frames(clip_classifier, frames):
+def test_a_clip_is_classified_by_both_ends_of_a_bi_lstm_over_its_frames(clip_classifier, frames):
     shown = clips(2, frames)
     pixels = shown.reshape(-1, *SHAPE).astype(np.float32) / 127.5 - 1.0
     seen = clip_classifier.encoder(pixels).numpy().reshape(2, frames, -1)
     layer = clip_classifier.summary_layer
-    ends = by_numpy(layer.forward_cell, seen), by_numpy(layer.backward_cell, seen[:, ::-1])
+    ends = (
+        by_numpy(layer.forward_layer.cell, seen),
+        by_numpy(layer.backward_layer.cell, seen[:, ::-1]),
+    )
     summary = np.concatenate(ends, axis=-1)
     features, answers = clip_classifier.features(shown), clip_classifier.probabilities(shown)
     np.testing.assert_allclose(features, summary, atol=1e-5)
@@ -89,49 +96,51 @@ def test_its_graph_has_no_loop(clip_classifier, assert_unrolled):
     assert_unrolled(traced.get_concrete_function())
 
 
-# === What a frame classifier sees ===
+# === Frames ===
 
 
-def test_a_frame_is_told_by_a_network_of_d_i_s_architecture(frame_classifier):
+def test_a_frame_is_classified_by_a_network_of_d_i_s_architecture(frame_classifier):
     shown = clips(4, 1)
     d_i = ImageDiscriminator(channels=(4, 6), patch=2, categories=7)
     pixels = tf.constant(shown[:, 0] / 127.5 - 1.0, tf.float32)
     d_i(pixels)
     d_i.set_weights(frame_classifier.get_weights())
-    verdict = d_i(pixels).categories.numpy()
+    logits = d_i(pixels).categories.numpy()
     answers = frame_classifier.probabilities(shown[:, 0])
-    np.testing.assert_allclose(answers["action"], softmax(verdict[:, :4]), atol=1e-5)
-    np.testing.assert_allclose(answers["hair"], softmax(verdict[:, 4:]), atol=1e-5)
+    np.testing.assert_allclose(answers["action"], softmax(logits[:, :4]), atol=1e-5)
+    np.testing.assert_allclose(answers["hair"], softmax(logits[:, 4:]), atol=1e-5)
     maps = d_i.feature_maps(pixels).numpy()
     np.testing.assert_allclose(frame_classifier.features(shown), maps.mean(axis=(1, 2)), atol=1e-5)
 
 
-def test_of_a_clip_it_sees_one_random_frame(frame_classifier):
+def test_random_frames_follow_from_the_seed_and_the_row(frame_classifier):
     numbered = (
         np.zeros([600, 4, 2, 2, 1], np.uint8) + np.arange(4, dtype=np.uint8)[:, None, None, None]
     )
-    chosen = one_frame_each(numbered, seed=3)
+    chosen = random_frames(numbered, seed=3)
     assert chosen.shape == (600, 1, 2, 2, 1)
     counts = np.bincount(chosen[:, 0, 0, 0, 0], minlength=4)
     assert counts.min() > 110  # 150 each, of a std of 11
-    np.testing.assert_array_equal(one_frame_each(numbered[:50], 3), chosen[:50])
-    assert (one_frame_each(numbered, 4) != chosen).any()
-    shown = clips(5)
-    expected = frame_classifier.probabilities(one_frame_each(shown, 7)[:, 0])["hair"]
-    np.testing.assert_array_equal(frame_classifier.probabilities(shown, seed=7)["hair"], expected)
+    np.testing.assert_array_equal(random_frames(numbered[:50], 3), chosen[:50])
+    assert (random_frames(numbered, 4) != chosen).any()
+    shown = random_frames(clips(5), 7)
+    expected = frame_classifier.probabilities(shown[:, 0])["hair"]
+    np.testing.assert_array_equal(frame_classifier.probabilities(shown)["hair"], expected)
+    with pytest.raises(ValueError, match="Clips of 4 frames: this classifier needs one frame"):
+        frame_classifier.probabilities(clips(5))
 
 
-# === Of both ===
+# === Both ===
 
 
 def test_bytes_and_floats_are_the_same_clips(either):
-    shown = clips()
+    shown = clips_for(either)
     floats = either.probabilities(shown / 127.5 - 1.0)["action"]
     np.testing.assert_allclose(floats, either.probabilities(shown)["action"], atol=1e-6)
 
 
-def test_clips_are_told_alike_however_many_go_together(either, monkeypatch):
-    shown = clips(7)
+def test_the_number_of_clips_in_one_pass_does_not_matter(either, monkeypatch):
+    shown = clips_for(either, 7)
     together = either.features(shown)
     monkeypatch.setattr(classifier_module, "TOGETHER", 3)
     np.testing.assert_allclose(either.features(shown), together, atol=1e-5)
@@ -143,7 +152,7 @@ def test_a_classifier_is_saved_whole(either, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "classifier.keras")
     assert json.dumps(loaded.get_config()) == json.dumps(either.get_config())
     assert loaded.weights_digest() == either.weights_digest()
-    shown = clips()
+    shown = clips_for(either)
     for name, values in either.probabilities(shown).items():
         np.testing.assert_array_equal(loaded.probabilities(shown)[name], values)
     weight = loaded.weights[-1]
@@ -169,17 +178,16 @@ def test_a_classifier_learns_by_fit_with_rows_of_unknown_labels_left_out(either)
 
 
 def test_features_serve_a_frechet_distance(either):
-    class Features:
+    class Features(ClipFeatures):
         protocol = staticmethod(either.protocol)
 
         def __call__(self, shown):
             return either.features(shown)
 
-    real, other = clips(12), clips(12, seed=1) // 2
+    real, other = clips_for(either, 12), clips_for(either, 12, seed=1) // 2
     same = frechet_video_distance([real], [real], Features(), 12, "test")
     far = frechet_video_distance([real], [other], Features(), 12, "test")
     assert same.distance == pytest.approx(0.0, abs=1e-9) and far.distance > 1e-4
-    assert far.features["weights"] == either.weights_digest()
     assert far.features["size"] == either.features(real).shape[1]
 
 
@@ -190,28 +198,28 @@ def test_features_serve_a_frechet_distance(either):
         (clips(shape=(16, 16, 1)), "Frames of 16x16x1"),
         (
             np.full([2, 4, *SHAPE], np.nan),
-            "judged clips: pixels of clip 0 of a batch are not finite",
+            "classified clips: pixels of clip 0 of a batch are not finite",
         ),
         (np.full([2, 4, *SHAPE], 255.0), r"not in \[-1, 1\]"),
-        (np.zeros([2, 4, *SHAPE], int), "give uint8"),
-        (clips(0), "no clips to classifier"),
+        (np.zeros([2, 4, *SHAPE], int), "Use uint8"),
+        (clips(0), "no clips to classify"),
     ],
 )
-def test_what_it_cannot_classifier_is_refused_in_one_line(either, shown, message):
+def test_wrong_clips_are_an_error_of_one_line(either, shown, message):
     with pytest.raises(ValueError, match=message) as error:
         either.probabilities(shown)
     assert "\n" not in str(error.value)
 
 
 def test_clips_shorter_than_those_it_was_trained_on_are_refused(clip_classifier):
-    with pytest.raises(ValueError, match=r"Clips of 2 frames.* trained on 3; give as many or more"):
+    with pytest.raises(ValueError, match=r"Clips of 2 frames.* needs 3 or more"):
         clip_classifier.features(clips(frames=2))
 
 
 @pytest.mark.parametrize("heads", [{}, {"action": 1}])
 @pytest.mark.parametrize("kind", [ClipClassifier, FrameClassifier])
-def test_a_classifier_needs_something_to_tell(kind, heads):
-    with pytest.raises(ValueError, match="name one or more, each of 2 classes or more"):
+def test_a_classifier_needs_classes(kind, heads):
+    with pytest.raises(ValueError, match="use one or more, each of 2 classes or more"):
         kind(heads, SHAPE)
 
 

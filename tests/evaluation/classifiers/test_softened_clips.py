@@ -21,7 +21,7 @@ def test_clips_are_blurred_as_by_opencv_half_of_them_and_each_by_another_part():
     assert 10 <= np.sum(np.array(parts) < 1e-6) <= 30
 
 
-def test_noise_and_light_are_no_stronger_than_told():
+def test_noise_and_light_stay_within_their_bounds():
     grey = tf.fill([200, 3, 8, 8, 3], tf.constant(191, tf.uint8))
     level = 191 / 127.5 - 1.0
     seed = tf.constant([0, 1], tf.int64)

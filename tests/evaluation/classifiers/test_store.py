@@ -21,7 +21,7 @@ SMALL = {
     "clip": {"frames": 3, "steps": 80, "network": {"encoder": ENCODER, "units": 16}},
     "frame": {"steps": 100, "network": {"discriminator": {"channels": (16, 32)}}},
 }
-OPTIONS = {"batch_size": 16, "precision": "float32", "report": lambda line: None}
+OPTIONS = {"batch_size": 16, "precision": "float32"}
 
 
 @pytest.fixture(scope="session")
@@ -41,9 +41,9 @@ def untrained(monkeypatch):
     """Classifiers are made in no time, not examined, and their number is counted."""
     made = []
     counts = {name: np.eye(2, dtype=int) for name in ("action", "colour")}
-    result = train.ClassifierReport(counts, 2, "test", "two videos")
+    result = train.ClassifierReport(counts, 2, "two videos")
 
-    def make(data, report):
+    def make(data):
         made.append(data.config)
         return data.config.make_classifier(data.heads)
 
@@ -58,51 +58,55 @@ def small(folder, classifier_dir, kind="clip", **rest):
     )
 
 
-# === What it is worth ===
+# === Accuracy ===
 
 
-def test_a_classifier_tells_held_out_clips(clip_classifier):
+def test_a_classifier_recognises_held_out_clips(clip_classifier):
     assert clip_classifier.heads == {"action": 2, "colour": 2}
-    assert clip_classifier.clips == 20 * 13 and clip_classifier.split == "test"
+    assert clip_classifier.report.clips == 20 * 13
+    assert "split 'test'" in clip_classifier.report.held_out
     assert clip_classifier.accuracy["action"] > 0.95 and clip_classifier.accuracy["colour"] == 1.0
     clip_classifier.require(0.95)
     assert clip_classifier.model.dtype_policy.name == "float32"
 
 
-def test_its_confusion_is_what_it_says_of_the_clips(square, clip_classifier):
+def test_its_confusion_counts_its_answers(square, clip_classifier):
     for start in (0, 1):
         shown = np.stack([square(i)[start : start + 3] for i in range(96, 116)])
-        told = clip_classifier.probabilities(shown)["colour"].argmax(axis=1)
-        assert (told == np.arange(96, 116) // 2 % 2).all()
-    for counts in clip_classifier.confusion.values():
+        answers = clip_classifier.probabilities(shown)["colour"].argmax(axis=1)
+        assert (answers == np.arange(96, 116) // 2 % 2).all()
+    for counts in clip_classifier.report.confusion.values():
         np.testing.assert_array_equal(counts.sum(axis=1), [130, 130])
 
 
-def test_a_frame_classifier_tells_colours_and_cannot_tell_motion_from_first_frames(
-    walks, classifier_dir
-):
+def test_a_frame_classifier_recognises_colours_but_not_motion(walks, classifier_dir):
     classifier = small(walks, classifier_dir, "frame")
     assert classifier.accuracy["colour"] > 0.98 and 0.5 < classifier.accuracy["action"] < 0.97
     assert classifier.config.frames == 1
     with pytest.raises(
-        ClassifierError, match=r"tells action of \d\d\.\d\d % of 260 held-out"
+        ClassifierError, match=r"action has \d\d.\d\d % accuracy on 260 held-out"
     ) as error:
         classifier.require(0.99)
-    assert "99 % are asked for: train one for longer (steps=200)" in str(error.value)
+    assert "less than 99 %. Train for longer (steps=200)" in str(error.value)
 
 
-def test_a_classifier_s_features_tell_their_protocol(square, clip_classifier):
+def test_a_classifier_s_features_have_its_protocol(square, clip_classifier):
     real = np.stack([square(i) for i in range(12)])
     found = frechet_video_distance([real], [real[:, ::-1]], clip_classifier.features, 12, "train")
     assert found.distance > 0.0
-    told = found.features
-    assert told["dataset"] == "walks/two" and told["kind"] == "clip" and told["size"] == 32
-    assert told["accuracy"] == clip_classifier.accuracy and told["frames"] == 3
-    assert told["seen_frames"] == 4 and told["weights"] == clip_classifier.model.weights_digest()
-    json.dumps(found.as_dict())
+    protocol = found.features
+    assert (
+        protocol["dataset"] == "walks/two" and protocol["kind"] == "clip" and protocol["size"] == 32
+    )
+    assert protocol["accuracy"] == clip_classifier.accuracy and protocol["frames"] == 3
+    assert (
+        protocol["seen_frames"] == 4
+        and protocol["weights"] == clip_classifier.model.weights_digest()
+    )
+    json.dumps(dataclasses.asdict(found))
 
 
-def test_which_frame_a_frame_classifier_s_features_are_of_does_not_hang_on_the_batch(
+def test_the_frame_of_a_frame_classifier_s_features_does_not_depend_on_the_batch(
     square, walks, classifier_dir
 ):
     classifier = small(walks, classifier_dir, "frame")
@@ -119,16 +123,16 @@ def test_which_frame_a_frame_classifier_s_features_are_of_does_not_hang_on_the_b
     np.testing.assert_array_equal(classifier.features(shown[:, :1]), frames[0])
 
 
-def test_the_report_shows_what_is_taken_for_what(clip_classifier):
-    lines = clip_classifier.report().splitlines()
+def test_the_text_shows_accuracy_and_confusion(clip_classifier):
+    lines = clip_classifier.text().splitlines()
     assert lines[0].endswith(os.fspath(clip_classifier.path))
     assert "260 clips: the 20 videos of the split 'test', 13 random windows each" in lines[2]
     assert f"action: {100 * clip_classifier.accuracy['action']:.2f} %" in lines
     (left,) = [line.split() for line in lines if " left " in line]
-    assert left == ["0", "left", *map(str, clip_classifier.confusion["action"][0])]
+    assert left == ["0", "left", *map(str, clip_classifier.report.confusion["action"][0])]
 
 
-# === What is kept ===
+# === Store ===
 
 
 def test_a_classifier_is_trained_once_wherever_the_data_lies(
@@ -148,7 +152,7 @@ def test_a_classifier_is_trained_once_wherever_the_data_lies(
     }
 
 
-def test_what_a_classifier_is_made_of_makes_it_another(walks):
+def test_another_config_is_another_classifier(walks):
     config = make_classifier_config(load_info(walks), frames=4)
 
     def name(**change):
@@ -184,7 +188,7 @@ def test_a_classifier_that_diverges_is_not_kept(walks, tmp_path, monkeypatch):
 
     monkeypatch.setattr(train.ClassifierConfig, "make_classifier", broken)
     with pytest.raises(
-        ClassifierError, match=r"walks/two diverged in 2 steps and is not kept: train"
+        ClassifierError, match=r"classifier of walks/two diverged within 2 steps. Use"
     ):
         small(walks, tmp_path, "frame", steps=2)
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
@@ -193,21 +197,22 @@ def test_a_classifier_that_diverges_is_not_kept(walks, tmp_path, monkeypatch):
 def test_two_processes_train_one_classifier(walks, tmp_path, untrained, monkeypatch):
     train, begun, go_on = store.train_classifier, threading.Event(), threading.Event()
 
-    def slowly(data, report):
+    def slowly(data):
         begun.set()
         assert go_on.wait(30)
-        return train(data, report)
+        return train(data)
 
-    def waiting(line):
-        if "waiting" in line:
+    def notice(line, **options):
+        if "waiting for another process" in line:
             go_on.set()
 
     monkeypatch.setattr(store, "train_classifier", slowly)
+    monkeypatch.setattr(store, "print", notice, raising=False)
     found = []
     first = threading.Thread(target=lambda: found.append(small(walks, tmp_path)))
     first.start()
     assert begun.wait(30)
-    found.append(small(walks, tmp_path, report=waiting))
+    found.append(small(walks, tmp_path))
     first.join(30)
     assert len(untrained) == 1 and found[0].path == found[1].path
 
@@ -217,18 +222,18 @@ def test_two_processes_train_one_classifier(walks, tmp_path, untrained, monkeypa
     [
         (lambda path: (path / "classifier.keras").unlink(), "classifier.keras: missing"),
         (lambda path: _append(path / "classifier.keras"), "classifier.keras: altered, its SHA-256"),
-        (lambda path: (path / "classifier.json").unlink(), "no classifier is there"),
+        (lambda path: (path / "classifier.json").unlink(), "no classifier "),
         (lambda path: (path / "classifier.json").write_text("{"), "classifier.json: damaged"),
         (lambda path: _change(path, format="other"), "classifier.json: damaged"),
         (lambda path: _change(path, clips=None, sha256=1), "altered"),
         (lambda path: _change(path, confusion=[]), "classifier.json: damaged"),
-        (lambda path: _change_plan(path, kind="voice"), "classifier.json: damaged"),
+        (lambda path: _change_config(path, kind="voice"), "classifier.json: damaged"),
         (
             lambda path: _change(path, weights="0"),
-            "is not the network that classifier.json tells of",
+            "differs from its classifier.json",
         ),
-        (lambda path: _change_plan(path, seed=3), "is a classifier of other seed"),
-        (lambda path: _change_plan(path, data_digest="0"), "is a classifier of other data_digest"),
+        (lambda path: _change_config(path, seed=3), "has another seed"),
+        (lambda path: _change_config(path, data_digest="0"), "has another data_digest"),
     ],
 )
 def test_a_damaged_or_other_classifier_is_refused(walks, tmp_path, untrained, damage, message):
@@ -237,7 +242,7 @@ def test_a_damaged_or_other_classifier_is_refused(walks, tmp_path, untrained, da
     with pytest.raises(ClassifierError, match=message) as error:
         small(walks, tmp_path)
     assert "\n" not in str(error.value)
-    assert f"delete the folder {classifier.path} to have it trained again" in str(error.value)
+    assert f"Delete the folder {classifier.path} to train it again" in str(error.value)
     assert len(untrained) == 1
 
 
@@ -246,27 +251,27 @@ def _append(path):
 
 
 def _change(path, **values):
-    told = json.loads((path / "classifier.json").read_text())
-    (path / "classifier.json").write_text(json.dumps({**told, **values}))
+    stored = json.loads((path / "classifier.json").read_text())
+    (path / "classifier.json").write_text(json.dumps({**stored, **values}))
 
 
-def _change_plan(path, **values):
-    told = json.loads((path / "classifier.json").read_text())
-    _change(path, made_of={**told["made_of"], **values})
+def _change_config(path, **values):
+    stored = json.loads((path / "classifier.json").read_text())
+    _change(path, config={**stored["config"], **values})
 
 
 def test_a_classifier_can_be_loaded_by_its_path(clip_classifier):
     assert load_classifier(clip_classifier.path).protocol() == clip_classifier.protocol()
 
 
-# === What is refused ===
+# === Errors ===
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "video"}, "kind='video': use one of clip, frame"),
-        ({"frames": 1}, "frames=1: a clip has 2 or more; for one take kind='frame'"),
+        ({"kind": "video"}, "kind='video' is unknown. Use clip or frame"),
+        ({"frames": 1}, "frames=1: a clip has 2 or more. Use kind='frame' for one"),
         (
             {"frames": 5},
             "clips of 5 frames with stride 1 span 5, but the shortest video of 'train' has 4",
@@ -274,7 +279,7 @@ def test_a_classifier_can_be_loaded_by_its_path(clip_classifier):
         ({"frames": 3, "stride": 2}, "span 5"),
         ({"steps": 0}, "steps=0"),
         ({"seed": -1}, "seed=-1"),
-        ({"network": {"width": 3}}, "unexpected keyword argument 'width'; give arguments of Clip"),
+        ({"network": {"width": 3}}, "unexpected keyword argument 'width'. Use arguments of Clip"),
     ],
 )
 def test_a_classifier_that_cannot_be_trained_is_refused(
@@ -289,27 +294,27 @@ def test_a_classifier_that_cannot_be_trained_is_refused(
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"names": False, "label": lambda i: -1}, "names no classes and no attributes"),
-        ({"known": False, "label": lambda i: -1}, "action, colour of its videos are unknown"),
-        ({"known": False, "label": lambda i: i % 2 if i < 96 else -1}, "are unknown"),
-        ({"known": False, "label": lambda i: i % 3}, "action 2 occurs, but dataset.json names 2"),
+        ({"names": False, "label": lambda i: -1}, "no names of classes or attributes"),
+        ({"known": False, "label": lambda i: -1}, "no known labels of action, colour"),
+        ({"known": False, "label": lambda i: i % 2 if i < 96 else -1}, "no known labels"),
+        ({"known": False, "label": lambda i: i % 3}, "action 2 occurs, but dataset.json has 2"),
         ({"splits": {"train": range(3)}}, "has 3 videos and no split to test on"),
     ],
 )
-def test_data_that_teach_nothing_are_refused(write_walks, tmp_path, data, message):
+def test_data_without_labels_is_refused(write_walks, tmp_path, data, message):
     folder = write_walks(tmp_path / "walks", **data)
     with pytest.raises(ClassifierError, match=message) as error:
         small(folder, tmp_path / "classifiers")
     assert "\n" not in str(error.value) and not (tmp_path / "classifiers").exists()
 
 
-def test_damaged_data_are_told_before_anything_is_read_of_them(walks, tmp_path):
+def test_damaged_data_is_refused_before_it_is_read(walks, tmp_path):
     folder = shutil.copytree(walks, tmp_path / "walks")
     (shard,) = folder.glob("train-*.tfrecord")
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(DatasetError, match="altered, its SHA-256 does not match"):
+    with pytest.raises(DatasetError, match="altered, its SHA-256 differs"):
         small(folder, tmp_path / "classifiers")
     assert not (tmp_path / "classifiers").exists()
 
@@ -321,5 +326,5 @@ def test_no_data_set_and_no_share_are_refused(clip_classifier, tmp_path):
         clip_classifier.require,
         lambda share: small("none", tmp_path, min_accuracy=share),
     ):
-        with pytest.raises(ClassifierError, match="give a share from 0 to 1"):
+        with pytest.raises(ClassifierError, match=r"is not a share. Use 0 to 1"):
             refuse(99.0)

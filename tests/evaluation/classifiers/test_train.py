@@ -1,4 +1,4 @@
-"""What classifiers learn from and are tested on."""
+"""Training and test data of classifiers."""
 
 import numpy as np
 import tensorflow as tf
@@ -25,13 +25,13 @@ def test_without_a_held_out_split_a_quarter_of_the_videos_is_never_learned_from(
         np.testing.assert_array_equal(weights["action"].numpy(), learned)
     shown = [clips for clips, _ in data.held_out_batches()]
     counts = sum(map(len, shown))
-    assert counts == 10 * data.rounds() and data.rounds() == 26
+    assert counts == 10 * data.rounds and data.rounds == 26
     starts = {square(i)[s : s + 3].tobytes() for i in held for s in (0, 1)}
     assert {clip.tobytes() for clips in shown for clip in clips} == starts
-    assert data.described().startswith("10 of 40 training videos, drawn by the seed 0, not trained")
+    assert data.described().startswith("10 of 40 training videos, drawn with seed 0, 26 random")
 
 
-def test_labels_that_are_unknown_weigh_nothing(write_walks, tmp_path):
+def test_unknown_labels_have_no_weight(write_walks, tmp_path):
     label = lambda i: -1 if i % 3 == 0 else i % 2  # noqa: E731
     folder = write_walks(tmp_path / "walks", label=label)
     data = ClassifierData(
@@ -58,7 +58,7 @@ def test_a_head_without_labels_is_left_out(write_walks, tmp_path):
     }
 
 
-def test_examination_counts_a_row_for_what_is_shown_and_a_column_for_what_is_told(
+def test_confusion_has_a_row_for_each_true_and_a_column_for_each_predicted_class(
     write_walks, tmp_path
 ):
     label = lambda i: -1 if i % 5 == 0 else i % 2  # noqa: E731
@@ -66,7 +66,7 @@ def test_examination_counts_a_row_for_what_is_shown_and_a_column_for_what_is_tol
     data = ClassifierData(folder, make_classifier_config(load_info(folder), frames=3))
 
     class Stubborn:
-        """Says right of all, and the colour that a look at the middle gives."""
+        """Answers "right" for all, and the colour of the middle."""
 
         def probabilities(self, shown):
             blue = shown.max(axis=(1, 2, 3))[:, 2] > 100
@@ -85,7 +85,5 @@ def test_examination_counts_a_row_for_what_is_shown_and_a_column_for_what_is_tol
 def test_the_same_seed_gives_the_same_classifier(walks):
     options = {"network": {"discriminator": {"channels": (4,)}}, "precision": "float32"}
     config = make_classifier_config(load_info(walks), "frame", steps=2, batch_size=4, **options)
-    one, two = (
-        train.train_classifier(ClassifierData(walks, config), lambda line: None) for _ in range(2)
-    )
+    one, two = (train.train_classifier(ClassifierData(walks, config)) for _ in range(2))
     assert one.weights_digest() == two.weights_digest()

@@ -27,12 +27,12 @@ def test_no_batch_is_drawn_that_is_not_needed():
     assert drawn == [0, 1]
 
 
-def test_too_few_clips_are_refused_and_not_repeated():
-    with pytest.raises(ValueError, match="7 real clips where 8 are asked for: give more or ask"):
+def test_too_few_clips_are_an_error_and_not_repeated():
+    with pytest.raises(ValueError, match=r"There are 7 real clips, not 8. Use 7 or fewer"):
         list(counted_clips([clips(4), clips(3)], 8, "real"))
     with pytest.raises(ValueError, match="no generated clips"):
         list(counted_clips([], None, "generated"))
-    with pytest.raises(ValueError, match="ask for 1 or more"):
+    with pytest.raises(ValueError, match="clips=0: use 1 or more"):
         list(counted_clips([clips(4)], 0, "real"))
 
 
@@ -45,22 +45,22 @@ def spoiled(value):
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
-        (clips(2)[0], r"give \[B, T, H, W, C\]"),
-        (clips(2, (1, 4, 4, 1)), "of 1 frames: this needs 2 or more"),
-        (clips(2).astype(np.int64), "int64: give uint8, or floats"),
-        (spoiled(np.nan), "pixels of clip 1 of a batch are not finite: find out"),
+        (clips(2)[0], r"Use \[B, T, H, W, C\]"),
+        (clips(2, (1, 4, 4, 1)), "have 1 frames. Use 2 frames or more"),
+        (clips(2).astype(np.int64), "are int64. Use uint8, or floats"),
+        (spoiled(np.nan), "pixels of clip 1 of a batch are not finite. Check their source"),
         (spoiled(np.inf), "not finite"),
-        (spoiled(255.0), r"clip 1 of a batch are not in \[-1, 1\]: rescale them"),
+        (spoiled(255.0), r"clip 1 of a batch are not in \[-1, 1\]. Rescale them"),
     ],
 )
-def test_what_is_no_clip_is_refused_in_one_line(batch, message):
+def test_wrong_clips_are_an_error_of_one_line(batch, message):
     with pytest.raises(ValueError, match=message) as error:
         list(counted_clips([batch], None, "real", least_frames=2))
     assert "\n" not in str(error.value)
 
 
-def test_clips_of_two_shapes_are_refused():
-    with pytest.raises(ValueError, match="give clips of one shape"):
+def test_clips_of_two_shapes_are_an_error():
+    with pytest.raises(ValueError, match="Use the same T"):
         list(counted_clips([clips(2), clips(2, (5, 4, 4, 1))], None, "real"))
 
 

@@ -3,16 +3,11 @@ import math
 import numpy as np
 import pytest
 
-from kerasvid.evaluation.metrics.disentanglement import (
-    action_kept,
-    attributes_kept,
-    labels_kept,
-    redrawn_content,
-    redrawn_motion,
-)
+from kerasvid.evaluation.generated_clips import recombination
+from kerasvid.evaluation.metrics.disentanglement import labels_kept
 from kerasvid.models.dsa import DSA
 
-# Clips of a toy world that tells all: the first pixel's red is the action, its green the
+# Clips of a toy world: the first pixel's red is the action, its green the
 # character; a fourth of 256 levels each.
 STEP = 64
 
@@ -25,12 +20,18 @@ def clips_of(actions, characters):
 
 
 def classifier(clips):
-    """Sure of what it sees."""
+    """Sure of every action."""
     return np.eye(4)[clips[:, 0, 0, 0, 0] // STEP]
 
 
 def classifier_of_both(clips):
     return {"action": classifier(clips), "hair": np.eye(4)[clips[:, 0, 0, 0, 1] // STEP]}
+
+
+def action_kept(batches, recombine, probabilities, classes=4, **arguments):
+    named = ((clips, {"action": actions}) for clips, actions in batches)
+    answers = lambda clips: {"action": probabilities(clips)}  # noqa: E731
+    return labels_kept(named, recombine, answers, {"action": classes}, **arguments)["action"]
 
 
 def kept_motion(clips, seeds):
@@ -50,9 +51,9 @@ def dataset(repeats=3, batch=5):
     return [(clips[i : i + batch], actions[i : i + batch]) for i in range(0, len(clips), batch)]
 
 
-def act(batches=None, recombine=kept_motion, classifierd_by=classifier, **arguments):
+def act(batches=None, recombine=kept_motion, classified_by=classifier, **arguments):
     batches = dataset() if batches is None else batches
-    return action_kept(batches, recombine, classifierd_by, **{"classes": 4, **arguments})
+    return action_kept(batches, recombine, classified_by, **arguments)
 
 
 def test_a_model_that_keeps_motion_reaches_the_ceilings():
@@ -80,11 +81,11 @@ def unsure(clips):
     return np.exp(2 * raw) / np.exp(2 * raw).sum(axis=1, keepdims=True)
 
 
-def test_classes_count_alike_whatever_their_numbers_of_clips():
+def test_classes_have_equal_weight_for_any_numbers_of_clips():
     generator = np.random.default_rng(0)
     actions = np.array([0] * 9 + [1] * 4 + [2] * 2 + [3])
     clips = clips_of(actions, generator.integers(0, 4, 16))
-    found = act([(clips[:7], actions[:7]), (clips[7:], actions[7:])], classifierd_by=unsure)
+    found = act([(clips[:7], actions[:7]), (clips[7:], actions[7:])], classified_by=unsure)
     answers = unsure(kept_motion(clips, np.arange(16)))
     hits, doubt, mean = [], [], np.zeros(4)
     for action in range(4):
@@ -114,19 +115,18 @@ def test_batches_do_not_matter_and_the_seed_does():
     assert not set(seen[24:]) & set(seen[:12])
 
 
-def test_the_reverse_asks_for_attributes():
+def test_several_labels_are_measured_at_once():
     clips = clips_of([0, 1, 2, 3] * 2, [0, 1, 2, 3, 3, 2, 1, 0])
-    attributes = np.stack([[0, 1, 2, 3] * 2, [0, 1, 2, 3, 3, 2, 1, 0]], axis=1)
-    batches = [(clips, attributes)]
+    labels = {"action": np.arange(8) % 4, "hair": np.array([0, 1, 2, 3, 3, 2, 1, 0])}
     classes = {"action": 4, "hair": 4}
-    found = attributes_kept(batches, kept_motion, classifier_of_both, classes=classes)
+    found = labels_kept([(clips, labels)], kept_motion, classifier_of_both, classes)
     assert found["action"].accuracy == 1.0
     assert found["hair"].accuracy < 0.6 and found["hair"].real_accuracy == 1.0
 
 
-def test_so_many_clips_are_looked_at():
+def test_the_number_of_clips_is_exact():
     assert act(clips=8).clips == (2, 2, 2, 2)
-    with pytest.raises(ValueError, match="12 real clips where 13 are asked for"):
+    with pytest.raises(ValueError, match=r"There are 12 real clips, not 13. Use 12"):
         act(clips=13)
 
 
@@ -137,88 +137,52 @@ def nan_clips(clips, seeds):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"classes": 3}, "action: the label 3 is none of 0 to 2"),
+        ({"classes": 3}, "action: the label 3 is not in 0 to 2"),
         (
             {"classes": 5},
-            "the classifier gives .* of 5 classes: take a classifier that was trained on",
+            r"answers for 5 clips of 5 classes have the shape \(5, 4\). Use a classifier trained",
         ),
         (
-            {"classifierd_by": lambda c: np.eye(9)[[0] * len(c)]},
-            "take a classifier that was trained",
+            {"classified_by": lambda c: np.eye(9)[[0] * len(c)]},
+            "Use a classifier trained on these",
         ),
-        ({"classifierd_by": lambda c: 7.0 * classifier(c)}, "of sum 1"),
+        ({"classified_by": lambda c: 7.0 * classifier(c)}, "of sum 1"),
+        ({"batches": dataset()[:1], "clips": 2}, r"the classes \[2, 3\] have no clips. Use more"),
         (
-            {"classifierd_by": lambda c: {"hair": classifier(c)}},
-            "The classifier tells hair, not action",
+            {"batches": [(dataset()[0][0], np.full(5, -1))]},
+            r"the label -1 is not in 0 to 3. Leave out",
         ),
-        ({"batches": dataset()[:1], "clips": 2}, r"no clips of the classes \[2, 3\]: look at more"),
-        ({"batches": [(dataset()[0][0], np.full(5, -1))]}, "label -1 is none of 0 to 3: leave"),
-        ({"batches": [(dataset()[0][0], np.zeros(5))]}, r"float64 of 5 clips: give whole numbers"),
-        ({"batches": [(dataset()[0][0], np.zeros(6, int))]}, r"\(6,\) and int64 of 5 clips"),
+        (
+            {"batches": [(dataset()[0][0], np.zeros(5))]},
+            r"5 clips are float64 \(5,\). Use integers",
+        ),
+        ({"batches": [(dataset()[0][0], np.zeros(6, int))]}, r"5 clips are int64 \(6,\)"),
         ({"recombine": nan_clips}, "recombined clips: pixels of clip 0 of a batch are not finite"),
-        ({"recombine": lambda c, s: c[:, :1]}, "must give as many, of the same T"),
+        ({"recombine": lambda c, s: c[:, :1]}, "Use the same T, H, W and C for all"),
         ({"batches": []}, "no real clips"),
     ],
 )
-def test_what_cannot_be_classifierd_is_refused_in_one_line(arguments, message):
+def test_wrong_arguments_are_an_error_of_one_line(arguments, message):
     with pytest.raises(ValueError, match=message) as error:
         act(**arguments)
     assert "\n" not in str(error.value)
 
 
-def test_names_that_do_not_fit_are_refused():
+def test_unknown_names_are_errors():
     clips, actions = dataset()[0]
-    with pytest.raises(ValueError, match="hair: the batch has labels of action alone"):
-        labels_kept([(clips, {"action": actions})], kept_motion, classifier_of_both, {"hair": 4})
-    both = {"action": 4, "hair": 4}
-    with pytest.raises(ValueError, match="must give probabilities by name: action, hair"):
-        labels_kept([(clips, dict.fromkeys(both, actions))], kept_motion, classifier, both)
-    with pytest.raises(ValueError, match=r"give \[B, 4\], of body, bottomwear, topwear, hair"):
-        attributes_kept([(clips, actions)], kept_motion, classifier_of_both)
+    batches = [(clips, {"action": actions})]
+    with pytest.raises(ValueError, match="hair: the batch has only the labels action"):
+        labels_kept(batches, kept_motion, classifier_of_both, {"hair": 4})
+    with pytest.raises(ValueError, match="action: the classifier knows only hair"):
+        labels_kept(batches, kept_motion, lambda c: {"hair": classifier(c)}, {"action": 4})
 
 
-# === Models ===
-
-
-@pytest.fixture(scope="module")
-def model():
-    return DSA.from_preset("debug", image_shape=(16, 16, 3), frames=4)
-
-
-def test_content_is_drawn_from_the_prior_and_motion_is_that_of_the_clip(model, moving_squares):
-    clips, seeds = moving_squares(3, 4), np.array([5, 6, 7])
-    encoded = model.encode(clips)
-    found = redrawn_content(model)(clips, seeds), redrawn_motion(model)(clips, seeds)
-    for row, seed in enumerate(seeds):
-        drawn = model.codes(model.sample_noise(1, 4, int(seed))).numpy()[0]  # [T, D + E]
-        own_content = np.tile(encoded["content"].numpy()[row], [4, 1])
-        for shown, codes in zip(
-            found,
-            (
-                np.concatenate([drawn[:, : model.content_dim], encoded["motion"][row]], axis=1),
-                np.concatenate([own_content, drawn[:, model.content_dim :]], axis=1),
-            ),
-            strict=True,
-        ):
-            frames = model.decode(codes[None]).numpy()[0]
-            assert shown.dtype == np.uint8
-            np.testing.assert_allclose(shown[row], (frames + 1.0) * 127.5, atol=0.6)
-
-
-def test_a_model_is_classifierd_end_to_end(model, moving_squares):
+def test_a_model_is_measured_end_to_end(moving_squares):
+    model = DSA.from_preset("debug", image_shape=(16, 16, 3), frames=4)
     clips, actions = moving_squares(4, 4), np.arange(4) % 2
-    found = action_kept(
-        [(clips, actions)], redrawn_content(model), lambda c: np.eye(2)[[0, 1] * 2], classes=2
-    )
+    redraw = recombination(model, 4, keep_motion=True)
+    found = action_kept([(clips, actions)], redraw, lambda c: np.eye(2)[[0, 1] * 2], classes=2)
     assert found.accuracy == 1.0 and found.clips == (2, 2)
-
-
-def test_models_without_such_codes_are_refused(moving_squares):
-    class Plain:
-        pass
-
-    with pytest.raises(ValueError, match="Plain has no codes of content and of motion apart"):
-        redrawn_content(Plain())(moving_squares(1, 4), np.arange(1))
 
 
 def test_intervals_are_as_wide_as_numbers_change_from_draw_to_draw():

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 
@@ -49,7 +50,7 @@ def test_it_is_the_published_formula_of_the_features():
     assert measure(real, other).distance == pytest.approx(expected, rel=1e-4) and expected > 0.5
 
 
-def test_equal_sets_have_none_in_whatever_order_and_batches():
+def test_equal_sets_have_distance_0_in_any_order_and_batches():
     real = clips(30)
     order = np.random.default_rng(3).permutation(30)
     assert measure(real, real).distance == pytest.approx(0.0, abs=1e-9)
@@ -77,13 +78,13 @@ def test_bytes_and_floats_are_the_same_clips():
     )
 
 
-def test_clips_after_the_number_asked_for_are_not_looked_at():
+def test_further_clips_are_not_read():
     real, other = clips(20), clips(20, seed=1)
     assert measure(real, other, count=12) == measure(real[:12], other[:12])
 
 
-def test_the_result_tells_every_choice():
-    found = measure(clips(8), clips(8, seed=1), split="train").as_dict()
+def test_the_result_has_every_choice():
+    found = dataclasses.asdict(measure(clips(8), clips(8, seed=1), split="train"))
     distance = found.pop("distance")
     assert distance > 0.0
     assert found == {
@@ -103,13 +104,13 @@ def nan_features(videos):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"count": 9}, "8 real clips where 9 are asked for"),
-        ({"generated": clips(7)}, "7 generated clips where 8 are asked for"),
-        ({"count": 1}, "2 or more of each set"),
-        ({"split": ""}, "which split"),
-        ({"generated": clips(8, frames=5)}, "both need the same T"),
-        ({"features": nan_features}, "Features that are not finite"),
-        ({"features": lambda c: c}, r"give a function to \[B, D\]"),
+        ({"count": 9}, "There are 8 real clips, not 9"),
+        ({"generated": clips(7)}, "There are 7 generated clips, not 8"),
+        ({"count": 1}, "Use 2 or more of each set"),
+        ({"split": ""}, "split is empty. Use"),
+        ({"generated": clips(8, frames=5)}, "Use the same T"),
+        ({"features": nan_features}, "Features are not finite"),
+        ({"features": lambda c: c}, r"Use a function to \[B, D\]"),
         ({"generated": np.full([8, 4, 8, 8, 3], np.nan)}, "generated clips: pixels of clip 0"),
     ],
 )
@@ -130,7 +131,7 @@ def test_what_cannot_be_measured_is_refused_in_one_line(arguments, message):
         ("loop", [0, 1, 2, 3, 4, 5, 6, 7, 0, 1]),
     ],
 )
-def test_short_clips_are_made_longer_as_told(padding, order):
+def test_short_clips_are_extended_by_the_padding(padding, order):
     short, long = clips(2, frames=8), clips(2, frames=11)
     np.testing.assert_array_equal(padded_in_time(short, 10, padding), short[:, order])
     assert padded_in_time(long, 10, padding) is long
@@ -171,7 +172,7 @@ def test_frames_are_resized_bilinearly_without_a_crop(half, size):
         np.testing.assert_allclose(found[0, frame], expected, atol=1e-5)
 
 
-def test_grey_clips_are_seen_three_times():
+def test_grey_clips_are_repeated_three_times():
     grey = np.random.default_rng(0).uniform(-1, 1, [1, 2, 6, 6, 1]).astype(np.float32)
     np.testing.assert_array_equal(resized(grey, 9), resized(np.repeat(grey, 3, -1), 9))
 
@@ -191,12 +192,12 @@ def test_features_are_the_logits_of_the_resized_clips(narrow):
     assert np.abs(whole - found).max() > 1e-4
 
 
-def test_a_distance_by_i3d_tells_the_weights_and_all_that_is_done(narrow, random_i3d_values):
+def test_a_distance_by_i3d_reports_the_weights_and_every_choice(narrow, random_i3d_values):
     real, other = clips(4, frames=8), clips(4, frames=8, seed=1, high=60)
     found = measure(real, other, I3DFeatures(narrow, padding="mirror"))
     assert found.distance > 0.0 and measure(real, real, I3DFeatures(narrow, "loop")).distance < 1e-9
-    told = json.loads(json.dumps(found.as_dict()))["features"]
-    assert told == {
+    protocol = json.loads(json.dumps(dataclasses.asdict(found)))["features"]
+    assert protocol == {
         "features": "I3D of Kinetics-400, logits before softmax",
         "weights": weights_digest(random_i3d_values()),
         "resize": "bilinear to 224x224, no anti-aliasing, no crop",
@@ -207,22 +208,22 @@ def test_a_distance_by_i3d_tells_the_weights_and_all_that_is_done(narrow, random
     }
 
 
-def test_short_clips_are_refused_without_a_padding(narrow):
-    with pytest.raises(ValueError, match="8 frames: I3D needs 10; measure longer clips, or choose"):
+def test_short_clips_without_a_padding_are_an_error(narrow):
+    with pytest.raises(ValueError, match=r"8 frames: I3D needs 10. Use longer clips or a padding"):
         measure(clips(2, frames=8), clips(2, frames=8), I3DFeatures(narrow))
 
 
-def test_unknown_choices_are_refused(narrow):
-    with pytest.raises(ValueError, match="use one of last, mirror, loop"):
+def test_unknown_options_are_errors(narrow):
+    with pytest.raises(ValueError, match="use last, mirror, loop or None"):
         I3DFeatures(narrow, padding="reflect")
     with pytest.raises(ValueError, match="use half or whole"):
         I3DFeatures(narrow, centres="corner")
-    with pytest.raises(ValueError, match="grey or RGB"):
+    with pytest.raises(ValueError, match="use grey or RGB"):
         I3DFeatures(narrow)(np.zeros([1, 10, 8, 8, 4], np.float32))
 
 
 def test_a_path_of_weights_serves_as_features(tmp_path):
-    with pytest.raises(ValueError, match=r"none\.npz: there is no such file"):
+    with pytest.raises(ValueError, match=r"none\.npz: no such file of I3D weights"):
         measure(clips(2), clips(2), str(tmp_path / "none.npz"))
 
 

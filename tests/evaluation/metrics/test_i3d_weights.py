@@ -103,7 +103,7 @@ def test_the_digest_is_of_names_and_numbers(values):
 def test_weights_of_another_digest_are_refused(values, narrow_i3d_file):
     digest = weights_digest(values)
     load_i3d(narrow_i3d_file, digest.upper(), divisor=8, classes=5)
-    with pytest.raises(WeightsError, match=f"have the digest {digest}, not 00ff: get the file"):
+    with pytest.raises(WeightsError, match=f"the weights is {digest}, not 00ff. Download"):
         load_i3d(narrow_i3d_file, "00ff", divisor=8, classes=5)
 
 
@@ -113,7 +113,7 @@ def without(values):
 
 FAULTS = [
     (without, rf"{STEM}/batch_norm/beta is missing \(and 3 more\)"),
-    (lambda v: {**v, "Flow/w": np.zeros(3, np.float32)}, "Flow/w unknown; give"),
+    (lambda v: {**v, "Flow/w": np.zeros(3, np.float32)}, "Flow/w is unknown. Use"),
     (
         lambda v: {**v, f"{STEM}/conv_3d/w": np.zeros([7, 7, 7, 2, 8], np.float32)},
         rf"{STEM}/conv_3d/w has the shape \(7, 7, 7, 2, 8\), not \(7, 7, 7, 3, 8\)",
@@ -130,7 +130,7 @@ FAULTS = [
     [(write_npz, *fault) for fault in FAULTS]
     + [(write_checkpoint, *FAULTS[0]), (write_saved_model, *FAULTS[2])],
 )
-def test_files_of_other_variables_are_refused_in_one_line(values, tmp_path, write, spoil, message):
+def test_files_of_other_variables_are_errors_of_one_line(values, tmp_path, write, spoil, message):
     path = write(spoil(values), tmp_path)
     with pytest.raises(WeightsError, match=message) as error:
         load_i3d(path, divisor=8, classes=5)
@@ -140,11 +140,11 @@ def test_files_of_other_variables_are_refused_in_one_line(values, tmp_path, writ
 @pytest.mark.parametrize("wrong", [np.full(8, np.nan, np.float32), np.zeros(8, np.int32)])
 def test_numbers_that_are_no_weights_are_refused(values, tmp_path, wrong):
     path = write_npz({**values, f"{STEM}/batch_norm/beta": wrong}, tmp_path)
-    with pytest.raises(WeightsError, match="batch_norm/beta has numbers that are not finite"):
+    with pytest.raises(WeightsError, match="batch_norm/beta has values that are not finite"):
         load_i3d(path, divisor=8, classes=5)
 
 
-def test_damaged_and_absent_files_are_refused_in_one_line(values, tmp_path):
+def test_damaged_and_absent_files_are_errors_of_one_line(values, tmp_path):
     cut = write_npz(values, tmp_path)
     cut.write_bytes(cut.read_bytes()[:5000])
     prefix = write_checkpoint(values, tmp_path)
@@ -154,11 +154,11 @@ def test_damaged_and_absent_files_are_refused_in_one_line(values, tmp_path):
     data.write_bytes(spoiled)
     (tmp_path / "empty").mkdir()
     for path, message in [
-        (cut, "no readable .npz file"),
-        (prefix, "cannot be read: get the file again"),
+        (cut, "not a readable .npz file"),
+        (prefix, "is unreadable. Download it again"),
         (tmp_path / "none.npz", "no such file"),
         (tmp_path / "none.ckpt", "the name 'i3d-kinetics-400'"),
-        (tmp_path / "empty", "without a checkpoint"),
+        (tmp_path / "empty", "no weights of I3D. Use an .npz file"),
     ]:
         with pytest.raises(WeightsError, match=message) as error:
             load_i3d(path, divisor=8, classes=5)
@@ -188,11 +188,11 @@ def test_the_name_downloads_once(values, served):
 
 def test_a_download_of_another_checksum_or_none_is_refused(served, monkeypatch):
     monkeypatch.setattr(i3d_weights, "HUB_SHA256", "0" * 64)
-    with pytest.raises(WeightsError, match="give the path of your own copy") as error:
+    with pytest.raises(WeightsError, match="Use the path of your own copy") as error:
         load_i3d("i3d-kinetics-400")
     assert "\n" not in str(error.value)
     served.unlink()
-    with pytest.raises(WeightsError, match="cannot be had"):
+    with pytest.raises(WeightsError, match="download failed"):
         load_i3d("i3d-kinetics-400")
 
 

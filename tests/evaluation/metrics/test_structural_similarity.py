@@ -7,14 +7,14 @@ import tensorflow as tf
 from kerasvid.evaluation.metrics.structural_similarity import structural_similarity
 
 
-def pictures(count, height, width, channels=3, seed=0):
-    """Smooth pictures with some noise, uint8 `[N, H, W, C]`."""
+def images(count, height, width, channels=3, seed=0):
+    """Smooth images with some noise, uint8 `[1, N, H, W, C]`."""
     generator = np.random.default_rng(seed)
     rows, columns = np.mgrid[:height, :width] / 8.0
     phase = generator.uniform(0, 6, [count, 1, 1, channels])
     waves = np.sin(rows[None, ..., None] + phase) * np.cos(columns[None, ..., None] - phase)
     noisy = 127 + 90 * waves + generator.normal(0, 12, waves.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    return np.clip(noisy, 0, 255).astype(np.uint8)[None]
 
 
 def by_loops(x, y):
@@ -40,19 +40,21 @@ def by_loops(x, y):
 
 
 def test_it_is_the_published_formula():
-    x, y = pictures(2, 18, 15, 2), pictures(2, 18, 15, 2, seed=1)
-    expected = [np.mean([by_loops(x[n, ..., c], y[n, ..., c]) for c in (0, 1)]) for n in (0, 1)]
-    np.testing.assert_allclose(structural_similarity(x, y), expected, atol=1e-5)
+    x, y = images(2, 18, 15, 2), images(2, 18, 15, 2, seed=1)
+    expected = [
+        np.mean([by_loops(x[0, n, ..., c], y[0, n, ..., c]) for c in (0, 1)]) for n in (0, 1)
+    ]
+    np.testing.assert_allclose(structural_similarity(x, y), [expected], atol=1e-5)
 
 
 def test_it_is_that_of_tensorflow():
-    x, y = pictures(3, 32, 40), pictures(3, 32, 40, seed=2)
+    x, y = images(3, 32, 40), images(3, 32, 40, seed=2)
     expected = tf.image.ssim(tf.constant(x), tf.constant(y), 255).numpy()
     np.testing.assert_allclose(structural_similarity(x, y), expected, atol=1e-4)
 
 
-def test_equal_pictures_have_one_and_worse_ones_less():
-    x = pictures(2, 24, 24)
+def test_equal_images_is_one_and_of_worse_ones_less():
+    x = images(2, 24, 24)
     np.testing.assert_allclose(structural_similarity(x, x), 1.0, atol=1e-6)
     flat = np.full_like(x, 255)
     np.testing.assert_allclose(structural_similarity(flat, flat), 1.0, atol=1e-6)
@@ -64,21 +66,21 @@ def test_equal_pictures_have_one_and_worse_ones_less():
     assert 1.0 > scores[0] > scores[1] + 0.05 > scores[2] + 0.1
 
 
-def test_pictures_smaller_than_the_window_are_compared_whole():
-    x, y = pictures(2, 8, 6), pictures(2, 8, 6, seed=5)
-    assert structural_similarity(x, y).shape == (2,)
+def test_images_smaller_than_the_window():
+    x, y = images(2, 8, 6), images(2, 8, 6, seed=5)
+    assert structural_similarity(x, y).shape == (1, 2)
     np.testing.assert_allclose(structural_similarity(x, x), 1.0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (np.zeros([2, 8, 8, 3], np.uint8), np.zeros([2, 8, 9, 3], np.uint8), "same axes"),
-        (np.zeros([8, 8, 3], np.uint8), np.zeros([8, 8, 3], np.uint8), "same axes"),
-        (np.zeros([1, 8, 8, 3]), np.zeros([1, 8, 8, 3], np.uint8), "must be uint8"),
+        (np.zeros([1, 2, 8, 8, 3], np.uint8), np.zeros([1, 2, 8, 9, 3], np.uint8), "same shape"),
+        (np.zeros([8, 8, 3], np.uint8), np.zeros([8, 8, 3], np.uint8), "same shape"),
+        (np.zeros([1, 1, 8, 8, 3]), np.zeros([1, 1, 8, 8, 3], np.uint8), "use uint8"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(x, y, message):
+def test_other_shapes_or_types_are_errors(x, y, message):
     with pytest.raises(ValueError, match=message) as error:
         structural_similarity(x, y)
     assert "\n" not in str(error.value)

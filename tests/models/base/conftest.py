@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.layers.discriminators import Verdict
+from kerasvid.layers.discriminators import DiscriminatorOutput
 from kerasvid.models.base.gan import AdversarialModel
+from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.trainer import Trainer
 from kerasvid.models.base.video_generator import VideoGenerator
+from kerasvid.models.mocogan import MoCoGAN
+from kerasvid.models.rjgan import RJGAN
 
 
 class LinearModel(Trainer):
@@ -46,13 +49,13 @@ def linear_model():
     return LinearModel
 
 
-class LinearJudge(keras.layers.Layer):
-    """Logits W^T x of frames or clips, `patches` of realness and then those of the categories.
+class LinearDiscriminator(keras.layers.Layer):
+    """Logits W^T x of frames or clips, `patches` of them and then those of the categories.
 
-    It remembers what it was shown, where it runs eagerly.
+    It remembers its inputs in `seen`, where it runs eagerly.
     """
 
-    normalization, spectral = "none", True  # of bounded slope, as far as anyone asks
+    normalization, spectral = "none", True  # for the check of bounded gradients
 
     def __init__(self, patches: int = 1, categories: int = 0):
         super().__init__(dtype="float32")
@@ -65,13 +68,13 @@ class LinearJudge(keras.layers.Layer):
         self.built = True
 
     def check_length(self, frames):
-        """Any length may be judged."""
+        """Takes clips of any length."""
 
     def call(self, inputs, training=False):
         self.seen.append(inputs)
         logits = tf.matmul(tf.reshape(inputs, [-1, self.w.shape[0]]), self.w)  # [B, P + K]
         classes = logits[:, self.patches :] if self.categories else None
-        return Verdict(logits[:, : self.patches], classes)
+        return DiscriminatorOutput(logits[:, : self.patches], classes)
 
 
 class Gain(keras.layers.Layer):
@@ -87,26 +90,32 @@ class Gain(keras.layers.Layer):
 
 
 class LinearGAN(VideoGenerator, AdversarialModel):
-    """Clips g * noise of two frames of two pixels, stills likewise, and linear discriminators.
+    """Clips g * noise of two frames of two pixels, and linear discriminators.
 
-    The generator is the last of its layers: networks are told apart by name, not by order.
+    Its losses are those of RJGAN with an image prior, whose images are g * noise too, and those of
+    MoCoGAN without. The generator is the last of its layers: networks are known by name, not order.
 
     Args:
         objective: as of any adversarial model.
-        still: whether it has a fixed image prior.
+        image_prior: whether it has a fixed image prior; never with categories.
         patches: logits of each discriminator.
         categories: K of the category code.
     """
 
-    term_names = ("loss", "generator_loss")
-
-    def __init__(self, objective=None, still: bool = True, patches: int = 1, categories: int = 0):
-        super().__init__()
-        self.image_shape, self.frames = (1, 2, 1), 2
-        self.still, self.categories = still, categories
-        self.set_objective(objective)
-        self.image_discriminator = LinearJudge(patches)
-        self.video_discriminator = LinearJudge(patches, categories)
+    def __init__(
+        self, objective=None, image_prior: bool = True, patches: int = 1, categories: int = 0
+    ):
+        super().__init__(
+            image_shape=(1, 2, 1),
+            frames=2,
+            image_discriminator=False,
+            video_discriminator=False,
+            categories=categories,
+            objective=objective,
+        )
+        self.image_prior = image_prior and not categories
+        self.image_discriminator = LinearDiscriminator(patches)
+        self.video_discriminator = LinearDiscriminator(patches, categories)
         self.gain = Gain()
         self.build_networks()
         self.image_discriminator.w.assign(np.linspace(-0.7, 0.4, 2 * patches).reshape(2, -1))
@@ -117,9 +126,20 @@ class LinearGAN(VideoGenerator, AdversarialModel):
         shapes = {"clip": (frames, *self.image_shape), "summary": self.image_shape}
         return {**shapes, "category": (self.categories,)} if self.categories else shapes
 
-    def fakes(self, noise, training):
-        still = {"still": self.gain(noise["summary"])} if self.still else {}
-        return {"video": self.gain(noise["clip"]), **still}
+    category_of = MoCoGAN.category_of
+
+    def fakes(self, noise, frames, training):
+        image = {"image": self.gain(noise["summary"])} if self.image_prior else {}
+        category = {"category": noise["category"]} if self.categories else {}
+        return {"video": self.gain(noise["clip"]), **image, **category}
+
+    def discriminator_losses(self, batch, fakes, terms):
+        model = RJGAN if self.image_prior else MoCoGAN
+        return model.discriminator_losses(self, batch, fakes, terms)
+
+    def generator_losses(self, batch, fakes, terms):
+        model = RJGAN if self.image_prior else MoCoGAN
+        return model.generator_losses(self, batch, fakes, terms)
 
 
 @pytest.fixture(scope="session")
@@ -129,31 +149,36 @@ def linear_gan():
 
 
 class Sample(NamedTuple):
-    """What a `LinearGAN` discriminators, in numpy: four real and generated clips, stills, and chance."""
+    """Inputs of a `LinearGAN`'s losses in numpy: four real and four generated clips and more."""
 
     batch: dict
     images: np.ndarray
     fakes: dict
     random_inputs: dict
 
-    def judged(self, model, batch=None, fakes=None, step=0.0, training=True):
+    def discriminator_losses(self, model, batch=None, fakes=None, step=0.0, training=True):
         """The losses of the discriminators, by network."""
-        fakes, random_inputs, step = self._given(model, fakes, step)
-        batch = tensors(self.batch if batch is None else batch)
-        losses = model.discriminator_losses(batch, fakes, random_inputs, step, training=training)
+        batch, fakes, terms = self._inputs(model, batch, fakes, step, training)
+        losses = model.discriminator_losses(batch, fakes, terms)
         return {network: float(loss) for network, loss in losses.items()}
 
-    def convinced(self, model, fakes=None, category=None, step=0.0):
+    def generator_loss(self, model, fakes=None, batch=None, step=0.0):
         """The loss of the generator."""
-        fakes, random_inputs, step = self._given(model, fakes, step)
-        return float(model.generator_losses(fakes, category, random_inputs, step)["generator_loss"])
+        batch, fakes, terms = self._inputs(model, batch, fakes, step, True)
+        return float(model.generator_losses(batch, fakes, terms)["generator_loss"])
 
-    def _given(self, model, fakes, step):
-        """The model gets the Gaussians that it asks for."""
+    def needed_random_inputs(self, model):
+        """The Gaussians that the model asks for."""
         names = [*model.random_input_shapes(2), *model.image_random_input_shapes()]
-        asked = {name: self.random_inputs[name] for name in names}
-        fakes = tensors(self.fakes if fakes is None else fakes)
-        return fakes, tensors(asked), tf.constant(step, tf.float32)
+        return {name: tf.constant(self.random_inputs[name]) for name in names}
+
+    def _inputs(self, model, batch, fakes, step, training):
+        random_inputs = model.scaled_noise(
+            self.needed_random_inputs(model), tf.constant(step, tf.float32)
+        )
+        terms = AdversarialTerms(model.objective, random_inputs, training)
+        batch = self.batch if batch is None else batch
+        return tensors(batch), tensors(self.fakes if fakes is None else fakes), terms
 
     def frames(self, clips, name, draws=2):
         """S_1 by loops: the frames with the largest Gaussians of a name."""
@@ -174,18 +199,18 @@ def sample():
         "real": (4, 2, 1, 2, 1),
         "images": (5, 1, 2, 1),
         "fake": (4, 2, 1, 2, 1),
-        "still": (4, 1, 2, 1),
+        "image": (4, 1, 2, 1),
         "real_frames": (4, 2, 2),
-        "fake_frame": (4, 1, 2),
-        "share": (4, 2),
-        "on_real": (4, 2, 1, 2, 1),
-        "on_fake": (4, 2, 1, 2, 1),
-        "on_still": (4, 1, 2, 1),
-        "on_image": (5, 1, 2, 1),
-        "image_share": (5,),
+        "fake_frames": (4, 1, 2),
+        "mixing": (4, 2),
+        "real_video_noise": (4, 2, 1, 2, 1),
+        "fake_video_noise": (4, 2, 1, 2, 1),
+        "fake_image_noise": (4, 1, 2, 1),
+        "real_image_noise": (5, 1, 2, 1),
+        "image_mixing": (5,),
     }
     generator = np.random.default_rng(1)
     drawn = {name: generator.normal(size=s).astype("float32") for name, s in shapes.items()}
     batch = {"video": drawn.pop("real")}
-    fakes = {"video": drawn.pop("fake"), "still": drawn.pop("still")}
+    fakes = {"video": drawn.pop("fake"), "image": drawn.pop("image")}
     return Sample(batch, drawn.pop("images") + 1.0, fakes, drawn)

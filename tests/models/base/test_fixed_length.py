@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.models.base.fixed_length import FixedLength
+from kerasvid.models.base.gan import FixedLength
 from kerasvid.models.registry import MODELS, model_class
 
 FIXED = [name for name in MODELS if issubclass(model_class(name), FixedLength)]
@@ -60,19 +60,20 @@ def test_a_discriminator_of_patches_trains_on_shorter_clips(make_model, videos):
 def test_a_discriminator_of_whole_clips_takes_those_alone(make_model, videos):
     model = make_model(score="full")
     model.compile("adam", jit_compile=False)
-    for verb in (model.fit, model.evaluate):
+    for method in (model.fit, model.evaluate):
         with pytest.raises(
-            ValueError, match="Clips of 3 frames, but the full score was made for 4"
+            ValueError, match="Clips of 3 frames do not fit a full score of clips of 4"
         ) as error:
-            verb(videos[:, :3], verbose=0)
+            method(videos[:, :3], verbose=0)
         assert "\n" not in str(error.value)
 
 
 def test_generation_compiles_and_gives_the_same_clips(make_model):
     model = make_model()
     noise = model.sample_noise(2, frames=3, seed=1)
-    compiled = tf.function(lambda noise: model(noise), jit_compile=True)
-    np.testing.assert_allclose(compiled(noise), model(noise), atol=1e-5)
+    assert list(noise) == ["latent"]
+    compiled = tf.function(lambda noise: model(noise, frames=3), jit_compile=True)
+    np.testing.assert_allclose(compiled(noise), model(noise, frames=3), atol=1e-5)
 
 
 @pytest.mark.slow

@@ -1,39 +1,41 @@
+import dataclasses
+
 import pytest
 
 from kerasvid.losses import ADVERSARIAL_LOSSES
-from kerasvid.models.base.gan_losses import OBJECTIVE, resolve_objective
+from kerasvid.models.base.gan_losses import Objective
 
 
-def test_without_a_word_the_players_minimise_the_logistic_loss_alone():
+def test_by_default_the_networks_minimise_the_logistic_loss_alone():
     expected = {
         "loss": "logistic",
         "real_target": 1.0,
         "gradient_penalty": 0.0,
         "r1_weight": 0.0,
-        "instance_noise": (0.0, 0.0),
+        "instance_noise_std": (0.0, 0.0),
         "instance_noise_steps": 0,
         "discriminator_steps": 1,
         "image_frames": 1,
         "image_prior_weight": 1.0,
         "category_weight": 1.0,
     }
-    assert resolve_objective(None) == resolve_objective({}) == expected
+    assert dataclasses.asdict(Objective.of(None)) == expected
+    assert Objective.of({}) == Objective()
 
 
 def test_what_is_given_replaces_the_default_and_nothing_else():
-    chosen = resolve_objective({"loss": "hinge", "instance_noise": [0.2, 0.2], "r1_weight": 3})
-    assert chosen == {**OBJECTIVE, "loss": "hinge", "instance_noise": (0.2, 0.2), "r1_weight": 3}
-    assert resolve_objective(chosen) == chosen
-    assert OBJECTIVE["loss"] == "logistic"
+    chosen = Objective.of({"loss": "hinge", "instance_noise_std": [0.2, 0.2], "r1_weight": 3})
+    assert chosen == Objective(loss="hinge", instance_noise_std=(0.2, 0.2), r1_weight=3)
+    assert Objective.of(dataclasses.asdict(chosen)) == chosen
 
 
 @pytest.mark.parametrize("loss", ADVERSARIAL_LOSSES)
 def test_labels_are_smoothed_where_the_loss_has_a_target(loss):
     if loss in ("logistic", "least_squares"):
-        assert resolve_objective({"loss": loss, "real_target": 0.9})["real_target"] == 0.9
+        assert Objective.of({"loss": loss, "real_target": 0.9}).real_target == 0.9
     else:
-        with pytest.raises(ValueError, match=f"'{loss}' has no target to smooth") as error:
-            resolve_objective({"loss": loss, "real_target": 0.9})
+        with pytest.raises(ValueError, match=f"'{loss}' has no target") as error:
+            Objective.of({"loss": loss, "real_target": 0.9})
         assert "\n" not in str(error.value)
 
 
@@ -41,7 +43,10 @@ def test_labels_are_smoothed_where_the_loss_has_a_target(loss):
     ("objective", "message"),
     [
         ({"los": "hinge"}, "no 'los': did you mean 'loss'"),
-        ({"loss": "wassertein"}, "loss='wassertein' must be logistic, hinge, least_squares, was"),
+        (
+            {"loss": "wassertein"},
+            "loss='wassertein' must be logistic or hinge or least_squares or was",
+        ),
         ({"loss": None}, "loss=None must be"),
         ({"real_target": 0.5}, "real_target=0.5 must be more than 0.5 and at most 1"),
         ({"real_target": 1.1}, "real_target=1.1"),
@@ -51,9 +56,9 @@ def test_labels_are_smoothed_where_the_loss_has_a_target(loss):
         ({"r1_weight": float("nan")}, "r1_weight=nan"),
         ({"image_prior_weight": None}, "image_prior_weight=None"),
         ({"category_weight": -0.1}, "category_weight=-0.1"),
-        ({"instance_noise": 0.1}, r"instance_noise=0.1 must be a pair \[start, end\]"),
-        ({"instance_noise": (0.1, -0.1)}, "instance_noise"),
-        ({"instance_noise": (0.1, 0.0, 0.0)}, "instance_noise"),
+        ({"instance_noise_std": 0.1}, r"instance_noise_std=0.1 must be a pair \[start, end\]"),
+        ({"instance_noise_std": (0.1, -0.1)}, "instance_noise_std"),
+        ({"instance_noise_std": (0.1, 0.0, 0.0)}, "instance_noise_std"),
         ({"instance_noise_steps": -1}, "instance_noise_steps=-1 must be a whole number from 0"),
         ({"instance_noise_steps": 2.5}, "instance_noise_steps=2.5"),
         ({"discriminator_steps": 0}, "discriminator_steps=0 must be a whole number from 1"),
@@ -62,7 +67,7 @@ def test_labels_are_smoothed_where_the_loss_has_a_target(loss):
 )
 def test_a_value_out_of_its_range_is_refused_in_one_line(objective, message):
     with pytest.raises(ValueError, match=message) as error:
-        resolve_objective(objective)
+        Objective.of(objective)
     assert "\n" not in str(error.value)
 
 
@@ -70,10 +75,10 @@ def test_a_value_out_of_its_range_is_refused_in_one_line(objective, message):
     "objective",
     [
         {"image_prior_weight": float("inf")},
-        {"instance_noise": (0.0, float("nan"))},
-        {"instance_noise": (float("inf"), 0.0)},
+        {"instance_noise_std": (0.0, float("nan"))},
+        {"instance_noise_std": (float("inf"), 0.0)},
     ],
 )
 def test_a_value_that_is_not_finite_is_refused(objective):
     with pytest.raises(ValueError, match=next(iter(objective))):
-        resolve_objective(objective)
+        Objective.of(objective)

@@ -8,7 +8,7 @@ import tensorflow as tf
 IMAGE, VIDEO = "image_discriminator", "video_discriminator"
 
 
-def said(discriminator, samples):
+def output_of(discriminator, samples):
     """D(x) = sigma(w . x) of every sample, in float64."""
     w = discriminator.w.numpy()[:, 0].astype("float64")
     return 1 / (1 + np.exp([-w @ np.ravel(x) for x in samples]))
@@ -19,9 +19,12 @@ def said(discriminator, samples):
 
 def test_only_the_loss_on_real_samples_is_smoothed(linear_gan, sample):
     batch, fakes = sample.batch, sample.fakes
-    plain, smooth = linear_gan(still=False), linear_gan({"real_target": 0.8}, still=False)
+    plain, smooth = (
+        linear_gan(image_prior=False),
+        linear_gan({"real_target": 0.8}, image_prior=False),
+    )
     fakes = {"video": fakes["video"]}
-    before, after = (sample.judged(m, batch, fakes) for m in (plain, smooth))
+    before, after = (sample.discriminator_losses(m, batch, fakes) for m in (plain, smooth))
     real = {
         IMAGE: sample.frames(batch["video"], "real_frames", draws=1),
         VIDEO: batch["video"],
@@ -29,33 +32,31 @@ def test_only_the_loss_on_real_samples_is_smoothed(linear_gan, sample):
     for network, samples in real.items():
         discriminator = getattr(plain, network)
         # -0.8 log D - 0.2 log(1 - D) in place of -log D
-        d = said(discriminator, samples)
+        d = output_of(discriminator, samples)
         difference = np.mean(0.2 * (np.log(d) - np.log(1 - d)))
         assert after[network] - before[network] == pytest.approx(difference, rel=0, abs=1e-5)
-    assert sample.convinced(plain, fakes) == sample.convinced(smooth, fakes)
+    assert sample.generator_loss(plain, fakes) == sample.generator_loss(smooth, fakes)
 
 
 # === Instance noise ===
 
 
-@pytest.mark.parametrize(("step", "deviation"), [(0, 0.5), (50, 0.3), (100, 0.1), (1e4, 0.1)])
-def test_discriminators_see_noise_whose_deviation_follows_the_ramp(
-    linear_gan, sample, step, deviation
-):
+@pytest.mark.parametrize(("step", "std"), [(0, 0.5), (50, 0.3), (100, 0.1), (1e4, 0.1)])
+def test_discriminators_see_noise_whose_std_follows_the_ramp(linear_gan, sample, step, std):
     batch, fakes, random_inputs = sample.batch, sample.fakes, sample.random_inputs
-    objective = {"instance_noise": (0.5, 0.1), "instance_noise_steps": 100}
-    model, step = linear_gan(objective), tf.constant(float(step))
+    objective = {"instance_noise_std": (0.5, 0.1), "instance_noise_steps": 100}
+    model = linear_gan(objective)
     discriminators = model.image_discriminator, model.video_discriminator
-    real = batch["video"] + deviation * random_inputs["on_real"]
-    fake = fakes["video"] + deviation * random_inputs["on_fake"]
-    still = fakes["still"] + deviation * random_inputs["on_still"]
+    real = batch["video"] + std * random_inputs["real_video_noise"]
+    fake = fakes["video"] + std * random_inputs["fake_video_noise"]
+    image = fakes["image"] + std * random_inputs["fake_image_noise"]
     for discriminator in discriminators:
         discriminator.seen.clear()
-    sample.judged(model, batch, fakes, step=step)
-    sample.convinced(model, fakes, step=step)
-    fake_frames = sample.frames(fake, "fake_frame")
+    sample.discriminator_losses(model, batch, fakes, step=step)
+    sample.generator_loss(model, fakes, step=step)
+    fake_frames = sample.frames(fake, "fake_frames")
     expected = (
-        [sample.frames(real, "real_frames"), fake_frames, still, fake_frames, still],
+        [sample.frames(real, "real_frames"), fake_frames, image, fake_frames, image],
         [real, fake, fake],
     )
     for discriminator, inputs in zip(discriminators, expected, strict=True):
@@ -66,18 +67,17 @@ def test_discriminators_see_noise_whose_deviation_follows_the_ramp(
 
 def test_without_instance_noise_inputs_are_seen_to_the_bit(linear_gan, sample):
     batch, images, fakes = sample.batch, sample.images, sample.fakes
-    ended = {"instance_noise": (0.5, 0.0), "instance_noise_steps": 10}
+    ended = {"instance_noise_std": (0.5, 0.0), "instance_noise_steps": 10}
     for objective, step in ((None, 0.0), (ended, 10.0)):
         model = linear_gan(objective)
         model.video_discriminator.seen.clear()
         model.image_discriminator.seen.clear()
-        step = tf.constant(step)
-        sample.judged(model, {**batch, "image": images}, step=step)
+        sample.discriminator_losses(model, {**batch, "image": images}, step=step)
         real, fake = model.video_discriminator.seen
         np.testing.assert_array_equal(real, batch["video"])
         np.testing.assert_array_equal(fake, fakes["video"])
-        np.testing.assert_array_equal(model.image_discriminator.seen[2], fakes["still"])
-    assert "on_real" not in linear_gan().random_input_shapes(2)
+        np.testing.assert_array_equal(model.image_discriminator.seen[2], fakes["image"])
+    assert "real_video_noise" not in linear_gan().random_input_shapes(2)
 
 
 # === Categories ===
@@ -95,27 +95,31 @@ def test_clips_are_classified_by_their_labels_and_fakes_by_their_codes(linear_ga
         return np.log(np.exp(logits).sum()) - logits[label]
 
     batch = {**batch, "label": labels}
-    category = tf.constant(codes)
-    before, after = (sample.judged(m, batch, fakes) for m in (plain, weighted))
+    fakes = {"video": fakes["video"], "category": np.eye(3, dtype="float32")[codes]}
+    batch = {**batch, "known_share": np.float32(0.5)}
+    before, after = (sample.discriminator_losses(m, batch, fakes) for m in (plain, weighted))
     known = [entropy(batch["video"][0], 2), entropy(batch["video"][2], 0)]
     assert after[VIDEO] - before[VIDEO] == pytest.approx(0.7 * np.mean(known), rel=1e-4)
     assert after[IMAGE] == before[IMAGE]
-    before, after = (sample.convinced(m, fakes, category) for m in (plain, weighted))
-    told = [entropy(clip, code) for clip, code in zip(fakes["video"], codes, strict=True)]
-    assert after - before == pytest.approx(0.7 * np.mean(told), rel=1e-4)
+    before, after = (sample.generator_loss(m, fakes, batch) for m in (plain, weighted))
+    expected = [entropy(clip, code) for clip, code in zip(fakes["video"], codes, strict=True)]
+    assert after - before == pytest.approx(0.7 * np.mean(expected), rel=1e-4)
 
 
 def test_clips_without_labels_train_a_model_with_categories(linear_gan, sample):
-    losses = [sample.judged(linear_gan({"category_weight": w}, categories=3)) for w in (0.0, 5.0)]
+    losses = [
+        sample.discriminator_losses(linear_gan({"category_weight": w}, categories=3))
+        for w in (0.0, 5.0)
+    ]
     assert losses[0] == losses[1]
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "classified"),
     [([2, 1, 0, 1], True), ([-1, -1, 0, -1], True), ([-1, -1, -1, -1], False), (None, False)],
 )
-def test_fakes_are_told_by_their_codes_only_where_labels_teach_to_tell(
-    linear_gan, sample, labels, told
+def test_fakes_are_classified_only_where_a_batch_has_known_labels(
+    linear_gan, sample, labels, classified
 ):
     batch = {"video": tf.constant(sample.batch["video"])}
     if labels:
@@ -127,4 +131,4 @@ def test_fakes_are_told_by_their_codes_only_where_labels_teach_to_tell(
         model.train_on_batch(batch)
         return model.gain.g.numpy()
 
-    assert (generator_after_a_step(0.0) != generator_after_a_step(5.0)) == told
+    assert (generator_after_a_step(0.0) != generator_after_a_step(5.0)) == classified

@@ -32,7 +32,7 @@ SMALL = {
 
 @pytest.fixture
 def draws(monkeypatch):
-    """What `draw_noise` gave, in order: for each part the noise, and the random_inputs of both turns."""
+    """What `draw_noise` gave, in order: of each part the noise and both random inputs."""
     recorded = []
 
     def recording(shapes, batch, key):
@@ -87,18 +87,18 @@ def chosen(clips, random_inputs):
 
 
 def step_by_hand(weights, parts, draws, image_prior_weight=1.0):
-    """Weights and losses after a step on the parts of a batch, each a turn of the discriminators."""
+    """Weights and losses after a step on the parts of a batch, one after the other."""
     g, a, b = (np.array(w) for w in weights)
     for number, clips in enumerate(parts):
         noise, random_inputs, again = draws[3 * number : 3 * number + 3]
-        fake, still = g * noise["clip"], g * noise["summary"]
+        fake, image = g * noise["clip"], g * noise["summary"]
         real_frames = chosen(clips.numpy(), random_inputs["real_frames"])
-        fake_frames = chosen(fake, random_inputs["fake_frame"])
+        fake_frames = chosen(fake, random_inputs["fake_frames"])
 
-        def image_loss(w, real=real_frames, fake=fake_frames, still=still):
+        def image_loss(w, real=real_frames, fake=fake_frames, image=image):
             on_real, on_fake = softplus_mean(real, w, -1), softplus_mean(fake, w, 1)
-            on_still = softplus_mean(still, w, 1)
-            return (1 + image_prior_weight) * on_real + on_fake + image_prior_weight * on_still
+            on_image = softplus_mean(image, w, 1)
+            return (1 + image_prior_weight) * on_real + on_fake + image_prior_weight * on_image
 
         def video_loss(w, real=clips, fake=fake):
             return softplus_mean(real, w, -1) + softplus_mean(fake, w, 1)
@@ -108,10 +108,10 @@ def step_by_hand(weights, parts, draws, image_prior_weight=1.0):
         a, b = a - RATE * slope(image_loss, a), b - RATE * slope(video_loss, b)
 
     def generator_loss(g):
-        frames = chosen(g * noise["clip"], again["fake_frame"])
-        on_still = softplus_mean(g * noise["summary"], a, -1)
+        frames = chosen(g * noise["clip"], again["fake_frames"])
+        on_image = softplus_mean(g * noise["summary"], a, -1)
         on_clips = softplus_mean(g * noise["clip"], b, -1)
-        return softplus_mean(frames, a, -1) + on_clips + image_prior_weight * on_still
+        return softplus_mean(frames, a, -1) + on_clips + image_prior_weight * on_image
 
     losses[GENERATOR] = generator_loss(g)
     updated = g - RATE * slope(generator_loss, g), a, b
@@ -158,8 +158,8 @@ def test_every_update_of_the_discriminators_sees_its_part_of_the_batch(linear_ga
 def test_a_batch_that_the_discriminator_steps_do_not_divide_is_refused(linear_gan):
     model = compiled(linear_gan({"discriminator_steps": 2}))
     before = weights_of(model)
-    said = r"discriminator_steps=2: each update sees a part of the batch, and 5 \(video\) cannot"
-    with pytest.raises(ValueError, match=said) as error:
+    message = "discriminator_steps=2: the batch has 5 rows of 'video'"
+    with pytest.raises(ValueError, match=message) as error:
         model.train_step({"video": gaussian(5, 2, 1, 2, 1)})
     assert "\n" not in str(error.value)
     for one, other in zip(before, weights_of(model), strict=True):
@@ -167,13 +167,13 @@ def test_a_batch_that_the_discriminator_steps_do_not_divide_is_refused(linear_ga
 
 
 @pytest.mark.parametrize("discriminator_steps", [1, 2])
-def test_one_pass_of_the_generator_serves_all_players(linear_gan, eagerly, discriminator_steps):
+def test_one_pass_of_the_generator_serves_all_networks(linear_gan, eagerly, discriminator_steps):
     model = linear_gan({"discriminator_steps": discriminator_steps})
     rows, fakes = [], model.fakes
 
-    def counted(noise, training):
+    def counted(noise, frames, training):
         rows.append(noise["clip"].shape[0])
-        return fakes(noise, training)
+        return fakes(noise, frames, training)
 
     model.fakes = counted
     compiled(model).train_step({"video": gaussian(4, 2, 1, 2, 1)})
@@ -182,7 +182,7 @@ def test_one_pass_of_the_generator_serves_all_players(linear_gan, eagerly, discr
     assert model.video_discriminator.seen[-1].shape[0] == 4 // discriminator_steps
 
 
-def test_every_turn_draws_its_own_frames_and_every_step_its_own_noise(linear_gan, draws):
+def test_every_update_draws_its_own_frames_and_every_step_its_own_noise(linear_gan, draws):
     model = compiled(linear_gan({"discriminator_steps": 2}))
     for _ in range(2):
         model.train_step({"video": gaussian(4, 2, 1, 2, 1)})
@@ -191,8 +191,8 @@ def test_every_turn_draws_its_own_frames_and_every_step_its_own_noise(linear_gan
     assert len(set(firsts)) == len(firsts) == 2 * 2 * (2 + 2 + 2)
 
 
-def test_images_are_seen_with_instance_noise_too_and_pay_the_penalty(linear_gan, eagerly):
-    model = compiled(linear_gan({"instance_noise": (0.5, 0.5), "gradient_penalty": 1.0}))
+def test_images_get_instance_noise_and_the_penalty_too(linear_gan, eagerly):
+    model = compiled(linear_gan({"instance_noise_std": (0.5, 0.5), "gradient_penalty": 1.0}))
     model.image_discriminator.seen.clear()
     images = gaussian(3, 1, 2, 1)
     model.train_step({"video": gaussian(4, 2, 1, 2, 1), "image": images})
@@ -202,31 +202,31 @@ def test_images_are_seen_with_instance_noise_too_and_pay_the_penalty(linear_gan,
     assert (np.abs(between[-3:] - shown[-3:]) > 1e-6).all()
 
 
-# === Players ===
+# === Networks ===
 
 
-def test_judging_gives_gradients_of_the_own_weights_alone(linear_gan, sample):
+def test_each_discriminator_has_gradients_of_its_own_weights_alone(linear_gan, sample):
     model = compiled(linear_gan())
-    asked = {name: sample.random_inputs[name] for name in model.random_input_shapes(2)}
+    random_inputs = sample.needed_random_inputs(model)
 
-    def judged():
-        arguments = ({"video": tf.constant(sample.batch["video"])}, sample.fakes, asked)
-        return model.discriminator(*arguments, tf.constant(0.0))[1]
+    def gradients():
+        batch = {"video": tf.constant(sample.batch["video"])}
+        return model.discriminator_step(batch, sample.fakes, random_inputs)[1]
 
-    before = judged()
-    assert {network: len(gradients) for network, gradients in before.items()} == {
+    before = gradients()
+    assert {network: len(own) for network, own in before.items()} == {
         IMAGE: 1,
         VIDEO: 1,
     }
     for changed, other in ((IMAGE, VIDEO), (VIDEO, IMAGE)):
         getattr(model, changed).w.assign_add(getattr(model, changed).w + 0.3)
-        after = judged()
+        after = gradients()
         np.testing.assert_array_equal(after[other][0], before[other][0])
         assert (np.abs(after[changed][0] - before[changed][0]) > 1e-4).any()
         before = after
 
 
-def test_a_player_moves_its_own_weights_and_all_of_them(moving_squares):
+def test_an_update_changes_all_weights_of_its_network_and_no_others(moving_squares):
     keras.utils.set_random_seed(0)
     model = RJGAN.from_preset("debug", **SMALL)
     model.compile(keras.optimizers.SGD(0.0), jit_compile=False)
@@ -249,7 +249,7 @@ def test_a_step_iterates_the_spectra_once_behind_the_update(moving_squares):
     keras.utils.set_random_seed(0)
     model = RJGAN.from_preset("debug", **SMALL)
     compiled(model, rate=0.1)
-    layers = [*model.image_discriminator.convolutions, model.image_discriminator.verdict]
+    layers = [*model.image_discriminator.convolutions, model.image_discriminator.output_layer]
     for layer in layers:  # a new model is normalised already
         kernel = layer.normalized_kernel().numpy()
         norm = np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), 2)
@@ -269,7 +269,7 @@ def test_a_step_iterates_the_spectra_once_behind_the_update(moving_squares):
 # === Compiling ===
 
 
-def test_one_optimizer_is_copied_to_every_player(linear_gan):
+def test_one_optimizer_is_copied_to_every_network(linear_gan):
     model = linear_gan()
     model.compile(keras.optimizers.Adam(0.25, beta_1=0.3))
     optimizers = [model.optimizer_of(network) for network in model.network_variables()]
@@ -284,14 +284,14 @@ def test_one_optimizer_is_copied_to_every_player(linear_gan):
 @pytest.mark.parametrize(
     "names", [(GENERATOR, IMAGE), (GENERATOR, IMAGE, VIDEO, "critic"), ("model",), ()]
 )
-def test_optimizers_of_too_few_or_unknown_players_are_refused(linear_gan, names):
-    with pytest.raises(ValueError, match=f"each of {GENERATOR}, {IMAGE}, {VIDEO}") as error:
+def test_optimizers_of_too_few_or_unknown_networks_are_refused(linear_gan, names):
+    with pytest.raises(ValueError, match=f"one to each of {GENERATOR}, {IMAGE}, {VIDEO}") as error:
         linear_gan().compile(dict.fromkeys(names, "sgd"))
     assert "\n" not in str(error.value)
     assert ", ".join(names) in str(error.value)
 
 
-def test_compile_arguments_of_several_players_round_trip(linear_gan):
+def test_compile_arguments_of_several_networks_round_trip(linear_gan):
     model = linear_gan()
     rates = {GENERATOR: 0.5, IMAGE: 0.25, VIDEO: 0.125}
     optimizers = {name: keras.optimizers.SGD(rate) for name, rate in rates.items()}
@@ -303,7 +303,7 @@ def test_compile_arguments_of_several_players_round_trip(linear_gan):
         assert float(restored.optimizer_of(name).learning_rate) == rate
 
 
-def test_in_float16_every_player_has_its_loss_scaled_and_goes_the_same_way(linear_gan, precision):
+def test_in_float16_every_network_has_its_loss_scaled_and_trains_the_same(linear_gan, precision):
     clips, ways = gaussian(4, 2, 1, 2, 1), []
     for policy in ("float32", "mixed_float16"):
         precision(policy)
@@ -320,7 +320,7 @@ def test_in_float16_every_player_has_its_loss_scaled_and_goes_the_same_way(linea
 
 
 @pytest.mark.parametrize("network", [GENERATOR, IMAGE, VIDEO])
-def test_clipping_is_of_each_player_by_itself(linear_gan, network):
+def test_clipping_is_of_each_network_by_itself(linear_gan, network):
     clips, moves = gaussian(4, 2, 1, 2, 1) + 2.0, {}
     for clip_norm in (None, 1e-3):
         model = linear_gan()
@@ -355,7 +355,7 @@ def test_two_fits_of_a_step_are_one_fit_of_two_to_the_bit(moving_squares):
         np.testing.assert_array_equal(one, other)
         if (
             "rate" not in variable.path
-            and variable is not model.image_discriminator.verdict.singular
+            and variable is not model.image_discriminator.output_layer.singular
         ):
             assert (one != before).any(), variable.path
     assert int(model.steps_taken.numpy()) == 2
@@ -364,7 +364,7 @@ def test_two_fits_of_a_step_are_one_fit_of_two_to_the_bit(moving_squares):
 def test_evaluation_moves_nothing_and_takes_schedules_at_their_end(linear_gan):
     logs = []
     for start, penalty in ((5.0, 10.0), (3.0, 20.0)):
-        schedule = {"instance_noise": (start, 0.0), "instance_noise_steps": 9}
+        schedule = {"instance_noise_std": (start, 0.0), "instance_noise_steps": 9}
         model = compiled(linear_gan({"gradient_penalty": penalty, **schedule}))
         before = weights_of(model)
         data = {"video": gaussian(4, 2, 1, 2, 1)}
@@ -379,7 +379,10 @@ def test_evaluation_moves_nothing_and_takes_schedules_at_their_end(linear_gan):
 # === Replicas ===
 
 
-def test_two_replicas_are_one_with_the_whole_batch(linear_gan, strategy_of, monkeypatch):
+@pytest.mark.parametrize("categories", [0, 2], ids=["image prior", "categories"])
+def test_two_replicas_are_one_with_the_whole_batch(
+    linear_gan, strategy_of, monkeypatch, categories
+):
     def same_in_every_row(shapes, batch, key):
         rows = {name: tf.random.stateless_normal([1, *s], [1, 2]) for name, s in shapes.items()}
         return {name: tf.repeat(row, batch, axis=0) for name, row in rows.items()}
@@ -387,19 +390,10 @@ def test_two_replicas_are_one_with_the_whole_batch(linear_gan, strategy_of, monk
     monkeypatch.setattr(gan, "draw_noise", same_in_every_row)
     objective = {"gradient_penalty": 1.0, "r1_weight": 1.0}
     clips, images, results = gaussian(8, 2, 1, 2, 1), gaussian(8, 1, 2, 1, seed=1), []
-    labels = [
-        0,
-        1,
-        -1,
-        1,
-        -1,
-        -1,
-        0,
-        -1,
-    ]  # of the second batch, one replica sees none that is known
+    labels = [0, 1, -1, 1, -1, -1, 0, -1]  # of the second batch, one replica sees no known one
     for replicas in (1, 2):
         with strategy_of(replicas).scope():
-            model = compiled(linear_gan(objective, categories=2), rate=0.2, clip_norm=2.0)
+            model = compiled(linear_gan(objective, categories=categories), rate=0.2, clip_norm=2.0)
         start = weights_of(model)
         rows = {"video": clips, "image": images, "label": labels}
         data = tf.data.Dataset.from_tensor_slices(rows)

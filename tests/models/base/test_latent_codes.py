@@ -234,7 +234,7 @@ def test_more_videos_than_stages_count_raise(clips):
 @pytest.mark.parametrize("videos", [None, 0])
 def test_stages_need_the_number_of_videos_that_an_epoch_has(videos):
     pairs = {"static_by": "identity", "transient_by": "label", "identities": 4, "classes": 4}
-    message = rf"^videos={videos} must be 1 or more to count the epochs of stages: give the"
+    message = rf"^videos={videos} must be 1 or more: use a data set whose videos have"
     with pytest.raises(ValueError, match=message) as error:
         make_model(videos=videos, stages=STAGES, **pairs)
     assert "\n" not in str(error.value)
@@ -244,14 +244,16 @@ def test_a_conditional_generator_refuses_unknown_labels(clips):
     model = make_model(conditional=True, classes=3)
     batch = {**batch_of(clips), "label": np.array([0, 1, 2, -1])}
     batch["video"] = tf.constant(batch["video"])
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"label of the batch must be from 0 to 2"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"label of the batch must be from 0 to 2"
+    ):
         model.batch_of(batch, training=False)
 
 
 def test_frames_of_another_size_raise_one_line(clips):
     model = make_model()
     model.compile("adam", jit_compile=False)
-    with pytest.raises(ValueError, match=r"frames of \(8, 8, 1\), .* \(8, 8, 3\): resize"):
+    with pytest.raises(ValueError, match=r"frames are of \(8, 8, 1\), .* \(8, 8, 3\): resize"):
         model.fit(batch_of(clips[..., :1]), verbose=0)
 
 

@@ -140,7 +140,7 @@ def test_without_cropping_the_middle_is_kept(tmp_path):
 
 def test_an_image_of_another_size_is_named(draw_face, tmp_path):
     paths = write_frames(tmp_path, [draw_face(), draw_face(), draw_face()[:150]])
-    with pytest.raises(UnreadableMedia, match=r"002\.png: of another size"):
+    with pytest.raises(UnreadableMedia, match=r"002\.png: has another size"):
         read_face_clip(paths)
 
 

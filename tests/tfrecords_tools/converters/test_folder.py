@@ -11,13 +11,14 @@ from kerasvid.data.records import decode_frames
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converters.folder import (
     Clip,
-    convert_folder,
-    describe_source,
+    FolderOptions,
+    describe_clips,
     find_clips,
     main,
-    split_clips,
+    prepare,
 )
 from tfrecords_tools.media import natural_key, read_frame, resize_and_crop
+from tfrecords_tools.source_files import split_clips
 from tfrecords_tools.verify import verify
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mov": "mp4v", ".mkv": "MJPG", ".webm": "VP80"}
@@ -72,8 +73,9 @@ def gif_bytes(sizes=(64, 48), bars=FRAMES):
 
 
 def convert(source, out, **options):
-    options = {"height": 24, "width": 24, "test_fraction": 0, "progress": False, **options}
-    return convert_folder(str(source), str(out), **options)
+    skip_unreadable = options.pop("skip_unreadable", False)
+    options = FolderOptions(**{"height": 24, "width": 24, "test_fraction": 0, **options})
+    return prepare(out, source, options, skip_unreadable=skip_unreadable, progress=False)
 
 
 def read(out, split="train"):
@@ -144,10 +146,10 @@ def test_strips_of_another_frame_width(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "out")["a.png"][0], np.stack(frames))
 
 
-def test_stills_are_videos_of_length_1(tmp_path):
+def test_single_images_are_videos_of_length_1(tmp_path):
     for number in range(3):
         write_image(tmp_path / "in" / f"{number}.png", frame(number))
-    info = convert(tmp_path / "in", tmp_path / "out", images="stills")
+    info = convert(tmp_path / "in", tmp_path / "out", images="single")
     assert info.splits["train"].count == 3 and info.splits["train"].max_length == 1
 
 
@@ -165,15 +167,16 @@ def test_labels_are_the_first_folder_level_in_natural_order(tmp_path):
 
 def test_image_folders_of_one_level_have_no_class(tmp_path):
     write_image(tmp_path / "in" / "anna" / "1.png", frame(0))
-    (clip,) = find_clips(str(tmp_path / "in"))
+    [clip], _ = find_clips(str(tmp_path / "in"))
     assert (clip.id, clip.class_name, clip.kind) == ("anna", "", "sequence")
 
 
-def test_hidden_and_other_files_are_left_alone(tmp_path):
+def test_hidden_and_other_files_are_left_out(tmp_path):
     write_video(tmp_path / "in" / "a.avi")
     (tmp_path / "in" / "notes.txt").write_text("x")
     (tmp_path / "in" / "._a.avi").write_bytes(b"x")
-    assert [clip.id for clip in find_clips(str(tmp_path / "in"))] == ["a.avi"]
+    found, others = find_clips(tmp_path / "in")
+    assert [clip.id for clip in found] == ["a.avi"] and others == ["notes.txt"]
 
 
 def test_natural_order():
@@ -214,21 +217,23 @@ def clips(*sizes):
 
 def test_the_division_is_disjoint_complete_and_follows_the_seed():
     every = clips(20, 20)
-    train, test = split_clips(every, 0.25, seed=3)
+    train, test = split_clips(every, 0.25, seed=3).values()
     assert len(test) == 10 and {*train, *test} == {*every} and not {*train} & {*test}
-    assert split_clips(every, 0.25, seed=3) == (train, test)
-    assert split_clips(every, 0.25, seed=4)[1] != test
+    assert split_clips(every, 0.25, seed=3) == {"train": train, "test": test}
+    assert split_clips(every, 0.25, seed=4)["test"] != test
 
 
 def test_each_class_gives_its_share_to_the_test_split():
-    _, test = split_clips(clips(40, 20, 8), 0.25, seed=0)
+    test = split_clips(clips(40, 20, 8), 0.25, seed=0)["test"]
     share = [sum(clip.class_name == name for clip in test) for name in "012"]
     assert share == [10, 5, 2]
 
 
 def test_small_folders_still_have_a_test_split():
-    assert [len(part) for part in split_clips(clips(2), 0.1, 0)] == [1, 1]
-    assert [len(part) for part in split_clips(clips(2), 0, 0)] == [2, 0]
+    assert [len(part) for part in split_clips(clips(2), 0.1, 0).values()] == [1, 1]
+    assert [(name, len(part)) for name, part in split_clips(clips(2), 0, 0).items()] == [
+        ("train", 2)
+    ]
     with pytest.raises(ConversionError, match="--test_fraction=0"):
         split_clips(clips(1), 0.1, 0)
 
@@ -297,7 +302,8 @@ def test_the_command_line_makes_a_data_set_that_trains(tmp_path, capsys):
     [
         (["--heigth=3"], "heigth"),
         (["--height=three"], "height"),
-        ([], "--source_dir is missing"),
+        ([], "--out_dir is missing"),
+        (["--out_dir=o"], "folder needs --source_dir, the folder of your videos"),
         (["--source_dir=/nowhere", "--out_dir=o"], "/nowhere: no such folder"),
         (["--source_dir=.", "--out_dir=o", "videos"], "videos"),
         (["--source_dir=.", "--out_dir=o", "--encoding=gif"], "encoding"),
@@ -310,7 +316,7 @@ def test_mistakes_on_the_command_line_are_one_line(flags, message):
     assert "\n" not in caught.value.code
 
 
-def test_what_is_found_and_what_is_left_alone_is_told(tmp_path):
+def test_one_line_describes_what_is_found_and_what_is_left_out(tmp_path):
     source = tmp_path / "in"
     write_video(source / "a" / "1.avi")
     write_video(source / "a" / "2.avi")
@@ -318,8 +324,8 @@ def test_what_is_found_and_what_is_left_alone_is_told(tmp_path):
         write_image(source / "b" / f"{number}.png", np.zeros([8, 9, 3], np.uint8))
     for name in ("notes.txt", "a/3.xyz", "b/4.doc", "b/5.doc", ".hidden"):
         (source / name).write_text("")
-    assert describe_source(str(source)) == (
-        "found 1 sequence and 2 videos; left alone: notes.txt, a/3.xyz, b/4.doc and 1 more"
+    assert describe_clips(*find_clips(source)) == (
+        "found 1 sequence and 2 videos; left out: notes.txt, a/3.xyz, b/4.doc and 1 more"
     )
 
 
@@ -328,21 +334,21 @@ def test_linked_folders_are_classes_too_and_a_link_back_ends(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "walking").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "in")
-    (clip,) = find_clips(str(tmp_path / "in"))
+    [clip], _ = find_clips(str(tmp_path / "in"))
     assert (clip.id, clip.class_name) == ("walking/1.avi", "walking")
 
 
 def test_a_link_within_the_folder_shows_nothing_a_second_time(tmp_path):
     write_video(tmp_path / "walking" / "1.avi")
     (tmp_path / "latest").symlink_to(tmp_path / "walking")
-    (clip,) = find_clips(str(tmp_path))
+    [clip], _ = find_clips(str(tmp_path))
     assert (clip.id, clip.class_name) == ("walking/1.avi", "walking")
 
 
 def test_a_link_to_a_hidden_folder_shows_what_is_in_it(tmp_path):
     write_video(tmp_path / ".store" / "3" / "1.avi")
     (tmp_path / "walking").symlink_to(tmp_path / ".store" / "3")
-    (clip,) = find_clips(str(tmp_path))
+    [clip], _ = find_clips(str(tmp_path))
     assert (clip.id, clip.class_name) == ("walking/1.avi", "walking")
 
 

@@ -107,7 +107,7 @@ def test_the_seed_draws_the_clips_and_more_clips_keep_those_of_fewer(many):
 def test_fewer_clips_than_wanted_are_taken_and_counted(many, tmp_path, capsys):
     info = _prepare(many[0], tmp_path / "out", frames=1)
     assert info.splits["train"].count == 12 and info.splits["train"].max_length == 1
-    assert capsys.readouterr().err == "took 12 clips in place of 500: golf.txt names no more\n"
+    assert capsys.readouterr().err == "took 12 clips instead of 500: golf.txt lists no more\n"
     _prepare(many[0], tmp_path / "all", frames=1, clips=0)
     assert capsys.readouterr().err == ""
 
@@ -133,10 +133,10 @@ def test_a_clip_that_is_listed_twice_counts_once_and_other_lines_are_counted(tmp
     listed = ["a/0000.jpg", "a/list.txt", "a/0001.jpg", "a/0000.jpg"]
     source = _release(tmp_path, {"a/0000.jpg": 1, "a/0001.jpg": 1}, listed)
     assert [clip.id for clip in golf.find_clips(source)] == ["a/0000", "a/0001"]
-    assert capsys.readouterr().err.endswith("golf.txt: 1 of 4 lines name no JPEG files\n")
+    assert capsys.readouterr().err.endswith("golf.txt: 1 of 4 lines are not names of JPEG files\n")
 
 
-def test_short_clips_are_passed_over_in_the_draw_and_counted(tmp_path, capsys):
+def test_short_clips_are_left_out_and_counted(tmp_path, capsys):
     lengths = {f"v/{number:04d}.jpg": 1 + number % 2 for number in range(12)}
     source = _release(tmp_path / "in", lengths)
     info = _prepare(source, tmp_path / "out", clips=5, frames=2)
@@ -145,7 +145,7 @@ def test_short_clips_are_passed_over_in_the_draw_and_counted(tmp_path, capsys):
     long = [number for number in order if number % 2][:5]
     assert list(_read(tmp_path / "out")) == [f"v/{number:04d}" for number in long]
     short = list(order).index(long[-1]) - 4
-    said = f"passed over {short} clips of fewer than 2 frames; see --frames\n"
+    said = f"left out {short} clips of fewer than 2 frames; see --frames\n"
     assert capsys.readouterr().err == said
 
 
@@ -192,10 +192,10 @@ def _spoil(path, how):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("missing", "missing, though golf.txt names it"),
+        ("missing", "missing, but listed in golf.txt"),
         ("wide", "130 pixels wide and 256 high, expected frames of 128x128"),
         ("lying", "256 pixels wide and 128 high, expected frames of 128x128"),
-        ("uneven", "a strip 300 high is no multiple of its frames' 128"),
+        ("uneven", "128 pixels wide and 300 high, expected frames of 128x128"),
         ("text", "cannot be read as a JPEG image"),
         ("png", "cannot be read as a JPEG image"),
         ("truncated", "cannot be read as an image"),
@@ -223,7 +223,7 @@ def test_every_bad_clip_is_named_in_one_run(tmp_path):
     source = _release(tmp_path / "in", lengths)
     for number in (0, 2):
         _spoil(source / "frames-stable-many" / "v" / f"{number:04d}.jpg", "missing")
-    with pytest.raises(ConversionError, match=r"(?s)2 unreadable.*v/000[02].*v/000[02]"):
+    with pytest.raises(ConversionError, match=r"(?s)2 files are unreadable.*v/000[02].*v/000[02]"):
         _prepare(source, tmp_path / "out", frames=1)
 
 
@@ -232,7 +232,7 @@ def test_a_long_list_of_missing_clips_is_cut_short(tmp_path, capsys):
     source = _release(tmp_path / "in", {"v/0.jpg": 1}, listed)
     _prepare(source, tmp_path / "out", skip_unreadable=True, frames=1)
     lines = capsys.readouterr().err.splitlines()
-    assert sum(line.endswith("missing, though golf.txt names it") for line in lines) == 20
+    assert sum(line.endswith("missing, but listed in golf.txt") for line in lines) == 20
     assert "skipped 10 more such clips" in lines
 
 
@@ -241,7 +241,7 @@ def test_a_list_without_its_clips_gets_one_line(tmp_path, skip_unreadable):
     source = _release(tmp_path / "in", {}, [f"v/{number}.jpg" for number in range(30)])
     with pytest.raises(ConversionError) as refused:
         _prepare(source, tmp_path / "out", skip_unreadable)
-    assert "none of 30 clips can be used" in str(refused.value) and "\n" not in str(refused.value)
+    assert "None of 30 clips can be read" in str(refused.value) and "\n" not in str(refused.value)
     assert "frames-stable-many/<video>/<clip>.jpg" in str(refused.value)
 
 
@@ -249,14 +249,17 @@ def test_a_list_without_its_clips_gets_one_line(tmp_path, skip_unreadable):
     ("arguments", "said"),
     [
         (["--out_dir=new"], "--source_dir.*golf.txt.*vondrick/tinyvideo.*NIPS 2016"),
-        (["--source_dir=none", "--out_dir=new"], "none: no such folder; expected golf.txt"),
-        (["--source_dir=empty", "--out_dir=new"], "empty: no golf.txt in it; expected"),
-        (["--source_dir=html", "--out_dir=new"], "html/golf.txt: names no JPEG files"),
-        (["--source_dir=one", "--out_dir=new"], "none of 1 clips has 32 frames; .* has 2: lower"),
+        (
+            ["--source_dir=none", "--out_dir=new"],
+            "none: no such folder; give the folder of .*golf.txt",
+        ),
+        (["--source_dir=empty", "--out_dir=new"], "empty: no golf.txt found; expected"),
+        (["--source_dir=html", "--out_dir=new"], "html/golf.txt: lists no JPEG files"),
+        (["--source_dir=one", "--out_dir=new"], "None of 1 clips has 32 frames; .* has 2: lower"),
         (["--clips=-1", "--out_dir=new"], "clips=-1: must be 0 or more"),
         (["--frames=0", "--out_dir=new"], "frames=0: must be 1 or more"),
         (["--frames=many", "--out_dir=new"], "frames"),
-        (["golf", "--out_dir=new"], "golf: give everything as --flag=value"),
+        (["golf", "--out_dir=new"], "golf: is not a flag"),
         ([], "--out_dir is missing"),
     ],
 )
@@ -276,10 +279,10 @@ def test_the_command_line_passes_every_option_on(many, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = [f"--source_dir={many[0]}", f"--out_dir={out}", "--clips=3", "--frames=1"]
     golf.main([*arguments, "--seed=4"])
-    assert "golf: 3 train clips in" in capsys.readouterr().out
+    assert "train: 3 videos of 1 to 1 frames" in capsys.readouterr().out
     expected = [many[1][number][:-4] for number in np.random.default_rng(4).permutation(12)[:3]]
     assert list(_read(out)) == expected
-    with pytest.raises(SystemExit, match="holds a data set already"):
+    with pytest.raises(SystemExit, match="contains a data set already"):
         golf.main(arguments)
     golf.main([*arguments, "--overwrite"])
     assert list(_read(out)) != expected

@@ -147,7 +147,7 @@ def test_other_classes_are_labelled_in_the_order_they_are_named(tmp_path, releas
     assert _labels(tmp_path / "out", "train") == labels
 
 
-def test_the_lists_tell_the_videos_and_without_them_the_folders_do(release):
+def test_the_lists_name_the_videos_and_without_them_the_folders_do(release):
     (release / "training" / "skiing" / "extra.mp4").write_bytes(b"not listed")
     (release / "training" / "skiing" / "._c_3.mp4").write_bytes(b"hidden")
     (release / "training" / "skiing" / "readme.txt").write_text("no video")
@@ -170,7 +170,7 @@ def test_a_video_that_is_listed_twice_counts_once(release):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("short", r"c_3\.mp4: 2 frames of 3 at least"),
+        ("short", r"c_3\.mp4: 2 frames, expected 3 or more"),
         ("broken", r"c_3\.mp4: cannot be read as a video"),
         ("missing", r"c_3\.mp4: cannot be read \(No such file"),
     ],
@@ -188,18 +188,19 @@ def test_a_video_that_cannot_be_used_is_named_or_left_out(tmp_path, release, cap
     assert "\n" not in str(stop.value) and not (tmp_path / "out").exists()
     moments.main([*arguments, "--skip_unreadable"])
     printed = capfd.readouterr()
-    assert "moments: 2 train, 2 test clips" in printed.out and "skipped " in printed.err
+    assert "train: 2 videos" in printed.out and "test: 2 videos" in printed.out
+    assert "skipped " in printed.err
     assert "training/skiing/c_3" not in _read(tmp_path / "out", "train")
 
 
 @pytest.mark.parametrize(
     ("classes", "said"),
     [
-        ("erupting,sking", r"training: no class 'sking' in it; nearest: skiing"),
-        ("Diving", r"no class 'Diving' in it; nearest: diving"),
-        ("xyz", "no class 'xyz' in it; nearest: diving, erupting, skiing"),
-        ("skiing,skiing", "classes=skiing,skiing: name one class or more, each once"),
-        ("", "classes=: name one class or more"),
+        ("erupting,sking", r"training: no class 'sking' found; nearest: skiing"),
+        ("Diving", r"no class 'Diving' found; nearest: diving"),
+        ("xyz", "no class 'xyz' found; nearest: diving, erupting, skiing"),
+        ("skiing,skiing", "classes=skiing,skiing: give at least one class, each only once"),
+        ("", "classes=: give at least one class"),
     ],
 )
 def test_wrong_classes_are_answered_with_those_that_are_there(tmp_path, release, classes, said):
@@ -215,7 +216,7 @@ def _empty(folder):
         path.unlink()
 
 
-def test_what_is_missing_of_the_release_is_told(release):
+def test_missing_parts_of_the_release_are_named(release):
     def refuses(said):
         with pytest.raises(ConversionError, match=said):
             moments.find_clips(release, ["skiing"])
@@ -232,17 +233,20 @@ def test_what_is_missing_of_the_release_is_told(release):
     for name in ("diving", "erupting"):
         _empty(release / "training" / name)
         (release / "training" / name).rmdir()
-    refuses(r"training: no class 'skiing' in it; it holds no folders of classes")
+    refuses(r"training: no class 'skiing' found; the folder has no classes")
     (release / "training").rmdir()
-    refuses(r"Raw: no folder training in it; expected training/<class>/<name>\.mp4")
+    refuses(r"Raw: no folder training found; expected training/<class>/<name>\.mp4")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--out_dir=new"], "--source_dir.*application.*moments.csail.mit.edu.*Monfort"),
-        (["--source_dir=none", "--out_dir=new"], "none: no such folder; expected training/"),
-        (["--source_dir=.", "--out_dir=new"], "no folders training and validation in it"),
+        (
+            ["--source_dir=none", "--out_dir=new"],
+            "none: no such folder; give .* expected training/",
+        ),
+        (["--source_dir=.", "--out_dir=new"], "no folders training and validation found"),
         (["--frames=0", "--out_dir=new"], "frames=0: must be 1 or more"),
         ([], "--out_dir is missing"),
     ],

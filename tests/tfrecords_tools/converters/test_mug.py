@@ -76,7 +76,7 @@ def test_the_takes_of_six_expressions_are_found_from_either_folder(database, bel
     ]
 
 
-def test_a_level_of_sessions_does_no_harm(tmp_path):
+def test_a_folder_level_of_sessions_is_allowed(tmp_path):
     write_take(tmp_path, "001/session1/fear/take000", noise(1, 0))
     assert [clip.id for clip in mug.find_clips(tmp_path)] == ["001/session1/fear/take000"]
 
@@ -110,7 +110,7 @@ def test_a_stride_thins_takes_and_lowers_the_rate(database, tmp_path, capsys):
 
 
 def test_takes_too_short_altogether_are_refused(database, tmp_path):
-    with pytest.raises(ConversionError, match=r"none of 5 clips has 7 frames.* 6 images"):
+    with pytest.raises(ConversionError, match=r"None of 5 clips has 7 frames.* 6 images"):
         convert(database[0], tmp_path / "out", min_frames=7)
 
 
@@ -170,7 +170,7 @@ def test_without_a_detector_nothing_is_begun(database, tmp_path, monkeypatch):
         convert(database[0], tmp_path / "out", crop_faces=True)
 
 
-def test_asked_for_by_name_it_tells_where_to_apply(tmp_path):
+def test_without_a_source_the_message_says_where_to_apply(tmp_path):
     with pytest.raises(ConversionError, match=r"--source_dir.*https://mug\.ee\.auth\.gr/fed/"):
         registry.prepare("mug", str(tmp_path))
     assert list(tmp_path.iterdir()) == []
@@ -186,7 +186,7 @@ def test_asked_for_by_name_it_tells_where_to_apply(tmp_path):
         (["--out_dir=new", "--min_frames=0"], "min_frames"),
         (["--out_dir=new", "--source_dir=other", "--margin=11"], "margin=11"),
         (["--out_dir=new", "--face=1"], "face"),
-        (["new"], "new: give everything as --flag=value"),
+        (["new"], "new: is not a flag"),
     ],
 )
 def test_a_mistake_gets_one_line(tmp_path, monkeypatch, arguments, said):

@@ -10,7 +10,7 @@ from kerasvid.data.records import decode_frames
 from tfrecords_tools import registry
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converters import oulu_casia
-from tfrecords_tools.converters.expressions import ClipOptions
+from tfrecords_tools.converters.oulu_casia import OuluOptions
 from tfrecords_tools.verify import verify
 
 EXPRESSIONS = ("Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise")
@@ -43,9 +43,8 @@ def database(tmp_path):
 
 def convert(root, out, spectrum="ni", light="strong", **options):
     options = {"size": 8, "min_frames": 1, "crop_faces": False, "test_fraction": 0, **options}
-    return oulu_casia.prepare(
-        out, root, ClipOptions(**options), spectrum=spectrum, light=light, progress=False
-    )
+    options = OuluOptions(spectrum=spectrum, light=light, **options)
+    return oulu_casia.prepare(out, root, options, progress=False)
 
 
 def read(folder):
@@ -135,7 +134,7 @@ def test_the_command_line_crops_gray_images_to_the_face(tmp_path, draw_face, cap
     assert abs(left.mean() - right.mean()) < 12
 
 
-def test_asked_for_by_name_it_tells_where_to_apply(tmp_path):
+def test_without_a_source_the_message_says_where_to_apply(tmp_path):
     with pytest.raises(ConversionError, match=r"--source_dir.*University of Oulu, https://"):
         registry.prepare("oulu_casia", str(tmp_path))
     assert list(tmp_path.iterdir()) == []
@@ -163,6 +162,6 @@ def test_a_mistake_gets_one_line(tmp_path, monkeypatch, arguments, said):
     assert not (tmp_path / "new").exists()
 
 
-def test_an_unknown_variant_is_refused(database):
+def test_an_unknown_variant_is_refused():
     with pytest.raises(ConversionError, match=r"light='bright': use one of strong, weak, dark"):
-        oulu_casia.find_clips(database, light="bright")
+        OuluOptions(light="bright")

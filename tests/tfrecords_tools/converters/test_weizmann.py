@@ -151,7 +151,9 @@ def test_records_hold_the_middle_of_the_frames_with_action_and_person(tmp_path, 
 
 def test_a_video_that_is_there_twice_is_refused(tmp_path, videos):
     shutil.copy(tmp_path / "in" / "ido_wave1.avi", tmp_path / "in" / "walk")
-    with pytest.raises(ConversionError, match=r"walk/ido_wave1\.avi: .*in/ido_wave1\.avi is it"):
+    with pytest.raises(
+        ConversionError, match=r"walk/ido_wave1\.avi: .*in/ido_wave1\.avi is the same"
+    ):
         weizmann.find_clips(tmp_path / "in")
 
 
@@ -163,7 +165,7 @@ def test_a_broken_video_is_named_or_left_out(tmp_path, videos, capsys):
     assert not (tmp_path / "out").exists()
     weizmann.main([*arguments, "--skip_unreadable"])
     printed = capsys.readouterr()
-    assert "lena_walk2.avi" in printed.err and "weizmann: 3 train, 2 test clips" in printed.out
+    assert "lena_walk2.avi" in printed.err and "train: 3 videos" in printed.out
 
 
 def _write_strips(folder, numbers, frames=3):
@@ -202,7 +204,7 @@ def test_strips_are_read_to_the_pixel_with_action_and_person(tmp_path):
 
 
 @pytest.mark.parametrize(("old", "new"), [("0/00000002", "1/00000002"), ("0/00000002", "0/74")])
-def test_a_strip_whose_number_does_not_tell_its_person_is_refused(tmp_path, old, new):
+def test_a_strip_whose_number_does_not_fit_its_person_is_refused(tmp_path, old, new):
     _write_strips(tmp_path / "in", range(16))
     os.rename(tmp_path / "in" / f"{old}.jpg", tmp_path / "in" / f"{new}.jpg")
     with pytest.raises(ConversionError, match=rf"{new}\.jpg: not one of data/actions"):
@@ -229,10 +231,13 @@ def test_real_strips_are_a_video_and_its_mirror_image_each(shared_data, tmp_path
     ("arguments", "said"),
     [
         (["--out_dir=new"], "--source_dir.*wisdom.weizmann.*citation.*Gorelick.*PAMI"),
-        (["--source_dir=none", "--out_dir=new"], "no folder none: .*SpaceTimeActions"),
+        (["--source_dir=none", "--out_dir=new"], "none: no such folder; .*SpaceTimeActions"),
         (["--source_dir=.", "--out_dir=new"], "no AVI files"),
-        (["--variant=strips", "--out_dir=new"], "no --source_dir.*0, 1, 3, 4 of data/actions"),
-        (["--variant=strips", "--source_dir=.", "--out_dir=new"], "no folder ./0"),
+        (
+            ["--variant=strips", "--out_dir=new"],
+            "MoCoGAN's data needs --source_dir.*0, 1, 3, 4 of data/actions",
+        ),
+        (["--variant=strips", "--source_dir=.", "--out_dir=new"], "./0: no strips"),
         (["--variant=masks", "--out_dir=new"], "variant"),
         ([], "--out_dir is missing"),
     ],

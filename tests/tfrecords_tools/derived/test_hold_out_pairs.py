@@ -250,13 +250,13 @@ def test_a_record_is_written_before_the_next_is_read(source, tmp_path, monkeypat
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("side", [3, 12])
-def test_a_fraction_out_of_reach_is_told_with_one_within(side, seed):
+def test_a_fraction_out_of_reach_is_answered_with_one_within_reach(side, seed):
     pairs = set(itertools.product(range(side), range(side)))
     with pytest.raises(ConversionError) as stop:
         choose_pairs(pairs, 0.95, seed)
     found = re.fullmatch(
-        rf"fraction=0\.95: with seed={seed}, (\d+) of {side**2} pairs can be held out, so that "
-        r".*; give --fraction=([0-9.]+) or less, or another seed\.", str(stop.value)
+        rf"fraction=0\.95: with seed={seed} only (\d+) of {side**2} pairs can be held out, "
+        r"because .*; give --fraction=([0-9.]+) or less, or another seed\.", str(stop.value)
     )  # fmt: skip
     held_out = choose_pairs(pairs, float(found[2]), seed)
     assert len(held_out) == int(found[1])
@@ -272,8 +272,8 @@ def test_a_fraction_out_of_reach_is_told_with_one_within(side, seed):
     ("pairs", "said"),
     [
         ([(0, 0), (0, 1), (1, 1)], "1 of 3 pairs can be held out.*--fraction=0.3 or less"),
-        ([(0, 0), (0, 1), (1, 2)], "no pair can be held out: each of 3 is the only one"),
-        ([(7, 7)], "no pair can be held out: each of 1 is"),
+        ([(0, 0), (0, 1), (1, 2)], "No pair can be held out: each of the 3 pairs is the only one"),
+        ([(7, 7)], "No pair can be held out: each of the 1 pairs is"),
     ],
 )
 def test_a_small_data_set_that_cannot_be_divided_is_refused(tmp_path, pairs, said):
@@ -319,12 +319,12 @@ def test_a_result_is_replaced_only_on_request_and_the_source_never(source, tmp_p
     out = tmp_path / "out"
     hold_out_pairs(source, out, seed=1, progress=False)
     before = (out / "dataset.json").read_text()
-    with pytest.raises(ConversionError, match=r"holds a data set already.*--overwrite"):
+    with pytest.raises(ConversionError, match=r"contains a data set already.*--overwrite"):
         hold_out_pairs(source, out, seed=2, progress=False)
     assert (out / "dataset.json").read_text() == before
     hold_out_pairs(source, out, seed=2, overwrite=True, progress=False)
     assert load_info(out).source.endswith("seed=2 and splits=train")
-    with pytest.raises(ConversionError, match="holds the data set to read"):
+    with pytest.raises(ConversionError, match="contains the data set that is read"):
         hold_out_pairs(source, source, overwrite=True, progress=False)
     assert load_info(source).name == "mine" and sorted(os.listdir(tmp_path)) == ["out", "source"]
 
@@ -337,7 +337,7 @@ def test_the_command_line_states_the_counts(source, tmp_path, capsys):
     counts = [len(read(out, split)) for split in ("train", "test")]
     assert sum(counts) == 22 and len(pairs_of(out, "test")) == 6  # of 19
     assert "Held out 6 pairs of an identity and a label." in printed
-    assert f"mine/pairs: {counts[0]} train, {counts[1]} test clips in {out}" in printed
+    assert f"train: {counts[0]} videos" in printed and f"test: {counts[1]} videos" in printed
     main([*arguments, "--overwrite"])
     assert pairs_of(out, "test") == choose_pairs(GRID, 0.3, 6)
 
@@ -348,16 +348,16 @@ def test_the_command_line_states_the_counts(source, tmp_path, capsys):
         (["--out_dir=new"], "--data_dir is missing"),
         (["--data_dir=source"], "--out_dir is missing"),
         (["--data_dir=none", "--out_dir=new"], "none: no such folder"),
-        (["--data_dir=source", "--out_dir=used"], "used: exists and is no data set"),
+        (["--data_dir=source", "--out_dir=used"], "used: exists and is not a data set"),
         (["--data_dir=source", "--out_dir=new", "--fraction=1"], r"fraction=1\.0: must be above 0"),
         (["--data_dir=source", "--out_dir=new", "--fraction=0"], "must be above 0"),
         (["--data_dir=source", "--out_dir=new", "--seed=-1"], "seed"),
         (
             ["--data_dir=source", "--out_dir=new", "--splits=train,val"],
-            "source: has no split 'val' but train, test; give --splits of these",
+            "source: has no split 'val'; give --splits of train, test",
         ),
         (["--data_dir=source", "--out_dir=new", "--splits="], "no split to read; give one of tr"),
-        (["source"], "source: give everything as --flag=value"),
+        (["source"], "source: is not a flag"),
     ],
 )
 def test_a_mistake_gets_one_line(source, tmp_path, monkeypatch, arguments, said):

@@ -8,12 +8,12 @@ import tensorflow as tf
 from kerasvid.data import DatasetError
 from kerasvid.data.records import DatasetInfo, ShardInfo, SplitInfo
 from tfrecords_tools.conversion import ConversionError
-from tfrecords_tools.derived import read_records as derivation
+from tfrecords_tools.derived import read_records as module
 from tfrecords_tools.derived.read_records import (
     check_choice,
     check_source,
     read_records,
-    with_remark,
+    with_origin,
 )
 
 
@@ -76,7 +76,7 @@ def test_a_damaged_record_is_named_with_its_number(tmp_path):
     ("contents", "said"),
     [
         ([record(b"0"), record(b"1")], "2 records instead of 3"),
-        ([record(b"0"), b"\xff\xff\xff"], "holds no tf.train.Example"),
+        ([record(b"0"), b"\xff\xff\xff"], "contains no tf.train.Example"),
         ([record(b"0"), record(b"1", [], 0)], "a record lacks frames, length or id"),
         ([record(b"0"), record(b"1", length=3)], "a record lacks frames, length or id"),
         ([record(b"0"), record(b"")], "a record lacks frames, length or id"),
@@ -89,7 +89,7 @@ def test_a_shard_at_fault_is_named(tmp_path, contents, said):
     assert names[:4] == [b"a", b"a", b"a", b"0"]
 
 
-def test_a_shard_that_cannot_be_read_is_told_when_its_turn_comes(tmp_path):
+def test_a_shard_that_cannot_be_read_is_reported_when_it_is_reached(tmp_path):
     info = write(tmp_path, [record(b"a")] * 3, [])
     os.remove(tmp_path / "b.tfrecord")
     names, fault = read(tmp_path, info)
@@ -103,15 +103,15 @@ def test_a_source_that_cannot_be_read_is_no_data_set_error_of_tensorflow(tmp_pat
     info = write(tmp_path, [record(b"a")])
     with pytest.raises(DatasetError, match=r"a\.tfrecord: truncated|a\.tfrecord: altered"):
         check_source(tmp_path, info)
-    monkeypatch.setattr(derivation, "check_shards", refuse)
+    monkeypatch.setattr(module, "check_shards", refuse)
     with pytest.raises(DatasetError, match=r"be read \(a\.tfrecord; Permission denied\); check"):
         check_source(tmp_path, info)
 
 
-def test_a_remark_follows_the_source():
+def test_the_origin_is_added_to_the_source():
     info = DatasetInfo("mine", "1", 4, 4, 1, -1.0)
-    assert with_remark(info, "by hand").source == "mine, by hand"
-    again = with_remark(with_remark(info, "by hand"), "twice")
+    assert with_origin(info, "by hand").source == "mine, by hand"
+    again = with_origin(with_origin(info, "by hand"), "twice")
     assert again.source == "mine, by hand; mine, twice"
 
 

@@ -197,7 +197,7 @@ def test_strips_are_read_to_the_pixel_with_the_label_of_their_folder(tmp_path, s
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda source: shutil.rmtree(source / "1"), "no folder .*1: --source_dir must hold"),
+        (lambda source: shutil.rmtree(source / "1"), "1: no strips .*; give a folder with"),
         (lambda source: (source / "0" / "a.png").write_bytes(b""), r"a\.png: expected a number"),
         (lambda source: shutil.copy(source / "0" / "00000002.png", source / "1"), "same number"),
         (lambda source: os.truncate(source / "0" / "00000002.png", 99), r"0/00000002\.png: "),
@@ -219,7 +219,7 @@ def test_unreadable_strips_are_left_out_on_request(tmp_path, strips, capsys):
     shapes.main(["--variant=strips", f"--source_dir={tmp_path / 'in'}",
                  f"--out_dir={tmp_path / 'out'}", "--skip_unreadable"])  # fmt: skip
     printed = capsys.readouterr()
-    assert "00000002.png" in printed.err and "shapes/strips: " in printed.out
+    assert "00000002.png" in printed.err and "train: 4 videos" in printed.out
     assert sum(split.count for split in load_info(tmp_path / "out").splits.values()) == 5
 
 
@@ -241,13 +241,19 @@ def test_the_real_strips_move_as_labelled(shared_data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--variant=strips", "--out_dir=new"], "no --source_dir.*0, 1 of data/shapes.*mocogan"),
-        (["--variant=strips", "--source_dir=none", "--out_dir=new"], "no folder none/0"),
+        (
+            ["--variant=strips", "--out_dir=new"],
+            "MoCoGAN's data needs --source_dir.*0, 1 of data/shapes.*mocogan",
+        ),
+        (
+            ["--variant=strips", "--source_dir=none", "--out_dir=new"],
+            "none: no such folder; give a folder with the folders 0, 1",
+        ),
         (["--variant=drawn", "--out_dir=new"], "variant"),
         (["--out=new"], "out"),
-        (["new"], "new: give everything as --flag=value"),
+        (["new"], "new: is not a flag"),
         ([], "--out_dir is missing"),
-        (["--out_dir=used"], "used: exists and is no data set"),
+        (["--out_dir=used"], "used: exists and is not a data set"),
     ],
 )
 def test_a_mistake_gets_one_line(tmp_path, monkeypatch, arguments, said):
@@ -264,7 +270,7 @@ def test_a_mistake_gets_one_line(tmp_path, monkeypatch, arguments, said):
 def test_a_data_set_is_replaced_only_on_request(tmp_path, few_clips, capsys):
     out_dir = tmp_path / "shapes"
     shapes.main([f"--out_dir={out_dir}"])
-    assert "shapes: 10 train, 5 test clips" in capsys.readouterr().out
+    assert "train: 10 videos of 32 to 32 frames, 64x64" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="--overwrite"):
         shapes.main([f"--out_dir={out_dir}"])
     before = json.loads((out_dir / "dataset.json").read_text())

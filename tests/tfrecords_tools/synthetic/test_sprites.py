@@ -163,12 +163,12 @@ def test_lpc_sheets_that_cannot_be_had_get_one_line(tmp_path, serve_sheets):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--variant=lpc", "--source_dir=none", "--out_dir=new"], "no folder none"),
+        (["--variant=lpc", "--source_dir=none", "--out_dir=new"], "none: no such folder"),
         (["--variant=drawn", "--out_dir=new"], "variant"),
         (["--out=new"], "out"),
-        (["new"], "new: give everything as --flag=value"),
+        (["new"], "new: is not a flag"),
         ([], "--out_dir is missing"),
-        (["--out_dir=used"], "used: exists and is no data set"),
+        (["--out_dir=used"], "used: exists and is not a data set"),
     ],
 )
 def test_a_mistake_gets_one_line(tmp_path, monkeypatch, arguments, said):

@@ -109,10 +109,10 @@ def test_a_shape_has_an_outline_all_around():
 
 @pytest.mark.parametrize("attributes", [(0, 0, 0), (0, 0, 0, 6), (-1, 0, 0, 0)])
 def test_wrong_attributes_are_refused(attributes):
-    with pytest.raises(ValueError, match="four values of 0 to 5"):
+    with pytest.raises(ValueError, match="four values from 0 to 5"):
         draw_clip(attributes, "walk", "front")
 
 
 def test_an_unknown_clip_is_refused():
-    with pytest.raises(ValueError, match="no clip walk/back"):
+    with pytest.raises(ValueError, match="No clip walk/back"):
         draw_clip((0, 0, 0, 0), "walk", "back")

@@ -89,7 +89,7 @@ def test_it_is_made_by_name_without_any_source(tmp_path, few_clips):
 def test_a_data_set_is_replaced_only_on_request(tmp_path, few_clips, capsys):
     out_dir = tmp_path / "turntable"
     turntable.main([f"--out_dir={out_dir}"])
-    assert "turntable: 2 train, 1 test clips" in capsys.readouterr().out
+    assert "train: 2 videos of 16 to 16 frames, 64x64" in capsys.readouterr().out
     before = load_info(out_dir)
     with pytest.raises(SystemExit, match="--overwrite"):
         turntable.main([f"--out_dir={out_dir}"])
@@ -101,9 +101,9 @@ def test_a_data_set_is_replaced_only_on_request(tmp_path, few_clips, capsys):
     ("arguments", "said"),
     [
         (["--variant=lpc", "--out_dir=new"], "variant"),
-        (["new"], "new: give everything as --flag=value"),
+        (["new"], "new: is not a flag"),
         ([], "--out_dir is missing"),
-        (["--out_dir=used"], "used: exists and is no data set"),
+        (["--out_dir=used"], "used: exists and is not a data set"),
     ],
 )
 def test_a_mistake_gets_one_line(tmp_path, monkeypatch, arguments, said):

@@ -1,13 +1,15 @@
-"""A model with one weight whose steps are counted, and that shows noise as videos."""
+"""A model with one weight whose steps are counted and that generates videos."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.models.base.video_generator import VideoGenerator
+
 
 @keras.saving.register_keras_serializable("tests")
-class Counter(keras.Model):
+class Counter(VideoGenerator, keras.Model):
     """Its weight goes down by the mean of the batch at each step of plain descent."""
 
     def __init__(self, **kwargs):
@@ -36,7 +38,7 @@ class Counter(keras.Model):
 
 @pytest.fixture
 def counter():
-    """A compiled model, on plain descent unless told."""
+    """A function that makes a compiled model, by default with plain gradient descent."""
 
     def make(optimizer=None):
         model = Counter()

@@ -112,7 +112,7 @@ def test_a_nan_ends_the_run_at_its_step_and_keeps_the_last_good_checkpoint(count
 def test_weights_that_are_not_finite_are_never_saved(counter, fit, tmp_path):
     model = counter()
     model.w.assign([0.0, np.inf, 0.0])
-    with pytest.raises(NotFinite, match="the weight"):
+    with pytest.raises(NotFinite, match="The weight"):
         fit(model, [0.1], [Checkpoints(tmp_path, every=1)])
     assert not list(tmp_path.iterdir())
 

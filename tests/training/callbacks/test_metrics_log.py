@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.training.callbacks.held_out import HeldOutEvaluation
-from kerasvid.training.callbacks.metrics_log import MetricsLog
+from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog
 
 
 def read(path):
@@ -39,7 +38,7 @@ def test_resuming_drops_later_rows_and_goes_on(counter, fit, tmp_path):
     assert path.read_text().count("step") == 1
 
 
-def test_held_out_figures_stand_beside_and_do_not_disturb_the_means(counter, fit, tmp_path):
+def test_held_out_metrics_do_not_change_the_means(counter, fit, tmp_path):
     path = tmp_path / "metrics.csv"
     evaluation = HeldOutEvaluation(held_out_batches(), every=3)
     fit(counter(), [0.2, 0.4, 0.6, 0.8], [evaluation, MetricsLog(path, every=4)])

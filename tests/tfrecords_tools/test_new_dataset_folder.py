@@ -1,4 +1,4 @@
-"""A folder in the making: when it appears, what it replaces, what is left of killed processes."""
+"""The folder of a new data set: when it appears, what it replaces, what killed processes leave."""
 
 import os
 import pathlib
@@ -7,12 +7,12 @@ import subprocess
 import pytest
 import tensorflow as tf
 
-from kerasvid.data.shards import temporary_name
-from tfrecords_tools.dataset_folder import ConversionError, folder_in_making
+from kerasvid.io import temporary_name
+from tfrecords_tools.conversion import ConversionError, new_dataset_folder
 
 
 def make(out_dir, text="new", **options):
-    with folder_in_making(out_dir, **options) as building:
+    with new_dataset_folder(out_dir, **options) as building:
         for part in options.get("holds", [""]):
             os.makedirs(os.path.join(building, part), exist_ok=True)
             with open(os.path.join(building, part, "dataset.json"), "w") as file:
@@ -32,7 +32,7 @@ def ended():
 
 
 def test_the_folder_appears_when_the_block_ends(tmp_path):
-    with folder_in_making(tmp_path / "deep" / "a") as building:
+    with new_dataset_folder(tmp_path / "deep" / "a") as building:
         assert os.listdir(building) == [] and not (tmp_path / "deep" / "a").exists()
         (pathlib.Path(building) / "file").write_text("new")
     assert (tmp_path / "deep" / "a" / "file").read_text() == "new"
@@ -41,7 +41,7 @@ def test_the_folder_appears_when_the_block_ends(tmp_path):
 
 def test_the_old_one_stays_until_the_block_ends(tmp_path):
     make(tmp_path / "a", "old")
-    with folder_in_making(tmp_path / "a", overwrite=True) as building:
+    with new_dataset_folder(tmp_path / "a", overwrite=True) as building:
         with open(os.path.join(building, "dataset.json"), "w") as file:
             file.write("new")
         assert text_of(tmp_path / "a") == "old"
@@ -68,7 +68,7 @@ def test_an_exception_leaves_all_as_it_was(tmp_path):
     for name in "ab":
         with (
             pytest.raises(ZeroDivisionError),
-            folder_in_making(tmp_path / name, overwrite=True) as building,
+            new_dataset_folder(tmp_path / name, overwrite=True) as building,
         ):
             open(os.path.join(building, "dataset.json"), "w").close()
             _ = 1 / 0
@@ -77,14 +77,14 @@ def test_an_exception_leaves_all_as_it_was(tmp_path):
 
 def test_what_a_killed_process_moved_aside_goes_only_where_it_was_replaced(tmp_path, ended):
     there, gone = (
-        temporary_name(tmp_path / name).replace(str(os.getpid()), ended) + ".old"
+        temporary_name(tmp_path / name).replace(str(os.getpid()), ended) + "-replaced"
         for name in ("there", "gone")
     )
     make(tmp_path / "there", "old")
     os.mkdir(there)
     os.mkdir(gone)
     for name in ("there", "gone"):
-        with folder_in_making(tmp_path / name, overwrite=True):
+        with new_dataset_folder(tmp_path / name, overwrite=True):
             assert os.path.isdir(gone) and not (name == "there" and os.path.isdir(there))
 
 
@@ -102,7 +102,7 @@ def test_the_folder_that_is_read_is_never_replaced(tmp_path, monkeypatch, out_di
     monkeypatch.chdir(tmp_path)
     make("data/read", "source")
     os.symlink("data/read", "link")
-    with pytest.raises(ConversionError, match="holds the data set to read"):
+    with pytest.raises(ConversionError, match="contains the data set that is read"):
         make(out_dir, reads=reads, overwrite=True)
     assert text_of(tmp_path / "data" / "read") == "source"
     make("data/reader", reads="data/read")  # a name that begins alike is another folder
@@ -112,14 +112,14 @@ def test_the_folder_that_is_read_is_never_replaced(tmp_path, monkeypatch, out_di
 def test_several_data_sets_in_a_folder_are_replaced_together(tmp_path):
     both = {"holds": ("one", "two")}
     make(tmp_path / "a", "old", **both)
-    with pytest.raises(ConversionError, match="holds one and two already; replace them with --ov"):
+    with pytest.raises(ConversionError, match="contains one and two already; replace with --ov"):
         make(tmp_path / "a", **both)
     make(tmp_path / "a", overwrite=True, **both)
     assert [text_of(tmp_path / "a" / part) for part in ("one", "two")] == ["new", "new"]
     make(tmp_path / "b", "old", holds=("one",))
-    with pytest.raises(ConversionError, match="exists and does not hold one and two"):
+    with pytest.raises(ConversionError, match="exists and does not contain one and two"):
         make(tmp_path / "b", overwrite=True, **both)
-    with pytest.raises(ConversionError, match="exists and is no data set"):
+    with pytest.raises(ConversionError, match="exists and is not a data set"):
         make(tmp_path / "b", overwrite=True)
 
 
@@ -131,7 +131,7 @@ def test_several_data_sets_in_a_folder_are_replaced_together(tmp_path):
     ],
 )
 def test_errors_of_the_disk_get_one_line(tmp_path, error, said):
-    with pytest.raises(ConversionError, match=said) as caught, folder_in_making(tmp_path / "a"):
+    with pytest.raises(ConversionError, match=said) as caught, new_dataset_folder(tmp_path / "a"):
         raise error
     assert str(caught.value).startswith(f"{tmp_path / 'a'}: ") and "\n" not in str(caught.value)
     assert os.listdir(tmp_path) == []

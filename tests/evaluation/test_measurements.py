@@ -1,0 +1,241 @@
+"""The metrics of a context, compared with values computed directly."""
+
+import numpy as np
+import pytest
+
+from kerasvid.evaluation import measurements
+from kerasvid.evaluation.classifiers.store import trained_classifier
+from kerasvid.evaluation.metrics.disentanglement import labels_kept
+from kerasvid.evaluation.metrics.diversity import novelty
+from kerasvid.evaluation.metrics.frame_consistency import frame_consistencies
+from kerasvid.evaluation.metrics.structural_similarity import structural_similarity
+from kerasvid.models.linear_interpolation import LinearInterpolation
+from kerasvid.visualization.nearest_clip import l2_distances
+
+CLIPS = 24
+
+
+def by_numpy(one, other):
+    a, b = np.cov(one.T), np.cov(other.T)
+    root = np.sqrt(np.maximum(np.linalg.eigvals(a @ b).real, 0.0)).sum()
+    return np.sum((one.mean(0) - other.mean(0)) ** 2) + np.trace(a) + np.trace(b) - 2.0 * root
+
+
+def test_frechet_distance_is_that_of_the_classifiers_features(
+    context_of, classifiers, values_of, real_clips
+):
+    context = context_of(classifier_of=classifiers)
+    found = values_of(context, "frechet")["frechet"]
+    made = context.model.generate(CLIPS)
+    features = [classifiers("clip").model.features(clips) for clips in (real_clips(context), made)]
+    assert found.value == pytest.approx(by_numpy(*features), rel=1e-2) and found.value > 0
+    assert found.low < found.value < found.high and found.clips == CLIPS
+    protocol = found.protocol
+    assert protocol["split"] == "test" and protocol["frames"] == 4 and protocol["seed"] == 0
+    assert protocol["features"]["weights"] == classifiers("clip").model.weights_digest()
+    assert protocol["features"]["accuracy"] == {"action": 1.0, "colour": 1.0}
+    assert protocol["features"]["note"] == "24 clips for 32 features: covariances lack rank"
+
+
+def test_equal_sets_are_at_the_bounds(context_of, classifiers, values_of, real_clips, showing):
+    clips = real_clips(context_of())
+    context = context_of(kind=showing(clips), classifier_of=classifiers)
+    found = values_of(context, "frechet", "frame_consistency", "inception", "diversity")
+    assert found["frechet"].value == pytest.approx(0.0, abs=1e-6) and found["frechet"].low == 0.0
+    for name in ("frame_consistency", "inception/action", "diversity/variety"):
+        assert found[name].value == pytest.approx(found[f"{name}/real"].value, rel=1e-6)
+
+
+def test_inception_scores_are_those_of_the_answers(context_of, classifiers, monkeypatch, values_of):
+    monkeypatch.setattr(measurements, "IMAGES", 3)
+    context = context_of("rjvae", classifier_of=classifiers)
+    found = values_of(context, "inception", "image_inception")
+    answers = classifiers("clip").probabilities(context.model.generate(CLIPS))["colour"]
+    mean = answers.mean(axis=0)
+    divergence = (answers * np.log(answers / mean)).sum(axis=1).mean()
+    assert found["inception/colour"].value == pytest.approx(np.exp(divergence), rel=1e-5)
+    images = context.model.generate_images(30)
+    scores = []
+    for part in np.split(classifiers("frame").probabilities(images)["action"], 10):
+        scores.append(np.exp((part * np.log(part / part.mean(axis=0))).sum(axis=1).mean()))
+    of_images = found["image_inception/action"]
+    assert of_images.value == pytest.approx(np.mean(scores), rel=1e-4)
+    assert of_images.std == pytest.approx(np.std(scores), rel=0.05)
+    assert of_images.protocol["batches"] == "10 of 3, std over them"
+
+
+def test_content_and_motion_are_redrawn_and_classified(
+    context_of, classifiers, values_of, redrawn_one_by_one
+):
+    context = context_of(classifier_of=classifiers)
+    found = values_of(context, "disentanglement")
+    for name, keep_motion, key in (("action", True, "label"), ("colour", False, "attributes")):
+        redrawn = redrawn_one_by_one(context.model, keep_motion)
+        batches = ((b["video"], {name: b[key].reshape(-1)}) for b in context.labelled())
+        kept = labels_kept(batches, redrawn, classifiers("clip").probabilities, {name: 2}, CLIPS)[
+            name
+        ]
+        for part in ("accuracy", "score", "conditional", "marginal"):
+            value = found[f"disentanglement/{name}/{part}"]
+            assert value.value == pytest.approx(getattr(kept, part), rel=1e-2), (name, part)
+        accuracy = value.protocol["accuracy_on_the_same_clips_unchanged"]
+        assert accuracy == pytest.approx(kept.real_accuracy)
+
+
+def colours_and_changes(clips):
+    clips = clips.reshape(len(clips), -1, 3).astype(np.float64)
+    return np.concatenate([clips.mean(axis=1), np.diff(clips, axis=1).std(axis=1)], axis=1)
+
+
+def test_i3d_and_vgg16_get_their_weights_and_padding(
+    context_of, monkeypatch, values_of, real_clips
+):
+    given_to = []
+
+    def features(*arguments):
+        given_to.append(arguments)
+        return colours_and_changes
+
+    context = context_of(i3d_weights="i3d.npz", vgg_weights="vgg.h5", padding="mirror")
+    monkeypatch.setattr(measurements, "I3DFeatures", features)
+    monkeypatch.setattr(measurements, "VGG16Features", features)
+    monkeypatch.setattr(measurements, "LEAST_SIZE", 16)
+    found = values_of(context, "fvd", "motion_consistency")
+    assert given_to == [("i3d.npz", "mirror"), ("vgg.h5",)]
+    made = context.model.generate(CLIPS)
+    sets = [clips / 127.5 - 1.0 for clips in (real_clips(context), made)]
+    expected = by_numpy(*map(colours_and_changes, sets))
+    assert found["fvd"].value == pytest.approx(expected, rel=1e-2)
+    means = [np.mean([np.diff(colours_and_changes(c), axis=0).mean(axis=0) for c in clips], axis=0)
+             for clips in sets]  # fmt: skip
+    signed = found["motion_consistency/signed"]
+    assert signed.value == pytest.approx(np.log10(np.sum((means[0] - means[1]) ** 2)), abs=0.05)
+    assert signed.low < signed.value < signed.high
+
+
+def test_the_random_frame_of_a_clip_does_not_depend_on_the_batches():
+    clips = np.random.default_rng(0).integers(0, 256, [11, 4, 2, 2, 3], np.uint8)
+    whole, parts = (
+        np.concatenate(list(measurements.single_frames(batches, seed=5)))
+        for batches in ([clips], [clips[:3], clips[3:10], clips[10:]])
+    )
+    np.testing.assert_array_equal(whole, parts)
+    chosen = [[np.array_equal(frame[0], each) for each in clip].index(True)
+              for frame, clip in zip(whole, clips, strict=True)]  # fmt: skip
+    assert whole.shape == (11, 1, 2, 2, 3) and len(set(chosen)) > 1
+
+
+@pytest.mark.slow
+def test_shuffled_frames_are_worse_for_metrics_of_motion_and_equal_for_images(
+    context_of, write_walks, tmp_path, monkeypatch, values_of, showing, square
+):
+    splits = {"train": range(96), "test": range(96, 336)}
+    many = write_walks(tmp_path / "many", splits, 5, name="many")
+    encoder = {"channels": (16, 32), "strides": (2, 2), "patch": 2, "features": 32}
+    options = {"batch_size": 16, "precision": "float32"}
+    classifiers = {
+        kind: trained_classifier(many, kind, 4, tmp_path, steps=steps, network=arguments, **options)
+        for kind, steps, arguments in (
+            ("clip", 200, {"encoder": encoder, "units": 16}),
+            ("frame", 250, {"discriminator": {"channels": (8, 16)}}),
+        )
+    }
+    assert min(classifiers["clip"].accuracy.values()) > 0.95
+    assert classifiers["frame"].accuracy["colour"] > 0.9
+    order = np.random.default_rng(0)
+    other = np.stack([square(i, 5)[i // 4 % 2 :][:4] for i in order.permutation(240) + 400])
+    shuffled = np.stack([clip[order.permutation(4)] for clip in other])
+    monkeypatch.setattr(
+        measurements, "VGG16Features", lambda weights: lambda f: f.reshape(len(f), -1)
+    )
+    monkeypatch.setattr(measurements, "LEAST_SIZE", 16)
+    monkeypatch.setattr(measurements, "IMAGES", 24)
+    metrics = ("frechet", "motion_consistency", "image_inception")
+
+    def found(clips):
+        context = context_of(
+            "dsa", many, showing(clips), classifier_of=classifiers.get, vgg_weights="x"
+        )
+        return values_of(context, *metrics)
+
+    ordered, worse = found(other), found(shuffled)
+    assert worse["frechet"].value > 3 * ordered["frechet"].value > 0
+    for name in ("motion_consistency/signed", "motion_consistency/absolute"):
+        assert worse[name].value > ordered[name].value + 0.3
+    images = [each["image_inception/colour"].value for each in (ordered, worse)]
+    assert images[0] == pytest.approx(images[1], rel=0.03) and min(images) > 1.5
+
+
+# === Pixels ===
+
+
+def test_reconstructions_are_compared_to_their_own_clips(context_of, values_of, real_clips):
+    context = context_of("rjvae")
+    found, clips = values_of(context, "reconstruction"), real_clips(context)
+    shown = context.model.reconstruct(clips)
+    l2 = l2_distances(shown, clips)
+    assert found["reconstruction/l2"].value == pytest.approx(l2.mean(), rel=1e-3)
+    assert found["reconstruction/l2"].std == pytest.approx(l2.std(), rel=1e-2)
+    expected = structural_similarity(shown, clips).mean()
+    assert found["reconstruction/ssim"].value == pytest.approx(expected, abs=1e-3)
+
+
+def test_learned_codes_are_measured_on_training_videos(context_of, values_of):
+    found = values_of(context_of("glo"), "reconstruction")["reconstruction/l2"]
+    assert found.clips == 32 and found.protocol["split"] == "train"
+    assert found.protocol["codes"] == "learned, of training videos"
+    context = context_of("glo", split="train")
+    batches = list(context.labelled("train"))
+    shown = np.concatenate([context.model.recall(index=each["index"]) for each in batches])
+    real = np.concatenate([each["video"] for each in batches])
+    assert found.value == pytest.approx(l2_distances(shown, real).mean(), rel=1e-3)
+
+
+def test_videos_between_two_frames_are_compared_with_linear_interpolation(
+    context_of, values_of, real_clips
+):
+    context = context_of("cvae")
+    found, real = values_of(context, "between"), real_clips(context)
+    straight = LinearInterpolation((16, 16, 3)).between(real[:, 0], real[:, -1], 4)
+    line = l2_distances(straight, real)
+    assert found["between/linear_interpolation"].value == pytest.approx(line.mean(), rel=1e-3)
+    for name, temperature in (("best_guess", 0.0), ("samples", 1.0)):
+        made = context.model.between(real[:, 0], real[:, -1], 4, 0, temperature)
+        distances = l2_distances(made, real)
+        assert found[f"between/{name}"].value == pytest.approx(distances.mean(), rel=1e-3)
+        share = found[f"between/{name}/nearer"].value
+        assert share == pytest.approx(np.mean(distances < line), abs=0.05)
+
+
+def test_frames_are_compared_to_the_first_one(context_of, values_of, real_clips):
+    context = context_of()
+    found = values_of(context, "frame_consistency")
+    made = frame_consistencies(context.model.generate(CLIPS)).mean()
+    assert found["frame_consistency"].value == pytest.approx(made, abs=1e-3)
+    real = frame_consistencies(real_clips(context)).mean()
+    assert found["frame_consistency/real"].value == pytest.approx(real)
+
+
+def test_copies_of_training_clips_have_no_distance(
+    context_of, monkeypatch, values_of, real_clips, showing, square
+):
+    monkeypatch.setattr(
+        measurements, "TRAINING_WINDOWS", 40
+    )  # of two there are: every window occurs
+    copies = np.stack([square(i, 5)[i % 2 : i % 2 + 4] for i in range(CLIPS)])
+    found = values_of(context_of(kind=showing(copies)), "diversity")
+    assert found["diversity/nearest"].value == 0.0 == found["diversity/novelty"].value
+    real = real_clips(context_of())
+    train = [np.stack([square(i, 5)[s : s + 4] for i in range(32)]) for s in (0, 1)]
+    expected = novelty(copies, real, train)[1].mean()
+    assert found["diversity/nearest/real"].value == pytest.approx(expected, rel=1e-5)
+    assert found["diversity/nearest/real"].protocol["training_clips"] == 32 * 40
+    assert "diversity/novelty" not in values_of(context_of(split="train"), "diversity")
+
+
+def test_variety_is_the_mean_distance_of_clips_within_groups(context_of, values_of, real_clips):
+    found = values_of(context_of(), "diversity")["diversity/variety/real"]
+    pairs = real_clips(context_of()).reshape(12, 2, 4, 16, 16, 3)
+    expected = l2_distances(pairs[:, 0], pairs[:, 1])
+    assert found.value == pytest.approx(expected.mean()) and found.clips == CLIPS
+    assert found.low < found.value < found.high
