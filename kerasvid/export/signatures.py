@@ -244,11 +244,8 @@ def _encoded(model: keras.Model, frames: int) -> dict[str, Signature]:
     """`encode`, `reconstruct` and `swap` of models that read videos."""
     if not isinstance(model, Encoder):
         return {}
-    video, label, iterative = (
-        _pixels(model, frames),
-        _label(model),
-        isinstance(model, LatentCodeModel),
-    )
+    video, label = _pixels(model, frames), _label(model)
+    iterative = isinstance(model, LatentCodeModel)
     encode = Signature(
         lambda video, **label: model.encode(video, **label),
         {"video": video, **label}, {}, "latent codes of videos", iterative=iterative,
