@@ -102,6 +102,18 @@ class Signature:
         }
         return tf.function(self.__call__, autograph=False).get_concrete_function(**specs)
 
+    def as_json(self, batch: int = -1) -> dict[str, Any]:
+        """The summary, and the type, shape, meaning and range of each input and output."""
+        facts: dict[str, Any] = {"summary": self.summary}
+        for side in ("inputs", "outputs"):
+            facts[side] = {
+                name: {"dtype": each.dtype.name, "shape": [batch, *each.shape],
+                       "meaning": each.meaning,
+                       **({} if each.least is None else {"range": [each.least, each.most]})}
+                for name, each in getattr(self, side).items()
+            }  # fmt: skip
+        return facts
+
 
 def noise_signatures(model: keras.Model, frames: int | None = None) -> dict[str, Signature]:
     """The signatures by name, with named Gaussians as random inputs.
@@ -232,11 +244,8 @@ def _encoded(model: keras.Model, frames: int) -> dict[str, Signature]:
     """`encode`, `reconstruct` and `swap` of models that read videos."""
     if not isinstance(model, Encoder):
         return {}
-    video, label, iterative = (
-        _pixels(model, frames),
-        _label(model),
-        isinstance(model, LatentCodeModel),
-    )
+    video, label = _pixels(model, frames), _label(model)
+    iterative = isinstance(model, LatentCodeModel)
     encode = Signature(
         lambda video, **label: model.encode(video, **label),
         {"video": video, **label}, {}, "latent codes of videos", iterative=iterative,

@@ -7,6 +7,7 @@ other fields are left out; the parser keeps those as unknown fields.
 """
 
 import functools
+import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,6 +15,7 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory, text_format
 from tensorflow.core.framework import tensor_pb2
 
+WARM_UP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 DEFINITIONS = """
 name: "kerasvid/serving_messages.proto" package: "tensorflow.serving" syntax: "proto3"
 dependency: "tensorflow/core/framework/tensor.proto"
