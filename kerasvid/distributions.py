@@ -1,6 +1,6 @@
-"""Diagonal Gaussians from network outputs, and what is done with them.
+"""Diagonal Gaussians from network outputs, and their divergences.
 
-The only place where a network's output becomes a scale, hence the only place with a scale floor.
+Only here does a network's output become a scale, hence only here is a scale floor.
 """
 
 import tensorflow as tf
@@ -15,8 +15,8 @@ def diagonal_normal(parameters: tf.Tensor, scale: float = 1.0) -> tfd.Distributi
     Args:
         parameters: `[..., 2 * D]` float, the mean and the raw scale side by side. The scale is
             `scale * (softplus(raw + c) + SCALE_FLOOR)` with `c` such that a raw output of zero
-            means a deviation of `scale`: an untrained network starts at the prior's width.
-        scale: positive float, the deviation that a raw output of zero stands for.
+            means a standard deviation of `scale`.
+        scale: positive float, the standard deviation that a raw output of zero stands for.
 
     Returns:
         A `tfd.Independent` with batch shape `[...]` and event shape `[D]`, in float32.
@@ -27,12 +27,12 @@ def diagonal_normal(parameters: tf.Tensor, scale: float = 1.0) -> tfd.Distributi
     """
     mean, raw = tf.split(tf.cast(parameters, tf.float32), 2, axis=-1)
     unit_raw = 0.5413248546129181  # softplus(unit_raw) = 1
-    deviation = scale * (tf.nn.softplus(raw + unit_raw) + SCALE_FLOOR)
-    return tfd.Independent(tfd.Normal(mean, deviation), reinterpreted_batch_ndims=1)
+    std = scale * (tf.nn.softplus(raw + unit_raw) + SCALE_FLOOR)
+    return tfd.Independent(tfd.Normal(mean, std), reinterpreted_batch_ndims=1)
 
 
 def reparameterize(distribution: tfd.Distribution, noise: tf.Tensor | None) -> tf.Tensor:
-    """`mean + deviation * noise`, or the mean where `noise` is `None`.
+    """`mean + std * noise`, or the mean where `noise` is `None`.
 
     Args:
         distribution: of `diagonal_normal`.
@@ -65,12 +65,12 @@ def kl_to_gaussian(
     """
     size = scale_tril.shape[-1]
     whitening = tf.linalg.triangular_solve(scale_tril, tf.eye(size))  # L^-1, [D, D]
-    deviation = posterior.stddev()
-    spread = tf.matmul(tf.square(deviation), tf.square(whitening), transpose_b=True)  # [B, D]
+    std = posterior.stddev()
+    spread = tf.matmul(tf.square(std), tf.square(whitening), transpose_b=True)  # [B, D]
     distance = tf.matmul(posterior.mean() - mean, whitening, transpose_b=True)  # [B, D]
     quadratic = tf.reduce_sum(spread + tf.square(distance), axis=-1) - size
     volume = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(scale_tril)))
-    return 0.5 * quadratic + volume - tf.reduce_sum(tf.math.log(deviation), axis=-1)
+    return 0.5 * quadratic + volume - tf.reduce_sum(tf.math.log(std), axis=-1)
 
 
 def kl_to_standard(posterior: tfd.Distribution) -> tf.Tensor:
@@ -78,6 +78,6 @@ def kl_to_standard(posterior: tfd.Distribution) -> tf.Tensor:
 
     sum_d (s_d^2 + m_d^2 - 1) / 2 - log s_d.
     """
-    mean, deviation = posterior.mean(), posterior.stddev()
-    squares = tf.square(mean) + tf.square(deviation) - 1.0
-    return tf.reduce_sum(0.5 * squares - tf.math.log(deviation), axis=-1)
+    mean, std = posterior.mean(), posterior.stddev()
+    squares = tf.square(mean) + tf.square(std) - 1.0
+    return tf.reduce_sum(0.5 * squares - tf.math.log(std), axis=-1)

@@ -1,18 +1,6 @@
-"""Losses as pure functions over network outputs; every term keeps its batch axis.
-
-The Laplacian pyramid: what an image has at each scale beyond the next coarser one.
-
-    G^0 = v,  G^(l+1) = reduce(G^l)               a 5-tap binomial filter, every second pixel
-    L^l = G^l - expand(G^(l+1))                   l = 0..levels-1
-    L^levels = G^levels                           what is left
-
-Burt, Adelson: "The Laplacian Pyramid as a Compact Image Code", 1983. Borders are mirrored. Both
-filters are products with small constant matrices, which every device is fast at and whose gradients
-are products again.
-"""
+"""Losses as pure functions over network outputs; every term keeps its batch axis."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -25,13 +13,12 @@ def squared_error(target: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
 
 
 def coarse_error(target: tf.Tensor, prediction: tf.Tensor, levels: int) -> tf.Tensor:
-    """Squared error of what frames show in cells of 2, 4, ..., 2^levels pixels.
+    """Squared error of frames in cells of 2, 4, ..., 2^levels pixels.
 
         1/L sum_(l=1..L) 4^l |P_l (x - y)|^2,   P_l: the mean of every cell of 2^l x 2^l pixels
 
-    A thing beside its place differs by the same pixels wherever it is, so that their squares tell
-    no way to go; in cells as wide as the distance there is one. An error that has one sign over a
-    cell counts as it does in pixels.
+    The squared error of a thing beside its place has no gradient by the place; in cells as wide as
+    the distance it has. An error of one sign over a cell counts as in pixels.
 
     Args:
         target: `[B, T, H, W, C]`, H and W static multiples of 2^levels.
@@ -61,13 +48,13 @@ def gaussian_reconstruction_loss(
 ) -> tf.Tensor:
     """-log N(target; prediction, scale^2 I) without its normalising constant: `[B, ...] -> [B]`.
 
-    The constant, D log(scale sqrt(2 pi)), does not depend on the networks. Left out, the term is 0
-    for a perfect reconstruction and can be compared between scales.
+    The constant, D log(scale sqrt(2 pi)), does not depend on the networks. Without it the loss is 0
+    for a perfect reconstruction.
 
     Args:
         target: `[B, ...]` pixels in [-1, 1].
         prediction: the same shape.
-        scale: positive scalar, the deviation of an observed pixel.
+        scale: positive scalar, the standard deviation of an observed pixel.
     """
     return squared_error(target, prediction) / (2.0 * tf.square(scale))
 
@@ -87,12 +74,12 @@ ADVERSARIAL_LOSSES = ("logistic", "hinge", "least_squares", "wasserstein")
 
 
 def per_row(values: tf.Tensor) -> tf.Tensor:
-    """The mean over everything but the batch: `[B, ...] -> [B]`, for the patches of a verdict."""
+    """The mean over everything but the batch, such as patches: `[B, ...] -> [B]`."""
     return tf.reduce_mean(tf.reshape(values, [tf.shape(values)[0], -1]), axis=1)
 
 
 def loss_on_real(logits: tf.Tensor, kind: str = "logistic", target: float = 1.0) -> tf.Tensor:
-    """What a discriminator loses on real samples: `[B, ...] -> [B]`.
+    """A discriminator's loss on real samples: `[B, ...] -> [B]`.
 
     With l the logits and y the target:
 
@@ -123,7 +110,7 @@ def loss_on_real(logits: tf.Tensor, kind: str = "logistic", target: float = 1.0)
 
 
 def loss_on_fake(logits: tf.Tensor, kind: str = "logistic") -> tf.Tensor:
-    """What a discriminator loses on generated samples: `[B, ...] -> [B]`.
+    """A discriminator's loss on generated samples: `[B, ...] -> [B]`.
 
     logistic: -log(1 - sigma(l)); hinge: max(0, 1 + l); least_squares: l^2 / 2; wasserstein: l.
     """
@@ -137,7 +124,7 @@ def loss_on_fake(logits: tf.Tensor, kind: str = "logistic") -> tf.Tensor:
 
 
 def generator_loss(logits: tf.Tensor, kind: str = "logistic") -> tf.Tensor:
-    """What a generator loses on its samples: `[B, ...] -> [B]`.
+    """A generator's loss on its samples: `[B, ...] -> [B]`.
 
     logistic, non-saturating: -log sigma(l); least_squares: (l - 1)^2 / 2; hinge and wasserstein:
     -l.
@@ -156,7 +143,7 @@ def _known_kind(kind: str, logits: tf.Tensor) -> tf.Tensor:
 
 
 def known_share(labels: tf.Tensor) -> tf.Tensor:
-    """How many of the labels `[B]` are known, from 0 to 1; -1 is an unknown one."""
+    """The share, from 0 to 1, of labels `[B]` that are known; -1 is an unknown one."""
     return tf.reduce_mean(tf.cast(labels >= 0, tf.float32))
 
 
@@ -165,8 +152,7 @@ def classification_loss(
 ) -> tf.Tensor:
     """Cross-entropy of the known labels, -1 for an unknown one: `[B, K], [B] -> [B]`.
 
-    The rows without a label are 0, the others weighted so that the mean over the batch is the mean
-    over the known ones.
+    Rows without a label are 0. The mean over the batch is the mean over the other rows.
 
     Args:
         logits: `[B, K]` float32.
@@ -204,8 +190,7 @@ def mixed_rows(real: tf.Tensor, fake: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
 def pyramid_loss(target: tf.Tensor, prediction: tf.Tensor, levels: int) -> tf.Tensor:
     """The Laplacian pyramid loss of images, sum_l 2^(2l) |L^l(v) - L^l(v')|_1.
 
-    A pixel of the finest band counts 1 / (H W C). Pyramids are linear: that of the difference is
-    the difference of the two.
+    A pixel of the finest band counts 1 / (H W C). The pyramid is linear in the image.
 
     Args:
         target: `[..., H, W, C]` float32.
@@ -263,15 +248,11 @@ def triplet_loss(
     return tf.reduce_sum(counted, axis=[1, 2, 3]) / float(mask.sum())
 
 
-TAPS = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0
+TAPS = 1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16  # of the binomial filter
 
 
 def check_levels(height: int, width: int, levels: int) -> None:
-    """Refuses images that cannot be halved so often.
-
-    Raises:
-        ValueError: `levels` is less than 1, or a side not a multiple of 2^levels.
-    """
+    """Raises ValueError if `levels` is less than 1, or a side not a multiple of 2^levels."""
     if not isinstance(levels, int) or levels < 1:
         raise ValueError(f"levels={levels!r} of a pyramid must be 1 or more.")
     if height % 2**levels or width % 2**levels:
@@ -282,14 +263,21 @@ def check_levels(height: int, width: int, levels: int) -> None:
 
 
 def laplacian_pyramid(images: tf.Tensor, levels: int) -> list[tf.Tensor]:
-    """The bands L^0..L^(levels-1), finest first, and what is left.
+    """The Laplacian pyramid: what an image has at each scale beyond the next coarser one.
+
+        G^0 = v,  G^(l+1) = reduce(G^l)               a 5-tap binomial filter, every second pixel
+        L^l = G^l - expand(G^(l+1))                   l = 0..levels-1
+        L^levels = G^levels                           what is left
+
+    Burt, Adelson: "The Laplacian Pyramid as a Compact Image Code", 1983. Borders are mirrored. Both
+    filters are products with small constant matrices, fast on every device.
 
     Args:
         images: `[N, H, W, C]` float32; H and W static multiples of 2^levels.
         levels: bands.
 
     Returns:
-        `levels + 1` tensors `[N, H / 2^l, W / 2^l, C]`.
+        `levels + 1` tensors `[N, H / 2^l, W / 2^l, C]`, finest first.
 
     Raises:
         ValueError: the size does not fit the levels.
@@ -301,51 +289,20 @@ def laplacian_pyramid(images: tf.Tensor, levels: int) -> list[tf.Tensor]:
     check_levels(images.shape[1], images.shape[2], levels)
     bands = []
     for _ in range(levels):
-        height, width = images.shape[1:3]
-        coarse = _filtered(images, reducing(height), reducing(width))
-        bands.append(images - _filtered(coarse, expanding(height), expanding(width)))
+        rows, columns = (_binomial_filter(side) for side in images.shape[1:3])
+        coarse = _filtered(images, rows[::2], columns[::2])
+        bands.append(images - _filtered(coarse, 2.0 * rows[:, ::2], 2.0 * columns[:, ::2]))
         images = coarse
     return [*bands, images]
 
 
-def from_pyramid(bands: Sequence[tf.Tensor]) -> tf.Tensor:
-    """The images that `laplacian_pyramid` made the bands of: `[N, H, W, C]`."""
-    images = bands[-1]
-    for band in reversed(bands[:-1]):
-        height, width = band.shape[1:3]
-        images = band + _filtered(images, expanding(height), expanding(width))
-    return images
-
-
-def reducing(size: int) -> np.ndarray:
-    """The matrix `[size / 2, size]` that filters a line and keeps every second pixel."""
-    matrix = np.zeros([size // 2, size], np.float32)
-    for row in range(size // 2):
-        for offset, tap in zip(range(-2, 3), TAPS, strict=True):
-            matrix[row, _mirrored(2 * row + offset, size)] += tap
-    return matrix
-
-
-def expanding(size: int) -> np.ndarray:
-    """The matrix `[size, size / 2]` that fills zeros in between and filters, of gain 1."""
-    matrix = np.zeros([size, size // 2], np.float32)
-    for row in range(size):
-        for offset, tap in zip(range(-2, 3), TAPS, strict=True):
-            source = _mirrored(row + offset, size)
-            if source % 2 == 0:
-                matrix[row, source // 2] += 2.0 * tap
-    return matrix
-
-
-def _mirrored(position: int, size: int) -> int:
-    """Where a position outside a line lies when the line is mirrored at its ends."""
-    if size == 1:
-        return 0
-    position = abs(position) % (2 * size - 2)
-    return min(position, 2 * size - 2 - position)
+def _binomial_filter(size: int) -> np.ndarray:
+    """The matrix `[size, size]` that filters a line, mirrored at its ends."""
+    padded = np.pad(np.eye(size, dtype=np.float32), [(2, 2), (0, 0)], mode="reflect")
+    return sum(tap * padded[k : k + size] for k, tap in enumerate(TAPS))
 
 
 def _filtered(images: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:
     """Both axes of `[N, H, W, C]` by a matrix each."""
-    images = tf.einsum("ph,nhwc->npwc", tf.constant(rows), images)
-    return tf.einsum("qw,npwc->npqc", tf.constant(columns), images)
+    images = tf.einsum("ph,nhwc->npwc", tf.constant(rows, tf.float32), images)
+    return tf.einsum("qw,npwc->npqc", tf.constant(columns, tf.float32), images)

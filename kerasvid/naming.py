@@ -49,6 +49,21 @@ def constructor_arguments(cls: type) -> dict[str, tuple[Any, Any]]:
     return found
 
 
+def kept_arguments(instance: Any) -> dict[str, Any]:
+    """The arguments of an object's constructor, for `get_config`.
+
+    Each is kept as `self.NAME`, or as `self.NAME_arguments` where `self.NAME` is the network.
+
+    Example:
+        >>> kept_arguments(GaussianHead(8))
+        {'latent_dim': 8, 'hidden_units': 0}
+    """
+    kept = vars(instance)
+    named = inspect.signature(type(instance).__init__).parameters.values()
+    names = [each.name for each in named if each.kind is each.POSITIONAL_OR_KEYWORD][1:]
+    return {name: kept.get(f"{name}_arguments", kept.get(name)) for name in names}
+
+
 def python_command(*arguments: str) -> str:
     """A line for the shell that runs Python as this process does, environment included.
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.losses import from_pyramid, laplacian_pyramid
+from kerasvid.losses import laplacian_pyramid
 
 TAPS = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
@@ -56,7 +56,11 @@ def test_the_bands_are_those_of_burt_and_adelson(images):
 
 @pytest.mark.parametrize("levels", [1, 3])
 def test_a_pyramid_gives_its_image_back(images, levels):
-    again = from_pyramid(laplacian_pyramid(tf.constant(images), levels))
+    *bands, again = laplacian_pyramid(tf.constant(images), levels)
+    for band in reversed(bands):
+        for axis in (1, 2):
+            again = np.apply_along_axis(doubled, axis, again)
+        again = band + again
     np.testing.assert_allclose(again, images, atol=1e-6)
 
 

@@ -65,7 +65,7 @@ def main(argv: list[str]) -> None:
                 "repeats": _F.repeats,
                 "threads": _F.threads,
                 "seed": _F.seed,
-                "forms": [row.as_json() for row in rows],
+                "forms": rows,
             }
             with new_file(_F.out, _F.overwrite) as temporary:
                 temporary.write_text(json.dumps(facts, indent=1))

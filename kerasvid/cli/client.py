@@ -105,17 +105,9 @@ def _seed(text: str) -> int:
 
 
 def _arrays(path: str) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file.
-
-    Raises:
-        ValueError: the file does not exist or has another format.
-        OSError: it cannot be read.
-    """
     try:
         with np.load(path) as file:
             return {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise ValueError(f"--inputs={path}: the file does not exist.") from error
     except (ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"--inputs={path}: not an .npz file of plain arrays. Write it with "
                          "numpy.savez.") from error  # fmt: skip

@@ -82,16 +82,18 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 def summary_of(module: str, cls: str = "") -> str:
     """The first line of the docstring of a module, or of a class in it, without importing it."""
-    path = importlib.util.find_spec(module).origin
-    tree = ast.parse(pathlib.Path(path).read_text(encoding="utf-8"))
-    node = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == cls), tree)
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{module}: no such module. Install kerasvid again.")
+    tree = ast.parse(pathlib.Path(spec.origin).read_text(encoding="utf-8"))
+    node: Any = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == cls), tree)
     return (ast.get_docstring(node) or "").partition("\n")[0]
 
 
 def run_app(
     main: Callable[[list[str]], None],
     values: flags.FlagValues,
-    description: str,
+    description: str | None,
     arguments: Sequence[str] | None = None,
 ) -> None:
     """Parses the flags of a command and runs it.

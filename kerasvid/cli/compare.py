@@ -92,16 +92,10 @@ def _make() -> None:
         title = next((d.title for d in registry.DATASETS if [d.name] == names), "")
         description = f"The clips show {title}." if title else ""
         clips, known = ({r: getattr(s, n) for r, s in shown.items()} for n in ("clips", "known"))
-        study = make_study(
-            clips,
-            known,
-            common_frame_rate(configs) if _F.fps is None else _F.fps,
-            _F.seed,
-            _F.stacked,
-            _F.title,
-            _F.question,
-            description if _F.description is None else _F.description,
-        )
+        fps = common_frame_rate(configs) if _F.fps is None else _F.fps
+        description = description if _F.description is None else _F.description
+        texts = _F.title, _F.question, description
+        study = make_study(clips, known, fps, _F.seed, _F.stacked, *texts)
         size = write_study(study, clips, _F.out, _F.overwrite) / 2**20
         print(f"{_F.out}: study {study.id}, {len(study.pairs)} pairs, page of {size:.2f} MiB")
         print(f"Give raters {_F.out}/index.html. Keep {_F.out}/study.json, the key.")

@@ -8,6 +8,7 @@ kerasvid generate --run_dir=runs/cvae-shapes --first=a.png --last=b.png --frames
 import dataclasses
 import os
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -84,9 +85,11 @@ def _between_images(run, config) -> None:
     if not issubclass(model_class(config.model), InBetween):
         raise ValueError(f"--first: {config.model} makes no video between two images. Use a run of "
                          "cvae or cgan.")  # fmt: skip
-    images = [read_frame(p, *config.hyperparameters["image_shape"]) for p in (_F.first, _F.last)]
-    options = {n: _F[n].value for n in ("count", "frames", "seed", "temperature", "scale")}
-    _write(between_images(_load(run, config), *images, **options), "between_images", config)
+    shape = config.hyperparameters["image_shape"]
+    first, last = (read_frame(path, *shape) for path in (_F.first, _F.last))
+    names = ("count", "frames", "seed", "temperature", "scale")
+    options: dict[str, Any] = {name: _F[name].value for name in names}
+    _write(between_images(_load(run, config), first, last, **options), "between_images", config)
 
 
 def _load(run, config):

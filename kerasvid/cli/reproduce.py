@@ -30,21 +30,17 @@ define.string("out_dir", "reproduced", "Folder of the table, as JSON and Markdow
 define.string("runs_dir", "runs", "Folder of the table's runs.")
 define.multi_string("run", [], "Existing run to use unchanged, as name=folder.")
 define.string("preset", "base", "Preset of all models; paper: the published sizes.")
-define.integer("steps", None, "Steps of each run; default: the table's, or the preset's.",
-               lower_bound=1)  # fmt: skip
+define.integer("steps", None, "Steps of each run; default: the table's.", lower_bound=1)
 define.integer("frames", None, "Frames of a clip; default: the preset's.", lower_bound=1)
 define.integer("seed", 0, "Random seed of trainings and measurements.", lower_bound=0)
-define.enum("precision", "auto", PRECISIONS, "Number format of the computation; auto: what the "
-            "device is fast at.")  # fmt: skip
+define.enum("precision", "auto", PRECISIONS, "Number format; auto: what the device is fast at.")
 define.integer("sample_every", 500, "Steps between samples; 0: none.", lower_bound=0)
 define.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
-define.integer("num", None, "Number of clips to measure; default: the published one.",
-               lower_bound=2)  # fmt: skip
+define.integer("num", None, "Number of clips; default: the published one.", lower_bound=2)
 define.string("split", None, "Split of the real clips; default: the table's.")
 define.string("classifier_dir", "classifiers", "Folder of the classifiers, trained on first use.")
 define.string("i3d_weights", None, "Weights of the Kinetics I3D for FVD; default: a classifier.")
-define.string("vgg_weights", None, "Path of VGG16's weights, or imagenet, for MCS; default: a "
-              "classifier.")  # fmt: skip
+define.string("vgg_weights", None, "Weights of VGG16 for MCS, or imagenet; default: a classifier.")
 define.string("padding", None, "Padding of clips below 10 frames for I3D: last, mirror or loop.")
 define.bool("dry_run", False, "Plan only: rows, commands and deviations, without training.")
 define.bool("list", False, "List of the known tables.")

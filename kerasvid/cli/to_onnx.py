@@ -29,8 +29,9 @@ define.bool("overwrite", False, "Replacement of an existing file.")
 def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.export import onnx, tflite
+    from kerasvid.export.accuracy import measured_difference
     from kerasvid.export.exported_run import load_for_export
-    from kerasvid.export.onnx_session import check_installed
+    from kerasvid.export.onnx_session import OnnxModel, check_installed
     from kerasvid.io import new_file, refuse_existing
     from kerasvid.training.run_folder import ERRORS
 
@@ -44,7 +45,8 @@ def main(argv: list[str]) -> None:
         signatures, _ = tflite.loop_free_signatures(run.model, _F.frames, [name])
         with quiet_unless_failing(ValueError, ImportError, *ERRORS):
             content = onnx.convert(run.model, signatures[name], name, _F.batch)
-            errors = onnx.measure_error(run.model, signatures, name, content, _F.batch or 1)
+            call, signature = OnnxModel(content), signatures[name]
+            errors = measured_difference(call, run.model, signature, _F.batch or 1)
         with new_file(_F.out, _F.overwrite) as temporary:
             temporary.write_bytes(content)
         for output, error in errors.items():

@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
         with new_version_folder(out) as building:
             save_signatures(signatures, building)
             write_card(make_card(run, signatures, name, _F.whole_batches), building)
-            write_warm_up(building, name, signatures)
+            write_warm_up(building, name, run.model, signatures)
         for key, each in signatures.items():
             print(f"  {key}: {', '.join(each.inputs)} -> {', '.join(each.outputs)}")
         size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6

@@ -26,15 +26,16 @@ def main(argv: list[str]) -> None:
     from kerasvid.export.exported_run import load_for_export
     from kerasvid.export.web.page import check_target, write_page
     from kerasvid.export.web.runtime import RuntimeUnavailable
-    from kerasvid.io import atomic_folder
+    from kerasvid.io import atomic_folder, readable_os_errors
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, RuntimeUnavailable, *ERRORS):
         refuse_arguments(argv)
-        check_target(_F.out, _F.overwrite)
+        check_target(_F.out, _F.overwrite)  # before minutes of work
         run = load_for_export(_F.run_dir)
         print(f"{run.config.model} on {run.config.dataset}, weights of {run.weights}", flush=True)
-        with atomic_folder(_F.out, lambda: check_target(_F.out, _F.overwrite)) as building:
+        check = lambda: check_target(_F.out, _F.overwrite)  # noqa: E731
+        with readable_os_errors(_F.out), atomic_folder(_F.out, check) as building:
             page = write_page(run, building, _F.frames, _F.clips, _F.runtime_dir)
         size = os.path.getsize(os.path.join(_F.out, page["file"])) / 2**20
         print(f"{_F.out}: a page with a model of {size:.1f} MiB, {len(page['directions'])} sliders")

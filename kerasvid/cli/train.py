@@ -6,9 +6,10 @@
 Run the same command again to resume. A larger --steps lengthens a finished run.
 """
 
-import contextlib
 import re
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 import tabulate
 from absl import flags
@@ -48,7 +49,7 @@ define.integer("log_every", 50, "Steps between rows of metrics.csv.", lower_boun
 define.integer("sample_every", 500, "Steps between samples and evaluations on held-out videos; "
                "0: no samples, one evaluation at the end.", lower_bound=0)  # fmt: skip
 define.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
-define.bool("dry_run", False, "Print of what the run would do, without starting it.")
+define.bool("dry_run", False, "Plan of the run, printed without starting it.")
 define.bool("list", False, "List of the models, presets and data sets.")
 _PASSED_ON = ("preset", "steps", "epochs", "batch_size", "strategy", "seed", "deterministic",
               "init_from", "images", "log_every", "sample_every", "checkpoint_every")  # fmt: skip
@@ -59,11 +60,8 @@ def main(argv: list[str]) -> None:
         refuse_arguments(argv)
         if _F.list:
             return print(list_models(), list_datasets(), sep="\n\n")
-        for name, value, known in (("model", _F.model, MODELS),
-                                   ("preset", _F.preset, PARAMETERS.get(_F.model))):  # fmt: skip
-            if value not in known:
-                near = nearest_names(value, known)
-                raise ValueError(f"--{name}={value}: unknown {name}; {near}.")
+        _check_name("model", _F.model, MODELS)
+        _check_name("preset", _F.preset, PARAMETERS[_F.model])
         if not re.fullmatch(r"none|mirrored(:[1-9]\d*)?|multi_worker", _F.strategy):
             raise ValueError(f"--strategy={_F.strategy}: unknown strategy. Use none, mirrored, "
                              "mirrored:N or multi_worker.")  # fmt: skip
@@ -77,7 +75,7 @@ def main(argv: list[str]) -> None:
     from kerasvid.training.summary import describe_run
 
     run_dir = _F.run_dir or default_folder(_F.model, _F.dataset)
-    with one_line_errors(ValueError, *ERRORS), contextlib.ExitStack() as held:
+    with one_line_errors(ValueError, *ERRORS):
         strategy = make_strategy(_F.strategy)  # before TensorFlow does anything else
         run, replicas = RunFolder(run_dir, is_chief(strategy)), strategy.num_replicas_in_sync
         config = _config(run, replicas, values, prepare=False)
@@ -89,10 +87,10 @@ def main(argv: list[str]) -> None:
                 raise ValueError(f"--epochs={_F.epochs}: {_F.dataset} is not made yet, so the "
                                  "number of steps is unknown. Use --steps.")  # fmt: skip
             return print(describe_run(config, config.make_model(), run_dir))
-        held.enter_context(run.lock())
-        if not config.data_is_known:
-            config = _config(run, replicas, values, prepare=True)
-        outcome = train(config, run, strategy)
+        with run.lock():
+            if not config.data_is_known:
+                config = _config(run, replicas, values, prepare=True)
+            outcome = train(config, run, strategy)
     if outcome.signal is None:
         done = "trained" if outcome.trained else "finished already (lengthen it with --steps)"
         print(f"\n{run_dir}: {done}: {outcome.step:,} steps, saved {outcome.saved}\nNext:\n"
@@ -104,6 +102,11 @@ def main(argv: list[str]) -> None:
     sys.exit(128 + outcome.signal)
 
 
+def _check_name(flag: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise ValueError(f"--{flag}={name}: unknown {flag}; {nearest_names(name, known)}.")
+
+
 def _config(run, replicas: int, values: dict, prepare: bool):
     """The config of the flags; without `prepare` nothing is written, and data may be missing."""
     from kerasvid.training.config import make_config
@@ -112,6 +115,7 @@ def _config(run, replicas: int, values: dict, prepare: bool):
     images, made = None, None
     if _F.images:
         images, made = registry.locate(_F.images, _F.data_dir, None, prepare)
+    passed_on: dict[str, Any] = {name: _F[name].value for name in _PASSED_ON}
     return make_config(
         *(_F.model, _F.dataset, *data),
         images_folder=images if made else None,
@@ -119,7 +123,7 @@ def _config(run, replicas: int, values: dict, prepare: bool):
         replicas=replicas,
         precision=run.keep_precision(_F.precision),
         jit_compile=jit_compile(_F.jit_compile),
-        **{name: _F[name].value for name in _PASSED_ON},
+        **passed_on,
     )
 
 

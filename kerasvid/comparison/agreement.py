@@ -13,10 +13,7 @@ Answers = Sequence[Sequence[Hashable | None]]
 
 
 def percent_agreement(answers: Answers) -> float | None:
-    """The share of equal pairs among all pairs of answers to one unit, in [0, 1].
-
-    Returns:
-        `None` if no unit has two answers.
+    """The share of equal pairs among all pairs of answers to one unit; `None` without pairs.
 
     Example:
         >>> percent_agreement([[0, 0, None], [0, 1, 1]])
@@ -31,10 +28,8 @@ def percent_agreement(answers: Answers) -> float | None:
 def krippendorff_alpha(answers: Answers) -> float | None:
     """Krippendorff's alpha of nominal answers: 1 - observed / expected disagreement.
 
-    1 is full agreement, 0 that of random answers. Units with a single answer do not count.
-
-    Returns:
-        `None` if no unit has two answers, or all answers are equal.
+    1 is full agreement, 0 that of random answers. Units with a single answer do not count. It is
+    `None` if no unit has two answers, or all answers are equal.
 
     Example:
         >>> krippendorff_alpha([[0, 0, 1], [0, 0, 1]])
@@ -51,8 +46,7 @@ def krippendorff_alpha(answers: Answers) -> float | None:
 def fleiss_kappa(answers: Answers) -> float | None:
     """Fleiss' kappa of units that all have the same number of answers, two or more.
 
-    Returns:
-        `None` if the numbers differ, or all answers are equal.
+    It is `None` if the numbers differ, or all answers are equal.
     """
     counts = _value_counts(answers)
     counts = counts[counts.any(axis=1)]
@@ -66,8 +60,7 @@ def fleiss_kappa(answers: Answers) -> float | None:
 def cohen_kappa(one: Sequence, other: Sequence) -> float | None:
     """Cohen's kappa of two raters, over the units that both answered.
 
-    Returns:
-        `None` if there are no such units, or both raters always gave the same answer.
+    It is `None` without such units, or if both raters always gave the same answer.
     """
     both = [pair for pair in zip(one, other, strict=True) if None not in pair]
     if not both:

@@ -98,25 +98,19 @@ def _rows(path: pathlib.Path) -> Iterator[tuple[str, dict[str, str]]]:
             reader = csv.reader(file, strict=True)
             head = [name.strip() for name in next(reader, [])]
             if missing := [name for name in COLUMNS if name not in head]:
-                raise StudyError(
-                    f"{path}: columns missing: {', '.join(missing)}. Use a CSV file with commas, "
-                    "as the page writes it."
-                )
+                raise StudyError(f"{path}: columns missing: {', '.join(missing)}. Use a CSV file "
+                                 "with commas, as the page writes it.")  # fmt: skip
             for row in filter(None, reader):
                 place = f"{path}, line {reader.line_num}"
                 if len(row) != len(head):
-                    raise StudyError(
-                        f"{place}: {len(row)} fields, but {len(head)} columns. Correct the row or "
-                        "remove it."
-                    )
+                    raise StudyError(f"{place}: {len(row)} fields, but {len(head)} columns. "
+                                     "Correct the row or remove it.")  # fmt: skip
                 yield place, dict(zip(head, map(str.strip, row), strict=True))
     except csv.Error as error:
-        raise StudyError(
-            f"{path}, line {reader.line_num}: not valid CSV ({error}). Correct the line."
-        ) from error
+        place = f"{path}, line {reader.line_num}"
+        raise StudyError(f"{place}: not valid CSV ({error}). Correct the line.") from error
     except UnicodeDecodeError as error:
         raise StudyError(f"{path}: not UTF-8 text. Save the file as UTF-8.") from error
     except OSError as error:
-        raise StudyError(
-            f"{path}: cannot be read ({error.strerror or error}). Check --answers."
-        ) from error
+        why = error.strerror or error
+        raise StudyError(f"{path}: cannot be read ({why}). Check --answers.") from error

@@ -156,13 +156,9 @@ def make_study(
     """
     if any(clips[run].dtype != np.uint8 or clips[run].ndim != 5 for run in RUNS):
         raise StudyError("The clips of a study must be uint8 [N, T, H, W, C].")
-    names = [runs[run]["name"] for run in RUNS]
-    for axes, what in ((slice(0, 1), "{} clips"), (slice(1, 2), "clips of {} frames"),
-                       (slice(2, 5), "frames of {}")):  # fmt: skip
-        sizes = ["x".join(map(str, clips[run].shape[axes])) for run in RUNS]
-        if sizes[0] != sizes[1]:
-            ours, theirs = map(what.format, sizes)
-            raise StudyError(f"{names[0]} has {ours}, {names[1]} has {theirs}. Use equal sizes.")
+    if clips["a"].shape != clips["b"].shape:
+        sizes = [f"{runs[run]['name']} has {list(clips[run].shape)}" for run in RUNS]
+        raise StudyError(f"The clips [N, T, H, W, C] differ: {', '.join(sizes)}. Use equal sizes.")
     if not 0.0 < fps <= 1000.0:
         raise StudyError(f"--fps={fps}: must be above 0 and at most 1000.")
     count, frames, height, width, channels = clips["a"].shape

@@ -1,20 +1,17 @@
 """Differences between the outputs of an exported model and of the model, on random inputs."""
 
 import dataclasses
-import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.export.signatures import Signature, Tensor
-from kerasvid.models.base.row_noise import row_noise
-from kerasvid.models.base.video_generator import VideoGenerator, as_pixels
+from kerasvid.export.sample_inputs import sample_inputs
+from kerasvid.export.signatures import Signature
 
 FIRST_COMPARED_SEED = 10_000  # of comparisons; files are calibrated on others
-COARSE = 4  # side of the random colours that a smooth image is made of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,91 +63,35 @@ def difference(ours: np.ndarray, reference: np.ndarray) -> Difference:
     return Difference(float(gap.max()), float(gap.mean()), psnr)
 
 
-class SampleInputs:
-    """Draws inputs of a model's signatures: a function of (signature, seed) alone.
-
-    Noise is standard Gaussian. Videos are the model's own if it draws them from noise, as its
-    encoder knows those; images are smooth random colours. Rows and classes are any existing ones;
-    fractions and temperatures lie between 0 and 1.
-
-    Args:
-        model: the model of the signatures.
-        signatures: of `noise_signatures`.
-
-    Example:
-        >>> inputs = SampleInputs(model, signatures).draw("decode", batch=1, seed=3)
-    """
-
-    def __init__(self, model: keras.Model, signatures: Mapping[str, Signature]):
-        self.model, self.signatures = model, signatures
-
-    def draw(self, name: str, batch: int = 1, seed: int = 0) -> dict[str, np.ndarray]:
-        """Inputs `[batch, ...]` by name, of the shapes and types of a signature."""
-        signature = self.signatures[name]
-        noise = row_noise({n: signature.inputs[n].shape for n in signature.noise}, batch, seed)
-        drawn = {n: value.numpy() for n, value in noise.items()}
-        generator = np.random.default_rng([seed, batch])
-        for order, (key, tensor) in enumerate(signature.inputs.items()):
-            if key in drawn:
-                continue
-            if len(tensor.shape) >= 3:
-                drawn[key] = self._pixels(tensor, batch, seed * 10 + order)
-            elif tensor.dtype.is_integer:
-                drawn[key] = generator.integers(0, tensor.most + 1, batch, np.int64)
-            else:
-                drawn[key] = generator.random([batch, *tensor.shape], np.float32)
-        return drawn
-
-    def _pixels(self, tensor: Tensor, batch: int, seed: int) -> np.ndarray:
-        """uint8, or float32 in [-1, 1], of videos `[T, H, W, C]` or images `[H, W, C]`."""
-        if len(tensor.shape) == 3:
-            pixels = _smooth_images(tensor.shape, batch, seed)
-        elif isinstance(self.model, VideoGenerator):
-            frames = tensor.shape[0]
-            pixels = self._decode(self.model.sample_noise(batch, frames, seed), frames).numpy()
-        else:
-            start, end = (_smooth_images(tensor.shape[1:], batch, 2 * seed + i) for i in range(2))
-            shares = np.linspace(0.0, 1.0, tensor.shape[0], dtype=np.float32)
-            pixels = np.stack([(1 - share) * start + share * end for share in shares], 1)
-        return as_pixels(tf.constant(pixels)) if tensor.dtype == tf.uint8 else pixels
-
-    @functools.cached_property
-    def _decode(self):
-        return tf.function(lambda noise, n: self.model.decode(self.model.codes(noise, n)))
-
-
-def _smooth_images(shape: tuple[int, ...], batch: int, seed: int) -> np.ndarray:
-    """float32 `[batch, H, W, C]` in [-1, 1]: a few random colours and what is between them."""
-    generator = np.random.default_rng(seed)
-    colours = generator.uniform(-1.0, 1.0, [batch, COARSE, COARSE, shape[-1]]).astype(np.float32)
-    return np.clip(tf.image.resize(colours, shape[:2], "bicubic").numpy(), -1.0, 1.0)
-
-
 def measured_difference(
     exported: Callable[..., dict[str, np.ndarray]],
-    samples: SampleInputs,
-    name: str,
-    batch: int,
+    model: keras.Model,
+    signature: Signature,
+    batch: int = 1,
     draws: int = 1,
 ) -> dict[str, Difference]:
-    """The differences, by output, of an exported signature from the model's.
+    """The differences, by output, of an exported signature from the model's, on random inputs.
 
     Args:
-        exported: from named arrays to named arrays.
-        samples: of the model and its signatures.
-        name: of the signature.
+        exported: from named arrays to named arrays, such as an `OnnxModel`.
+        model: the model of the signature.
+        signature: of the model.
         batch: B of each draw.
         draws: number of random inputs.
+
+    Raises:
+        ValueError: as `difference`.
+
+    Example:
+        >>> measured_difference(OnnxModel(content), model, noise_signatures(model)["decode"])
     """
-    traced, ours, reference = samples.signatures[name].traced(batch), [], []
+    traced, pairs = signature.traced(batch), []
     for draw in range(draws):
-        inputs = samples.draw(name, batch, FIRST_COMPARED_SEED + draw)
-        ours.append(exported(**inputs))
-        tensors = {key: tf.constant(value) for key, value in inputs.items()}
-        reference.append({key: value.numpy() for key, value in traced(**tensors).items()})
+        inputs = sample_inputs(model, signature, batch, FIRST_COMPARED_SEED + draw)
+        ours = exported(**inputs)
+        theirs = traced(**{key: tf.constant(value) for key, value in inputs.items()})
+        pairs.append({key: (ours[key], value.numpy()) for key, value in theirs.items()})
     return {
-        key: difference(
-            *(np.concatenate([each[key] for each in all_]) for all_ in (ours, reference))
-        )
-        for key in reference[0]
+        key: difference(*map(np.concatenate, zip(*(each[key] for each in pairs), strict=True)))
+        for key in pairs[0]
     }

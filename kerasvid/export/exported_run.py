@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasvid.data import DatasetError, DatasetInfo, load_info
 from kerasvid.models.base.averaging import ema_ready
-from kerasvid.models.base.latent_codes import LatentModel
+from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.config import RunConfig, digest_of
 from kerasvid.training.run_folder import RunError, RunFolder
@@ -73,7 +73,7 @@ def load_for_export(run_dir: str | os.PathLike, weights: str | None = None) -> E
     model = dataclasses.replace(config, precision="float32").make_model()
     for own, value in zip(model.weights, trained.weights, strict=True):
         own.assign(value)
-    if isinstance(model, LatentModel):
+    if isinstance(model, LatentCodeModel):
         model.refresh_gaussians()
     averaged = ready and weights != TRAINED
     return ExportedRun(model, config, run.path, source, max(saved_step(source), 0), averaged)

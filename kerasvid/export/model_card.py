@@ -165,67 +165,46 @@ def _software() -> dict[str, str]:
 
 def as_markdown(card: Mapping[str, Any]) -> str:
     """The card as a Markdown page."""
-    weights, training, data = card["weights"], card["training"], card["data"]
-    kind = "averaged" if weights["averaged"] else "trained"
-    height, width, channels = card["frame_shape"]
-    version = f", version {data['version']}" if "version" in data else ""
+    facts = {key: card[key] for key in ("summary", "model", "preset", "paper", "parameters",
+                                        "frame_shape", "exported", "software")}  # fmt: skip
     metrics = [(f"`{name}`", f"{value:,.6g}") for name, value in card["metrics"].items()]
-    sections = [
+    table = tabulate(metrics, ("metric", "last value"), "github", disable_numparse=True)
+    return "\n\n".join([
         f"# {card['name']}",
-        _list({
-            "Model": f"`{card['model']}`, preset `{card['preset']}`: {card['summary']}",
-            "Paper": card["paper"],
-            "Parameters": f"{card['parameters']:,}",
-            "Frames": f"{height}x{width}x{channels} (height, width, channels)",
-            "Weights": f"{kind}, of step {weights['step']:,} (`{weights['file']}` of the run "
-            f"`{weights['run']}`), in float32",
-            "Training": f"{training['steps']:,} of {training['planned_steps']:,} planned steps of "
-            f"{training['videos_a_step']} videos, in {training['precision']}, "
-            f"seed {training['seed']}",
-            "Exported": card["exported"],
-            "Software": ", ".join(f"{name} {each}" for name, each in card["software"].items()),
-        }),
-        "## Data",
-        _list({
-            "Data set": f"{data['name']}{version}, clips of {data['frames_a_clip']} frames",
-            "Videos": ", ".join(f"{n:,} {name}" for name, n in data.get("videos", {}).items()),
-            "Images": data.get("images"),
-            "Licence": data.get("licence"),
-            "Source": data.get("source"),
-            "Citation": data.get("citation"),
-            "Digest of the files": data["digest"],
-            "Note": data.get("note"),
-        }),
+        _list(facts),
+        *(f"## {key.capitalize()}\n\n{_list(card[key])}" for key in ("weights", "training", "data")),
         "## Metrics of the run",
-        tabulate(metrics, ("metric", "last value"), "github", disable_numparse=True)
-        if metrics
-        else "The run has written none.",
+        table if metrics else "The run has written none.",
         "## Signatures",
         "The first axis, -1, is the batch, of any size. All inputs have the same number of rows, "
         f"and row i of an output depends on row i of the inputs. Rows are computed {card['rows']}.",
         *(_described(name, each) for name, each in card["signatures"].items()),
         "## The model",
-        f"```\n{card['documentation']}\n```",
-    ]  # fmt: skip
-    return "\n\n".join(sections) + "\n"
+        f"```\n{card['documentation']}\n```\n",
+    ])  # fmt: skip
 
 
 def _list(facts: Mapping[str, Any]) -> str:
-    return "\n".join(f"- {name}: {text}" for name, text in facts.items() if text)
+    lines = []
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{name} {each}" for name, each in value.items())
+        elif isinstance(value, list):
+            value = ", ".join(map(str, value))
+        if value not in (None, ""):
+            lines.append(f"- {key.replace('_', ' ').capitalize()}: {value}")
+    return "\n".join(lines)
 
 
 def _described(name: str, signature: Mapping[str, Any]) -> str:
-    rows = [
-        (side, f"`{key}`", each["dtype"], each["shape"], each["meaning"] + _range(each))
-        for side, tensors in (("in", signature["inputs"]), ("out", signature["outputs"]))
-        for key, each in tensors.items()
-    ]
-    table = tabulate(rows, ("", "name", "type", "shape", "meaning"), "github")
+    rows = []
+    for side in ("inputs", "outputs"):
+        for key, each in signature[side].items():
+            least, most = each.get("range", (None, None))
+            end = " or more" if most is None else f" to {most}"
+            limits = "" if least is None else f"{least}{end}"
+            rows.append(
+                (side[:-1], f"`{key}`", each["dtype"], each["shape"], each["meaning"], limits)
+            )
+    table = tabulate(rows, ("", "name", "type", "shape", "meaning", "range"), "github")
     return f"### `{name}`\n\n{signature['summary']}.\n\n{table}"
-
-
-def _range(each: Mapping[str, Any]) -> str:
-    if "range" not in each:
-        return ""
-    least, most = each["range"]
-    return f", {least} or more" if most is None else f", {least} to {most}"

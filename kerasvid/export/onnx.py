@@ -2,17 +2,14 @@
 
 import dataclasses
 import logging
-import os
-from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from kerasvid.export.accuracy import Difference, SampleInputs, measured_difference
-from kerasvid.export.onnx_session import OUT, OnnxModel, check_installed
+from kerasvid.export.onnx_session import OUT, check_installed
 from kerasvid.export.signatures import Signature
-from kerasvid.models.base.latent_codes import LatentModel
+from kerasvid.models.base.latent_codes import LatentCodeModel
 
 OPSET = 17  # of ONNX 1.12 (2022): every runtime in use reads it
 
@@ -62,7 +59,7 @@ def _frozen(model: keras.Model, signature: Signature) -> Signature:
 
     ONNX has no counterpart of looking up rows of a variable.
     """
-    tables = model.tables().values() if isinstance(model, LatentModel) else ()
+    tables = model.tables().values() if isinstance(model, LatentCodeModel) else ()
 
     def body(**given):
         for table in tables:  # rows are looked up by the handle alone, which freezing cannot trace
@@ -89,18 +86,3 @@ class _Traced:
 
     def get_concrete_function(self, *_):
         return self.concrete
-
-
-def measure_error(
-    model: keras.Model,
-    signatures: Mapping[str, Signature],
-    name: str,
-    file: bytes | str | os.PathLike,
-    batch: int = 1,
-) -> dict[str, Difference]:
-    """The difference of a file's outputs from the model's, by output.
-
-    Raises:
-        ValueError: the file gives numbers that are not finite.
-    """
-    return measured_difference(OnnxModel(file), SampleInputs(model, signatures), name, batch)

@@ -1,6 +1,5 @@
 """The same noise through a model and everything that it is exported to, side by side."""
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -8,55 +7,39 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from tabulate import tabulate
 
 from kerasvid.export import onnx, tflite
-from kerasvid.export.accuracy import Difference, SampleInputs, difference
+from kerasvid.export.accuracy import difference
 from kerasvid.export.exported_run import ExportedRun
-from kerasvid.export.measured_form import FORMS, GENERATE, GRAPH, ONNX, SAVED_MODEL, TFLITE, Task
+from kerasvid.export.measured_form import FORMS, GENERATE, GRAPH, ONNX, SAVED_MODEL, TFLITE
+from kerasvid.export.sample_inputs import sample_inputs
 from kerasvid.export.saved_model import save_signatures, served_signatures
+from kerasvid.export.signatures import noise_signatures
 
 KINDS = {"none": "float32", "float16": "float16", "dynamic": "dynamic range", "integer": "integer"}
-HEADER = ("form", "max diff.", "mean diff.", "PSNR dB", "MB", "ms", "memory MB", "x generate")
-FORMATS = ("", ".1e", ".1e", ".1f", ".1f", ".1f", ".0f", ".1f")
+# By key of a row, the header and the format of its column.
+COLUMNS = {
+    "form": ("form", ""),
+    "max": ("max diff.", ".1e"),
+    "mean": ("mean diff.", ".1e"),
+    "psnr_db": ("PSNR dB", ".1f"),
+    "size_mb": ("MB", ".1f"),
+    "latency_ms": ("ms", ".1f"),
+    "memory_mb": ("memory MB", ".0f"),
+    "speed": ("x generate", ".1f"),
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class Form:
+class Form(NamedTuple):
     """Something to run: its name in the table, its kind (one of `FORMS`) and its path."""
 
     name: str
     kind: str
     path: pathlib.Path
-
-
-@dataclasses.dataclass(frozen=True)
-class Measured:
-    """A row of the table.
-
-    Args:
-        form: name.
-        difference: of `decode` from the eager model.
-        size_mb: size on disk in 10^6 bytes.
-        latency_ms: median for one clip; of `generate` with the drawing of its noise.
-        memory_mb: the most memory of a process that ran only this.
-        speed: how many times quicker than `generate`.
-    """
-
-    form: str
-    difference: Difference
-    size_mb: float
-    latency_ms: float
-    memory_mb: float
-    speed: float
-
-    def as_json(self) -> dict:
-        """Plain numbers by name."""
-        numbers = dataclasses.asdict(self)
-        del numbers["difference"]
-        return {**numbers, **self.difference.as_json()}
 
 
 def make_forms(
@@ -107,7 +90,7 @@ def compare(
     seed: int = 0,
     repeats: int = 30,
     threads: int = 2,
-) -> list[Measured]:
+) -> list[dict[str, Any]]:
     """Runs every form on the same random inputs of one clip, each in a process of its own.
 
     Args:
@@ -118,6 +101,12 @@ def compare(
         repeats: number of calls; latencies are their medians.
         threads: number of threads of each form.
 
+    Returns:
+        A row for each form: `form` (its name); `max`, `mean` and `psnr_db` of the difference of
+        `decode` from the eager model; `size_mb` on disk, in 10^6 bytes; `latency_ms`, the median
+        for one clip, of `generate` with the drawing of its noise; `memory_mb`, the most memory of
+        a process that ran only this; `speed`, how many times quicker than `generate`.
+
     Raises:
         ValueError: a form cannot be run, or gives other shapes; one line with its name.
 
@@ -125,35 +114,34 @@ def compare(
         >>> rows = compare(run, make_forms(run, pathlib.Path("/tmp/forms")))
     """
     frames = run.model.frames if frames is None else frames
-    signatures, _ = tflite.loop_free_signatures(run.model, frames, ["decode"])
+    decode = noise_signatures(run.model, frames)["decode"]
     rows, reference = [], None
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
-        np.savez(
-            folder / "inputs.npz", **SampleInputs(run.model, signatures).draw("decode", 1, seed)
-        )
+        np.savez(folder / "inputs.npz", **sample_inputs(run.model, decode, 1, seed))
         for number, form in enumerate(forms):
-            inputs, out = os.fspath(folder / "inputs.npz"), os.fspath(folder / f"{number}.npz")
-            task = Task(
-                form.kind, os.fspath(form.path), inputs, out, frames, seed, repeats, threads
-            )
-            measured = _in_own_process(task, form.name, folder / "task.json")
-            with np.load(out) as outputs:
-                video = outputs["video"]
-            reference = (video, measured["latency_ms"]) if reference is None else reference
+            outputs = folder / f"{number}.npz"
+            measured = _in_own_process(
+                folder / "task.json", form.name,
+                form=form.kind, path=os.fspath(form.path), inputs=os.fspath(folder / "inputs.npz"),
+                outputs=os.fspath(outputs), frames=frames, seed=seed, repeats=repeats,
+                threads=threads,
+            )  # fmt: skip
+            with np.load(outputs) as stored:
+                video = stored["video"]
+            reference = reference or (video, measured["latency_ms"])
             try:
-                gap = difference(video, reference[0])
+                gap = difference(video, reference[0]).as_json()
             except ValueError as error:
-                raise ValueError(
-                    f"{form.name}: {error} Export it again with the same --frames."
-                ) from (error)
-            speed = reference[1] / measured["latency_ms"]
-            rows.append(Measured(form.name, gap, _megabytes(form, run), **measured, speed=speed))
+                message = f"{form.name}: {error} Export it again with the same --frames."
+                raise ValueError(message) from error
+            size, speed = _megabytes(form, run), reference[1] / measured["latency_ms"]
+            rows.append({"form": form.name, **gap, "size_mb": size, **measured, "speed": speed})
     return rows
 
 
-def _in_own_process(task: Task, name: str, path: pathlib.Path) -> dict[str, float]:
-    path.write_text(json.dumps(dataclasses.asdict(task)))
+def _in_own_process(path: pathlib.Path, name: str, **task: Any) -> dict[str, float]:
+    path.write_text(json.dumps(task))
     root = os.fspath(pathlib.Path(__file__).resolve().parents[2])
     search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     ended = subprocess.run(
@@ -174,11 +162,8 @@ def _megabytes(form: Form, run: ExportedRun) -> float:
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
-def as_table(rows: Sequence[Measured]) -> str:
-    """The rows as a Markdown table."""
-    cells = [
-        (row.form, row.difference.largest, row.difference.mean, row.difference.psnr,
-         row.size_mb, row.latency_ms, row.memory_mb, row.speed)
-        for row in rows
-    ]  # fmt: skip
-    return tabulate(cells, HEADER, "pipe", floatfmt=FORMATS)
+def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows of `compare` as a Markdown table."""
+    headers, formats = zip(*COLUMNS.values(), strict=True)
+    cells = [[row[key] for key in COLUMNS] for row in rows]
+    return tabulate(cells, headers, "pipe", floatfmt=formats)

@@ -29,7 +29,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasvid.export.signatures import Signature, Tensor, noise_signatures, seeded
+from kerasvid.export.signatures import Signature, Tensor, noise_signatures, seed_signatures
 
 DEFAULT = "serving_default"
 JPEG_QUALITY = 95
@@ -87,7 +87,7 @@ def served_signatures(
         TensorShape([1, 8])
     """
     noisy = noise_signatures(model, frames)
-    signatures = seeded(noisy)
+    signatures = seed_signatures(noisy)
     if "between" in signatures:
         between = signatures["between"]
         signatures = {DEFAULT: between, **signatures, "between_jpeg": between_jpeg(between)}
@@ -180,7 +180,7 @@ def row_by_row(signature: Signature) -> Signature:
         return {name: value[0] for name, value in outputs.items()}
 
     def function(**given):
-        specs = {name: each.row() for name, each in signature.outputs.items()}
+        specs = {n: tf.TensorSpec(each.shape, each.dtype) for n, each in signature.outputs.items()}
         return tf.map_fn(one, given, fn_output_signature=specs)
 
     return dataclasses.replace(signature, function=function)
@@ -193,30 +193,19 @@ def checked(signature: Signature) -> Signature:
     """
 
     def function(**given):
-        checks = [*_row_checks(given), *_range_checks(signature.inputs, given)]
+        rows = tf.stack([tf.shape(value)[0] for value in given.values()])
+        message = f"Give as many rows of each of {', '.join(given)}; there are"
+        checks = [tf.debugging.Assert(tf.reduce_all(rows == rows[0]), [message, rows], 64)]
+        for name, each in signature.inputs.items():
+            if each.shape or not each.dtype.is_floating or each.least is None:
+                continue
+            most = each.dtype.max if each.most is None else each.most
+            fits = tf.reduce_all((given[name] >= each.least) & (given[name] <= most))  # not of NaN
+            wanted = f"{each.least} or more" if each.most is None else f"{each.least} to {most}"
+            message = f"{name}: give numbers of {wanted}, one a row; got"
+            checks.append(tf.debugging.Assert(fits, [message, given[name]], summarize=8))
         with tf.control_dependencies(checks):
             given = {name: tf.identity(value) for name, value in given.items()}
         return signature(**given)
 
     return dataclasses.replace(signature, function=function)
-
-
-def _row_checks(given: Mapping[str, tf.Tensor]) -> list[tf.Operation]:
-    if len(given) == 1:
-        return []
-    rows = tf.stack([tf.shape(value)[0] for value in given.values()])
-    message = f"Give as many rows of each of {', '.join(given)}; there are"
-    return [tf.debugging.Assert(tf.reduce_all(rows == rows[0]), [message, rows], summarize=-1)]
-
-
-def _range_checks(inputs: Mapping[str, Tensor], given: Mapping[str, tf.Tensor]) -> list:
-    checks = []
-    for name, each in inputs.items():
-        if each.shape or not each.dtype.is_floating or each.least is None:
-            continue
-        most = each.dtype.max if each.most is None else each.most
-        fits = tf.reduce_all((given[name] >= each.least) & (given[name] <= most))  # false for NaN
-        wanted = f"{each.least} or more" if each.most is None else f"{each.least} to {most}"
-        message = f"{name}: give numbers of {wanted}, one a row; got"
-        checks.append(tf.debugging.Assert(fits, [message, given[name]], summarize=8))
-    return checks

@@ -5,8 +5,8 @@ same computations from tensors to tensors, in two forms:
 
 - `noise_signatures(model)`: random inputs are named standard Gaussians. TFLite and ONNX have no
   stateless random operations, so their files hold this form, and parity is measured on it.
-- `seed_signatures(model)`: the random input is one seed a row. This form is served: row i depends
-  on its own seed and inputs alone, and equals `model.generate(1, seed=seed[i])[0]`.
+- `seed_signatures(...)` of these: the random input is one seed a row. This form is served: row i
+  depends on its own seed and inputs alone, and equals `model.generate(1, seed=seed[i])[0]`.
 
 | signature | inputs beside noise or seeds | outputs | models |
 |---|---|---|---|
@@ -33,7 +33,7 @@ import tensorflow as tf
 from kerasvid.data.pixels import as_floats
 from kerasvid.layers.endpoints import check_endpoints
 from kerasvid.models.base.in_between import InBetween
-from kerasvid.models.base.latent_codes import LatentModel
+from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.protocols import (
     Encoder,
     ExchangeableCodes,
@@ -64,14 +64,6 @@ class Tensor:
     meaning: str
     least: float | None = None
     most: float | None = None
-
-    def spec(self, name: str, batch: int | None = None) -> tf.TensorSpec:
-        """`[batch, *shape]`, any batch size if `None`."""
-        return tf.TensorSpec([batch, *self.shape], self.dtype, name)
-
-    def row(self) -> tf.TensorSpec:
-        """One row, without the batch axis."""
-        return tf.TensorSpec(self.shape, self.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +96,10 @@ class Signature:
 
     def traced(self, batch: int | None = None) -> Any:
         """A concrete function of the inputs, of any batch size if `None`."""
-        specs = {name: each.spec(name, batch) for name, each in self.inputs.items()}
+        specs = {
+            name: tf.TensorSpec([batch, *each.shape], each.dtype, name)
+            for name, each in self.inputs.items()
+        }
         return tf.function(self.__call__, autograph=False).get_concrete_function(**specs)
 
 
@@ -119,23 +114,17 @@ def noise_signatures(model: keras.Model, frames: int | None = None) -> dict[str,
         ValueError: the model cannot make clips of this length.
     """
     frames = model.frames if frames is None else frames
-    if isinstance(model, LatentModel):
+    if isinstance(model, LatentCodeModel):
         model.refresh_gaussians()
     make = _in_between if isinstance(model, InBetween) else _drawn
     return {**make(model, frames), **_encoded(model, frames), **_learned(model, frames)}
 
 
-def seed_signatures(model: keras.Model, frames: int | None = None) -> dict[str, Signature]:
-    """The signatures by name, with an int64 seed a row; `decode` becomes `generate`.
+def seed_signatures(noisy: Mapping[str, Signature]) -> dict[str, Signature]:
+    """The signatures of `noise_signatures` with an int64 seed a row in place of noise.
 
-    Raises:
-        ValueError: as `noise_signatures`.
+    `decode` becomes `generate`, or is left out where there is `between`.
     """
-    return seeded(noise_signatures(model, frames))
-
-
-def seeded(noisy: Mapping[str, Signature]) -> dict[str, Signature]:
-    """The signatures of `noise_signatures` with seeds in place of noise."""
     signatures = {name: _seeded(each) for name, each in noisy.items() if name != "decode"}
     if "between" in noisy:
         return signatures
@@ -243,7 +232,11 @@ def _encoded(model: keras.Model, frames: int) -> dict[str, Signature]:
     """`encode`, `reconstruct` and `swap` of models that read videos."""
     if not isinstance(model, Encoder):
         return {}
-    video, label, iterative = _pixels(model, frames), _label(model), isinstance(model, LatentModel)
+    video, label, iterative = (
+        _pixels(model, frames),
+        _label(model),
+        isinstance(model, LatentCodeModel),
+    )
     encode = Signature(
         lambda video, **label: model.encode(video, **label),
         {"video": video, **label}, {}, "latent codes of videos", iterative=iterative,

@@ -5,7 +5,6 @@ freezes, and equal buffers of a file are stored once.
 """
 
 import contextlib
-import os
 import re
 import tempfile
 from collections import Counter
@@ -19,15 +18,13 @@ from tensorflow.lite.python.convert import ConverterError
 from tensorflow.lite.python.optimize import calibrator
 from tensorflow.lite.tools import flatbuffer_utils
 
-from kerasvid.export.accuracy import Difference, SampleInputs, measured_difference
-from kerasvid.export.lite_model import LiteModel
+from kerasvid.export.sample_inputs import sample_inputs
 from kerasvid.export.saved_model import module_of
 from kerasvid.export.signatures import Signature, noise_signatures
 from kerasvid.naming import nearest_names
 
 QUANTIZE = ("none", "float16", "dynamic", "integer")
 CALIBRATION_DRAWS = 32  # inputs of each signature that integer ranges are measured on
-COMPARED_DRAWS = 4  # inputs of each signature that the error of a file is measured on
 STATEFUL = ("CUSTOM", "READ_VARIABLE", "ASSIGN_VARIABLE", "WHILE", "CALL")
 
 
@@ -104,10 +101,9 @@ def convert(
         if quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if quantize == "integer":
-            samples = SampleInputs(model, signatures)
             converter.representative_dataset = lambda: (
-                (name, samples.draw(name, batch, seed + draw))
-                for name in signatures
+                (name, sample_inputs(model, each, batch, seed + draw))
+                for name, each in signatures.items()
                 for draw in range(CALIBRATION_DRAWS)
             )
             # Operations without an integer kernel (the angle of `interpolate`) stay in floats.
@@ -156,27 +152,6 @@ def _foreign(names: Iterable[str]) -> str:
         f"The file needs {', '.join(names)}, not built into TFLite. Choose other --signatures, or "
         "export a SavedModel."
     )
-
-
-def measure_error(
-    model: keras.Model,
-    signatures: Mapping[str, Signature],
-    file: bytes | str | os.PathLike,
-    batch: int = 1,
-) -> dict[str, dict[str, Difference]]:
-    """The difference of a file's outputs from the model's, by signature and output.
-
-    Raises:
-        ValueError: the file gives numbers that are not finite.
-        ImportError: `ai-edge-litert` is not installed.
-    """
-    lite, samples = LiteModel(file), SampleInputs(model, signatures)
-    return {
-        name: measured_difference(
-            lambda _name=name, **inputs: lite(_name, **inputs), samples, name, batch, COMPARED_DRAWS
-        )
-        for name in signatures
-    }
 
 
 # === Calibration ===

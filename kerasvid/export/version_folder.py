@@ -12,12 +12,13 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping
 
-import numpy as np
+import keras
 import tensorflow as tf
 
+from kerasvid.export.sample_inputs import sample_inputs
 from kerasvid.export.serving.messages import warm_up_request
-from kerasvid.export.signatures import Signature, Tensor
-from kerasvid.io import atomic_folder
+from kerasvid.export.signatures import Signature
+from kerasvid.io import atomic_folder, readable_os_errors
 
 WARM_UP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 _NUMBER = re.compile(r"[1-9]\d{0,17}")
@@ -77,7 +78,8 @@ def new_version_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         >>> with new_version_folder("export/models/rjvae/1") as building:
         ...     tf.saved_model.save(module, building)
     """
-    with atomic_folder(path, lambda: check_version_folder(path)) as building:
+    check = lambda: check_version_folder(path)  # noqa: E731
+    with readable_os_errors(path), atomic_folder(path, check) as building:
         try:
             yield pathlib.Path(building)
         except (tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError) as error:
@@ -87,13 +89,14 @@ def new_version_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def write_warm_up(
-    folder: str | os.PathLike, model: str, signatures: Mapping[str, Signature]
+    folder: str | os.PathLike, name: str, model: keras.Model, signatures: Mapping[str, Signature]
 ) -> None:
     """Writes a request for each signature into the folder of a version.
 
     Args:
         folder: of the version.
-        model: name on the server.
+        name: of the model on the server.
+        model: the model of the signatures.
         signatures: of `served_signatures`.
 
     Raises:
@@ -102,35 +105,5 @@ def write_warm_up(
     path = pathlib.Path(folder, WARM_UP_FILE)
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(os.fspath(path)) as writer:
-        for signature, inputs in example_inputs(signatures).items():
-            writer.write(warm_up_request(model, signature, inputs))
-
-
-def example_inputs(
-    signatures: Mapping[str, Signature], rows: int = 1
-) -> dict[str, dict[str, np.ndarray]]:
-    """Valid inputs `[rows, ...]` by signature and name.
-
-    Example:
-        >>> example_inputs(served_signatures(model))["serving_default"]
-        {'seed': array([0])}
-    """
-    generator = np.random.default_rng(0)
-    image = signatures["between"].inputs["first"].shape if "between" in signatures else ()
-
-    def example(each: Tensor) -> np.ndarray:
-        shape = (rows, *each.shape)
-        if each.dtype == tf.string:
-            return np.full(shape, tf.io.encode_png(tf.zeros(image, tf.uint8)).numpy(), object)
-        if each.dtype.is_integer:
-            high = 256 if each.dtype == tf.uint8 else 1  # any pixels; the first seed or row
-            return generator.integers(0, high, shape, each.dtype.as_numpy_dtype)
-        if each.least is not None:
-            high = each.least + 1 if each.most is None else each.most
-            return generator.uniform(each.least, high, shape).astype(np.float32)
-        return generator.standard_normal(shape, np.float32)
-
-    return {
-        name: {key: example(each) for key, each in signature.inputs.items()}
-        for name, signature in signatures.items()
-    }
+        for key, signature in signatures.items():
+            writer.write(warm_up_request(name, key, sample_inputs(model, signature)))

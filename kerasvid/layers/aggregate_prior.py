@@ -1,44 +1,38 @@
-"""The prior of a vector that is drawn once a video: an invertible image of N(0, I).
+"""The prior of a vector that is drawn once a video: an invertible image of N(0, I)."""
 
-An invertible map of vectors by affine couplings, which turns N(0, I) into a learned density.
-
-Dinh, Sohl-Dickstein, Bengio: "Density estimation using Real NVP", ICLR 2017.
-"""
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from kerasvid import distributions
+from kerasvid.naming import kept_arguments
 
 JITTER = 1e-5  # added to the covariance's diagonal
-UNSEEN_DRAWS = 16  # that estimate the divergence where no draw is given
+FIXED_DRAWS = 16  # that estimate the divergence where no draw is given
+FIXED = {"dtype": "float32", "trainable": False, "autocast": False}  # weights for no optimizer
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class AggregatePrior(keras.layers.Layer):
     """A prior `mean + L f(e)`, `e ~ N(0, I)`, that follows the aggregate posterior.
 
-    By default it is the fixed N(0, scale^2 I). Two things bring it to where the posteriors are:
-
-    With a `momentum`, the mean and the covariance `L L^T` are running moments of the posterior
-    over the data,
+    By default it is the fixed N(0, scale^2 I). With a `momentum`, the mean and the covariance
+    `L L^T` are running moments of the posterior over the data,
 
         mean = E[m(x)],  L L^T = Cov[m(x)] + E[diag(s(x)^2)],
 
-    which of all Gaussians minimise the mean KL(q(.|x) || p): the exact update of the prior in the
-    evidence lower bound, in place of the slow one by gradients through the encoder.
+    which of all Gaussians minimise the mean KL(q(.|x) || p). With `couplings`, f is a
+    `CouplingFlow` trained with the bound, which can leave out what lies between the modes of the
+    data.
 
-    With `couplings`, f is a `CouplingFlow` trained with the bound, which can leave out what lies
-    between the modes of the data.
-
-    Why: networks leave the aggregate posterior off-centre, of low rank, correlated and clustered.
-    The bound pays for each, and samples of N(0, I) fall where the decoder never was. What is drawn
-    stays standard Gaussian noise, and the map to it is invertible.
+    Without them the aggregate posterior ends off-centre, of low rank, correlated and clustered, and
+    samples of N(0, I) fall where the decoder was not trained.
 
     Args:
         latent_dim: D.
-        scale: deviation of the fixed prior, and of the other one before its first update.
+        scale: standard deviation of the fixed prior, and of the other before its first update.
         momentum: of the running moments, in (0, 1), or `None`.
         couplings: of the flow; 0 for none, f(e) = e.
         units: hidden width of a coupling.
@@ -76,24 +70,15 @@ class AggregatePrior(keras.layers.Layer):
             return
         if self.flow is not None:
             self.flow.build()
-        size = self.latent_dim
-        self.mean = self.add_weight(
-            (size,), "zeros", "float32", trainable=False, autocast=False, name="mean"
-        )
-        self.covariance = self._matrix("covariance", self.scale**2)
+        add_moments(self, self.latent_dim, self.scale**2)
         # L is kept, so that generation needs no decomposition in its graph.
-        self.scale_tril = self._matrix("scale_tril", self.scale)
-        self.built = True
-
-    def _matrix(self, name: str, diagonal: float):
-        return self.add_weight(
+        self.scale_tril = self.add_weight(
             (self.latent_dim, self.latent_dim),
-            lambda shape, dtype=None: diagonal * tf.eye(shape[0]),
-            "float32",
-            trainable=False,
-            autocast=False,
-            name=name,
+            keras.initializers.Identity(self.scale),
+            name="scale_tril",
+            **FIXED,
         )
+        self.built = True
 
     def sample(self, noise: tf.Tensor) -> tf.Tensor:
         """`mean + L f(e)` of standard Gaussian noise: `[B, D] -> [B, D]`."""
@@ -119,7 +104,7 @@ class AggregatePrior(keras.layers.Layer):
         if self.flow is None:
             return distributions.kl_to_gaussian(posterior, mean, tril)
         if draw is None:
-            shape = [UNSEEN_DRAWS, self.latent_dim]
+            shape = [FIXED_DRAWS, self.latent_dim]
             noise = tf.random.stateless_normal(shape, [0, 0])[:, None]  # [K, 1, D]
             draws = posterior.mean() + posterior.stddev() * noise  # [K, B, D]
         else:
@@ -130,14 +115,11 @@ class AggregatePrior(keras.layers.Layer):
         log_volume = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(tril)))
         log_prior = log_determinant - log_volume - 0.5 * tf.reduce_sum(tf.square(noise), axis=-1)
         # The normalising constants of the two Gaussians cancel, but for the 1/2 of the entropy.
-        log_deviations = tf.reduce_sum(tf.math.log(posterior.stddev()), axis=-1)
-        return -log_deviations - 0.5 * self.latent_dim - tf.reduce_mean(log_prior, axis=0)
+        log_stds = tf.reduce_sum(tf.math.log(posterior.stddev()), axis=-1)
+        return -log_stds - 0.5 * self.latent_dim - tf.reduce_mean(log_prior, axis=0)
 
     def moments(self, posterior) -> dict[str, tf.Tensor]:
-        """What `follow` needs of a batch's posterior: means over the batch, hence over replicas.
-
-        Nothing for the fixed prior.
-        """
+        """Moments of a batch's posterior for `update_moments`; none for the fixed prior."""
         if self.momentum is None:
             return {}
         means = tf.stop_gradient(posterior.mean())  # [B, D]
@@ -153,16 +135,8 @@ class AggregatePrior(keras.layers.Layer):
 
         Loss scaling skips a step that overflowed; its moments must not stay.
         """
-        if not moments:
-            return
-        mean, covariance = moments["mean"], moments["covariance"]
-        finite = tf.reduce_all(tf.math.is_finite(covariance)) & tf.reduce_all(
-            tf.math.is_finite(mean)
-        )
-        rate = 1.0 - self.momentum
-        mean = tf.where(finite, self.mean + rate * (mean - self.mean), self.mean)
-        moved = self.covariance + rate * (covariance - self.covariance)
-        self.set_moments(mean, tf.where(finite, moved, self.covariance))
+        if moments:
+            self.set_moments(*moved_moments(self, moments))
 
     def set_moments(self, mean: tf.Tensor, covariance: tf.Tensor) -> None:
         """Makes a mean `[D]` and a covariance `[D, D]` the prior's own."""
@@ -176,22 +150,33 @@ class AggregatePrior(keras.layers.Layer):
         return self.sample(noise)
 
     def get_config(self) -> dict:
-        own = {
-            "latent_dim": self.latent_dim,
-            "scale": self.scale,
-            "momentum": self.momentum,
-            "couplings": self.couplings,
-            "units": self.units,
-        }
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **kept_arguments(self)}
+
+
+def add_moments(layer: keras.layers.Layer, size: int, variance: float = 1.0) -> None:
+    """Gives a layer the weights `mean` `[size]`, 0, and `covariance`, the variance times I."""
+    layer.mean = layer.add_weight((size,), "zeros", name="mean", **FIXED)
+    identity = keras.initializers.Identity(variance)
+    layer.covariance = layer.add_weight((size, size), identity, name="covariance", **FIXED)
+
+
+def moved_moments(layer: keras.layers.Layer, moments: Mapping) -> list[tf.Tensor]:
+    """The running `mean` and `covariance` of a layer, moved towards those of a batch if finite."""
+    finite = [tf.reduce_all(tf.math.is_finite(moments[name])) for name in ("mean", "covariance")]
+    moved = []
+    for running, name in ((layer.mean, "mean"), (layer.covariance, "covariance")):
+        towards = running + (1.0 - layer.momentum) * (moments[name] - running)
+        moved.append(tf.where(finite[0] & finite[1], towards, running))
+    return moved
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class CouplingFlow(keras.layers.Layer):
-    """A chain of affine couplings, each after a fixed shuffle of the axes.
+    """A chain of affine couplings, each after a fixed shuffle of the axes: a learned density.
 
-    A coupling scales and shifts one half of the axes by functions of the other half, so that both
-    directions cost one pass through small dense layers. Untrained, the map is a shuffle of axes.
+    Dinh, Sohl-Dickstein, Bengio: "Density estimation using Real NVP", ICLR 2017. A coupling scales
+    and shifts one half of the axes by functions of the other half: both directions cost one pass
+    through small dense layers. Untrained, the map is a shuffle of axes.
 
     Args:
         size: D, even.
@@ -258,5 +243,4 @@ class CouplingFlow(keras.layers.Layer):
         return self.forward(noise)
 
     def get_config(self) -> dict:
-        own = {"size": self.size, "couplings": self.couplings, "units": self.units}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **kept_arguments(self)}

@@ -1,7 +1,7 @@
-"""Functions that XLA may compile, and how a layer within can tell.
+"""Functions that XLA may compile, and how a layer in them knows.
 
-Some sums are quicker in one form under XLA and in another by TensorFlow's own kernels; the form is
-chosen while a function is traced.
+Some sums are quicker in one form under XLA and in another by TensorFlow's own kernels. A layer
+chooses the form while the function is traced.
 """
 
 import contextlib
@@ -14,13 +14,13 @@ _BY_XLA = contextvars.ContextVar("compiled_by_xla", default=False)
 
 
 def compiled_by_xla() -> bool:
-    """Whether what is traced now will be compiled by XLA, as far as `traced_function` tells."""
+    """Whether the function traced now, by `traced_function`, will be compiled by XLA."""
     return _BY_XLA.get()
 
 
 @contextlib.contextmanager
 def tracing_for_xla(jit_compile: bool = True) -> Iterator[None]:
-    """Within the block `compiled_by_xla` answers so."""
+    """Within the block `compiled_by_xla` returns this value."""
     token = _BY_XLA.set(jit_compile)
     try:
         yield
@@ -29,7 +29,7 @@ def tracing_for_xla(jit_compile: bool = True) -> Iterator[None]:
 
 
 def traced_function(function: Callable, jit_compile: bool) -> Callable:
-    """`tf.function(function, jit_compile=...)`, in which `compiled_by_xla` tells of it.
+    """`tf.function(function, jit_compile=...)`, in which `compiled_by_xla` returns the value.
 
     Example:
         >>> double = traced_function(lambda x: 2.0 * x, jit_compile=True)

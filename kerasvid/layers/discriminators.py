@@ -14,6 +14,7 @@ from kerasvid.layers.compilation import compiled_by_xla
 from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.layers.spectral_convolution import SpectralConvolution
+from kerasvid.naming import constructor_arguments
 
 SCORES = ("patch", "full")
 
@@ -113,17 +114,8 @@ class ImageDiscriminator(keras.layers.Layer):
         return as_output(self.output_layer(maps), tf.shape(maps)[0], self.categories)
 
     def get_config(self) -> dict:
-        own = {
-            "channels": self.channels,
-            "strides": self.strides,
-            "kernel_size": self.kernel_size,
-            "patch": self.patch,
-            "score": self.score,
-            "normalization": self.normalization,
-            "spectral": self.spectral,
-            "categories": self.categories,
-        }
-        return {**super().get_config(), **own}
+        arguments = constructor_arguments(type(self))
+        return {**super().get_config(), **{name: getattr(self, name) for name in arguments}}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -221,14 +213,6 @@ class VideoDiscriminator(ImageDiscriminator):
             x = tf.pad(x, [[0, 0], [missing // 2, -(-missing // 2)], [0, 0], [0, 0], [0, 0]])
         count = (x.shape[1] - size) // stride + 1
         return tf.concat([every(stride, x, k, count) for k in range(size)], axis=-1)
-
-    def get_config(self) -> dict:
-        own = {
-            "temporal_kernel": self.temporal_kernel,
-            "temporal_stride": self.temporal_stride,
-            "temporal_padding": self.temporal_padding,
-        }
-        return {**super().get_config(), **own}
 
 
 def every(stride: int, x: tf.Tensor, first: int, count: int) -> tf.Tensor:

@@ -1,8 +1,8 @@
-"""Convolutional networks over single frames: the encoder and the decoder every model shares.
+"""Convolutional networks over single frames: an encoder and a decoder.
 
 Both can work on patches: with `patch=4` a 64x64 frame enters as 16x16 positions of 4x4x3 values
-and leaves by the inverse. The two outermost resolutions, which cost most and know least, fall
-away; `patch=1` is the classical pyramid.
+and leaves by the inverse. This saves the two outermost resolutions, which cost most and know least;
+`patch=1` is the classical pyramid.
 """
 
 import math
@@ -13,19 +13,20 @@ import keras
 import tensorflow as tf
 
 from kerasvid.layers.strided_convolution import StridedConv2D, TransposedConv2D
+from kerasvid.naming import kept_arguments
 
 NORMALIZATIONS = ("none", "batch", "group")
 
 
 def normalization_layer(kind: str, width: int, dtype) -> keras.layers.Layer:
-    """The layer behind a convolution of `width` channels: `none`, `batch` or `group` (8)."""
+    """The layer after a convolution of `width` channels: `none`, `batch` or `group` (of 8)."""
     if kind == "none":
         return keras.layers.Identity(dtype=dtype)
     if kind == "batch":
         return keras.layers.BatchNormalization(dtype=dtype)
     if kind == "group":
         return keras.layers.GroupNormalization(groups=math.gcd(8, width), dtype=dtype)
-    raise ValueError(f"normalization={kind!r} is unknown: use one of {', '.join(NORMALIZATIONS)}.")
+    raise ValueError(f"normalization={kind!r} is unknown: use {', '.join(NORMALIZATIONS)}.")
 
 
 def dcgan_generator(width: int, **rest: Any) -> dict[str, Any]:
@@ -42,6 +43,24 @@ def dcgan_generator(width: int, **rest: Any) -> dict[str, Any]:
     sizes = {"dense_units": (), "seed_channels": 8 * width, "channels": channels}
     shape = {"upsampling": (2, 2, 2), "kernel_size": 4, "transposed": True, "patch": 2}
     return {**sizes, **shape, **rest}
+
+
+def patch_encoder(channels: Sequence[int], strides: Sequence[int], features: int) -> dict[str, Any]:
+    """Arguments of `FrameEncoder` for 3x3 convolutions on 4x4 patches without normalization."""
+    fixed = {"kernel_size": 3, "patch": 4, "dense_units": (), "normalization": "none"}
+    return {"channels": channels, "strides": strides, "features": features, **fixed}
+
+
+def patch_decoder(
+    dense_units: Sequence[int],
+    seed_channels: int,
+    channels: Sequence[int],
+    upsampling: Sequence[int],
+) -> dict[str, Any]:
+    """Arguments of `FrameDecoder` for the way back from `patch_encoder`, enlarging sub-pixels."""
+    sizes = {"dense_units": dense_units, "seed_channels": seed_channels, "channels": channels}
+    fixed = {"kernel_size": 3, "transposed": False, "patch": 4, "normalization": "none"}
+    return {**sizes, "upsampling": upsampling, **fixed}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -115,16 +134,7 @@ class FrameEncoder(keras.layers.Layer):
         return tf.nn.leaky_relu(self.output_layer(x))
 
     def get_config(self) -> dict:
-        own = {
-            "channels": self.channels,
-            "strides": self.strides,
-            "kernel_size": self.kernel_size,
-            "patch": self.patch,
-            "dense_units": self.dense_units,
-            "features": self.features,
-            "normalization": self.normalization,
-        }
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **kept_arguments(self)}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -177,52 +187,33 @@ class FrameDecoder(keras.layers.Layer):
         self.channels, self.upsampling = tuple(channels), tuple(upsampling)
         self.kernel_size, self.transposed = kernel_size, transposed
         self.patch, self.normalization = patch, normalization
-        self.grid = self._grid()
-        self._make_networks()
-
-    def _grid(self) -> tuple[int, int]:
-        height, width, _ = self.image_shape
-        factor = self.patch
-        for stage in self.upsampling:
-            factor *= stage
+        height, width, colors = self.image_shape
+        factor = patch * math.prod(self.upsampling)
         if height % factor or width % factor:
             raise ValueError(
                 f"Frames of {height}x{width} do not fit a decoder that enlarges {factor} times: "
                 f"use sizes that are multiples of {factor}, or other upsampling factors."
             )
-        return height // factor, width // factor
+        self.grid = height // factor, width // factor
 
-    def _make_networks(self) -> None:
+        # === Networks ===
         policy = self.dtype_policy
         self.hidden = [keras.layers.Dense(units, dtype=policy) for units in self.dense_units]
-        self.seed_layer = keras.layers.Dense(
-            self.grid[0] * self.grid[1] * self.seed_channels, dtype=policy
-        )
-        self.seed_normalization = normalization_layer(
-            self.normalization, self.seed_channels, policy
-        )
+        self.seed_layer = keras.layers.Dense(math.prod(self.grid) * seed_channels, dtype=policy)
+        self.seed_normalization = normalization_layer(normalization, seed_channels, policy)
         self.convolutions, self.normalizations = [], []
         for width, factor in zip(self.channels, self.upsampling, strict=True):
-            self.convolutions.append(self._stage(width, factor))
-            self.normalizations.append(normalization_layer(self.normalization, width, policy))
-        self.output_layer = self._last_stage()
+            self.convolutions.append(self._enlarging(width, kernel_size, factor))
+            self.normalizations.append(normalization_layer(normalization, width, policy))
+        # A kernel smaller than the patch would leave pixels out.
+        side = max(kernel_size, patch) if transposed and patch > 1 else kernel_size
+        self.output_layer = self._enlarging(colors, side, patch)
 
-    def _last_stage(self) -> keras.layers.Layer:
-        policy, colors = self.dtype_policy, self.image_shape[-1]
-        if self.transposed and self.patch > 1:
-            side = max(self.kernel_size, self.patch)  # a smaller one would leave pixels out
-            return TransposedConv2D(colors, side, self.patch, dtype=policy)
-        return keras.layers.Conv2D(
-            colors * self.patch**2, self.kernel_size, padding="same", dtype=policy
-        )
-
-    def _stage(self, width: int, factor: int) -> keras.layers.Layer:
+    def _enlarging(self, width: int, kernel_size: int, factor: int) -> keras.layers.Layer:
         policy = self.dtype_policy
         if self.transposed and factor > 1:
-            return TransposedConv2D(width, self.kernel_size, factor, dtype=policy)
-        return keras.layers.Conv2D(
-            width * factor**2, self.kernel_size, padding="same", dtype=policy
-        )
+            return TransposedConv2D(width, kernel_size, factor, dtype=policy)
+        return keras.layers.Conv2D(width * factor**2, kernel_size, padding="same", dtype=policy)
 
     def call(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
         x = tf.cast(latents, self.compute_dtype)
@@ -242,15 +233,4 @@ class FrameDecoder(keras.layers.Layer):
         return tf.cast(x, tf.float32)
 
     def get_config(self) -> dict:
-        own = {
-            "image_shape": self.image_shape,
-            "dense_units": self.dense_units,
-            "seed_channels": self.seed_channels,
-            "channels": self.channels,
-            "upsampling": self.upsampling,
-            "kernel_size": self.kernel_size,
-            "transposed": self.transposed,
-            "patch": self.patch,
-            "normalization": self.normalization,
-        }
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **kept_arguments(self)}

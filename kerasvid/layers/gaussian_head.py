@@ -4,17 +4,17 @@ import keras
 import tensorflow as tf
 
 from kerasvid import distributions
+from kerasvid.naming import kept_arguments
 
-NARROW = -2.0  # raw scale of an untrained posterior: a deviation of about 0.2
+NARROW = -2.0  # raw scale of an untrained posterior: a standard deviation of about 0.2
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class GaussianHead(keras.layers.Layer):
     """Features to a diagonal Gaussian posterior, by an optional hidden layer and a linear one.
 
-    An untrained head gives means near zero and deviations of about 0.2: wide enough that the prior
-    is met cheaply, narrow enough that the decoder hears the means through the noise from the start
-    (posteriors as wide as the prior collapse onto it in the first steps).
+    An untrained head gives means near 0 and standard deviations of about 0.2. As wide as the prior,
+    posteriors would collapse onto it in the first steps.
 
     Args:
         latent_dim: D, the event size.
@@ -46,5 +46,4 @@ class GaussianHead(keras.layers.Layer):
         return distributions.diagonal_normal(self(features))
 
     def get_config(self) -> dict:
-        own = {"latent_dim": self.latent_dim, "hidden_units": self.hidden_units}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **kept_arguments(self)}

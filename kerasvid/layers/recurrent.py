@@ -1,100 +1,46 @@
-"""Recurrent cells unrolled over time: no `while` loop, TensorList or cuDNN op in any graph.
+"""Recurrent networks unrolled over a static T: no `while` loop, TensorList or cuDNN op in a graph.
 
-T is a Python number, so a rollout is T copies of the cell's operations. That compiles under XLA,
-converts to TFLite without Flex, and runs wherever the model does.
+So they compile under XLA, convert to TFLite without Flex, and run wherever the model does.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kerasvid import distributions
+from kerasvid.naming import kept_arguments
 
 
-def unroll(cell: keras.layers.Layer, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Runs a recurrent cell over a list of inputs from a zero state.
+def bidirectional_lstm(units: int, return_sequences: bool = False, dtype: Any = None):
+    """Keras's bidirectional LSTM, unrolled over a static T.
 
     Args:
-        cell: a Keras recurrent cell (`LSTMCell`, `GRUCell`).
-        inputs: T tensors `[B, D]`.
+        units: width of each direction.
+        return_sequences: as in Keras.
+        dtype: a policy, as in Keras.
 
     Returns:
-        T outputs `[B, units]`.
+        A layer `[B, T, D] -> [B, 2 * units]`, of the forward state after the last frame beside the
+        backward state after the first; or `[B, T, 2 * units]` with `return_sequences`.
     """
-    states = cell.get_initial_state(batch_size=tf.shape(inputs[0])[0])
-    outputs = []
-    for value in inputs:
-        output, states = cell(value, states)
-        outputs.append(output)
-    return outputs
-
-
-@keras.saving.register_keras_serializable(package="kerasvid")
-class BidirectionalSummary(keras.layers.Layer):
-    """Both ends of a bidirectional LSTM: what a whole sequence says, as one vector.
-
-    Args:
-        units: width of each direction.
-
-    Call: `[B, T, D] -> [B, 2 * units]`, the forward state after the last frame beside the
-    backward state after the first. T must be static.
-    """
-
-    def __init__(self, units: int, **kwargs):
-        super().__init__(**kwargs)
-        self.units = units
-        self.forward_cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy)
-        self.backward_cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy)
-
-    def call(self, sequence: tf.Tensor) -> tf.Tensor:
-        frames = tf.unstack(sequence, axis=1)
-        forward = unroll(self.forward_cell, frames)[-1]
-        backward = unroll(self.backward_cell, frames[::-1])[-1]
-        return tf.concat([forward, backward], axis=-1)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "units": self.units}
-
-
-@keras.saving.register_keras_serializable(package="kerasvid")
-class BidirectionalSequence(keras.layers.Layer):
-    """A bidirectional LSTM that keeps every step.
-
-    Args:
-        units: width of each direction.
-
-    Call: `[B, T, D] -> [B, T, 2 * units]`. T must be static.
-    """
-
-    def __init__(self, units: int, **kwargs):
-        super().__init__(**kwargs)
-        self.units = units
-        self.forward_cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy)
-        self.backward_cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy)
-
-    def call(self, sequence: tf.Tensor) -> tf.Tensor:
-        frames = tf.unstack(sequence, axis=1)
-        forward = unroll(self.forward_cell, frames)
-        backward = unroll(self.backward_cell, frames[::-1])[::-1]
-        both = [tf.concat(pair, axis=-1) for pair in zip(forward, backward, strict=True)]
-        return tf.stack(both, axis=1)  # [B, T, 2 * units]
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "units": self.units}
+    arguments = {"unroll": True, "use_cudnn": False, "name": "lstm"}
+    lstm = keras.layers.LSTM(units, return_sequences=return_sequences, dtype=dtype, **arguments)
+    return keras.layers.Bidirectional(lstm, dtype=dtype)
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class RecurrentPrior(keras.layers.Layer):
     """A learned prior over a sequence of latent vectors, p(z_t | z_<t, condition), by an LSTM.
 
-    At step t the cell receives z_(t-1), zero at the first step, beside the condition, and a dense
-    layer turns its output into the mean and deviation of a diagonal Gaussian.
+    At step t the cell receives z_(t-1), zero at the first step, beside the condition. A dense layer
+    turns its output into the mean and standard deviation of a diagonal Gaussian.
 
     Args:
         latent_dim: D, the size of one latent vector.
         units: width of the LSTM.
-        scale: the deviation that an untrained prior starts from.
+        scale: the standard deviation of an untrained prior.
 
     Example:
         >>> prior = RecurrentPrior(latent_dim=4, units=8)
@@ -111,7 +57,7 @@ class RecurrentPrior(keras.layers.Layer):
         self.head = keras.layers.Dense(2 * latent_dim, dtype="float32")
 
     def build(self, latents_shape, condition_shape=None) -> None:
-        """Makes the weights; the verbs below are methods, not calls, so it is asked for."""
+        """Makes the weights; called explicitly, as the methods below are no `call`."""
         condition = 0 if condition_shape is None else condition_shape[-1]
         self.cell.build([None, self.latent_dim + condition])
         self.head.build([None, self.units])
@@ -178,8 +124,7 @@ class RecurrentPrior(keras.layers.Layer):
         return self.teacher_forced(latents, condition).mean()
 
     def get_config(self) -> dict:
-        own = {"latent_dim": self.latent_dim, "units": self.units, "scale": self.scale}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **kept_arguments(self)}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -229,7 +174,7 @@ class NoiseGRU(keras.layers.Layer):
         return tf.stack(outputs, axis=1)  # [B, T, units]
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "units": self.units}
+        return {**super().get_config(), **kept_arguments(self)}
 
 
 def over_frames(layer: Callable[..., tf.Tensor], sequence: tf.Tensor, **kwargs) -> tf.Tensor:

@@ -97,13 +97,8 @@ class SpectralConvolution(keras.layers.Layer):
         return scores[:, None, None]  # [N, 1, 1, O]
 
     def get_config(self) -> dict:
-        own = {
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "stride": self.stride,
-            "spectral": self.spectral,
-        }
-        return {**super().get_config(), **own}
+        names = ("filters", "kernel_size", "stride", "spectral")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def iterate_spectra(layer: keras.layers.Layer, times: int = 1) -> None:

@@ -1,12 +1,11 @@
 """Strided and transposed convolutions without the zeros between pixels.
 
-The gradient of a strided convolution by its input, which is a transposed convolution forwards, is
-textbook-wise a convolution over the output's pixels with `stride - 1` zeros between them. XLA on a
-CPU multiplies those zeros, `stride`^2 times the work. The same sums are a convolution of stride 1
-that writes `stride` x `stride` pixels at every position (Shi et al., "Is the deconvolution layer
-the same as a convolutional layer?", 2016), which is how they are computed here under XLA. Without
-it, and on a GPU, TensorFlow's own kernels are quicker, but for the few channels of a picture on a
-CPU.
+The gradient of a strided convolution by its input, or a transposed convolution, is by definition a
+convolution over pixels with `stride - 1` zeros between them. XLA on a CPU multiplies those zeros,
+`stride`^2 times the work. The same sums are a convolution of stride 1 that writes `stride` x
+`stride` pixels at every position (Shi et al., "Is the deconvolution layer the same as a
+convolutional layer?", 2016), as computed here under XLA. Without XLA, and on a GPU, TensorFlow's
+own kernels are quicker, except for the few channels of an image on a CPU.
 """
 
 from collections.abc import Sequence
@@ -64,9 +63,9 @@ def transposed_convolution(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) ->
 def _strided(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     @tf.custom_gradient
     def convolve(inputs, kernel):
-        def gradient(slopes):
-            by_inputs = _transposed(slopes, kernel, stride, inputs.shape[1:3])
-            return by_inputs, _kernel_slopes(inputs, kernel, slopes, stride)
+        def gradient(gradients):
+            by_inputs = _transposed(gradients, kernel, stride, inputs.shape[1:3])
+            return by_inputs, _kernel_gradient(inputs, kernel, gradients, stride)
 
         return tf.nn.conv2d(inputs, kernel, stride, "SAME"), gradient
 
@@ -78,15 +77,19 @@ def _transposed(
 ) -> tf.Tensor:
     @tf.custom_gradient
     def convolve(inputs, kernel):
-        def gradient(slopes):
-            return _strided(slopes, kernel, stride), _kernel_slopes(slopes, kernel, inputs, stride)
+        def gradient(gradients):
+            return _strided(gradients, kernel, stride), _kernel_gradient(
+                gradients, kernel, inputs, stride
+            )
 
         return _spread(inputs, kernel, stride, size), gradient
 
     return convolve(inputs, kernel)
 
 
-def _kernel_slopes(wide: tf.Tensor, kernel: tf.Tensor, narrow: tf.Tensor, stride: int) -> tf.Tensor:
+def _kernel_gradient(
+    wide: tf.Tensor, kernel: tf.Tensor, narrow: tf.Tensor, stride: int
+) -> tf.Tensor:
     """The gradient by the kernel of what leads from `wide` to `narrow`, or back."""
     return tf.raw_ops.Conv2DBackpropFilter(
         input=wide,
@@ -124,14 +127,14 @@ def _own_kernels_are_quicker(kernel: tf.Tensor) -> bool:
 
 
 class _SamePadding:
-    """What both layers take of Keras's arguments; others would change nothing, unseen."""
+    """Refuses those of Keras's arguments that both layers do not compute."""
 
     def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
         super().__init__(filters, kernel_size, strides, **{"padding": "same", **kwargs})
         plain = {"padding": "same", "data_format": "channels_last", "dilation_rate": (1, 1)}
         for name, value in {**plain, "groups": 1}.items():
             if getattr(self, name, value) != value:
-                raise ValueError(f"{name}={getattr(self, name)!r}: only {value!r} is computed.")
+                raise ValueError(f"{name}={getattr(self, name)!r} is not supported. Use {value!r}.")
         if len(set(self.strides)) > 1:
             raise ValueError(f"strides={self.strides}: give one number for both axes.")
 

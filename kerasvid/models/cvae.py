@@ -18,12 +18,12 @@ from it by these options:
   and from what it draws over them (`composed` in `layers/endpoints.py`): edges are those of the
   given frames.
 - `moving_cell`: cells of 8 pixels move as one. Where single pixels move, things dissolve.
-- `exact_endpoints`: the two ends are the given frames, and the lambda_2 term is 0.
-- `mean_weight`: the clip of z_video = 0 is trained to be near the true one between the ends, too.
-  The frames between are uncertain: a sample is one possibility, this clip the best guess. Its
-  squared distance is the uncertainty, that of a sample twice as much.
+- `exact_endpoints`: the two endpoints are the given frames, and the lambda_2 term is 0.
+- `mean_weight`: the clip of z_video = 0 is trained to be near the true one, too. The frames between
+  the endpoints are uncertain: a sample is one possibility, this clip the best guess. Its squared
+  distance is the uncertainty, that of a sample twice as much.
 - `schedule`: the observation scale widens, and the KL begins at half its weight.
-- `decoded_frames`: a step decodes some of the frames between the ends, counted for all.
+- `decoded_frames`: a step decodes some of the frames between the endpoints, counted for all.
 Networks of both work on 4x4 patches without normalization, with codes of 32 and 128 numbers.
 
 `coarse_weight` is no part of `base`: what frames show in cells of 2 to 16 pixels is to be right,
@@ -40,9 +40,15 @@ import tensorflow as tf
 
 from kerasvid import distributions, losses
 from kerasvid.layers.endpoints import EndpointsEncoder, TimedDecoder, check_endpoints, frame_times
-from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
+from kerasvid.layers.frame_networks import (
+    FrameDecoder,
+    FrameEncoder,
+    dcgan_generator,
+    patch_decoder,
+    patch_encoder,
+)
 from kerasvid.layers.gaussian_head import GaussianHead
-from kerasvid.layers.recurrent import BidirectionalSummary, over_frames
+from kerasvid.layers.recurrent import bidirectional_lstm, over_frames
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.protocols import Encoder
 from kerasvid.models.base.train_config import TrainConfig
@@ -64,19 +70,19 @@ class CVAE(InBetween, VariationalModel, Encoder):
         endpoints_dim: size of the code of one conditioning frame.
         summary_units: width of each direction of the posterior's LSTM.
         hidden_units: width of the layer that joins z with the time of a frame.
-        encoder: arguments of `FrameEncoder`; the ends have one of their own, of the same sizes.
+        encoder: arguments of `FrameEncoder`; the endpoints have another of the same sizes.
         decoder: arguments of `FrameDecoder`, without `image_shape`.
-        warping: put frames together from the two ends, or draw them alone.
+        warping: put frames together from the two endpoints, or draw them alone.
         moving_cell: side in pixels of what moves as one when warping; 1 moves single pixels.
         exact_endpoints: make the first and the last frame exactly as given.
         endpoints_weight: lambda_2 / lambda_1.
-        mean_weight: of the squared error, between the ends, of the clip of z_video = 0, as a
+        mean_weight: of the squared error, between the endpoints, of the clip of z_video = 0, as a
             multiple of lambda_1.
-        coarse_weight: of the coarse error, between the ends, as a multiple of lambda_1; see
+        coarse_weight: of the coarse error, between the endpoints, as a multiple of lambda_1; see
             `losses.coarse_error`.
-        decoded_frames: frames of a clip that a training step decodes between its two ends, chosen
-            at random; `None` for all. Fewer make a step cheaper, and the loss keeps its
-            expectation; batch normalization, if there is any, sees ends more often then.
+        decoded_frames: frames between the endpoints that a training step decodes, chosen at random;
+            `None` for all. Fewer make a step cheaper, and the loss keeps its expectation; batch
+            normalization, if there is any, sees endpoints more often then.
         schedule: of the `observation_scale` and the weight `kl_video`, each a pair (start, end),
             and `steps` from start to end; by default both 1.
 
@@ -145,7 +151,7 @@ class CVAE(InBetween, VariationalModel, Encoder):
         # === Networks ===
         policy, sizes = self.dtype_policy, self.encoder_arguments
         self.encoder = FrameEncoder(**sizes, dtype=policy)
-        self.summarizer = BidirectionalSummary(summary_units, dtype=policy)
+        self.summarizer = bidirectional_lstm(summary_units, dtype=policy)
         self.video_head = GaussianHead(video_dim, dtype=policy)
         self.endpoints_encoder = EndpointsEncoder(endpoints_dim, sizes, dtype=policy)
         self.timed_decoder = TimedDecoder(
@@ -171,7 +177,7 @@ class CVAE(InBetween, VariationalModel, Encoder):
         return {"video": (self.video_dim,)}
 
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        """That of z_video, and what chooses the frames between the ends to decode."""
+        """That of z_video, and what chooses the frames between the endpoints to decode."""
         return self.noise_shapes(frames) | choice_shapes(self.decoded_frames, frames - 2)
 
     def posterior(self, video: tf.Tensor, training: bool = False):
@@ -184,7 +190,7 @@ class CVAE(InBetween, VariationalModel, Encoder):
         latents: tf.Tensor,
         codes: tf.Tensor,
         times: tf.Tensor,
-        *ends: tf.Tensor,
+        *endpoints: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
         """g(z): the frames `[B, K, H, W, C]`, unclipped.
@@ -193,19 +199,22 @@ class CVAE(InBetween, VariationalModel, Encoder):
             latents: z_video, `[B, D]`.
             codes: z_first and z_last, `[B, 2 E]`.
             times: of the frames, `[B, K]`.
-            ends: first and last frame, `[B, H, W, C]`.
+            endpoints: first and last frame, `[B, H, W, C]`.
             training: as in Keras.
         """
         joined = tf.concat([latents, codes], axis=-1)  # [B, D + 2 E]
-        return self.timed_decoder(joined, times, *ends, training=training)
+        return self.timed_decoder(joined, times, *endpoints, training=training)
 
     def infer(self, video, noise, training: bool = False):
         latents = distributions.reparameterize(
             self.posterior(video, training), (noise or {}).get("video")
         )
-        times, ends = frame_times(tf.shape(video)[0], video.shape[1]), (video[:, 0], video[:, -1])
-        codes = self.endpoints_encoder(*ends, training=training)
-        return self.decoded(latents, codes, times, *ends, training=training)
+        times, endpoints = (
+            frame_times(tf.shape(video)[0], video.shape[1]),
+            (video[:, 0], video[:, -1]),
+        )
+        codes = self.endpoints_encoder(*endpoints, training=training)
+        return self.decoded(latents, codes, times, *endpoints, training=training)
 
     # === The objective ===
 
@@ -217,31 +226,33 @@ class CVAE(InBetween, VariationalModel, Encoder):
                   + lambda_1 mean_weight |x - g(z with z_video = 0)|^2
                   + lambda_1 coarse_weight (the coarse error of g(z))
 
-        The last two, 0 in the poster, are of the frames between the ends. The scale in lambda_1 =
-        1 / (2 scale^2) and kl_video are those of `schedule`. Arguments and returns are those of
+        The last two, 0 in the poster, are of the frames between the endpoints. `schedule` has the
+        scale in lambda_1 = 1 / (2 scale^2), and kl_video. Arguments and returns are those of
         `Trainer`.
         """
         video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         if training and self.exact_endpoints and video.shape[1] < 3:
-            raise ValueError("Clips of 2 frames have nothing between exact ends: give longer ones.")
+            raise ValueError(
+                "Clips of 2 frames have nothing between exact endpoints: give longer ones."
+            )
         q_video = self.posterior(video, training)
         latents = distributions.reparameterize(q_video, noise.get("video"))
-        ends, between = (video[:, 0], video[:, -1]), video[:, 1:-1]
+        endpoints, between = (video[:, 0], video[:, -1]), video[:, 1:-1]
         times = frame_times(tf.shape(video)[0], video.shape[1])[:, 1:-1]  # [B, T - 2]
         between, times = decoded_part(noise, self.decoded_frames, between, times)
         share = (video.shape[1] - 2) / max(between.shape[1], 1)
-        codes = self.endpoints_encoder(*ends, training=training)
-        given = codes, times, ends, between, training
+        codes = self.endpoints_encoder(*endpoints, training=training)
+        given = codes, times, endpoints, between, training
 
-        error, at_ends, coarse = self._squared_errors(latents, *given)
-        whole = at_ends + share * error
+        error, at_endpoints, coarse = self._squared_errors(latents, *given)
+        whole = at_endpoints + share * error
         lambda_1 = 1.0 / (2.0 * tf.square(weights["observation_scale"]))
         terms = {
             "reconstruction_loss": lambda_1 * whole,
-            "endpoints_loss": lambda_1 * self.endpoints_weight * at_ends,
+            "endpoints_loss": lambda_1 * self.endpoints_weight * at_endpoints,
         }
         if self.mean_weight:
-            error = self._squared_errors(tf.zeros_like(latents), *given, with_ends=False)[0]
+            error = self._squared_errors(tf.zeros_like(latents), *given, with_endpoints=False)[0]
             terms["mean_reconstruction_loss"] = lambda_1 * self.mean_weight * share * error
         if self.coarse_weight:
             terms["coarse_loss"] = lambda_1 * self.coarse_weight * share * coarse
@@ -252,37 +263,38 @@ class CVAE(InBetween, VariationalModel, Encoder):
         loss = tf.square(weights["observation_scale"]) * bound
         return {"loss": loss, "bound": bound, **terms}, {}
 
-    def _squared_errors(self, latents, codes, times, ends, between, training, with_ends=True):
-        """|x - g|^2 summed over frames between the ends, and over the two ends: `[B]` each.
+    def _squared_errors(
+        self, latents, codes, times, endpoints, between, training, with_endpoints=True
+    ):
+        """|x - g|^2 between the endpoints, |x - g|^2 at them, and the coarse error: `[B]` each.
 
-        The third is the coarse error between the ends, where that has a weight; 0 elsewhere. Exact
-        ends are not decoded and have no error.
+        The coarse error is 0 without a weight. Exact endpoints have no error and are not decoded.
         """
         none = tf.zeros_like(latents[:, 0])  # [B]
-        with_ends = with_ends and not self.exact_endpoints
-        if with_ends:
+        with_endpoints = with_endpoints and not self.exact_endpoints
+        if with_endpoints:
             edge = tf.zeros_like(codes[:, :1])
             times = tf.concat([edge, times, edge + 1.0], axis=1)  # [B, K + 2]
         if not times.shape[1]:
             return none, none, none
-        shown = self.decoded(latents, codes, times, *ends, training=training)
-        at_ends = coarse = none
-        if with_ends:
-            at_ends = losses.squared_error(ends[0], shown[:, 0])
-            at_ends += losses.squared_error(ends[1], shown[:, -1])
+        shown = self.decoded(latents, codes, times, *endpoints, training=training)
+        at_endpoints = coarse = none
+        if with_endpoints:
+            at_endpoints = losses.squared_error(endpoints[0], shown[:, 0])
+            at_endpoints += losses.squared_error(endpoints[1], shown[:, -1])
             shown = shown[:, 1:-1]
         if self.coarse_weight and between.shape[1]:
             coarse = losses.coarse_error(between, shown, self.coarse_levels())
-        return losses.squared_error(between, shown), at_ends, coarse
+        return losses.squared_error(between, shown), at_endpoints, coarse
 
     def coarse_levels(self) -> int:
-        """Of the coarse error: cells of up to 16 pixels, of which whole ones fill a frame."""
+        """Levels of the coarse error: cells of up to 16 pixels that divide a frame."""
         height, width = self.image_shape[:2]
         fitting = (n for n in range(COARSE_LEVELS, 0, -1) if not (height % 2**n or width % 2**n))
         return next(fitting, 0)
 
     def encode(self, videos: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
-        """Posterior means as `infill` takes them beside the ends: `"video"` `[B, D]`, z_video.
+        """Posterior means as `infill` takes them beside the endpoints: `"video"` `[B, D]`, z_video.
 
         Args:
             videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1], T at least 2.
@@ -304,7 +316,7 @@ class CVAE(InBetween, VariationalModel, Encoder):
         return tf.clip_by_value(shown, -1.0, 1.0)
 
     def reconstruct(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
-        """The videos through their posterior means and ends: uint8 `[B, T, H, W, C]`.
+        """The videos through their posterior means and endpoints: uint8 `[B, T, H, W, C]`.
 
         Args:
             videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1], T at least 2.
@@ -320,25 +332,8 @@ _TWO_CORES: dict[str, Any] = {
     "endpoints_dim": 128,
     "summary_units": 128,
     "hidden_units": 512,
-    "encoder": {
-        "channels": (32, 64, 128),
-        "strides": (1, 2, 2),
-        "kernel_size": 3,
-        "patch": 4,
-        "dense_units": (),
-        "features": 256,
-        "normalization": "none",
-    },
-    "decoder": {
-        "dense_units": (512,),
-        "seed_channels": 64,
-        "channels": (64, 64, 48),
-        "upsampling": (1, 2, 1),
-        "kernel_size": 3,
-        "transposed": False,
-        "patch": 4,
-        "normalization": "none",
-    },
+    "encoder": patch_encoder((32, 64, 128), strides=(1, 2, 2), features=256),
+    "decoder": patch_decoder((512,), 64, (64, 64, 48), upsampling=(1, 2, 1)),
 }
 CVAE.PRESETS = {
     # Seconds: for tests and for trying a data set out.
@@ -347,25 +342,8 @@ CVAE.PRESETS = {
         "endpoints_dim": 8,
         "summary_units": 16,
         "hidden_units": 32,
-        "encoder": {
-            "channels": (8, 16),
-            "strides": (1, 2),
-            "kernel_size": 3,
-            "patch": 4,
-            "dense_units": (),
-            "features": 16,
-            "normalization": "none",
-        },
-        "decoder": {
-            "dense_units": (32,),
-            "seed_channels": 8,
-            "channels": (16, 8),
-            "upsampling": (1, 2),
-            "kernel_size": 3,
-            "transposed": False,
-            "patch": 4,
-            "normalization": "none",
-        },
+        "encoder": patch_encoder((8, 16), strides=(1, 2), features=16),
+        "decoder": patch_decoder((32,), 8, (16, 8), upsampling=(1, 2)),
     },
     # The poster's objective alone, on two CPU cores.
     "plain": {**_TWO_CORES, "schedule": {"observation_scale": (0.5, 0.5)}},
@@ -396,16 +374,7 @@ CVAE.PRESETS = {
             "features": 1024,
             "normalization": "batch",
         },
-        "decoder": {
-            "dense_units": (),
-            "seed_channels": 512,
-            "channels": (256, 128, 64),
-            "upsampling": (2, 2, 2),
-            "kernel_size": 5,
-            "transposed": True,
-            "patch": 2,
-            "normalization": "batch",
-        },
+        "decoder": dcgan_generator(64, kernel_size=5, normalization="batch"),
     },
 }
 CVAE.TRAINING = {

@@ -33,16 +33,15 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import distributions, losses
-from kerasvid.layers.aggregate_prior import AggregatePrior
-from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
-from kerasvid.layers.gaussian_head import GaussianHead
-from kerasvid.layers.recurrent import (
-    BidirectionalSequence,
-    BidirectionalSummary,
-    RecurrentPrior,
-    over_frames,
-    unroll,
+from kerasvid.layers.aggregate_prior import AggregatePrior, add_moments, moved_moments
+from kerasvid.layers.frame_networks import (
+    FrameDecoder,
+    FrameEncoder,
+    patch_decoder,
+    patch_encoder,
 )
+from kerasvid.layers.gaussian_head import GaussianHead
+from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames
 from kerasvid.models.base.protocols import Swappable
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
@@ -53,6 +52,7 @@ from kerasvid.models.base.video_generator import (
     as_video_tensor,
     check_same_batch,
 )
+from kerasvid.naming import kept_arguments
 
 POSTERIORS = ("factorised", "full")
 JITTER = 1e-4  # added to the diagonals of running covariances
@@ -138,12 +138,14 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         # === Networks ===
         policy = self.dtype_policy
         self.encoder = FrameEncoder(**self.encoder_arguments, dtype=policy)
-        self.content_summarizer = BidirectionalSummary(content_units, dtype=policy)
+        self.content_summarizer = bidirectional_lstm(content_units, dtype=policy)
         self.content_head = GaussianHead(content_dim, dtype=policy)
         self.motion_head = GaussianHead(motion_dim, motion_units, dtype=policy)
         if posterior == "full":
-            self.motion_context = BidirectionalSequence(motion_units, dtype=policy)
-            self.motion_cell = keras.layers.SimpleRNNCell(motion_units, dtype=policy)
+            self.motion_context = bidirectional_lstm(motion_units, True, dtype=policy)
+            self.motion_rnn = keras.layers.SimpleRNN(
+                motion_units, return_sequences=True, unroll=True, dtype=policy
+            )
         shaped = {"momentum": prior_momentum, "couplings": prior_couplings, "dtype": policy}
         self.content_prior = AggregatePrior(content_dim, **shaped)
         self.start_prior = AggregatePrior(motion_dim, **shaped) if aggregate_start else None
@@ -168,8 +170,7 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
             return features
         beside = tf.repeat(content[:, None], features.shape[1], axis=1)  # [B, T, D]
         joined = tf.concat([features, tf.cast(beside, features.dtype)], axis=-1)
-        context = self.motion_context(joined)
-        return tf.stack(unroll(self.motion_cell, tf.unstack(context, axis=1)), axis=1)
+        return self.motion_rnn(self.motion_context(joined))
 
     def posteriors(self, video, noise: Mapping | None, training: bool = False):
         """q(f | x_1..T), a draw from it, q(z_t | ...), a draw from it."""
@@ -314,14 +315,12 @@ class SharedInformation(keras.layers.Layer):
     The singular values of R are the canonical correlations; to the lowest order I is the mutual
     information, in nats, of two Gaussians of these moments, which is -1/2 log det(1 - R R').
 
-    A prior in which a and b are independent draws them so. Where the posteriors say something by
-    both, such as the action of a video, the draws contradict each other; the bound hardly resists,
-    as a decoder that uses both leaves neither. The gradient of this term makes a drop what b says,
-    and leaves b alone.
+    Independent priors draw a and b alone. Where both hold something, such as the action of a video,
+    the draws contradict each other, and the bound hardly prevents it. The gradient of this term
+    removes from a what b holds, and leaves b as it is.
 
-    Correlations do not depend on scale: give draws of the posteriors, not their means, so that what
-    drowns in their noise does not count. The moments are running ones, so that a small batch gives
-    a gradient of little noise.
+    Correlations do not depend on scale: give draws of the posteriors, so that what drowns in their
+    noise does not count. With running moments a small batch gives a gradient of little noise.
 
     Args:
         size: of a.
@@ -344,15 +343,7 @@ class SharedInformation(keras.layers.Layer):
     def build(self, input_shape=None) -> None:
         if self.built:
             return
-        both = self.size + self.other_size
-        arguments = {"dtype": "float32", "trainable": False, "autocast": False}
-        self.mean = self.add_weight((both,), "zeros", name="mean", **arguments)
-        self.covariance = self.add_weight(
-            (both, both),
-            lambda shape, dtype=None: tf.eye(shape[0]),
-            name="covariance",
-            **arguments,
-        )
+        add_moments(self, self.size + self.other_size)
         self.built = True
 
     def term(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
@@ -375,7 +366,7 @@ class SharedInformation(keras.layers.Layer):
         return together - 0.5 * tf.reduce_sum(tf.square(correlations))
 
     def moments(self, a: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What `follow` needs of a batch: means over its rows, hence over replicas."""
+        """Moments of a batch for `update_moments`, means over its rows."""
         both = tf.stop_gradient(tf.concat([a, b], axis=-1))
         centred = both - self.mean
         size = tf.cast(tf.shape(both)[0], tf.float32)
@@ -384,19 +375,15 @@ class SharedInformation(keras.layers.Layer):
 
     def update_moments(self, moments: dict[str, tf.Tensor]) -> None:
         """Moves the running moments towards those of a batch, unless they are not finite."""
-        finite = tf.reduce_all(tf.math.is_finite(moments["covariance"]))
-        finite &= tf.reduce_all(tf.math.is_finite(moments["mean"]))
-        rate = 1.0 - self.momentum
-        for running, name in ((self.mean, "mean"), (self.covariance, "covariance")):
-            moved = running + rate * (moments[name] - running)
-            running.assign(tf.where(finite, moved, running))
+        mean, covariance = moved_moments(self, moments)
+        self.mean.assign(mean)
+        self.covariance.assign(covariance)
 
     def call(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
         return self.term(a, b)
 
     def get_config(self) -> dict:
-        own = {"size": self.size, "other_size": self.other_size, "momentum": self.momentum}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **kept_arguments(self)}
 
 
 _TWO_CORES: dict[str, Any] = {
@@ -405,25 +392,8 @@ _TWO_CORES: dict[str, Any] = {
     "content_units": 256,
     "motion_units": 256,
     "prior_units": 256,
-    "encoder": {
-        "channels": (64, 128, 128),
-        "strides": (1, 2, 2),
-        "kernel_size": 3,
-        "patch": 4,
-        "dense_units": (),
-        "features": 256,
-        "normalization": "none",
-    },
-    "decoder": {
-        "dense_units": (512,),
-        "seed_channels": 64,
-        "channels": (128, 64, 128),
-        "upsampling": (1, 2, 1),
-        "kernel_size": 3,
-        "transposed": False,
-        "patch": 4,
-        "normalization": "none",
-    },
+    "encoder": patch_encoder((64, 128, 128), strides=(1, 2, 2), features=256),
+    "decoder": patch_decoder((512,), 64, (128, 64, 128), upsampling=(1, 2, 1)),
 }
 DSA.PRESETS = {
     # Seconds: for tests and for trying a data set out.
@@ -433,25 +403,8 @@ DSA.PRESETS = {
         "content_units": 16,
         "motion_units": 16,
         "prior_units": 16,
-        "encoder": {
-            "channels": (8, 16),
-            "strides": (1, 2),
-            "kernel_size": 3,
-            "patch": 4,
-            "dense_units": (),
-            "features": 16,
-            "normalization": "none",
-        },
-        "decoder": {
-            "dense_units": (32,),
-            "seed_channels": 8,
-            "channels": (16, 8),
-            "upsampling": (1, 2),
-            "kernel_size": 3,
-            "transposed": False,
-            "patch": 4,
-            "normalization": "none",
-        },
+        "encoder": patch_encoder((8, 16), strides=(1, 2), features=16),
+        "decoder": patch_decoder((32,), 8, (16, 8), upsampling=(1, 2)),
     },
     # The paper's bound and prior alone, on two CPU cores.
     "plain": {**_TWO_CORES, "schedule": {"observation_scale": (0.5, 0.5)}},

@@ -15,6 +15,7 @@ from kerasvid.layers.endpoints import check_endpoints, frame_times, straight
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import Trainer
+from kerasvid.naming import kept_arguments
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -55,7 +56,7 @@ class LinearInterpolation(InBetween, Trainer):
         return straight(first, last, frame_times(tf.shape(first)[0], frames))
 
     def call(self, video: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The interpolation of the ends of a batch as `fit` takes it, `[B, T, H, W, C]`."""
+        """The interpolation of the endpoints of a batch as `fit` takes it, `[B, T, H, W, C]`."""
         video = self.video_of(video)
         return self.infill(video[:, 0], video[:, -1], {}, video.shape[1])
 
@@ -74,8 +75,7 @@ class LinearInterpolation(InBetween, Trainer):
         return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})
 
     def get_config(self) -> dict:
-        own = {"image_shape": self.image_shape, "frames": self.frames}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **kept_arguments(self)}
 
 
 LinearInterpolation.PRESETS = {"debug": {}, "base": {}, "paper": {"frames": 30}}

@@ -189,6 +189,19 @@ class MoCoGAN(ContentMotionGAN):
         return tf.concat([repeated(noise["content"], motion.shape[1]), motion], axis=-1)
 
 
+# Sized for two CPU cores: half the released widths of MoCoGAN, and a stride in time.
+_TWO_CORES: dict[str, Any] = {
+    "content_dim": 50,
+    "motion_dim": 10,
+    "decoder": dcgan_generator(32, normalization="batch"),
+    "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
+    "video_discriminator": {
+        "channels": (32, 96, 192),
+        "patch": 2,
+        "temporal_stride": 2,
+        "temporal_padding": "same",
+    },
+}
 MoCoGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
@@ -204,33 +217,10 @@ MoCoGAN.PRESETS = {
         "image_discriminator": {"channels": (8, 16), "patch": 2},
         "video_discriminator": {"channels": (8,), "patch": 2, "temporal_kernel": 2},
     },
-    # The losses of the paper alone, at sizes for two CPU cores.
-    "plain": {
-        "content_dim": 50,
-        "motion_dim": 10,
-        "decoder": dcgan_generator(32, normalization="batch"),
-        "image_discriminator": {"channels": (32, 64, 128), "patch": 2},
-        "video_discriminator": {
-            "channels": (32, 64, 128),
-            "patch": 2,
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-        },
-    },
-    # Half the released widths and a stride in time, for two CPU cores.
-    "base": {
-        "content_dim": 50,
-        "motion_dim": 10,
-        "decoder": dcgan_generator(32, normalization="batch"),
-        "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
-        "video_discriminator": {
-            "channels": (32, 96, 192),
-            "patch": 2,
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-        },
-        "objective": {"image_frames": 4},
-    },
+    # The losses of the paper alone.
+    "plain": _TWO_CORES,
+    # D_I sees more frames.
+    "base": {**_TWO_CORES, "objective": {"image_frames": 4}},
     # The released sizes: DCGAN networks of width 64 with batch norm.
     "paper": {
         "content_dim": 50,

@@ -2,7 +2,7 @@
 
 import importlib
 import importlib.abc
-import importlib.util
+import importlib.machinery
 import sys
 from typing import Any
 
@@ -30,9 +30,9 @@ PARAMETERS = {
     "cvae": {"debug": 77_096, "plain": 4_598_048, "base": 4_646_544, "paper": 49_324_187},
     "dsa": {"debug": 55_192, "plain": 5_003_232, "base": 5_331_232, "paper": 88_219_011},
     "glo": {"debug": 28_108, "base": 1_087_203, "paper": 4_861_379},
-    "image_gan": {"debug": 27_721, "plain": 1_112_964, "base": 1_612_900, "paper": 3_921_412},
+    "image_gan": {"debug": 27_721, "plain": 1_612_900, "base": 1_612_900, "paper": 3_921_412},
     "linear_interpolation": {"debug": 0, "base": 0, "paper": 0},
-    "mocogan": {"debug": 31_178, "plain": 1_801_977, "base": 3_027_001, "paper": 6_573_401},
+    "mocogan": {"debug": 31_178, "plain": 3_027_001, "base": 3_027_001, "paper": 6_573_401},
     "navsynth": {
         "debug": 29_232,
         "base": 1_318_147,
@@ -40,9 +40,9 @@ PARAMETERS = {
         "weizmann": 6_096_499,
         "golf": 6_014_579,
     },
-    "rjgan": {"debug": 32_138, "plain": 1_825_077, "base": 3_050_101, "paper": 6_596_501},
+    "rjgan": {"debug": 32_138, "plain": 3_050_101, "base": 3_050_101, "paper": 6_596_501},
     "rjvae": {"debug": 56_232, "plain": 5_042_176, "base": 5_212_352, "paper": 89_727_235},
-    "rmocogan": {"debug": 31_522, "plain": 1_816_235, "base": 3_041_259, "paper": 6_587_659},
+    "rmocogan": {"debug": 31_522, "plain": 3_041_259, "base": 3_041_259, "paper": 6_587_659},
     "tgan": {"debug": 33_911, "base": 4_356_246, "paper": 16_293_832},
     "vgan": {"debug": 72_853, "base": 7_424_605, "paper": 27_310_408},
 }
@@ -81,7 +81,7 @@ STEPS = {
 }
 
 
-def model_class(name: str) -> type:
+def model_class(name: str) -> Any:
     """The class of a model, imported on first use.
 
     Raises:
@@ -94,7 +94,7 @@ def model_class(name: str) -> type:
 
 
 class _ModelOfFile:
-    """Stands in Keras's table of classes for a model until its module is imported."""
+    """Stands for a model in Keras's table of classes until its module is imported."""
 
     def __init__(self, name: str):
         self.name = name
@@ -104,14 +104,11 @@ class _ModelOfFile:
 
 
 class _KerasImport(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports Keras as ever, and registers the models with it."""
+    """Imports Keras as usual, then registers the models with it."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != "keras":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.loader is not None:
+        spec = importlib.machinery.PathFinder.find_spec(name, path) if name == "keras" else None
+        if spec is not None:
             self.loader, spec.loader = spec.loader, self
         return spec
 
@@ -119,6 +116,7 @@ class _KerasImport(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: Any) -> None:
+        sys.meta_path.remove(self)
         module.__loader__ = module.__spec__.loader = self.loader
         self.loader.exec_module(module)
         _register(module)

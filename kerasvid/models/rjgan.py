@@ -144,6 +144,19 @@ class RJGAN(FrameGAN, ImagePrior):
         return self.decode(self.summary_of(noise)[:, None])[:, 0]
 
 
+# Sized for two CPU cores: half the released widths of MoCoGAN, and a stride in time.
+_TWO_CORES: dict[str, Any] = {
+    "latent_dim": 60,
+    "noise_dim": 10,
+    "decoder": dcgan_generator(32, normalization="batch"),
+    "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
+    "video_discriminator": {
+        "channels": (32, 96, 192),
+        "patch": 2,
+        "temporal_stride": 2,
+        "temporal_padding": "same",
+    },
+}
 RJGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
@@ -159,33 +172,10 @@ RJGAN.PRESETS = {
         "image_discriminator": {"channels": (8, 16), "patch": 2},
         "video_discriminator": {"channels": (8,), "patch": 2, "temporal_kernel": 2},
     },
-    # The losses of the paper alone, at sizes for two CPU cores.
-    "plain": {
-        "latent_dim": 60,
-        "noise_dim": 10,
-        "decoder": dcgan_generator(32, normalization="batch"),
-        "image_discriminator": {"channels": (32, 64, 128), "patch": 2},
-        "video_discriminator": {
-            "channels": (32, 64, 128),
-            "patch": 2,
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-        },
-    },
-    # Half the released widths of MoCoGAN and a stride in time, for two CPU cores.
-    "base": {
-        "latent_dim": 60,
-        "noise_dim": 10,
-        "decoder": dcgan_generator(32, normalization="batch"),
-        "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
-        "video_discriminator": {
-            "channels": (32, 96, 192),
-            "patch": 2,
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-        },
-        "objective": {"image_frames": 4},
-    },
+    # The losses of the paper alone.
+    "plain": _TWO_CORES,
+    # D_I sees more frames.
+    "base": {**_TWO_CORES, "objective": {"image_frames": 4}},
     # The released sizes of MoCoGAN, which the paper takes over.
     "paper": {
         "latent_dim": 60,

@@ -36,9 +36,14 @@ import tensorflow as tf
 
 from kerasvid import distributions, losses
 from kerasvid.layers.aggregate_prior import AggregatePrior
-from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
+from kerasvid.layers.frame_networks import (
+    FrameDecoder,
+    FrameEncoder,
+    patch_decoder,
+    patch_encoder,
+)
 from kerasvid.layers.gaussian_head import GaussianHead
-from kerasvid.layers.recurrent import BidirectionalSummary, RecurrentPrior, over_frames
+from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames
 from kerasvid.models.base.protocols import ImagePrior, SummaryEncoder, Swappable
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
@@ -127,7 +132,7 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
         # === Networks ===
         policy = self.dtype_policy
         self.encoder = FrameEncoder(**self.encoder_arguments, dtype=policy)
-        self.summarizer = BidirectionalSummary(summary_units, dtype=policy)
+        self.summarizer = bidirectional_lstm(summary_units, dtype=policy)
         self.summary_head = GaussianHead(latent_dim, dtype=policy)
         self.residual_head = GaussianHead(latent_dim, residual_units, dtype=policy)
         self.summary_prior = AggregatePrior(
@@ -284,25 +289,8 @@ _TWO_CORES: dict[str, Any] = {
     "summary_units": 256,
     "residual_units": 256,
     "prior_units": 256,
-    "encoder": {
-        "channels": (64, 128, 128),
-        "strides": (1, 2, 2),
-        "kernel_size": 3,
-        "patch": 4,
-        "dense_units": (),
-        "features": 256,
-        "normalization": "none",
-    },
-    "decoder": {
-        "dense_units": (512,),
-        "seed_channels": 64,
-        "channels": (128, 64, 128),
-        "upsampling": (1, 2, 1),
-        "kernel_size": 3,
-        "transposed": False,
-        "patch": 4,
-        "normalization": "none",
-    },
+    "encoder": patch_encoder((64, 128, 128), strides=(1, 2, 2), features=256),
+    "decoder": patch_decoder((512,), 64, (128, 64, 128), upsampling=(1, 2, 1)),
 }
 RJVAE.PRESETS = {
     # Seconds: for tests and for trying a data set out.
@@ -311,25 +299,8 @@ RJVAE.PRESETS = {
         "summary_units": 16,
         "residual_units": 16,
         "prior_units": 16,
-        "encoder": {
-            "channels": (8, 16),
-            "strides": (1, 2),
-            "kernel_size": 3,
-            "patch": 4,
-            "dense_units": (),
-            "features": 16,
-            "normalization": "none",
-        },
-        "decoder": {
-            "dense_units": (32,),
-            "seed_channels": 8,
-            "channels": (16, 8),
-            "upsampling": (1, 2),
-            "kernel_size": 3,
-            "transposed": False,
-            "patch": 4,
-            "normalization": "none",
-        },
+        "encoder": patch_encoder((8, 16), strides=(1, 2), features=16),
+        "decoder": patch_decoder((32,), 8, (16, 8), upsampling=(1, 2)),
     },
     # The paper's bound and prior alone, on two CPU cores.
     "plain": {**_TWO_CORES, "schedule": {"observation_scale": (0.5, 0.5)}},

@@ -14,6 +14,7 @@ one, as published.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -87,6 +88,20 @@ class RMoCoGAN(ContentMotionGAN, ImagePrior):
         return self.decode(codes)[:, 0]
 
 
+# Sized for two CPU cores: half the released widths of MoCoGAN, and a stride in time.
+_TWO_CORES: dict[str, Any] = {
+    "content_dim": 50,
+    "motion_dim": 10,
+    "residual_units": 128,
+    "decoder": dcgan_generator(32, normalization="batch"),
+    "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
+    "video_discriminator": {
+        "channels": (32, 96, 192),
+        "patch": 2,
+        "temporal_stride": 2,
+        "temporal_padding": "same",
+    },
+}
 RMoCoGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
@@ -103,35 +118,10 @@ RMoCoGAN.PRESETS = {
         "image_discriminator": {"channels": (8, 16), "patch": 2},
         "video_discriminator": {"channels": (8,), "patch": 2, "temporal_kernel": 2},
     },
-    # The losses of the paper alone, at sizes for two CPU cores.
-    "plain": {
-        "content_dim": 50,
-        "motion_dim": 10,
-        "residual_units": 128,
-        "decoder": dcgan_generator(32, normalization="batch"),
-        "image_discriminator": {"channels": (32, 64, 128), "patch": 2},
-        "video_discriminator": {
-            "channels": (32, 64, 128),
-            "patch": 2,
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-        },
-    },
-    # Half the released widths of MoCoGAN and a stride in time, for two CPU cores.
-    "base": {
-        "content_dim": 50,
-        "motion_dim": 10,
-        "residual_units": 128,
-        "decoder": dcgan_generator(32, normalization="batch"),
-        "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
-        "video_discriminator": {
-            "channels": (32, 96, 192),
-            "patch": 2,
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-        },
-        "objective": {"image_frames": 4},
-    },
+    # The losses of the paper alone.
+    "plain": _TWO_CORES,
+    # D_I sees more frames.
+    "base": {**_TWO_CORES, "objective": {"image_frames": 4}},
     # The released sizes of MoCoGAN, which the paper takes over.
     "paper": {
         "content_dim": 50,

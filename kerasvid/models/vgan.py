@@ -92,38 +92,27 @@ class DeconvolutionStream(keras.layers.Layer):
         self.seed_layer = keras.layers.Dense(math.prod(self.grid) * seed_channels, dtype=policy)
         widths = (seed_channels, *self.channels)
         self.normalizations = [normalization_layer(normalization, w, policy) for w in widths]
-        last = outputs * patch**2
-        self.convolutions = [self._deconvolution(width) for width in (*self.channels, last)]
-
-    def _deconvolution(self, width: int) -> keras.layers.Layer:
-        spatial = len(self.grid) == 2
-        kind = keras.layers.Conv2DTranspose if spatial else keras.layers.Conv3DTranspose
-        return kind(width, 4, 2, padding="same", dtype=self.dtype_policy)
+        over_space, over_time = keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose
+        kind = over_space if len(self.grid) == 2 else over_time
+        self.convolutions = [
+            kind(width, 4, 2, padding="same", dtype=policy)
+            for width in (*self.channels, outputs * patch**2)
+        ]
 
     def call(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
         x = self.seed_layer(tf.cast(latents, self.compute_dtype))
         x = tf.reshape(x, [-1, *self.grid, self.seed_channels])  # [B, (t,) h, w, D]
         for normalization, convolution in zip(self.normalizations, self.convolutions, strict=True):
             x = convolution(tf.nn.relu(normalization(x, training=training)))
-        if self.patch > 1:
-            x = self._pixels(x)
+        if self.patch > 1 and len(self.grid) == 2:
+            x = tf.nn.depth_to_space(x, self.patch)
+        elif self.patch > 1:
+            x = over_frames(lambda frames: tf.nn.depth_to_space(frames, self.patch), x)
         return tf.cast(x, tf.float32)
 
-    def _pixels(self, x: tf.Tensor) -> tf.Tensor:
-        if len(self.grid) == 2:
-            return tf.nn.depth_to_space(x, self.patch)
-        return over_frames(lambda frames: tf.nn.depth_to_space(frames, self.patch), x)
-
     def get_config(self) -> dict:
-        own = {
-            "grid": self.grid,
-            "outputs": self.outputs,
-            "seed_channels": self.seed_channels,
-            "channels": self.channels,
-            "patch": self.patch,
-            "normalization": self.normalization,
-        }
-        return {**super().get_config(), **own}
+        names = ("grid", "outputs", "seed_channels", "channels", "patch", "normalization")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -165,14 +154,14 @@ class TwoStreamDecoder(keras.layers.Layer):
         factor = enlarged * patch
         if height % factor or width % factor:
             raise ValueError(
-                f"Frames of {height}x{width} do not fit a decoder that enlarges {factor} times: "
-                f"use sizes that are multiples of {factor}, or other decoder.channels or patch."
+                f"Frames of {height}x{width} do not fit a decoder that enlarges {factor} times. "
+                f"Use sizes that are multiples of {factor}, or other decoder.channels or patch."
             )
         grid = (-(-frames // enlarged), height // factor, width // factor)
-        policy, chosen = self.dtype_policy, self.stream_arguments
+        own = {**self.stream_arguments, "dtype": self.dtype_policy}
         # Foreground and mask are two heads of one stream: channels of its last convolution.
-        self.foreground = DeconvolutionStream(grid, colors + 1, **chosen, dtype=policy)
-        self.background = DeconvolutionStream(grid[1:], colors, **chosen, dtype=policy)
+        self.foreground = DeconvolutionStream(grid, colors + 1, **own)
+        self.background = DeconvolutionStream(grid[1:], colors, **own)
 
     def call(self, latents: tf.Tensor, training: bool = False) -> Streams:
         moving = self.foreground(latents, training=training)[:, : self.frames]
@@ -198,7 +187,7 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         video_discriminator: arguments of `VideoDiscriminator` (D_V). With `score="full"` training
             clips have the native length, with `"patch"` any that D_V and `frames` admit.
         mask_weight: lambda, of the mean of the mask, in [0, 1], in the generator's loss.
-        objective: what the networks minimise, see `resolve_objective`.
+        objective: options of the losses, see `Objective`.
 
     Raises:
         ValueError: the decoder's factors do not fit the image size, or a value is out of its range

@@ -1,5 +1,6 @@
 """Measures the rows of a published table with the metrics of `kerasvid.evaluation`."""
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -22,7 +23,7 @@ from kerasvid.evaluation.metrics.motion_consistency import motion_consistency_sc
 from kerasvid.evaluation.report import LOWER, Measured
 from kerasvid.models.base.protocols import LearnedCodes
 from kerasvid.reproduction.published import LEARNED, REAL, Column, Row, Table
-from kerasvid.reproduction.results import Cell
+from kerasvid.reproduction.results import Cell, RowResult
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.config import RunConfig, held_out_split
 from kerasvid.training.run_folder import RunFolder
@@ -151,35 +152,39 @@ def context_of(
     return kind.of_run(run, config, evaluation)
 
 
-def measure_row(
-    row: Row,
+def measure_missing(
+    result: RowResult,
     columns: Sequence[Column],
     evaluation: EvaluationConfig,
     run: RunFolder,
     config: RunConfig,
-) -> tuple[dict[str, Cell], list[str]]:
-    """The cells of a row by column, and the reasons for missing ones.
+) -> None:
+    """Measures the cells of a row that are missing or have other choices.
 
     Raises:
-        RunError, ValueError: nothing can be measured; one line.
+        RunError, ValueError: a cell cannot be measured; the others are. One line.
     """
+    row, cells = result.row, result.cells
+    choices = {c.name: asked(row, c, evaluation, run, config) for c in columns}
+    known = {name: cell.asked for name, cell in cells.items()}
+    missing = [c for c in columns if choices[c.name] and choices[c.name] != known.get(c.name)]
+    if not missing:
+        return
+    print(f"\nmeasuring {', '.join(c.name for c in missing)} of {row.name}, {run.path}", flush=True)
     context = context_of(row, run, config, evaluation)
-    found: dict[str, Sequence[Measured] | str] = {}
-    cells = {}
-    for column in columns:
-        name = metric_of(column, evaluation)
-        if name not in found:
-            found[name] = _values(name, context)
-        if isinstance(found[name], str):
+    values = {name: _values(name, context) for name in {metric_of(c, evaluation) for c in missing}}
+    for column in missing:
+        found = values[metric_of(column, evaluation)]
+        if isinstance(found, str):
             continue
-        values = {value.name: value for value in found[name]}
         names = column.of_real if row.clips == REAL else column.measures
-        known = [values[measure] for measure in names if measure in values]
-        if not known:
-            raise ValueError(f"{name}: no {' or '.join(names)} among {', '.join(values)}.")
-        choices = asked(row, column, evaluation, run, config)
-        cells[column.name] = Cell(**vars(known[0]), asked=choices)
-    return cells, [values for values in found.values() if isinstance(values, str)]
+        by_name = {value.name: value for value in found}
+        chosen = next((by_name[name] for name in names if name in by_name), None)
+        if chosen is None:
+            raise ValueError(f"{column.name}: no {' or '.join(names)} among {', '.join(by_name)}.")
+        cells[column.name] = Cell(**vars(chosen), asked=choices[column.name])
+    if problems := sorted(found for found in values.values() if isinstance(found, str)):
+        raise ValueError(problems[0])
 
 
 def _values(name: str, context: EvaluationContext) -> Sequence[Measured] | str:
@@ -196,9 +201,7 @@ def classifier_names(config: RunConfig) -> dict[str, str]:
     """By kind, the folder of the classifier of a run's data set."""
     info, names = load_info(config.data_folder), {}
     for kind in CLASSIFIERS:
-        try:
+        with contextlib.suppress(ClassifierError):  # the metric reports it
             classifier = make_classifier_config(info, kind, config.frames, config.training.stride)
-        except ClassifierError:  # the metric reports it
-            continue
-        names[kind] = folder_name(classifier)
+            names[kind] = folder_name(classifier)
     return names

@@ -12,7 +12,6 @@ import re
 from kerasvid.evaluation.context import EvaluationConfig
 from kerasvid.io import one_line
 from kerasvid.reproduction import deviations, measuring
-from kerasvid.reproduction.published import Table
 from kerasvid.reproduction.results import (
     Reproduced,
     RowResult,
@@ -22,7 +21,7 @@ from kerasvid.reproduction.results import (
 )
 from kerasvid.reproduction.runs import TableRuns
 from kerasvid.training.config import digest_of
-from kerasvid.training.run_folder import ERRORS
+from kerasvid.training.run_folder import ERRORS, RunFolder
 
 # A row can fail by these for reasons outside the code.
 FAILURES = (ValueError, *ERRORS)
@@ -50,14 +49,9 @@ class Reproduction:
     out_dir: str = "reproduced"
 
     @property
-    def table(self) -> Table:
-        """As published."""
-        return self.runs.table
-
-    @property
     def name(self) -> str:
         """The name of the files: the table and the settings that differ from the default."""
-        parts = [self.table.name, *self.datasets, *self.runs.labels()]
+        parts = [self.runs.table.name, *self.datasets, *self.runs.labels()]
         parts += [f"{self.runs.steps}-steps"] if self.runs.steps else []
         parts += [f"{self.runs.frames}-frames"] if self.runs.frames else []
         return "-".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
@@ -69,10 +63,10 @@ class Reproduction:
             ValueError: the table's file cannot be read, a given run is not in the table, or `num`
                 is set for a metric that has its own.
         """
-        measuring.check_num(self.table, self.evaluation)
+        measuring.check_num(self.runs.table, self.evaluation)
         known = known_cells(os.path.join(self.out_dir, f"{self.name}.json"))
         sections = []
-        for section in sections_of(self.table, self.datasets):
+        for section in sections_of(self.runs.table, self.datasets):
             runs = dataclasses.replace(self.runs, dataset=section.dataset)
             for result in filter(lambda result: result.run, section.rows):
                 result.cells = {**known.get((section.dataset, result.row.name), {})}
@@ -89,7 +83,7 @@ class Reproduction:
             OSError: the table cannot be written.
         """
         sections = self.sections()
-        made = Reproduced(self.table, [section for section, _ in sections])
+        made = Reproduced(self.runs.table, [section for section, _ in sections])
         for section, runs in sections:
             for result in filter(lambda result: result.run, section.rows):
                 before = dict(result.cells)
@@ -111,31 +105,24 @@ class Reproduction:
         config = dataclasses.replace(
             config, dataset=runs.dataset, data_folder=whole, data_digest=digest_of(info)
         )
-        evaluation, missing = measuring.resolved(self.evaluation, self.table, config), []
-        for column in self.table.columns:
-            asked = measuring.asked(result.row, column, evaluation, run, config)
-            cell = result.cells.get(column.name)
-            if asked and (cell is None or cell.asked != asked):
-                missing.append(column)
-        if missing:
-            names = ", ".join(column.name for column in missing)
-            print(f"\nmeasuring {names} of {result.row.name}, {run.path}", flush=True)
-            cells, problems = measuring.measure_row(result.row, missing, evaluation, run, config)
-            result.cells.update(cells)
-            if problems:
-                raise ValueError(problems[0])
+        evaluation = measuring.resolved(self.evaluation, self.runs.table, config)
+        result.problem = None
+        measuring.measure_missing(result, self.runs.table.columns, evaluation, run, config)
 
     def _annotate(self, section: Section, runs: TableRuns) -> None:
         """Fills in the commands of a section and its deviations from the paper."""
         section.commands = list(
             dict.fromkeys(line for name in section.runs for line in runs.commands(name))
         )
-        metrics = {c.name: measuring.metric_of(c, self.evaluation) for c in self.table.columns}
+        metrics = {c.name: measuring.metric_of(c, self.evaluation) for c in self.runs.table.columns}
         configs = {}
         for name in runs.needed(section.runs):
             with contextlib.suppress(*FAILURES):  # the row reports it
-                configs[name] = self.table.runs[name], runs.existing_or_new_config(name)
-        section.deviations = deviations.of_section(self.table, section, metrics)
+                run = RunFolder(runs.folder(name))
+                begun = name in runs.given or run.exists()
+                config = run.load_config() if begun else runs.make_config(name)
+                configs[name] = runs.table.runs[name], config
+        section.deviations = deviations.of_section(self.runs.table, section, metrics)
         section.deviations += deviations.of_runs(configs)
 
     def describe(self) -> str:
@@ -145,7 +132,7 @@ class Reproduction:
             ValueError: as `sections`.
         """
         sections = self.sections()
-        page = Reproduced(self.table, [section for section, _ in sections]).markdown()
+        page = Reproduced(self.runs.table, [section for section, _ in sections]).markdown()
         states = [runs.state(name) for each, runs in sections for name in runs.needed(each.runs)]
         files = f"{os.path.join(self.out_dir, self.name)}.json and .md"
         lines = [page, "Runs:", *(f"  {state}" for state in dict.fromkeys(states)), ""]

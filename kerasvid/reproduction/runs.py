@@ -157,12 +157,6 @@ class TableRuns:
         run = RunFolder(self.folder(name))
         return make_config(**arguments | {"precision": run.keep_precision(arguments["precision"])})
 
-    def existing_or_new_config(self, name: str) -> RunConfig:
-        """The config of the existing run, or of the run to be trained."""
-        run = RunFolder(self.folder(name))
-        existing = name in self.given or run.exists()
-        return run.load_config() if existing else self.make_config(name)
-
     def needed(self, names: Iterable[str]) -> list[str]:
         """The names of runs, each after the run that it starts from."""
         found: list[str] = []

@@ -22,10 +22,9 @@ def held_out_batches(config: RunConfig) -> tf.data.Dataset | None:
     """The batches to evaluate on, the same each time; if there are none, `None` and a line why."""
     info = load_info(config.data_folder)
     split, reason = evaluation_split(config, info)
-    size = 0 if reason else evaluation_batch_size(config, info.splits[split].count)
-    if reason is None and not size:
-        reason = f"the split {split!r} has fewer videos than there are replicas"
-    if reason is not None:
+    size = evaluation_batch_size(config, info.splits[split].count) if split else 0
+    if split is None or not size:
+        reason = reason or f"the split {split!r} has fewer videos than there are replicas"
         print(f"no held-out evaluation: {reason}", flush=True)
         return None
     if split == "train":

@@ -18,6 +18,7 @@ from kerasvid.data import DatasetInfo, SplitInfo, load_info, make_pipeline
 from kerasvid.data.pipeline import check_images_fit, window_span
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.train_config import TrainConfig
+from kerasvid.models.base.video_generator import WithPresets
 from kerasvid.models.registry import model_class
 from kerasvid.naming import constructor_arguments, nearest_names
 from kerasvid.training.devices import resolve_precision
@@ -264,7 +265,7 @@ def make_config(
     given = {name: value for name, value in given.items() if value is not None}
     training = dataclasses.replace(training, **given)
     train = training_split(info) if info else None
-    if info:
+    if info and train:
         counts = {"videos": train.count, "identities": len(info.identity_names),
                   "classes": len(info.class_names)}  # fmt: skip
         hyperparameters |= {k: v for k, v in counts.items() if k in hyperparameters}
@@ -288,7 +289,7 @@ def make_config(
         **{**rest, "init_from": _real_path(rest.get("init_from"))},
     )
     _check_batches(config)
-    if info:
+    if info and train:
         _check_data(config, info, train)
     return config
 
@@ -392,7 +393,7 @@ def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @functools.cache
-def known_keys(cls: type) -> dict[str, Any]:
+def known_keys(cls: Any) -> dict[str, Any]:
     """Every key that `--set` takes for a class of models, with the type of its values."""
     keys = {TRAINING + k: kind for k, kind in typing.get_type_hints(TrainConfig).items()}
     for name, kind in _argument_types(cls).items():
@@ -410,7 +411,7 @@ def _argument_types(cls: type) -> dict[str, Any]:
 
 
 def apply_settings(
-    cls: type, preset: str, values: Mapping[str, Any]
+    cls: type[WithPresets], preset: str, values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], TrainConfig]:
     """The hyper-parameters and the training of a preset, with some settings replaced.
 

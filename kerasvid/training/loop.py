@@ -88,30 +88,26 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
     # A run may have been killed between its last checkpoint and this file.
     if run.chief and saved_step(run.model) < step:
         apply_ema(model)
-        fitted = fit_priors(config, model)
+        fits_priors = config.training.prior_steps and isinstance(model, VariationalModel)
+        if fits_priors:
+            _fit_priors(config, model)
         save_model(model, run.model)
-        if fitted and config.sample_every:  # no sample of a step has these priors
+        if fits_priors and config.sample_every:  # no sample of a step has these priors
             _sample_writer(config, run).write("final", model)
     return Outcome(step, step - start, None, run.model if run.chief else run.path)
 
 
-def fit_priors(config: RunConfig, model: keras.Model) -> bool:
-    """Fits the priors to the posteriors of the training videos, if `prior_steps` is set.
+def _fit_priors(config: RunConfig, model: VariationalModel) -> None:
+    """Fits the priors to the posteriors of the training videos.
 
     The file of the finished run has these priors; checkpoints, from which a longer run continues,
     do not.
-
-    Returns:
-        Whether they were fitted.
     """
     steps = config.training.prior_steps
-    if not steps or not isinstance(model, VariationalModel):
-        return False
     print(f"\nfitting the priors to the posteriors, {steps:,} updates", flush=True)
     fits = model.fit_priors(config.clips(repeat=False), steps, config.seed)
     for name, fit in fits.items():
         print(f"{name}: fitted to posteriors, {fit.before:.1f} -> {fit.after:.1f} nats", flush=True)
-    return True
 
 
 def start_from(run_dir: str, model: keras.Model) -> None:
@@ -125,8 +121,8 @@ def start_from(run_dir: str, model: keras.Model) -> None:
         copied, rest = copy_weights(model, source)
     except ValueError as error:
         raise RunError(f"--init_from={run_dir}: {error}") from error
-    rest = f"; new weights for {', '.join(rest)}" if rest else ""
-    print(f"weights of {', '.join(copied)} from {path}{rest}", flush=True)
+    others = f"; new weights for {', '.join(rest)}" if rest else ""
+    print(f"weights of {', '.join(copied)} from {path}{others}", flush=True)
 
 
 def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome | None:
@@ -206,8 +202,8 @@ def _make_callbacks(config: RunConfig, run: RunFolder) -> tuple[list, GracefulSt
 
 
 def _sample_writer(config: RunConfig, run: RunFolder) -> SampleWriter:
-    options = {"fps": frame_rate(config), "last_step": config.steps}
-    return SampleWriter(run.samples, shown_batch(config), config.sample_every, **options)
+    held_out, last, fps = shown_batch(config), config.steps, frame_rate(config)
+    return SampleWriter(run.samples, held_out, config.sample_every, last_step=last, fps=fps)
 
 
 def copy_weights(model: keras.Model, source: keras.Model) -> tuple[list[str], list[str]]:

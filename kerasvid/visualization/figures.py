@@ -27,8 +27,8 @@ class FigureInputs:
 
     Args:
         model: any model of this library.
-        held_out: real clips, uint8 `[B, T, H, W, C]`, at least two; `None` for figures that are
-            made from noise alone.
+        held_out: real clips, uint8 `[B, T, H, W, C]`, at least two; none for figures that are made
+            from noise alone.
         count: number of samples.
         frames: T of samples, or `None` for the model's own.
         seed: of the samples.
@@ -40,13 +40,13 @@ class FigureInputs:
     """
 
     model: keras.Model
-    held_out: np.ndarray | None = None
+    held_out: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros([0], np.uint8))
     count: int = 8
     frames: int | None = None
     seed: int = 0
     scale: int | None = None
-    real_clips: Callable[[int], Iterable[np.ndarray]] | None = None
-    rows: Mapping[str, np.ndarray] | None = None
+    real_clips: Callable[[int], Iterable[np.ndarray]] = lambda frames: ()
+    rows: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     compared: Callable[[int], tuple[np.ndarray, str]] | None = None
 
     def samples(self) -> np.ndarray:
@@ -64,7 +64,7 @@ class FigureInputs:
             content: numbers of clips, int `[B]`.
             motion: numbers of clips, int `[B]`.
         """
-        if self.rows is not None and isinstance(self.model, ExchangeableCodes):
+        if self.rows and isinstance(self.model, ExchangeableCodes):
             static, transient = self.model.static_by, self.model.transient_by
             return self.model.exchange(
                 self.rows[static][content],
@@ -224,8 +224,8 @@ def between_images(
         frames, seed, temperature: as `InBetween.between`.
         scale: integer enlargement, or `None` for at least 64 pixels a frame.
     """
-    endpoints = (np.repeat(image[None], count, axis=0) for image in (first, last))
-    return _figure([model.between(*endpoints, frames, seed, temperature)], scale)
+    first, last = (np.repeat(image[None], count, axis=0) for image in (first, last))
+    return _figure([model.between(first, last, frames, seed, temperature)], scale)
 
 
 class FigureType(NamedTuple):
@@ -271,6 +271,6 @@ def _figure(videos: Sequence[np.ndarray], scale: int | None, caption: str = "") 
     """Clips `[B, T, H, W, C]` of several kinds, below each other clip by clip."""
     rows = zip(*map(grids.clip_rows, videos), strict=True)
     grid = grids.grid([row for group in rows for row in group], scale)
-    rows = zip(*map(grids.wrapped, videos), strict=True)
+    rows = zip(*(grids.wrapped(each) for each in videos), strict=True)
     animation = grids.mosaic([row for group in rows for row in group], scale)
     return Figure(grids.captioned(grid, caption) if caption else grid, animation)

@@ -77,7 +77,7 @@ def clip_rows(videos: np.ndarray, first: np.ndarray | None = None) -> list[list]
     return [[frame, *row] for frame, row in zip(first, rows, strict=True)]
 
 
-def wrapped(videos: Sequence[np.ndarray], width: int = 8) -> list[list[np.ndarray]]:
+def wrapped(videos: np.ndarray, width: int = 8) -> list[list[np.ndarray]]:
     """Videos in rows of eight."""
     return [list(videos[i : i + width]) for i in range(0, len(videos), width)]
 
@@ -118,15 +118,23 @@ def mosaic(rows: Sequence[Sequence[np.ndarray]], scale: int | None = None) -> np
 def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
     """Writes an image `[H, W, 3]` atomically."""
     with atomic_write(path) as temporary:
-        _check(cv2.imwrite(temporary, image[..., ::-1]), path)
+        if not cv2.imwrite(temporary, image[..., ::-1]):
+            raise _cannot_write(path)
 
 
 def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> None:
     """Writes an endless animation of `[T, H, W, 3]` atomically; each frame has its own palette."""
     images = [Image.fromarray(frame).quantize(256) for frame in np.ascontiguousarray(frames)]
-    options = {"duration": round(1000 / fps), "loop": 0, "optimize": False}
+    duration = round(1000 / fps)
     with atomic_write(path) as temporary:
-        images[0].save(temporary, save_all=True, append_images=images[1:], **options)
+        images[0].save(
+            temporary,
+            save_all=True,
+            append_images=images[1:],
+            duration=duration,
+            loop=0,
+            optimize=False,
+        )
 
 
 def write_mp4(
@@ -136,20 +144,20 @@ def write_mp4(
     height, width = (side + side % 2 for side in frames.shape[1:3])  # codecs need even sides
     pad = ((0, height - frames.shape[1]), (0, width - frames.shape[2]), (0, 0))
     with atomic_write(path) as temporary:
-        writer = None
         for codec in ("vp09", "mp4v"):  # browsers play the first
-            code = cv2.VideoWriter_fourcc(*codec)
+            code = cv2.VideoWriter.fourcc(*codec)
             writer = cv2.VideoWriter(temporary, cv2.CAP_FFMPEG, code, fps, (width, height))
             if writer.isOpened():
                 break
-        _check(writer.isOpened(), path)
+        else:
+            raise _cannot_write(path)
         for frame in list(frames) * repeats:
             padded = np.pad(frame, pad, constant_values=BACKGROUND)
             writer.write(np.ascontiguousarray(padded[..., ::-1]))
         writer.release()
-        _check(cv2.VideoCapture(temporary).isOpened(), path)
+        if not cv2.VideoCapture(temporary).isOpened():
+            raise _cannot_write(path)
 
 
-def _check(written: bool, path: str | os.PathLike) -> None:
-    if not written:
-        raise OSError(f"{path}: cannot be written. Check that the disk is not full.")
+def _cannot_write(path: str | os.PathLike) -> OSError:
+    return OSError(f"{path}: cannot be written. Check that the disk is not full.")

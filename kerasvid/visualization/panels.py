@@ -1,6 +1,7 @@
 """Panels that training writes: real clips above what the model makes of them, then samples."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -48,10 +49,10 @@ def sample_panel(
 
 
 def reconstructed(
-    model: keras.Model, videos: np.ndarray, rows: Mapping[str, np.ndarray] | None
+    model: Any, videos: np.ndarray, rows: Mapping[str, np.ndarray] | None
 ) -> np.ndarray:
     """The clips from their learned codes, if the model has some, or else encoded and decoded."""
-    if rows is not None and isinstance(model, LearnedCodes):
+    if rows and isinstance(model, LearnedCodes):
         return model.recall(**{key: rows[key] for key in ("index", "identity", "label")})
     return model.reconstruct(videos)
 
@@ -90,5 +91,6 @@ def panel_animation(panel: Mapping[str, np.ndarray]) -> np.ndarray:
     """The panel of `sample_panel` in motion, uint8 `[T, H, W, 3]`."""
     width = len(panel["real"])
     rows = [list(panel[name]) for name in ("real", *BELOW_REAL) if name in panel]
-    rows += grids.wrapped(panel.get("samples", ()), width)
+    if "samples" in panel:
+        rows += grids.wrapped(panel["samples"], width)
     return grids.mosaic(rows)

@@ -37,6 +37,6 @@ def test_a_step_looks_up_random_rows_of_a_large_table(app_here, squares, monkeyp
     np.testing.assert_array_equal(made[-1].frame_codes.learned_rows(), rows)
 
 
-def test_rows_of_another_measurement_are_refused_in_one_line(app_here, squares):
+def test_rows_need_the_measurement_of_training(app_here, squares):
     status, _, err = app_here("benchmark", f"--dataset={squares}", "--what=data", "--rows=9")
     assert (status, err) == (1, "error: --rows=9 needs --what=train. Omit it for data.\n")

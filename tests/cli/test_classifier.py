@@ -48,7 +48,7 @@ def test_mistakes_are_one_line(app_here, colours, squares, tmp_path):
         ([f"--dataset={squares}", "--frames=4"], "squares has no names of classes or attributes"),
         ([f"--dataset={colours}", "--frames=9"], "the shortest video of 'train' has 3. Use fewer"),
         (["--dataset=nowhere"], "nowhere"),
-        ([f"--dataset={colours}", "more"], "'more' is no flag"),
+        ([f"--dataset={colours}", "more"], "'more' is not a flag"),
         ([f"--dataset={colours}", "--kind=frame", "--steps=0"], "steps=0"),
     ):
         status, _, err = app_here("classifier", *flags)

@@ -71,7 +71,7 @@ def test_mistakes_are_refused_in_one_line(app_here, run, tmp_path):
         ([], "Give two --runs=runs/a,runs/b and --out, or --study and --answers"),
         (["--runs=a,b"], "Give two --runs"),
         (["--runs=a", "--out=x"], "Give two --runs"),
-        (["--runs=nowhere,real", "--out=x"], "nowhere: no run is there"),
+        (["--runs=nowhere,real", "--out=x"], "nowhere: there is no run"),
         ([f"--runs={run},{run}", "--out=x"], "give two different runs, or a run and real"),
         ([f"--runs={run},real", "--out=x", "--frames=9"], "a clip needs 9 frames"),
         ([f"--runs={run},real", "--out=x", "--data_dir=gone"], "gone"),

@@ -36,8 +36,8 @@ def test_a_run_is_measured_shown_and_kept(app_here, run):
     )
     assert head.startswith("metric") and rows[0].startswith("between/model ")
     assert json_path.endswith("evaluation.json") and md_path.endswith("evaluation.md")
-    told = json.loads((run.path / "evaluation.json").read_text())
-    assert told["measured"][0]["clips"] == 6 and told["measured"][0]["protocol"]["seed"] == 3
+    written = json.loads((run.path / "evaluation.json").read_text())
+    assert written["measured"][0]["clips"] == 6 and written["measured"][0]["protocol"]["seed"] == 3
 
     status, out, err = app_here("evaluate", *flags)  # all that can be had joins
     assert status == 0
@@ -46,8 +46,8 @@ def test_a_run_is_measured_shown_and_kept(app_here, run):
         "reconstruction", "frechet", "fvd", "inception", "image_inception", "disentanglement",
         "motion_consistency",
     }  # fmt: skip
-    told = json.loads((run.path / "evaluation.json").read_text())
-    assert {each["name"].partition("/")[0] for each in told["measured"]} == {
+    written = json.loads((run.path / "evaluation.json").read_text())
+    assert {each["name"].partition("/")[0] for each in written["measured"]} == {
         "between", "frame_consistency", "diversity",
     }  # fmt: skip
     assert "## diversity" in (run.path / "evaluation.md").read_text()
@@ -76,10 +76,10 @@ def test_mistakes_are_one_line_and_change_nothing(app_here, run, tmp_path):
         (["--metrics=between", "--num=9"], "--num=9: the split 'test' of squares has 8 clips"),
         (["--split=val"], "--split=val: squares has the splits train, test"),
         (["--frames=7"], "Use fewer --frames"),
-        (["--run_dir=nowhere"], "nowhere: no run is there"),
+        (["--run_dir=nowhere"], "nowhere: there is no run"),
         ([f"--run_dir={moved.path}"], "give --data_dir"),
         (["--num=1"], "num=1 is too small"),
-        (["more"], "'more' is no flag"),
+        (["more"], "'more' is not a flag"),
     ):
         status, out, err = app_here("evaluate", f"--run_dir={run.path}", *flags)
         assert (status, out) == (1, "") and len(err.splitlines()) == 1, err

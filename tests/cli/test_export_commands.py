@@ -35,14 +35,20 @@ def export_here(capsys, monkeypatch, tmp_path, run_dir, run_command):
     return run
 
 
-def test_a_file_of_tflite_is_written_with_what_it_holds_beside_it(export_here, tmp_path):
-    flags = ("--out=a.tflite", "--quantize=integer", "--verbs=decode", "--batch=2", "--frames=3")
+def test_a_tflite_file_is_written_with_its_description(export_here, tmp_path):
+    flags = (
+        "--out=a.tflite",
+        "--quantize=integer",
+        "--signatures=decode",
+        "--batch=2",
+        "--frames=3",
+    )
     status, out, err = export_here("to_tflite", *flags)
     assert (status, err) == (0, "")
     assert "decode: video differs from Keras by max" in out and "PSNR" in out
     facts = json.loads((tmp_path / "a.tflite.json").read_text())
     assert (facts["model"], facts["quantize"], facts["frames"]) == ("glo", "integer", 3)
-    decode = facts["verbs"]["decode"]
+    decode = facts["signatures"]["decode"]
     assert decode["outputs"]["video"]["shape"] == [2, 3, 16, 16, 3]
     assert decode["error"]["video"]["psnr_db"] > 20.0
     assert facts["operations"]["CONV_2D"] > 0
@@ -57,13 +63,13 @@ def test_a_file_of_tflite_is_written_with_what_it_holds_beside_it(export_here, t
 
 
 @pytest.mark.slow
-def test_verbs_of_descent_are_left_out_and_told(export_here):
+def test_signatures_that_need_a_loop_are_left_out(export_here):
     status, out, _ = export_here("to_tflite", "--out=a.tflite")
     assert status == 0
-    assert out.startswith("left out, as they descend by gradients: encode, reconstruct")
+    assert out.startswith("left out, as they need a loop: encode, reconstruct")
 
 
-def test_a_file_of_onnx_is_written_and_replaced_where_asked(export_here, tmp_path):
+def test_an_onnx_file_is_written_and_replaced_only_if_asked(export_here, tmp_path):
     (tmp_path / "a.onnx").write_text("old")
     status, _, err = export_here("to_onnx", "--out=a.onnx")
     assert status == 1 and "a.onnx: exists already" in err
@@ -86,16 +92,20 @@ def test_a_failure_leaves_what_was_there(export_here, tmp_path, monkeypatch):
     assert (tmp_path / "a.onnx").read_text() == "old"
 
 
-def test_what_cannot_be_exported_is_told_in_one_line(export_here, tmp_path):
+def test_errors_are_one_line_and_leave_nothing(export_here, tmp_path):
     for command, given, message in (
-        ("to_tflite", ["--out=a.bin"], "give a name that ends in .tflite"),
-        ("to_tflite", ["--out=a.tflite", "--integer_io"], "goes with --quantize=integer"),
-        ("to_tflite", ["--out=a.tflite", "--verbs=encode"], "encode descends by gradients"),
-        ("to_tflite", ["--out=a.tflite", "--run_dir=nowhere"], "nowhere: no run is there"),
+        ("to_tflite", ["--out=a.bin"], "the name must end in .tflite"),
+        ("to_tflite", ["--out=a.tflite", "--integer_io"], "integer_io: needs quantize=integer"),
+        (
+            "to_tflite",
+            ["--out=a.tflite", "--signatures=encode"],
+            "encode: finds codes by gradient descent",
+        ),
+        ("to_tflite", ["--out=a.tflite", "--run_dir=nowhere"], "nowhere: there is no run"),
         ("to_tflite", ["--out=none/a.tflite"], "the folder none does not exist"),
-        ("to_onnx", ["--out=a.onnx", "--verb=swop"], "no verb 'swop'"),
-        ("to_onnx", ["--out=a.tflite"], "give a name that ends in .onnx"),
-        ("check_parity", ["--tflite=none.tflite"], "none.tflite: is not there; leave it out"),
+        ("to_onnx", ["--out=a.onnx", "--signature=swop"], "no signature 'swop'"),
+        ("to_onnx", ["--out=a.tflite"], "the name must end in .onnx"),
+        ("check_parity", ["--tflite=none.tflite"], "none.tflite: does not exist. Leave it out"),
     ):
         status, _, err = export_here(command, *given)
         assert status == 1 and len(err.splitlines()) == 1, err
@@ -103,15 +113,15 @@ def test_what_cannot_be_exported_is_told_in_one_line(export_here, tmp_path):
         assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_package_is_told_with_its_command(export_here, monkeypatch):
+def test_a_missing_package_is_named_with_the_command_that_installs_it(export_here, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     status, _, err = export_here("to_tflite", "--out=a.tflite")
-    assert status == 1 and err.endswith("is not installed: pip install -e '.[tflite]'.\n")
+    assert status == 1 and err.endswith("is not installed. Run pip install 'kerasvid[tflite]'.\n")
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     status, _, err = export_here("to_onnx", "--out=a.onnx")
-    assert status == 1 and "tf2onnx" in err and "pip install -e '.[onnx]'" in err
+    assert status == 1 and "tf2onnx" in err and "pip install 'kerasvid[onnx]'" in err
 
 
 @pytest.mark.slow
@@ -134,8 +144,8 @@ def test_all_forms_stand_in_one_table(export_here, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_form_of_other_frames_is_told_by_name(export_here):
-    assert export_here("to_tflite", "--out=a.tflite", "--verbs=decode", "--frames=3")[0] == 0
+def test_a_form_of_another_length_is_named(export_here):
+    assert export_here("to_tflite", "--out=a.tflite", "--signatures=decode", "--frames=3")[0] == 0
     status, _, err = export_here("check_parity", "--tflite=a.tflite", "--repeats=1")
     assert status == 1 and len(err.splitlines()) == 1
     assert err.startswith("error: TFLite a.tflite: ")

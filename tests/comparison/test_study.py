@@ -2,6 +2,7 @@ import collections
 import dataclasses
 import itertools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -64,15 +65,9 @@ def test_the_key_is_read_as_it_was_written(study, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            lambda clips: clips["b"][:3],
-            "runs/first has 4 clips, runs/second has 3 clips. Use equal",
-        ),
-        (
-            lambda clips: clips["b"][:, :2],
-            "has clips of 4 frames, runs/second has clips of 2 frames",
-        ),
-        (lambda clips: clips["b"][:, :, :4], "frames of 8x8x3, runs/second has frames of 4x8x3"),
+        (lambda clips: clips["b"][:3], "runs/first has [4, 4, 8, 8, 3], runs/second has [3, 4, 8,"),
+        (lambda clips: clips["b"][:, :2], "has [4, 4, 8, 8, 3], runs/second has [4, 2, 8, 8, 3]"),
+        (lambda clips: clips["b"][:, :, :4], "runs/second has [4, 4, 4, 8, 3]. Use equal sizes"),
         (lambda clips: clips["b"] / 255.0, "must be uint8"),
     ],
 )
@@ -80,7 +75,7 @@ def test_clips_that_cannot_be_compared_are_refused_in_one_line(
     make_clips, study_of, change, message
 ):
     clips = make_clips(4)
-    with pytest.raises(StudyError, match=message) as error:
+    with pytest.raises(StudyError, match=re.escape(message)) as error:
         study_of({**clips, "b": change(clips)})
     assert "\n" not in str(error.value)
 

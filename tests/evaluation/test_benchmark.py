@@ -76,7 +76,7 @@ def test_products_over_named_axes_and_their_gradients():
     assert count_operations(graph_of(gradients(forward), x, w)) == 3 * 2 * 5 * 7 * 3 * 11
 
 
-def test_a_product_without_a_rule_is_refused_and_not_left_out():
+def test_a_product_without_a_rule_is_an_error():
     x, w = tf.TensorSpec([2, 8, 8, 3]), tf.TensorSpec([3, 3, 3, 2])
     depthwise = lambda x, w: tf.nn.depthwise_conv2d(x, w, [1] * 4, "SAME")  # noqa: E731
     with pytest.raises(ValueError, match=r"no rule .* DepthwiseConv2dNative"):
@@ -115,7 +115,7 @@ def test_every_product_of_a_step_has_a_rule(model):
 
 
 @pytest.mark.parametrize("turns", [pytest.param(1, marks=pytest.mark.slow), 2])
-def test_turns_of_the_discriminators_divide_the_batch_and_the_generator_sees_the_last(turns):
+def test_discriminator_steps_divide_the_batch_and_the_generator_gets_the_last_part(turns):
     rows = 4 // turns
     config = small_config("vgan", {"objective.discriminator_steps": turns}, batch=4)
     model = config.make_model()
@@ -127,11 +127,11 @@ def test_turns_of_the_discriminators_divide_the_batch_and_the_generator_sees_the
     }
     fakes = model.fakes(noise, frames, training=True)
 
-    def generate_and_update(slopes):
+    def generate_and_update(gradients_of_fakes):
         with tf.GradientTape() as tape:
             made = model.fakes(noise, frames, training=True)
         own = model.network_variables()["generator"]
-        return tape.gradient(made, own, output_gradients=slopes)
+        return tape.gradient(made, own, output_gradients=gradients_of_fakes)
 
     generation = count_operations(graph_of(lambda: model.fakes(noise, frames, training=True)))
     both = count_operations(graph_of(generate_and_update, specs_of(fakes)))
@@ -165,7 +165,7 @@ def test_a_batch_of_unknown_size_is_refused():
         ("navsynth", "weizmann", "--rows=9: navsynth has only codes by identity and label. Use"),
     ],
 )
-def test_rows_of_what_has_no_codes_by_video_are_refused(model, preset, message):
+def test_rows_need_a_model_with_codes_by_index(model, preset, message):
     config = make_config(model, "none", "nowhere", None, preset, precision="float32", seed=0)
     with pytest.raises(ValueError, match=message) as error:
         measure_training(config, 1, rows=9)

@@ -1,4 +1,4 @@
-"""Which metrics are measured, and what is refused."""
+"""Which metrics are measured, and errors."""
 
 import itertools
 
@@ -35,9 +35,7 @@ def test_without_names_every_available_metric_is_measured(context_of, write_walk
     assert [len(each.measured) for each in seen] == [3, 5, 10] and seen[-1] == found
 
 
-def test_a_classifier_that_is_not_good_enough_is_refused_for_disentanglement_alone(
-    context_of, long_walks, new_classifier
-):
+def test_only_disentanglement_needs_an_accurate_classifier(context_of, long_walks, new_classifier):
     classifiers = {
         kind: new_classifier(long_walks, kind, accuracy=0.985) for kind in ("clip", "frame")
     }

@@ -58,7 +58,7 @@ def test_rows_of_noise_are_those_of_many_to_the_bit():
 
 
 @pytest.mark.parametrize(("name", "frames"), [("rjvae", None), ("rjvae", 6), ("glo", 3)])
-def test_clips_are_the_rows_of_generate_whatever_the_batch(name, frames, request):
+def test_clips_are_the_rows_of_generate_in_any_batches(name, frames, request):
     model = request.getfixturevalue("rjvae") if name == "rjvae" else small(name, videos=5)
     expected = model.generate(7, frames, seed=11)
     close(first(generated_clips(model, 3, frames, seed=11), 7), expected)
@@ -117,7 +117,7 @@ def test_content_is_drawn_from_the_prior_and_motion_is_that_of_the_clip(dsa, mov
             np.testing.assert_allclose(shown[row], (frames + 1.0) * 127.5, atol=0.6)
 
 
-def test_what_is_not_finite_is_refused_and_not_painted_black():
+def test_clips_that_are_not_finite_are_an_error_and_not_black():
     model = small("rjvae")
     bias = model.decoder.trainable_variables[-1]
     bias.assign(np.full(bias.shape, np.nan))

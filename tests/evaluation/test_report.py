@@ -22,7 +22,7 @@ def evaluation(*values, **rest):
     return Evaluation("runs/x", "dsa", "sprites", measured=values or (measured(),), **options)
 
 
-def test_what_is_written_is_read_again(tmp_path):
+def test_a_written_evaluation_is_read_again(tmp_path):
     infinite = measured("motion_consistency/signed", -math.inf, None, None)
     whole = evaluation(measured(), infinite, left_out={"fvd": "needs weights"})
     assert whole.write(tmp_path) == whole == read_evaluation(tmp_path)

@@ -49,7 +49,7 @@ def generator_weights(model):
     return [variable.numpy() for variable in averaged_variables(model)]
 
 
-def test_of_a_run_that_goes_on_there_are_averaged_and_trained_weights(make_run):
+def test_an_unfinished_run_has_averaged_and_trained_weights(make_run):
     run = make_run(**{"training.ema_momentum": 0.9})
     trained = save(run, run.checkpoints / "step-000040.keras", 40)
     for wanted, averaged in ((None, True), ("averaged", True), ("trained", False)):
@@ -62,11 +62,11 @@ def test_of_a_run_that_goes_on_there_are_averaged_and_trained_weights(make_run):
             np.testing.assert_array_equal(weight, np.full_like(own, 7.0) if averaged else own)
 
 
-def test_an_average_that_is_not_ripe_is_not_taken(make_run):
+def test_a_young_average_is_not_used(make_run):
     run = make_run(**{"training.ema_momentum": 0.9})
     save(run, run.checkpoints / "step-000010.keras", 10)
     assert not load_for_export(run.path).averaged
-    with pytest.raises(RunError, match="no averaged weights, or not for long enough"):
+    with pytest.raises(RunError, match="no averaged weights, or has averaged for too few steps"):
         load_for_export(run.path, "averaged")
 
 
@@ -75,7 +75,9 @@ def test_a_finished_run_with_an_average_has_nothing_else(make_run):
     save(run, run.model, 60)
     found = load_for_export(run.path)
     assert found.averaged and found.weights == run.model and found.step == 60
-    with pytest.raises(RunError, match=r"model\.keras has the averaged weights alone") as error:
+    with pytest.raises(
+        RunError, match=r"model\.keras of a finished run holds only averaged weights"
+    ) as error:
         load_for_export(run.path, "trained")
     assert "\n" not in str(error.value)
 
@@ -88,11 +90,11 @@ def test_without_an_average_the_weights_are_the_trained_ones(make_run):
         assert not found.averaged
         for weight, own in zip(found.model.weights, trained.weights, strict=True):
             np.testing.assert_array_equal(weight, own)
-    with pytest.raises(RunError, match="leave --weights out"):
+    with pytest.raises(RunError, match="Leave --weights out"):
         load_for_export(run.path, "averaged")
 
 
-def test_whatever_a_run_computed_in_it_is_exported_in_float32(make_run):
+def test_every_run_is_exported_in_float32(make_run):
     run = make_run(precision="mixed_bfloat16")
     save(run, run.model, 60)
     found = load_for_export(run.path)
@@ -101,11 +103,11 @@ def test_whatever_a_run_computed_in_it_is_exported_in_float32(make_run):
     assert {layer.compute_dtype for layer in layers} == {"float32"}
 
 
-def test_there_is_nothing_to_export_of_no_run_and_of_one_that_just_began(make_run, tmp_path):
+def test_no_run_and_one_without_weights_cannot_be_exported(make_run, tmp_path):
     run = make_run()
-    with pytest.raises(RunError, match="nothing is saved yet"):
+    with pytest.raises(RunError, match="has saved nothing yet"):
         load_for_export(run.path)
-    with pytest.raises(RunError, match="no run is there"):
+    with pytest.raises(RunError, match="there is no run"):
         load_for_export(tmp_path / "none")
     with pytest.raises(ValueError, match="'best': give averaged or trained"):
         load_for_export(run.path, "best")

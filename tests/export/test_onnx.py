@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.export import onnx
+from kerasvid.export.accuracy import measured_difference
 from kerasvid.export.onnx_session import OnnxModel
-from kerasvid.export.tflite import held_verbs
+from kerasvid.export.tflite import loop_free_signatures
 from kerasvid.models.registry import MODELS, model_class
 
 for package in ("tf2onnx", "onnxruntime"):
@@ -17,43 +18,45 @@ QUICK = ("glo",)
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in MODELS]
 )
-def test_every_verb_is_that_of_the_model(name, debug_model):
+def test_files_compute_what_the_model_does(name, debug_model):
     model = debug_model(name)
-    verbs, _ = held_verbs(model)
-    for verb in verbs:
-        content = onnx.convert(model, verbs[verb], verb)
+    signatures, _ = loop_free_signatures(model)
+    for signature in signatures:
+        content = onnx.convert(model, signatures[signature], signature)
         session = OnnxModel(content)
-        assert set(session.inputs) <= set(verbs[verb].inputs)
-        assert set(session.outputs) == set(verbs[verb].outputs)
+        assert set(session.inputs) <= set(signatures[signature].inputs)
+        assert set(session.outputs) == set(signatures[signature].outputs)
         for batch in (1, 3):
-            told = onnx.measure_error(model, verbs, verb, content, batch)
-            for output, error in told.items():
-                allowed = 1 if verbs[verb].outputs[output].dtype == tf.uint8 else 1e-4
-                assert error.largest <= allowed, (verb, output, error)
+            errors = measured_difference(session, model, signatures[signature], batch)
+            for output, error in errors.items():
+                allowed = 1 if signatures[signature].outputs[output].dtype == tf.uint8 else 1e-4
+                assert error.largest <= allowed, (signature, output, error)
 
 
 def test_codes_are_looked_up_row_by_row(debug_model):
     model = debug_model("glo")
-    content = onnx.convert(model, held_verbs(model, None, ["recall"])[0]["recall"], "recall")
+    content = onnx.convert(
+        model, loop_free_signatures(model, None, ["recall"])[0]["recall"], "recall"
+    )
     rows = np.array([5, 0, 5], np.int64)
     video = OnnxModel(content)(index=rows)["video"]
     assert np.abs(video.astype(int) - model.recall(index=rows)).max() <= 1
     assert np.array_equal(video[0], video[2]) and not np.array_equal(video[0], video[1])
 
 
-def test_an_output_named_as_an_input_is_told_apart():
-    import onnx
+def test_an_output_named_as_an_input_is_renamed():
+    from onnx import load_from_string
 
     model = model_class("cvae").from_preset("debug", image_shape=(16, 16, 3), frames=4)
-    verb = held_verbs(model, None, ["reconstruct"])[0]["reconstruct"]
-    content = onnx.convert(model, verb, "r")
-    graph = onnx.load_from_string(content).graph
+    signature = loop_free_signatures(model, None, ["reconstruct"])[0]["reconstruct"]
+    content = onnx.convert(model, signature, "r")
+    graph = load_from_string(content).graph
     assert [each.name for each in graph.output] == ["video_out"]
     assert graph.output[0].type.tensor_type.shape.dim[0].dim_param == "batch"
     assert OnnxModel(content).outputs == ["video"]
 
 
-def test_a_file_that_is_none_is_refused(tmp_path):
+def test_a_file_of_another_format_is_refused(tmp_path):
     (tmp_path / "a.onnx").write_bytes(b"not a file of ONNX")
     with pytest.raises(ValueError, match=r"a\.onnx: cannot be read as ONNX"):
         OnnxModel(tmp_path / "a.onnx")

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import threading
@@ -15,8 +16,10 @@ import tensorflow as tf
 from absl import logging
 
 from kerasvid.export.model_card import paper_of
-from kerasvid.export.saved_model import WARM_UP_FILE, save_signatures, served_verbs
+from kerasvid.export.saved_model import save_signatures, served_signatures
 from kerasvid.export.serving.messages import parsed_request
+from kerasvid.export.version_folder import WARM_UP_FILE
+from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.registry import MODELS, model_class
 from kerasvid.training.callbacks.checkpoints import save_model
 from kerasvid.training.config import make_config
@@ -144,18 +147,18 @@ def test_the_requests_for_warming_up_are_answered(version, signatures):
     assert asked == set(signatures)
 
 
-def test_the_card_tells_what_the_model_is(version):
+def test_the_card_describes_the_model(version):
     card = json.loads((version / "model_card.json").read_text())
     assert card["paper"].startswith("Dandi, Das") and card["paper"].endswith("WACV 2020")
     assert card["metrics"] == {"step": 0, "seconds": 2.5, "loss": 7, "val_loss": 8}
     assert card["signatures"]["serving_default"]["inputs"]["seed"] == {
-        "dtype": "int64", "shape": [-1], "meaning": "of which chance comes",
+        "dtype": "int64", "shape": [-1], "meaning": "random seed",
         "range": [0, 2**62 - 1],
     }  # fmt: skip
-    assert "licence is unknown here" in card["data"]["note"] and "licence" not in card["data"]
+    assert "its licence is unknown here" in card["data"]["note"] and "licence" not in card["data"]
     assert "gone" not in json.dumps(card)  # no path of the machine
     page = (version / "model_card.md").read_text()
-    assert "| in | `seed` | int64 | [-1] |" in page and card["paper"] in page
+    assert re.search(r"\| input +\| `seed` +\| int64 +\| \[-1\] ", page) and card["paper"] in page
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -164,13 +167,13 @@ def test_every_model_names_its_paper(name):
     assert paper_of(model.__new__(model))[-1] in "0123456789)"
 
 
-def test_what_cannot_be_exported_is_told_in_one_line(run, export, version, tmp_path, capsys):
+def test_errors_are_one_line(run, export, version, tmp_path, capsys):
     (tmp_path / "file").touch()
     for given, message in (
-        ([f"--out={version}"], f"stays as it is; give {version.with_name('2')}"),
-        ([f"--out={tmp_path}/rjvae"], "must be the number of a version"),
+        ([f"--out={version}"], f"never replaced. Give {version.with_name('2')}"),
+        ([f"--out={tmp_path}/rjvae"], "must be a version number"),
         ([f"--out={tmp_path}/file/1"], "cannot be written"),
-        ([f"--out={tmp_path}/1", "--run_dir=nowhere"], "nowhere: no run is there"),
+        ([f"--out={tmp_path}/1", "--run_dir=nowhere"], "nowhere: there is no run"),
         ([f"--out={tmp_path}/1", "--weights=averaged"], "has no averaged weights"),
     ):
         capsys.readouterr()
@@ -188,10 +191,10 @@ QUICK = ("image_gan", "glo", "cgan")
 )
 def test_decode_is_that_of_keras(name, tmp_path, moving_squares):
     model = model_class(name).from_preset("debug", image_shape=(16, 16, 3), frames=4)
-    verbs = served_verbs(model)
-    save_signatures({"decode": verbs["decode"]}, tmp_path)
+    signatures = served_signatures(model)
+    save_signatures({"decode": signatures["decode"]}, tmp_path)
     served = tf.saved_model.load(str(tmp_path)).signatures["decode"]
-    if hasattr(model, "between"):
+    if isinstance(model, InBetween):
         video = moving_squares(3, 4).astype(np.float32) / 127.5 - 1
         noise = model.between_noise(3, seed=2)
         ends = {"first": tf.constant(video[:, 0]), "last": tf.constant(video[:, -1])}

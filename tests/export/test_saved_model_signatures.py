@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.export.saved_model import example_inputs, save_signatures, served_verbs
-from kerasvid.export.signatures import seed_verbs
+from kerasvid.export.sample_inputs import sample_inputs
+from kerasvid.export.saved_model import save_signatures, served_signatures
+from kerasvid.export.signatures import noise_signatures, seed_signatures
 from kerasvid.models.registry import model_class
 
 INVALID = tf.errors.InvalidArgumentError
@@ -20,9 +21,9 @@ def drawn():
     """A model and its signatures, traced."""
     model = model_class("mocogan").from_preset("debug", image_shape=(16, 16, 3), frames=4)
     names = ("serving_default", "generate_jpeg", "interpolate")
-    verbs = served_verbs(model)
-    assert set(verbs) == {*names, "decode"}
-    return model, {name: verbs[name].traced() for name in names}
+    signatures = served_signatures(model)
+    assert set(signatures) == {*names, "decode"}
+    return model, {name: signatures[name].traced() for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +32,9 @@ def between():
     model = model_class("linear_interpolation").from_preset(
         "debug", image_shape=(8, 16, 3), frames=3
     )
-    verbs = served_verbs(model)
-    assert set(verbs) == {"serving_default", "between", "between_jpeg", "decode"}
-    return {name: verb.traced() for name, verb in verbs.items()}
+    signatures = served_signatures(model)
+    assert set(signatures) == {"serving_default", "between", "between_jpeg", "decode"}
+    return {name: signature.traced() for name, signature in signatures.items()}
 
 
 @pytest.mark.parametrize("batch", [1, 3, 64])
@@ -62,7 +63,9 @@ def test_a_jpeg_a_frame_shows_what_the_pixels_do(drawn):
 def test_whole_batches_are_computed_without_a_loop_over_videos():
     model = model_class("glo").from_preset("debug", image_shape=(16, 16, 3), frames=2)
     noise = model.sample_noise(3, seed=1)
-    whole, rows = (served_verbs(model, whole_batches=w)["decode"].traced() for w in (True, False))
+    whole, rows = (
+        served_signatures(model, whole_batches=w)["decode"].traced() for w in (True, False)
+    )
     np.testing.assert_allclose(whole(**noise)["video"], rows(**noise)["video"], atol=1e-5)
     looping = [{op.type for op in each.graph.get_operations()} & {"While", "StatelessWhile"}
                for each in (whole, rows)]  # fmt: skip
@@ -70,8 +73,8 @@ def test_whole_batches_are_computed_without_a_loop_over_videos():
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.1, np.nan])
-def test_fractions_that_are_none_are_refused(drawn, fraction):
-    with pytest.raises(INVALID, match="fraction: give numbers from 0 to 1, one a row"):
+def test_fractions_out_of_range_are_refused(drawn, fraction):
+    with pytest.raises(INVALID, match="fraction: give numbers of 0 to 1, one a row"):
         drawn[1]["interpolate"](seed_from=as_seeds(0), seed_to=as_seeds(1),
                                 fraction=tf.constant([fraction], tf.float32))  # fmt: skip
 
@@ -82,7 +85,7 @@ def test_different_numbers_of_rows_are_refused(drawn):
                                 fraction=tf.constant([0.5]))  # fmt: skip
 
 
-def test_a_video_between_encoded_pictures_is_that_between_their_pixels(between):
+def test_a_video_between_encoded_images_is_that_between_their_pixels(between):
     ends = [tf.fill([8, 16, 3], tf.constant(value, tf.uint8)) for value in (40, 200)]
     more = {"seed": as_seeds(1), "temperature": tf.constant([0.0])}
     pictures = {"first_bytes": tf.io.encode_png(ends[0])[None],
@@ -96,10 +99,10 @@ def test_a_video_between_encoded_pictures_is_that_between_their_pixels(between):
         np.testing.assert_allclose(video.mean((1, 2, 3)), [40, 120, 200], atol=0.5)
 
 
-def test_pictures_of_another_size_and_what_is_none_are_refused(between):
+def test_images_of_another_size_and_other_bytes_are_refused(between):
     good, other = (tf.io.encode_png(tf.zeros([8, width, 3], tf.uint8)) for width in (16, 8))
     given = {"seed": as_seeds(0), "temperature": tf.constant([1.0]), "first_bytes": good[None]}
-    with pytest.raises(INVALID, match="last_bytes: the model takes pictures of 16x8 pixels"):
+    with pytest.raises(INVALID, match="last_bytes: resize the images to 16x8 pixels"):
         between["between_jpeg"](last_bytes=other[None], **given)
     with pytest.raises(INVALID, match="Unknown image file format"):
         between["between_jpeg"](last_bytes=tf.constant([b"no picture"]), **given)
@@ -108,7 +111,7 @@ def test_pictures_of_another_size_and_what_is_none_are_refused(between):
 @pytest.mark.parametrize("temperature", [-0.5, np.inf, np.nan])
 def test_temperatures_below_zero_are_refused(between, temperature):
     frame = tf.zeros([1, 8, 16, 3], tf.uint8)
-    with pytest.raises(INVALID, match="temperature: give numbers 0 or more"):
+    with pytest.raises(INVALID, match="temperature: give numbers of 0 or more"):
         between["between"](first=frame, last=frame, seed=as_seeds(0),
                            temperature=tf.constant([temperature], tf.float32))  # fmt: skip
 
@@ -117,18 +120,19 @@ def test_examples_are_of_what_every_signature_takes(between):
     model = model_class("linear_interpolation").from_preset(
         "debug", image_shape=(8, 16, 3), frames=3
     )
-    examples = example_inputs(served_verbs(model), rows=2)
-    assert set(examples) == set(between)
-    for name, inputs in examples.items():
+    signatures = served_signatures(model)
+    assert set(signatures) == set(between)
+    for name, each in signatures.items():
+        inputs = sample_inputs(model, each, batch=2)
         outputs = between[name](**{key: tf.constant(value) for key, value in inputs.items()})
         assert all(len(value) == 2 for value in outputs.values())
 
 
 def test_discriminators_are_not_exported(drawn, tmp_path):
     model = drawn[0]
-    verb = seed_verbs(model)["generate"]
-    save_signatures({"serving_default": verb}, tmp_path)
+    signature = seed_signatures(noise_signatures(model))["generate"]
+    save_signatures({"serving_default": signature}, tmp_path)
     saved = tf.train.list_variables(str(tmp_path / "variables" / "variables"))
     numbers = sum(int(np.prod(shape)) for name, shape in saved if name.startswith("weights"))
-    classifiers = sum(int(np.prod(v.shape)) for v in model.video_discriminator.variables)
-    assert 0 < numbers <= sum(int(np.prod(v.shape)) for v in model.variables) - classifiers
+    discriminator = sum(int(np.prod(v.shape)) for v in model.video_discriminator.variables)
+    assert 0 < numbers <= sum(int(np.prod(v.shape)) for v in model.variables) - discriminator

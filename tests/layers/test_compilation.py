@@ -7,7 +7,7 @@ from kerasvid.layers.compilation import compiled_by_xla, traced_function, tracin
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_what_is_traced_is_told_whether_xla_compiles_it(jit_compile):
+def test_a_traced_function_knows_whether_xla_compiles_it(jit_compile):
     seen = []
 
     def double(x):

@@ -7,9 +7,9 @@ from kerasvid.layers.endpoints import (
     TimedDecoder,
     composed,
     frame_times,
-    place_features,
     straight,
-    with_exact_ends,
+    time_features,
+    with_exact_endpoints,
 )
 
 ENCODER = {"channels": (4,), "strides": (2,), "features": 6}
@@ -36,17 +36,17 @@ def test_a_single_frame_has_no_two_ends():
     assert "\n" not in str(error.value)
 
 
-def test_a_place_is_told_by_itself_and_four_waves():
+def test_the_features_of_a_time_are_itself_and_four_waves():
     times = np.float32([[0.0, 0.3, 1.0]])
-    told = place_features(tf.constant(times)).numpy()
+    features = time_features(tf.constant(times)).numpy()
     waves = [np.pi * n * times for n in (1, 2, 3, 4)]
     expected = [2.0 * times - 1.0, *map(np.sin, waves), *map(np.cos, waves)]
-    np.testing.assert_allclose(told, np.stack(expected, axis=-1), atol=1e-6)
+    np.testing.assert_allclose(features, np.stack(expected, axis=-1), atol=1e-6)
 
 
 def test_frames_turn_into_the_ends_at_their_places_alone(ends):
     times, drawn = frame_times(3, 100), tf.random.stateless_normal([3, 100, 8, 8, 3], [1, 2])
-    shown = with_exact_ends(drawn, *ends, times)
+    shown = with_exact_endpoints(drawn, *ends, times)
     np.testing.assert_array_equal(shown[:, 0], ends[0])
     np.testing.assert_array_equal(shown[:, -1], ends[1])
     for number in (1, 2, 30):
@@ -83,8 +83,8 @@ def test_bounded_colours_go_through_a_tanh_and_the_rest_is_as_it_was(ends):
         (8, 8, 3), 16, bounded=True, warping=True, decoder={**DECODER, "patch": 2}
     )
     shown = decoder(latents, times, *ends)
-    told = decoder.place_layer(place_features(times))  # [B, T, units]
-    hidden = tf.nn.leaky_relu(decoder.latent_layer(latents)[:, None] + told)
+    features = decoder.time_layer(time_features(times))  # [B, T, units]
+    hidden = tf.nn.leaky_relu(decoder.latent_layer(latents)[:, None] + features)
     raw = tf.stack([decoder.decoder(hidden[:, t]) for t in range(4)], axis=1)
     assert np.abs(raw[..., :3]).max() > 1.5
     tame = [tf.clip_by_value(end, -1.0, 1.0) for end in ends]

@@ -5,12 +5,10 @@ import tensorflow as tf
 
 from kerasvid import distributions
 from kerasvid.layers.recurrent import (
-    BidirectionalSequence,
-    BidirectionalSummary,
     NoiseGRU,
     RecurrentPrior,
+    bidirectional_lstm,
     over_frames,
-    unroll,
 )
 
 
@@ -32,46 +30,25 @@ def condition(request):
     return gaussian(2, 4, seed=7) if request.param == "conditioned" else None
 
 
-# === Unrolled cells ===
+# === Bidirectional LSTM ===
 
 
-@pytest.mark.parametrize(
-    "cell", [keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell]
-)
-def test_unroll_gives_what_the_keras_layer_gives(cell):
-    cell = cell(6)
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_a_bidirectional_lstm_runs_its_cells_both_ways(return_sequences):
     sequence = gaussian(2, 4, 3)
-    expected = keras.layers.RNN(cell, return_sequences=True)(sequence)
-    outputs = tf.stack(unroll(cell, tf.unstack(sequence, axis=1)), axis=1)
-    np.testing.assert_allclose(outputs, expected, atol=1e-6)
-
-
-def keras_bidirectional(layer, return_sequences):
-    """Keras's own layer with the weights of ours."""
-    reference = keras.layers.Bidirectional(
-        keras.layers.LSTM(layer.units, return_sequences=return_sequences)
-    )
-    reference.build([None, 4, 3])
-    reference.set_weights(layer.forward_cell.get_weights() + layer.backward_cell.get_weights())
-    return reference
-
-
-def test_the_summary_is_that_of_a_keras_bidirectional_lstm():
-    sequence = gaussian(2, 4, 3)
-    layer = BidirectionalSummary(5)
-    summary = layer(sequence)
-    assert summary.shape == (2, 10)
-    expected = keras_bidirectional(layer, return_sequences=False)(sequence)
-    np.testing.assert_allclose(summary, expected, atol=1e-6)
-
-
-def test_the_sequence_is_that_of_a_keras_bidirectional_lstm():
-    sequence = gaussian(2, 4, 3)
-    layer = BidirectionalSequence(5)
+    layer = bidirectional_lstm(5, return_sequences)
     outputs = layer(sequence)
-    assert outputs.shape == (2, 4, 10)
-    expected = keras_bidirectional(layer, return_sequences=True)(sequence)
-    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+    ways = []
+    for one, frames in ((layer.forward_layer, range(4)), (layer.backward_layer, range(3, -1, -1))):
+        states, path = one.cell.get_initial_state(batch_size=2), {}
+        for frame in frames:
+            path[frame], states = one.cell(sequence[:, frame], states)
+        ways.append(path)
+    at = [(0, 0), (1, 1), (2, 2), (3, 3)] if return_sequences else [(3, 0)]
+    expected = [np.concatenate([ways[0][f], ways[1][b]], axis=-1) for f, b in at]
+    np.testing.assert_allclose(
+        outputs, np.squeeze(np.stack(expected, 1), () if return_sequences else 1), atol=1e-6
+    )
 
 
 # === The learned prior ===
@@ -206,14 +183,16 @@ def test_states_stay_float32_where_the_gru_computes_in_bfloat16():
 
 
 def test_no_graph_holds_a_loop(assert_unrolled):
-    prior, summary, sequence = make_prior(), BidirectionalSummary(4), BidirectionalSequence(4)
+    prior, summary, sequence = make_prior(), bidirectional_lstm(4), bidirectional_lstm(4, True)
     gru = make_gru()
     noise = tf.TensorSpec([None, 4, 3])
     inputs = gaussian(2, 4, 3)
     for layer in (summary, sequence):
         layer(inputs)
-    for verb in (prior.rollout, prior.call, summary, sequence, gru):
-        assert_unrolled(tf.function(lambda x, verb=verb: verb(x)).get_concrete_function(noise))
+    for function in (prior.rollout, prior.call, summary, sequence, gru):
+        assert_unrolled(
+            tf.function(lambda x, function=function: function(x)).get_concrete_function(noise)
+        )
 
 
 def test_the_search_for_loops_finds_those_of_a_keras_lstm(assert_unrolled):
@@ -224,11 +203,7 @@ def test_the_search_for_loops_finds_those_of_a_keras_lstm(assert_unrolled):
         assert_unrolled(concrete)
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [RecurrentPrior(3, 5, 0.5), BidirectionalSummary(4), BidirectionalSequence(4), NoiseGRU(4)],
-    ids=lambda layer: type(layer).__name__,
-)
+@pytest.mark.parametrize("layer", [RecurrentPrior(3, 5, 0.5), NoiseGRU(4)])
 def test_configurations_round_trip(layer):
     restored = type(layer).from_config(layer.get_config())
     assert restored.get_config() == layer.get_config()

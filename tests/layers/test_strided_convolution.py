@@ -123,7 +123,7 @@ def test_the_gradient_is_tensorflows_own_where_that_is_quicker(monkeypatch):
 @pytest.mark.parametrize(
     ("strides", "extras", "message"),
     [
-        (2, {"padding": "valid"}, "padding='valid': only 'same' is computed"),
+        (2, {"padding": "valid"}, "padding='valid' is not supported. Use 'same'"),
         (1, {"dilation_rate": 2}, "dilation_rate="),
         (2, {"data_format": "channels_first"}, "data_format='channels_first'"),
         ((1, 2), {}, "give one number for both axes"),

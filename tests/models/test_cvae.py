@@ -29,7 +29,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def plain():
-    """The poster's model, decoding three frames beside the ends where a clip has more."""
+    """The poster's model, decoding three frames beside the endpoints where a clip has more."""
     return make_model(decoded_frames=3)
 
 
@@ -60,9 +60,11 @@ def coarse_squares(video, shown):
 
 
 def shown_by(model, video, latents):
-    """The unclipped clip of z_video between the ends of a clip."""
-    ends = video[:, 0], video[:, -1]
-    return model.decoded(latents, model.endpoints_encoder(*ends), frame_times(3, 4), *ends)
+    """The unclipped clip of z_video between the endpoints of a clip."""
+    endpoints = video[:, 0], video[:, -1]
+    return model.decoded(
+        latents, model.endpoints_encoder(*endpoints), frame_times(3, 4), *endpoints
+    )
 
 
 def test_the_loss_is_the_posters_objective(model, video, noise):
@@ -148,7 +150,7 @@ def test_exact_ends_cost_nothing(model, video, noise, frames):
     np.testing.assert_allclose(terms["reconstruction_loss"], 2.0 * errors.sum(axis=1), rtol=1e-4)
     np.testing.assert_allclose(terms["endpoints_loss"], 0.0)
     if frames == 2:
-        with pytest.raises(ValueError, match="nothing between exact ends: give longer ones"):
+        with pytest.raises(ValueError, match="nothing between exact endpoints: give longer ones"):
             exact.compute_losses({"video": video}, noise, START, training=True)
 
 
@@ -159,7 +161,7 @@ def test_encoding_gives_the_posterior_mean(model, video):
     np.testing.assert_array_equal(as_pixels(filled), model.reconstruct(video))
     with pytest.raises(ValueError, match="frames=1 must be at least 2"):
         model.encode(video[:, :1])
-    with pytest.raises(ValueError, match="resize them"):
+    with pytest.raises(ValueError, match="Resize them"):
         model.encode(video[:, :, :4])
 
 

@@ -9,22 +9,24 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.models.base.gan import AdversarialModel
+from kerasvid.models.base.in_between import InBetween
+from kerasvid.models.base.protocols import Encoder, Swappable
 from kerasvid.models.base.vae import VariationalModel
-from kerasvid.models.base.video_generator import LimitedLength, as_pixels
+from kerasvid.models.base.video_generator import LimitedLength, VideoGenerator, as_pixels
 from kerasvid.models.registry import MODELS, model_class
 
 SMALL = {"image_shape": (16, 16, 3), "frames": 4}
 # Beside each model as it comes, variants of one that run other code; those that go between two
 # frames stand at the end, so that tests of the others leave the shared fixtures as they are.
 VARIANTS = {
-    **{name: (name, {}) for name in MODELS if not hasattr(model_class(name), "between")},
+    **{name: (name, {}) for name in MODELS if not issubclass(model_class(name), InBetween)},
     "dsa-full": ("dsa", {"posterior": "full"}),
     "mocogan-categories": ("mocogan", {"categories": 3}),
     "navsynth-pairs": (
         "navsynth",
         {"static_by": "identity", "transient_by": "label", "identities": 3, "classes": 3},
     ),
-    **{name: (name, {}) for name in MODELS if hasattr(model_class(name), "between")},
+    **{name: (name, {}) for name in MODELS if issubclass(model_class(name), InBetween)},
     "cvae-guesses": (
         "cvae",
         {
@@ -40,10 +42,10 @@ VARIANTS = {
 }
 
 
-def variants_with(*verbs):
-    """The variants that have verbs, for tests of what not every model can do."""
+def variants_of(*bases):
+    """The variants of all of these classes, for tests of what not every model can do."""
     classes = {each: model_class(name) for each, (name, _) in VARIANTS.items()}
-    return [each for each, cls in classes.items() if all(hasattr(cls, verb) for verb in verbs)]
+    return [each for each, cls in classes.items() if all(issubclass(cls, base) for base in bases)]
 
 
 def make_model(variant, **overrides):
@@ -68,7 +70,7 @@ def variant(request):
 
 # For tests of models that make videos of noise alone.
 of_generators = pytest.mark.parametrize(
-    "variant", models_first(variants_with("generate")), indirect=True, scope="module"
+    "variant", models_first(variants_of(VideoGenerator)), indirect=True, scope="module"
 )
 
 
@@ -78,13 +80,13 @@ def model(variant):
     return make_model(variant)
 
 
-@pytest.fixture(params=models_first(variants_with("encode", "decode")), scope="module")
+@pytest.fixture(params=models_first(variants_of(Encoder, VideoGenerator)), scope="module")
 def encoder(request):
     """A model with an encoder, which tests may read, not train."""
     return make_model(request.param)
 
 
-@pytest.fixture(params=models_first(variants_with("swap")), scope="module")
+@pytest.fixture(params=models_first(variants_of(Swappable)), scope="module")
 def swapper(request):
     """A model that exchanges content and motion, which tests may read, not train."""
     return make_model(request.param)
@@ -108,9 +110,9 @@ def as_json(config):
 
 
 def compiled_by(model):
-    """The model, compiled as its recipe says."""
-    recipe = model.TRAINING["debug"]
-    optimizers = recipe.make_optimizers(list(model.network_variables()))
+    """The model, compiled as its `TrainConfig` says."""
+    training = model.TRAINING["debug"]
+    optimizers = training.make_optimizers(list(model.network_variables()))
     model.compile(optimizers, jit_compile=False, clip_norm=10.0, seed=3)
     return model
 
@@ -128,7 +130,7 @@ def training_clips(model, videos):
 
 def made_by(model, count=2, frames=None, seed=1):
     """Videos of a model, uint8 `[B, T, H, W, C]`; between black and white, if it asks for ends."""
-    if hasattr(model, "generate"):
+    if isinstance(model, VideoGenerator):
         return model.generate(count, frames=frames, seed=seed)
     black = np.zeros([count, *model.image_shape], np.uint8)
     return model.between(black, 255 - black, frames, seed)
@@ -158,7 +160,7 @@ def test_generate_gives_bytes_of_any_length(model, frames):
 
 
 @of_generators
-def test_decoded_pixels_lie_in_the_range_and_do_not_depend_on_chance(model):
+def test_decoded_pixels_lie_in_the_range_and_are_deterministic(model):
     codes = 10.0 * model.codes(model.sample_noise(3, seed=1))
     videos = model.decode(codes)
     assert videos.dtype == tf.float32
@@ -250,18 +252,19 @@ def test_swapping_different_numbers_of_videos_is_refused(swapper, videos):
 
 
 def test_videos_without_a_time_axis_are_refused_in_one_line(encoder, videos):
-    verbs = [encoder.encode, encoder.reconstruct]
-    if hasattr(encoder, "swap"):
-        verbs.append(lambda v: encoder.swap(v, v))
-    for verb in verbs:
+    methods = [encoder.encode, encoder.reconstruct]
+    if isinstance(encoder, Swappable):
+        methods.append(lambda v: encoder.swap(v, v))
+    for method in methods:
         with pytest.raises(ValueError, match=r"\[B, T, H, W, C\], not the shape") as error:
-            verb(videos[0])
+            method(videos[0])
         assert "\n" not in str(error.value)
 
 
 def test_frames_of_another_size_are_refused_in_one_line(encoder, moving_squares):
     with pytest.raises(
-        ValueError, match=r"of \(32, 32, 3\), the model's of \(16, 16, 3\)"
+        ValueError,
+        match=r"Frames are \(32, 32, 3\), but the model takes \(16, 16, 3\)\. Resize them",
     ) as error:
         encoder.encode(moving_squares(1, 3, size=32))
     assert "\n" not in str(error.value)
@@ -323,7 +326,7 @@ def test_a_generator_without_a_discriminator_is_refused(name):
             model_class(name).from_preset("debug", **{discriminator: 3})
 
 
-def test_every_preset_has_a_recipe(model):
+def test_every_preset_has_a_train_config(model):
     assert set(model.PRESETS) == set(model.TRAINING) >= {"debug", "base", "paper"}
     accepted = model.hyperparameters()
     for preset in model.PRESETS.values():
@@ -346,7 +349,7 @@ def test_the_published_presets_build_and_make_frames(name):
 # === Training ===
 
 
-@pytest.mark.parametrize("variant", models_first(variants_with("reconstruct"), OF_EACH_KIND))
+@pytest.mark.parametrize("variant", models_first(variants_of(Encoder), OF_EACH_KIND))
 def test_fitting_a_small_batch_lowers_the_loss(variant, clips):
     keras.utils.set_random_seed(0)
     model = make_model(variant)
@@ -402,7 +405,7 @@ def test_everything_works_in_bfloat16(variant, clips, precision, tmp_path):
     logs = model.fit(training_clips(model, clips), epochs=2, verbose=0).history
     assert set(logs) == set(model.term_names)
     assert all(np.isfinite(values).all() for values in logs.values())
-    if hasattr(model, "generate"):
+    if isinstance(model, VideoGenerator):
         codes = model.codes(model.sample_noise(2))
         assert codes.dtype == tf.float32
         assert model.decode(codes).dtype == tf.float32
@@ -415,15 +418,15 @@ def test_everything_works_in_bfloat16(variant, clips, precision, tmp_path):
 
 
 @pytest.mark.slow
-def test_compiled_islands_train_on_two_devices_in_half_precision(
+def test_compiled_functions_train_on_two_devices_in_half_precision(
     variant, moving_squares, precision, strategy_of
 ):
     precision("mixed_bfloat16")
     videos = moving_squares(8, 4)
     with strategy_of(2).scope():
         model = make_model(variant)
-        recipe = model.TRAINING["debug"]
-        optimizers = recipe.make_optimizers(list(model.network_variables()))
+        training = model.TRAINING["debug"]
+        optimizers = training.make_optimizers(list(model.network_variables()))
         model.compile(optimizers, jit_compile=True, clip_norm=10.0)
     batch = training_clips(model, videos)
     before = [variable.numpy() for variable in model.trainable_variables]

@@ -38,7 +38,7 @@ def test_a_typing_error_is_answered_with_the_nearest_name(typed, meant):
 
 
 def test_a_name_unlike_any_other_is_answered_with_the_list():
-    with pytest.raises(ValueError, match=f"nothing is near. Known: {', '.join(sorted(MODELS))}"):
+    with pytest.raises(ValueError, match=f"Known: {', '.join(sorted(MODELS))}"):
         model_class("perceptron")
 
 

@@ -109,7 +109,7 @@ def test_the_paper_preset_has_the_published_layers():
 
 
 def test_frames_that_the_decoder_cannot_reach_are_refused_in_one_line():
-    with pytest.raises(ValueError, match=r"20x16 .* enlarges 8 times: use .* of 8") as error:
+    with pytest.raises(ValueError, match=r"20x16 .* enlarges 8 times. Use .* of 8") as error:
         make_model(image_shape=(20, 16, 3))
     assert "\n" not in str(error.value)
 

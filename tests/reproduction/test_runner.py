@@ -76,7 +76,7 @@ def test_other_choices_are_measured_again_and_old_numbers_kept_if_that_fails(rea
 def test_a_longer_run_is_measured_again(ready, planted):
     ready.run()
     planted.calls[:] = []
-    ready.table.runs["short"].values["training.steps"] = 3
+    ready.runs.table.runs["short"].values["training.steps"] = 3
     ready.run()
     assert planted.calls == [(2, 10)]
 
@@ -100,8 +100,8 @@ def test_a_signal_ends_the_table_with_its_finished_rows(reproduction, with_runs,
         outcome = train(config, run, strategy)
         return dataclasses.replace(outcome, signal=15) if config.frames == 2 else outcome
 
-    rows = (reproduction.table.rows[1], reproduction.table.rows[0])
-    reproduction = with_runs(table=dataclasses.replace(reproduction.table, rows=rows))
+    rows = (reproduction.runs.table.rows[1], reproduction.runs.table.rows[0])
+    reproduction = with_runs(table=dataclasses.replace(reproduction.runs.table, rows=rows))
     monkeypatch.setattr(runs, "train", stopped)
     with pytest.raises(Stopped) as caught:
         reproduction.run()
@@ -127,11 +127,11 @@ def test_the_description_shows_what_exists(ready):
 
 
 def test_a_run_whose_source_failed_fails_with_the_same_error(reproduction, with_runs, monkeypatch):
-    short = dataclasses.replace(reproduction.table.runs["short"], init_from="source")
+    short = dataclasses.replace(reproduction.runs.table.runs["short"], init_from="source")
     source = dataclasses.replace(short, init_from=None)
     table = dataclasses.replace(
-        reproduction.table,
-        runs={**reproduction.table.runs, "short": short, "source": source},
+        reproduction.runs.table,
+        runs={**reproduction.runs.table.runs, "short": short, "source": source},
     )
 
     def fail(*_):

@@ -22,7 +22,7 @@ from kerasvid.data.pixels import as_floats
 from kerasvid.evaluation.metrics.clip_batches import checked_clips
 from kerasvid.layers.discriminators import ImageDiscriminator
 from kerasvid.layers.frame_networks import FrameEncoder
-from kerasvid.layers.recurrent import BidirectionalSummary, over_frames
+from kerasvid.layers.recurrent import bidirectional_lstm, over_frames
 
 TOGETHER = 64  # clips in one pass
 ENCODER = {"channels": (32, 64, 128), "strides": (1, 2, 2), "features": 128}
@@ -169,7 +169,7 @@ class ClipClassifier(_Classifier):
         # === Networks ===
         policy = self.dtype_policy
         self.encoder = FrameEncoder(**self.encoder_arguments, dtype=policy)
-        self.summary_layer = BidirectionalSummary(units, dtype=policy)
+        self.summary_layer = bidirectional_lstm(units, dtype=policy)
         self.head_layers = {
             name: keras.layers.Dense(classes, dtype="float32", name=f"head_{position}")
             for position, (name, classes) in enumerate(self.heads.items())

@@ -254,7 +254,9 @@ def load_classifier(
     if not file.exists():
         raise ClassifierError(f"{file}: missing. {remedy}")
     if hash_file(os.fspath(file))[0] != digest:
-        raise ClassifierError(f"{file}: altered, its SHA-256 does not match. {remedy}")
+        raise ClassifierError(
+            f"{file}: altered, its SHA-256 differs from classifier.json. {remedy}"
+        )
     try:
         model = keras.saving.load_model(file, compile=False)
     except (KeyError, OSError, TypeError, ValueError) as error:  # whole, but of another version

@@ -11,7 +11,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kerasvid.export.serving.served_signature import NotFoundError, ServedSignature, ServingError
+from kerasvid.export.serving.served_signature import (
+    Limits,
+    NotFoundError,
+    ServedSignature,
+    ServingError,
+)
 from kerasvid.naming import nearest_names
 
 SERVICES = {
@@ -33,11 +38,8 @@ class Client:
         model: its name on the server.
         version: a number, or a label such as `stable`; the server's default if `None`.
         protocol: `rest` or `grpc`.
-        timeout: seconds for a request with its retries and their pauses.
-        connect_timeout: seconds for one connection.
-        retries: further attempts after errors that may pass (no server yet, a full queue).
-        backoff: seconds before the second attempt; doubled before each further one.
         rows: most rows of one request.
+        **limits: of `Limits`: timeout, connect_timeout, retries, backoff.
 
     Raises:
         ValueError: an argument is malformed.
@@ -59,20 +61,15 @@ class Client:
         version: int | str | None = None,
         protocol: str = "rest",
         *,
-        timeout: float = 60.0,
-        connect_timeout: float = 5.0,
-        retries: int = 3,
-        backoff: float = 0.25,
         rows: int = 16,
+        **limits: float,
     ):
         if protocol not in SERVICES:
             raise ValueError(f"Unknown protocol {protocol!r}: {nearest_names(protocol, SERVICES)}.")
         if not model or {"/", ":"} & {*model}:
             raise ValueError(f"Model {model!r} is malformed. Give a name of models.config.")
-        if min(timeout, connect_timeout) <= 0 or rows < 1:
-            raise ValueError("timeout, connect_timeout and rows must be above 0.")
-        if min(retries, backoff) < 0:
-            raise ValueError(f"retries={retries} and backoff={backoff} must be 0 or more.")
+        if rows < 1:
+            raise ValueError(f"rows={rows} must be above 0.")
         self.model, self.protocol, self.rows = model, protocol, rows
         module, name = SERVICES[protocol]
         try:
@@ -83,10 +80,7 @@ class Client:
                 raise
             raise ServingError(f"The package {package} is not installed. Run pip install "
                                "'kerasvid[serving]'.") from error  # fmt: skip
-        self._service = service(
-            address, model, version, timeout=timeout, connect_timeout=connect_timeout,
-            retries=retries, backoff=backoff,
-        )  # fmt: skip
+        self._service = service(address, model, version, Limits(**limits))
         self._signatures: dict[str, ServedSignature] | None = None
 
     def __enter__(self) -> "Client":

@@ -20,10 +20,15 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from kerasvid.export.serving.served_signature import NotFoundError, ServedSignature, ServingError
+from kerasvid.export.serving.served_signature import (
+    Limits,
+    NotFoundError,
+    ServedSignature,
+    ServingError,
+)
 
 TRANSIENT_CODES = ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")
-MOST_ATTEMPTS = 5  # of gRPC itself
+MAX_ATTEMPTS = 5  # of gRPC itself
 START_SERVER = (
     "Start the server (`kerasvid export serving-config` writes its files), or check host and port; "
     "gRPC is 8500 by default."
@@ -36,31 +41,20 @@ class GrpcService:
 
     Args:
         address: `host:port`, or with `https://` before it for TLS.
-        model, version, timeout, connect_timeout, retries, backoff: as of `RestService`; at most 4
-            retries are made.
+        model, version, limits: as of `RestService`; gRPC makes at most 4 retries.
 
     Raises:
         ValueError: the address is malformed.
     """
 
-    def __init__(
-        self,
-        address: str,
-        model: str,
-        version: int | str | None,
-        *,
-        timeout: float,
-        connect_timeout: float,
-        retries: int,
-        backoff: float,
-    ):
+    def __init__(self, address: str, model: str, version: int | str | None, limits: Limits):
         scheme, _, self.server = address.rpartition("://")
         port = self.server.rpartition(":")[2]
         if scheme not in ("", "http", "https", "grpc") or not (port.isdigit() and int(port)):
             raise ValueError(f"Address {address!r} is malformed. Write host:port, as in "
                              "localhost:8500.")  # fmt: skip
-        self._model, self._version, self._timeout = model, version, timeout
-        self._attempts = min(retries + 1, MOST_ATTEMPTS)
+        self._model, self._version, self._timeout = model, version, limits.timeout
+        self._attempts = min(limits.retries + 1, MAX_ATTEMPTS)
         options = [
             # Videos are larger than gRPC's limit of 4 MiB.
             ("grpc.max_receive_message_length", -1),
@@ -68,8 +62,8 @@ class GrpcService:
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 100),
             # The least pause between connections is also how long one of them may take.
-            ("grpc.min_reconnect_backoff_ms", max(100, int(connect_timeout * 1e3))),
-            ("grpc.service_config", json.dumps(_retry_policy(self._attempts, backoff))),
+            ("grpc.min_reconnect_backoff_ms", max(100, int(limits.connect_timeout * 1e3))),
+            ("grpc.service_config", json.dumps(_retry_policy(self._attempts, limits.backoff))),
             # Larger requests than the buffer are not repeated.
             ("grpc.per_rpc_retry_buffer_size", 2**31 - 1),
         ]

@@ -5,11 +5,10 @@ TensorFlow Serving reads `assets.extra/tf_serving_warmup_requests`, a TFRecord f
 fails keeps the version from loading; here it becomes an error with the number of the record.
 """
 
-import dataclasses
 import os
 import pathlib
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -25,16 +24,8 @@ class ReplayError(ValueError):
     """Warm-up requests that a server cannot replay: one line with the file and the record."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Replayed:
-    """A request that succeeded.
-
-    Args:
-        signature: name.
-        rows: B of its inputs.
-        seconds: that it took.
-        outputs: shapes by name.
-    """
+class Replayed(NamedTuple):
+    """A request that succeeded: its signature, rows and seconds, and the shapes of its outputs."""
 
     signature: str
     rows: int

@@ -7,12 +7,13 @@ in `_bytes`.
 """
 
 import base64
+import contextlib
 import http.client
 import json
 import random
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from time import sleep
 from typing import Any
 
@@ -22,6 +23,7 @@ import urllib3
 from urllib3.util import Retry
 
 from kerasvid.export.serving.served_signature import (
+    Limits,
     NotFoundError,
     ServedSignature,
     ServedTensor,
@@ -70,26 +72,13 @@ class RestService:
         address: `host:port`, or with `http://` or `https://` before it and a path after it.
         model: its name on the server.
         version: a number, a label, or `None` for the server's default.
-        timeout: seconds for a call with its retries and pauses.
-        connect_timeout: seconds for one connection.
-        retries: further attempts after errors that may pass.
-        backoff: seconds before the second attempt; doubled before each further one, up to 10 s.
+        limits: of time and attempts.
 
     Raises:
         ValueError: the address is malformed.
     """
 
-    def __init__(
-        self,
-        address: str,
-        model: str,
-        version: int | str | None,
-        *,
-        timeout: float,
-        connect_timeout: float,
-        retries: int,
-        backoff: float,
-    ):
+    def __init__(self, address: str, model: str, version: int | str | None, limits: Limits):
         url = urllib.parse.urlsplit(address if "://" in address else f"http://{address}")
         try:
             port = url.port
@@ -103,13 +92,13 @@ class RestService:
                 "The address holds a user name, but the client sends no passwords. Write "
                 "host:port, and let a proxy identify the clients."
             )
-        self.server, self._timeout, self._connect_timeout = url.netloc, timeout, connect_timeout
-        self._retry = GrowingPauses(retries, backoff_factor=backoff, backoff_max=10)
-        self._model = (
-            f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}/v1/models/{_quoted(model)}"
-        )
-        kind = "versions" if isinstance(version, int) else "labels"
-        self._version = self._model + ("" if version is None else f"/{kind}/{_quoted(version)}")
+        self.server, self._limits = url.netloc, limits
+        self._retry = GrowingPauses(limits.retries, backoff_factor=limits.backoff, backoff_max=10)
+        base = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
+        self._model = self._version = f"{base}/v1/models/{_quoted(model)}"
+        if version is not None:
+            kind = "versions" if isinstance(version, int) else "labels"
+            self._version += f"/{kind}/{_quoted(version)}"
         self._session = requests.Session()
         self._session.auth = lambda request: request  # no password of a .netrc file
 
@@ -120,20 +109,16 @@ class RestService:
             ServingError: as `predict`.
         """
         answer = self._call(f"{self._version}/metadata")
-        try:
+        with self._reading("metadata without signatures"):
             found = answer["metadata"]["signature_def"]["signature_def"]
             return ServedSignature.all_from_json(found)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._unexpected("metadata without signatures") from error
 
     def versions(self) -> dict[int, str]:
         """The state of each version of the model: `{1: "AVAILABLE"}`."""
         answer = self._call(self._model)
-        try:
+        with self._reading("a status without versions"):
             states = answer["model_version_status"]
             return {int(each["version"]): str(each["state"]) for each in states}
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._unexpected("a status without versions") from error
 
     def predict(
         self, signature: ServedSignature, inputs: Mapping[str, np.ndarray]
@@ -144,18 +129,14 @@ class RestService:
             NotFoundError: the server has no such model or version.
             ServingError: no server answers, it refuses the request, or its answer is malformed.
         """
-        columns = {name: _to_json(array.tolist()) for name, array in inputs.items()}
+        columns = {name: array.tolist() for name, array in inputs.items()}
         body = {"signature_name": signature.name, "inputs": columns}
         answer = self._call(f"{self._version}:predict", body)
-        try:
+        with self._reading(f"outputs that {signature.name} does not have"):
             outputs = answer["outputs"]
             if len(signature.outputs) == 1:  # then the server leaves the name out
                 outputs = {next(iter(signature.outputs)): outputs}
-            return {n: _from_json(outputs[n], each) for n, each in signature.outputs.items()}
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._unexpected(f"outputs that {signature.name} does not have ({error})") from (
-                error
-            )
+            return {n: _as_array(outputs[n], each) for n, each in signature.outputs.items()}
 
     def close(self) -> None:
         """Ends the connections."""
@@ -163,75 +144,73 @@ class RestService:
 
     def _call(self, url: str, body: Any = None) -> Any:
         """The server's JSON answer; attempts are repeated as long as the time allows."""
-        payload = None if body is None else json.dumps(body, allow_nan=False).encode()
-        deadline, retry = time.monotonic() + self._timeout, self._retry
+        payload = None
+        if body is not None:
+            payload = json.dumps(body, allow_nan=False, default=_base64_object).encode()
+        deadline, retry = time.monotonic() + self._limits.timeout, self._retry
         while True:
             try:
-                return self._attempt(url, payload, deadline)
+                return self._answer(*self._attempt(url, payload, deadline))
             except TransientError as error:
                 attempts = len(retry.history) + 1
                 if retry.total > 0:
                     retry = retry.increment(error=error)
                     pause = max(retry.get_backoff_time(), error.after)
                 if attempts > self._retry.total or pause >= deadline - time.monotonic():
-                    raise ServingError.after_attempts(
-                        f"{self.server}: {error}", attempts, error.remedy
-                    ) from error
+                    what = f"{self.server}: {error}"
+                    raise ServingError.after_attempts(what, attempts, error.remedy) from error
                 sleep(pause)
 
-    def _attempt(self, url: str, payload: bytes | None, deadline: float) -> Any:
+    def _attempt(self, url: str, payload: bytes | None, deadline: float):
+        """The response and its body, which is read as it comes.
+
+        A server that sends single bytes does not stop the clock.
+        """
+        headers = {"Content-Type": "application/json"} if payload else {}
+        timeout, left = self._limits.connect_timeout, self._left(deadline)
         try:
-            left = self._left(deadline)
-            headers = {"Content-Type": "application/json"} if payload else {}
             with self._session.request(
                 "POST" if payload else "GET", url, data=payload, headers=headers, stream=True,
-                timeout=(min(self._connect_timeout, left), left), allow_redirects=False,
+                timeout=(min(timeout, left), left), allow_redirects=False,
             ) as response:  # fmt: skip
-                text = self._content(response.raw, deadline)
+                parts, wire = [], getattr(response.raw.connection, "sock", None)
+                while not parts or parts[-1]:
+                    left = self._left(deadline)
+                    if wire is not None:
+                        wire.settimeout(left)
+                    parts.append(response.raw.read1(CHUNK, decode_content=True))
+                return response, b"".join(parts)
         except requests.exceptions.SSLError as error:
             raise ServingError(f"{self.server}: the TLS connection fails ({_cause(error)}). Check "
                                "the server's certificate and the address.") from error  # fmt: skip
         except requests.ConnectTimeout as error:
             raise TransientError("no connection in time", START_SERVER) from error
         except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as error:
-            raise ServingError.timed_out(self.server, self._timeout) from error
+            raise ServingError.timed_out(self.server, self._limits.timeout) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise self._connection_error(_cause(error)) from error
-        return self._answer(response, text)
-
-    def _content(self, raw: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-        """The body, read as it comes: a server that sends single bytes does not stop the clock."""
-        parts, wire = [], getattr(raw.connection, "sock", None)
-        while not parts or parts[-1]:
-            left = self._left(deadline)
-            if wire is not None:
-                wire.settimeout(left)
-            parts.append(raw.read1(CHUNK, decode_content=True))
-        return b"".join(parts)
 
     def _answer(self, response: requests.Response, text: bytes) -> Any:
-        status = response.status_code
+        """The JSON of a response, or the error of its status."""
+        status, answer = response.status_code, None
         try:
-            answer = json.loads(text)
+            answer = json.loads(text, object_hook=_bytes_of_object)
         except ValueError as error:
-            if status == 200:
+            if status == 200:  # others may be pages of a proxy
                 raise self._unexpected("an answer that is not JSON") from error
-            answer = None  # the page of a proxy or of a server that is overloaded
         if status == 200:
             return answer
         reason = answer.get("error") if isinstance(answer, dict) else None
         reason = " ".join(str(reason or response.reason).split()).rstrip(".")
-        if status in TRANSIENT_STATUSES:
-            after = response.headers.get("Retry-After")
-            try:
-                seconds = self._retry.parse_retry_after(after) if after else 0.0
-            except urllib3.exceptions.InvalidHeader:
-                seconds = 0.0
-            remedy = "The server is overloaded or starting. Try again later."
-            raise TransientError(f"status {status}: {reason}", remedy, seconds)
         if status == 404:
             raise NotFoundError(f"{self.server}: {reason}.")
-        raise ServingError(f"{self.server}: status {status}: {reason}.")
+        if status not in TRANSIENT_STATUSES:
+            raise ServingError(f"{self.server}: status {status}: {reason}.")
+        seconds = None
+        with contextlib.suppress(urllib3.exceptions.InvalidHeader):
+            seconds = self._retry.get_retry_after(response)
+        remedy = "The server is overloaded or starting. Try again later."
+        raise TransientError(f"status {status}: {reason}", remedy, seconds or 0.0)
 
     def _connection_error(self, cause: BaseException) -> Exception:
         if isinstance(cause, urllib3.exceptions.NameResolutionError):
@@ -241,10 +220,19 @@ class RestService:
             return TransientError(f"no server answers ({reason})", START_SERVER)
         if isinstance(cause, (OSError, http.client.IncompleteRead)):
             reason = getattr(cause, "strerror", None) or "the server ended it early"
-            return TransientError(
-                f"the connection is lost ({reason})", f"Read the server's log. {REST_PORT}"
+            what, remedy = (
+                f"the connection is lost ({reason})",
+                f"Read the server's log. {REST_PORT}",
             )
+            return TransientError(what, remedy)
         return self._unexpected("an answer that is not HTTP")
+
+    @contextlib.contextmanager
+    def _reading(self, otherwise: str) -> Iterator[None]:
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._unexpected(f"{otherwise} ({error})") from error
 
     def _unexpected(self, what: str) -> ServingError:
         return ServingError(f"{self.server}: sends {what}. {REST_PORT}")
@@ -252,44 +240,35 @@ class RestService:
     def _left(self, deadline: float) -> float:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise ServingError.timed_out(self.server, self._timeout)
+            raise ServingError.timed_out(self.server, self._limits.timeout)
         return left
 
 
 def _cause(error: BaseException) -> BaseException:
     """The innermost error that requests and urllib3 have wrapped."""
-    inner = getattr(error, "reason", None) or next(
-        (each for each in reversed(error.args) if isinstance(each, BaseException)), None
-    )
-    return _cause(inner) if isinstance(inner, BaseException) else error
+    inner = [getattr(error, "reason", None), *reversed(error.args)]
+    inner = next((each for each in inner if isinstance(each, BaseException)), None)
+    return error if inner is None else _cause(inner)
 
 
 def _quoted(name: int | str) -> str:
     return urllib.parse.quote(str(name), safe="")
 
 
-def _to_json(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_to_json(each) for each in value]
-    return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+def _base64_object(value: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(value).decode()}
 
 
-def _from_json(value: Any, wanted: ServedTensor) -> np.ndarray:
-    """The array of an output.
+def _bytes_of_object(value: dict) -> dict | bytes:
+    return base64.b64decode(value["b64"], validate=True) if [*value] == ["b64"] else value
 
-    Raises:
-        KeyError, TypeError, ValueError: it has another type or shape than the output.
-    """
-    strings = wanted.dtype == object
-    array = np.array(_bytes_of(value) if strings else value, dtype=wanted.dtype)
+
+def _as_array(value: Any, wanted: ServedTensor) -> np.ndarray:
+    """The array of an output; raises TypeError or ValueError for another type or shape."""
+    array = np.array(value, dtype=wanted.dtype)
     if not wanted.admits(array.shape):
         raise ValueError(f"shape {[*array.shape]} in place of {wanted}")
+    if wanted.dtype == object:  # names that do not end in `_bytes` come as text
+        encoded = np.frompyfunc(lambda each: each.encode() if isinstance(each, str) else each, 1, 1)
+        return encoded(array)
     return array
-
-
-def _bytes_of(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_bytes_of(each) for each in value]
-    if isinstance(value, str):
-        return value.encode()
-    return base64.b64decode(value["b64"], validate=True)

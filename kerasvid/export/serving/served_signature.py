@@ -48,6 +48,30 @@ class NotFoundError(ServingError):
 
 
 @dataclasses.dataclass(frozen=True)
+class Limits:
+    """The time and the attempts of a call.
+
+    Args:
+        timeout: seconds for a request with its retries and their pauses.
+        connect_timeout: seconds for one connection.
+        retries: further attempts after errors that may pass (no server yet, a full queue).
+        backoff: seconds before the second attempt; doubled before each further one, up to 10 s.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    timeout: float = 60.0
+    connect_timeout: float = 5.0
+    retries: int = 3
+    backoff: float = 0.25
+
+    def __post_init__(self):
+        if min(self.timeout, self.connect_timeout) <= 0 or min(self.retries, self.backoff) < 0:
+            raise ValueError(f"{self}: give positive timeouts, and no negative number.")
+
+
+@dataclasses.dataclass(frozen=True)
 class ServedTensor:
     """An input or output of a signature.
 

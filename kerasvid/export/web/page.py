@@ -21,7 +21,6 @@ from kerasvid.training.clips import frame_rate, shown_batch
 FORMAT = "kerasvid-web"  # of model.json
 EXAMPLES = 6
 DIRECTIONS = 8
-MAX_CLIPS = 24
 # Noise without a frame axis that decides the motion: the start of an RNN, and the codes of a whole
 # video's movement.
 OF_MOTION = ("start", "transient")
@@ -66,16 +65,13 @@ def write_page(
         The contents of `model.json`.
 
     Raises:
-        ValueError: the model cannot make clips of this length or cannot be converted, or `clips`
-            is out of range.
+        ValueError: the model cannot make clips of this length, or cannot be converted.
         RuntimeUnavailable: the runtime is not available.
 
     Example:
         >>> write_page(load_for_export("runs/rjvae-sprites"), "demo")["frames"]
         8
     """
-    if not 1 <= clips <= MAX_CLIPS:
-        raise ValueError(f"clips={clips} must be between 1 and {MAX_CLIPS}.")
     frames = run.model.frames if frames is None else frames
     decode, folder = noise_signatures(run.model, frames)["decode"], pathlib.Path(folder)
     add_runtime(folder / "runtime", runtime)

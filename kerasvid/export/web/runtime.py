@@ -1,25 +1,17 @@
 """LiteRT.js, which runs TFLite files in browsers: pinned npm packages, copied beside a page."""
 
-import base64
-import hashlib
+import importlib.resources
 import json
 import os
 import pathlib
 import shutil
 import subprocess
-import tarfile
 import tempfile
 
+# Versions and digests are in package-lock.json.
 VERSION = "2.5.3"
-# Digests of the tarballs, as the registry has them.
-INTEGRITY = {
-    "@litertjs/core": (
-        "PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzWoyJQ=="
-    ),
-    "@litertjs/wasm-utils": (
-        "4fJiw6tBQnIs+0jH/OQ16nYOiSl8/+zZnn5h2ul8aTKHi05sVqZW580Tmk78pC2kT39A9OYBVdFawteZ/sI1kQ=="
-    ),
-}
+PACKAGES = ("@litertjs/core", "@litertjs/wasm-utils")
+LOCK = ("package.json", "package-lock.json")
 # No threads, which need headers that a plain file server does not send. `compat` is for browsers
 # without relaxed SIMD.
 WASM = tuple(
@@ -28,7 +20,7 @@ WASM = tuple(
     for ending in ("js", "wasm")
 )
 NOTICE = f"""\
-runtime/ is LiteRT.js ({", ".join(f"{name} {VERSION}" for name in INTEGRITY)}), from npm, under the
+runtime/ is LiteRT.js ({", ".join(f"{name} {VERSION}" for name in PACKAGES)}), from npm, under the
 Apache License 2.0 (https://www.apache.org/licenses/LICENSE-2.0), copyright Google LLC.
 Source: https://github.com/google-ai-edge/LiteRT
 One line is changed: index.js imports wasm-utils.js from its own folder and not by the name of the
@@ -49,8 +41,7 @@ def add_runtime(folder: str | os.PathLike, packages: str | os.PathLike | None = 
 
     Args:
         folder: to make.
-        packages: a `node_modules` with both packages; if `None`, they are fetched by `npm pack` and
-            compared with the pinned checksums.
+        packages: a `node_modules` with both packages; if `None`, npm fetches them.
 
     Raises:
         RuntimeUnavailable: npm is missing or fails, a checksum or a version differs, or a file is
@@ -61,9 +52,9 @@ def add_runtime(folder: str | os.PathLike, packages: str | os.PathLike | None = 
     """
     with tempfile.TemporaryDirectory() as temporary:
         packages = pathlib.Path(packages or fetch_packages(temporary))
-        for name in INTEGRITY:
+        for name in PACKAGES:
             _check_version(packages / name)
-        core, loader = (packages / name for name in INTEGRITY)
+        core, loader = (packages / name for name in PACKAGES)
         os.makedirs(folder)
         folder = pathlib.Path(folder)
         try:
@@ -82,28 +73,25 @@ def add_runtime(folder: str | os.PathLike, packages: str | os.PathLike | None = 
 
 
 def fetch_packages(folder: str | os.PathLike) -> pathlib.Path:
-    """Fetches both packages from npm into `<folder>/node_modules/<name>`; returns that folder.
+    """Lets npm install both packages into a folder, and returns its node_modules.
+
+    npm compares them with the digests of package-lock.json.
 
     Raises:
-        RuntimeUnavailable: npm is missing or fails, or a checksum differs.
+        RuntimeUnavailable: npm is missing or fails, or a digest differs.
     """
-    npm = shutil.which("npm")
+    npm, folder = shutil.which("npm"), pathlib.Path(folder)
     if npm is None:
         raise RuntimeUnavailable(f"npm, which fetches LiteRT.js, is not installed. {REMEDY}")
-    modules = pathlib.Path(folder) / "node_modules"
-    for name, digest in INTEGRITY.items():
-        command = [npm, "pack", f"{name}@{VERSION}", "--silent", "--pack-destination", str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-        if done.returncode:
-            why = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[0]
-            raise RuntimeUnavailable(f"npm pack {name}@{VERSION} failed ({why}). {REMEDY}")
-        packed = pathlib.Path(folder) / done.stdout.split()[-1]
-        if base64.b64encode(hashlib.sha512(packed.read_bytes()).digest()).decode() != digest:
-            raise RuntimeUnavailable(f"{name}@{VERSION}: the checksum differs. {REMEDY}")
-        with tarfile.open(packed) as archive:
-            archive.extractall(modules / f"{name}.packed", filter="data")
-        (modules / f"{name}.packed" / "package").rename(modules / name)
-    return modules
+    for name in LOCK:
+        lock = importlib.resources.files(__package__).joinpath(name)
+        (folder / name).write_text(lock.read_text("utf-8"), "utf-8")
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    if done.returncode:
+        lines = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
+        raise RuntimeUnavailable(f"npm ci failed ({lines[0]}). {REMEDY}")
+    return folder / "node_modules"
 
 
 def _check_version(package: pathlib.Path) -> None:

@@ -151,7 +151,9 @@ class AdversarialModel(Trainer):
         """
         discriminators = self.discriminators()
         if not discriminators:
-            raise ValueError(f"{type(self).__name__}: Enable at least one discriminator.")
+            raise ValueError(
+                f"{type(self).__name__} has no discriminator. Enable at least one discriminator."
+            )
         video = tf.zeros([1, self.frames, *self.image_shape])
         if self.video_discriminator is not None:
             self.video_discriminator.check_length(self.frames)

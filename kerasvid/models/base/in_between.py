@@ -1,7 +1,7 @@
-"""The public verb of models that make the video between a first and a last frame.
+"""The methods of models that make the video between a first and a last frame.
 
-A model defines `noise_shapes(frames)` and `fill(first, last, noise, frames)`; this class makes
-`between` of them.
+A model defines `noise_shapes(frames)` and `infill(first, last, noise, frames)`; this class adds
+`between`.
 """
 
 from collections.abc import Mapping
@@ -18,28 +18,27 @@ from kerasvid.models.base.video_generator import WithPresets, as_pixels, check_s
 
 
 class InBetween(WithPresets):
-    """Mix-in for a `keras.Model` of the video between two given frames.
+    """Mix-in for a `Trainer` of the video between two given frames; it has no `generate`.
 
-    Without ends there is nothing to make, so that such a model has no `generate`. A subclass has
-    `PRESETS` and `TRAINING`, and the attributes `image_shape`, `frames` (the default length),
-    `noise_shapes` and `infill`.
+    A subclass has `PRESETS` and `TRAINING`, the attributes `image_shape` and `frames` (the default
+    length), and the methods `noise_shapes` and `infill`.
     """
 
     evaluation_names = ("l2",)
 
     @classmethod
     def shortest_clip(cls, hyperparameters: Mapping[str, Any]) -> int:
-        return 3 if hyperparameters.get("exact_endpoints") else 2  # something must be left to learn
+        return 3 if hyperparameters.get("exact_endpoints") else 2
 
     def infill(
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
     ) -> tf.Tensor:
-        """The clips between frames, on the device: no chance, and no Python number of a tensor.
+        """The clips between frames, deterministic and in any graph.
 
         Args:
             first, last: `[B, H, W, C]` float32 in [-1, 1].
             noise: of `between_noise`, `[B, ...]` by name; zeros for a best guess.
-            frames: T, at least 2, both ends included.
+            frames: T, at least 2, both endpoints included.
 
         Returns:
             `[B, T, H, W, C]` float32 in [-1, 1].
@@ -47,22 +46,23 @@ class InBetween(WithPresets):
         raise NotImplementedError
 
     def test_step(self, data) -> dict:
-        """As that of a model's family, and `"l2"`, which is the loss of `LinearInterpolation`.
+        """The terms of the family, and `"l2"`.
 
-        The mean L2 distance of the clips without noise to the true ones, pixels in [0, 1].
+        That is the mean L2 distance of clips without noise to the true ones, pixels in [0, 1], the
+        loss of `LinearInterpolation`.
         """
-        told, video = super().test_step(data), self.video_of(data)
+        logs, video = super().test_step(data), self.video_of(data)
         batch, frames = tf.shape(video)[0], video.shape[1]
         noise = {n: tf.zeros([batch, *shape]) for n, shape in self.noise_shapes(frames).items()}
         shown = self.infill(video[:, 0], video[:, -1], noise, frames)
-        return {**told, **self.tracked({"l2": tf.reduce_mean(losses.l2_distance(video, shown))})}
+        return {**logs, **self.tracked({"l2": tf.reduce_mean(losses.l2_distance(video, shown))})}
 
     def between_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
         """Named standard Gaussians for `batch` videos; row i depends on (seed, i) alone.
 
         Args:
             batch: B, at least 1.
-            frames: T, the model's own length where `None`.
+            frames: T; `None` for the model's own length.
             seed: any integer.
 
         Raises:
@@ -87,17 +87,17 @@ class InBetween(WithPresets):
         Args:
             first: `[B, H, W, C]`, uint8 or float in [-1, 1].
             last: the same shape.
-            frames: T, both ends included, at least 2; the model's own length where `None`.
+            frames: T, both endpoints included, at least 2; `None` for the model's own length.
             seed: row i depends on (seed, i) and on its own frames alone.
-            temperature: deviation of the noise. 1 for one of the possible videos, 0 for the same
-                one at every seed: a best guess, where a model is trained to have one.
+            temperature: standard deviation of the noise. 1 for one of the possible videos, 0 for
+                the same one at every seed: a best guess, where a model is trained to have one.
 
         Returns:
             uint8 `[B, T, H, W, C]`.
 
         Raises:
-            ValueError: other axes, another frame size, different numbers of ends, T below 2, or
-                a negative temperature.
+            ValueError: other axes or frame sizes, different numbers of endpoints, T below 2, or a
+                negative temperature.
 
         Example:
             >>> filled = model.between(videos[:, 0], videos[:, -1], frames=30, seed=1)
@@ -105,14 +105,14 @@ class InBetween(WithPresets):
         if not temperature >= 0.0:
             raise ValueError(f"temperature={temperature} must be 0 or more.")
         frames = self.frames if frames is None else frames
-        first, last = self._end("first", first), self._end("last", last)
+        first, last = self._endpoint("first", first), self._endpoint("last", last)
         check_same_batch(first=first, last=last)
         noise = self.between_noise(first.shape[0], frames, seed)
         noise = {name: temperature * value for name, value in noise.items()}
         return as_pixels(self.infill(first, last, noise, frames))
 
-    def _end(self, name: str, frames: np.ndarray | tf.Tensor) -> tf.Tensor:
-        """float32 `[B, H, W, C]` in [-1, 1] of the frames at one end."""
+    def _endpoint(self, name: str, frames: np.ndarray | tf.Tensor) -> tf.Tensor:
+        """float32 `[B, H, W, C]` in [-1, 1] of the given frames."""
         frames = tf.convert_to_tensor(frames)
         if frames.shape.rank != 4:
             raise ValueError(
@@ -120,7 +120,7 @@ class InBetween(WithPresets):
             )
         if tuple(frames.shape[1:]) != tuple(self.image_shape):
             raise ValueError(
-                f"{name}: the frames are of {tuple(frames.shape[1:])}, the model's of "
-                f"{tuple(self.image_shape)}: resize them."
+                f"{name}: frames are {tuple(frames.shape[1:])}, but the model takes "
+                f"{tuple(self.image_shape)}. Resize them."
             )
         return as_floats(frames)

@@ -1,6 +1,6 @@
-"""What a model can do beyond its family: small classes that a model inherits from to say so.
+"""Abilities of models beyond those of their family, as classes to inherit from.
 
-Figures, metrics and exports ask by `isinstance(model, Swappable)`, never by the name of a method.
+Figures, metrics and exports ask `isinstance(model, Swappable)`.
 """
 
 from collections.abc import Mapping
@@ -60,6 +60,9 @@ class LearnedCodes:
 
 class ExchangeableCodes(LearnedCodes):
     """Has learned static and transient codes apart, which can be combined anew."""
+
+    static_by: str
+    transient_by: str
 
     def exchange(self, identity: Any, action: Any, label: Any = None) -> np.ndarray:
         """Learned static codes with learned transient ones: uint8 `[B, T, H, W, C]`."""

@@ -1,15 +1,15 @@
 """Noise of which a row does not depend on how many rows there are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
 LARGEST_SEED = 2**62 - 1
 
+Shapes = Mapping[str, Sequence[int]]
 
-def row_noise(
-    shapes: Mapping[str, Sequence[int]], batch: int, seed: int = 0
-) -> dict[str, tf.Tensor]:
+
+def row_noise(shapes: Shapes, batch: int, seed: int = 0) -> dict[str, tf.Tensor]:
     """Named standard Gaussians; row i depends on (seed, i) alone, never on the batch size.
 
     Args:
@@ -24,39 +24,22 @@ def row_noise(
         >>> row_noise({"latent": (100,)}, batch=4, seed=7)["latent"].shape
         TensorShape([4, 100])
     """
-    # Two int32 words of the seed; the second is 0 for the usual small ones.
-    key = tf.constant([seed % 2**31, (seed // 2**31) % 2**31], tf.int32)
-    rows = [_noise_of_row(shapes, key, row) for row in range(batch)]
-    return {name: tf.stack([row[name] for row in rows]) for name in shapes}
+    return noise_of_rows(shapes, tf.range(batch), seed)
 
 
-def noise_of_rows(
-    shapes: Mapping[str, Sequence[int]], rows: tf.Tensor, seed: int = 0
-) -> dict[str, tf.Tensor]:
-    """Named standard Gaussians of some rows of `row_noise`, to the bit, within a graph.
-
-    Args:
-        shapes: of one row, by name.
-        rows: their numbers, int32 `[B]`.
-        seed: any integer.
-
-    Returns:
-        float32 tensors `[B, ...]` by name.
+def noise_of_rows(shapes: Shapes, rows: tf.Tensor, seed: int = 0) -> dict[str, tf.Tensor]:
+    """Rows `[B]`, int32, of `row_noise`, to the bit; also within a graph.
 
     Example:
         >>> noise_of_rows(shapes, tf.range(32, 64), seed=7)  # rows 32 to 63 of row_noise(.., 64, 7)
     """
-    if not shapes:
-        return {}
+    # Two int32 words of the seed; the second is 0 for the usual small ones.
     key = tf.constant([seed % 2**31, (seed // 2**31) % 2**31], tf.int32)
-    signature = {name: tf.TensorSpec(shape, tf.float32) for name, shape in shapes.items()}
-    return tf.map_fn(
-        lambda row: _noise_of_row(shapes, key, row), rows, fn_output_signature=signature
-    )
+    return _each(shapes, lambda row: tf.random.experimental.stateless_fold_in(key, row), rows)
 
 
-def noise_of_seeds(shapes: Mapping[str, Sequence[int]], seeds: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Named standard Gaussians of which each row has a seed of its own, within a graph.
+def noise_of_seeds(shapes: Shapes, seeds: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Named standard Gaussians of which each row has a seed of its own; also within a graph.
 
     Row i is that of `row_noise(shapes, 1, seeds[i])`, to the bit.
 
@@ -74,24 +57,23 @@ def noise_of_seeds(shapes: Mapping[str, Sequence[int]], seeds: tf.Tensor) -> dic
     fits = tf.reduce_all((seeds >= 0) & (seeds <= LARGEST_SEED))
     with tf.control_dependencies([tf.debugging.Assert(fits, [message, seeds], summarize=8)]):
         words = tf.stack([seeds % 2**31, seeds // 2**31], axis=-1)  # [B, 2]
+    first_row = lambda key: tf.random.experimental.stateless_fold_in(key, 0)  # noqa: E731
+    return _each(shapes, first_row, tf.cast(words, tf.int32))
+
+
+def _each(shapes: Shapes, key_of: Callable, elements: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The Gaussians of one row for each element, stateless in its key `[2]`."""
+
+    def row(element):
+        key = key_of(element)
+        return {
+            name: tf.random.stateless_normal(
+                shape, tf.random.experimental.stateless_fold_in(key, position)
+            )
+            for position, (name, shape) in enumerate(sorted(shapes.items()))
+        }
+
     if not shapes:
         return {}
     signature = {name: tf.TensorSpec(shape, tf.float32) for name, shape in shapes.items()}
-    return tf.map_fn(
-        lambda key: _noise_of_row(shapes, key, 0),
-        tf.cast(words, tf.int32),
-        fn_output_signature=signature,
-    )
-
-
-def _noise_of_row(
-    shapes: Mapping[str, Sequence[int]], key: tf.Tensor, row: int | tf.Tensor
-) -> dict[str, tf.Tensor]:
-    """The Gaussians of one row, stateless in the key `[2]` and its number."""
-    key = tf.random.experimental.stateless_fold_in(key, row)
-    return {
-        name: tf.random.stateless_normal(
-            shape, tf.random.experimental.stateless_fold_in(key, position)
-        )
-        for position, (name, shape) in enumerate(sorted(shapes.items()))
-    }
+    return tf.map_fn(row, elements, fn_output_signature=signature)

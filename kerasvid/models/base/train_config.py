@@ -1,7 +1,4 @@
-"""How a preset is trained: batch, steps, and the optimizer with its learning-rate schedule.
-
-Values that move during training, and checks of what they are given.
-"""
+"""How a preset is trained: batch, steps, and the optimizer with its learning-rate schedule."""
 
 import dataclasses
 import math
@@ -13,14 +10,16 @@ import keras
 import tensorflow as tf
 
 from kerasvid.models.base.averaging import AveragedAdam
+from kerasvid.naming import kept_arguments
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up, cosine decay to a floor at `decay_steps`, the floor from there on.
 
-    The schedule is a function of the step alone, not of how long a run is meant to be, so that a
-    run can be lengthened later.
+    A function of the step alone, not of the length of a run, so that a run can be lengthened later.
+    `CosineDecay(warmup_target=)` of Keras begins its warm-up elsewhere, has no rate that stays
+    constant after it, and branches in the graph.
 
     Args:
         peak: the rate after the warm-up.
@@ -45,35 +44,18 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         return rate * warm
 
     def get_config(self) -> dict:
-        return {
-            "peak": self.peak,
-            "warmup_steps": self.warmup_steps,
-            "decay_steps": self.decay_steps,
-            "floor": self.floor,
-        }
-
-
-def _whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _within(value: object, above: float | None = None) -> bool:
-    """Whether it is a finite number, not negative, and larger than `above`."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        return False
-    return value >= 0.0 if above is None else value > above
+        return kept_arguments(self)
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """How a preset is trained; `TRAINING` at the end of a model's file has one for each.
+    """How a preset is trained; `TRAINING` in a model's file has one for each.
 
     Args:
         steps: updates in all.
         batch_size: videos a step, over all replicas.
-        image_batch: still images a step, where there are any beside the videos; as many as videos
-            where `None`. All of them weigh as much as all frames of the videos, whatever their
-            number.
+        image_batch: images a step, where there are any beside the videos; `None` for as many as
+            videos. All of them weigh as much as all frames of the videos, whatever their number.
         frames: T of the training clips; `None` for the model's own.
         stride: distance of two frames of a clip in its video.
         pick: where in its video a clip begins: anywhere (`"window"`) or at its `"start"`.
@@ -81,15 +63,14 @@ class TrainConfig:
         warmup_steps: linear warm-up of the rate.
         decay_steps: where the cosine decay ends; 0 for none.
         beta_1, beta_2: Adam's decay rates.
-        epsilon: what Adam adds to the root of the second moment.
-        discriminator_rate: rate of the networks beside the first, discriminators for instance, as a
-            multiple of the first's.
+        epsilon: that Adam adds to the root of the second moment.
+        discriminator_rate: rate of the networks after the first, as a multiple of the first's.
         ema_momentum: of the first network's averaged weights; 0 for none.
         clip_norm: the largest global gradient norm; 0 for none.
         prior_steps: updates of the priors that follow the posteriors, after the training of the
-            networks; 0 for none. Models without such priors have none.
-        code_rate, code_momentum: of the descent of latent codes that are weights; the rate is
-            warmed up and decays as the networks' does. Other models have none.
+            networks; 0 for none.
+        code_rate, code_momentum: of the descent of learned latent codes; the rate is warmed up and
+            decays as the networks' does.
 
     Raises:
         ValueError: a value is out of its range; the message names the field.
@@ -115,26 +96,25 @@ class TrainConfig:
     code_momentum: float = 0.9
 
     def __post_init__(self) -> None:
-        for name, least in dict(
-            steps=1, batch_size=1, stride=1, warmup_steps=0, decay_steps=0, prior_steps=0
-        ).items():
-            self._require(name, _whole(getattr(self, name), least), f"a whole number from {least}")
-        for name in ("frames", "image_batch"):
-            value = getattr(self, name)
-            self._require(name, value is None or _whole(value, 1), "1 or more, or None")
-        self._require("learning_rate", _within(self.learning_rate, above=0.0), "positive")
-        self._require("epsilon", _within(self.epsilon, above=0.0), "positive")
-        self._require("pick", self.pick in ("window", "start"), "window or start")
-        self._require("code_rate", _within(self.code_rate, above=0.0), "positive")
-        self._require("clip_norm", _within(self.clip_norm), "0 or more")
-        self._require("discriminator_rate", _within(self.discriminator_rate, above=0.0), "positive")
-        for name in ("beta_1", "beta_2", "ema_momentum", "code_momentum"):
-            rate = getattr(self, name)
-            self._require(name, _within(rate) and rate < 1.0, "at least 0 and less than 1")
-
-    def _require(self, name: str, fulfilled: bool, what: str) -> None:
-        if not fulfilled:
-            raise ValueError(f"{name}={getattr(self, name)!r} must be {what}.")
+        rates = ("beta_1", "beta_2", "ema_momentum", "code_momentum")
+        for names, rule, fulfilled in (
+            (("steps", "batch_size", "stride"), "a whole number from 1", lambda v: is_whole(v, 1)),
+            (("warmup_steps", "decay_steps"), "a whole number from 0", lambda v: is_whole(v, 0)),
+            (("prior_steps",), "a whole number from 0", lambda v: is_whole(v, 0)),
+            (
+                ("frames", "image_batch"),
+                "1 or more, or None",
+                lambda v: v is None or is_whole(v, 1),
+            ),
+            (("learning_rate", "epsilon"), "positive", lambda v: is_number(v) and v > 0),
+            (("code_rate", "discriminator_rate"), "positive", lambda v: is_number(v) and v > 0),
+            (("clip_norm",), "0 or more", lambda v: is_number(v) and v >= 0),
+            (rates, "at least 0 and less than 1", lambda v: is_number(v) and 0 <= v < 1),
+            (("pick",), "window or start", lambda v: v in ("window", "start")),
+        ):
+            for name in names:
+                if not fulfilled(getattr(self, name)):
+                    raise ValueError(f"{name}={getattr(self, name)!r} must be {rule}.")
 
     def make_optimizer(self, first: bool = True) -> keras.optimizers.Optimizer:
         """Adam of the first network, which may keep an average, or of another."""
@@ -146,7 +126,7 @@ class TrainConfig:
         return keras.optimizers.Adam(rate, **decay)
 
     def code_arguments(self) -> dict[str, object]:
-        """What `LatentCodeModel.compile` takes beside the optimizers."""
+        """Arguments of `LatentCodeModel.compile` beside the optimizers."""
         rate = WarmupCosine(self.code_rate, self.warmup_steps, self.decay_steps)
         return {"code_rate": rate, "code_momentum": self.code_momentum}
 
@@ -157,13 +137,13 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Ramp:
-    """A value that moves from `start` to `end` in the first `steps` iterations and stays there.
+    """A value that moves from `start` to `end` in the first `steps` steps and stays there.
 
     Args:
         start: value at step 0.
         end: value from step `steps` on.
         steps: length of the way; 0 means `end` at once.
-        geometric: move in the logarithm (both ends positive), not in the value.
+        geometric: move in the logarithm, not in the value; both ends must be positive.
     """
 
     start: float
@@ -191,11 +171,12 @@ def is_pair(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a finite number and no truth value."""
+    """Whether a value is a finite number and no bool."""
     is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return is_real and math.isfinite(value)
 
 
-def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number and no truth value."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+def is_whole(value: Any, least: int | None = None) -> bool:
+    """Whether a value is a whole number, no bool, and not below `least`."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return whole and (least is None or value >= least)

@@ -60,8 +60,7 @@ def clip_across_replicas(
 ) -> list[tf.Tensor]:
     """Scales gradients so that their sum over the replicas has at most the norm `clip_norm`.
 
-    Optimizers clip each replica's share by itself, which depends on how the batch was divided;
-    this one does not.
+    Optimizers clip each replica's share by itself, which depends on how the batch was divided.
     """
     context = tf.distribute.get_replica_context()
     total = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
@@ -100,17 +99,15 @@ def optimizers_by_network(networks: Sequence[str], given: Any) -> dict[str, Any]
         copies = {name: type(first).from_config(first.get_config()) for name in networks[1:]}
         optimizers = {networks[0]: first, **copies}
     inner = getattr(optimizers[networks[0]], "inner_optimizer", optimizers[networks[0]])
-    overwrites = type(inner).finalize_variable_values is _OVERWRITE
-    if len(networks) > 1 and inner.use_ema and overwrites:
+    end_of_fit = keras.optimizers.Optimizer.finalize_variable_values
+    overwrites = inner.use_ema and type(inner).finalize_variable_values is end_of_fit
+    if len(networks) > 1 and overwrites:
         raise ValueError(
             f"optimizer: {type(inner).__name__} with use_ema=True averages one network, but ends "
             "fit by writing to all. Use kerasvid.models.base.averaging.AveragedAdam or "
             "use_ema=False."
         )
     return optimizers
-
-
-_OVERWRITE = keras.optimizers.Optimizer.finalize_variable_values
 
 
 class Trainer(keras.Model):
@@ -150,7 +147,7 @@ class Trainer(keras.Model):
         self._trackers[name] = keras.metrics.Mean(name=name)
 
     def build(self, input_shape=None) -> None:
-        """Nothing to do: the constructor ends by making every layer's variables."""
+        """Does nothing: the constructor ends by making every layer's variables."""
         self.built = True
 
     def compile(
@@ -169,8 +166,7 @@ class Trainer(keras.Model):
                 weights beside the trained ones: `averaging.AveragedAdam` until `apply_ema`, an
                 optimizer of Keras with `use_ema=True` until the end of `fit`.
             jit_compile: `"auto"`, `True` or `False`: compile the gradients by XLA.
-            clip_norm: the largest global norm of a gradient summed over replicas, or `None`. What
-                the gradient is of, and hence its size, is a family's own choice.
+            clip_norm: the largest global norm of a gradient summed over replicas, or `None`.
             seed: of the training noise.
             **kwargs: `run_eagerly`, `steps_per_execution`, `auto_scale_loss`, as in Keras.
 
@@ -210,7 +206,7 @@ class Trainer(keras.Model):
                     self.optimizer_of(name).build(variables)
 
     def get_compile_config(self) -> dict | None:
-        """What `compile` was called with, for `.keras` files."""
+        """The arguments of `compile`, for `.keras` files."""
         if not self.compiled:
             return None
         names = self.network_variables()
@@ -227,10 +223,7 @@ class Trainer(keras.Model):
     # === Networks ===
 
     def network_variables(self) -> dict[str, list]:
-        """The variables of each network; `optimizer` updates the first's, which is the generator.
-
-        By default there is one network, the whole model.
-        """
+        """The variables by network, the generator first; by default one network, the model."""
         return {"model": self.trainable_variables}
 
     def optimizer_of(self, network: str) -> keras.optimizers.Optimizer:
@@ -346,7 +339,7 @@ class Trainer(keras.Model):
     def sync_batch_norm(self) -> None:
         """Averages batch norm's running statistics over the replicas, in replica context.
 
-        Each replica has seen its own rows; what is saved and generated from is the first's.
+        Each replica has seen its own rows, and only the statistics of the first are saved.
         """
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync == 1:
@@ -358,7 +351,7 @@ class Trainer(keras.Model):
                     running.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, value))
 
     def tracked(self, terms: Mapping[str, tf.Tensor]) -> dict:
-        """Running means of the terms, in the shape that the strategy can reduce."""
+        """Running means of the terms, in a shape that the strategy can reduce."""
         for name, value in terms.items():
             self._trackers[name].update_state(value)
         results = {name: self._trackers[name].result() for name in terms}
@@ -372,7 +365,7 @@ class Trainer(keras.Model):
         return list(self._trackers.values())
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None) -> None:
-        """Nothing: constructors make every variable. Keras would average a batch over workers."""
+        """Does nothing: constructors make every variable. Keras would average over workers."""
 
 
 DECODED = "decoded_frames"  # the noise whose order chooses the frames

@@ -7,9 +7,9 @@ Adam's running averages do not see the schedule. `"bound"` is reported beside it
 
 This file holds what the models share: the schedule of scale and weights, evaluation, and the
 fitting of priors to the posteriors of the training videos once the networks have learned. While the
-networks learn, the posteriors move away from a prior that follows them. With fixed networks a prior
-of few weights is trained for next to nothing (the second stage of Dai, Wipf: "Diagnosing and
-Enhancing VAE Models", ICLR 2019), and its draws fall where the decoder was trained.
+networks learn, the posteriors move away from a prior that follows them. With fixed networks the
+prior learns at little cost (the second stage of Dai, Wipf: "Diagnosing and Enhancing VAE Models",
+ICLR 2019), and its draws fall where the decoder was trained.
 """
 
 import numbers
@@ -32,7 +32,7 @@ from kerasvid.models.base.trainer import (
     draw_noise,
     replica_key,
 )
-from kerasvid.naming import constructor_arguments, nearest_names
+from kerasvid.naming import kept_arguments, nearest_names
 
 BATCH = 512  # draws a step
 HELD_OUT = 10  # one posterior in so many is held out, and so many are needed for a fit
@@ -52,7 +52,7 @@ class VariationalModel(Trainer):
         frames: T of new videos by default.
         schedule: `observation_scale` and terms, each a pair (start, end), and `steps`, the length
             of the way from start to end: geometric, but linear where a weight starts or ends at 0.
-            Left out: (1, 1) for the scale and `kl_terms`, (0, 0) for `further_terms`, 0 steps.
+            Defaults: (1, 1) for the scale and `kl_terms`, (0, 0) for `further_terms`, 0 steps.
         decoded_frames: frames of a clip that a training step decodes, chosen at random; `None` for
             all. The loss counts them for all, which keeps its expectation.
 
@@ -133,10 +133,7 @@ class VariationalModel(Trainer):
         return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})
 
     def get_config(self) -> dict:
-        kept = vars(self)
-        names = constructor_arguments(type(self))
-        own = {name: kept.get(f"{name}_arguments", kept.get(name)) for name in names}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **kept_arguments(self)}
 
     # === Priors that follow the posteriors ===
 
@@ -214,7 +211,7 @@ def resolve_schedule(
         if name != "steps" and not is_pair(value):
             raise ValueError(f"schedule.{name}={value!r} must be a pair: [start, end].")
         if name != "steps" and min(value) < 0:
-            raise ValueError(f"schedule.{name}={value!r} must not be negative.")
+            raise ValueError(f"schedule.{name}={value!r} must not be negative: use 0 or more.")
     pairs = {n: schedule.get(n, (0.0, 0.0) if n in further_terms else (1.0, 1.0)) for n in names}
     pairs = {name: tuple(float(value) for value in pair) for name, pair in pairs.items()}
     return {**pairs, "steps": schedule["steps"]}

@@ -1,10 +1,4 @@
-"""The public verbs that all models share that make videos from noise, over three of their own.
-
-A model defines `noise_shapes(frames)`, `codes(noise)` and `decode(codes)`; this class makes
-`generate` and `interpolate` of them.
-
-Named hyper-parameters of a model, and how each set of them is trained.
-"""
+"""Named presets, and the public methods of models that make videos from noise."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -35,13 +29,15 @@ class WithPresets:
     def from_preset(cls, preset: str, /, **overrides: Any):
         """A new model with the named hyper-parameters, some of them replaced.
 
-        `dtype` and `name` are those of every Keras model.
-
-        Example:
-            >>> RJVAE.from_preset("debug", frames=4)
+        Args:
+            preset: a key of `PRESETS`.
+            **overrides: hyper-parameters, and `dtype` and `name` as in Keras.
 
         Raises:
             ValueError: the preset or a hyper-parameter is unknown; the message names near ones.
+
+        Example:
+            >>> RJVAE.from_preset("debug", frames=4)
         """
         if preset not in cls.PRESETS:
             known = nearest_names(preset, cls.PRESETS)
@@ -60,15 +56,12 @@ class WithPresets:
 
     @classmethod
     def shortest_clip(cls, hyperparameters: Mapping[str, Any]) -> int:
-        """Frames of the shortest clips that a model so made can learn from."""
+        """Frames of the shortest clips that a model of these hyper-parameters can learn from."""
         return 1
 
     @classmethod
     def code_keys(cls, hyperparameters: Mapping[str, Any]) -> frozenset[str]:
-        """The fields of a record by which a model so made looks learned codes up; by default none.
-
-        It has codes of the values that occur in training, and hence of no others.
-        """
+        """The fields of a record by which such a model looks up learned codes; by default none."""
         return frozenset()
 
 
@@ -92,18 +85,14 @@ def as_video_tensor(
         raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {videos.shape}.")
     if image_shape is not None and not videos.shape[2:].is_compatible_with(image_shape):
         raise ValueError(
-            f"The frames are of {tuple(videos.shape[2:])}, the model's of {tuple(image_shape)}: "
-            "resize them."
+            f"Frames are {tuple(videos.shape[2:])}, but the model takes {tuple(image_shape)}. "
+            "Resize them."
         )
     return as_floats(videos)
 
 
 def check_same_batch(**videos: np.ndarray | tf.Tensor) -> None:
-    """Refuses videos of different batch sizes, in one line.
-
-    Raises:
-        ValueError: the first axes differ.
-    """
+    """Raises ValueError where the first axes of videos, given by name, differ."""
     sizes = {name: value.shape[0] for name, value in videos.items()}
     if len(set(sizes.values())) > 1:
         listing = ", ".join(f"{name} {size}" for name, size in sizes.items())
@@ -128,7 +117,7 @@ class VideoGenerator(WithPresets):
 
         Args:
             batch: B, at least 1.
-            frames: T, the model's own length where `None`.
+            frames: T; `None` for the model's own length.
             seed: any integer.
 
         Returns:
@@ -151,8 +140,8 @@ class VideoGenerator(WithPresets):
 
         Args:
             batch: how many.
-            frames: T; the model's own length where `None`, any other works, too, unless the model
-                makes clips of a fixed length.
+            frames: T; `None` for the model's own length. Models of a fixed length make no longer
+                clips.
             seed: row i depends on (seed, i) alone.
 
         Raises:
@@ -177,8 +166,7 @@ class VideoGenerator(WithPresets):
     ) -> np.ndarray:
         """Videos on the way from one noise to another.
 
-        The way is spherical: halfway points keep the length that Gaussian noise has, which a
-        straight line would lose.
+        The way is spherical: all its points keep the length that Gaussian noise has.
 
         Args:
             noise_a: of `sample_noise`, B rows.

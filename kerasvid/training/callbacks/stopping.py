@@ -1,6 +1,7 @@
 """How a run ends: at its last step, or early after a signal."""
 
 import os
+import pathlib
 import signal
 import threading
 
@@ -39,8 +40,9 @@ class GracefulStop(StepCallback):
     def __init__(self, checkpoints: Checkpoints | None):
         super().__init__()
         self.checkpoints = checkpoints
-        self.received, self.saved = None, None
-        self._previous = {}
+        self.received: int | None = None
+        self.saved: pathlib.Path | None = None
+        self._previous: dict = {}
 
     def _receive(self, number, frame) -> None:
         self.received = number

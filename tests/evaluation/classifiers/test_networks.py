@@ -68,7 +68,10 @@ def test_a_clip_is_classified_by_both_ends_of_a_bi_lstm_over_its_frames(clip_cla
     pixels = shown.reshape(-1, *SHAPE).astype(np.float32) / 127.5 - 1.0
     seen = clip_classifier.encoder(pixels).numpy().reshape(2, frames, -1)
     layer = clip_classifier.summary_layer
-    ends = by_numpy(layer.forward_cell, seen), by_numpy(layer.backward_cell, seen[:, ::-1])
+    ends = (
+        by_numpy(layer.forward_layer.cell, seen),
+        by_numpy(layer.backward_layer.cell, seen[:, ::-1]),
+    )
     summary = np.concatenate(ends, axis=-1)
     features, answers = clip_classifier.features(shown), clip_classifier.probabilities(shown)
     np.testing.assert_allclose(features, summary, atol=1e-5)
@@ -202,7 +205,7 @@ def test_features_serve_a_frechet_distance(either):
         (clips(0), "no clips to classify"),
     ],
 )
-def test_what_it_cannot_classify_is_refused_in_one_line(either, shown, message):
+def test_wrong_clips_are_an_error_of_one_line(either, shown, message):
     with pytest.raises(ValueError, match=message) as error:
         either.probabilities(shown)
     assert "\n" not in str(error.value)

@@ -314,7 +314,7 @@ def test_damaged_data_is_refused_before_it_is_read(walks, tmp_path):
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(DatasetError, match="altered, its SHA-256 does not match"):
+    with pytest.raises(DatasetError, match="altered, its SHA-256 differs"):
         small(folder, tmp_path / "classifiers")
     assert not (tmp_path / "classifiers").exists()
 

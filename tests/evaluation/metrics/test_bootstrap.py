@@ -58,7 +58,7 @@ def test_its_memory_does_not_grow_with_the_values():
     assert sizes[0] == sizes[1] == 2 * 50 * 8
 
 
-def test_equal_values_have_no_width_and_a_few_have_an_interval():
+def test_equal_values_have_no_width_and_two_have_an_interval():
     value = 1e9 + 1 / 3  # its multiples are rounded
     assert bootstrap_interval(np.full(9, value))[:4] == (value,) * 3 + (0.0,)
     found = bootstrap_interval(np.array([1.0, 2.0]))
@@ -73,7 +73,7 @@ def test_equal_values_have_no_width_and_a_few_have_an_interval():
         (np.array([1.0]), "1 values have no interval"),
     ],
 )
-def test_what_has_no_interval_is_refused(scores, message):
+def test_values_without_an_interval_are_an_error(scores, message):
     with pytest.raises(ValueError, match=message):
         bootstrap_interval(scores)
     with pytest.raises(ValueError, match="Use a number between 0 and 1"):
@@ -82,7 +82,7 @@ def test_what_has_no_interval_is_refused(scores, message):
         BootstrapMean(1)
 
 
-def test_replicates_of_what_is_no_mean_are_moved_to_the_value():
+def test_replicates_are_centred_on_the_value():
     replicates = np.random.default_rng(0).normal(7.0, 0.5, 4000)
     found = interval_of_replicates(replicates, 3.0, 40)
     low, high = np.quantile(replicates - replicates.mean() + 3.0, [0.025, 0.975])
@@ -91,7 +91,7 @@ def test_replicates_of_what_is_no_mean_are_moved_to_the_value():
     assert found.std == pytest.approx(0.5, rel=0.05)
 
 
-def test_moved_replicates_end_at_the_most_that_the_value_can_be():
+def test_centred_replicates_end_at_the_upper_bound():
     replicates = np.random.default_rng(0).normal(0.9, 0.05, 500)
     assert interval_of_replicates(replicates, 0.98, 40).high > 1.0
     found = interval_of_replicates(replicates, 0.98, 40, most=1.0)

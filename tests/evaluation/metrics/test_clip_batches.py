@@ -27,7 +27,7 @@ def test_no_batch_is_drawn_that_is_not_needed():
     assert drawn == [0, 1]
 
 
-def test_too_few_clips_are_refused_and_not_repeated():
+def test_too_few_clips_are_an_error_and_not_repeated():
     with pytest.raises(ValueError, match=r"There are 7 real clips, not 8. Use 7 or fewer"):
         list(counted_clips([clips(4), clips(3)], 8, "real"))
     with pytest.raises(ValueError, match="no generated clips"):
@@ -53,13 +53,13 @@ def spoiled(value):
         (spoiled(255.0), r"clip 1 of a batch are not in \[-1, 1\]. Rescale them"),
     ],
 )
-def test_what_is_no_clip_is_refused_in_one_line(batch, message):
+def test_wrong_clips_are_an_error_of_one_line(batch, message):
     with pytest.raises(ValueError, match=message) as error:
         list(counted_clips([batch], None, "real", least_frames=2))
     assert "\n" not in str(error.value)
 
 
-def test_clips_of_two_shapes_are_refused():
+def test_clips_of_two_shapes_are_an_error():
     with pytest.raises(ValueError, match="Use the same T"):
         list(counted_clips([clips(2), clips(2, (5, 4, 4, 1))], None, "real"))
 

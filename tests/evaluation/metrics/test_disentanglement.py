@@ -81,7 +81,7 @@ def unsure(clips):
     return np.exp(2 * raw) / np.exp(2 * raw).sum(axis=1, keepdims=True)
 
 
-def test_classes_count_alike_whatever_their_numbers_of_clips():
+def test_classes_have_equal_weight_for_any_numbers_of_clips():
     generator = np.random.default_rng(0)
     actions = np.array([0] * 9 + [1] * 4 + [2] * 2 + [3])
     clips = clips_of(actions, generator.integers(0, 4, 16))
@@ -124,7 +124,7 @@ def test_several_labels_are_measured_at_once():
     assert found["hair"].accuracy < 0.6 and found["hair"].real_accuracy == 1.0
 
 
-def test_so_many_clips_are_looked_at():
+def test_the_number_of_clips_is_exact():
     assert act(clips=8).clips == (2, 2, 2, 2)
     with pytest.raises(ValueError, match=r"There are 12 real clips, not 13. Use 12"):
         act(clips=13)
@@ -162,13 +162,13 @@ def nan_clips(clips, seeds):
         ({"batches": []}, "no real clips"),
     ],
 )
-def test_what_cannot_be_classified_is_refused_in_one_line(arguments, message):
+def test_wrong_arguments_are_an_error_of_one_line(arguments, message):
     with pytest.raises(ValueError, match=message) as error:
         act(**arguments)
     assert "\n" not in str(error.value)
 
 
-def test_unknown_names_are_refused():
+def test_unknown_names_are_errors():
     clips, actions = dataset()[0]
     batches = [(clips, {"action": actions})]
     with pytest.raises(ValueError, match="hair: the batch has only the labels action"):

@@ -31,7 +31,7 @@ def test_distances_are_those_of_a_search_one_by_one(batch):
         np.testing.assert_allclose(distances, expected, rtol=1e-9)
 
 
-def test_copies_are_told_from_clips_that_are_new():
+def test_copies_are_nearer_than_new_clips():
     training = clips(40, 2)
     copies = np.clip(training[:8].astype(int) + 1, 0, 255).astype(np.uint8)
     of_copies, of_new = novelty(copies, clips(20, 1), in_batches(training, 16))
@@ -56,7 +56,7 @@ def test_copies_are_told_from_clips_that_are_new():
         ({"samples": np.full([2, 3, 4, 4, 3], np.nan)}, "sampled clips: pixels of clip 0"),
     ],
 )
-def test_what_has_no_novelty_is_refused_in_one_line(arguments, message):
+def test_unusable_clips_are_an_error_of_one_line(arguments, message):
     usual = {"samples": clips(2), "held_out": clips(3, 1), "training_batches": [clips(9, 2)]}
     with pytest.raises(ValueError, match=message) as error:
         novelty(**{**usual, **arguments})
@@ -91,7 +91,7 @@ def test_a_collapsed_generator_has_no_variety():
     assert l2_distances(*np.split(black_and_white, 2)) == 4.0
 
 
-def test_so_many_samples_are_looked_at_and_too_few_are_refused():
+def test_the_number_of_samples_is_exact_and_too_few_are_an_error():
     samples = clips(12)
     assert variety(in_batches(samples, 5), clips=8) == variety([samples[:8]])
     for arguments, message in [

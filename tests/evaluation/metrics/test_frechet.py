@@ -73,7 +73,7 @@ def test_it_is_symmetric_and_grows_with_the_shift():
     assert frechet_distance(shifted[2], base) == pytest.approx(distances[2], rel=1e-9)
 
 
-def test_what_has_no_distance_is_refused():
+def test_wrong_features_are_an_error():
     moments = FeatureMoments(3)
     with pytest.raises(ValueError, match=r"use \[N, 3\]"):
         moments.update(np.zeros([2, 4]))

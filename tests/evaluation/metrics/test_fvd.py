@@ -50,7 +50,7 @@ def test_it_is_the_published_formula_of_the_features():
     assert measure(real, other).distance == pytest.approx(expected, rel=1e-4) and expected > 0.5
 
 
-def test_equal_sets_have_none_in_whatever_order_and_batches():
+def test_equal_sets_have_distance_0_in_any_order_and_batches():
     real = clips(30)
     order = np.random.default_rng(3).permutation(30)
     assert measure(real, real).distance == pytest.approx(0.0, abs=1e-9)
@@ -172,7 +172,7 @@ def test_frames_are_resized_bilinearly_without_a_crop(half, size):
         np.testing.assert_allclose(found[0, frame], expected, atol=1e-5)
 
 
-def test_grey_clips_are_seen_three_times():
+def test_grey_clips_are_repeated_three_times():
     grey = np.random.default_rng(0).uniform(-1, 1, [1, 2, 6, 6, 1]).astype(np.float32)
     np.testing.assert_array_equal(resized(grey, 9), resized(np.repeat(grey, 3, -1), 9))
 
@@ -208,12 +208,12 @@ def test_a_distance_by_i3d_reports_the_weights_and_every_choice(narrow, random_i
     }
 
 
-def test_short_clips_are_refused_without_a_padding(narrow):
+def test_short_clips_without_a_padding_are_an_error(narrow):
     with pytest.raises(ValueError, match=r"8 frames: I3D needs 10. Use longer clips or a padding"):
         measure(clips(2, frames=8), clips(2, frames=8), I3DFeatures(narrow))
 
 
-def test_unknown_choices_are_refused(narrow):
+def test_unknown_options_are_errors(narrow):
     with pytest.raises(ValueError, match="use last, mirror, loop or None"):
         I3DFeatures(narrow, padding="reflect")
     with pytest.raises(ValueError, match="use half or whole"):

@@ -170,12 +170,12 @@ def test_it_is_saved_and_loaded_as_any_keras_model(network, tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(1, 9, 224, 224, 3), (1, 10, 64, 64, 3), (1, 10, 224, 224, 1)])
-def test_clips_it_cannot_see_are_refused(network, shape):
+def test_clips_of_other_sizes_are_an_error(network, shape):
     with pytest.raises(ValueError, match=r"I3D needs \[B, T, 224, 224, 3\] with 10 frames"):
         network.call(np.zeros(shape, np.float32))
 
 
-def test_unknown_places_and_widths_are_refused():
+def test_unknown_layers_and_widths_are_errors():
     with pytest.raises(ValueError, match="divisor=3"):
         I3D(3)
     with pytest.raises(ValueError, match=r"no layer 'Mixed_9z'. Use one of Conv3d_1a_7x7"):

@@ -130,7 +130,7 @@ FAULTS = [
     [(write_npz, *fault) for fault in FAULTS]
     + [(write_checkpoint, *FAULTS[0]), (write_saved_model, *FAULTS[2])],
 )
-def test_files_of_other_variables_are_refused_in_one_line(values, tmp_path, write, spoil, message):
+def test_files_of_other_variables_are_errors_of_one_line(values, tmp_path, write, spoil, message):
     path = write(spoil(values), tmp_path)
     with pytest.raises(WeightsError, match=message) as error:
         load_i3d(path, divisor=8, classes=5)
@@ -144,7 +144,7 @@ def test_numbers_that_are_no_weights_are_refused(values, tmp_path, wrong):
         load_i3d(path, divisor=8, classes=5)
 
 
-def test_damaged_and_absent_files_are_refused_in_one_line(values, tmp_path):
+def test_damaged_and_absent_files_are_errors_of_one_line(values, tmp_path):
     cut = write_npz(values, tmp_path)
     cut.write_bytes(cut.read_bytes()[:5000])
     prefix = write_checkpoint(values, tmp_path)

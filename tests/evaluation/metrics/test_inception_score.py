@@ -59,12 +59,12 @@ def test_batches_are_scored_apart():
         (np.array([[np.nan, 1.0]]), "finite"),
     ],
 )
-def test_what_is_no_probability_is_refused(values, message):
+def test_answers_must_be_probabilities(values, message):
     with pytest.raises(ValueError, match=message):
         inception_score(values, 1)
 
 
-def test_samples_that_cannot_be_divided_evenly_are_refused():
+def test_batches_must_be_of_equal_size():
     with pytest.raises(ValueError, match="40 samples: use a multiple of batches=7"):
         inception_score(answers(40), batches=7)
 
@@ -76,7 +76,7 @@ def drawn_answers(count, seed=0, classes=4):
     return np.random.default_rng(seed).dirichlet(np.full(classes, 0.4), count)
 
 
-def test_a_stream_has_the_score_of_all_answers_whatever_the_batches():
+def test_a_stream_has_the_score_of_all_answers_in_any_batches():
     answers, found = drawn_answers(50), []
     for size in (50, 7):
         scores = BootstrapAnswers()
@@ -109,7 +109,7 @@ def test_intervals_end_at_the_greatest_values_there_are():
     assert scores.intervals()["score"].high <= 3.0
 
 
-def test_one_answer_and_answers_of_two_classifiers_are_refused():
+def test_one_answer_and_answers_of_two_classifiers_are_errors():
     scores = BootstrapAnswers()
     scores.update(drawn_answers(1))
     with pytest.raises(ValueError, match="1 answers have no interval"):

@@ -34,7 +34,7 @@ def grouped(features, groups=5, batch=7):
     return moments
 
 
-def test_groups_are_every_kth_sample_whatever_the_batches():
+def test_groups_are_every_kth_sample_in_any_batches():
     features = np.random.default_rng(1).normal(size=[33, 4])
     moments = grouped(features)
     for group in range(5):

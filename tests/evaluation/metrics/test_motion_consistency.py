@@ -73,7 +73,7 @@ def test_an_image_score_does_not_see_the_order_of_later_frames(moving_squares):
     assert score(real, shuffled).squared_distance > 1e-3
 
 
-def test_so_many_clips_of_each_set_are_looked_at():
+def test_the_number_of_clips_of_each_set_is_exact():
     assert score(clips(9), clips(8, seed=1), clips=5) == score(clips(9)[:5], clips(8, seed=1)[:5])
 
 
@@ -90,7 +90,7 @@ def test_so_many_clips_of_each_set_are_looked_at():
         ({"differences": "squared"}, "use signed or absolute"),
     ],
 )
-def test_what_has_no_score_is_refused_in_one_line(arguments, message):
+def test_wrong_arguments_are_an_error_of_one_line(arguments, message):
     with pytest.raises(ValueError, match=message) as error:
         score(**{"real": clips(6), "generated": clips(6, seed=1), **arguments})
     assert "\n" not in str(error.value)
@@ -131,7 +131,7 @@ def test_features_are_relu3_3_of_levels_less_the_means_of_imagenet(vgg16):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.max())
 
 
-def test_small_frames_are_refused_unless_resized_and_grey_ones_are_seen(vgg16):
+def test_small_frames_need_a_resize_and_grey_ones_are_repeated(vgg16):
     with pytest.raises(ValueError, match=r"Use resize=\(64, 64\)"):
         vgg16(np.zeros([2, 16, 16, 3], np.float32))
     with pytest.raises(ValueError, match="grey or RGB"):
@@ -159,7 +159,7 @@ def test_weights_are_read_from_a_file(tmp_path, vgg16):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.max())
 
 
-def test_weights_that_cannot_be_read_are_refused_in_one_line(tmp_path):
+def test_unreadable_weights_are_an_error_of_one_line(tmp_path):
     (tmp_path / "broken.h5").write_bytes(b"no weights")
     for name in ("none.h5", "broken.h5"):
         with pytest.raises(ValueError, match="Use the path of vgg16_weights_tf") as error:

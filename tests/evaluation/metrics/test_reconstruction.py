@@ -59,7 +59,7 @@ def test_floats_are_rounded_to_bytes(true, shown):
     assert reconstruction_scores(floats) == reconstruction_scores(in_pairs(true, shown))
 
 
-def test_so_many_pairs_are_looked_at(true, shown):
+def test_the_number_of_pairs_is_exact(true, shown):
     assert reconstruction_scores(in_pairs(true, shown), clips=6) == reconstruction_scores(
         in_pairs(true[:6], shown[:6])
     )
@@ -67,7 +67,7 @@ def test_so_many_pairs_are_looked_at(true, shown):
         reconstruction_scores(in_pairs(true, shown), clips=10)
 
 
-def test_what_cannot_be_compared_is_refused(true, shown):
+def test_wrong_pairs_are_an_error(true, shown):
     with pytest.raises(ValueError, match="Use pairs of the same shape"):
         reconstruction_scores([(true, shown[:, 1:])])
     with pytest.raises(

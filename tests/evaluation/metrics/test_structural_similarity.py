@@ -80,7 +80,7 @@ def test_images_smaller_than_the_window():
         (np.zeros([1, 1, 8, 8, 3]), np.zeros([1, 1, 8, 8, 3], np.uint8), "use uint8"),
     ],
 )
-def test_other_shapes_or_types_is_refused(x, y, message):
+def test_other_shapes_or_types_are_errors(x, y, message):
     with pytest.raises(ValueError, match=message) as error:
         structural_similarity(x, y)
     assert "\n" not in str(error.value)

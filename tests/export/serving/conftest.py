@@ -22,7 +22,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import saved_model_pb2
 
-from kerasvid.export.signatures import seed_verbs
+from kerasvid.export.signatures import noise_signatures, seed_signatures
 from kerasvid.models.registry import model_class
 
 # === Models ===
@@ -53,21 +53,23 @@ def models_dir(tmp_path_factory) -> pathlib.Path:
     root = tmp_path_factory.mktemp("models")
     kind = model_class("rjvae")
     model = kind(**{**kind.PRESETS["debug"], "image_shape": (16, 16, 3), "frames": 4})
-    verbs = seed_verbs(model)
+    functions = seed_signatures(noise_signatures(model))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, "seed")])
     def generate_jpeg(seed):
-        return {"frames_bytes": as_jpeg(verbs["generate"](seed=seed)["video"])}
+        return {"frames_bytes": as_jpeg(functions["generate"](seed=seed)["video"])}
 
-    signatures = {name: verbs[name].traced() for name in ("interpolate", "image", "encode", "swap")}
-    signatures["serving_default"] = verbs["generate"].traced()
+    signatures = {
+        name: functions[name].traced() for name in ("interpolate", "image", "encode", "swap")
+    }
+    signatures["serving_default"] = functions["generate"].traced()
     signatures["generate_jpeg"] = generate_jpeg
     save(model, root / "rjvae" / "1", signatures)
     shutil.copytree(root / "rjvae" / "1", root / "rjvae" / "2")
 
     kind = model_class("linear_interpolation")
     model = kind(**{**kind.PRESETS["debug"], "image_shape": (16, 16, 3), "frames": 4})
-    between = seed_verbs(model)["between"]
+    between = seed_signatures(noise_signatures(model))["between"]
 
     @tf.function(
         input_signature=[

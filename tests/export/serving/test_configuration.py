@@ -170,7 +170,7 @@ def test_the_command_writes_beside_the_models_and_says_what_is_loaded(command, f
         (["--stable=rjvae"], "--stable: 'rjvae' is malformed. Write model:version, as rjvae:1"),
         (["--policy=all", "--stable=rjvae:1,rjvae:2"], "--stable: a model is named twice"),
         (["--policy=al"], "--policy"),
-        (["models"], "'models' is no flag"),
+        (["models"], "'models' is not a flag"),
     ):
         status, out, err = command("--models_dir=models", *flags)
         assert (status, out) == (1, "") and len(err.splitlines()) == 1

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from kerasvid.data import load_info
-from kerasvid.export.web.noise import gaussians
-from kerasvid.export.web.runtime import INTEGRITY, VERSION, WASM, RuntimeUnavailable, fetch_packages
+from kerasvid.export.web.runtime import PACKAGES, VERSION, WASM, RuntimeUnavailable, fetch_packages
 from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.training.config import make_config
 from kerasvid.training.run_folder import RunFolder
+from tests.export.web.noise_oracle import gaussians
 
 FRAMES = 4
 
@@ -40,7 +40,7 @@ def make_run(tmp_path_factory, moving_squares, write_squares, save_new_run):
 def letters(tmp_path_factory):
     """A node_modules of the right version and wrong contents, for tests without a browser."""
     modules = tmp_path_factory.mktemp("letters")
-    core, loader = (modules / name for name in INTEGRITY)
+    core, loader = (modules / name for name in PACKAGES)
     for package in (core, loader):
         (package / "dist").mkdir(parents=True)
         (package / "package.json").write_text(json.dumps({"version": VERSION}))
@@ -61,9 +61,7 @@ def to_web(run_command):
 
 
 @pytest.mark.slow
-def test_a_folder_holds_the_page_and_tells_what_it_shows(
-    to_web, make_run, letters, tmp_path, capsys
-):
+def test_a_folder_holds_the_page_and_its_description(to_web, make_run, letters, tmp_path, capsys):
     out, run = tmp_path / "demo", make_run("rjvae")
     given = (f"--run_dir={run}", f"--out={out}", f"--runtime_dir={letters}", "--clips=3")
     assert to_web(*given) == 0
@@ -71,7 +69,7 @@ def test_a_folder_holds_the_page_and_tells_what_it_shows(
     page = json.loads((out / "model.json").read_text())
     assert (page["model"], page["dataset"], page["licence"]) == ("rjvae", "squares", "none")
     assert [page[key] for key in ("frames", "height", "width", "channels")] == [FRAMES, 16, 16, 3]
-    assert (page["clips"], page["fps"], page["ends"], page["examples"]) == (3, 8.0, False, [])
+    assert (page["clips"], page["fps"], page["endpoints"], page["examples"]) == (3, 8.0, False, [])
     roles = {each["name"]: each["role"] for each in page["noise"]}
     assert roles == {"summary": "content", "residual": "motion"}
     vectors = np.array([each["vector"] for each in page["directions"]])
@@ -85,22 +83,25 @@ def test_a_folder_holds_the_page_and_tells_what_it_shows(
     assert (out / "runtime" / WASM[0]).read_text() == WASM[0]
 
     assert to_web(*given) == 1
-    assert "exists; give another --out, or --overwrite" in capsys.readouterr().err
+    assert "exists. Give another --out, or --overwrite" in capsys.readouterr().err
     assert to_web(*given, "--overwrite", "--frames=2") == 0
     assert json.loads((out / "model.json").read_text())["frames"] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]  # nothing is left over
 
 
-def test_what_cannot_be_made_is_told_in_one_line(to_web, make_run, letters, tmp_path, capsys):
+def test_errors_are_one_line_and_leave_nothing(to_web, make_run, letters, tmp_path, capsys):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("")
     run = make_run("rjvae")
     for given, message in (
-        ((f"--run_dir={run}", f"--out={tmp_path}/mine"), "mine: exists and is no such page"),
-        ((f"--run_dir={tmp_path}/none", f"--out={tmp_path}/a"), "no run is there"),
+        (
+            (f"--run_dir={run}", f"--out={tmp_path}/mine"),
+            "mine: exists and was not made by this command",
+        ),
+        ((f"--run_dir={tmp_path}/none", f"--out={tmp_path}/a"), "there is no run"),
         (
             (f"--run_dir={run}", f"--out={tmp_path}/a", f"--runtime_dir={tmp_path}"),
-            "no npm package",
+            "not an npm package",
         ),
     ):
         assert to_web(*given, "--overwrite") == 1
@@ -247,8 +248,8 @@ def test_pixels_are_those_of_python(serve, visit, make_run):
         assert difference(others, expected[2]) > 2
 
     ways = {name: value[:, None] for name, value in tensors.items()}
-    ends = [{name: value[clip] for name, value in ways.items()} for clip in (2, 4)]
-    half = model.interpolate(*ends, steps=3)[0, 1, 3]
+    endpoints = [{name: value[clip] for name, value in ways.items()} for clip in (2, 4)]
+    half = model.interpolate(*endpoints, steps=3)[0, 1, 3]
     page.locator("#other").select_option(index=4)
     before = pixels_of(page, "#viewer")
     set_range(page, "#between", 0.5)
@@ -281,10 +282,10 @@ def test_controls_change_what_they_say_and_the_address_reproduces_it(serve, visi
     page.keyboard.press("m")  # content stays, so that the seed is two now
     changed(page, clip_canvas(1), one)
     assert page.locator("#seed").input_value().startswith("1 / ")
-    page.locator("#seed").infill("no number")
+    page.locator("#seed").fill("no number")
     page.locator("#seed").press("Enter")
     assert page.locator("#seed").get_attribute("aria-invalid") == "true"
-    page.locator("#seed").infill("1")
+    page.locator("#seed").fill("1")
     page.locator("#seed").press("Enter")
     newest(page, 6)
     assert difference(pixels_of(page, clip_canvas(1)), one) == 0
@@ -352,12 +353,12 @@ def test_gifs_show_the_clip(serve, visit):
 
 
 @pytest.mark.slow
-def test_a_model_of_what_is_in_between_takes_pictures(serve, visit, make_run, tmp_path):
+def test_a_model_of_intermediate_frames_takes_images(serve, visit, make_run, tmp_path):
     import cv2
 
     address, told, folder = serve("cvae")
     page = visit(f"{address}#playing=0&frame=1&motion=3&content=3&temperature=0.5")
-    ends = {
+    endpoints = {
         name: cv2.imread(str(folder / told["examples"][0][name]))[None, ..., ::-1]
         for name in ("first", "last")
     }
@@ -366,7 +367,7 @@ def test_a_model_of_what_is_in_between_takes_pictures(serve, visit, make_run, tm
         for each in told["noise"]
     }
     model = RunFolder(make_run("cvae")).load_model()[0]
-    floats = [end.astype(np.float32) / 127.5 - 1 for end in ends.values()]
+    floats = [end.astype(np.float32) / 127.5 - 1 for end in endpoints.values()]
     expected = as_pixels(model.infill(*floats, noise, FRAMES))[0]
     assert difference(pixels_of(page, "#viewer"), expected[1]) <= 2
 
@@ -378,7 +379,7 @@ def test_a_model_of_what_is_in_between_takes_pictures(serve, visit, make_run, tm
 
 
 @pytest.mark.slow
-def test_what_is_missing_is_told_in_one_line(serve, visit, tmp_path):
+def test_a_missing_file_is_named_in_one_line(serve, visit, tmp_path):
     folder = tmp_path / "broken"
     shutil.copytree(serve("rjvae")[2], folder)
     (folder / "model.tflite").unlink()
@@ -387,6 +388,6 @@ def test_what_is_missing_is_told_in_one_line(serve, visit, tmp_path):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page = visit(f"http://127.0.0.1:{server.server_port}/", clips=None)
         page.locator("#status.fault").wait_for(timeout=30000)
-        told = page.locator("#status").inner_text()
-        assert told == "Cannot start: model.tflite is missing (404)"
+        shown = page.locator("#status").inner_text()
+        assert shown == "Cannot start: model.tflite is missing (404)"
         server.shutdown()

@@ -4,23 +4,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.export.signatures import Tensor, Verb
-from kerasvid.export.web.page import leading_directions
+from kerasvid.export.signatures import Signature, Tensor
+from kerasvid.export.web.directions import leading_directions
 
 
 @pytest.fixture
 def decoder():
-    """A function of maps [D, P] by name to a verb that adds up what they make of its noise."""
+    """A function of maps [D, P] by name to a signature that adds up what they make of its noise."""
 
-    def make(given=(), **maps) -> Verb:
+    def make(given=(), **maps) -> Signature:
         def decode(**tensors):
             pixels = tf.add_n([tensors[n] @ tf.constant(m, tf.float32) for n, m in maps.items()])
             scale = tensors["first"] if given else 1.0
             return {"video": tf.reshape(scale * pixels, [-1, 2, 2, 3, 1])}
 
         inputs = {n: Tensor((len(m),), tf.float32, "noise") for n, m in maps.items()}
-        ends = {name: Tensor((1,), tf.float32, "an end") for name in given}
-        return Verb(decode, {**inputs, **ends}, {}, "a linear map", noise=tuple(maps))
+        endpoints = {name: Tensor((1,), tf.float32, "a frame") for name in given}
+        return Signature(decode, {**inputs, **endpoints}, {}, "a linear map", noise=tuple(maps))
 
     return make
 
@@ -41,8 +41,8 @@ def test_directions_of_a_linear_decoder_are_its_singular_vectors(decoder):
 def test_directions_of_several_noises_are_ranked_together(decoder):
     strong, weak = np.zeros([2, 12]), np.zeros([3, 12])
     strong[0, 0], strong[1, 1], weak[2, 5] = 3.0, 1.0, 2.0
-    verb = decoder(strong=strong, weak=weak)
-    found = leading_directions(verb, ["strong", "weak"])
+    signature = decoder(strong=strong, weak=weak)
+    found = leading_directions(signature, ["strong", "weak"])
     assert [each.noise for each in found] == ["strong", "weak", "strong"]  # others change nothing
     np.testing.assert_allclose([each.share for each in found], np.array([9, 4, 1]) / 14, rtol=1e-4)
     np.testing.assert_allclose(found[1].vector, [0, 0, 1], atol=1e-6)
@@ -50,7 +50,7 @@ def test_directions_of_several_noises_are_ranked_together(decoder):
 
 def test_further_inputs_are_those_that_are_given(decoder):
     map_ = np.eye(2, 12) * [[2.0], [1.0]]
-    verb = decoder(given=("first",), latent=map_)
-    shown = leading_directions(verb, ["latent"], given={"first": np.ones([3, 1])})
+    signature = decoder(given=("first",), latent=map_)
+    shown = leading_directions(signature, ["latent"], given={"first": np.ones([3, 1])})
     assert [round(each.share, 4) for each in shown] == [0.8, 0.2]
-    assert leading_directions(verb, ["latent"], given={"first": np.zeros([1, 1])}) == []
+    assert leading_directions(signature, ["latent"], given={"first": np.zeros([1, 1])}) == []

@@ -8,9 +8,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from kerasvid.export.web.noise import gaussians, hash_of_name, triple32
+from kerasvid.export.web import runtime
+from tests.export.web.noise_oracle import gaussians, hash_of_name, triple32
 
-PAGE = pathlib.Path(__file__).parents[2] / "export" / "web"
+PAGE = pathlib.Path(runtime.__file__).parent / "static"
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +23,8 @@ def javascript():
 
     def run(script: str):
         command = [node, "--input-type=module", "--eval", script]
-        told = subprocess.run(command, cwd=PAGE, capture_output=True, text=True, check=True)
-        return json.loads(told.stdout)
+        done = subprocess.run(command, cwd=PAGE, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
 
     return run
 
@@ -62,38 +63,41 @@ def test_noise_is_standard_gaussian_and_of_its_seed_row_and_name_alone():
         gaussians(2**32, 0, "summary", (2,))
 
 
-def test_the_way_between_noises_is_the_library_s(javascript):
+def test_noise_is_interpolated_as_in_the_library(javascript):
     from kerasvid.models.base.video_generator import spherical
 
-    ends = [gaussians(seed, 0, "summary", (12,)) for seed in (1, 2)]
+    endpoints = [gaussians(seed, 0, "summary", (12,)) for seed in (1, 2)]
     fractions = [0.0, 0.3, 1.0]
-    listed = json.dumps([list(end) for end in ends])
+    listed = json.dumps([list(each) for each in endpoints])
     ways = javascript(
         'import { spherical } from "./latents.js";'
-        f"const ends = {listed}; const all = {fractions};"
-        "const ways = [...all.map((f) => spherical(...ends, f)), spherical(ends[0], ends[0], 0.5)];"
+        f"const endpoints = {listed}; const all = {fractions};"
+        "const ways = [...all.map((f) => spherical(...endpoints, f)),"
+        " spherical(endpoints[0], endpoints[0], 0.5)];"
         "console.log(JSON.stringify(ways));"
     )
-    expected = [spherical(*[end[None].astype("float32") for end in ends], f)[0] for f in fractions]
+    expected = [
+        spherical(*[each[None].astype("float32") for each in endpoints], f)[0] for f in fractions
+    ]
     np.testing.assert_allclose(ways[:3], expected, atol=1e-5)
-    np.testing.assert_allclose(ways[3], ends[0], atol=1e-12)
+    np.testing.assert_allclose(ways[3], endpoints[0], atol=1e-12)
 
 
-def test_the_address_tells_the_state_and_nothing_wrong_breaks_it(javascript):
+def test_the_address_holds_the_state_and_malformed_parts_are_ignored(javascript):
     page = {"clips": 6, "frames": 8, "directions": [0] * 3, "examples": [], "categories": ["a"]}
     hashes = [
         "",
         "#content=7&a=3&b=0&between=0.25&moves=2.1:-1.5,3.0:0.1&playing=0&frame=5&speed=2",
         "#content=-1&a=99&b=x&between=7&moves=9.0:1,0.7:1,0.1:nan,:::&speed=&frame=8&category=1",
     ]
-    told = javascript(
+    found = javascript(
         'import { defaults, fromHash, toHash } from "./state.js";'
         f"const page = {json.dumps(page)}; const all = {json.dumps(hashes)};"
         "const states = all.map((hash) => fromHash(hash, page));"
         "const written = states.map((state) => toHash(state, page));"
         "console.log(JSON.stringify([states, written, defaults(page)]));"
     )
-    states, written, usual = told
+    states, written, usual = found
     assert states[0] == usual and written[0] == ""
     assert states[1] == {
         **usual, "content": 7, "a": 3, "b": 0, "between": 0.25, "playing": False, "frame": 5,

@@ -18,7 +18,9 @@ def folder_with(path, text):
 def test_folders_of_other_programs_are_never_replaced(tmp_path, text):
     folder = folder_with(tmp_path / "theirs", text)
     assert not is_page(folder)
-    with pytest.raises(ValueError, match="is no such page; give another --out") as error:
+    with pytest.raises(
+        ValueError, match=r"was not made by this command\. Give another --out"
+    ) as error:
         check_target(folder, overwrite=True)
     assert "\n" not in str(error.value)
 

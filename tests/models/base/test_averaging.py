@@ -198,6 +198,6 @@ def test_an_average_that_all_networks_copy_is_used_in_the_generator_alone(linear
 
 @pytest.mark.parametrize("wrap", [lambda o: o, keras.optimizers.LossScaleOptimizer])
 def test_an_optimizer_that_would_write_its_average_to_all_networks_is_refused(linear_gan, wrap):
-    with pytest.raises(ValueError, match="SGD with use_ema=True .* Use .*AveragedAdam") as error:
+    with pytest.raises(ValueError, match=r"SGD with use_ema=True .* Use .*AveragedAdam") as error:
         linear_gan().compile(wrap(keras.optimizers.SGD(0.5, use_ema=True)))
     assert "\n" not in str(error.value)

@@ -55,5 +55,5 @@ def test_a_ramp_of_negative_length_is_refused():
         (None, False, False, False),
     ],
 )
-def test_pairs_numbers_and_whole_numbers_are_told_apart(value, pair, number, whole):
+def test_pairs_numbers_and_whole_numbers_are_distinguished(value, pair, number, whole):
     assert (is_pair(value), is_number(value), is_whole(value)) == (pair, number, whole)

@@ -18,7 +18,7 @@ def batches(videos, batch_size):
 
 
 def fitted(linear_model, strategy, videos, batch_size, optimizer=None, noise_weight=0.0, **kwargs):
-    """A linear model after one epoch, by plain descent with rate 1 unless told."""
+    """A linear model after one epoch, by default by plain descent with rate 1."""
     with strategy.scope():
         model = linear_model(SIZE, noise_weight)
         optimizer = optimizer() if optimizer else keras.optimizers.SGD(1.0)

@@ -56,7 +56,7 @@ def reference(strategy_of, moving_squares):
 @pytest.mark.slow
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_a_compiled_island_trains(precision, strategy_of, videos, replicas, policy):
+def test_a_compiled_function_trains(precision, strategy_of, videos, replicas, policy):
     precision(policy)
     adam = lambda: keras.optimizers.Adam(1e-2)  # noqa: E731
     model = trained(strategy_of(replicas), videos, True, adam, epochs=5)
@@ -73,7 +73,7 @@ def test_compiled_gradients_are_the_uncompiled_ones(strategy_of, videos, referen
 
 
 @pytest.mark.slow
-def test_a_compiled_island_in_float16_goes_the_way_of_float32(
+def test_a_compiled_function_in_float16_goes_the_way_of_float32(
     precision, strategy_of, videos, reference
 ):
     precision("mixed_float16")
@@ -101,7 +101,7 @@ def test_two_replicas_train_a_model_as_one_does(monkeypatch, strategy_of, videos
 
 
 @pytest.mark.parametrize("jit_compile", COMPILED_OR_NOT)
-def test_batch_statistics_move_inside_the_island(strategy_of, videos, jit_compile):
+def test_batch_statistics_move_inside_the_compiled_function(strategy_of, videos, jit_compile):
     networks = {name: SMALL[name] for name in ("encoder", "decoder")}
     with_norm = {name: {**own, "normalization": "batch"} for name, own in networks.items()}
     model = trained(strategy_of(1), videos, jit_compile, descent, **with_norm)

@@ -104,7 +104,7 @@ def test_the_mean_over_posterior_samples_is_the_closed_form(case):
     assert error < 0.005 * teacher_forced_kl()
 
 
-def test_scoring_an_independent_rollout_would_be_told_apart(case, monkeypatch):
+def test_scoring_an_independent_rollout_would_be_noticed(case, monkeypatch):
     model, _, _ = case
     forced = model.prior.teacher_forced
     independent = np.random.default_rng(2).normal(size=[20_000, FRAMES, DIM]).astype("float32")

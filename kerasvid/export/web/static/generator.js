@@ -5,7 +5,7 @@ export class Generator {
   constructor(page, onTiming) {
     this.page = page;
     this.onTiming = onTiming;
-    this.waiting = new Map(); // by key, the newest wish of each; the first is made next
+    this.waiting = new Map(); // by name, the newest request of each; the first is made next
     this.idle = [];
     this.pending = new Map(); // by id
     this.count = 0;
@@ -46,23 +46,23 @@ export class Generator {
     resolve(pixels);
   }
 
-  // The clip of `inputs`: RGBA of all frames; null where a newer wish of the same key came first.
-  make(key, inputs, urgent = false) {
+  // The clip of `inputs`: RGBA of all frames; null if a newer request of the same name replaced it.
+  make(name, inputs, urgent = false) {
     return new Promise((resolve, reject) => {
-      this.waiting.get(key)?.resolve(null);
-      this.waiting.delete(key);
-      const wish = { inputs, resolve, reject };
+      this.waiting.get(name)?.resolve(null);
+      this.waiting.delete(name);
+      const request = { inputs, resolve, reject };
       this.waiting = urgent
-        ? new Map([[key, wish], ...this.waiting])
-        : new Map([...this.waiting, [key, wish]]);
+        ? new Map([[name, request], ...this.waiting])
+        : new Map([...this.waiting, [name, request]]);
       this.next();
     });
   }
 
   next() {
     while (this.idle.length && this.waiting.size) {
-      const [key, { inputs, resolve, reject }] = this.waiting.entries().next().value;
-      this.waiting.delete(key);
+      const [name, { inputs, resolve, reject }] = this.waiting.entries().next().value;
+      this.waiting.delete(name);
       const id = this.count++;
       this.pending.set(id, { resolve, reject });
       this.idle.pop().postMessage({ id, inputs });

@@ -1,7 +1,7 @@
 // Animated GIFs: up to 256 colours for the whole animation, LZW, endless repetition.
 //
-// Pictures of at most 256 colours are kept exactly; of others, colours are put together by cutting
-// the box of the largest squared error at its mean, again and again.
+// Images of at most 256 colours are kept exactly. The colours of others are grouped: the box with
+// the largest squared error is cut at its mean until there are 256 boxes.
 
 // frames: RGBA arrays of width * height pixels; delay: of a frame, in hundredths of a second.
 export function encodeGif(frames, width, height, delay) {

@@ -1,11 +1,12 @@
-// The clips: one is selected and in the viewer, another is where the way leads.
+// The clips: one is selected and in the viewer, another is the one to interpolate to.
 
+import { byId } from "./document.js";
 import { Screen } from "./screen.js";
 
 export class Grid {
   constructor(app) {
     this.app = app;
-    this.element = document.getElementById("grid");
+    this.element = byId("grid");
     this.buttons = Array.from({ length: app.page.clips }, (_, clip) => this.button(clip));
     this.element.append(...this.buttons);
     this.screens = this.buttons.map((each) => new Screen(each.querySelector("canvas"), app.page));
@@ -23,7 +24,7 @@ export class Grid {
 
   select(clip) {
     const { state } = this.app;
-    if (clip === state.b && state.between > 0) state.b = state.a; // the way, turned round
+    if (clip === state.b && state.between > 0) state.b = state.a; // the same interpolation, reversed
     else if (clip === state.b) state.b = clip === state.a ? state.b : state.a;
     [state.a, state.between] = [clip, 0];
     this.app.changed();
@@ -59,7 +60,7 @@ export class Grid {
     this.buttons.forEach((button, clip) => {
       const other = clip === b && a !== b;
       button.setAttribute("aria-pressed", String(clip === a));
-      button.setAttribute("aria-label", `Clip ${clip + 1}${other ? ", end of the way" : ""}`);
+      button.setAttribute("aria-label", `Clip ${clip + 1}${other ? ", interpolated to" : ""}`);
       button.classList.toggle("other", other);
     });
   }

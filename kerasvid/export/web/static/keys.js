@@ -1,8 +1,10 @@
 // Keys that work wherever the focus is, but in fields that take text.
 
+import { byId } from "./document.js";
+
 export function listenToKeys(app) {
   const press = (id) => () => {
-    const button = document.getElementById(id);
+    const button = byId(id);
     if (!button.hidden && !button.parentElement.hidden) button.click();
   };
   const meanings = {

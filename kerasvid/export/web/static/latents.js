@@ -1,7 +1,7 @@
-// What the generator is given: noise of the clips' seeds, moved by sliders, between two clips.
+// The inputs of the generator: noise of the clips' seeds, changed by sliders, interpolated.
 //
-// Roles of noise: "content" has one value a clip, "motion" one a frame, "category" is a choice by
-// its greatest value, "length" counts by its shape alone.
+// Roles of noise: "content" has one value a clip, "motion" one a frame; the largest value of
+// "category" chooses a category.
 
 import { gaussians } from "./noise.js";
 
@@ -20,7 +20,6 @@ export function noiseOfClip(page, state, clip) {
   for (const { name, shape, role } of page.noise) {
     const seed = role === "content" ? state.content : state.motion;
     noise[name] = gaussians(seed, rowOf(state, clip, role), name, sizeOf(shape));
-    if (role === "length") noise[name].fill(0);
     if (role === "category" && state.category !== null) {
       noise[name].fill(0);
       noise[name][state.category] = 1;
@@ -31,17 +30,17 @@ export function noiseOfClip(page, state, clip) {
   return noise;
 }
 
-// Where a noise lies along a direction, in deviations.
+// The position of a noise along a direction, in standard deviations.
 export const coordinate = (noise, direction) => dot(direction.vector, noise[direction.noise]);
 
-// Moves a noise along a unit vector until it lies at `value`; all that is across stays.
+// Moves a noise along a unit vector to the position `value`, and in no other direction.
 function moveTo(noise, direction, value) {
   const step = value - coordinate(noise, direction);
   const moved = noise[direction.noise];
   direction.vector.forEach((part, i) => (moved[i] += step * part));
 }
 
-// The noise on the spherical way from one to another: as the library's `interpolate`.
+// Spherical interpolation between two noises, as in the library's `interpolate`.
 export function spherical(from, to, fraction) {
   const lengths = [from, to].map((each) => Math.sqrt(dot(each, each)) || 1);
   const chord = (sign) =>
@@ -55,7 +54,7 @@ export function spherical(from, to, fraction) {
   return from.map((value, i) => a * value + b * to[i]);
 }
 
-// The noise of what the viewer shows: clip A, moved the fraction of the way to clip B.
+// The noise of the clip in the viewer: clip A, interpolated to clip B.
 export function noiseOfViewer(page, state) {
   const from = noiseOfClip(page, state, state.a);
   if (state.between === 0 || state.a === state.b) return from;
@@ -65,12 +64,12 @@ export function noiseOfViewer(page, state) {
   );
 }
 
-// Inputs of the model, float32 by name; the temperature scales chance where there are two ends.
-export function inputsOf(page, state, noise, ends) {
-  const warmth = page.ends ? state.temperature : 1;
+// Inputs of the model, float32 by name; the temperature scales the noise of models with endpoints.
+export function inputsOf(page, state, noise, endpoints) {
+  const scale = page.endpoints ? state.temperature : 1;
   const inputs = {};
   for (const [name, values] of Object.entries(noise)) {
-    inputs[name] = Float32Array.from(values, (value) => warmth * value);
+    inputs[name] = Float32Array.from(values, (value) => scale * value);
   }
-  return ends ? { ...inputs, first: ends[0], last: ends[1] } : inputs;
+  return endpoints ? { ...inputs, first: endpoints[0], last: endpoints[1] } : inputs;
 }

@@ -1,18 +1,17 @@
-// The page: reads what there is to show, joins the panels, and keeps clips made as the state asks.
+// The page: reads model.json, connects the panels, and makes the clips that the state asks for.
 
-import { Ends } from "./ends.js";
+import { byId, notify, showError } from "./document.js";
+import { Endpoints } from "./endpoints.js";
 import { Generator } from "./generator.js";
 import { Grid } from "./grid.js";
+import { saveGif } from "./images.js";
 import { listenToKeys } from "./keys.js";
 import { inputsOf, noiseOfClip, noiseOfViewer, rowOf } from "./latents.js";
-import { saveGif } from "./pictures.js";
 import { Redraw } from "./redraw.js";
 import { Screen } from "./screen.js";
 import { Sliders } from "./sliders.js";
 import { fromHash, toHash } from "./state.js";
 import { Transport } from "./transport.js";
-
-export const byId = (id) => document.getElementById(id);
 
 class Page {
   constructor(page) {
@@ -28,8 +27,8 @@ class Page {
     this.redraw = new Redraw(this);
     this.sliders = new Sliders(this);
     this.transport = new Transport(this);
-    this.ends = page.ends ? new Ends(this) : null;
-    this.panels = [this.grid, this.redraw, this.sliders, this.transport, this.ends].filter(Boolean);
+    this.endpoints = page.endpoints ? new Endpoints(this) : null;
+    this.panels = [this.grid, this.redraw, this.sliders, this.transport, this.endpoints].filter(Boolean);
     listenToKeys(this);
     byId("save-clip").onclick = () => this.save([this.viewer], "clip");
     byId("save-grid").onclick = () => this.save(this.grid.screens, "clips");
@@ -40,25 +39,25 @@ class Page {
       this.transport.phase = this.state.frame;
       this.changed();
       this.draw();
-      this.ends?.load().then(() => this.changed(), tellFault);
+      this.endpoints?.load().then(() => this.changed(), showError);
     });
   }
 
   async start() {
-    await Promise.all([this.generator.start(), this.ends?.load()]);
+    await Promise.all([this.generator.start(), this.endpoints?.load()]);
     byId("status").hidden = true;
     for (const id of ["main", "footer"]) byId(id).hidden = false;
     this.changed();
     this.transport.run();
-    setInterval(() => this.tellTiming(), 1000);
+    setInterval(() => this.showTiming(), 1000);
   }
 
-  // After any change of the state: panels and address follow, and clips are made.
+  // After any change of the state: updates panels and address, and makes clips.
   changed() {
     for (const panel of this.panels) panel.show();
     clearTimeout(this.writing);
     this.writing = setTimeout(() => this.writeAddress(), 250); // browsers limit how often
-    this.wish();
+    this.request();
   }
 
   writeAddress() {
@@ -66,29 +65,29 @@ class Page {
     history.replaceState(null, "", location.pathname + toHash(this.state, this.page));
   }
 
-  // What a clip is made of, in short: equal texts are equal clips.
-  recipe(clip) {
+  // A text of everything that a clip depends on: equal texts are equal clips.
+  keyOf(clip) {
     const { state } = this;
     const rows = ["content", "motion"].map((role) => rowOf(state, clip, role));
     return JSON.stringify([
       state.content, state.motion, rows, state.moves[rows[0]], state.category,
-      this.page.ends && [state.temperature, this.ends.version],
+      this.page.endpoints && [state.temperature, this.endpoints.version],
     ]);
   }
 
-  wish() {
+  request() {
     const { page, state } = this;
-    if (this.ends && !this.ends.ready) return;
+    if (this.endpoints && !this.endpoints.ready) return;
     this.grid.screens.forEach((screen, clip) => {
-      this.make(`clip ${clip}`, screen, this.recipe(clip), clip === state.a, () =>
+      this.make(`clip ${clip}`, screen, this.keyOf(clip), clip === state.a, () =>
         noiseOfClip(page, state, clip),
       );
     });
-    const still = state.between === 0 || state.a === state.b;
-    const ways = [this.recipe(state.a), ...(still ? [] : [this.recipe(state.b), state.between])];
+    const alone = state.between === 0 || state.a === state.b;
+    const keys = [this.keyOf(state.a), ...(alone ? [] : [this.keyOf(state.b), state.between])];
     const chosen = this.grid.screens[state.a];
-    if (!still) {
-      this.make("viewer", this.viewer, ways.join(), true, () => noiseOfViewer(page, state));
+    if (!alone) {
+      this.make("viewer", this.viewer, keys.join(), true, () => noiseOfViewer(page, state));
     } else if (chosen.pixels) {
       this.viewer.wanted = null;
       this.viewer.pixels = chosen.pixels;
@@ -96,21 +95,21 @@ class Page {
     }
   }
 
-  async make(key, screen, recipe, urgent, noise) {
-    if (screen.wanted === recipe) return;
-    screen.wanted = recipe;
+  async make(name, screen, key, urgent, noise) {
+    if (screen.wanted === key) return;
+    screen.wanted = key;
     const order = (screen.asked = (screen.asked ?? 0) + 1);
-    const inputs = inputsOf(this.page, this.state, noise(), this.ends?.pictures);
+    const inputs = inputsOf(this.page, this.state, noise(), this.endpoints?.images);
     try {
-      const pixels = await this.generator.make(key, inputs, urgent);
+      const pixels = await this.generator.make(name, inputs, urgent);
       if (!pixels || order < (screen.shown ?? 0) || screen.wanted === null) return;
       screen.shown = order;
       screen.pixels = pixels;
       screen.draw(this.state.frame);
-      screen.canvas.dataset.made = screen.wanted === recipe ? "newest" : "older";
-      if (screen === this.grid.screens[this.state.a]) this.wish(); // the viewer shows it, too
+      screen.canvas.dataset.made = screen.wanted === key ? "newest" : "older";
+      if (screen === this.grid.screens[this.state.a]) this.request(); // the viewer shows it, too
     } catch (error) {
-      tellFault(error);
+      showError(error);
     }
   }
 
@@ -122,49 +121,33 @@ class Page {
     if (screens.some((screen) => !screen.pixels)) return;
     const clips = screens.map((screen) => screen.frames);
     const name = `${this.page.model}-${what}-${this.state.content}.gif`;
-    tell("Making a GIF …");
+    notify("Making a GIF …");
     setTimeout(() => {
       saveGif(clips, this.page, this.page.fps * this.state.speed, name);
-      tell(`Saved ${name}`);
+      notify(`Saved ${name}`);
     }, 30);
   }
 
   async copyLink() {
     this.writeAddress();
-    const own = this.ends && this.state.ends.includes(null) ? " Your own pictures are not in it." : "";
+    const note = this.endpoints && this.state.endpoints.includes(null) ? " It does not hold your own images." : "";
     try {
       await navigator.clipboard.writeText(location.href);
-      tell(`Link copied.${own}`);
+      notify(`Link copied.${note}`);
     } catch {
-      tell(`The link is in the address line.${own}`); // without https there is no clipboard
+      notify(`Copy the link from the address line.${note}`); // without https there is no clipboard
     }
   }
 
-  tellTiming() {
+  showTiming() {
     this.took = this.took.slice(-30);
     if (!this.took.length) return;
     const middle = [...this.took].sort((a, b) => a - b)[this.took.length >> 1];
     const rate = Math.round((1000 * this.page.frames) / middle);
     const shown = this.transport.shownPerSecond();
     byId("timing").textContent =
-      `${middle.toFixed(0)} ms a clip · ${rate} frames a second made · ${shown} shown`;
+      `${middle.toFixed(0)} ms a clip · ${rate} frames per second computed, ${shown} shown`;
   }
-}
-
-export function tell(text) {
-  const toast = byId("toast");
-  toast.textContent = text;
-  toast.classList.add("shown");
-  clearTimeout(tell.timer);
-  tell.timer = setTimeout(() => toast.classList.remove("shown"), 2500);
-}
-
-export function tellFault(error) {
-  const status = byId("status");
-  status.hidden = false;
-  status.className = "fault";
-  status.setAttribute("role", "alert");
-  status.textContent = String(error?.message ?? error).split("\n")[0];
 }
 
 function introduce(page) {
@@ -172,23 +155,23 @@ function introduce(page) {
   byId("title").textContent = `${page.model} · ${page.dataset}`;
   document.title = `${page.model} · ${page.dataset}`;
   byId("about").textContent =
-    `${page.frames} frames of ${page.width}×${page.height} at ${page.fps} a second, ` +
-    `${millions} M weights, drawn in this browser`;
+    `${page.frames} frames of ${page.width}×${page.height}, ${page.fps} frames per second, ` +
+    `${millions} M weights, computed in this browser`;
   const data = [page.dataset, page.licence, page.source].filter(Boolean).join(", ");
   byId("credit").textContent = `Data: ${data}. Runtime: LiteRT.js, Apache 2.0.`;
 }
 
 async function main() {
   if (typeof WebAssembly !== "object") {
-    throw new Error("This browser has no WebAssembly, which runs the model: use a newer one.");
+    throw new Error("This browser has no WebAssembly, which runs the model. Use a newer one.");
   }
   const response = await fetch("model.json").catch(() => {
-    throw new Error("model.json cannot be read: open the folder by python -m http.server.");
+    throw new Error("model.json cannot be read. Open the folder with python -m http.server.");
   });
-  if (!response.ok) throw new Error(`model.json is missing (${response.status}): make the folder anew.`);
+  if (!response.ok) throw new Error(`model.json is missing (${response.status}). Make the folder again.`);
   const page = await response.json();
-  if (page.format !== "kerasvid-web" || page.format_version !== 1) {
-    throw new Error("model.json is of another version than the page: make the folder anew.");
+  if (page.format !== "kerasvid-web" || page.format_version !== 2) {
+    throw new Error("model.json has another version than the page. Make the folder again.");
   }
   introduce(page);
   byId("status").textContent = "Loading the model and its runtime …";
@@ -196,5 +179,5 @@ async function main() {
 }
 
 main().catch((error) => {
-  tellFault(new Error(`Cannot start: ${error?.message ?? error}`));
+  showError(new Error(`Cannot start: ${error?.message ?? error}`));
 });

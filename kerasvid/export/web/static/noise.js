@@ -1,8 +1,8 @@
-// Seeded Gaussians that are the same in every browser, and in Python: export/web_noise.py.
+// Seeded Gaussians that are the same in every browser.
 //
-// A 32-bit hash of (seed, row, name, position) gives uniform numbers; the Box-Muller transform
-// makes a pair of standard Gaussians of two of them. Nothing has a state, so that any clip can be
-// drawn alone.
+// A 32-bit hash of (seed, row, name, position) gives uniform numbers. The Box-Muller transform
+// makes a pair of standard Gaussians from two of them. There is no state: any clip can be drawn
+// alone.
 
 const TWO_TO_32 = 4294967296;
 

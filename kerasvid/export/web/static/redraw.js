@@ -1,8 +1,7 @@
-// Seeds: redrawing all, content or motion alone, and one of either for all clips.
+// Seeds: new ones for all, content or motion, and one content or motion for all clips.
 
+import { byId } from "./document.js";
 import { LARGEST_SEED } from "./state.js";
-
-const byId = (id) => document.getElementById(id);
 
 export class Redraw {
   constructor(app) {
@@ -20,19 +19,19 @@ export class Redraw {
     byId("one-content").onclick = () => this.toggle("oneContent");
     byId("one-motion").onclick = () => this.toggle("oneMotion");
     this.seed.onchange = () => this.setSeed(this.seed.value);
-    this.offerCategories(app.page.categories);
+    this.showCategories(app.page.categories);
   }
 
-  offerCategories(names) {
+  showCategories(names) {
     byId("category-row").hidden = names.length === 0;
-    this.category.append(new Option("drawn", ""), ...names.map((name, i) => new Option(name, i)));
+    this.category.append(new Option("random", ""), ...names.map((name, i) => new Option(name, i)));
     this.category.onchange = () => {
       this.app.state.category = this.category.value === "" ? null : Number(this.category.value);
       this.app.changed();
     };
   }
 
-  // New seeds of these kinds of noise; sliders move content, and go with it.
+  // New seeds for these kinds of noise; new content resets the sliders.
   redraw(...kinds) {
     const drawn = crypto.getRandomValues(new Uint32Array(1))[0] % 1000000;
     for (const kind of kinds) this.app.state[kind] = drawn;

@@ -1,16 +1,17 @@
-// The leading directions of the selected clip: where it lies along each, and moving it.
+// Sliders: the position of the selected clip along each leading direction.
 
+import { byId } from "./document.js";
 import { coordinate, noiseOfClip, rowOf } from "./latents.js";
 
-const EXTENT = 3; // deviations to either side
+const EXTENT = 3; // standard deviations to either side
 
 export class Sliders {
   constructor(app) {
     this.app = app;
-    document.getElementById("directions").hidden = app.page.directions.length === 0;
+    byId("directions").hidden = app.page.directions.length === 0;
     this.rows = app.page.directions.map((direction, number) => this.row(direction, number));
-    document.getElementById("sliders").append(...this.rows.map((row) => row.element));
-    this.reset = document.getElementById("reset");
+    byId("sliders").append(...this.rows.map((row) => row.element));
+    this.reset = byId("reset");
     this.reset.onclick = () => this.clear();
   }
 
@@ -20,27 +21,27 @@ export class Sliders {
     const id = `direction-${number}`;
     const percent = `${(100 * direction.share).toFixed(direction.share < 0.1 ? 1 : 0)} %`;
     const input = make("input", {
-      id, type: "range", min: -EXTENT, max: EXTENT, step: 0.05, title: "Double click: as it was",
+      id, type: "range", min: -EXTENT, max: EXTENT, step: 0.05, title: "Double click to reset",
     });
-    input.setAttribute("aria-label", `Direction ${number + 1}, ${percent} of all change`);
+    input.setAttribute("aria-label", `Direction ${number + 1}, ${percent} of the total change`);
     input.style.setProperty("--zero", "50%");
     input.oninput = () => this.move(number, Number(input.value));
     input.ondblclick = () => this.move(number, null);
-    const told = make("output", {});
+    const output = make("output", {});
     element.append(
       make("label", { htmlFor: id, textContent: number + 1 }),
       input,
-      told,
+      output,
       make("span", { className: "share", textContent: percent }),
     );
-    return { element, input, told };
+    return { element, input, output };
   }
 
   get rowOfContent() {
     return rowOf(this.app.state, this.app.state.a, "content");
   }
 
-  // Puts the clip at `value`, or back where it was by itself.
+  // Moves the clip to `value`, or back to its own position.
   move(number, value) {
     const { moves } = this.app.state;
     const own = (moves[this.rowOfContent] ??= {});
@@ -60,13 +61,13 @@ export class Sliders {
     if (!this.rows.length) return;
     const noise = noiseOfClip(page, state, state.a);
     const own = state.moves[this.rowOfContent] ?? {};
-    document.getElementById("directions-of").textContent = `of clip ${state.a + 1}`;
+    byId("directions-of").textContent = `of clip ${state.a + 1}`;
     this.reset.disabled = Object.keys(own).length === 0;
-    this.rows.forEach(({ element, input, told }, number) => {
+    this.rows.forEach(({ element, input, output }, number) => {
       const at = coordinate(noise, page.directions[number]);
       input.value = at;
       input.style.setProperty("--at", `${50 + (50 * Number(input.value)) / EXTENT}%`);
-      told.textContent = `${at < 0 ? "−" : "+"}${Math.abs(at).toFixed(2)}`;
+      output.textContent = `${at < 0 ? "−" : "+"}${Math.abs(at).toFixed(2)}`;
       element.classList.toggle("moved", number in own);
     });
   }

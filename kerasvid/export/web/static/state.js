@@ -1,4 +1,4 @@
-// What is seen, as a part of the page's address: seeds, sliders, the way between clips, playing.
+// The state of the page as a part of its address: seeds, sliders, interpolation, playing.
 //
 // Only what differs from the defaults is written, e.g. `#content=7&motion=3&a=2&move=2.0:1.5`.
 
@@ -8,15 +8,15 @@ export function defaults(page) {
   return {
     content: 1, // seeds
     motion: 1,
-    oneContent: null, // the row whose content all clips show
+    oneContent: null, // the row whose content all clips share
     oneMotion: null,
-    a: 0, // the clip in the viewer, and where the way to go leads
+    a: 0, // the clip in the viewer, and the one to interpolate to
     b: Math.min(1, page.clips - 1),
-    between: 0, // the fraction of that way
-    moves: {}, // {row: {direction: deviations}}
+    between: 0, // position between the two, 0 to 1
+    moves: {}, // {row: {direction: standard deviations}}
     category: null,
     temperature: 1,
-    ends: page.examples.length ? [0, 0] : [null, null], // examples, null for a picture of one's own
+    endpoints: page.examples.length ? [0, 0] : [null, null], // numbers of examples; null for the user's own image
     playing: true,
     frame: 0,
     speed: 1,
@@ -48,9 +48,9 @@ function movesOf(text, page) {
   return moves;
 }
 
-// The state that an address tells; what it does not tell, or tells wrongly, is as by default.
+// The state in an address. What is missing or malformed gets its default.
 export function fromHash(hash, page) {
-  const told = new URLSearchParams(hash.replace(/^#/, ""));
+  const given = new URLSearchParams(hash.replace(/^#/, ""));
   const state = defaults(page);
   const readers = {
     content: (t) => whole(t, 0, LARGEST_SEED),
@@ -66,39 +66,39 @@ export function fromHash(hash, page) {
     frame: (t) => whole(t, 0, page.frames - 1),
     speed: (t) => number(t, 0.25, 4),
     playing: (t) => t !== "0",
-    ends: (t) => endsOf(t, page),
+    endpoints: (t) => endpointsOf(t, page),
   };
   for (const [name, read] of Object.entries(readers)) {
-    if (told.has(name)) state[name] = read(told.get(name)) ?? state[name];
+    if (given.has(name)) state[name] = read(given.get(name)) ?? state[name];
   }
   return state;
 }
 
-function endsOf(text, page) {
-  const ends = text.split(",").map((each) => whole(each, 0, page.examples.length - 1));
-  return ends.length === 2 && !ends.includes(null) ? ends : null;
+function endpointsOf(text, page) {
+  const endpoints = text.split(",").map((each) => whole(each, 0, page.examples.length - 1));
+  return endpoints.length === 2 && !endpoints.includes(null) ? endpoints : null;
 }
 
 const short = (value) => String(Math.round(value * 1000) / 1000);
 
-const told = {
+const writers = {
   moves: (moves) =>
     Object.entries(moves)
       .flatMap(([row, own]) => Object.entries(own).map(([d, v]) => `${row}.${d}:${short(v)}`))
       .join(","),
-  ends: (ends) => (ends.includes(null) ? "" : ends.join(",")),
+  endpoints: (endpoints) => (endpoints.includes(null) ? "" : endpoints.join(",")),
   playing: (playing) => (playing ? "1" : "0"),
 };
 
-// The address of a state, `""` or `"#..."`. The frame is told where it stands still.
+// The address of a state, `""` or `"#..."`. The frame is a part of it only while the clip is paused.
 export function toHash(state, page) {
   const usual = defaults(page);
   const parts = [];
   for (const name of Object.keys(usual)) {
     if (name === "frame" && state.playing) continue;
-    const tell = told[name] ?? ((v) => (v === null ? "" : short(v)));
-    const text = tell(state[name]);
-    if (text !== "" && text !== tell(usual[name])) parts.push(`${name}=${text}`);
+    const write = writers[name] ?? ((v) => (v === null ? "" : short(v)));
+    const text = write(state[name]);
+    if (text !== "" && text !== write(usual[name])) parts.push(`${name}=${text}`);
   }
   return parts.length ? `#${parts.join("&")}` : "";
 }

@@ -1,6 +1,6 @@
-// Playing, the frame, the speed, and the way between two clips.
+// Playing, the frame, the speed, and the interpolation between two clips.
 
-const byId = (id) => document.getElementById(id);
+import { byId } from "./document.js";
 
 export class Transport {
   constructor(app) {
@@ -13,7 +13,7 @@ export class Transport {
     this.between = byId("between");
     this.other = byId("other");
     this.frame.max = app.page.frames - 1;
-    byId("way").hidden = app.page.clips === 1;
+    byId("interpolation").hidden = app.page.clips === 1;
     this.other.append(...app.grid.buttons.map((_, clip) => new Option(clip + 1, clip)));
     this.play.onclick = () => this.setPlaying(!app.state.playing);
     this.frame.oninput = () => this.goTo(Number(this.frame.value));
@@ -77,7 +77,7 @@ export class Transport {
     const { frames } = this.app.page;
     this.frame.value = frame;
     this.frame.style.setProperty("--at", `${frames > 1 ? (100 * frame) / (frames - 1) : 0}%`);
-    byId("frame-told").textContent = `${frame + 1} / ${frames}`;
+    byId("frame-value").textContent = `${frame + 1} / ${frames}`;
   }
 
   show() {
@@ -89,8 +89,8 @@ export class Transport {
     this.between.value = between;
     this.between.style.setProperty("--at", `${100 * between}%`);
     this.between.disabled = a === b;
-    byId("way-told").textContent = between ? `${Math.round(100 * between)} %` : "";
-    byId("way-from").textContent = a + 1;
+    byId("interpolation-value").textContent = between ? `${Math.round(100 * between)} %` : "";
+    byId("interpolation-from").textContent = a + 1;
     this.other.value = b;
   }
 }

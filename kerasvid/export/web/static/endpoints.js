@@ -1,21 +1,21 @@
-// The two pictures that a clip goes between: examples, or files of one's own.
+// The first and the last frame of a clip: examples, or the user's own files.
 
-import { tellFault } from "./main.js";
-import { asFrame } from "./pictures.js";
+import { byId, showError } from "./document.js";
+import { asFrame } from "./images.js";
 
 const NAMES = ["first", "last"];
 
-export class Ends {
+export class Endpoints {
   constructor(app) {
     this.app = app;
-    this.pictures = [null, null]; // Float32Array in [-1, 1]
+    this.images = [null, null]; // Float32Array in [-1, 1]
     this.version = 0; // counts changes
-    document.getElementById("ends").hidden = false;
-    document.getElementById("examples-note").hidden = app.page.examples.length === 0;
-    document.getElementById("temperature-row").hidden = app.page.noise.length === 0;
+    byId("endpoints").hidden = false;
+    byId("examples-note").hidden = app.page.examples.length === 0;
+    byId("temperature-row").hidden = app.page.noise.length === 0;
     this.drops = NAMES.map((name, which) => this.drop(name, which));
-    this.offerExamples();
-    this.temperature = document.getElementById("temperature");
+    this.showExamples();
+    this.temperature = byId("temperature");
     this.temperature.oninput = () => {
       app.state.temperature = Number(this.temperature.value);
       app.changed();
@@ -23,13 +23,13 @@ export class Ends {
   }
 
   get ready() {
-    return this.pictures.every(Boolean);
+    return this.images.every(Boolean);
   }
 
   drop(name, which) {
-    const label = document.getElementById(`drop-${name}`);
+    const label = byId(`drop-${name}`);
     const input = label.querySelector("input");
-    const take = (file) => file && this.takeOwn(which, file).catch(tellFault);
+    const take = (file) => file && this.takeOwn(which, file).catch(showError);
     input.onchange = () => take(input.files[0]);
     label.ondragover = (event) => {
       event.preventDefault();
@@ -44,7 +44,7 @@ export class Ends {
     return label.querySelector("canvas");
   }
 
-  offerExamples() {
+  showExamples() {
     this.buttons = this.app.page.examples.map((example, number) => {
       const button = document.createElement("button");
       [button.type, button.className] = ["button", "example"];
@@ -53,24 +53,24 @@ export class Ends {
         button.append(Object.assign(document.createElement("img"), { src: example[name], alt: "" }));
       }
       button.onclick = () => {
-        this.app.state.ends = [number, number];
-        this.load().then(() => this.app.changed(), tellFault);
+        this.app.state.endpoints = [number, number];
+        this.load().then(() => this.app.changed(), showError);
       };
       return button;
     });
-    document.getElementById("examples").append(...this.buttons);
+    byId("examples").append(...this.buttons);
   }
 
-  // Reads the examples that the state names; a flat grey where there is nothing else.
+  // Reads the examples that the state names; grey images if there is nothing else.
   async load() {
     for (const [which, name] of NAMES.entries()) {
-      const number = this.app.state.ends[which];
+      const number = this.app.state.endpoints[which];
       if (number !== null) {
         const address = this.app.page.examples[number][name];
         const response = await fetch(address);
-        if (!response.ok) throw new Error(`${address} is missing (${response.status}).`);
+        if (!response.ok) throw new Error(`${address} is missing (${response.status}). Make the folder again.`);
         await this.put(which, await response.blob());
-      } else if (!this.pictures[which]) {
+      } else if (!this.images[which]) {
         const { width, height } = this.app.page;
         const grey = new ImageData(new Uint8ClampedArray(width * height * 4).fill(128), width);
         await this.put(which, grey);
@@ -80,7 +80,7 @@ export class Ends {
 
   async takeOwn(which, file) {
     await this.put(which, file);
-    this.app.state.ends[which] = null;
+    this.app.state.endpoints[which] = null;
     this.app.changed();
   }
 
@@ -89,17 +89,17 @@ export class Ends {
     const shown = this.drops[which];
     [shown.width, shown.height] = [canvas.width, canvas.height];
     shown.getContext("2d").drawImage(canvas, 0, 0);
-    this.pictures[which] = values;
+    this.images[which] = values;
     this.version++;
   }
 
   show() {
-    const { ends, temperature } = this.app.state;
+    const { endpoints, temperature } = this.app.state;
     this.buttons.forEach((button, number) => {
-      button.setAttribute("aria-pressed", String(ends.every((end) => end === number)));
+      button.setAttribute("aria-pressed", String(endpoints.every((end) => end === number)));
     });
     this.temperature.value = temperature;
     this.temperature.style.setProperty("--at", `${50 * temperature}%`);
-    document.getElementById("temperature-told").textContent = temperature.toFixed(2);
+    byId("temperature-value").textContent = temperature.toFixed(2);
   }
 }

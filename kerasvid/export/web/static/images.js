@@ -1,21 +1,21 @@
-// Pictures in and out: ends of a clip from files, clips as GIF files.
+// Images in and out: first and last frames from files, clips as GIF files.
 
 import { encodeGif } from "./gif.js";
 
-// A picture as the model takes it: [canvas, Float32Array in [-1, 1]], cropped to its middle.
+// An image as the model takes it: [canvas, Float32Array in [-1, 1]], cropped to its middle.
 export async function asFrame(source, page) {
-  const picture = await createImageBitmap(source).catch(() => {
-    throw new Error("That file is no picture that the browser can read: try a PNG or a JPEG.");
+  const image = await createImageBitmap(source).catch(() => {
+    throw new Error("The browser cannot read that file as an image. Try a PNG or a JPEG.");
   });
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [page.width, page.height];
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  const scale = Math.max(page.width / picture.width, page.height / picture.height);
+  const scale = Math.max(page.width / image.width, page.height / image.height);
   const [width, height] = [page.width / scale, page.height / scale];
   context.imageSmoothingQuality = "high";
   context.drawImage(
-    picture,
-    (picture.width - width) / 2, (picture.height - height) / 2, width, height,
+    image,
+    (image.width - width) / 2, (image.height - height) / 2, width, height,
     0, 0, page.width, page.height,
   );
   const rgba = context.getImageData(0, 0, page.width, page.height).data;
@@ -32,7 +32,7 @@ function floats(rgba, channels) {
   return values;
 }
 
-// One picture, each pixel a square of `scale`.
+// An image whose pixels are squares of side `scale`.
 export function enlarged(frame, width, height, scale) {
   const from = new Uint32Array(frame.buffer, frame.byteOffset, width * height);
   const to = new Uint32Array(width * height * scale * scale);
@@ -43,7 +43,7 @@ export function enlarged(frame, width, height, scale) {
   return new Uint8Array(to.buffer);
 }
 
-// Pictures of the same size side by side, `columns` in a row, with a gap around each.
+// Images of the same size side by side, `columns` in a row, with a gap around each.
 export function tiled(frames, width, height, columns, gap) {
   const rows = Math.ceil(frames.length / columns);
   const [wide, high] = [columns * (width + gap) + gap, rows * (height + gap) + gap];
