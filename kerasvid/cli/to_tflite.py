@@ -68,9 +68,9 @@ def main(argv: list[str]) -> None:
                 name: measured_difference(partial(lite, name), run.model, each, _F.batch, DRAWS)
                 for name, each in signatures.items()
             }
-        error = {
-            name: {output: each.as_json() for output, each in found.items()}
-            for name, found in errors.items()
+        numbers = {
+            name: {output: error.as_json() for output, error in by_output.items()}
+            for name, by_output in errors.items()
         }
         facts = {
             "model": run.config.model,
@@ -81,7 +81,7 @@ def main(argv: list[str]) -> None:
             "batch": _F.batch,
             "frames": run.model.frames if _F.frames is None else _F.frames,
             "signatures": {
-                name: {**each.as_json(_F.batch), "noise": each.noise, "error": error[name]}
+                name: {**each.as_json(_F.batch), "noise": each.noise, "error": numbers[name]}
                 for name, each in signatures.items()
             },
             "operations": dict(sorted(tflite.operations(content).items())),

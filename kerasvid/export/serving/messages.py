@@ -40,9 +40,7 @@ message_type { name: "PredictionLog" oneof_decl { name: "log_type" }
 """
 
 
-def warm_up_request(
-    model: str, signature: str, inputs: Mapping[str, np.ndarray | tf.Tensor]
-) -> bytes:
+def warm_up_request(model: str, signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
     """A `PredictionLog` of one request; the same bytes each time, as maps are sorted.
 
     Args:
@@ -59,7 +57,6 @@ def warm_up_request(
     request = log.predict_log.request
     request.model_spec.name, request.model_spec.signature_name = model, signature
     for name, value in inputs.items():
-        value = value.numpy() if tf.is_tensor(value) else value
         # The same message in another pool: they meet in bytes.
         encoded = tf.make_tensor_proto(value).SerializeToString(deterministic=True)
         request.inputs[name].ParseFromString(encoded)
