@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from kerasvid.layers.strided_convolution import strided_convolution
+from kerasvid.naming import kept_arguments
 
 SMALLEST_NORM = 1e-6  # below it vectors are not normalised, see `tf.math.l2_normalize`
 
@@ -77,7 +78,7 @@ class SpectralConvolution(keras.layers.Layer):
         if self.spectral:
             matrix, v, u = self._power_iteration()
             moved = tf.matmul(matrix, v, transpose_a=True)
-            # A kernel of zeros has no direction to move to.
+            # A kernel of zeros has no direction.
             u = tf.where(tf.norm(moved) > SMALLEST_NORM, tf.math.l2_normalize(moved), u)
             self.singular.assign(u[:, 0])
 
@@ -97,8 +98,7 @@ class SpectralConvolution(keras.layers.Layer):
         return scores[:, None, None]  # [N, 1, 1, O]
 
     def get_config(self) -> dict:
-        names = ("filters", "kernel_size", "stride", "spectral")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **kept_arguments(self)}
 
 
 def iterate_spectra(layer: keras.layers.Layer, times: int = 1) -> None:

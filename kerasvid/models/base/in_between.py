@@ -24,7 +24,7 @@ class InBetween(WithPresets):
     length), and the methods `noise_shapes` and `infill`.
     """
 
-    evaluation_names = ("l2",)
+    evaluation_names: tuple[str, ...] = ("l2",)
 
     @classmethod
     def shortest_clip(cls, hyperparameters: Mapping[str, Any]) -> int:
