@@ -18,15 +18,10 @@ HALVING_TIME = {"temporal_stride": 2, "temporal_padding": "same"}
 
 
 class DiscriminatorOutput(NamedTuple):
-    """The outputs of a discriminator, float32.
+    """The logits of a discriminator, float32: real against generated, and of categories."""
 
-    Args:
-        logits: of real against generated, `[B, P]`, one a patch; P = 1 for a full score.
-        categories: logits of the categories, `[B, K]`, or `None`.
-    """
-
-    logits: tf.Tensor
-    categories: tf.Tensor | None = None
+    logits: tf.Tensor  # [B, P], one a patch; P = 1 for a full score
+    categories: tf.Tensor | None = None  # [B, K]
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -119,9 +114,8 @@ class ImageDiscriminator(keras.layers.Layer):
 class VideoDiscriminator(ImageDiscriminator):
     """D_V: convolutions over space and time, and a score.
 
-    A convolution over `temporal_kernel` frames is computed as one over frames, whose channels are
-    those of the neighbouring frames side by side: the same sums, without the slower three-
-    dimensional operation.
+    A convolution over `temporal_kernel` frames is computed as one over frames, on the channels of
+    neighbouring frames side by side: the same sums, without the slower 3-D convolution.
 
     Args:
         channels, strides, kernel_size, patch, score, normalization, spectral, categories: in
@@ -152,9 +146,7 @@ class VideoDiscriminator(ImageDiscriminator):
     ):
         super().__init__(*args, **kwargs)
         if temporal_padding not in ("valid", "same"):
-            raise ValueError(
-                f"temporal_padding={temporal_padding!r} is unknown. Use valid or same."
-            )
+            raise ValueError(f"temporal_padding={temporal_padding!r} must be valid or same.")
         self.temporal_kernel, self.temporal_stride = temporal_kernel, temporal_stride
         self.temporal_padding = temporal_padding
         self._built_frames: int | None = None  # T of the first call

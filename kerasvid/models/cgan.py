@@ -38,7 +38,7 @@ from kerasvid.layers.frame_networks import (
     dcgan_generator,
     patch_decoder,
 )
-from kerasvid.models.base.gan import VIDEO, AdversarialModel
+from kerasvid.models.base.gan import IMAGE, VIDEO, AdversarialModel
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.train_config import TrainConfig
@@ -98,7 +98,7 @@ class CGAN(InBetween, AdversarialModel):
         intermediate_weight: float = 0.0,
         **kwargs,
     ):
-        discriminators = {"image_discriminator": False, "video_discriminator": video_discriminator}
+        discriminators: dict[str, Any] = {IMAGE: False, VIDEO: video_discriminator}
         super().__init__(**discriminators, categories=0, **kwargs)
         check_endpoints(self.frames)
         weights = {"endpoints_weight": endpoints_weight, "intermediate_weight": intermediate_weight}
@@ -129,18 +129,8 @@ class CGAN(InBetween, AdversarialModel):
             decoder=self.network_arguments["decoder"],
             dtype=policy,
         )
-        self.encoder.build([None, *self.image_shape])
+        self.endpoints_encoder.encoder.build([None, *self.image_shape])
         self.build_networks()
-
-    @property
-    def encoder(self) -> FrameEncoder:
-        """The network whose features the codes of the endpoints are made from."""
-        return self.endpoints_encoder.encoder
-
-    @property
-    def decoder(self) -> FrameDecoder:
-        """The network that makes a frame of its hidden vector."""
-        return self.timed_decoder.decoder
 
     # === Losses ===
 

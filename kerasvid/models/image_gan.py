@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 
 from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
-from kerasvid.models.base.gan import IMAGE, FrameGAN
+from kerasvid.models.base.gan import IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import ImagePrior
 from kerasvid.models.base.train_config import TrainConfig
@@ -51,13 +51,8 @@ class ImageGAN(FrameGAN, ImagePrior):
         image_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
-        super().__init__(
-            frames=frames,
-            categories=0,
-            image_discriminator=image_discriminator,
-            video_discriminator=False,
-            **kwargs,
-        )
+        discriminators: dict[str, Any] = {IMAGE: image_discriminator, VIDEO: False}
+        super().__init__(frames=frames, **discriminators, categories=0, **kwargs)
         if prior_scale <= 0:
             raise ValueError(f"prior_scale={prior_scale} must be positive.")
         self.latent_dim, self.prior_scale = latent_dim, prior_scale

@@ -59,12 +59,8 @@ class ContentMotionGAN(FrameGAN, Conditional):
         video_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
-        super().__init__(
-            categories=categories,
-            image_discriminator=image_discriminator,
-            video_discriminator=video_discriminator,
-            **kwargs,
-        )
+        discriminators: dict[str, Any] = {IMAGE: image_discriminator, VIDEO: video_discriminator}
+        super().__init__(**discriminators, categories=categories, **kwargs)
         self.content_dim, self.motion_dim = content_dim, motion_dim
         self.motion = NoiseGRU(motion_dim, dtype=self.dtype_policy)
 
@@ -94,11 +90,8 @@ class ContentMotionGAN(FrameGAN, Conditional):
     # === Generation ===
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        shapes = {
-            "content": (self.content_dim,),
-            "start": (self.motion_dim,),
-            "motion": (frames, self.motion_dim),
-        }
+        content, motion = self.content_dim, self.motion_dim
+        shapes = {"content": (content,), "start": (motion,), "motion": (frames, motion)}
         return {**shapes, "category": (self.categories,)} if self.categories else shapes
 
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:

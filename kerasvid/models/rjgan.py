@@ -69,12 +69,8 @@ class RJGAN(FrameGAN, ImagePrior):
         video_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
-        super().__init__(
-            categories=0,
-            image_discriminator=image_discriminator,
-            video_discriminator=video_discriminator,
-            **kwargs,
-        )
+        discriminators: dict[str, Any] = {IMAGE: image_discriminator, VIDEO: video_discriminator}
+        super().__init__(**discriminators, categories=0, **kwargs)
         if prior_scale <= 0:
             raise ValueError(f"prior_scale={prior_scale} must be positive.")
         self.latent_dim, self.noise_dim = latent_dim, noise_dim

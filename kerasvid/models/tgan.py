@@ -36,7 +36,7 @@ import tensorflow as tf
 from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import dcgan_generator, normalization_layer, patch_decoder
 from kerasvid.layers.recurrent import repeated
-from kerasvid.models.base.gan import VIDEO, FixedLength, FrameGAN
+from kerasvid.models.base.gan import IMAGE, VIDEO, FixedLength, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
 
@@ -122,12 +122,8 @@ class TGAN(FixedLength, FrameGAN):
         video_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
-        super().__init__(
-            categories=0,
-            image_discriminator=False,
-            video_discriminator=video_discriminator,
-            **kwargs,
-        )
+        discriminators: dict[str, Any] = {IMAGE: False, VIDEO: video_discriminator}
+        super().__init__(**discriminators, categories=0, **kwargs)
         self.latent_dim, self.temporal_channels = latent_dim, tuple(temporal_channels)
         self.temporal = TemporalGenerator(
             self.frames, self.temporal_channels, dtype=self.dtype_policy

@@ -29,7 +29,7 @@ import tensorflow as tf
 from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import over_frames, repeated
-from kerasvid.models.base.gan import VIDEO, AdversarialModel, FixedLength
+from kerasvid.models.base.gan import IMAGE, VIDEO, AdversarialModel, FixedLength
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import VideoGenerator
@@ -37,17 +37,11 @@ from kerasvid.naming import kept_arguments
 
 
 class Streams(NamedTuple):
-    """The parts of a clip.
+    """The parts of a clip; the mask is 1 where the foreground is visible."""
 
-    Args:
-        foreground: `[B, T, H, W, C]` in (-1, 1).
-        mask: `[B, T, H, W, 1]` in (0, 1): where the foreground is visible.
-        background: `[B, H, W, C]` in (-1, 1).
-    """
-
-    foreground: tf.Tensor
-    mask: tf.Tensor
-    background: tf.Tensor
+    foreground: tf.Tensor  # [B, T, H, W, C] in (-1, 1)
+    mask: tf.Tensor  # [B, T, H, W, 1] in (0, 1)
+    background: tf.Tensor  # [B, H, W, C] in (-1, 1)
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -200,14 +194,14 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         mask_weight: float = 0.1,
         **kwargs,
     ):
-        discriminators = {"image_discriminator": False, "video_discriminator": video_discriminator}
+        discriminators: dict[str, Any] = {IMAGE: False, VIDEO: video_discriminator}
         super().__init__(**discriminators, categories=0, **kwargs)
         if mask_weight < 0:
             raise ValueError(f"mask_weight={mask_weight} must be 0 or more.")
         self.latent_dim, self.mask_weight = latent_dim, mask_weight
         self.network_arguments["decoder"] = own = dict(decoder or {})
-        sizes = {"image_shape": self.image_shape, "frames": self.frames}
-        self.decoder = TwoStreamDecoder(**sizes, **own, dtype=self.dtype_policy)
+        policy = self.dtype_policy
+        self.decoder = TwoStreamDecoder(self.image_shape, self.frames, **own, dtype=policy)
         self.build_networks()
 
     # === Losses ===
@@ -231,11 +225,7 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         return repeated(noise["latent"], self.clip_length(frames))
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
-        """The clips `[B, T, H, W, C]` of the first vectors of `[B, T, D]`.
-
-        Raises:
-            ValueError: T is larger than the native length.
-        """
+        """The clips `[B, T, H, W, C]` of the first vectors of `[B, T, D]`; refuses a longer T."""
         return self.fakes({"latent": codes[:, 0]}, codes.shape[1], training=False)["video"]
 
     def streams(self, latents: tf.Tensor, training: bool = False) -> Streams:

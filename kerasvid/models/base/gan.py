@@ -101,27 +101,17 @@ class AdversarialModel(Trainer):
         """Inputs of the generator from a batch, beside its noise: `[B, ...]` by name, or none."""
         return {}
 
-    def fakes(
-        self, noise: Mapping[str, tf.Tensor], frames: int, training: bool
-    ) -> dict[str, tf.Tensor]:
-        """The generator's outputs.
+    def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
+        """The generator's outputs: `"video"` `[B, T, H, W, C]`, and what else the losses need.
 
         Args:
             noise: Gaussians of `noise_shapes`, and the `conditions`, by name.
             frames: T.
             training: as in Keras.
-
-        Returns:
-            `"video"` `[B, T, H, W, C]`, and whatever else the losses need. All float32.
         """
         raise NotImplementedError
 
-    def discriminator_losses(
-        self,
-        batch: Mapping[str, tf.Tensor],
-        fakes: Mapping[str, tf.Tensor],
-        terms: AdversarialTerms,
-    ) -> dict[str, tf.Tensor]:
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """The loss of each discriminator by its network's name, scalars.
 
         Args:
@@ -131,12 +121,7 @@ class AdversarialModel(Trainer):
         """
         raise NotImplementedError
 
-    def generator_losses(
-        self,
-        batch: Mapping[str, tf.Tensor],
-        fakes: Mapping[str, tf.Tensor],
-        terms: AdversarialTerms,
-    ) -> dict[str, tf.Tensor]:
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """`"generator_loss"`, which is minimised, and terms of it to report, scalars.
 
         Arguments as in `discriminator_losses`.
@@ -367,9 +352,7 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         """G_I at every frame: `[B, T, D] -> [B, T, H, W, C]`."""
         return tf.tanh(over_frames(self.decoder, codes, training=training))
 
-    def fakes(
-        self, noise: Mapping[str, tf.Tensor], frames: int, training: bool
-    ) -> dict[str, tf.Tensor]:
+    def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
         return {"video": self.frames_of(self.codes(noise, frames), training)}
 
 

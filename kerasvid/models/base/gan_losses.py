@@ -196,7 +196,7 @@ class AdversarialTerms:
         labels: tf.Tensor | None = None,
         known_share: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """`real_loss` plus `fake_loss` plus `penalties`."""
+        """`real_loss` plus `fake_loss` plus `penalties`, with their arguments."""
         loss = self.real_loss(discriminator, real, weights, labels, known_share)
         loss += self.fake_loss(discriminator, fake)
         return loss + self.penalties(discriminator, real, fake, weights)
