@@ -5,22 +5,21 @@ Penington, Teo, Wang: "Generating Video from Images" (poster, Stanford CS230), o
     min_G max_D  E_x [log D(x)] + E_z [log(1 - D(G(z)))] + lambda E_x |c(G(z)) - c(x)|^2
 
 with c(.) the first and the last frame, and "one-sided label smoothing": the target of D at real
-clips is 0.9 (`objective.real_target`). The generator gets codes of the two frames beside its noise,
-the discriminator clips. The last term is a sum over pixels in [-1, 1]; lambda is
-`endpoints_weight`.
+clips is 0.9 (`objective.real_target`). The generator takes codes of the two frames and noise, the
+discriminator clips. The last term is a sum over pixels in [-1, 1]; lambda is `endpoints_weight`.
 
-The poster gives neither layers nor lambda, nor the size of z: the preset `paper` has that of the
-CVAE. So that T can be any, the generator makes a frame from z, the codes and the frame's time in
-the clip, and the discriminator scores patches. The generator minimises -log D(G(z)), as everywhere
-in this library and in Goodfellow et al. 2014.
+The poster gives no layers, no lambda and no size of z; the preset `paper` has the size of the CVAE.
+T can be any: the generator makes a frame from z, the codes and the frame's time in the clip, and
+the discriminator scores patches. The generator minimises -log D(G(z)), as in Goodfellow et al.
+2014.
 
-The preset `base` departs from the poster, by options that are off by default. `warping`,
+The preset `base` departs from the poster by options that are off by default. `warping`,
 `moving_cell` and `exact_endpoints` are those of the CVAE. `intermediate_weight` adds an error of
-the frames between the endpoints, as in Isola et al., "Image-to-Image Translation with Conditional
-Adversarial Networks", CVPR 2017 (there the L1 distance, here squared errors as in the last term):
-by equation (2) alone the intermediate frames stayed empty. Colours are not `bounded`: a tanh that
-has learned a black background has no gradient to leave it by. The squared error pulls frames
-towards the mean of what may happen, so that, as in Isola et al., z changes little.
+the intermediate frames, which stayed empty by equation (2) alone. Isola et al., "Image-to-Image
+Translation with Conditional Adversarial Networks", CVPR 2017, take the L1 distance there; here it
+is the squared error, as in the last term. It pulls frames towards their mean, so that z changes
+little, as in Isola et al. Colours are not `bounded`: a tanh that has learned a black background has
+no gradient.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""TGAN, which unfolds one latent vector into a sequence of them and each of these into a frame.
+"""TGAN, which makes a sequence of latent vectors of one, and a frame of each.
 
 Saito, Matsumoto, Saito: "Temporal Generative Adversarial Nets with Singular Value Clipping", ICCV
 2017.
@@ -11,19 +11,17 @@ D_V is the only discriminator, with one score for the clip:
 
     D_V: E[-D_V(v)] + E[D_V(v~)],  G: E[-D_V(v~)]           with the loss "wasserstein"
 
-Where this departs from the paper:
+Differences from the paper:
 
-- z_0 is Gaussian, as everywhere in this library; the paper draws it uniformly from [-1, 1].
-- G_1 begins with a dense layer on the joined vectors. The paper has one on z_0 and one on z_1^(t),
-  each for its own half of the first grid's channels; that is this layer with half of its weights
-  at zero.
+- z_0 is Gaussian, as everywhere in this library. The paper draws it uniformly from [-1, 1].
+- G_1 begins with a dense layer on both vectors. The paper has one on each, for half of the first
+  grid's channels: this layer with half of its weights at zero.
 - G_1 is the `FrameDecoder` of the other models: leaky rectifiers, one kernel size throughout.
-- D_V has no batch norm, which the authors' released code has behind every convolution but the
-  first and the last: batch norm would leave the gradient of D_V unbounded. Set
-  `video_discriminator.normalization=batch` to have it.
-- The paper keeps D_V's singular values at 1 or less by clipping them every fifth step. Here
-  `video_discriminator.spectral` divides each kernel by the largest of them at every step, or
-  `objective.gradient_penalty` bounds the gradient itself.
+- D_V has no batch norm, which would leave its gradient unbounded. The released code has it after
+  all convolutions but the first and the last: set `video_discriminator.normalization=batch`.
+- The paper clips D_V's singular values to 1 every fifth step. Here `video_discriminator.spectral`
+  divides each kernel by its largest singular value at every step, or `objective.gradient_penalty`
+  bounds the gradient itself.
 - The paper's RMSProp is Adam with beta_1 = 0, but for Adam's correction of the first steps.
 """
 
@@ -45,12 +43,12 @@ from kerasvid.models.base.train_config import TrainConfig
 class TemporalGenerator(keras.layers.Layer):
     """G_0: a sequence of latent vectors of one, by transposed convolutions over time.
 
-    A dense layer makes the first vectors (one, as published, if T is 2^(stages - 1)), and every
-    further stage doubles their number by a transposed convolution of kernel 4 and stride 2. Batch
-    norm and a rectifier stand behind all but the last, a tanh behind that.
+    A dense layer makes the first vectors: one, as published, if T is 2^(stages - 1). Every further
+    stage doubles their number by a transposed convolution of kernel 4 and stride 2. Batch norm and
+    a rectifier follow all stages but the last, a tanh follows that.
 
     Args:
-        frames: T; where the stages give more, the sequence is cut.
+        frames: T; a longer sequence is cut.
         channels: widths of the stages; the last is the size of a vector.
 
     Call: `[B, D] -> [B, T, channels[-1]]`, float32 in [-1, 1].
@@ -66,7 +64,7 @@ class TemporalGenerator(keras.layers.Layer):
     def __init__(self, frames: int, channels: Sequence[int] = (512, 256, 128, 128, 100), **kwargs):
         super().__init__(autocast=False, **kwargs)  # latents stay float32
         if len(channels) < 2:
-            raise ValueError(f"temporal_channels={tuple(channels)} needs two widths or more.")
+            raise ValueError(f"temporal_channels={tuple(channels)} must have two widths or more.")
         self.frames, self.channels = frames, tuple(channels)
         self.start = -(-frames // 2 ** (len(self.channels) - 1))
 
@@ -133,12 +131,12 @@ class TGAN(FixedLength, FrameGAN):
     # === Losses ===
 
     def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
-        """Those of D_V on real and generated clips."""
+        """E[-D_V(v)] + E[D_V(v~)], with the loss "wasserstein"."""
         real, fake = terms.inputs(batch, "real")["video"], terms.inputs(fakes, "fake")["video"]
         return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
-        """That of D_V on generated clips."""
+        """E[-D_V(v~)], with the loss "wasserstein"."""
         fake = terms.inputs(fakes, "fake")["video"]
         return {"generator_loss": terms.generator_loss(self.video_discriminator, fake)}
 
@@ -147,7 +145,7 @@ class TGAN(FixedLength, FrameGAN):
     def codes(
         self, noise: Mapping[str, tf.Tensor], frames: int | None = None, training: bool = False
     ) -> tf.Tensor:
-        """[z_0, z_1^(t)], `[B, T, D]`; in training by the statistics of the batch."""
+        """[z_0, z_1^(t)], `[B, T, D]`; in training with the batch norm of the batch."""
         frames = self.clip_length(frames)
         sequence = self.temporal(noise["latent"], training=training)[:, :frames]
         return tf.concat([repeated(noise["latent"], frames), sequence], axis=-1)

@@ -176,7 +176,7 @@ def test_three_valid_convolutions_of_four_frames_need_ten():
     assert VideoDiscriminator((4, 4), score="full").shortest_clip() == 7
 
 
-def test_zeros_before_and_after_let_a_single_frame_be_a_clip():
+def test_same_padding_accepts_a_clip_of_one_frame():
     discriminator = VideoDiscriminator((2, 2), temporal_kernel=3, temporal_padding="same")
     assert discriminator.shortest_clip() == 1
     assert discriminator(gaussian(2, 1, 8, 8, 1)).logits.shape == (2, 1)

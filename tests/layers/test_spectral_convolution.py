@@ -95,7 +95,7 @@ def test_fifteen_iterations_of_a_fresh_layer_come_near_the_norm(kernel_size):
 
 
 @pytest.mark.parametrize("before", [0.0, 1e-9])
-def test_a_kernel_of_zeros_stays_so_and_its_vector_is_kept_for_what_comes(before):
+def test_an_iteration_keeps_a_kernel_of_zeros_and_its_singular_vector(before):
     layer, frames = made(3), gaussian(3, 4, 6, 2)
     kernel = layer.kernel.numpy()
     layer.kernel.assign(before * kernel)
@@ -129,7 +129,7 @@ def test_an_estimate_never_exceeds_the_norm_and_grows_towards_it():
     assert estimates[-1] <= largest + 1e-4
 
 
-def test_calling_does_not_move_the_singular_vector():
+def test_a_call_does_not_change_the_singular_vector():
     layer = made()
     before = layer.singular.numpy()
     for training in (True, False):
@@ -137,7 +137,7 @@ def test_calling_does_not_move_the_singular_vector():
     np.testing.assert_array_equal(layer.singular.numpy(), before)
 
 
-def test_an_iteration_is_one_of_the_power_method_and_moves_nothing_else():
+def test_an_iteration_is_a_step_of_the_power_method_and_changes_nothing_else():
     layer = made()
     before = {w.name: w.numpy().astype("float64") for w in layer.weights}
     layer.iterate()

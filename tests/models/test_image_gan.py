@@ -28,7 +28,7 @@ def test_an_image_is_decoded_from_its_own_draw_of_the_prior(model):
     assert (videos[:, 0] != videos[:, 1]).any()
 
 
-def test_images_are_what_generate_gives_without_a_time_axis(model):
+def test_images_are_generated_clips_of_one_frame(model):
     images = model.generate_images(3, seed=4)
     assert images.dtype == np.uint8
     assert model.generate(3, seed=4).shape == (3, 1, 8, 8, 3)
@@ -44,7 +44,7 @@ def test_there_are_two_networks(model):
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0])
-def test_a_prior_without_width_is_refused(scale):
+def test_a_prior_scale_that_is_not_positive_is_refused(scale):
     with pytest.raises(ValueError, match=r"prior_scale=.* must be positive"):
         ImageGAN.from_preset("debug", **SMALL, prior_scale=scale)
 

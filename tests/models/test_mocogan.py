@@ -72,7 +72,7 @@ def test_videos_of_a_category_have_its_code_and_the_rest_of_their_seed(model, ca
     assert (videos != model.generate_category((category + 1) % CATEGORIES, 3, seed=5)).any()
 
 
-def test_a_category_that_is_not_there_is_refused(model):
+def test_an_unknown_category_is_refused(model):
     for category in (-1, CATEGORIES):
         with pytest.raises(ValueError, match=f"category={category}: the model has 3") as error:
             model.generate_category(category, 2)

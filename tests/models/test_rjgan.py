@@ -112,7 +112,7 @@ def test_fakes_are_the_clip_and_its_summary_frame(model, training):
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0])
-def test_a_prior_without_width_is_refused(scale):
+def test_a_prior_scale_that_is_not_positive_is_refused(scale):
     with pytest.raises(ValueError, match=r"prior_scale=.* must be positive"):
         RJGAN.from_preset("debug", **SMALL, prior_scale=scale)
 
@@ -132,7 +132,7 @@ def test_a_discriminator_can_be_left_out(left_out, moving_squares):
 
 @pytest.mark.parametrize("name", ["image_discriminator", "video_discriminator"])
 @pytest.mark.parametrize("given", ["full", 3, ["channels"]])
-def test_what_is_no_discriminator_is_refused_in_one_line(name, given):
+def test_a_discriminator_argument_of_a_wrong_type_is_refused_in_one_line(name, given):
     with pytest.raises(ValueError) as error:
         RJGAN.from_preset("debug", **SMALL, **{name: given})
     assert str(error.value) == (
@@ -140,7 +140,7 @@ def test_what_is_no_discriminator_is_refused_in_one_line(name, given):
     )
 
 
-def test_categories_that_it_has_no_code_for_are_refused():
+def test_rjgan_refuses_categories():
     with pytest.raises(ValueError, match="categories"):
         RJGAN.from_preset("debug", **SMALL, categories=3)
 

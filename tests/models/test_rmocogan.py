@@ -37,7 +37,7 @@ def test_a_frame_has_the_content_plus_its_residual_beside_the_motion(model):
     assert np.abs(np.diff(residuals(model, noise), axis=1)).max() > 1e-3
 
 
-def test_a_residual_is_that_of_the_content_and_the_motion_of_its_frame_alone(model):
+def test_a_residual_is_a_function_of_the_content_and_of_the_motion_of_its_frame(model):
     noise = model.sample_noise(3, seed=1)
     motion = model.motion_codes(noise)
     hidden, output = (
@@ -92,7 +92,7 @@ def test_the_motion_does_not_depend_on_the_content(model):
     np.testing.assert_array_equal(model.motion_codes(noise), model.motion_codes(other))
 
 
-def test_images_show_the_content_without_a_residual_at_rest(model):
+def test_images_show_the_content_without_residual_and_motion(model):
     images = model.generate_images(3, seed=2)
     assert images.shape == (3, 8, 8, 3)
     assert images.dtype == np.uint8
@@ -116,7 +116,7 @@ def test_images_do_not_run_the_gru(model, monkeypatch):
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0])
-def test_a_prior_without_width_is_refused(scale):
+def test_a_prior_scale_that_is_not_positive_is_refused(scale):
     with pytest.raises(ValueError, match=r"prior_scale=.* must be positive"):
         RMoCoGAN.from_preset("debug", **SMALL, prior_scale=scale)
 

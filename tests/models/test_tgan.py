@@ -90,7 +90,7 @@ def test_the_published_widths_make_sixteen_moments_of_one():
 
 
 def test_too_few_stages_are_refused():
-    with pytest.raises(ValueError, match=r"temporal_channels=\(8,\) needs two widths or more"):
+    with pytest.raises(ValueError, match=r"temporal_channels=\(8,\) must have two widths or more"):
         make_model(temporal_channels=(8,))
 
 

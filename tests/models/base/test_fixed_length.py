@@ -29,7 +29,7 @@ def videos(moving_squares):
     return moving_squares(3, 4)
 
 
-def test_vgan_and_tgan_are_among_them():
+def test_vgan_and_tgan_have_a_fixed_length():
     assert {"vgan", "tgan"} <= set(FIXED)
 
 

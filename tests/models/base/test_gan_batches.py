@@ -54,7 +54,7 @@ def test_two_draws_are_the_right_frames_of_their_own_clip():
 # === Sources ===
 
 
-def test_every_source_counts_alike_however_many_samples_it_has():
+def test_every_source_has_the_same_weight_in_the_mean():
     sources = [gaussian(count, 2, seed=count) for count in (6, 1, 3)]
     samples, weights = joined([tf.constant(source) for source in sources])
     np.testing.assert_array_equal(samples, np.concatenate(sources))

@@ -93,7 +93,7 @@ def test_two_replicas_train_a_model_as_one_does(same_rows, strategy_of, videos):
     ],
     ids=["plain", "penalties", "noise"],
 )
-def test_compiled_functions_give_what_uncompiled_ones_give(linear_gan, objective):
+def test_compiled_and_uncompiled_functions_agree(linear_gan, objective):
     generator, ways = np.random.default_rng(0), []
     data = {
         "video": generator.normal(size=[8, 2, 1, 2, 1]).astype("float32"),

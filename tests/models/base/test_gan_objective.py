@@ -24,7 +24,7 @@ def test_by_default_the_networks_minimise_the_logistic_loss_alone():
     assert Objective.of({}) == Objective()
 
 
-def test_what_is_given_replaces_the_default_and_nothing_else():
+def test_a_given_option_replaces_its_own_default_alone():
     chosen = Objective.of({"loss": "hinge", "instance_noise_std": [0.2, 0.2], "r1_weight": 3})
     assert chosen == Objective(loss="hinge", instance_noise_std=(0.2, 0.2), r1_weight=3)
     assert Objective.of(dataclasses.asdict(chosen)) == chosen

@@ -245,7 +245,7 @@ def test_an_update_changes_all_weights_of_its_network_and_no_others(moving_squar
                 assert (variable.numpy() != before).any() == (name == mover), variable.path
 
 
-def test_a_step_iterates_the_spectra_once_behind_the_update(moving_squares):
+def test_a_step_iterates_the_spectra_once_after_the_update(moving_squares):
     keras.utils.set_random_seed(0)
     model = RJGAN.from_preset("debug", **SMALL)
     compiled(model, rate=0.1)
@@ -320,7 +320,7 @@ def test_in_float16_every_network_has_its_loss_scaled_and_trains_the_same(linear
 
 
 @pytest.mark.parametrize("network", [GENERATOR, IMAGE, VIDEO])
-def test_clipping_is_of_each_network_by_itself(linear_gan, network):
+def test_the_gradients_of_each_network_are_clipped_by_themselves(linear_gan, network):
     clips, moves = gaussian(4, 2, 1, 2, 1) + 2.0, {}
     for clip_norm in (None, 1e-3):
         model = linear_gan()
@@ -361,7 +361,7 @@ def test_two_fits_of_a_step_are_one_fit_of_two_to_the_bit(moving_squares):
     assert int(model.steps_taken.numpy()) == 2
 
 
-def test_evaluation_moves_nothing_and_takes_schedules_at_their_end(linear_gan):
+def test_evaluation_changes_no_weight_and_uses_the_end_of_the_schedules(linear_gan):
     logs = []
     for start, penalty in ((5.0, 10.0), (3.0, 20.0)):
         schedule = {"instance_noise_std": (start, 0.0), "instance_noise_steps": 9}
@@ -380,7 +380,7 @@ def test_evaluation_moves_nothing_and_takes_schedules_at_their_end(linear_gan):
 
 
 @pytest.mark.parametrize("categories", [0, 2], ids=["image prior", "categories"])
-def test_two_replicas_are_one_with_the_whole_batch(
+def test_two_replicas_equal_one_replica_with_the_whole_batch(
     linear_gan, strategy_of, monkeypatch, categories
 ):
     def same_in_every_row(shapes, batch, key):
