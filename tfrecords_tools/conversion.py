@@ -122,11 +122,6 @@ def new_dataset_folder(
     Raises:
         ConversionError: `out_dir` exists and is not to be replaced, at the start or the end of the
             block, or it cannot be written.
-
-    Example:
-        >>> with new_dataset_folder("data/mine") as building:
-        ...     splits = {"train": write_split(building, "train", records)}
-        ...     write_info(building, dataclasses.replace(info, splits=splits))
     """
     out_dir = os.path.abspath(os.fspath(out_dir))
 

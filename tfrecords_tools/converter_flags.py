@@ -20,13 +20,7 @@ def option(
     high: float | None = None,
     choices: Sequence[str] = (),
 ) -> Any:
-    """A field of `Options`: its default, the help text of its flag, and the allowed values.
-
-    Example:
-        >>> @dataclasses.dataclass(frozen=True)
-        ... class GolfOptions(Options):
-        ...     clips: int = option(500, "Number of clips; 0 for all.", low=0)
-    """
+    """A field of `Options`: its default, the help text of its flag, and the allowed values."""
     metadata = {"text": text, "low": low, "high": high, "choices": choices}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -82,8 +76,15 @@ def run_converter(
     own = {"flag_values": values}
     flags.DEFINE_string("source_dir", None, source_help, **own)
     flags.DEFINE_string("out_dir", None, "Folder of the new data set.", **own)
-    flags.DEFINE_bool("skip_unreadable", False, "Skip unreadable files.", **own)
-    flags.DEFINE_bool("overwrite", False, "Replace an existing data set in --out_dir.", **own)
+    flags.DEFINE_bool(
+        "skip_unreadable",
+        False,
+        "Skipping of unreadable files, with a line for each; else they are an error.",
+        **own,
+    )
+    flags.DEFINE_bool(
+        "overwrite", False, "Replacement of an existing data set in --out_dir.", **own
+    )
     variants = dict(prepare) if isinstance(prepare, Mapping) else {}
     if variants:
         names = list(variants)

@@ -134,7 +134,7 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
 
     Raises:
         UnknownDataset: neither a known name nor a folder.
-        DatasetError: the folder holds a half-written or altered data set.
+        DatasetError: the data set in the folder is half-written or altered.
         ConversionError: the data set cannot be made.
 
     Example:
@@ -205,7 +205,7 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
         return prepare(name, data_dir)
     except (ConversionError, UnknownDataset) as error:  # it may name flags of `kerasvid train`
         raise ConversionError(
-            f"{data_dir}: does not hold the data set {name}; give the folder that holds it as "
+            f"{data_dir}: does not contain the data set {name}; give its parent folder as "
             "--data_dir."
         ) from error
 

@@ -8,6 +8,7 @@ Run the same command again to resume unfinished runs and to measure missing numb
 """
 
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -68,8 +69,10 @@ def main(argv: list[str]) -> None:
 
     with one_line_errors(ValueError, *ERRORS):
         config = {name: _F[name].value for name in _CONFIG if _F[name].value != _F[name].default}
-        runs = TableRuns(table, config=config, given=given, **{n: _F[n].value for n in _RUNS})
-        evaluation = EvaluationConfig(**{name: _F[name].value for name in _EVALUATION})
+        fields: dict[str, Any] = {name: _F[name].value for name in _RUNS}
+        runs = TableRuns(table, config=config, given=given, **fields)
+        fields = {name: _F[name].value for name in _EVALUATION}
+        evaluation = EvaluationConfig(**fields)
         reproduction = Reproduction(runs, evaluation, tuple(_F.dataset), _F.out_dir)
         if _F.dry_run:
             return print(reproduction.describe())

@@ -36,8 +36,8 @@ def main(argv: list[str]) -> None:
     with one_line_errors(ValueError, OSError):
         refuse_arguments(argv)
         found = find_models(_F.models_dir)
-        labels = (_one_each("stable"), _one_each("canary"))
-        models = choose_versions(found, _F.policy, _F.count, *labels, _pairs("keep"))
+        stable, canary = _one_each("stable"), _one_each("canary")
+        models = choose_versions(found, _F.policy, _F.count, stable, canary, _pairs("keep"))
         path = _F.out or os.path.join(_F.models_dir, "models.config")
         print("\n".join(write_config(path, config_text(models, _F.base_path, _F.count))))
         for model in models:

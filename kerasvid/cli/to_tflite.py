@@ -68,6 +68,10 @@ def main(argv: list[str]) -> None:
                 name: measured_difference(partial(lite, name), run.model, each, _F.batch, DRAWS)
                 for name, each in signatures.items()
             }
+        numbers = {
+            name: {output: error.as_json() for output, error in by_output.items()}
+            for name, by_output in errors.items()
+        }
         facts = {
             "model": run.config.model,
             "dataset": run.config.dataset,
@@ -77,7 +81,8 @@ def main(argv: list[str]) -> None:
             "batch": _F.batch,
             "frames": run.model.frames if _F.frames is None else _F.frames,
             "signatures": {
-                name: _described(each, errors[name], _F.batch) for name, each in signatures.items()
+                name: {**each.as_json(_F.batch), "noise": each.noise, "error": numbers[name]}
+                for name, each in signatures.items()
             },
             "operations": dict(sorted(tflite.operations(content).items())),
         }
@@ -89,16 +94,3 @@ def main(argv: list[str]) -> None:
             for output, error in by_output.items():
                 print(f"{name}: {output} differs from Keras by {error}")
         print(f"{_F.out}  {os.path.getsize(_F.out) / 1e6:.2f} MB, {_F.quantize}\n{beside}")
-
-
-def _described(signature, errors, batch: int) -> dict:
-    """The inputs, outputs and errors of a signature, as JSON holds them."""
-    tensors = {
-        side: {
-            name: {"shape": [batch, *each.shape], "dtype": each.dtype.name, "is": each.meaning}
-            for name, each in getattr(signature, side).items()
-        }
-        for side in ("inputs", "outputs")
-    }
-    error = {name: each.as_json() for name, each in errors.items()}
-    return {"summary": signature.summary, "noise": list(signature.noise), **tensors, "error": error}

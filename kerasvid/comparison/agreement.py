@@ -70,8 +70,10 @@ def cohen_kappa(one: Sequence, other: Sequence) -> float | None:
     return _beyond_chance(sum(a == b for a, b in both) / len(both), expected)
 
 
-def _beyond_chance(observed: float, expected: float) -> float | None:
-    return None if expected >= 1.0 else (observed - expected) / (1.0 - expected)
+def _beyond_chance(observed: float | None, expected: float) -> float | None:
+    if observed is None or expected >= 1.0:
+        return None
+    return (observed - expected) / (1.0 - expected)
 
 
 def _value_counts(answers: Answers) -> np.ndarray:

@@ -59,7 +59,8 @@ def read_answers(paths: Sequence[str | os.PathLike], study: Study) -> list[Answe
     Example:
         >>> answers = read_answers(["anna.csv", "ben.csv"], load_study("study"))
     """
-    answers, given = [], {}
+    answers: list[Answer] = []
+    given: dict[tuple[str, str], str] = {}
     pairs = {pair.pair: pair for pair in study.pairs}
     for path in paths:
         before = len(answers)

@@ -184,8 +184,8 @@ class Preference(NamedTuple):
         known = [f"{k} {v:.3f}" for k, v in self.agreement.items() if v is not None]
         if known:
             remarks.append(f"Agreement on the chosen side: {', '.join(known)}.")
-        sides = {line.rater: line.side for line in self.raters}
-        one_sided = [rater for rater, s in sides.items() if s.p < 0.01 and s.answers >= 16]
+        sides = {line.rater: line.side for line in self.raters if line.side}
+        one_sided = [name for name, s in sides.items() if (s.p or 0.0) < 0.01 and s.answers >= 16]
         if one_sided:
             remarks.append(f"One side chosen more often than by chance (p < 0.01): "
                            f"{', '.join(one_sided)}.")  # fmt: skip

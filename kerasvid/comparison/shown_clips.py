@@ -40,7 +40,7 @@ def made_clips(
     model: keras.Model,
     config: RunConfig,
     count: int,
-    frames: int | None = None,
+    frames: int,
     seed: int = 0,
     images: bool = False,
 ) -> np.ndarray:
@@ -50,7 +50,7 @@ def made_clips(
         model: of a run.
         config: of the run; its data is read for an `InBetween` model.
         count: N.
-        frames: T; the model's own if `None`.
+        frames: T.
         seed: clip i depends on (seed, i) alone.
         images: single images of the model's image prior, T = 1.
 
@@ -66,7 +66,7 @@ def made_clips(
     if images:
         batches = generated_images(model, _BATCH, seed)
     elif isinstance(model, InBetween):
-        real = real_clips(config, count, frames or model.frames, seed).clips
+        real = real_clips(config, count, frames, seed).clips
         split = np.split(real, range(_BATCH, count, _BATCH))
         batches = map(filling(model, _BATCH, seed), split)
     else:
@@ -100,7 +100,7 @@ def real_clips(config: RunConfig, count: int, frames: int, seed: int = 0) -> Sho
         )
     batch = min(count, videos.count)
     batches = config.clips(split, batch_size=batch, frames=frames, pick="window", seed=seed)
-    found = {}  # by their bytes: windows of short videos can be equal
+    found: dict[bytes, np.ndarray] = {}  # by their bytes: windows of short videos can be equal
     for videos_of_round in batches.take(_ROUNDS * math.ceil(count / batch)).as_numpy_iterator():
         for clip in videos_of_round["video"]:
             found.setdefault(clip.tobytes(), clip)

@@ -20,7 +20,7 @@ from kerasvid.data.records import (
 from kerasvid.data.shards import DatasetError, check_shards, load_info
 from kerasvid.naming import nearest_names
 
-SHUFFLE_BYTES = 256 << 20  # a shuffle buffer holds at most this much, by default
+SHUFFLE_BYTES = 256 << 20  # largest shuffle buffer by default
 INTERLEAVED_SHARDS = 4
 READ_BYTES = 1 << 20
 PICKS = ("window", "frame", "ends", "start")
@@ -44,7 +44,7 @@ def make_pipeline(
     """Batches of videos from a data set on disk.
 
     The stream depends on the arguments alone. Each epoch has every video once, in an order and
-    with windows that follow from (seed, epoch). A batch may hold videos of two epochs.
+    with windows that follow from (seed, epoch). A batch may have videos of two epochs.
 
     Args:
         folder: of the data set, with its `dataset.json`.

@@ -9,7 +9,7 @@ A record is one `tf.train.Example` a video:
 | index | int64 | 0, 1, 2, ... within a split, dense and stable |
 | id | bytes | unique name within the data set |
 | length, height, width, channels | int64 | of the video |
-| fps | float | frames a second, -1 where unknown |
+| fps | float | frames per second, -1 where unknown |
 | label, identity | int64 | class numbers, -1 where unknown |
 | attributes | int64 list | further class numbers, possibly empty |
 """
@@ -50,7 +50,7 @@ class Video:
     Args:
         frames: uint8 array [T, H, W, C], values 0..255, RGB (C = 3) or grey (C = 1).
         id: unique name within the data set.
-        fps: frames a second, -1 where unknown.
+        fps: frames per second, -1 where unknown.
         label: class number, -1 where unknown.
         identity: number of the person or object, -1 where unknown.
         attributes: further class numbers, one for each attribute of the data set.
@@ -94,7 +94,7 @@ class DatasetInfo:
     Args:
         name, version: of the data set, e.g. "sprites/lpc" and "1".
         height, width, channels: of every frame, in pixels; channels 1 or 3.
-        fps: frames a second of every video, -1 where unknown or mixed.
+        fps: frames per second of every video, -1 where unknown or mixed.
         encoding: of every frame, "png", "jpeg" or "raw".
         class_names, identity_names: a name for each `label` and `identity`.
         attribute_names, attribute_sizes: name and number of values of each attribute.

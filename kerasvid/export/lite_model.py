@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class LiteModel:
         self.signatures = self._interpreter.get_signature_list()
         if not self.signatures:
             raise ValueError(f"{name}: has no signatures. Make it with `kerasvid export tflite`.")
-        self._runners = {}
+        self._runners: dict[str, Any] = {}
 
     def runner(self, signature: str):
         """The runner of a signature, made on first use.

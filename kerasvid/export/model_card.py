@@ -16,7 +16,7 @@ from typing import Any
 from tabulate import tabulate
 
 from kerasvid.export.exported_run import ExportedRun, dataset_info
-from kerasvid.export.signatures import Signature, Tensor
+from kerasvid.export.signatures import Signature
 from kerasvid.training.callbacks.metrics_log import read_rows
 from kerasvid.training.config import RunConfig
 from kerasvid.training.run_folder import RunFolder
@@ -73,14 +73,7 @@ def make_card(
             "precision": "float32",
         },
         "rows": "all at once" if whole_batches else "one by one",
-        "signatures": {
-            key: {
-                "summary": each.summary,
-                "inputs": {n: _tensor(tensor) for n, tensor in each.inputs.items()},
-                "outputs": {n: _tensor(tensor) for n, tensor in each.outputs.items()},
-            }
-            for key, each in signatures.items()
-        },
+        "signatures": {key: each.as_json() for key, each in signatures.items()},
         "software": _software(),
         "exported": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
@@ -143,13 +136,6 @@ def _data(config: RunConfig) -> dict[str, Any]:
     return {**known, **facts, "videos": videos, "classes": list(info.class_names)}
 
 
-def _tensor(each: Tensor) -> dict[str, Any]:
-    """A tensor as the table shows it; the batch axis is -1."""
-    limits = {"range": [each.least, each.most]} if each.least is not None else {}
-    kind = {"dtype": each.dtype.name, "shape": [-1, *each.shape]}
-    return {**kind, "meaning": each.meaning, **limits}
-
-
 def _software() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in _LIBRARIES:
@@ -169,10 +155,11 @@ def as_markdown(card: Mapping[str, Any]) -> str:
                                         "frame_shape", "exported", "software")}  # fmt: skip
     metrics = [(f"`{name}`", f"{value:,.6g}") for name, value in card["metrics"].items()]
     table = tabulate(metrics, ("metric", "last value"), "github", disable_numparse=True)
+    sections = ("weights", "training", "data")
     return "\n\n".join([
         f"# {card['name']}",
         _list(facts),
-        *(f"## {key.capitalize()}\n\n{_list(card[key])}" for key in ("weights", "training", "data")),
+        *(f"## {each.capitalize()}\n\n{_list(card[each])}" for each in sections),
         "## Metrics of the run",
         table if metrics else "The run has written none.",
         "## Signatures",

@@ -44,12 +44,12 @@ class OnnxModel:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors alone
         source = file if isinstance(file, bytes) else os.fspath(file)
+        name = "The file" if isinstance(file, bytes) else os.fspath(file)
         try:
             self._session = onnxruntime.InferenceSession(
                 source, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its classes have no common ancestor of their own
-            name = "The file" if isinstance(file, bytes) else source
             raise ValueError(f"{name}: cannot be read as ONNX ({error}). Export it again.") from (
                 error
             )

@@ -140,12 +140,12 @@ def compare(
     return rows
 
 
-def _in_own_process(path: pathlib.Path, name: str, **task: Any) -> dict[str, float]:
-    path.write_text(json.dumps(task))
+def _in_own_process(file: pathlib.Path, name: str, **task: Any) -> dict[str, float]:
+    file.write_text(json.dumps(task))
     root = os.fspath(pathlib.Path(__file__).resolve().parents[2])
     search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     ended = subprocess.run(
-        [sys.executable, "-m", "kerasvid.export.measured_form", os.fspath(path)],
+        [sys.executable, "-m", "kerasvid.export.measured_form", os.fspath(file)],
         capture_output=True, text=True,
         env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONPATH": search},
     )  # fmt: skip

@@ -23,7 +23,7 @@ batch of 64 then takes about 1.4 times as long.
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -59,11 +59,11 @@ def save_signatures(signatures: Mapping[str, Signature], folder: str | os.PathLi
     tf.saved_model.save(module_of(traced), os.fspath(folder), signatures=traced)
 
 
-def module_of(traced: Mapping[str, Any]) -> tf.Module:
-    """A module with the variables that traced functions read, each once."""
+def module_of(traced: Mapping[str, Any], weights: Iterable[tf.Variable] = ()) -> tf.Module:
+    """A module with the variables of traced functions and further ones, each once."""
     module = tf.Module()
-    found = {id(variable): variable for each in traced.values() for variable in each.variables}
-    module.weights = list(found.values())
+    found = [*(variable for each in traced.values() for variable in each.variables), *weights]
+    module.weights = list({id(variable): variable for variable in found}.values())
     return module
 
 

@@ -18,7 +18,7 @@ same computations from tensors to tensors, in two forms:
 | `interpolate` | two noises or seeds, `fraction` | `video` | `VideoGenerator` |
 | `between` | `first`, `last`, `temperature` | `video` | `InBetween` |
 | `exchange` | `identity`, `action` | `video` | `ExchangeableCodes` |
-| `recall` | `index`, `identity` or `label` | `video` | `LearnedCodes` |
+| `recall` | `index`, `identity` or `label` | `video` | `LatentCodeModel` |
 
 Pixels are uint8 except in `decode`. A generator that is conditional on a label takes `label`, too.
 """
@@ -38,7 +38,6 @@ from kerasvid.models.base.protocols import (
     Encoder,
     ExchangeableCodes,
     ImagePrior,
-    LearnedCodes,
     Swappable,
 )
 from kerasvid.models.base.row_noise import LARGEST_SEED, noise_of_seeds
@@ -101,6 +100,18 @@ class Signature:
             for name, each in self.inputs.items()
         }
         return tf.function(self.__call__, autograph=False).get_concrete_function(**specs)
+
+    def as_json(self, batch: int = -1) -> dict[str, Any]:
+        """The summary, and the type, shape, meaning and range of each input and output."""
+        facts: dict[str, Any] = {"summary": self.summary}
+        for side in ("inputs", "outputs"):
+            facts[side] = {
+                name: {"dtype": each.dtype.name, "shape": [batch, *each.shape],
+                       "meaning": each.meaning,
+                       **({} if each.least is None else {"range": [each.least, each.most]})}
+                for name, each in getattr(self, side).items()
+            }  # fmt: skip
+        return facts
 
 
 def noise_signatures(model: keras.Model, frames: int | None = None) -> dict[str, Signature]:
@@ -170,7 +181,7 @@ def _drawn(model: keras.Model, frames: int) -> dict[str, Signature]:
         mixed = {n: spherical(start[n], end[n], fraction[:, None]) for n in shapes}
         return {"video": as_pixels(decode(**mixed)["video"])}
 
-    endpoints = {}
+    endpoints: dict[str, Tensor] = {}
     for which in ENDPOINTS:
         endpoints |= _gaussians(shapes, f"{which}_")
     fraction = Tensor((), tf.float32, "position between the two videos", 0, 1)
@@ -223,7 +234,7 @@ def _in_between(model: keras.Model, frames: int) -> dict[str, Signature]:
 
 def _label(model: keras.Model) -> dict[str, Tensor]:
     """The further input of a generator that is conditional on a label."""
-    if not (isinstance(model, LearnedCodes) and model.conditional):
+    if not (isinstance(model, LatentCodeModel) and model.conditional):
         return {}
     return {"label": Tensor((), tf.int64, "number of the class", 0, model.classes - 1)}
 
@@ -232,11 +243,8 @@ def _encoded(model: keras.Model, frames: int) -> dict[str, Signature]:
     """`encode`, `reconstruct` and `swap` of models that read videos."""
     if not isinstance(model, Encoder):
         return {}
-    video, label, iterative = (
-        _pixels(model, frames),
-        _label(model),
-        isinstance(model, LatentCodeModel),
-    )
+    video, label = _pixels(model, frames), _label(model)
+    iterative = isinstance(model, LatentCodeModel)
     encode = Signature(
         lambda video, **label: model.encode(video, **label),
         {"video": video, **label}, {}, "latent codes of videos", iterative=iterative,
@@ -264,7 +272,7 @@ def _encoded(model: keras.Model, frames: int) -> dict[str, Signature]:
 
 def _learned(model: keras.Model, frames: int) -> dict[str, Signature]:
     """`recall` and `exchange` of models with learned codes."""
-    if not isinstance(model, LearnedCodes):
+    if not isinstance(model, LatentCodeModel):
         return {}
     video, label = _pixels(model, frames), _label(model)
 

@@ -92,8 +92,10 @@ def convert(
         raise ValueError(f"integer_io: needs quantize=integer, not {quantize}.")
     traced = {name: each.traced(batch) for name, each in signatures.items()}
     with tempfile.TemporaryDirectory() as folder:
-        # Not the Keras model: with it, the converter does not freeze the variables.
-        tf.saved_model.save(module_of(traced), folder, signatures=traced)
+        # Not the Keras model: with it, the converter does not freeze the variables. A table whose
+        # rows are looked up is among the weights only.
+        module = module_of(traced, [weight.value for weight in model.weights])
+        tf.saved_model.save(module, folder, signatures=traced)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, list(traced))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize != "none":

@@ -16,11 +16,10 @@ import keras
 import tensorflow as tf
 
 from kerasvid.export.sample_inputs import sample_inputs
-from kerasvid.export.serving.messages import warm_up_request
+from kerasvid.export.serving.messages import WARM_UP_FILE, warm_up_request
 from kerasvid.export.signatures import Signature
 from kerasvid.io import atomic_folder, readable_os_errors
 
-WARM_UP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 _NUMBER = re.compile(r"[1-9]\d{0,17}")
 
 

@@ -148,7 +148,7 @@ class CGAN(InBetween, AdversarialModel):
 
     def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D(x)] + E[-log(1 - D(G(z)))], the first with the target 0.9."""
-        real, fake = terms.seen(batch, "real")["video"], terms.seen(fakes, "fake")["video"]
+        real, fake = terms.inputs(batch, "real")["video"], terms.inputs(fakes, "fake")["video"]
         return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
@@ -157,11 +157,11 @@ class CGAN(InBetween, AdversarialModel):
         The second term is also the `"endpoints_loss"`, the third the `"intermediate_loss"`.
         """
         real, fake, reported = batch["video"], fakes["video"], {}
-        loss = terms.generator_loss(self.video_discriminator, terms.seen(fakes, "fake")["video"])
+        loss = terms.generator_loss(self.video_discriminator, terms.inputs(fakes, "fake")["video"])
         if not self.exact_endpoints:
-            ends = losses.squared_error(real[:, 0], fake[:, 0])
-            ends += losses.squared_error(real[:, -1], fake[:, -1])
-            reported["endpoints_loss"] = self.endpoints_weight * tf.reduce_mean(ends)
+            error = losses.squared_error(real[:, 0], fake[:, 0])
+            error += losses.squared_error(real[:, -1], fake[:, -1])
+            reported["endpoints_loss"] = self.endpoints_weight * tf.reduce_mean(error)
         if self.intermediate_weight:
             error = losses.squared_error(real[:, 1:-1], fake[:, 1:-1])
             reported["intermediate_loss"] = self.intermediate_weight * tf.reduce_mean(error)

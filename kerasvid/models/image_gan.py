@@ -70,7 +70,7 @@ class ImageGAN(FrameGAN, ImagePrior):
 
     def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_I(S_1(v))] + E[-log(1 - D_I(G_I(z)))]."""
-        real, fake = terms.seen(batch, "real"), terms.seen(fakes, "fake")
+        real, fake = terms.inputs(batch, "real"), terms.inputs(fakes, "fake")
         frames, weights = terms.real_frames(real)
         fake_frames = terms.fake_frames(fake)
         loss = terms.discriminator_loss(self.image_discriminator, frames, fake_frames, weights)
@@ -78,7 +78,7 @@ class ImageGAN(FrameGAN, ImagePrior):
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_I(G_I(z))]."""
-        frames = terms.fake_frames(terms.seen(fakes, "fake"))
+        frames = terms.fake_frames(terms.inputs(fakes, "fake"))
         return {"generator_loss": terms.generator_loss(self.image_discriminator, frames)}
 
     # === Generation ===

@@ -72,7 +72,7 @@ class ContentMotionGAN(FrameGAN, Conditional):
 
     def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """D_I scores frames, D_V clips; D_V also classifies clips with labels."""
-        real, fake = terms.seen(batch, "real"), terms.seen(fakes, "fake")
+        real, fake = terms.inputs(batch, "real"), terms.inputs(fakes, "fake")
         frames, weights = terms.real_frames(real)  # S_1(v)
         labels, known_share = batch.get("label"), batch.get("known_share")
         return {
@@ -90,7 +90,7 @@ class ContentMotionGAN(FrameGAN, Conditional):
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_I(S_1(v~))] + E[-log D_V(S_T(v~))], and the cross-entropy of the categories."""
-        fake, labels = terms.seen(fakes, "fake"), None
+        fake, labels = terms.inputs(fakes, "fake"), None
         if "label" in batch:  # D_V has learned nothing of categories from a batch without labels
             unknown = tf.constant(-1, tf.int64)
             labels = tf.where(batch["known_share"] > 0.0, self.category_of(fakes), unknown)

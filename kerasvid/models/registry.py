@@ -55,12 +55,12 @@ STEPS = {
     "glo": {"debug": (60, 8), "base": (4_000, 16), "paper": (28_136, 16)},
     "image_gan": {
         "debug": (60, 8),
-        "plain": (5_000, 16),
+        "plain": (2_000, 8),
         "base": (1_000, 32),
         "paper": (100_000, 32),
     },
     "linear_interpolation": {"debug": (1, 16), "base": (1, 16), "paper": (1, 16)},
-    "mocogan": {"debug": (60, 8), "plain": (5_000, 16), "base": (1_000, 8), "paper": (100_000, 32)},
+    "mocogan": {"debug": (60, 8), "plain": (2_000, 8), "base": (1_000, 8), "paper": (100_000, 32)},
     "navsynth": {
         "debug": (60, 8),
         "base": (4_000, 16),
@@ -68,14 +68,9 @@ STEPS = {
         "weizmann": (3_525, 16),
         "golf": (31_562, 16),
     },
-    "rjgan": {"debug": (60, 8), "plain": (5_000, 16), "base": (1_000, 8), "paper": (100_000, 32)},
+    "rjgan": {"debug": (60, 8), "plain": (2_000, 8), "base": (1_000, 8), "paper": (100_000, 32)},
     "rjvae": {"debug": (60, 8), "plain": (4_000, 16), "base": (8_000, 16), "paper": (100_000, 32)},
-    "rmocogan": {
-        "debug": (60, 8),
-        "plain": (5_000, 16),
-        "base": (1_000, 8),
-        "paper": (100_000, 32),
-    },
+    "rmocogan": {"debug": (60, 8), "plain": (2_000, 8), "base": (1_000, 8), "paper": (100_000, 32)},
     "tgan": {"debug": (60, 8), "base": (5_000, 16), "paper": (100_000, 32)},
     "vgan": {"debug": (60, 8), "base": (5_000, 16), "paper": (100_000, 64)},
 }

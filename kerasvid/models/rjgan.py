@@ -88,7 +88,7 @@ class RJGAN(FrameGAN, ImagePrior):
 
     def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """Equation (1): D_I sees frames of clips and summary frames, D_V clips."""
-        real, fake = terms.seen(batch, "real"), terms.seen(fakes, "fake")
+        real, fake = terms.inputs(batch, "real"), terms.inputs(fakes, "fake")
         d_i, prior_weight = self.image_discriminator, self.objective.image_prior_weight
         # S_1(v) of both terms, drawn anew for each; S_1(v~) and G_I(mu).
         frames, weights = terms.real_frames(real, self.objective.image_frames + 1)
@@ -104,7 +104,7 @@ class RJGAN(FrameGAN, ImagePrior):
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_I(S_1(v~))] + E[-log D_V(S_T(v~))] + E_mu[-log D_I(G_I(mu))]."""
-        fake, prior_weight = terms.seen(fakes, "fake"), self.objective.image_prior_weight
+        fake, prior_weight = terms.inputs(fakes, "fake"), self.objective.image_prior_weight
         loss = terms.generator_loss(self.image_discriminator, terms.fake_frames(fake))
         loss += prior_weight * terms.generator_loss(self.image_discriminator, fake["image"])
         loss += terms.generator_loss(self.video_discriminator, fake["video"])

@@ -138,12 +138,12 @@ class TGAN(FixedLength, FrameGAN):
 
     def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """Those of D_V on real and generated clips."""
-        real, fake = terms.seen(batch, "real")["video"], terms.seen(fakes, "fake")["video"]
+        real, fake = terms.inputs(batch, "real")["video"], terms.inputs(fakes, "fake")["video"]
         return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """That of D_V on generated clips."""
-        fake = terms.seen(fakes, "fake")["video"]
+        fake = terms.inputs(fakes, "fake")["video"]
         return {"generator_loss": terms.generator_loss(self.video_discriminator, fake)}
 
     # === Generation ===

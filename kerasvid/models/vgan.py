@@ -39,7 +39,7 @@ class Streams(NamedTuple):
 
     Args:
         foreground: `[B, T, H, W, C]` in (-1, 1).
-        mask: `[B, T, H, W, 1]` in (0, 1): where the foreground is seen.
+        mask: `[B, T, H, W, 1]` in (0, 1): where the foreground is visible.
         background: `[B, H, W, C]` in (-1, 1).
     """
 
@@ -237,12 +237,12 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
 
     def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_V(v)] + E[-log(1 - D_V(v~))]."""
-        real, fake = terms.seen(batch, "real")["video"], terms.seen(fakes, "fake")["video"]
+        real, fake = terms.inputs(batch, "real")["video"], terms.inputs(fakes, "fake")["video"]
         return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_V(v~)] + lambda E[|m|_1]; the second term is also the `"mask_loss"`."""
-        fake = terms.seen(fakes, "fake")["video"]
+        fake = terms.inputs(fakes, "fake")["video"]
         mask_loss = self.mask_weight * tf.reduce_mean(fakes["mask"])
         loss = terms.generator_loss(self.video_discriminator, fake) + mask_loss
         return {"generator_loss": loss, "mask_loss": mask_loss}

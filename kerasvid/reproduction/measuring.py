@@ -84,8 +84,9 @@ ALL_METRICS = {**METRICS, CLASSIFIER_MOTION: Metric(classifier_motion, no_clip_c
 
 def metric_of(column: Column, evaluation: EvaluationConfig) -> str:
     """The name of the metric that a column is measured by."""
-    missing = column.weights and getattr(evaluation, column.weights) is None
-    return column.without_weights if missing else column.metric
+    if column.weights and column.without_weights and getattr(evaluation, column.weights) is None:
+        return column.without_weights
+    return column.metric
 
 
 def check_num(table: Table, evaluation: EvaluationConfig) -> None:
@@ -165,7 +166,7 @@ def measure_missing(
         RunError, ValueError: a cell cannot be measured; the others are. One line.
     """
     row, cells = result.row, result.cells
-    choices = {c.name: asked(row, c, evaluation, run, config) for c in columns}
+    choices = {c.name: asked(row, c, evaluation, run, config) or {} for c in columns}
     known = {name: cell.asked for name, cell in cells.items()}
     missing = [c for c in columns if choices[c.name] and choices[c.name] != known.get(c.name)]
     if not missing:

@@ -7,7 +7,7 @@ import math
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from tabulate import tabulate
 
@@ -29,7 +29,7 @@ class Cell(Measured):
     def text(self, column: Column) -> str:
         """As in the table: "12.3 (11.9 to 12.8)" or "54.9 ± 19.2"."""
         value, low, high, std = (
-            None if number is None else _four_digits(number * column.scale)
+            "" if number is None else _four_digits(number * column.scale)
             for number in (self.value, self.low, self.high, self.std)
         )
         if column.spread == "std":
@@ -74,7 +74,7 @@ class Section:
     """
 
     dataset: str
-    parts: Sequence[Part]
+    parts: list[Part]
     rows: list[RowResult]
     deviations: list[str] = dataclasses.field(default_factory=list)
     commands: list[str] = dataclasses.field(default_factory=list)
@@ -231,7 +231,7 @@ def ranking(section: Section, column: Column, part: str | None = None) -> str:
     for result in section.rows:
         if column.name not in result.cells:
             continue
-        value = result.cells[column.name].value
+        value: float | None = result.cells[column.name].value
         if part is not None:
             value = figure_value(result.row.figures[part].get(column.name, ""))
         if value is not None:
@@ -242,8 +242,9 @@ def ranking(section: Section, column: Column, part: str | None = None) -> str:
         low, high = one.cells[column.name], other.cells[column.name]
         if low.value > high.value:
             low, high = high, low
-        known = part is None and low.high is not None and high.low is not None
-        near = value == next_value or (known and low.high >= high.low)  # intervals overlap
+        near = value == next_value
+        if part is None and low.high is not None and high.low is not None:
+            near |= low.high >= high.low  # their intervals overlap
         text += f"{' ≈ ' if near else ', '}{other.row.name}"
     return text
 
@@ -260,7 +261,7 @@ def known_cells(path: str | os.PathLike) -> dict[tuple[str, str], dict[str, Cell
     try:
         return {
             (section["dataset"], row["name"]): {
-                name: Cell.from_dict(fields) for name, fields in row["measured"].items()
+                name: cast(Cell, Cell.from_dict(fields)) for name, fields in row["measured"].items()
             }
             for section in json.loads(path.read_text(encoding="utf-8"))["sections"]
             for row in section["rows"]

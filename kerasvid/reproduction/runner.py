@@ -85,10 +85,12 @@ class Reproduction:
         sections = self.sections()
         made = Reproduced(self.runs.table, [section for section, _ in sections])
         for section, runs in sections:
-            for result in filter(lambda result: result.run, section.rows):
+            for result in section.rows:
+                if result.run is None:
+                    continue
                 before = dict(result.cells)
                 try:
-                    self._measure(result, runs)
+                    self._measure(result, result.run, runs)
                 except FAILURES as error:
                     kept = [n for n, cell in result.cells.items() if cell is before.get(n)]
                     earlier = f" (An earlier call measured {', '.join(kept)}.)" if kept else ""
@@ -98,9 +100,9 @@ class Reproduction:
                 made.write(self.out_dir, self.name)
         return made
 
-    def _measure(self, result: RowResult, runs: TableRuns) -> None:
+    def _measure(self, result: RowResult, name: str, runs: TableRuns) -> None:
         """Fills the missing cells of a row."""
-        config, run = runs.ready(result.run)
+        config, run = runs.ready(name)
         whole, info = runs.locate(make=True)
         config = dataclasses.replace(
             config, dataset=runs.dataset, data_folder=whole, data_digest=digest_of(info)

@@ -115,7 +115,8 @@ class TableRuns:
             ValueError: the data does not fit, or cannot be made.
         """
         published = self.table.runs[name]
-        cls, values = model_class(published.model), dict(published.values)
+        cls: Any = model_class(published.model)
+        values = dict(published.values)
         preset = published.preset if self.preset == "paper" else self.preset
         folder, info = self.locate(published.data, make)
         hyperparameters, training = apply_settings(cls, preset, values)

@@ -77,7 +77,7 @@ def test_mistakes_are_one_line_and_change_nothing(app_here, run, tmp_path):
         (["--split=val"], "--split=val: squares has the splits train, test"),
         (["--frames=7"], "Use fewer --frames"),
         (["--run_dir=nowhere"], "nowhere: there is no run"),
-        ([f"--run_dir={moved.path}"], "give --data_dir"),
+        ([f"--run_dir={moved.path}"], "--data_dir"),
         (["--num=1"], "num=1 is too small"),
         (["more"], "'more' is not a flag"),
     ):

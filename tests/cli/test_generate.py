@@ -76,7 +76,7 @@ def test_figures_from_noise_need_no_data(app_here, run, tmp_path):
     save_model(model, other.model)
     status, _, err = app_here("generate", f"--run_dir={other.path}", "--count=2")
     assert status == 0 and len(err.splitlines()) == 1
-    assert "does not hold the data set gone/squares" in err
+    assert "does not contain the data set gone/squares" in err
     assert "Showing only samples, interpolations, summary." in err
     written = {path.stem for path in (other.path / "generated").iterdir()}
     assert written == {"samples", "interpolations", "summary"}

@@ -111,7 +111,7 @@ def test_the_remainder_can_be_kept(dataset):
     assert int(pipeline.cardinality()) == 3
 
 
-def test_endless_streams_say_so(dataset):
+def test_endless_streams_have_infinite_cardinality(dataset):
     cardinality = make_pipeline(dataset, batch_size=3, frames=4).cardinality()
     assert int(cardinality) == tf.data.INFINITE_CARDINALITY
 

@@ -199,6 +199,6 @@ def test_a_batch_larger_than_the_split_is_refused(dataset):
 
 
 @pytest.mark.parametrize("name", ["batch_size", "frames", "stride"])
-def test_senseless_numbers_are_refused(dataset, name):
+def test_numbers_below_1_are_refused(dataset, name):
     with pytest.raises(ValueError, match=f"{name}=0"):
         make_pipeline(dataset, **{name: 0})

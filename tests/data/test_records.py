@@ -123,7 +123,7 @@ def test_a_broken_description_is_refused(change, message):
 @pytest.mark.parametrize(
     "fields", [{"height": 0}, {"channels": 2}, {"encoding": "gif"}, {"attribute_names": ("a",)}]
 )
-def test_a_senseless_description_is_refused(fields):
+def test_an_invalid_description_is_refused(fields):
     info = DatasetInfo("a", "1", 8, 8, 3, -1.0)
     with pytest.raises(ValueError):
         dataclasses.replace(info, **fields)

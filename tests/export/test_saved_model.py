@@ -17,8 +17,7 @@ from absl import logging
 
 from kerasvid.export.model_card import paper_of
 from kerasvid.export.saved_model import save_signatures, served_signatures
-from kerasvid.export.serving.messages import parsed_request
-from kerasvid.export.version_folder import WARM_UP_FILE
+from kerasvid.export.serving.messages import WARM_UP_FILE, parsed_request
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.registry import MODELS, model_class
 from kerasvid.training.callbacks.checkpoints import save_model

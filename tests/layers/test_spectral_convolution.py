@@ -165,8 +165,8 @@ def test_gradients_pass_through_the_norm_as_finite_differences_do(kernel_size):
     for position in [(0, 0, 0, 0), (1, 0, 1, 2), (1, 1, 0, 4), (0, 1, 1, 3)]:
         bump = np.zeros_like(kernel)
         bump[position] = 1e-5
-        slope = (by_hand(kernel + bump) - by_hand(kernel - bump)) / 2e-5
-        assert float(gradient[position]) == pytest.approx(slope, abs=1e-3)
+        difference = (by_hand(kernel + bump) - by_hand(kernel - bump)) / 2e-5
+        assert float(gradient[position]) == pytest.approx(difference, abs=1e-3)
     # Along the kernel itself nothing changes: its scale is divided out.
     assert float(tf.reduce_sum(gradient * layer.kernel)) == pytest.approx(0.0, abs=1e-3)
 

@@ -123,7 +123,7 @@ def test_a_folder_that_was_given_by_its_path_is_found_again(tmp_path):
     after = str(tmp_path / "after")
     assert find_again(folder, folder, after) == os.path.join(after, "toy-small")
     with pytest.raises(
-        ConversionError, match=r"does not hold the data set .*toy-small; give the folder"
+        ConversionError, match=r"does not contain the data set .*toy-small; give its parent"
     ):
         find_again(folder, folder)
 
@@ -131,7 +131,7 @@ def test_a_folder_that_was_given_by_its_path_is_found_again(tmp_path):
 def test_a_data_set_of_raw_material_that_is_gone_asks_for_its_folder(tmp_path):
     gone = str(tmp_path / "data" / "weizmann")
     with pytest.raises(
-        ConversionError, match=r"data: does not hold the data set weizmann; give the folder"
+        ConversionError, match=r"data: does not contain the data set weizmann; give its parent"
     ):
         find_again("weizmann", gone)
 

@@ -35,7 +35,7 @@ class ClipOptions(Options):
     margin: float = option(
         faces.MARGIN, "Margin on each side of the face, as a share of the face.", 0, 10
     )
-    crop_faces: bool = option(True, "Crop to the face, else to the middle of the frame.")
+    crop_faces: bool = option(True, "Cropping to the face; else the middle of the frame is kept.")
     test_fraction: float = option(
         0.1, "Share of the clips of each expression in the test split; 0 makes none."
     )

@@ -81,7 +81,7 @@ def find_clips(
     """Lists the videos in a folder, and its other files, in natural order, without reading them.
 
     Raises:
-        ConversionError: the folder is missing, cannot be listed or holds no videos.
+        ConversionError: the folder is missing, cannot be listed or has no videos.
     """
     source_dir = check_source_dir(source_dir, "folder", "the folder of your videos")
     options = options or FolderOptions()

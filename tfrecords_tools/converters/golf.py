@@ -2,7 +2,7 @@
 
     kerasvid data golf --source_dir=TINYVIDEO --out_dir=data/golf
 
---source_dir holds golf.tar.bz2 unpacked, and golf.txt in it or in frames-stable-many:
+--source_dir is the unpacked golf.tar.bz2, with golf.txt in it or in frames-stable-many:
 
     frames-stable-many/<video>/<clip>.jpg    the frames of a clip, 128x128, one below the other
     golf.txt                                 <video>/<clip>.jpg of one clip a line

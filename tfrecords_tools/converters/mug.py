@@ -48,7 +48,7 @@ def find_clips(source_dir: str | os.PathLike | None) -> list[Clip]:
     A further folder level between subject and expression, as for sessions, is allowed.
 
     Raises:
-        ConversionError: the folder is missing or holds no takes in the layout of the database.
+        ConversionError: the folder is missing or has no takes in the layout of the database.
     """
     source_dir = check_source_dir(source_dir, "mug", _NEEDS)
     root = os.path.join(source_dir, "subjects3")

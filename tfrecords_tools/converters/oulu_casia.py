@@ -57,7 +57,9 @@ _NEEDS = (
 class OuluOptions(ClipOptions):
     """Which sequences become videos, and how."""
 
-    spectrum: str = option("ni", "Near-infrared (ni) or visible light (vl).", choices=SPECTRA)
+    spectrum: str = option(
+        "ni", "Spectrum of the videos, near-infrared (ni) or visible light (vl).", choices=SPECTRA
+    )
     light: str = option("strong", "Illumination of the videos.", choices=LIGHTS)
 
 

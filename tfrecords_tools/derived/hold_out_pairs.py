@@ -72,7 +72,6 @@ def hold_out_pairs(
 
     Example:
         >>> info, held_out = hold_out_pairs("data/weizmann", "data/weizmann-pairs", fraction=0.4)
-        >>> (identity, label) = min(held_out)
     """
     folder = os.fspath(folder)
     check_choice(fraction, seed)
@@ -176,7 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flags.DEFINE_float("fraction", 0.25, "Share of the pairs to hold out.", **own)
     flags.DEFINE_integer("seed", 0, "Seed for the choice of these pairs.", 0, **own)
     flags.DEFINE_list("splits", [TRAIN], "Splits of the data set to read.", **own)
-    flags.DEFINE_bool("overwrite", False, "Replace an existing data set in --out_dir.", **own)
+    flags.DEFINE_bool(
+        "overwrite", False, "Replacement of an existing data set in --out_dir.", **own
+    )
 
     def work() -> list[str]:
         info, held_out = hold_out_pairs(

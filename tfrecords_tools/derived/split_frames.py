@@ -198,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flags.DEFINE_string("out_dir", None, "Folder of the two new data sets.", **own)
     flags.DEFINE_float("fraction", 0.5, "Share of the training videos to split.", **own)
     flags.DEFINE_integer("seed", 0, "Seed for the choice of these videos.", 0, **own)
-    flags.DEFINE_bool("overwrite", False, "Replace existing data sets in --out_dir.", **own)
+    flags.DEFINE_bool("overwrite", False, "Replacement of existing data sets in --out_dir.", **own)
 
     def work() -> list[str]:
         parts = split_frames(

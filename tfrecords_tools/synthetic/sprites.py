@@ -48,8 +48,7 @@ class Clip:
     @property
     def attributes(self) -> tuple[int, int, int, int]:
         """Values of body, bottomwear, topwear and hair: the character's digits in base 6."""
-        digits = np.unravel_index(self.character, (VALUES,) * len(ATTRIBUTES))
-        return tuple(int(digit) for digit in digits)
+        return tuple(map(int, np.unravel_index(self.character, (VALUES,) * len(ATTRIBUTES))))
 
     @property
     def character_name(self) -> str:

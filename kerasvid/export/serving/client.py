@@ -62,7 +62,7 @@ class Client:
         protocol: str = "rest",
         *,
         rows: int = 16,
-        **limits: float,
+        **limits: Any,
     ):
         if protocol not in SERVICES:
             raise ValueError(f"Unknown protocol {protocol!r}: {nearest_names(protocol, SERVICES)}.")

@@ -7,6 +7,7 @@ other fields are left out; the parser keeps those as unknown fields.
 """
 
 import functools
+import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,6 +15,7 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory, text_format
 from tensorflow.core.framework import tensor_pb2
 
+WARM_UP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 DEFINITIONS = """
 name: "kerasvid/serving_messages.proto" package: "tensorflow.serving" syntax: "proto3"
 dependency: "tensorflow/core/framework/tensor.proto"
@@ -38,9 +40,7 @@ message_type { name: "PredictionLog" oneof_decl { name: "log_type" }
 """
 
 
-def warm_up_request(
-    model: str, signature: str, inputs: Mapping[str, np.ndarray | tf.Tensor]
-) -> bytes:
+def warm_up_request(model: str, signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
     """A `PredictionLog` of one request; the same bytes each time, as maps are sorted.
 
     Args:
@@ -57,7 +57,6 @@ def warm_up_request(
     request = log.predict_log.request
     request.model_spec.name, request.model_spec.signature_name = model, signature
     for name, value in inputs.items():
-        value = value.numpy() if tf.is_tensor(value) else value
         # The same message in another pool: they meet in bytes.
         encoded = tf.make_tensor_proto(value).SerializeToString(deterministic=True)
         request.inputs[name].ParseFromString(encoded)

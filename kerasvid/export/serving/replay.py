@@ -14,8 +14,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from kerasvid.export.serving.messages import parsed_request
-from kerasvid.export.version_folder import WARM_UP_FILE
+from kerasvid.export.serving.messages import WARM_UP_FILE, parsed_request
 
 MAX_RECORDS = 1000
 

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import http.client
 import json
+import math
 import random
 import time
 import urllib.parse
@@ -152,11 +153,11 @@ class RestService:
             try:
                 return self._answer(*self._attempt(url, payload, deadline))
             except TransientError as error:
-                attempts = len(retry.history) + 1
-                if retry.total > 0:
+                attempts, pause = len(retry.history) + 1, math.inf
+                if attempts <= self._limits.retries:
                     retry = retry.increment(error=error)
                     pause = max(retry.get_backoff_time(), error.after)
-                if attempts > self._retry.total or pause >= deadline - time.monotonic():
+                if pause >= deadline - time.monotonic():
                     what = f"{self.server}: {error}"
                     raise ServingError.after_attempts(what, attempts, error.remedy) from error
                 sleep(pause)
@@ -173,7 +174,8 @@ class RestService:
                 "POST" if payload else "GET", url, data=payload, headers=headers, stream=True,
                 timeout=(min(timeout, left), left), allow_redirects=False,
             ) as response:  # fmt: skip
-                parts, wire = [], getattr(response.raw.connection, "sock", None)
+                parts: list[bytes] = []
+                wire = getattr(response.raw.connection, "sock", None)
                 while not parts or parts[-1]:
                     left = self._left(deadline)
                     if wire is not None:
@@ -208,7 +210,7 @@ class RestService:
             raise ServingError(f"{self.server}: status {status}: {reason}.")
         seconds = None
         with contextlib.suppress(urllib3.exceptions.InvalidHeader):
-            seconds = self._retry.get_retry_after(response)
+            seconds = self._retry.get_retry_after(response.raw)
         remedy = "The server is overloaded or starting. Try again later."
         raise TransientError(f"status {status}: {reason}", remedy, seconds or 0.0)
 
@@ -246,9 +248,10 @@ class RestService:
 
 def _cause(error: BaseException) -> BaseException:
     """The innermost error that requests and urllib3 have wrapped."""
-    inner = [getattr(error, "reason", None), *reversed(error.args)]
-    inner = next((each for each in inner if isinstance(each, BaseException)), None)
-    return error if inner is None else _cause(inner)
+    for inner in (getattr(error, "reason", None), *reversed(error.args)):
+        if isinstance(inner, BaseException):
+            return _cause(inner)
+    return error
 
 
 def _quoted(name: int | str) -> str:

@@ -98,7 +98,7 @@ class ServedTensor:
 
     def admits_row(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape fits as one row, without the batch axis."""
-        return bool(self.shape) and self.admits((self.shape[0] or 1, *shape))
+        return self.shape not in (None, ()) and self.admits((self.shape[0] or 1, *shape))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,10 +54,8 @@ class Objective:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if name == "loss":
-                good, what = (
-                    value in losses.ADVERSARIAL_LOSSES,
-                    " or ".join(losses.ADVERSARIAL_LOSSES),
-                )
+                good = value in losses.ADVERSARIAL_LOSSES
+                what = " or ".join(losses.ADVERSARIAL_LOSSES)
             elif name == "instance_noise_std":
                 good = is_pair(value) and min(value) >= 0.0
                 what = "a pair [start, end] of numbers from 0"
@@ -130,8 +128,8 @@ class AdversarialTerms:
     random_inputs: Mapping[str, tf.Tensor]
     training: bool = True
 
-    def seen(self, samples: Mapping[str, tf.Tensor], kind: str) -> dict[str, tf.Tensor]:
-        """Samples as discriminators see them: with instance noise, if there is any.
+    def inputs(self, samples: Mapping[str, tf.Tensor], kind: str) -> dict[str, tf.Tensor]:
+        """The inputs of discriminators: samples with instance noise, if there is any.
 
         Args:
             samples: `"video"`, `"image"` and others, which are left as they are.

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.export.serving.messages import WARM_UP_FILE
 from kerasvid.export.serving.replay import ReplayError, replay
-from kerasvid.export.version_folder import WARM_UP_FILE
 
 pytest.importorskip("tensorflow_serving", reason="pip install 'kerasvid[serving]'")
 from tensorflow_serving.apis import (

@@ -35,14 +35,14 @@ def test_penalties_of_linear_discriminators_are_those_of_their_known_gradients(
 
     # D(x) = w . x has the gradient w everywhere; a score is the mean of its patches.
     for objective, by_hand in (
-        ({"gradient_penalty": 10.0}, lambda slope: 10.0 * (slope - 1.0) ** 2),
-        ({"r1_weight": 3.0}, lambda slope: 3.0 / 2.0 * slope**2),
+        ({"gradient_penalty": 10.0}, lambda norm: 10.0 * (norm - 1.0) ** 2),
+        ({"r1_weight": 3.0}, lambda norm: 3.0 / 2.0 * norm**2),
     ):
         added, model = penalties(linear_gan, sample, objective, steepen, patches=patches)
         for network, penalty in added.items():
-            slope = np.linalg.norm(getattr(model, network).w.numpy().astype("float64").mean(axis=1))
-            assert abs(slope - 1.0) > 0.5
-            assert penalty == pytest.approx(by_hand(slope), rel=1e-4)
+            norm = np.linalg.norm(getattr(model, network).w.numpy().astype("float64").mean(axis=1))
+            assert abs(norm - 1.0) > 0.5
+            assert penalty == pytest.approx(by_hand(norm), rel=1e-4)
 
 
 def test_a_gradient_of_norm_one_has_no_penalty(linear_gan, sample):

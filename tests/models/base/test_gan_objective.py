@@ -4,6 +4,7 @@ import pytest
 
 from kerasvid.losses import ADVERSARIAL_LOSSES
 from kerasvid.models.base.gan_losses import Objective
+from kerasvid.models.registry import model_class
 
 
 def test_by_default_the_networks_minimise_the_logistic_loss_alone():
@@ -82,3 +83,8 @@ def test_a_value_out_of_its_range_is_refused_in_one_line(objective, message):
 def test_a_value_that_is_not_finite_is_refused(objective):
     with pytest.raises(ValueError, match=next(iter(objective))):
         Objective.of(objective)
+
+
+@pytest.mark.parametrize("name", ["image_gan", "mocogan", "rjgan", "rmocogan"])
+def test_the_preset_plain_has_the_losses_of_the_paper_alone(name):
+    assert Objective.of(model_class(name).PRESETS["plain"].get("objective")) == Objective()

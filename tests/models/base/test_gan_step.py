@@ -76,7 +76,7 @@ def softplus_mean(rows, w, sign):
     return np.mean(np.logaddexp(0.0, sign * rows @ w))
 
 
-def slope(function, point, step=1e-5):
+def derivative(function, point, step=1e-5):
     bumps = step * np.eye(len(point))
     return np.array([(function(point + b) - function(point - b)) / (2 * step) for b in bumps])
 
@@ -105,7 +105,7 @@ def step_by_hand(weights, parts, draws, image_prior_weight=1.0):
 
         losses = {IMAGE: image_loss(a), VIDEO: video_loss(b)}
         stale = a, b
-        a, b = a - RATE * slope(image_loss, a), b - RATE * slope(video_loss, b)
+        a, b = a - RATE * derivative(image_loss, a), b - RATE * derivative(video_loss, b)
 
     def generator_loss(g):
         frames = chosen(g * noise["clip"], again["fake_frames"])
@@ -114,9 +114,9 @@ def step_by_hand(weights, parts, draws, image_prior_weight=1.0):
         return softplus_mean(frames, a, -1) + on_clips + image_prior_weight * on_image
 
     losses[GENERATOR] = generator_loss(g)
-    updated = g - RATE * slope(generator_loss, g), a, b
+    updated = g - RATE * derivative(generator_loss, g), a, b
     a, b = stale  # which `generator_loss` sees from here on
-    return updated, losses, g - RATE * slope(generator_loss, g)
+    return updated, losses, g - RATE * derivative(generator_loss, g)
 
 
 # === Alternation ===
@@ -282,7 +282,7 @@ def test_one_optimizer_is_copied_to_every_network(linear_gan):
 
 
 @pytest.mark.parametrize(
-    "names", [(GENERATOR, IMAGE), (GENERATOR, IMAGE, VIDEO, "critic"), ("model",), ()]
+    "names", [(GENERATOR, IMAGE), (GENERATOR, IMAGE, VIDEO, "other"), ("model",), ()]
 )
 def test_optimizers_of_too_few_or_unknown_networks_are_refused(linear_gan, names):
     with pytest.raises(ValueError, match=f"one to each of {GENERATOR}, {IMAGE}, {VIDEO}") as error:

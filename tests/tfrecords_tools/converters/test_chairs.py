@@ -131,7 +131,7 @@ def test_models_are_chosen_by_seed(archive, tmp_path):
     assert "2 of 5 models, seed 4" in info.source
 
 
-def test_fewer_models_than_asked_for_are_all_taken_and_a_line_says_so(archive, tmp_path, capsys):
+def test_fewer_models_than_asked_for_are_all_taken_with_a_line(archive, tmp_path, capsys):
     info = _convert(archive, tmp_path / "out", models=820)
     assert info.splits["train"].count == 10
     assert capsys.readouterr().err == "there are 5 complete models, not 820: all are taken\n"
@@ -239,7 +239,7 @@ def test_unreadable_videos_are_left_out_on_request(copied, tmp_path, capsys):
     assert f"Wrote {tmp_path / 'out'}" in printed.out
 
 
-def test_asked_for_by_name_it_tells_where_to_get_it(tmp_path):
+def test_without_a_source_the_message_says_where_to_get_it(tmp_path):
     with pytest.raises(ConversionError, match=r"--source_dir.*rendered_chairs\.tar from https"):
         registry.prepare("chairs", str(tmp_path))
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ from tfrecords_tools.verify import verify
 
 
 def _write_strip(path, frames, seed=0, height=None, width=128):
-    """A JPEG of smooth noise in colour, as high as its frames unless told."""
+    """A JPEG of smooth noise in colour, as high as its frames unless given."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (128 * frames if height is None else height, width, 3)
     image = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
