@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import distributions
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 JITTER = 1e-5  # added to the covariance's diagonal
 FIXED_DRAWS = 16  # that estimate the divergence where no draw is given
@@ -15,7 +15,7 @@ FIXED = {"dtype": "float32", "trainable": False, "autocast": False}  # weights f
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class AggregatePrior(keras.layers.Layer):
+class AggregatePrior(KeepsArguments, keras.layers.Layer):
     """A prior `mean + L f(e)`, `e ~ N(0, I)`, that follows the aggregate posterior.
 
     By default it is the fixed N(0, scale^2 I). With a `momentum`, the mean and the covariance
@@ -149,9 +149,6 @@ class AggregatePrior(keras.layers.Layer):
     def call(self, noise: tf.Tensor) -> tf.Tensor:
         return self.sample(noise)
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
-
 
 def add_moments(layer: keras.layers.Layer, size: int, variance: float = 1.0) -> None:
     """Gives a layer the weights `mean` `[size]`, 0, and `covariance`, the variance times I."""
@@ -171,7 +168,7 @@ def moved_moments(layer: keras.layers.Layer, moments: Mapping) -> list[tf.Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class CouplingFlow(keras.layers.Layer):
+class CouplingFlow(KeepsArguments, keras.layers.Layer):
     """A chain of affine couplings, each after a fixed shuffle of the axes: a learned density.
 
     Dinh, Sohl-Dickstein, Bengio: "Density estimation using Real NVP", ICLR 2017. A coupling scales
@@ -241,6 +238,3 @@ class CouplingFlow(keras.layers.Layer):
 
     def call(self, noise: tf.Tensor) -> tf.Tensor:
         return self.forward(noise)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
 from kerasvid.layers.recurrent import over_frames
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 WAVES = 4  # half waves over the clip among the features of a time
 
@@ -68,7 +68,7 @@ def with_exact_endpoints(
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class EndpointsEncoder(keras.layers.Layer):
+class EndpointsEncoder(KeepsArguments, keras.layers.Layer):
     """Codes of the first and the last frame of a clip, by one network for both.
 
     Args:
@@ -88,12 +88,9 @@ class EndpointsEncoder(keras.layers.Layer):
         both = self.encoder(tf.concat([first, last], axis=0), training=training)  # [2 B, F]
         return tf.concat(tf.split(self.head(tf.cast(both, tf.float32)), 2, axis=0), axis=-1)
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class TimedDecoder(keras.layers.Layer):
+class TimedDecoder(KeepsArguments, keras.layers.Layer):
     """Frames of a clip from one latent vector and the time of each.
 
     A layer adds the two, so that the vector is multiplied once a clip and not once a frame.
@@ -163,9 +160,6 @@ class TimedDecoder(keras.layers.Layer):
         if self.warping:
             frames = composed(frames, first, last, times, self.moving_cell)
         return with_exact_endpoints(frames, first, last, times) if self.exact_endpoints else frames
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
 
 
 # Beside the drawn colours: two displacements, a visibility of each end, and a cover.

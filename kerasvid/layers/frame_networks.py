@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from kerasvid.layers.strided_convolution import StridedConv2D, TransposedConv2D
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 NORMALIZATIONS = ("none", "batch", "group")
 
@@ -64,7 +64,7 @@ def patch_decoder(
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class FrameEncoder(keras.layers.Layer):
+class FrameEncoder(KeepsArguments, keras.layers.Layer):
     """A frame's features, by strided convolutions and a dense layer.
 
     Args:
@@ -133,12 +133,9 @@ class FrameEncoder(keras.layers.Layer):
             x = tf.nn.leaky_relu(dense(x))
         return tf.nn.leaky_relu(self.output_layer(x))
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class FrameDecoder(keras.layers.Layer):
+class FrameDecoder(KeepsArguments, keras.layers.Layer):
     """A frame from its latent vector: G_I of the residual-vector paper.
 
     Dense layers make a small grid, stages of convolutions refine and enlarge it, and the last
@@ -231,6 +228,3 @@ class FrameDecoder(keras.layers.Layer):
         if self.patch > 1 and not self.transposed:
             x = tf.nn.depth_to_space(x, self.patch)
         return tf.cast(x, tf.float32)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}

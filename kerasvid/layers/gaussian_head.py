@@ -4,13 +4,13 @@ import keras
 import tensorflow as tf
 
 from kerasvid import distributions
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 NARROW = -2.0  # raw scale of an untrained posterior: a standard deviation of about 0.2
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class GaussianHead(keras.layers.Layer):
+class GaussianHead(KeepsArguments, keras.layers.Layer):
     """Features to a diagonal Gaussian posterior, by an optional hidden layer and a linear one.
 
     An untrained head gives means near 0 and standard deviations of about 0.2. As wide as the prior,
@@ -44,6 +44,3 @@ class GaussianHead(keras.layers.Layer):
     def posterior(self, features: tf.Tensor):
         """The Gaussian itself: batch shape `[...]`, event shape `[D]`."""
         return distributions.diagonal_normal(self(features))
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from kerasvid import distributions
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 
 def bidirectional_lstm(units: int, return_sequences: bool = False, dtype: Any = None):
@@ -31,7 +31,7 @@ def bidirectional_lstm(units: int, return_sequences: bool = False, dtype: Any = 
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class RecurrentPrior(keras.layers.Layer):
+class RecurrentPrior(KeepsArguments, keras.layers.Layer):
     """A learned prior over a sequence of latent vectors, p(z_t | z_<t, condition), by an LSTM.
 
     At step t the cell receives z_(t-1), zero at the first step, beside the condition. A dense layer
@@ -123,12 +123,9 @@ class RecurrentPrior(keras.layers.Layer):
         """The means of `teacher_forced`, `[B, T, D]`."""
         return self.teacher_forced(latents, condition).mean()
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class NoiseGRU(keras.layers.Layer):
+class NoiseGRU(KeepsArguments, keras.layers.Layer):
     """A GRU that turns fresh noise at every step into a sequence: R_M of MoCoGAN and its kin.
 
     h_t = GRU([noise_t, condition], h_(t-1)); the outputs are the states h_1..T themselves.
@@ -172,9 +169,6 @@ class NoiseGRU(keras.layers.Layer):
             output, states = self.cell(joined, states)
             outputs.append(tf.cast(output, tf.float32))
         return tf.stack(outputs, axis=1)  # [B, T, units]
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
 
 
 def over_frames(layer: Callable[..., tf.Tensor], sequence: tf.Tensor, **kwargs) -> tf.Tensor:

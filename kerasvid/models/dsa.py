@@ -52,7 +52,7 @@ from kerasvid.models.base.video_generator import (
     as_video_tensor,
     check_same_batch,
 )
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 POSTERIORS = ("factorised", "full")
 JITTER = 1e-4  # added to the diagonals of running covariances
@@ -307,7 +307,7 @@ def join(content: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class SharedInformation(keras.layers.Layer):
+class SharedInformation(KeepsArguments, keras.layers.Layer):
     """Linear dependence of one vector a on another b: half the sum of squared correlations.
 
         I = 1/2 |R|^2,  R = Cov[a]^(-1/2) Cov[a, b] Cov[b]^(-1/2)
@@ -381,9 +381,6 @@ class SharedInformation(keras.layers.Layer):
 
     def call(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
         return self.term(a, b)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
 
 
 _TWO_CORES: dict[str, Any] = {

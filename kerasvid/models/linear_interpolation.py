@@ -15,7 +15,6 @@ from kerasvid.layers.endpoints import check_endpoints, frame_times, straight
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import Trainer
-from kerasvid.naming import kept_arguments
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -73,9 +72,6 @@ class LinearInterpolation(InBetween, Trainer):
         """As a step of training."""
         terms, _ = self.compute_losses({"video": self.video_of(data)}, None, None, training=False)
         return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
 
 
 LinearInterpolation.PRESETS = {"debug": {}, "base": {}, "paper": {"frames": 30}}

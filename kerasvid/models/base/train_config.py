@@ -10,7 +10,6 @@ import keras
 import tensorflow as tf
 
 from kerasvid.models.base.averaging import AveragedAdam
-from kerasvid.naming import kept_arguments
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -44,7 +43,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         return rate * warm
 
     def get_config(self) -> dict:
-        return kept_arguments(self)
+        return dict(vars(self))
 
 
 @dataclasses.dataclass(frozen=True)

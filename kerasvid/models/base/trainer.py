@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from kerasvid.data.pixels import as_floats
 from kerasvid.layers.compilation import traced_function
+from kerasvid.naming import KeepsArguments
 
 JIT_CHOICES = ("auto", True, False)
 EVALUATION_SEED = 0x5EED  # of the noise of every evaluation
@@ -110,7 +111,7 @@ def optimizers_by_network(networks: Sequence[str], given: Any) -> dict[str, Any]
     return optimizers
 
 
-class Trainer(keras.Model):
+class Trainer(KeepsArguments, keras.Model):
     """A Keras model with the training step of this library.
 
     A model defines `noise_shapes`, `term_names` and `compute_losses`; this class brings `compile`,

@@ -32,7 +32,7 @@ from kerasvid.models.base.trainer import (
     draw_noise,
     replica_key,
 )
-from kerasvid.naming import kept_arguments, nearest_names
+from kerasvid.naming import nearest_names
 
 BATCH = 512  # draws a step
 HELD_OUT = 10  # one posterior in so many is held out, and so many are needed for a fit
@@ -131,9 +131,6 @@ class VariationalModel(Trainer):
         terms, _ = self.compute_losses({"video": video}, noise, end, training=False)
         terms["psnr"] = losses.psnr(video, self(video, training=False))
         return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
 
     # === Priors that follow the posteriors ===
 
