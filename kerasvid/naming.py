@@ -68,7 +68,9 @@ class KeepsArguments:
         for name in [*needed, *constructor_arguments(type(self))]:
             value = networks.get(name, getattr(self, f"{name}_arguments", None))
             value = getattr(self, name) if value is None else value
-            values[name] = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+            values[name] = (
+                dataclasses.asdict(value) if dataclasses.is_dataclass(type(value)) else value
+            )
         return {**super().get_config(), **values}  # type: ignore[misc]  # of Keras
 
 
