@@ -13,8 +13,8 @@ NARROW = -2.0  # raw scale of an untrained posterior: a standard deviation of ab
 class GaussianHead(KeepsArguments, keras.layers.Layer):
     """Features to a diagonal Gaussian posterior, by an optional hidden layer and a linear one.
 
-    An untrained head gives means near 0 and standard deviations of about 0.2. As wide as the prior,
-    posteriors would collapse onto it in the first steps.
+    An untrained head gives means near 0 and standard deviations of about 0.2: posteriors as wide as
+    the prior would collapse onto it.
 
     Args:
         latent_dim: D, the event size.
@@ -28,11 +28,8 @@ class GaussianHead(KeepsArguments, keras.layers.Layer):
         self.latent_dim, self.hidden_units = latent_dim, hidden_units
         policy = self.dtype_policy
         self.hidden = keras.layers.Dense(hidden_units, dtype=policy) if hidden_units else None
-        self.linear = keras.layers.Dense(
-            2 * latent_dim,
-            kernel_initializer=keras.initializers.VarianceScaling(0.1),
-            dtype="float32",
-        )
+        small = keras.initializers.VarianceScaling(0.1)
+        self.linear = keras.layers.Dense(2 * latent_dim, kernel_initializer=small, dtype="float32")
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
         x = tf.cast(features, self.compute_dtype)
