@@ -6,12 +6,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasvid.naming import KeepsArguments
+
 LARGEST_FACTOR = 64  # directions of the Gaussian fitted to a table
 FITTED_ROWS = 2048  # of a large table, evenly spaced, that the Gaussian is fitted to
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class CodeTable(keras.layers.Layer):
+class CodeTable(KeepsArguments, keras.layers.Layer):
     """A table of latent codes; SGD with momentum updates the rows of a batch.
 
     After an update every vector of a row, along its last axis, is z / max(1, ||z||) and lies in the
@@ -163,10 +165,6 @@ class CodeTable(keras.layers.Layer):
         """Codes from standard Gaussian noise `[B, K]`, K = `factor.shape[0]`: `[B, *shape]`."""
         flat = self.mean.value + tf.matmul(noise, self.factor.value)
         return projected_to_ball(tf.reshape(flat, [-1, *self.shape]))
-
-    def get_config(self) -> dict:
-        own = {name: getattr(self, name) for name in ("rows", "shape", "rank", "stddev")}
-        return {**super().get_config(), **own}
 
 
 def projected_to_ball(codes: tf.Tensor) -> tf.Tensor:

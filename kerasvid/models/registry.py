@@ -101,6 +101,8 @@ class _ModelOfFile:
 class _KerasImport(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports Keras as usual, then registers the models with it."""
 
+    loader: Any
+
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         spec = importlib.machinery.PathFinder.find_spec(name, path) if name == "keras" else None
         if spec is not None:

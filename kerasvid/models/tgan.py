@@ -39,10 +39,11 @@ from kerasvid.models.base.frame_gan import FrameGAN
 from kerasvid.models.base.gan import VIDEO, FixedLength
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
+from kerasvid.naming import KeepsArguments
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class TemporalGenerator(keras.layers.Layer):
+class TemporalGenerator(KeepsArguments, keras.layers.Layer):
     """G_0: a sequence of latent vectors of one, by transposed convolutions over time.
 
     A dense layer makes the first vectors (one, as published, if T is 2^(stages - 1)), and every
@@ -88,9 +89,6 @@ class TemporalGenerator(keras.layers.Layer):
         for normalization, convolution in zip(self.normalizations, self.convolutions, strict=True):
             x = convolution(tf.nn.relu(normalization(x, training=training)))
         return tf.tanh(tf.cast(x, tf.float32))[:, : self.frames]
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "frames": self.frames, "channels": self.channels}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

@@ -32,6 +32,7 @@ from kerasvid.models.base.gan import VIDEO, AdversarialModel, FixedLength
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import VideoGenerator
+from kerasvid.naming import KeepsArguments
 
 
 class Streams(NamedTuple):
@@ -58,7 +59,7 @@ class Streams(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class DeconvolutionStream(keras.layers.Layer):
+class DeconvolutionStream(KeepsArguments, keras.layers.Layer):
     """Transposed convolutions that each double every side of a small grid.
 
     Args:
@@ -110,13 +111,9 @@ class DeconvolutionStream(keras.layers.Layer):
             x = over_frames(lambda frames: tf.nn.depth_to_space(frames, self.patch), x)
         return tf.cast(x, tf.float32)
 
-    def get_config(self) -> dict:
-        names = ("grid", "outputs", "seed_channels", "channels", "patch", "normalization")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class TwoStreamDecoder(keras.layers.Layer):
+class TwoStreamDecoder(KeepsArguments, keras.layers.Layer):
     """The foreground with its mask, and the background, of a clip's latent vector.
 
     Args:
@@ -142,7 +139,7 @@ class TwoStreamDecoder(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.image_shape, self.frames = tuple(image_shape), frames
-        self.stream_arguments = {
+        self.network_arguments = {
             "seed_channels": seed_channels,
             "channels": tuple(channels),
             "patch": patch,
@@ -158,7 +155,7 @@ class TwoStreamDecoder(keras.layers.Layer):
                 f"Use sizes that are multiples of {factor}, or other decoder.channels or patch."
             )
         grid = (-(-frames // enlarged), height // factor, width // factor)
-        own = {**self.stream_arguments, "dtype": self.dtype_policy}
+        own = {**self.network_arguments, "dtype": self.dtype_policy}
         # Foreground and mask are two heads of one stream: channels of its last convolution.
         self.foreground = DeconvolutionStream(grid, colors + 1, **own)
         self.background = DeconvolutionStream(grid[1:], colors, **own)
@@ -167,10 +164,6 @@ class TwoStreamDecoder(keras.layers.Layer):
         moving = self.foreground(latents, training=training)[:, : self.frames]
         background = tf.tanh(self.background(latents, training=training))
         return Streams(tf.tanh(moving[..., :-1]), tf.sigmoid(moving[..., -1:]), background)
-
-    def get_config(self) -> dict:
-        own = {"image_shape": self.image_shape, "frames": self.frames}
-        return {**super().get_config(), **own, **self.stream_arguments}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

@@ -8,7 +8,6 @@ What the networks minimise stands in each model's file, in `discriminator_losses
 `generator_losses`, as sums of the terms of `AdversarialTerms`.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -20,10 +19,9 @@ from kerasvid.layers.discriminators import ImageDiscriminator, VideoDiscriminato
 from kerasvid.layers.spectral_convolution import iterate_spectra
 from kerasvid.models.base.gan_losses import AdversarialTerms, Objective, divided, images_of
 from kerasvid.models.base.train_config import Ramp
-from kerasvid.models.base.trainer import Trainer, draw_noise, replica_key
+from kerasvid.models.base.trainer import EVALUATION_SEED, Trainer, draw_noise, replica_key
 from kerasvid.models.base.video_generator import LimitedLength
 
-EVALUATION_SEED = 0x5EED
 GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminator"
 INITIAL_POWER_ITERATIONS = 15  # fewer underestimate the spectral norm of a new kernel
 
@@ -324,12 +322,6 @@ class AdversarialModel(Trainer):
         values = self._discriminator_losses(batch, fakes, random_inputs, training=False)
         terms = AdversarialTerms(self.objective, again, training=False)
         return self.tracked(_named(values, self.generator_losses(batch, fakes, terms)))
-
-    def get_config(self) -> dict:
-        """The arguments of the constructor, each of which is an attribute or in the dict below."""
-        given = {**self.network_arguments, "objective": dataclasses.asdict(self.objective)}
-        own = {k: given[k] if k in given else getattr(self, k) for k in self.hyperparameters()}
-        return {**super().get_config(), **own}
 
 
 class FixedLength(LimitedLength):

@@ -150,11 +150,6 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
                 )
         return {key: getattr(self, ROW_KEYS[key]) for key in keys}
 
-    def get_config(self) -> dict:
-        names = [name for name in self.hyperparameters() if name != "decoder"]
-        own = {name: getattr(self, name) for name in names}
-        return {**super().get_config(), **own, "decoder": self.decoder_arguments}
-
     # === What a model defines ===
 
     def compute_losses(self, batch, noise, step, training) -> tuple[dict, dict]:
