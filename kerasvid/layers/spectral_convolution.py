@@ -78,7 +78,7 @@ class SpectralConvolution(KeepsArguments, keras.layers.Layer):
         if self.spectral:
             matrix, v, u = self._power_iteration()
             moved = tf.matmul(matrix, v, transpose_a=True)
-            # A kernel of zeros has no direction to move to.
+            # A kernel of zeros has no direction.
             u = tf.where(tf.norm(moved) > SMALLEST_NORM, tf.math.l2_normalize(moved), u)
             self.singular.assign(u[:, 0])
 
