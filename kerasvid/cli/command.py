@@ -96,13 +96,7 @@ def run_app(
     description: str | None,
     arguments: Sequence[str] | None = None,
 ) -> None:
-    """Parses the flags of a command and runs it.
-
-    Args:
-        main: called with the program's name and the arguments that are not flags.
-        values: the flags.
-        description: for --help.
-        arguments: in place of those of the process.
+    """Parses the flags of a command, then calls `main` with the program's name and the rest.
 
     Raises:
         SystemExit: a flag is wrong. One line on stderr says why, and the status is 1.
@@ -119,15 +113,7 @@ def run_app(
 
 @contextlib.contextmanager
 def quiet_unless_failing(*kinds: type[BaseException]) -> Iterator[None]:
-    """Hides stderr, also of C++ code, within the block; shows it if the block fails.
-
-    Args:
-        *kinds: exceptions that explain themselves: stderr stays hidden if the block raises one.
-
-    Example:
-        >>> with quiet_unless_failing(ValueError):
-        ...     content = converter.convert()
-    """
+    """Hides stderr, also of C++ code; shows it if the block fails, except with one of `kinds`."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
@@ -159,22 +145,9 @@ def refuse_arguments(argv: list[str]) -> None:
         raise ValueError(f"{argv[1]!r} is not a flag. Write --flag=value.")
 
 
-def remedy(error: BaseException) -> str:
-    """What to do about an error whose text does not say it."""
-    exhausted = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow may not be imported
-    if exhausted and not re.search("No space|quota|open files", str(error)):
-        return "; out of memory. Use a smaller --batch_size or fewer frames (--set=frames=T)."
-    return ""
-
-
 @contextlib.contextmanager
 def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
-    """Turns these exceptions and Ctrl-C into one line on stderr and an exit status other than 0.
-
-    Example:
-        >>> with one_line_errors(ValueError):
-        ...     config = make_config(...)
-    """
+    """Turns these exceptions and Ctrl-C into one line on stderr and an exit status other than 0."""
     try:
         yield
     except KeyboardInterrupt:
@@ -184,5 +157,9 @@ def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     except kinds as error:
         if os.environ.get(TRACEBACK):
             raise
-        print(f"error: {one_line(str(error))}{remedy(error)}", file=sys.stderr)
+        line = one_line(str(error))
+        exhausted = type(error).__name__ == "ResourceExhaustedError"  # imports no TensorFlow
+        if exhausted and not re.search("No space|quota|open files", line):
+            line += "; out of memory. Use a smaller --batch_size or fewer frames (--set=frames=T)."
+        print(f"error: {line}", file=sys.stderr)
         sys.exit(1)

@@ -6,7 +6,6 @@
 Run the same command again to resume. A larger --steps lengthens a finished run.
 """
 
-import re
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -62,9 +61,6 @@ def main(argv: list[str]) -> None:
             return print(list_models(), list_datasets(), sep="\n\n")
         _check_name("model", _F.model, MODELS)
         _check_name("preset", _F.preset, PARAMETERS[_F.model])
-        if not re.fullmatch(r"none|mirrored(:[1-9]\d*)?|multi_worker", _F.strategy):
-            raise ValueError(f"--strategy={_F.strategy}: unknown strategy. Use none, mirrored, "
-                             "mirrored:N or multi_worker.")  # fmt: skip
         for dataset in filter(None, (_F.dataset, _F.images)):
             registry.check_name(dataset)
         values = parse_assignments(_F.set)

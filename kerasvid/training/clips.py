@@ -1,5 +1,6 @@
 """Which clips a run is evaluated on and shows, and how they are batched."""
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -55,17 +56,13 @@ def evaluation_split(config: RunConfig, info: DatasetInfo) -> tuple[str | None, 
         reason = (
             f"the split {split!r} has videos of {shortest} frames, a clip needs {config.span()}"
         )
-    elif "index" in keys or any(_unknown(config, split, key) for key in keys):
-        reason = "the model has codes of other videos"
-    if reason and keys:
-        return "train", None
-    return (None, reason) if reason else (split, None)
-
-
-def _unknown(config: RunConfig, split: str, key: str) -> frozenset[int]:
-    """The values of a field in a split that do not occur in training."""
-    train, other = (record_values(config.data_folder, each, key) for each in ("train", split))
-    return other - train
+    elif keys:
+        values = functools.partial(record_values, config.data_folder)
+        if "index" in keys or any(values(split, key) - values("train", key) for key in keys):
+            reason = "the model has codes of other videos"
+    if reason:
+        return ("train", None) if keys else (None, reason)
+    return split, None
 
 
 def with_fixed_buffers(batches: tf.data.Dataset) -> tf.data.Dataset:

@@ -12,13 +12,7 @@ import tensorflow as tf
 from kerasvid import io
 from kerasvid.data.shards import DatasetError
 from kerasvid.models.base.averaging import apply_ema
-from kerasvid.training.callbacks.checkpoints import (
-    CheckpointError,
-    latest,
-    restore,
-    saved_step,
-    saved_steps,
-)
+from kerasvid.training.callbacks import checkpoints
 from kerasvid.training.config import RunConfig
 
 
@@ -27,7 +21,7 @@ class RunError(RuntimeError):
 
 
 # What ends a run for reasons outside the code.
-ERRORS = (RunError, CheckpointError, DatasetError, OSError, tf.errors.OpError)
+ERRORS = (RunError, checkpoints.CheckpointError, DatasetError, OSError, tf.errors.OpError)
 
 
 def default_folder(model: str, dataset: str) -> str:
@@ -64,7 +58,7 @@ class RunFolder:
 
     def exists(self) -> bool:
         """Whether a run was started here and has saved weights."""
-        saved = self.model.exists() or saved_steps(self.checkpoints)
+        saved = self.model.exists() or checkpoints.saved_steps(self.checkpoints)
         return self.config_path.exists() and bool(saved)
 
     def load_config(self) -> RunConfig:
@@ -155,9 +149,8 @@ class RunFolder:
         if not self.chief:
             return
         self.check_settings(config)
-        for folder in (self.path, self.samples):
-            for leftover in folder.glob("partial-*"):
-                leftover.unlink(missing_ok=True)
+        for leftover in self.path.rglob("partial-*"):
+            leftover.unlink(missing_ok=True)
         try:
             with io.atomic_write(self.config_path) as temporary:
                 pathlib.Path(temporary).write_text(config.to_json(), encoding="utf-8")
@@ -170,9 +163,9 @@ class RunFolder:
         Raises:
             RunError: the run has saved nothing yet.
         """
-        checkpoint = latest(self.checkpoints)
-        step = saved_step(checkpoint) if checkpoint else -1
-        if self.model.exists() and saved_step(self.model) >= step:
+        checkpoint = checkpoints.latest(self.checkpoints)
+        step = checkpoints.saved_step(checkpoint) if checkpoint else -1
+        if self.model.exists() and checkpoints.saved_step(self.model) >= step:
             return self.model
         if checkpoint is None:
             raise RunError(f"{self.path}: the run has saved nothing yet. Train it for longer.")
@@ -191,7 +184,7 @@ class RunFolder:
         config, source = self.load_config(), self.newest()
         model = config.make_model()
         config.compile(model)
-        restore(model, source)
+        checkpoints.restore(model, source)
         if averaged and source != self.model:
             apply_ema(model)
         return model, source

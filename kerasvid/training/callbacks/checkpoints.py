@@ -94,7 +94,7 @@ class Checkpoints(StepCallback):
     Args:
         folder: where the files go; made if missing.
         every: steps between checkpoints.
-        keep: number of files to keep, at least 1.
+        keep: number of files to keep.
         last_step: last step of the run, which gets a checkpoint in any case.
 
     Raises:
@@ -107,11 +107,7 @@ class Checkpoints(StepCallback):
     """
 
     def __init__(
-        self,
-        folder: str | os.PathLike,
-        every: int,
-        keep: int = 3,
-        last_step: int | None = None,
+        self, folder: str | os.PathLike, every: int, keep: int = 3, last_step: int | None = None
     ):
         super().__init__(every, last_step)
         if keep < 1:
@@ -120,8 +116,6 @@ class Checkpoints(StepCallback):
 
     def on_train_begin(self, logs=None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self.folder.glob("partial-*"):  # of a process that was killed while saving
-            leftover.unlink(missing_ok=True)
 
     def on_step_end(self, step: int, logs: dict) -> None:
         if self.due(step):

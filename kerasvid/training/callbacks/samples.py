@@ -46,7 +46,6 @@ class SampleWriter(StepCallback):
         super().__init__(every, last_step)
         self.folder, self.held_out = pathlib.Path(folder), held_out
         self.count, self.seed, self.fps = count, seed, fps
-        self._has_first = False
 
     def on_train_begin(self, logs=None) -> None:
         self._started = time.monotonic()
