@@ -6,6 +6,7 @@
 Run the same command again to resume. A larger --steps lengthens a finished run.
 """
 
+import ast
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -18,11 +19,12 @@ from kerasvid.cli.command import (
     jit_compile,
     one_line_errors,
     parse_assignments,
+    parsed_module,
     refuse_arguments,
     start_tensorflow,
     summary_of,
 )
-from kerasvid.models.registry import MODELS, PARAMETERS, STEPS
+from kerasvid.models.registry import MODELS, PARAMETERS
 from kerasvid.naming import command_line, nearest_names
 from tfrecords_tools import registry
 
@@ -128,12 +130,25 @@ def list_models() -> str:
     rows = []
     for model, counts in sorted(PARAMETERS.items()):
         name, title = model, summary_of(*MODELS[model].split(":"))
+        lengths = training_lengths(model)
         for preset, count in counts.items():
-            steps, videos = STEPS[model][preset]
+            steps, videos = lengths[preset]
             rows.append((name, preset, f"{count / 1e6:.2f} M", f"{steps:,}", videos, title))
             name = title = ""
     heads = ("--model", "--preset", "parameters", "steps", "videos a step", "")
     return tabulate.tabulate(rows, heads, colalign=("left", "left", "right", "right", "right"))
+
+
+def training_lengths(model: str) -> dict[str, tuple[int, int]]:
+    """Steps and videos a step by preset, read from the model's file, which is not imported."""
+    lengths, tree = {}, parsed_module(MODELS[model].partition(":")[0])
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith(".TRAINING"):
+            table: Any = node.value
+            for preset, call in zip(table.keys, table.values, strict=True):
+                given = {each.arg: each.value for each in call.keywords}
+                lengths[preset.value] = given["steps"].value, given["batch_size"].value
+    return lengths
 
 
 def list_datasets() -> str:

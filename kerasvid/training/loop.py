@@ -62,13 +62,11 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
     if start:
         print(f"resuming at step {start} from {newest}", flush=True)
     elif config.init_from:
-        start_from(config.init_from, model)
-    if start < config.steps:
-        stop = _fit(config, run, model, start)
-        if stop.received is not None:
-            step, saved = global_step(model), stop.saved or run.path
-            return Outcome(step, step - start, stop.received, saved)
+        _start_from(config.init_from, model)
+    stop = _fit(config, run, model, start) if start < config.steps else None
     step = global_step(model)
+    if stop and stop.received is not None:
+        return Outcome(step, step - start, stop.received, stop.saved or run.path)
     # A run may have been killed between its last checkpoint and this file.
     if run.chief and checkpoints.saved_step(run.model) < step:
         apply_ema(model)
@@ -82,7 +80,7 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
 
 
 def _fit_priors(config: RunConfig, model: VariationalModel) -> None:
-    """Fits the priors to the posteriors, for the finished file: a longer run goes on without."""
+    """Fits the priors to the posteriors. The finished file has them, checkpoints do not."""
     steps = config.training.prior_steps
     print(f"\nfitting the priors to the posteriors, {steps:,} updates", flush=True)
     fits = model.fit_priors(config.clips(repeat=False), steps, config.seed)
@@ -90,12 +88,8 @@ def _fit_priors(config: RunConfig, model: VariationalModel) -> None:
         print(f"{name}: fitted to posteriors, {fit.before:.1f} -> {fit.after:.1f} nats", flush=True)
 
 
-def start_from(run_dir: str, model: keras.Model) -> None:
-    """Gives a new model the weights of the parts that it has in common with another run's model.
-
-    Raises:
-        RunError: there is no such run, or the models have no part in common.
-    """
+def _start_from(run_dir: str, model: keras.Model) -> None:
+    """Gives a new model the weights of the parts that it has in common with another run's model."""
     source, path = RunFolder(run_dir).load_model()
     try:
         copied, rest = copy_weights(model, source)
@@ -106,11 +100,7 @@ def start_from(run_dir: str, model: keras.Model) -> None:
 
 
 def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome | None:
-    """The outcome of a finished run without checkpoints; `None` for a run that is to start.
-
-    Raises:
-        RunError: training from the start would overwrite something.
-    """
+    """The outcome of a finished run; `None` for a new one. Refuses to overwrite any other."""
     if damaged := checkpoints.saved_steps(run.checkpoints):
         raise RunError(
             f"{run.checkpoints}: none of the {len(damaged)} checkpoints can be read. Restore them "

@@ -82,7 +82,7 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Makes the folder and locks it for this process, if it is the chief.
 
-        New folders are removed again if the block writes nothing to it.
+        New folders are removed again if the block writes nothing.
 
         Raises:
             RunError: the folder is not writable, or another process trains there.
@@ -112,28 +112,17 @@ class RunFolder:
                             folder.rmdir()
 
     def check_source(self, config: RunConfig) -> None:
-        """Checks that the run whose weights a new run starts from has saved some.
-
-        A run that has started already does not need it any more.
-
-        Raises:
-            RunError: there is no such run, or it has saved nothing yet.
-        """
-        if not config.init_from or self.exists():
-            return
-        source = RunFolder(config.init_from)
-        try:
-            source.load_config()
-            source.newest()
-        except RunError as error:
-            raise RunError(f"--init_from={error}") from error
+        """Raises `RunError` if this run is new and the run that it starts from has no weights."""
+        if config.init_from and not self.exists():
+            source = RunFolder(config.init_from)
+            try:
+                source.load_config()
+                source.newest()
+            except RunError as error:
+                raise RunError(f"--init_from={error}") from error
 
     def check_settings(self, config: RunConfig) -> None:
-        """Checks that a run that has saved weights was started with the same configuration.
-
-        Raises:
-            RunError: the message lists the differences.
-        """
+        """Raises `RunError` with the differences if the run was started with other settings."""
         if self.exists() and (differences := self.load_config().differences(config)):
             raise RunError(
                 f"{self.path}: the run was started with other settings: {'; '.join(differences)}. "
@@ -175,8 +164,8 @@ class RunFolder:
         """The model with the newest weights, and the file that they are from.
 
         Args:
-            averaged: whether a checkpoint's averaged weights are used, if `ema_ready`. The file of
-                a finished run has only these.
+            averaged: whether a checkpoint's averaged weights are used. A finished file has no
+                others.
 
         Raises:
             RunError: the run has saved nothing yet.

@@ -35,8 +35,8 @@ def describe_run(config: RunConfig, model: keras.Model, run_dir: str | os.PathLi
         f"{config.jit_compile}",
         "run": os.fspath(run_dir),
     }
-    lines = [f"{name:>9}: {text}" for name, text in facts.items()]
-    return "\n".join([*lines, *(f"     note: {note}" for note in _notes(config))])
+    lines = [*facts.items(), *(("note", note) for note in _notes(config))]
+    return "\n".join(f"{name:>9}: {text}" for name, text in lines)
 
 
 def _notes(config: RunConfig) -> list[str]:

@@ -94,11 +94,8 @@ class Checkpoints(StepCallback):
     Args:
         folder: where the files go; made if missing.
         every: steps between checkpoints.
-        keep: number of files to keep.
+        keep: number of files to keep, at least 1.
         last_step: last step of the run, which gets a checkpoint in any case.
-
-    Raises:
-        ValueError: `keep` is less than 1.
 
     Example:
         >>> model.fit(batches, callbacks=[Checkpoints("run/checkpoints", every=500)])
@@ -110,8 +107,6 @@ class Checkpoints(StepCallback):
         self, folder: str | os.PathLike, every: int, keep: int = 3, last_step: int | None = None
     ):
         super().__init__(every, last_step)
-        if keep < 1:
-            raise ValueError(f"keep={keep} is too small. Keep 1 or more checkpoints.")
         self.folder, self.keep = pathlib.Path(folder), keep
 
     def on_train_begin(self, logs=None) -> None:
