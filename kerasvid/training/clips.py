@@ -52,10 +52,8 @@ def evaluation_split(config: RunConfig, info: DatasetInfo) -> tuple[str | None, 
     split, reason = held_out_split(info), None
     if split is None:
         reason = "the data set has no held-out split"
-    elif (shortest := info.splits[split].min_length) < config.span():
-        reason = (
-            f"the split {split!r} has videos of {shortest} frames, a clip needs {config.span()}"
-        )
+    elif (shortest := info.splits[split].min_length) < (span := config.span()):
+        reason = f"the split {split!r} has videos of {shortest} frames, a clip needs {span}"
     elif keys:
         values = functools.partial(record_values, config.data_folder)
         if "index" in keys or any(values(split, key) - values("train", key) for key in keys):
@@ -66,12 +64,7 @@ def evaluation_split(config: RunConfig, info: DatasetInfo) -> tuple[str | None, 
 
 
 def with_fixed_buffers(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """The same batches, without tuning that lets buffers grow while a slow reader waits.
-
-    Example:
-        >>> for batch in with_fixed_buffers(config.clips("test", repeat=False)):
-        ...     scores.update(frame_consistencies(batch["video"].numpy()))
-    """
+    """The same batches, without tuning that lets buffers grow while a slow reader waits."""
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.with_options(options)
@@ -134,7 +127,7 @@ def figure_inputs(
 
     Args:
         config: of the run.
-        model: trained.
+        model: its trained model.
         count: number of samples and of held-out clips.
         reads_data: whether real clips are needed.
         **rest: `frames`, `seed` and `scale` of `FigureInputs`.
@@ -142,12 +135,6 @@ def figure_inputs(
     if not reads_data:
         return FigureInputs(model, count=count, **rest)
     shown = shown_batch(config, max(2, count))
-    return FigureInputs(
-        model,
-        shown["video"],
-        count,
-        real_clips=lambda frames: real_clips(config, frames),
-        rows=shown,
-        compared=lambda number: compared_clips(config, number),
-        **rest,
-    )
+    rest |= {"rows": shown, "real_clips": functools.partial(real_clips, config)}
+    rest["compared"] = functools.partial(compared_clips, config)
+    return FigureInputs(model, shown["video"], count, **rest)

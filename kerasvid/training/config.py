@@ -179,30 +179,24 @@ class RunConfig:
             ValueError: the hyper-parameters do not fit together, or the model cannot be trained on
                 clips of this length. The message names the settings that differ from the preset.
         """
+        cls = model_class(self.model)
         try:
-            model = model_class(self.model)(**self.hyperparameters, dtype=self.precision)
+            model = cls(**self.hyperparameters, dtype=self.precision)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            preset = _flat({**cls.hyperparameters(), **cls.PRESETS.get(self.preset, {})})
+            flags = [
+                f"--set={key}={value}"
+                for key, value in _flat(self.hyperparameters).items()
+                if key not in FROM_DATA and (key not in preset or preset[key] != value)
+            ] or [f"--preset={self.preset} for frames of {self.image_size()}"]
             why = " ".join(str(error).split())[:200]
-            raise ValueError(f"{self._settings()}: {self.model} cannot be built ({why})") from error
+            raise ValueError(f"{' '.join(flags)}: {self.model} cannot be built ({why})") from error
         try:
             model.check_training_length(self.frames)
         except ValueError as error:
-            raise ValueError(
-                f"training.frames={self.frames}: {self.model} cannot be trained on such clips. "
-                f"{error}"
-            ) from error
+            raise ValueError(f"training.frames={self.frames}: {self.model} cannot be trained on "
+                             f"such clips. {error}") from error  # fmt: skip
         return model
-
-    def _settings(self) -> str:
-        """The flags that set what differs from the preset."""
-        cls = model_class(self.model)
-        preset = _flat({**cls.hyperparameters(), **cls.PRESETS.get(self.preset, {})})
-        changed = [
-            f"--set={key}={value}"
-            for key, value in _flat(self.hyperparameters).items()
-            if key not in FROM_DATA and (key not in preset or preset[key] != value)
-        ]
-        return " ".join(changed) or f"--preset={self.preset} for frames of {self.image_size()}"
 
     def image_size(self) -> str:
         """Height, width and channels of a frame, for people: "64x64x3"."""
@@ -347,11 +341,7 @@ def digest_of(info: DatasetInfo | None, images_folder: str | None = None) -> str
 
 
 def training_split(info: DatasetInfo) -> SplitInfo:
-    """The split to train on.
-
-    Raises:
-        ValueError: there is no split "train".
-    """
+    """The split to train on; raises ValueError if there is none."""
     if "train" not in info.splits:
         raise ValueError(f"The data set {info.name!r} has no split 'train', only "
                          f"{', '.join(info.splits)}. Convert it again with one.")  # fmt: skip
@@ -393,18 +383,13 @@ def _argument_types(cls: type) -> dict[str, Any]:
 def apply_settings(
     cls: type[WithPresets], preset: str, values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], TrainConfig]:
-    """The hyper-parameters and the training of a preset, with some settings replaced.
-
-    Args:
-        cls: the model's class.
-        preset: name of one of its presets.
-        values: settings by dotted key.
-
-    Returns:
-        All hyper-parameters, and the training.
+    """All hyper-parameters and the training of a preset, with settings replaced by dotted key.
 
     Raises:
         ValueError: the preset or a key is unknown, or a value has a wrong type or range.
+
+    Example:
+        >>> hyperparameters, training = apply_settings(RJVAE, "debug", {"encoder.channels": [8]})
     """
     if preset not in cls.PRESETS:
         known = nearest_names(preset, cls.PRESETS)
