@@ -29,7 +29,7 @@ def held_out_batches(config: RunConfig) -> tf.data.Dataset | None:
         print(f"no held-out evaluation: {reason}", flush=True)
         return None
     if split == "train":
-        print("evaluating on training videos: the model has no codes of others", flush=True)
+        print("evaluating on training videos: the model has codes of these only", flush=True)
     batches = config.clips(split, batch_size=size, pick="start", seed=0, repeat=False)
     return batches.take(max(1, HELD_OUT_VIDEOS // size)).cache()
 
@@ -57,7 +57,7 @@ def evaluation_split(config: RunConfig, info: DatasetInfo) -> tuple[str | None, 
     elif keys:
         values = functools.partial(record_values, config.data_folder)
         if "index" in keys or any(values(split, key) - values("train", key) for key in keys):
-            reason = "the model has codes of other videos"
+            reason = "the model has no codes of these videos"
     if reason:
         return ("train", None) if keys else (None, reason)
     return split, None
