@@ -10,10 +10,9 @@ from kerasvid.training.callbacks.step_callback import StepCallback
 
 
 class GracefulStop(StepCallback):
-    """Ends `fit` after the last step, or on SIGTERM or Ctrl-C after this step with a checkpoint.
+    """Ends `fit` at the last step; after SIGTERM or Ctrl-C it saves a checkpoint and ends earlier.
 
-    A second signal ends the process at once. Outside the main thread this callback does nothing,
-    because Python lets only the main thread receive signals.
+    A second signal ends the process at once. Python delivers signals only to the main thread.
 
     Args:
         checkpoints: the callback that saves; `None` if another process saves.
