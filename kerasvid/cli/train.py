@@ -137,7 +137,8 @@ def training_lengths(model: str) -> dict[str, tuple[int, int]]:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith(".TRAINING"):
             table: Any = node.value
             for preset, call in zip(table.keys, table.values, strict=True):
-                given = {each.arg: each.value for each in call.keywords}
+                # 16 videos are the default of TrainConfig.
+                given = {"batch_size": ast.Constant(16)} | {k.arg: k.value for k in call.keywords}
                 lengths[preset.value] = given["steps"].value, given["batch_size"].value
     return lengths
 

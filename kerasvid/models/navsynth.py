@@ -392,6 +392,7 @@ Navsynth.PRESETS = {
 }
 # The optimizers of the supplement, which gives no batch size. A training ends with the last stage.
 SUPPLEMENT: dict[str, Any] = {
+    "batch_size": 16,
     "warmup_steps": 0,
     "beta_2": 0.999,
     "epsilon": 1e-8,
@@ -406,13 +407,11 @@ Navsynth.TRAINING = {
         steps=4_000, batch_size=16, pick="start", decay_steps=4_000, ema_momentum=0.0, code_rate=2.0
     ),
     # 305 epochs of 1,476 videos: 820 chairs at 2 elevations, less a tenth.
-    "paper": TrainConfig(
-        steps=28_136, batch_size=16, pick="start", learning_rate=6.25e-5, **SUPPLEMENT
-    ),
+    "paper": TrainConfig(steps=28_136, pick="start", learning_rate=6.25e-5, **SUPPLEMENT),
     # 705 epochs of 80 videos: 9 persons in 10 actions, less a person of each.
     "weizmann": TrainConfig(
-        steps=3_525, batch_size=16, learning_rate=6.25e-5, discriminator_rate=100.0, **SUPPLEMENT
+        steps=3_525, learning_rate=6.25e-5, discriminator_rate=100.0, **SUPPLEMENT
     ),
     # 1,010 epochs of 500 videos.
-    "golf": TrainConfig(steps=31_562, batch_size=16, pick="start", learning_rate=0.1, **SUPPLEMENT),
+    "golf": TrainConfig(steps=31_562, pick="start", learning_rate=0.1, **SUPPLEMENT),
 }
