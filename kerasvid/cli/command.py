@@ -100,7 +100,13 @@ def run_app(
     description: str | None,
     arguments: Sequence[str] | None = None,
 ) -> None:
-    """Parses the flags of a command, then calls `main` with the program's name and the rest.
+    """Parses the flags of a command and runs it.
+
+    Args:
+        main: called with the program's name and the arguments that are not flags.
+        values: the flags.
+        description: for --help.
+        arguments: in place of those of the process.
 
     Raises:
         SystemExit: a flag is wrong. One line on stderr says why, and the status is 1.
@@ -149,6 +155,14 @@ def refuse_arguments(argv: list[str]) -> None:
         raise ValueError(f"{argv[1]!r} is not a flag. Write --flag=value.")
 
 
+def remedy(error: BaseException) -> str:
+    """What to do about an error whose text does not say it."""
+    exhausted = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow may not be imported
+    if exhausted and not re.search("No space|quota|open files", str(error)):
+        return "; out of memory. Use a smaller --batch_size or fewer frames (--set=frames=T)."
+    return ""
+
+
 @contextlib.contextmanager
 def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     """Turns these exceptions and Ctrl-C into one line on stderr and an exit status other than 0."""
@@ -161,9 +175,5 @@ def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     except kinds as error:
         if os.environ.get(TRACEBACK):
             raise
-        line = one_line(str(error))
-        exhausted = type(error).__name__ == "ResourceExhaustedError"  # imports no TensorFlow
-        if exhausted and not re.search("No space|quota|open files", line):
-            line += "; out of memory. Use a smaller --batch_size or fewer frames (--set=frames=T)."
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}{remedy(error)}", file=sys.stderr)
         sys.exit(1)
