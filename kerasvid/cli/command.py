@@ -27,7 +27,6 @@ class Define:
     Example:
         >>> FLAGS = _F = flags.FlagValues()
         >>> define = Define(_F)
-        >>> define.string("run_dir", None, "Folder of the run.", required=True)
         >>> define.integer("count", 8, "Number of samples.", lower_bound=1)
     """
 
@@ -80,12 +79,17 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def summary_of(module: str, cls: str = "") -> str:
-    """The first line of the docstring of a module, or of a class in it, without importing it."""
+def parsed_module(module: str) -> ast.Module:
+    """The syntax tree of a module, which is not imported."""
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{module}: no such module. Install kerasvid again.")
-    tree = ast.parse(pathlib.Path(spec.origin).read_text(encoding="utf-8"))
+    return ast.parse(pathlib.Path(spec.origin).read_text(encoding="utf-8"))
+
+
+def summary_of(module: str, cls: str = "") -> str:
+    """The first line of the docstring of a module, or of a class in it, without importing it."""
+    tree = parsed_module(module)
     node: Any = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == cls), tree)
     return (ast.get_docstring(node) or "").partition("\n")[0]
 
@@ -119,15 +123,7 @@ def run_app(
 
 @contextlib.contextmanager
 def quiet_unless_failing(*kinds: type[BaseException]) -> Iterator[None]:
-    """Hides stderr, also of C++ code, within the block; shows it if the block fails.
-
-    Args:
-        *kinds: exceptions that explain themselves: stderr stays hidden if the block raises one.
-
-    Example:
-        >>> with quiet_unless_failing(ValueError):
-        ...     content = converter.convert()
-    """
+    """Hides stderr, also of C++ code; shows it if the block fails, except with one of `kinds`."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
@@ -169,12 +165,7 @@ def remedy(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
-    """Turns these exceptions and Ctrl-C into one line on stderr and an exit status other than 0.
-
-    Example:
-        >>> with one_line_errors(ValueError):
-        ...     config = make_config(...)
-    """
+    """Turns these exceptions and Ctrl-C into one line on stderr and an exit status other than 0."""
     try:
         yield
     except KeyboardInterrupt:

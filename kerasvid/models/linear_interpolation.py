@@ -76,6 +76,7 @@ class LinearInterpolation(InBetween, Trainer):
 
 LinearInterpolation.PRESETS = {"debug": {}, "base": {}, "paper": {"frames": 30}}
 LinearInterpolation.TRAINING = {
-    name: TrainConfig(steps=1, ema_momentum=0.0, warmup_steps=0)
-    for name in LinearInterpolation.PRESETS
+    "debug": TrainConfig(steps=1, batch_size=16, ema_momentum=0.0, warmup_steps=0),
+    "base": TrainConfig(steps=1, batch_size=16, ema_momentum=0.0, warmup_steps=0),
+    "paper": TrainConfig(steps=1, batch_size=16, ema_momentum=0.0, warmup_steps=0),
 }
