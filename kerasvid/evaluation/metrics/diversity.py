@@ -84,7 +84,8 @@ def variety(batches: Iterable[np.ndarray], clips: int | None = None, window: int
     """
     if window < 1:
         raise ValueError(f"window={window} is too small. Use 1 or more.")
-    before, pairs, total = deque(maxlen=window), 0, 0.0
+    before: deque[np.ndarray] = deque(maxlen=window)
+    pairs, total = 0, 0.0
     for batch in counted_clips(batches, clips, "sampled"):
         for clip in as_bytes(batch).reshape(len(batch), -1).astype(np.float32) / 255.0:
             for other in before:
