@@ -12,7 +12,7 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
@@ -40,7 +40,7 @@ PEAK_SIZE = 2048  # side of the matrices whose product measures the machine
 
 
 def median_seconds(run: Callable[[], object], repeats: int, warm_up: int = WARM_UP) -> float:
-    """The median time of a call, after some calls that do not count."""
+    """The median time of a call, after some calls that are not measured."""
     times = []
     for number in range(warm_up + repeats):
         start = time.perf_counter()
@@ -157,7 +157,7 @@ def measure_training(config: RunConfig, steps: int, rows: int | None = None) -> 
     """
     sized = config if rows is None else with_rows(config, rows)
     batch = next(iter(config.clips()))
-    batches = itertools.repeat(batch)
+    batches: Iterator[dict] = itertools.repeat(batch)
     if rows is not None:
         batches = iter(batches_of_random_rows(batch, rows, WARM_UP + steps))
     model = sized.make_model()
@@ -176,11 +176,7 @@ def measure_training(config: RunConfig, steps: int, rows: int | None = None) -> 
 
 
 def with_rows(config: RunConfig, rows: int) -> RunConfig:
-    """The config with learned codes for so many videos.
-
-    Raises:
-        ValueError: The model has no codes that are looked up by index.
-    """
+    """The config with learned codes for so many videos; a `ValueError` if the model has none."""
     keys = model_class(config.model).code_keys(config.hyperparameters)
     if "index" not in keys:
         found = f"only codes by {' and '.join(sorted(keys))}" if keys else "no learned codes"
@@ -254,7 +250,7 @@ def measure_evaluation(config: RunConfig, clips: int) -> dict:
     peaks, seconds = {}, 0.0
     for number in (2 * batch, clips // 4, clips, 2 * clips):  # the first warms up
         start = time.perf_counter()
-        frechet_video_distance(real, made, classifier.features, number, "train", GROUPS)
+        frechet_video_distance(real, made, classifier.features, number, GROUPS)
         if number == clips:
             seconds = time.perf_counter() - start
         unit = 1 if sys.platform == "darwin" else 1024

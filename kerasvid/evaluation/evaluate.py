@@ -18,12 +18,9 @@ from kerasvid.training.run_folder import RunFolder
 
 
 def check_metrics(names: Sequence[str] | None) -> None:
-    """Checks the names of metrics.
-
-    Raises:
-        ValueError: A name is unknown or occurs twice.
-    """
-    for name in names or ():
+    """Refuses, by a `ValueError`, an unknown name of a metric and one that occurs twice."""
+    names = names or ()
+    for name in names:
         if name not in METRICS:
             raise ValueError(f"--metrics={name}: {nearest_names(name, METRICS)}.")
         if names.count(name) > 1:

@@ -70,8 +70,8 @@ class Measured:
     def cells(self) -> tuple[str, ...]:
         """The value's row of a table, with the columns of `HEAD`."""
         interval = "" if self.low is None else f"{_short(self.low)} .. {_short(self.high)}"
-        std = "" if self.std is None else _short(self.std)
-        return self.name, _short(self.value), interval, std, str(self.clips), SIGNS[self.better]
+        value, std = _short(self.value), _short(self.std)
+        return self.name, value, interval, std, str(self.clips), SIGNS[self.better]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,8 +214,10 @@ def read_evaluation(folder: str | os.PathLike) -> Evaluation | None:
         ) from error
 
 
-def _short(number: float) -> str:
-    """Four digits, without an exponent for numbers of ordinary size."""
+def _short(number: float | None) -> str:
+    """Four digits, without an exponent for numbers of ordinary size; nothing for `None`."""
+    if number is None:
+        return ""
     if not math.isfinite(number) or number == 0.0:
         return str(number)
     size = math.floor(math.log10(abs(number)))
