@@ -48,8 +48,8 @@ class EvaluationConfig:
         windows: Random windows of each real video. With 1, each video gives one clip.
         batch: Clips in one pass through the model. No clip depends on it.
         classifier_dir: Folder of the trained classifiers.
-        classifier_of: Function of a kind (`"clip"`, `"frame"`) to the classifier to use. `None`, or
-            `None` as its result, stands for `trained_classifier`, which trains a missing one.
+        classifier_of: Function of a kind (`"clip"`, `"frame"`) to the classifier to use, or to
+            `None` for that of `trained_classifier`, which trains a missing one.
         i3d_weights: Weights for `I3DFeatures`; `None` leaves out FVD.
         padding: Padding of clips that are too short for I3D.
         vgg_weights: Weights for `VGG16Features`; `None` leaves out MCS.
@@ -225,11 +225,8 @@ class EvaluationContext:
     def making(self) -> dict[str, Any]:
         """The part of a protocol about generation."""
         between = "between the first and the last frames of the real clips"
-        return {
-            "of": "generated clips",
-            "made": between if self.infills else "from noise",
-            "temperature": 1.0,
-        }
+        made = between if self.infills else "from noise"
+        return {"of": "generated clips", "made": made, "temperature": 1.0}
 
     # === Classifiers ===
 

@@ -104,8 +104,8 @@ def _reconstructed_pairs(context: EvaluationContext) -> tuple[Iterator, int, dic
 
 
 def no_reconstruction(context: EvaluationContext) -> str | None:
-    model, config = context.model, context.config
-    if not isinstance(model, Encoder):
+    config, model = context.config, context.model
+    if not isinstance(context.model, Encoder):
         return f"{config.model} has no encoder and no learned codes"
     keys = model_class(config.model).code_keys(config.hyperparameters)
     if keys and (context.frames > model.frames or context.pick != "start"):
@@ -202,7 +202,7 @@ def motion_consistency(context: EvaluationContext) -> Iterator[Measured]:
         found = motion_consistency_score(
             context.real(), context.generated(), features, count, kind, GROUPS
         )
-        facts = {"features": "VGG16 relu3_3", "differences": kind, "resize": None}
+        facts: dict[str, Any] = {"features": "VGG16 relu3_3", "differences": kind, "resize": None}
         facts |= from_real(context)
         name = f"motion_consistency/{kind}"
         yield context.reported_alone(name, found.score, LOWER, count, found.std, **facts)
@@ -267,12 +267,12 @@ def image_inception(context: EvaluationContext) -> Iterator[Measured]:
         images = single_frames(context.generated(), context.seed * 1_000_003)
         facts |= {"of": "one random frame of each generated clip"}
     for batch in counted_clips(images, count, "generated"):
-        for name, found in classifier.probabilities(batch).items():
-            answers[name].append(found)
+        for name, values in classifier.probabilities(batch).items():
+            answers[name].append(values)
     facts |= {"classifier": classifier.protocol()}
     facts |= {"batches": f"{IMAGE_BATCHES} of {IMAGES}, std over them"}
-    for head, found in answers.items():
-        mean, std = inception_score(np.concatenate(found), IMAGE_BATCHES)
+    for head, parts in answers.items():
+        mean, std = inception_score(np.concatenate(parts), IMAGE_BATCHES)
         name = f"image_inception/{head}"
         yield context.reported_alone(name, mean, HIGHER, count, std=std, **facts)
 
@@ -336,7 +336,7 @@ def disentanglement(context: EvaluationContext) -> Iterator[Measured]:
 def no_disentanglement(context: EvaluationContext) -> str | None:
     model = context.model
     if isinstance(model, Swappable) and not isinstance(model, LearnedCodes):
-        clips = np.zeros([1, context.frames, *model.image_shape], np.uint8)
+        clips = np.zeros([1, context.frames, *context.info.frame_shape], np.uint8)
         if {"content", "motion", "codes"} <= set(model.encode(clips)):
             return no_clip_classifier(context)
     return f"{context.config.model} does not encode new videos to content and motion, as dsa does"
@@ -374,7 +374,7 @@ def _novelty(context: EvaluationContext) -> Iterator[Measured]:
     several = training.pick != "start" and context.span != videos.max_length
     windows = TRAINING_WINDOWS if several else 1  # of a video that training cuts in several ways
     distances = novelty(samples, held_out, context.training(windows))
-    common = {
+    common: dict[str, Any] = {
         "unit": "L2 to the nearest training clip, pixels in [0, 1]",
         "training_clips": videos.count * windows,
         "windows_of_a_training_video": windows,
@@ -393,12 +393,7 @@ def _novelty(context: EvaluationContext) -> Iterator[Measured]:
 
 
 class Metric(NamedTuple):
-    """A metric.
-
-    Args:
-        measure: Function of a context to values, whose names begin with the metric's.
-        unavailable_reason: Function of a context to why it does not support the metric, or `None`.
-    """
+    """Two functions of a context: its values, whose names begin with the metric's, or why not."""
 
     measure: Callable[[EvaluationContext], Iterable[Measured]]
     unavailable_reason: Callable[[EvaluationContext], str | None]

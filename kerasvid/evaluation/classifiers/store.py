@@ -230,7 +230,7 @@ def load_classifier(
         own = ClassifierConfig(**stored["config"])
         height, width, channels = own.image_shape  # a list in JSON
         own = dataclasses.replace(own, image_shape=(height, width, channels))
-        kind = CLASSIFIERS[own.kind]
+        kind: Any = CLASSIFIERS[own.kind]
         confusion = {name: np.array(rows, int) for name, rows in stored["confusion"].items()}
         report = ClassifierReport(confusion, stored["clips"], stored["held_out"])
         names = {name: tuple(each) for name, each in stored["names"].items()}

@@ -167,11 +167,7 @@ def make_classifier_config(
 
 
 class ClassifierData:
-    """The labelled clips of a data set for training and testing.
-
-    Args:
-        folder: Folder of the data set.
-        config: Config of the classifier.
+    """The labelled clips of a data set for training and testing a classifier.
 
     Raises:
         ClassifierError: No label is known in both parts, a label is out of range, or there are too

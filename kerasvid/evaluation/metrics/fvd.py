@@ -27,8 +27,8 @@ import tensorflow as tf
 from kerasvid.evaluation.metrics.clip_batches import as_signed, counted_clips
 from kerasvid.evaluation.metrics.frechet import (
     FeatureMoments,
-    frechet_distance,
     frechet_standard_error,
+    gaussian_distance,
 )
 from kerasvid.evaluation.metrics.i3d import I3D, IMAGE_SIZE, LEAST_FRAMES
 from kerasvid.evaluation.metrics.i3d_weights import load_i3d, weights_digest
@@ -189,7 +189,7 @@ def frechet_video_distance(
     facts = {"features": getattr(features, "__name__", type(features).__name__)}
     if isinstance(features, ClipFeatures):
         facts = features.protocol(shape[0])
-    distance = frechet_distance(real, generated)
+    distance = gaussian_distance(*real.moments(), *generated.moments())
     return VideoDistance(distance, frechet_standard_error(real, generated), facts)
 
 

@@ -13,7 +13,6 @@ Padding is SAME, that of the average pool VALID. The features are the logits bef
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -44,46 +43,37 @@ POOLS = {
 }
 
 
-class UnitShape(NamedTuple):
-    """A convolution's name within the network, its kernel's edge and its channels."""
-
-    name: str
-    edge: int
-    inputs: int
-    outputs: int
-
-
-def unit_shapes(divisor: int = 1) -> Iterator[UnitShape]:
-    """All 57 units with a batch norm, in the order of the network, see `I3D`."""
+def _unit_shapes(divisor: int) -> Iterator[tuple[str, int, int, int]]:
+    """Name, edge of the kernel, input and output channels of all 57 units, in their order."""
     stem = (("Conv3d_1a_7x7", 7, 64), ("Conv3d_2b_1x1", 1, 64), ("Conv3d_2c_3x3", 3, 192))
     inputs = 3
     for name, edge, outputs in stem:
-        yield UnitShape(name, edge, inputs, outputs // divisor)
+        yield name, edge, inputs, outputs // divisor
         inputs = outputs // divisor
     for block, channels in MIXED.items():
         b0, b1a, b1b, b2a, b2b, b3 = (each // divisor for each in channels)
         # The public checkpoint has one irregular name.
         second = "Conv3d_0a_3x3" if block == "Mixed_5b" else "Conv3d_0b_3x3"
-        yield UnitShape(f"{block}/Branch_0/Conv3d_0a_1x1", 1, inputs, b0)
-        yield UnitShape(f"{block}/Branch_1/Conv3d_0a_1x1", 1, inputs, b1a)
-        yield UnitShape(f"{block}/Branch_1/Conv3d_0b_3x3", 3, b1a, b1b)
-        yield UnitShape(f"{block}/Branch_2/Conv3d_0a_1x1", 1, inputs, b2a)
-        yield UnitShape(f"{block}/Branch_2/{second}", 3, b2a, b2b)
-        yield UnitShape(f"{block}/Branch_3/Conv3d_0b_1x1", 1, inputs, b3)
+        yield f"{block}/Branch_0/Conv3d_0a_1x1", 1, inputs, b0
+        yield f"{block}/Branch_1/Conv3d_0a_1x1", 1, inputs, b1a
+        yield f"{block}/Branch_1/Conv3d_0b_3x3", 3, b1a, b1b
+        yield f"{block}/Branch_2/Conv3d_0a_1x1", 1, inputs, b2a
+        yield f"{block}/Branch_2/{second}", 3, b2a, b2b
+        yield f"{block}/Branch_3/Conv3d_0b_1x1", 1, inputs, b3
         inputs = b0 + b1b + b2b + b3
 
 
 class Unit3D(keras.layers.Layer):
     """Convolution, batch norm by the running moments, ReLU."""
 
-    def __init__(self, shape: UnitShape, stride: int = 1, **kwargs):
-        super().__init__(dtype="float32", trainable=False, **kwargs)
+    def __init__(self, edge: int, inputs: int, outputs: int, stride: int):
+        super().__init__(dtype="float32", trainable=False)
         self.convolution = keras.layers.Conv3D(
-            shape.outputs, shape.edge, stride, "same", use_bias=False, dtype="float32"
+            outputs, edge, stride, "same", use_bias=False, dtype="float32"
         )
         self.norm = keras.layers.BatchNormalization(scale=False, epsilon=1e-3, dtype="float32")
-        self.convolution.build([None, None, None, None, shape.inputs])
-        self.norm.build([None, None, None, None, shape.outputs])
+        self.convolution.build([None, None, None, None, inputs])
+        self.norm.build([None, None, None, None, outputs])
         self.built = True
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -106,7 +96,8 @@ class I3D(keras.Model):
     def __init__(self, divisor: int = 1, classes: int = CLASSES, **kwargs):
         super().__init__(dtype="float32", trainable=False, **kwargs)
         self.units = {
-            shape.name: Unit3D(shape, 2 if shape.edge == 7 else 1) for shape in unit_shapes(divisor)
+            name: Unit3D(edge, inputs, outputs, 2 if edge == 7 else 1)
+            for name, edge, inputs, outputs in _unit_shapes(divisor)
         }
         self.logits = keras.layers.Conv3D(classes, 1, dtype="float32", name="Logits")
         inputs = sum(MIXED["Mixed_5c"][branch] // divisor for branch in (0, 2, 4, 5))
@@ -147,11 +138,9 @@ class I3D(keras.Model):
         """The variables by their names in the public checkpoint."""
         named = {}
         for name, unit in self.units.items():
-            root = f"{PREFIX}/{name}"
-            named[f"{root}/batch_norm/beta"] = unit.norm.beta
-            named[f"{root}/batch_norm/moving_mean"] = unit.norm.moving_mean
-            named[f"{root}/batch_norm/moving_variance"] = unit.norm.moving_variance
-            named[f"{root}/conv_3d/w"] = unit.convolution.kernel
+            for part in ("beta", "moving_mean", "moving_variance"):
+                named[f"{PREFIX}/{name}/batch_norm/{part}"] = getattr(unit.norm, part)
+            named[f"{PREFIX}/{name}/conv_3d/w"] = unit.convolution.kernel
         named[f"{PREFIX}/Logits/Conv3d_0c_1x1/conv_3d/b"] = self.logits.bias
         named[f"{PREFIX}/Logits/Conv3d_0c_1x1/conv_3d/w"] = self.logits.kernel
         return named

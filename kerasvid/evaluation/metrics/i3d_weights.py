@@ -142,10 +142,8 @@ def _full_names(graph: bytes) -> dict[str, str]:
 def _downloaded() -> pathlib.Path:
     """The folder of the hub module in the cache of Keras; downloaded the first time."""
     try:
-        folder = keras.utils.get_file(
-            f"{HUB_NAME}.tar.gz", HUB_ADDRESS, cache_subdir="kerasvid", file_hash=HUB_SHA256,
-            hash_algorithm="sha256", extract=True,
-        )  # fmt: skip
+        name, found = f"{HUB_NAME}.tar.gz", {"file_hash": HUB_SHA256, "cache_subdir": "kerasvid"}
+        folder = keras.utils.get_file(name, HUB_ADDRESS, extract=True, **found)
     except Exception as error:  # errors of get_file have no narrower common class
         raise WeightsError(
             f"{HUB_ADDRESS}: download failed ({str(error).splitlines()[0]}). Use the path of your "

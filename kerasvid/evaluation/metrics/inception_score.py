@@ -126,8 +126,6 @@ class BootstrapAnswers:
         if size < 2 or len(values["score"]) < 2:
             raise ValueError(f"{size} answers are too few for an interval. Use more clips.")
         classes = self._answers.shape[2]
-        most = {"accuracy": 1.0, "score": float(classes)}  # others: ln K
-        return {
-            name: interval_of_replicates(v[:-1], v[-1], size, most.get(name, np.log(classes)))
-            for name, v in values.items()
-        }
+        most = {"accuracy": 1.0, "score": classes}
+        most |= dict.fromkeys(("conditional", "marginal"), np.log(classes))
+        return {n: interval_of_replicates(v[:-1], v[-1], size, most[n]) for n, v in values.items()}
