@@ -1,12 +1,10 @@
-"""Classifiers of real clips. Their answers and features measure generated clips.
+"""Networks that classify real clips. Their answers and features measure generated clips.
 
 Some data sets suit no public network: I3D needs 10 frames and a download, Inception knows no
 actions. For these a classifier is trained on the data set itself, as in the papers: Li and Mandt
 measure the disentanglement of Sprites by a classifier of clips, the residual-vector paper measures
 the inception score of images by a classifier with D_I's architecture. Compare such values for the
 same classifier only; the protocol has the digest of its weights.
-
-This file has the networks. `kerasvid.evaluation.classifiers.store` trains, stores and loads them.
 """
 
 import hashlib
@@ -40,7 +38,9 @@ class _Classifier(KeepsArguments, keras.Model):
     or floats in [-1, 1], and return numpy arrays.
     """
 
-    min_frames, max_frames = 1, math.inf
+    min_frames: int = 1
+    max_frames: float = math.inf
+    built: bool
 
     def __init__(self, heads: Mapping[str, int], image_shape: tuple[int, int, int], **kwargs):
         super().__init__(**kwargs)
@@ -51,7 +51,7 @@ class _Classifier(KeepsArguments, keras.Model):
         self._traced: dict[str, Callable] = {}  # by length and type of clips
 
     def _outputs(self, clips: tf.Tensor, training: bool = False) -> tuple[dict, tf.Tensor]:
-        """Logits `[B, K]` by head and features `[B, D]`, all float32."""
+        """Logits `[B, K]` by head and features `[B, D]`, all float32; both classifiers have it."""
         raise NotImplementedError
 
     def call(self, clips: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
@@ -79,7 +79,6 @@ class _Classifier(KeepsArguments, keras.Model):
         return self._run(clips)[1]
 
     def _run(self, clips: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Probabilities by head and features of `[B, T, H, W, C]`, part by part."""
         clips = np.asarray(clips)
         if self.max_frames == 1 and clips.ndim == 4:
             clips = clips[:, None]
@@ -114,7 +113,7 @@ class _Classifier(KeepsArguments, keras.Model):
             digest.update(np.ascontiguousarray(weight.numpy(), "<f4").tobytes())
         return digest.hexdigest()
 
-    def build(self, clips_shape=None) -> None:
+    def build(self, clips_shape: Any = None) -> None:
         """Makes the weights; the constructors call it."""
         if not self.built:
             self.built = True
@@ -132,7 +131,6 @@ class ClipClassifier(_Classifier):
         encoder: Arguments of `FrameEncoder` in place of those in `ENCODER`. By default the patch
             is the largest of 4, 2 and 1 that divides the frame.
         units: Width of each direction of the bi-LSTM. Features have twice the width.
-        sharpness: Factor of the features before the heads.
 
     Call: `[B, T, H, W, C]`, uint8 or float in [-1, 1] -> logits float32 `[B, K]` by head. T must
     be static.
@@ -153,14 +151,12 @@ class ClipClassifier(_Classifier):
         frames: int = 8,
         encoder: Mapping[str, Any] | None = None,
         units: int = 64,
-        sharpness: float = SHARPNESS,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(heads, image_shape, **kwargs)
         if frames < 1 or units < 1:
             raise ValueError(f"frames={frames}, units={units}: use 1 or more for both.")
         self.frames, self.units, self.min_frames = frames, units, frames
-        self.sharpness = sharpness
         self.encoder_arguments = self.resolved(image_shape, encoder)["encoder"]
 
         # === Networks ===
@@ -176,7 +172,7 @@ class ClipClassifier(_Classifier):
     def _outputs(self, clips: tf.Tensor, training: bool = False) -> tuple[dict, tf.Tensor]:
         encoded = over_frames(self.encoder, as_floats(clips), training=training)  # [B, T, F]
         features = tf.cast(self.summary_layer(encoded), tf.float32)  # [B, 2 * units]
-        sharp = self.sharpness * features
+        sharp = SHARPNESS * features
         return {name: layer(sharp) for name, layer in self.head_layers.items()}, features
 
     @staticmethod
@@ -184,12 +180,10 @@ class ClipClassifier(_Classifier):
         image_shape: tuple[int, int, int],
         encoder: Mapping[str, Any] | None = None,
         units: int = 64,
-        sharpness: float = SHARPNESS,
     ) -> dict[str, Any]:
         """All arguments of the network for frames of a shape, with the defaults filled in."""
         patch = next(s for s in (4, 2, 1) if not (image_shape[0] % s or image_shape[1] % s))
-        encoder = {**ENCODER, "patch": patch, **(encoder or {})}
-        return {"encoder": encoder, "units": units, "sharpness": sharpness}
+        return {"encoder": {**ENCODER, "patch": patch, **(encoder or {})}, "units": units}
 
     def protocol(self, frames: int) -> dict[str, Any]:
         """How features of clips of so many frames are made, by name."""
@@ -263,9 +257,3 @@ class FrameClassifier(_Classifier):
 
 
 CLASSIFIERS = {"clip": ClipClassifier, "frame": FrameClassifier}
-
-
-def random_frames(clips: np.ndarray, seed: int = 0) -> np.ndarray:
-    """A random frame of each clip, `[B, 1, H, W, C]`; that of row i depends on (seed, i) alone."""
-    chosen = np.random.default_rng(seed).random(len(clips)) * clips.shape[1]
-    return clips[np.arange(len(clips)), chosen.astype(int)][:, None]
