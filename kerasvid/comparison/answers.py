@@ -12,14 +12,7 @@ COLUMNS = ("study", "rater", "pair", "chosen")  # `seconds` is for people only
 
 
 class Answer(NamedTuple):
-    """One choice.
-
-    Args:
-        rater: name of the rater.
-        pair: name of the pair.
-        side: chosen side, "left" or "right", or "top" or "bottom".
-        run: chosen run, "a" or "b".
-    """
+    """One choice of a rater: the side, a name of `Study.sides`, and the run, "a" or "b"."""
 
     rater: str
     pair: str
@@ -28,11 +21,7 @@ class Answer(NamedTuple):
 
 
 def answer_files(paths: Sequence[str | os.PathLike]) -> list[pathlib.Path]:
-    """The given files, and all `*.csv` of the given folders.
-
-    Raises:
-        StudyError: there are no files.
-    """
+    """The given files, and all `*.csv` of the given folders; a StudyError if there are none."""
     files = []
     for path in map(pathlib.Path, paths):
         found = sorted(path.glob("*.csv")) if path.is_dir() else [path]
@@ -99,13 +88,13 @@ def _rows(path: pathlib.Path) -> Iterator[tuple[str, dict[str, str]]]:
             reader = csv.reader(file, strict=True)
             head = [name.strip() for name in next(reader, [])]
             if missing := [name for name in COLUMNS if name not in head]:
-                raise StudyError(f"{path}: columns missing: {', '.join(missing)}. Use a CSV file "
-                                 "with commas, as the page writes it.")  # fmt: skip
+                names = ", ".join(missing)
+                raise StudyError(f"{path}: columns missing: {names}. Use the file of the page.")
             for row in filter(None, reader):
                 place = f"{path}, line {reader.line_num}"
                 if len(row) != len(head):
-                    raise StudyError(f"{place}: {len(row)} fields, but {len(head)} columns. "
-                                     "Correct the row or remove it.")  # fmt: skip
+                    sizes = f"{len(row)} fields, but {len(head)} columns"
+                    raise StudyError(f"{place}: {sizes}. Correct the row or remove it.")
                 yield place, dict(zip(head, map(str.strip, row), strict=True))
     except csv.Error as error:
         place = f"{path}, line {reader.line_num}"

@@ -70,7 +70,7 @@ class CodeTable(keras.layers.Layer):
         def in_ball(shape, dtype=None):
             return projected_to_ball(normal(shape, dtype))
 
-        def add(name, shape, initializer="zeros"):
+        def add(name: str, shape: Sequence[int], initializer: Any = "zeros") -> keras.Variable:
             kind: dict[str, Any] = {"trainable": False, "autocast": False, "name": name}
             return self.add_weight(shape, initializer, "float32", **kind)
 

@@ -13,15 +13,7 @@ import numpy as np
 
 
 def clip_psnr(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio of each pair of clips in dB; infinite for equal clips.
-
-    Args:
-        clips: uint8 `[B, T, H, W, C]`.
-        others: the same shape.
-
-    Returns:
-        float64 `[B]`.
-    """
+    """PSNR in dB of each pair of clips, uint8 `[B, T, H, W, C]`: float64 `[B]`, inf for equals."""
     difference = clips.astype(np.float64) - others.astype(np.float64)
     error = np.mean(np.square(difference), axis=tuple(range(1, clips.ndim)))  # [B]
     with np.errstate(divide="ignore"):
@@ -79,8 +71,7 @@ def l2_distances(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
     """|v - v'|_2 of each pair of clips, of pixels in [0, 1].
 
     Args:
-        clips: uint8 `[B, T, H, W, C]`.
-        others: the same shape.
+        clips, others: uint8 `[B, T, H, W, C]`.
 
     Returns:
         float64 `[B]`.
@@ -99,7 +90,8 @@ def l2_distances(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
         )
     if clips.dtype != np.uint8 or others.dtype != np.uint8:
         raise ValueError(f"Clips are {clips.dtype} and {others.dtype}. Give uint8.")
-    differences = (  # one clip at a time: many of them would fill the memory
-        clip.astype(np.float64) - other for clip, other in zip(clips, others, strict=True)
+    pairs = zip(clips, others, strict=True)  # one at a time: many would fill the memory
+    return (
+        np.array([np.linalg.norm(a.astype(np.float64).ravel() - b.ravel()) for a, b in pairs])
+        / 255.0
     )
-    return np.array([np.sqrt(np.sum(np.square(d))) / 255.0 for d in differences])

@@ -119,5 +119,5 @@ def test_the_files_hold_the_same_as_the_table(measured):
         assert text in table and text in markdown
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len(rows) == 6 and len({row.count("|") for row in rows}) == 1
-    with pytest.raises(ValueError, match="answers is empty"):
+    with pytest.raises(ValueError, match="must be"):
         measure_preference([], found.study)

@@ -555,7 +555,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         return tf.while_loop(lambda step, *_: step <= steps, update, start)[1]
 
     def reconstruct(self, videos: np.ndarray | tf.Tensor, label: Any = None) -> np.ndarray:
-        """Videos decoded from the codes of `encode`, with its arguments: uint8 `[B, T, H, W, C]`."""
+        """Videos decoded from the codes that `encode` finds: uint8 `[B, T, H, W, C]`."""
         return as_pixels(self.decode(self.encode(videos, label=label)["codes"]))
 
 
