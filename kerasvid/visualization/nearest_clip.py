@@ -91,7 +91,5 @@ def l2_distances(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
     if clips.dtype != np.uint8 or others.dtype != np.uint8:
         raise ValueError(f"Clips are {clips.dtype} and {others.dtype}. Give uint8.")
     pairs = zip(clips, others, strict=True)  # one at a time: many would fill the memory
-    return (
-        np.array([np.linalg.norm(a.astype(np.float64).ravel() - b.ravel()) for a, b in pairs])
-        / 255.0
-    )
+    norms = [np.linalg.norm(np.ravel(a.astype(np.float64) - b)) for a, b in pairs]
+    return np.array(norms) / 255.0
