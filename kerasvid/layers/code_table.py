@@ -28,8 +28,6 @@ class CodeTable(keras.layers.Layer):
         rows: number of rows.
         shape: of a row: `(D,)`, or `(T, D)` for a sequence.
         rank: of the `(T, D)` matrix of a sequence after every update; `None` for any.
-        stddev: standard deviation of the initial Gaussian; 1 / sqrt(D) where `None`, so that
-            vectors begin near the border of the ball.
 
     Raises:
         ValueError: `rows` is less than 1, or `rank` is out of its range.
@@ -40,27 +38,20 @@ class CodeTable(keras.layers.Layer):
         TensorShape([2, 16, 8])
     """
 
-    def __init__(
-        self,
-        rows: int,
-        shape: Sequence[int],
-        rank: int | None = None,
-        stddev: float | None = None,
-        **kwargs,
-    ):
+    def __init__(self, rows: int, shape: Sequence[int], rank: int | None = None, **kwargs):
         super().__init__(autocast=False, **kwargs)  # codes stay float32
         if not isinstance(rows, int) or rows < 1:
             raise ValueError(f"rows={rows!r} of a table of codes must be 1 or more.")
         if rank is not None and not (isinstance(rank, int) and 1 <= rank <= min(shape)):
             raise ValueError(f"rank={rank!r} must be from 1 to {min(shape)}, or None.")
-        self.rows, self.shape, self.rank, self.stddev = rows, tuple(shape), rank, stddev
+        self.rows, self.shape, self.rank = rows, tuple(shape), rank
         self.size = int(np.prod(self.shape))
         self.build()
 
     def build(self, input_shape=None) -> None:
         if self.built:  # type: ignore[has-type]
             return
-        stddev = self.shape[-1] ** -0.5 if self.stddev is None else self.stddev
+        stddev = self.shape[-1] ** -0.5  # vectors begin near the border of the ball
         normal = keras.initializers.RandomNormal(stddev=stddev)
         directions = min(LARGEST_FACTOR, self.rows, self.size)
         # Before the first fit, samples are as far apart as the first codes.

@@ -86,20 +86,14 @@ DCGAN = {  # G at 64x64
     "patch": 2,
     "normalization": "none",
 }
+TINY = {"seed_channels": 16, "channels": (16, 8), "upsampling": (2, 2)}
 GLO.PRESETS = {
     # Seconds: for tests.
     "debug": {
         "frames": 8,
         "code_dim": 12,
         "levels": 2,
-        "decoder": {
-            **DCGAN,
-            "seed_channels": 16,
-            "channels": (16, 8),
-            "upsampling": (2, 2),
-            "kernel_size": 3,
-            "transposed": False,
-        },
+        "decoder": {**DCGAN, **TINY, "kernel_size": 3, "transposed": False},
     },
     # For two CPU cores.
     "base": {

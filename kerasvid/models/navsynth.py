@@ -317,6 +317,7 @@ DCGAN = {  # G at 64x64
     "patch": 2,
     "normalization": "none",
 }
+TINY = {"seed_channels": 16, "channels": (16, 8), "upsampling": (2, 2)}
 Navsynth.PRESETS = {
     # Seconds: for tests.
     "debug": {
@@ -324,14 +325,7 @@ Navsynth.PRESETS = {
         "static_dim": 8,
         "transient_dim": 4,
         "units": 16,
-        "decoder": {
-            **DCGAN,
-            "seed_channels": 16,
-            "channels": (16, 8),
-            "upsampling": (2, 2),
-            "kernel_size": 3,
-            "transposed": False,
-        },
+        "decoder": {**DCGAN, **TINY, "kernel_size": 3, "transposed": False},
         "objective": {"levels": 2},
     },
     # Good reconstructions on two CPU cores in minutes.

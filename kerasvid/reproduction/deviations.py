@@ -20,7 +20,8 @@ def of_section(table: Table, section: Section, metrics: Mapping[str, str]) -> li
         >>> of_section(published_table("residual_vectors/3"), section, {"FVD": "fvd"})
         ['data set: sprites in place of MUG (mug)', '256 clips measured in place of 624']
     """
-    cells, lines = section.cells, []
+    cells = [cell for row in section.rows for cell in row.cells.values()]
+    lines = []
     if parts := [f"{p.name} ({p.dataset})" for p in section.parts if p.dataset != section.dataset]:
         lines.append(f"data set: {section.dataset} in place of {' and '.join(parts)}")
     by_column = {name: cell for row in section.rows for name, cell in row.cells.items()}

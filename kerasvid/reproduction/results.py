@@ -84,11 +84,6 @@ class Section:
         """The names of the runs of all rows, each once."""
         return list(dict.fromkeys(row.run for row in self.rows if row.run))
 
-    @property
-    def cells(self) -> list[Cell]:
-        """The measured numbers of all rows."""
-        return [cell for row in self.rows for cell in row.cells.values()]
-
     def as_dict(self) -> dict[str, Any]:
         """For the JSON file."""
         rows = [

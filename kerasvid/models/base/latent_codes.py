@@ -196,17 +196,14 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
                 execution.
         """
         schedule = isinstance(code_rate, keras.optimizers.schedules.LearningRateSchedule)
-        number = isinstance(code_rate, numbers.Real) and not isinstance(code_rate, bool)
+        number = isinstance(code_rate, numbers.Real) and code_rate is not True
         if not schedule and not (number and 0 < code_rate < math.inf):
             raise ValueError(f"code_rate={code_rate!r} must be a positive number or a schedule.")
         if not 0 <= code_momentum < 1:
             raise ValueError(f"code_momentum={code_momentum} must be at least 0 and less than 1.")
         executed = kwargs.get("steps_per_execution", 1)
         if self.stages is not None and executed != 1:
-            raise ValueError(
-                f"steps_per_execution={executed!r}: a stage is chosen before every step. Use 1, or "
-                "stages=None."
-            )
+            raise ValueError(f"steps_per_execution={executed!r} must be 1 for a model with stages.")
         super().compile(optimizer, *args, **kwargs)
         self._code_rate, self._code_momentum = code_rate, code_momentum
         saved = keras.saving.serialize_keras_object(code_rate) if schedule else code_rate
@@ -243,7 +240,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         if self.stages is None:
             return super().make_train_function(force)
         if self.train_function is not None and not force:
-            return None
+            return
         functions = {}
         for stage in self.stages:
             super().make_train_function(force=True)
@@ -256,7 +253,6 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
             return functions[self._stage](iterator)
 
         self.train_function = train
-        return None
 
     def batch_of(self, data: Any, training: bool) -> tuple[dict, dict[str, tf.Tensor]]:
         """The batch of `compute_losses`, and the int64 rows `[B]` of each table.
@@ -288,7 +284,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     def check_training_length(self, frames: int) -> None:
         if frames != self.frames:
             raise ValueError(
-                f"Clips of {frames} frames, but the codes have {self.frames}: train on clips of "
+                f"Clips of {frames} frames, but the codes have {self.frames}. Train on clips of "
                 f"that length, or make the model with frames={frames}."
             )
 
