@@ -21,15 +21,13 @@ class Answer(NamedTuple):
 
 
 def answer_files(paths: Sequence[str | os.PathLike]) -> list[pathlib.Path]:
-    """The given files, and all `*.csv` of the given folders; a StudyError if there are none."""
+    """The given files, and all `*.csv` of the given folders; a StudyError if one has none."""
     files = []
     for path in map(pathlib.Path, paths):
         found = sorted(path.glob("*.csv")) if path.is_dir() else [path]
         if not found:
             raise StudyError(f"{path}: no *.csv in this folder. Give the raters' files.")
         files += found
-    if not files:
-        raise StudyError("--answers is empty. Give rater1.csv,rater2.csv or their folder.")
     return files
 
 
@@ -89,7 +87,7 @@ def _rows(path: pathlib.Path) -> Iterator[tuple[str, dict[str, str]]]:
             head = [name.strip() for name in next(reader, [])]
             if missing := [name for name in COLUMNS if name not in head]:
                 names = ", ".join(missing)
-                raise StudyError(f"{path}: columns missing: {names}. Use the file of the page.")
+                raise StudyError(f"{path}: columns missing: {names}. Use a CSV file with commas.")
             for row in filter(None, reader):
                 place = f"{path}, line {reader.line_num}"
                 if len(row) != len(head):

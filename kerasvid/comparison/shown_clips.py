@@ -70,7 +70,7 @@ def made_clips(
 def real_clips(config: RunConfig, count: int, frames: int, seed: int = 0) -> ShownClips:
     """Different real clips of a run's data: held-out ones if there is such a split.
 
-    Each is of another video while there are enough videos; then random windows, which may overlap.
+    Each is of another video; if there are too few, they are random windows, which may overlap.
 
     Args:
         config: of the run.

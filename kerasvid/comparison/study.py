@@ -104,8 +104,6 @@ def choose_pairs(count: int, seed: int = 0) -> tuple[Pair, ...]:
         >>> [pair.first for pair in choose_pairs(4, seed=1)]
         ['b', 'a', 'a', 'b']
     """
-    if count < 1:
-        raise StudyError(f"{count} pairs: a study needs 1 or more.")
     generator = np.random.default_rng(seed)
     numbers = [generator.permutation(count).tolist() for _ in RUNS]
     firsts = (np.arange(count) + generator.integers(2)) % 2  # an odd count favours a random run
@@ -135,8 +133,7 @@ def make_study(
         stacked: show all frames at once, for short clips of small movements.
 
     Raises:
-        StudyError: the clips differ in number, length or frame size, there are none, or `fps` is
-            out of range.
+        StudyError: the clips differ in number, length or frame size, or `fps` is out of range.
 
     Example:
         >>> clips = {"a": rjvae.generate(128), "b": dsa.generate(128)}
@@ -150,18 +147,16 @@ def make_study(
         raise StudyError(f"The clips [N, T, H, W, C] differ: {', '.join(sizes)}. Use equal sizes.")
     if not 0.0 < fps <= 1000.0:
         raise StudyError(f"--fps={fps}: must be above 0 and at most 1000.")
-    count, frames, height, width, channels = clips["a"].shape
-    what = "image" if frames == 1 else "clip"
+    count, *shape = clips["a"].shape
+    axes = dict(zip(("frames", "height", "width", "channels"), shape, strict=True))
+    what = "image" if axes["frames"] == 1 else "clip"
     study = Study(
         id="",
         title=f"A comparison of {what}s" if title is None else title,
         question=f"Which {what} looks more realistic?" if question is None else question,
         description=description,
         layout="stacked" if stacked else "side by side",
-        frames=frames,
-        height=height,
-        width=width,
-        channels=channels,
+        **axes,
         fps=float(fps),
         seed=seed,
         runs={run: dict(runs[run]) for run in RUNS},

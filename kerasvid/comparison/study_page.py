@@ -122,8 +122,7 @@ def _shown(study: Study, clips: Mapping[str, np.ndarray]) -> dict[str, Any]:
     kind = "webp" if features.check("webp") else "png"
     pairs = []
     for pair in study.pairs:
-        numbers = {"a": pair.a, "b": pair.b}
-        images = [_encoded(clips[run][numbers[run]], kind) for run in pair.order]
+        images = [_encoded(clips[run][getattr(pair, run)], kind) for run in pair.order]
         pairs.append({"pair": pair.pair, "clips": images})
     names = ("id", "title", "question", "description", "sides", "frames", "height", "width", "fps")
     return {

@@ -223,8 +223,7 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         (The paper divides by k, so that its last frame is z_last itself.)
 
         Args:
-            first, last: numbers of the two frames, from 0.
-            count: k, the number of intermediate frames.
+            first, last, count: numbers of the two frames, from 0; k.
             space: `"outputs"` or `"codes"`.
             **rows: the videos, as in `recall`.
 

@@ -28,8 +28,7 @@ class Reproduction:
 
     Args:
         runs: of the table, without a data set.
-        evaluation: of its measurements; `num`, `split` and `windows` of `None` or 1 are the
-            table's.
+        evaluation: of its measurements; the table's `num`, `split` and `windows` by default.
         datasets: to train on, as in `sections_of`.
         out_dir: folder of the table's files.
 

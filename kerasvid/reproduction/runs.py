@@ -28,11 +28,7 @@ from tfrecords_tools.registry import locate
 
 
 class Stopped(Exception):
-    """A signal ended a training; its checkpoint is saved."""
-
-    def __init__(self, signal: int):
-        super().__init__(f"stopped by signal {signal}")
-        self.signal = signal
+    """A signal, its argument, ended a training; its checkpoint is saved."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +41,10 @@ class TableRuns:
         preset: of all models; "paper" is each run's own for the data set.
         steps: of each run, in place of the paper's and the preset's.
         frames: T of clips, in place of the preset's.
-        config: further fields of `RunConfig` that differ from their defaults: `seed`,
-            `precision`, `sample_every`, `checkpoint_every`.
+        config: further fields of `RunConfig` that differ from their defaults, such as `seed`.
         given: folders of existing runs to use unchanged, by the run's name.
         runs_dir: folder of all other runs.
-        data_dir, source_dir: as `tfrecords_tools.registry.locate` takes them.
+        data_dir, source_dir: as in `tfrecords_tools.registry.locate`.
 
     Raises:
         ValueError: a run is given that the table does not have.
@@ -100,7 +95,7 @@ class TableRuns:
         if name in self.given:
             return self.given[name]
         data = self.table.runs[name].data
-        labels = [self.dataset, *([data] if data != WHOLE else []), *self.labels()]
+        labels = [self.dataset, *[data] * (data != WHOLE), *self.labels()]
         return os.path.join(self.runs_dir, os.path.basename(default_folder(name, "/".join(labels))))
 
     def arguments(self, name: str, make: bool = False) -> dict[str, Any]:
@@ -117,8 +112,7 @@ class TableRuns:
         if hyperparameters["frames"] > 1:  # a model of videos: clips that fit into them
             frames = self.frames or hyperparameters["frames"]
             if info:
-                longest = 1 + (training_split(info).min_length - 1) // training.stride
-                frames = min(frames, longest)
+                frames = min(frames, 1 + (training_split(info).min_length - 1) // training.stride)
             if frames != hyperparameters["frames"]:
                 values["frames"] = frames
         trains = cls.TRAINING[preset].steps > 1  # else it has no weights

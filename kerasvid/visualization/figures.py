@@ -105,12 +105,12 @@ def summary(inputs: FigureInputs) -> Figure:
 
 def swaps(inputs: FigureInputs) -> Figure:
     """Content by row, motion by column; the image shows some of them frame by frame."""
-    real = inputs.held_out[: min(len(inputs.held_out), 6)]
+    real = inputs.held_out[:6]
     numbers = np.arange(len(real))
     columns = [inputs.swapped(numbers, np.full(len(real), number)) for number in numbers]
-    rows = [[None, *real], *([real[i], *(c[i] for c in columns)] for i in range(len(real)))]
+    rows = [[None, *real], *zip(real, *columns, strict=True)]
     triples = []
-    for i in range(min(len(real), 4)):
+    for i in numbers[:4]:
         j = (i + 1) % len(real)
         triples += grids.clip_rows(np.stack([real[i], real[j], columns[j][i]]))
     caption = "content of the first, motion of the second: the third"
@@ -171,9 +171,8 @@ def between(inputs: FigureInputs) -> Figure:
         real, clips = inputs.compared(COMPARED_CLIPS)
     baseline = l2_distances(infilled(linear, real), real)
     numbers = [f"linear interpolation {baseline.mean():.2f} ± {baseline.std():.2f}"]
-    temperatures = {"samples": 1.0, "at temperature 0": 0.0}
-    if not model.between_noise(1, real.shape[1]):  # without noise there is one video
-        temperatures = {"model": 1.0}
+    noise = model.between_noise(1, real.shape[1])  # without noise there is one video
+    temperatures = {"samples": 1.0, "at temperature 0": 0.0} if noise else {"model": 1.0}
     for name, temperature in temperatures.items():
         distances = l2_distances(infilled(model, real, inputs.seed, temperature), real)
         nearer = np.sum(distances < baseline)
@@ -185,11 +184,10 @@ def infilled(
     model: InBetween, clips: np.ndarray, seed: int = 0, temperature: float = 1.0
 ) -> np.ndarray:
     """A model's videos between the endpoints of clips `[B, T, H, W, C]`, eight at a time."""
-    parts = [clips[start : start + 8] for start in range(0, len(clips), 8)]
-    videos = [
-        model.between(part[:, 0], part[:, -1], part.shape[1], seed + number, temperature)
-        for number, part in enumerate(parts)
-    ]
+    videos = []
+    for number, part in enumerate(np.split(clips, range(8, len(clips), 8))):
+        endpoints = part[:, 0], part[:, -1]
+        videos.append(model.between(*endpoints, part.shape[1], seed + number, temperature))
     return np.concatenate(videos)
 
 

@@ -2,9 +2,9 @@
 
 Penington, Teo, Wang: "Generating Video from Images" (poster, Stanford CS230) reports the mean and
 the std of the "L2 distance between generated and real videos" over 100 clips of 30x64x64x3. It
-does not state the unit of a pixel, nor whether a clip is summed or averaged over. Here it is the
-norm of the whole difference, of pixels in [0, 1]: with that, the reported distances (62 to 223)
-are plausible errors of 0.1 to 0.37 a pixel.
+states neither the unit of a pixel nor whether a clip is summed or averaged over. Here it is the
+norm of the whole difference, of pixels in [0, 1]: the reported distances (62 to 223) are then
+errors of 0.1 to 0.37 a pixel.
 """
 
 from collections.abc import Iterable
@@ -27,8 +27,7 @@ def nearest_clips(
 
     Args:
         queries: uint8 `[Q, T, H, W, C]`.
-        batches: real clips, uint8 `[N, T, H, W, C]` each, read one batch at a time. A few hundred
-            clips a batch keep the matrix product fast.
+        batches: real clips, uint8 `[N, T, H, W, C]` each, best a few hundred, read one by one.
 
     Returns:
         The nearest clips, uint8 `[Q, T, H, W, C]`, and their PSNR to the queries in dB, float64
@@ -83,13 +82,9 @@ def l2_distances(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
         >>> videos = model.between(real[:, 0], real[:, -1], real.shape[1])
         >>> l2_distances(videos, real).mean(), l2_distances(videos, real).std()
     """
-    if clips.shape != others.shape:
-        raise ValueError(
-            f"Clips of shape {clips.shape} cannot be compared to those of shape {others.shape}. "
-            "Give both the same axes [B, T, H, W, C]."
-        )
-    if clips.dtype != np.uint8 or others.dtype != np.uint8:
-        raise ValueError(f"Clips are {clips.dtype} and {others.dtype}. Give uint8.")
+    if clips.shape != others.shape or {clips.dtype, others.dtype} != {np.dtype(np.uint8)}:
+        kinds = f"{clips.dtype} {clips.shape} and {others.dtype} {others.shape}"
+        raise ValueError(f"The clips are {kinds}. Give uint8 of one shape [B, T, H, W, C].")
     pairs = zip(clips, others, strict=True)  # one at a time: many would fill the memory
     norms = [np.linalg.norm(np.ravel(a.astype(np.float64) - b)) for a, b in pairs]
     return np.array(norms) / 255.0

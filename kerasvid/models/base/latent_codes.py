@@ -5,9 +5,8 @@ its batch. It updates each network by a Keras optimizer, and those rows by SGD w
 
     m <- momentum m + dl/dz,   z <- z - rate m,   z <- z / max(1, ||z||)
 
-Networks and codes are trained jointly, or in the two stages of Aich et al., "Non-Adversarial Video
-Synthesis with Learned Priors", CVPR 2020: the generator alone (section 3.1), then the codes and the
-recurrent network (3.2).
+Networks and codes are trained jointly, or in the two stages of Aich et al. (see `navsynth.py`): the
+generator alone (section 3.1), then the codes and the recurrent network (3.2).
 """
 
 import functools
@@ -74,11 +73,11 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         image_shape: `(H, W, C)`.
         videos, identities, classes: numbers of videos, identities and labels in the training split.
             A run takes them from the data set.
-        decoded_frames: frames of a clip that a training step decodes, chosen at random; `None` for
-            all. Fewer make a step cheaper, and the loss keeps its expectation.
+        decoded_frames: number of frames that a training step decodes, chosen at random; `None` for
+            all. The loss keeps its expectation.
         scaled_codes: whether networks take codes times the square root of their size D, which have
             about unit variance. The rate of the codes should then be up to D times smaller.
-        stages: epochs of the two stages, `{"network": 5, "codes": 300}`, which alternate; `None`
+        stages: epochs of the two stages, which alternate: `{"network": 5, "codes": 300}`; `None`
             trains all at once. An epoch is `videos` videos.
 
     Raises:
@@ -112,13 +111,11 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         self.conditional, self.rank, self.scaled_codes = conditional, rank, scaled_codes
         self.decoded_frames = checked_count(decoded_frames)
         self.stages = dict(stages) if stages else None
-        if self.stages and not (
-            set(self.stages) == {"network", "codes"}
-            and all(map(_is_positive, self.stages.values()))
-        ):
+        epochs = self.stages or {"network": 1, "codes": 1}
+        if set(epochs) != {"network", "codes"} or not all(map(_is_positive, epochs.values())):
             raise ValueError(
-                f"stages={self.stages} must give the epochs of both network and codes, each 1 or "
-                "more; or use stages=None."
+                f"stages={epochs} must give the epochs of both network and codes, each 1 or more; "
+                "or use stages=None."
             )
         self.row_keys = {name: key for name, (key, _) in tables.items()}
         self.row_counts = self._checked_counts()
@@ -269,7 +266,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         for key in self.row_counts:
             if not isinstance(data, Mapping) or key not in data:
                 raise ValueError(
-                    f'The batch has no "{key}", by which codes are looked up: use the batches of '
+                    f'The batch has no "{key}", by which codes are looked up. Use the batches of '
                     "make_pipeline, or dicts with it."
                 )
         counts = dict(self.row_counts)
@@ -411,9 +408,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     # === Learned codes ===
 
     def learned_codes(self) -> dict[str, np.ndarray]:
-        """The tables by name, float32 `[rows, ...]`: the data set in a compact form.
-
-        `tables()[name].learned_rows()` lists the rows that are not initial noise.
+        """The tables by name, float32 `[rows, ...]`; `CodeTable.learned_rows` are not initial noise.
 
         Example:
             >>> model.learned_codes()["static"].shape
@@ -488,12 +483,11 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         rate: float = 0.05,
         label: Any = None,
     ) -> dict[str, tf.Tensor]:
-        """Codes of new videos, found by Adam while the networks stay as they are.
+        """Codes of new videos, found by Adam while the networks do not change.
 
         Args:
             videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1]; T at most that of the codes.
-            steps: of Adam, from the mean of the learned codes.
-            rate: of Adam.
+            steps, rate: of Adam, which starts from the mean of the learned codes.
             label: int `[B]`, for a conditional generator.
 
         Returns:
