@@ -80,7 +80,7 @@ def main(argv: list[str]) -> None:
             made = reproduction.run()
         except Stopped as stopped:
             print("Stopped. Run the same command again to continue.", file=sys.stderr)
-            sys.exit(128 + stopped.signal)
+            sys.exit(128 + stopped.args[0])
         print(f"\n{made.markdown()}")
         print(*made.write(_F.out_dir, reproduction.name), sep="\n")
         if problems := made.problems():

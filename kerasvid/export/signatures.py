@@ -277,7 +277,7 @@ def _learned(model: keras.Model, frames: int) -> dict[str, Signature]:
     video, label = _pixels(model, frames), _label(model)
 
     def rows(key: str) -> Tensor:
-        return Tensor((), tf.int64, f"row of the codes by {key}", 0, model.rows_by(key) - 1)
+        return Tensor((), tf.int64, f"row of the codes by {key}", 0, model.row_counts[key] - 1)
 
     def shortened(pixels):
         return {"video": pixels[:, :frames]}

@@ -258,7 +258,7 @@ def test_frames_of_another_size_raise_one_line(clips):
 
 
 def test_stages_need_one_step_per_execution():
-    message = r"steps_per_execution=4: a stage is chosen before every step. Use 1, or stages=None"
+    message = r"steps_per_execution=4 must be 1 for a model with stages"
     with pytest.raises(ValueError, match=message):
         make_model(stages=STAGES).compile("adam", steps_per_execution=4)
     make_model().compile("adam", steps_per_execution=4)
