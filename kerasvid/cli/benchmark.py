@@ -8,6 +8,7 @@ kerasvid benchmark --what=evaluate --model=navsynth --dataset=weizmann/strips --
 
 import json
 import os
+from typing import Any
 
 from absl import flags
 
@@ -52,18 +53,10 @@ def main(argv: list[str]) -> None:
         if _F.frames is not None:
             values |= {"frames": _F.frames, "training.frames": _F.frames}
         folder = registry.prepare(_F.dataset, _F.data_dir, _F.source_dir)
-        config = make_config(
-            _F.model,
-            _F.dataset,
-            folder,
-            load_info(folder),
-            preset=_F.preset,
-            values=values,
-            batch_size=_F.batch_size,
-            precision=_F.precision,
-            jit_compile=jit_compile(_F.jit_compile),
-            seed=0,
-        )
+        names = ("preset", "batch_size", "precision")
+        options: dict[str, Any] = {name: _F[name].value for name in names}
+        options |= {"values": values, "jit_compile": jit_compile(_F.jit_compile), "seed": 0}
+        config = make_config(_F.model, _F.dataset, folder, load_info(folder), **options)
         found = {
             "data": lambda: benchmark.measure_data(config, _F.steps),
             "train": lambda: benchmark.measure_training(config, _F.steps, _F.rows),

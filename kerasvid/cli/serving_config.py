@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
 def _pairs(flag: str) -> list[tuple[str, int]]:
     """The pairs of a flag such as `rjvae:1,cvae:3`."""
     pairs = []
-    for text in _F[flag].value:
+    for text in _F[flag].value or ():
         name, _, version = text.partition(":")
         if not (name and version.isascii() and version.isdigit()):
             raise ValueError(f"--{flag}: {text!r} is malformed. Write model:version, as rjvae:1.")

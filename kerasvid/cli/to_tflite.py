@@ -10,6 +10,7 @@ OUT.json beside the file describes its inputs, its outputs and its error.
 import json
 import os
 from functools import partial
+from typing import Any
 
 from absl import flags
 
@@ -27,15 +28,13 @@ FLAGS = _F = flags.FlagValues()
 define = Define(_F)
 define.string("run_dir", None, "Folder of the run to export.", required=True)
 define.string("out", None, "File to write: NAME.tflite.", required=True)
-define.enum("quantize", "none", ["none", "float16", "dynamic", "integer"], "Numbers of the file. "
-            "none: float32; float16: weights of float16; dynamic: weights of int8; integer: "
-            "weights and activations of int8.")  # fmt: skip
+define.enum("quantize", "none", ["none", "float16", "dynamic", "integer"], "Number format. none: "
+            "float32; float16, dynamic: float16 or int8 weights; integer: all int8.")  # fmt: skip
 define.bool("integer_io", False, "Inputs and outputs of int8, with --quantize=integer.")
 define.integer("batch", 1, "Videos of one call, fixed in the file.", lower_bound=1)
 define.integer("frames", None, "Frames of a clip; by default the model's.", lower_bound=1)
 define.list("signatures", None, "Signatures of the file; by default all that need no loop.")
-define.integer("seed", 0, "Random seed of the inputs that --quantize=integer measures ranges on.",
-               lower_bound=0)  # fmt: skip
+define.integer("seed", 0, "Random seed of the calibration of --quantize=integer.", lower_bound=0)
 define.bool("overwrite", False, "Replacement of an existing file.")
 
 
@@ -68,24 +67,17 @@ def main(argv: list[str]) -> None:
                 name: measured_difference(partial(lite, name), run.model, each, _F.batch, DRAWS)
                 for name, each in signatures.items()
             }
-        numbers = {
-            name: {output: error.as_json() for output, error in by_output.items()}
-            for name, by_output in errors.items()
+        facts: dict[str, Any] = {"model": run.config.model, "dataset": run.config.dataset}
+        facts |= {"step": run.step} | {
+            name: _F[name].value for name in ("quantize", "integer_io", "batch")
         }
-        facts = {
-            "model": run.config.model,
-            "dataset": run.config.dataset,
-            "step": run.step,
-            "quantize": _F.quantize,
-            "integer_io": _F.integer_io,
-            "batch": _F.batch,
-            "frames": run.model.frames if _F.frames is None else _F.frames,
-            "signatures": {
-                name: {**each.as_json(_F.batch), "noise": each.noise, "error": numbers[name]}
-                for name, each in signatures.items()
-            },
-            "operations": dict(sorted(tflite.operations(content).items())),
-        }
+        facts["frames"] = run.model.frames if _F.frames is None else _F.frames
+        facts["signatures"] = {}
+        for name, each in signatures.items():
+            gaps = {output: error.as_json() for output, error in errors[name].items()}
+            described = {**each.as_json(_F.batch), "noise": each.noise, "error": gaps}
+            facts["signatures"][name] = described
+        facts["operations"] = dict(sorted(tflite.operations(content).items()))
         with new_file(_F.out, _F.overwrite) as temporary:
             temporary.write_bytes(content)
         with new_file(beside, _F.overwrite) as temporary:

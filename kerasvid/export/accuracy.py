@@ -16,12 +16,9 @@ FIRST_COMPARED_SEED = 10_000  # of comparisons; files are calibrated on others
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """The absolute difference of two tensors.
+    """The largest and the mean absolute difference of two tensors, and their PSNR.
 
-    Args:
-        largest, mean: in units of the tensors.
-        psnr: peak signal-to-noise ratio in dB, infinite for equal tensors; `None` if they are not
-            pixels.
+    The PSNR is in dB and infinite for equal tensors. It is `None` if they are not pixels.
     """
 
     largest: float
@@ -70,12 +67,11 @@ def measured_difference(
     batch: int = 1,
     draws: int = 1,
 ) -> dict[str, Difference]:
-    """The differences, by output, of an exported signature from the model's, on random inputs.
+    """The differences, by output, of an exported signature from the model's.
 
     Args:
         exported: from named arrays to named arrays, such as an `OnnxModel`.
-        model: the model of the signature.
-        signature: of the model.
+        model, signature: the model and its signature.
         batch: B of each draw.
         draws: number of random inputs.
 

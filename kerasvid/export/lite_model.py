@@ -8,16 +8,12 @@ import numpy as np
 
 
 def interpreter_class() -> type:
-    """The interpreter of `ai-edge-litert`.
-
-    Raises:
-        ImportError: it is not installed; one line with the remedy.
-    """
+    """The interpreter of `ai-edge-litert`, or an ImportError that names the package to install."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
-        raise ImportError("ai-edge-litert, which runs TFLite files, is not installed. Run pip "
-                          "install 'kerasvid[tflite]'.") from error  # fmt: skip
+        message = "ai-edge-litert is not installed. Run pip install 'kerasvid[tflite]'."
+        raise ImportError(message) from error
     return Interpreter
 
 
@@ -42,20 +38,15 @@ class LiteModel:
         try:
             self._interpreter = interpreter_class()(num_threads=threads, **source)
         except (ValueError, RuntimeError) as error:
-            raise ValueError(f"{name}: cannot be read as TFLite ({error}). Export it again.") from (
-                error
-            )
+            message = f"{name}: cannot be read as TFLite ({error}). Export it again."
+            raise ValueError(message) from error
         self.signatures = self._interpreter.get_signature_list()
         if not self.signatures:
             raise ValueError(f"{name}: has no signatures. Make it with `kerasvid export tflite`.")
         self._runners: dict[str, Any] = {}
 
     def runner(self, signature: str):
-        """The runner of a signature, made on first use.
-
-        Raises:
-            ValueError: the file does not hold this signature.
-        """
+        """The runner of a signature, made on first use; ValueError if the file lacks it."""
         if signature not in self.signatures:
             known = ", ".join(self.signatures)
             raise ValueError(f"The file has no signature {signature}. It has {known}.")

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,8 @@ def check_installed(*packages: str) -> None:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            raise ImportError(f"{name}, for ONNX files, is not installed. Run pip install "
-                              "'kerasvid[onnx]'.") from error  # fmt: skip
+            message = f"{name} is not installed. Run pip install 'kerasvid[onnx]'."
+            raise ImportError(message) from error
 
 
 class OnnxModel:
@@ -43,26 +44,20 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors alone
-        source = file if isinstance(file, bytes) else os.fspath(file)
-        name = "The file" if isinstance(file, bytes) else os.fspath(file)
+        source: Any = file if isinstance(file, bytes) else os.fspath(file)
+        providers = ["CPUExecutionProvider"]
         try:
-            self._session = onnxruntime.InferenceSession(
-                source, options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(source, options, providers=providers)
         except Exception as error:  # its classes have no common ancestor of their own
-            raise ValueError(f"{name}: cannot be read as ONNX ({error}). Export it again.") from (
-                error
-            )
+            name = "The file" if isinstance(file, bytes) else source
+            message = f"{name}: cannot be read as ONNX ({error}). Export it again."
+            raise ValueError(message) from error
         self.inputs = [each.name for each in self._session.get_inputs()]
         renamed = {f"{name}{OUT}": name for name in self.inputs}
         outputs = [each.name for each in self._session.get_outputs()]
         self.outputs = [renamed.get(name, name) for name in outputs]  # as the signature names them
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs by name.
-
-        Raises:
-            ValueError: the file takes inputs of other names.
-        """
+        """Outputs by name; ValueError if the file takes inputs of other names."""
         check_names("The file", inputs, self.inputs)
         return dict(zip(self.outputs, self._session.run(None, inputs), strict=True))

@@ -8,7 +8,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from kerasvid.export.version_folder import VersionError, check_version_folder, new_version_folder
+from kerasvid.export.version_folder import check_version_folder, new_version_folder
 from kerasvid.io import temporary_name
 
 
@@ -24,7 +24,7 @@ def test_a_folder_appears_when_it_is_whole(tmp_path):
 
 @pytest.mark.parametrize("name", ["rjvae", "0", "01", "-1", "1.5", "v2"])
 def test_a_version_is_a_number_from_1_on(tmp_path, name):
-    with pytest.raises(VersionError, match=f"Give {tmp_path / name / '1'}"):
+    with pytest.raises(ValueError, match=f"Give {tmp_path / name / '1'}"):
         check_version_folder(tmp_path / name)
 
 
@@ -33,17 +33,17 @@ def test_an_existing_version_stays_and_the_error_names_the_next_number(tmp_path)
         (tmp_path / str(number)).mkdir()
     (tmp_path / "notes").mkdir()
     with (
-        pytest.raises(VersionError, match=f"never replaced. Give {tmp_path / '10'}"),
+        pytest.raises(ValueError, match=f"never replaced. Give {tmp_path / '10'}"),
         new_version_folder(tmp_path / "2"),
     ):
         pass
-    with pytest.raises(VersionError, match=f"Give {tmp_path / '10'}"):
+    with pytest.raises(ValueError, match=f"Give {tmp_path / '10'}"):
         check_version_folder(tmp_path)
 
 
 def test_a_version_that_another_process_wrote_meanwhile_stays(tmp_path):
     with (
-        pytest.raises(VersionError, match="is never replaced"),
+        pytest.raises(ValueError, match="is never replaced"),
         new_version_folder(tmp_path / "1") as building,
     ):
         (building / "ours").touch()
@@ -80,7 +80,7 @@ def test_a_path_that_cannot_be_written_is_one_line(tmp_path):
 
 
 def test_remote_folders_are_refused():
-    with pytest.raises(VersionError, match="Write to a local folder"):
+    with pytest.raises(ValueError, match="Write to a local folder"):
         check_version_folder("gs://bucket/rjvae/1")
 
 

@@ -1,8 +1,7 @@
 """Replays the warm-up requests of a version folder, as a server does when it loads the version.
 
-TensorFlow Serving reads `assets.extra/tf_serving_warmup_requests`, a TFRecord file of at most
-1,000 `PredictionLog` messages, and runs each before the version answers anybody. A request that
-fails keeps the version from loading; here it becomes an error with the number of the record.
+TensorFlow Serving runs each `PredictionLog` message of `assets.extra/tf_serving_warmup_requests`,
+at most 1,000. A request that fails keeps the version from loading; here it is an error.
 """
 
 import os
@@ -63,15 +62,8 @@ def read_requests(version_dir: str | os.PathLike) -> list[tuple[str, dict[str, n
 def replay(version_dir: str | os.PathLike) -> list[Replayed]:
     """Runs each warm-up request through the loaded version.
 
-    Args:
-        version_dir: folder of a SavedModel, as `export/models/rjvae/1`.
-
-    Returns:
-        The result of each request, in the order of the file.
-
     Raises:
-        ReplayError: the folder is not a SavedModel, the file is not as the server wants it, or a
-            request fails.
+        ReplayError: as `read_requests`, the folder is not a SavedModel, or a request fails.
 
     Example:
         >>> [each.signature for each in replay("export/models/rjvae/1")]
@@ -79,7 +71,6 @@ def replay(version_dir: str | os.PathLike) -> list[Replayed]:
     """
     requests = read_requests(version_dir)
     try:
-        # The signatures live as long as the object that they were loaded with.
         loaded = tf.saved_model.load(os.fspath(version_dir))
     except (OSError, tf.errors.OpError) as error:
         raise ReplayError(f"{version_dir}: cannot be loaded as a SavedModel ({error}).") from error
