@@ -31,7 +31,7 @@ def assert_equal_to_the_bit(path, expected_path):
         np.testing.assert_array_equal(other, value, err_msg=name)
 
 
-def wait_for(path, process, seconds=120):
+def wait_for(path, process, seconds=300):
     end = time.monotonic() + seconds
     while not path.exists():
         assert process.poll() is None, process.communicate()[1]
