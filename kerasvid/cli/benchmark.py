@@ -17,7 +17,6 @@ from kerasvid.cli.command import (
     jit_compile,
     one_line_errors,
     parse_assignments,
-    refuse_arguments,
     start_tensorflow,
 )
 
@@ -46,7 +45,6 @@ def main(argv: list[str]) -> None:
     from tfrecords_tools import registry
 
     with one_line_errors(ValueError, *ERRORS):
-        refuse_arguments(argv)
         if _F.rows is not None and _F.what != "train":
             raise ValueError(f"--rows={_F.rows} needs --what=train. Omit it for {_F.what}.")
         values = parse_assignments(_F.set)

@@ -13,13 +13,7 @@ from typing import Any
 
 from absl import flags
 
-from kerasvid.cli.command import (
-    Define,
-    one_line_errors,
-    quiet_unless_failing,
-    refuse_arguments,
-    start_tensorflow,
-)
+from kerasvid.cli.command import Define, one_line_errors, quiet_unless_failing, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
@@ -38,18 +32,16 @@ define.bool("overwrite", False, "Replacement of an existing file.")
 def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.export.exported_run import load_for_export
-    from kerasvid.export.lite_model import interpreter_class
-    from kerasvid.export.onnx_session import check_installed
     from kerasvid.export.parity import as_table, compare, make_forms
+    from kerasvid.export.runtimes import check_installed
     from kerasvid.io import new_file, refuse_existing
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, ImportError, *ERRORS):
-        refuse_arguments(argv)
         if _F.out:
             refuse_existing(_F.out, _F.overwrite)
-        interpreter_class()
-        check_installed()
+        for extra in ("tflite", "onnx"):
+            check_installed(extra)
         run = load_for_export(_F.run_dir)
         given: Any = {kind: _F[kind].value for kind in ("saved_model", "tflite", "onnx")}
         quiet = quiet_unless_failing(ValueError, ImportError, *ERRORS)

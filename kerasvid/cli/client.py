@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
 from kerasvid.export.serving.client import PORTS, SERVICES, Client, as_video
 from kerasvid.export.serving.served_signature import ServingError
 from kerasvid.io import atomic_write
@@ -47,7 +47,6 @@ define.bool("list", False, "Print of the model's versions and signatures, and no
 
 def main(argv: list[str]) -> None:
     with one_line_errors(ValueError, OSError, ServingError):
-        refuse_arguments(argv)
         if not _F.out.lower().endswith(ENDINGS):
             raise ValueError(f"--out={_F.out}: the ending must be {', '.join(ENDINGS)}.")
         if not os.path.isdir(os.path.dirname(_F.out) or "."):

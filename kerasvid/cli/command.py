@@ -95,6 +95,7 @@ def run_app(
     values: flags.FlagValues,
     description: str | None,
     arguments: Sequence[str] | None = None,
+    positional: bool = False,
 ) -> None:
     """Parses the flags of a command and runs it.
 
@@ -103,17 +104,20 @@ def run_app(
         values: the flags.
         description: for --help.
         arguments: in place of those of the process.
+        positional: whether the command takes arguments that are not flags.
 
     Raises:
-        SystemExit: a flag is wrong. One line on stderr says why, and the status is 1.
+        SystemExit: an argument is wrong. One line on stderr says why, and the status is 1.
     """
     flags.DEFINE_bool("help", False, "Print this text and exit.", flag_values=values)
     given = sys.argv[1:] if arguments is None else arguments
     if "--help" in given or "-h" in given:
         print(f"{description}\n{values.get_help(include_special_flags=False)}")
         return
-    with one_line_errors(flags.Error):
+    with one_line_errors(flags.Error, ValueError):
         rest = values([sys.argv[0], *given])
+        if rest[1:] and not positional:  # such as `-set x=1` or `model=dsa`
+            raise ValueError(f"{rest[1]!r} is not a flag. Write --flag=value.")
     main(rest)
 
 
@@ -151,12 +155,6 @@ def start_tensorflow() -> None:
     with quiet_unless_failing():
         tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_physical_devices()
-
-
-def refuse_arguments(argv: list[str]) -> None:
-    """Raises ValueError if anything but flags was given, such as `-set x=1` or `model=dsa`."""
-    if argv[1:]:
-        raise ValueError(f"{argv[1]!r} is not a flag. Write --flag=value.")
 
 
 def remedy(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import flags
 
-from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
@@ -40,7 +40,6 @@ def main(argv: list[str]) -> None:
     from tfrecords_tools import registry
 
     with one_line_errors(ValueError, *ERRORS):
-        refuse_arguments(argv)
         check_metrics(_F.metrics)
         names = [f.name for f in dataclasses.fields(EvaluationConfig) if f.name in _F]
         fields: dict[str, Any] = {name: _F[name].value for name in names}

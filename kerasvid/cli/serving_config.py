@@ -11,7 +11,7 @@ import os
 
 from absl import flags
 
-from kerasvid.cli.command import Define, one_line_errors, refuse_arguments
+from kerasvid.cli.command import Define, one_line_errors
 from kerasvid.export.serving.configuration import (
     POLICIES,
     choose_versions,
@@ -34,7 +34,6 @@ define.list("keep", [], "Further model:version pairs to load, with --policy=spec
 
 def main(argv: list[str]) -> None:
     with one_line_errors(ValueError, OSError):
-        refuse_arguments(argv)
         found = find_models(_F.models_dir)
         stable, canary = _one_each("stable"), _one_each("canary")
         models = choose_versions(found, _F.policy, _F.count, stable, canary, _pairs("keep"))

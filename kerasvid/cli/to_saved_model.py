@@ -8,7 +8,7 @@ It adds a model card (JSON and Markdown) and requests that warm a server up.
 
 from absl import flags, logging
 
-from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
@@ -35,7 +35,6 @@ def main(argv: list[str]) -> None:
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, *ERRORS):
-        refuse_arguments(argv)
         out = check_version_folder(_F.out)  # before minutes of work
         run = load_for_export(_F.run_dir, _F.weights)
         kind = "averaged" if run.averaged else "trained"

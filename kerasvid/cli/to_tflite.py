@@ -14,13 +14,7 @@ from typing import Any
 
 from absl import flags
 
-from kerasvid.cli.command import (
-    Define,
-    one_line_errors,
-    quiet_unless_failing,
-    refuse_arguments,
-    start_tensorflow,
-)
+from kerasvid.cli.command import Define, one_line_errors, quiet_unless_failing, start_tensorflow
 
 DRAWS = 4  # random inputs of each signature that the error is measured on
 
@@ -43,18 +37,17 @@ def main(argv: list[str]) -> None:
     from kerasvid.export import tflite
     from kerasvid.export.accuracy import measured_difference
     from kerasvid.export.exported_run import load_for_export
-    from kerasvid.export.lite_model import LiteModel, interpreter_class
+    from kerasvid.export.runtimes import LiteModel, check_installed
     from kerasvid.io import new_file, refuse_existing
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, ImportError, *ERRORS):
-        refuse_arguments(argv)
         if not _F.out.endswith(".tflite"):
             raise ValueError(f"--out={_F.out}: the name must end in .tflite.")
         beside = f"{_F.out}.json"
         for path in (_F.out, beside):
             refuse_existing(path, _F.overwrite)
-        interpreter_class()  # before the work: the file is run to check it
+        check_installed("tflite")  # before the work: the file is run to check it
         run = load_for_export(_F.run_dir)
         signatures, left_out = tflite.loop_free_signatures(run.model, _F.frames, _F.signatures)
         if left_out:
@@ -68,9 +61,8 @@ def main(argv: list[str]) -> None:
                 for name, each in signatures.items()
             }
         facts: dict[str, Any] = {"model": run.config.model, "dataset": run.config.dataset}
-        facts |= {"step": run.step} | {
-            name: _F[name].value for name in ("quantize", "integer_io", "batch")
-        }
+        facts["step"] = run.step
+        facts |= {name: _F[name].value for name in ("quantize", "integer_io", "batch")}
         facts["frames"] = run.model.frames if _F.frames is None else _F.frames
         facts["signatures"] = {}
         for name, each in signatures.items():

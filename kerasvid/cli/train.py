@@ -19,7 +19,6 @@ from kerasvid.cli.command import (
     jit_compile,
     one_line_errors,
     parse_assignments,
-    refuse_arguments,
     start_tensorflow,
     summary_of,
 )
@@ -57,7 +56,6 @@ _PASSED_ON = ("preset", "steps", "epochs", "batch_size", "strategy", "seed", "de
 
 def main(argv: list[str]) -> None:
     with one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
-        refuse_arguments(argv)
         if _F.list:
             return print(list_models(), list_datasets(), sep="\n\n")
         _check_name("model", _F.model, MODELS)

@@ -56,13 +56,14 @@ def run(
     """
     with np.load(inputs) as stored:
         given = dict(stored)
+    call: Callable
     decode: Callable
     if form == TFLITE:
-        from kerasvid.export.lite_model import LiteModel
+        from kerasvid.export.runtimes import LiteModel
 
         decode = call = partial(LiteModel(path, threads), "decode", **given)
     elif form == ONNX:
-        from kerasvid.export.onnx_session import OnnxModel
+        from kerasvid.export.runtimes import OnnxModel
 
         decode = call = partial(OnnxModel(path, threads), **given)
     else:

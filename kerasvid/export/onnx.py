@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from kerasvid.export.onnx_session import OUT, check_installed
+from kerasvid.export.runtimes import OUT, check_installed
 from kerasvid.export.signatures import Signature
 from kerasvid.models.base.latent_codes import LatentCodeModel
 
@@ -34,7 +34,7 @@ def convert(model: keras.Model, signature: Signature, name: str, batch: int | No
     Example:
         >>> content = convert(model, noise_signatures(model)["decode"], "decode")
     """
-    check_installed()
+    check_installed("onnx")
     import onnx
     from tf2onnx import convert as tf2onnx
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kerasvid.export import onnx
 from kerasvid.export.accuracy import measured_difference
-from kerasvid.export.onnx_session import OnnxModel
+from kerasvid.export.runtimes import OnnxModel
 from kerasvid.export.tflite import loop_free_signatures
 from kerasvid.models.registry import MODELS, model_class
 

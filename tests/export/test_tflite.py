@@ -9,7 +9,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from kerasvid.export import tflite
 from kerasvid.export.accuracy import measured_difference
-from kerasvid.export.lite_model import LiteModel
+from kerasvid.export.runtimes import LiteModel
 from kerasvid.export.sample_inputs import sample_inputs
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.registry import MODELS

@@ -7,6 +7,7 @@ import dataclasses
 import importlib.resources
 import os
 import pathlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from google.protobuf.text_encoding import CEscape
@@ -46,11 +47,9 @@ def find_models(models_dir: str | os.PathLike) -> dict[str, tuple[int, ...]]:
         raise ValueError(f"{folder}: the folder does not exist. Give another --models_dir.")
     found = {}
     for model in sorted(path for path in folder.iterdir() if path.is_dir()):
-        versions = [  # as the server takes them
-            path for path in model.iterdir()
-            if path.name.isascii() and path.name.isdigit() and int(path.name) <= MAX_VERSION
-            and path.is_dir()
-        ]  # fmt: skip
+        folders = [path for path in model.iterdir() if path.is_dir()]
+        versions = [path for path in folders if re.fullmatch("[0-9]+", path.name)]
+        versions = [path for path in versions if int(path.name) <= MAX_VERSION]  # as the server
         if not versions:
             continue
         if {*"/:%?# \\"} & {*model.name} or not model.name.isprintable():
