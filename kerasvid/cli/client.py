@@ -134,8 +134,6 @@ def _print_signatures(client: Client) -> None:
     for number, state in sorted(client.versions().items()):
         print(f"version {number}: {state}")
     for name, each in sorted(client.signatures().items()):
-        inputs, outputs = (
-            ", ".join(f"{tensor}: {spec}" for tensor, spec in side.items())
-            for side in (each.inputs, each.outputs)
-        )
+        inputs = ", ".join(f"{tensor}: {spec}" for tensor, spec in each.inputs.items())
+        outputs = ", ".join(f"{tensor}: {spec}" for tensor, spec in each.outputs.items())
         print(f"{name}({inputs}) -> {outputs}")

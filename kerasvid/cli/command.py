@@ -157,14 +157,6 @@ def start_tensorflow() -> None:
         tensorflow.config.list_physical_devices()
 
 
-def remedy(error: BaseException) -> str:
-    """What to do about an error whose text does not say it."""
-    exhausted = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow may not be imported
-    if exhausted and not re.search("No space|quota|open files", str(error)):
-        return "; out of memory. Use a smaller --batch_size or fewer frames (--set=frames=T)."
-    return ""
-
-
 @contextlib.contextmanager
 def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     """Turns these exceptions and Ctrl-C into one line on stderr and an exit status other than 0.
@@ -182,5 +174,9 @@ def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     except kinds as error:
         if os.environ.get(TRACEBACK):
             raise
-        print(f"error: {one_line(str(error))}{remedy(error)}", file=sys.stderr)
+        text, kind = str(error), type(error).__name__  # TensorFlow may not be imported
+        text, full = one_line(text), re.search("No space|quota|open files", text)
+        if kind == "ResourceExhaustedError" and not full:
+            text += "; out of memory. Use a smaller --batch_size or fewer frames (--set=frames=T)."
+        print(f"error: {text}", file=sys.stderr)
         sys.exit(1)

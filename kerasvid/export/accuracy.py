@@ -39,8 +39,8 @@ def difference(ours: np.ndarray, reference: np.ndarray) -> Difference:
     """The difference of two tensors of one shape and type.
 
     Args:
-        ours, reference: images or videos, uint8 or float in [-1, 1], of four or more axes;
-            or other numbers, of fewer axes, which have no PSNR.
+        ours, reference: pixels, uint8 or float in [-1, 1], of four or more axes; or other numbers
+            of fewer axes.
 
     Raises:
         ValueError: the shapes or types differ, or `ours` is not finite.
@@ -49,9 +49,9 @@ def difference(ours: np.ndarray, reference: np.ndarray) -> Difference:
         >>> difference(np.float32([0.0, 0.5]), np.float32([0.0, 0.25])).largest
         0.25
     """
-    if ours.shape != reference.shape or ours.dtype != reference.dtype:
-        raise ValueError(f"The outputs are {ours.dtype} {[*ours.shape]}, the model's "
-                         f"{reference.dtype} {[*reference.shape]}.")  # fmt: skip
+    found, wanted = (f"{each.dtype} {[*each.shape]}" for each in (ours, reference))
+    if found != wanted:
+        raise ValueError(f"The outputs are {found}, the model's {wanted}.")
     if not np.isfinite(ours.astype(np.float64)).all():
         raise ValueError("The outputs are not finite.")
     gap = np.abs(ours.astype(np.float64) - reference.astype(np.float64))

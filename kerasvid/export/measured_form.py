@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-GENERATE, GRAPH, SAVED_MODEL, TFLITE, ONNX = FORMS = (
-    "generate", "graph", "saved_model", "tflite", "onnx",
-)  # fmt: skip
+FORMS = ("generate", "graph", "saved_model", "tflite", "onnx")
+GENERATE, GRAPH, SAVED_MODEL, TFLITE, ONNX = FORMS
 WARM_UP = 3
 
 

@@ -1,7 +1,6 @@
 """The model card of an exported model, for programs (JSON) and for people (Markdown)."""
 
 import datetime
-import importlib.metadata
 import inspect
 import json
 import math
@@ -13,8 +12,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+import numpy as np
+import tensorflow as tf
 from tabulate import tabulate
 
+import kerasvid
 from kerasvid.export.exported_run import ExportedRun, dataset_info
 from kerasvid.export.signatures import Signature
 from kerasvid.training.callbacks.metrics_log import read_rows
@@ -43,6 +46,7 @@ def make_card(
         8000
     """
     config, model = run.config, run.model
+    versions = {each.__name__: each.__version__ for each in (kerasvid, tf, keras, np)}
     return {
         "format": CARD_FORMAT,
         "name": name,
@@ -72,7 +76,7 @@ def make_card(
         },
         "rows": "all at once" if whole_batches else "one by one",
         "signatures": {key: each.as_json() for key, each in signatures.items()},
-        "software": _software(),
+        "software": {"python": platform.python_version(), **versions},
         "exported": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
 
@@ -125,16 +129,6 @@ def _data(config: RunConfig) -> dict[str, Any]:
     return {**known, **facts, "videos": videos, "classes": list(info.class_names)}
 
 
-def _software() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in ("kerasvid", "tensorflow", "keras", "numpy"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # run from a checkout
-            found[name] = "not installed as a package"
-    return found
-
-
 # === For people ===
 
 
@@ -177,8 +171,8 @@ def _described(name: str, signature: Mapping[str, Any]) -> str:
     for side in ("inputs", "outputs"):
         for key, each in signature[side].items():
             least, most = each.get("range", (None, None))
-            end = " or more" if most is None else f" to {most}"
-            limits = "" if least is None else f"{least}{end}"
+            limits = f"{least} or more" if most is None else f"{least} to {most}"
+            limits = "" if least is None else limits
             facts = (each["dtype"], each["shape"], each["meaning"])
             rows.append((side[:-1], f"`{key}`", *facts, limits))
     table = tabulate(rows, ("", "name", "type", "shape", "meaning", "range"), "github")

@@ -116,12 +116,10 @@ class OnnxModel:
 
 
 def check_names(what: str, given: Iterable[str], wanted: Iterable[str]) -> None:
-    """Raises ValueError if the names of inputs differ from those that a file takes."""
+    """Raises ValueError if the names of inputs differ from those that are wanted."""
     if set(given) != set(wanted):
-        raise ValueError(
-            f"{what}: the inputs are {', '.join(sorted(given))}, not {', '.join(sorted(wanted))}. "
-            "Give the file of this model."
-        )
+        found, names = (", ".join(sorted(each)) for each in (given, wanted))
+        raise ValueError(f"{what}: the inputs are {found}, not {names}. Export the model again.")
 
 
 def _quantised(value: np.ndarray, detail: dict) -> np.ndarray:

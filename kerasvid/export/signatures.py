@@ -281,25 +281,20 @@ def _learned(model: keras.Model, frames: int) -> dict[str, Signature]:
 
 
 def _seeded(signature: Signature) -> Signature:
-    """The signature with an int64 seed a row in place of each set of noise.
-
-    `between` takes a seed even if the model has no noise: all its signatures look alike.
-    """
+    """The signature with an int64 seed a row in place of each set of noise."""
+    # `between` takes a seed even if the model has no noise, so that all models are called alike.
     if not signature.noise and "temperature" not in signature.inputs:
         return signature
     prefixes = {"seed": ""}
     if "fraction" in signature.inputs:
         prefixes = {f"seed_{which}": f"{which}_" for which in ENDPOINTS}
-    shapes = {
-        seed: {n.removeprefix(prefix): signature.inputs[n].shape
-               for n in signature.noise if n.startswith(prefix)}
-        for seed, prefix in prefixes.items()
-    }  # fmt: skip
 
     def function(**given):
         noise = {}
         for seed, prefix in prefixes.items():
-            drawn = noise_of_seeds(shapes[seed], given.pop(seed))
+            names = [name for name in signature.noise if name.startswith(prefix)]
+            shapes = {name.removeprefix(prefix): signature.inputs[name].shape for name in names}
+            drawn = noise_of_seeds(shapes, given.pop(seed))
             noise |= {prefix + name: value for name, value in drawn.items()}
         return signature(**noise, **given)
 

@@ -4,11 +4,11 @@ The weights are stored once for all signatures: they are TensorFlow variables, w
 freezes, and equal buffers of a file are stored once.
 """
 
-import contextlib
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 from unittest import mock
 
 import keras
@@ -147,16 +147,14 @@ def _foreign(names: Iterable[str]) -> ValueError:
 # === Calibration ===
 
 
-@contextlib.contextmanager
-def every_tensor_kept() -> Iterator[None]:
-    """Within the block, converters measure ranges without overwriting a tensor.
+def every_tensor_kept() -> Any:
+    """A context in which converters measure ranges without overwriting a tensor.
 
     TFLite lets an operation write its output over an input that nothing else reads, but the
     calibrator reads both only afterwards: the pixels' `(x + 1) * 127.5` lost 20 levels so. Outputs
     of a graph are never overwritten, so all tensors are outputs while ranges are measured.
     """
-    with mock.patch.object(calibrator, "Calibrator", _Calibrator):
-        yield
+    return mock.patch.object(calibrator, "Calibrator", _Calibrator)
 
 
 class _Calibrator(calibrator.Calibrator):

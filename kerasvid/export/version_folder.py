@@ -1,9 +1,4 @@
-"""The folder of one version of a served model, which appears whole or not at all.
-
-TensorFlow prepares a signature when it is first used: memory, kernels and an optimised graph. A
-server that finds `assets.extra/tf_serving_warmup_requests` beside a model does so when it loads
-the model, so that the first user does not wait.
-"""
+"""The folder of one version of a served model, which appears whole or not at all."""
 
 import contextlib
 import errno
@@ -24,12 +19,7 @@ _NUMBER = re.compile(r"[1-9]\d{0,17}")
 
 
 def check_version_folder(path: str | os.PathLike) -> pathlib.Path:
-    """Checks that a version may be written to a path; writes nothing.
-
-    TensorFlow Serving watches the folder of a model and serves the highest number in it.
-
-    Args:
-        path: `.../<model>/<number>`.
+    """Checks that a version may be written to a path, `.../<model>/<number>`; writes nothing.
 
     Raises:
         ValueError: the last part is not a number from 1 on, the path exists or is remote.
@@ -85,6 +75,8 @@ def write_warm_up(
     folder: str | os.PathLike, name: str, model: keras.Model, signatures: Mapping[str, Signature]
 ) -> None:
     """Writes a request for each signature into the folder of a version.
+
+    A server runs them when it loads the model, so that the first user does not wait for kernels.
 
     Args:
         folder: of the version.

@@ -127,15 +127,10 @@ def choose_versions(
 
 
 def config_text(models: Sequence[ServedModel], base_path: str = "/models", count: int = 1) -> str:
-    """The text form of a `ModelServerConfig`.
-
-    Args:
-        models: of `choose_versions`.
-        base_path: absolute path of the models' folder on the server.
-        count: as `choose_versions`.
+    """The text form of a `ModelServerConfig` of `choose_versions`.
 
     Raises:
-        ValueError: `base_path` is not absolute.
+        ValueError: `base_path`, the models' folder on the server, is not absolute.
     """
     if not (base_path.startswith("/") or "://" in base_path):
         raise ValueError(f"--base_path={base_path}: the path is not absolute. Give the folder on "

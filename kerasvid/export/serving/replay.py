@@ -31,14 +31,8 @@ class Replayed(NamedTuple):
     outputs: dict[str, tuple[int, ...]]
 
 
-def read_requests(version_dir: str | os.PathLike) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """The signature and inputs of each request in the warm-up file of a version folder.
-
-    Raises:
-        ReplayError: the file is missing, empty, damaged or too long, or a record is not a
-            prediction.
-    """
-    path = pathlib.Path(version_dir, WARM_UP_FILE)
+def _requests(path: pathlib.Path) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """The signature and inputs of each request in a warm-up file."""
     if not path.is_file():
         raise ReplayError(f"{path}: does not exist. Export this version again.")
     requests = []
@@ -63,18 +57,19 @@ def replay(version_dir: str | os.PathLike) -> list[Replayed]:
     """Runs each warm-up request through the loaded version.
 
     Raises:
-        ReplayError: as `read_requests`, the folder is not a SavedModel, or a request fails.
+        ReplayError: the folder is not a SavedModel, its warm-up file is missing, empty, damaged
+            or too long, or a request fails.
 
     Example:
         >>> [each.signature for each in replay("export/models/rjvae/1")]
         ['serving_default', 'generate_jpeg', 'decode']
     """
-    requests = read_requests(version_dir)
+    path = pathlib.Path(version_dir, WARM_UP_FILE)
+    requests = _requests(path)
     try:
         loaded = tf.saved_model.load(os.fspath(version_dir))
     except (OSError, tf.errors.OpError) as error:
         raise ReplayError(f"{version_dir}: cannot be loaded as a SavedModel ({error}).") from error
-    path = pathlib.Path(version_dir, WARM_UP_FILE)
     return [
         _run(loaded, f"{path}: record {number} ({name})", name, inputs)
         for number, (name, inputs) in enumerate(requests, 1)

@@ -79,10 +79,10 @@ class RestService:
         self.server, self._limits = url.netloc, limits
         self._retry = GrowingPauses(limits.retries, backoff_factor=limits.backoff, backoff_max=10)
         base = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
-        self._model = self._version = f"{base}/v1/models/{_quoted(model)}"
+        model, label = (urllib.parse.quote(str(name), safe="") for name in (model, version))
+        self._model = self._version = f"{base}/v1/models/{model}"
         if version is not None:
-            kind = "versions" if isinstance(version, int) else "labels"
-            self._version += f"/{kind}/{_quoted(version)}"
+            self._version += f"/{'versions' if isinstance(version, int) else 'labels'}/{label}"
         self._session = requests.Session()
         self._session.auth = lambda request: request  # no password of a .netrc file
 
@@ -226,10 +226,6 @@ def _cause(error: BaseException) -> BaseException:
         if isinstance(inner, BaseException):
             return _cause(inner)
     return error
-
-
-def _quoted(name: int | str) -> str:
-    return urllib.parse.quote(str(name), safe="")
 
 
 def _bytes_of_object(value: dict) -> dict | bytes:

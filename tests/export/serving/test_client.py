@@ -207,7 +207,7 @@ def test_a_server_that_is_down_is_retried(free_address, pauses):
     assert one_line(error) == (
         f"{free_address}: no server answers (Connection refused) (3 attempts). Start the server "
         "(`kerasvid export serving-config` writes its files), or check host and port; REST is 8501 "
-        "by default."
+        "and gRPC 8500 by default."
     )
     assert len(pauses) == 2
     with pytest.raises(ServingError, match=r"the host is unknown\. Check the address"):
