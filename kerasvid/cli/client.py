@@ -41,8 +41,8 @@ define.float("fps", 8.0, "Frames per second.", 0.1)
 define.integer("scale", None, "Enlargement of a frame; by default to 64 pixels.", lower_bound=1)
 define.float("timeout", 60.0, "Seconds for a request with its retries.", 0.001)
 define.float("connect_timeout", 5.0, "Seconds for a connection.", 0.001)
-define.integer("retries", 3, "Retries after errors that may pass.", 0)
-define.bool("list", False, "Print of the model's versions and signatures, and no call.")
+define.integer("retries", 3, "Retries after transient errors, such as a full queue.", 0)
+define.bool("list", False, "List of the model's versions and signatures; nothing is called.")
 
 
 def main(argv: list[str]) -> None:
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> None:
         if _F.signature and (_F.first or _F.last):
             raise ValueError("--first, --last: not used with --signature. Give them in --inputs.")
         if _F.inputs and not _F.signature:
-            raise ValueError("--inputs: give the --signature that takes them, too.")
+            raise ValueError("--inputs needs --signature. Give the signature that takes them.")
         version = int(_F.version) if _F.version and _F.version.isdigit() else _F.version
         names = ("timeout", "connect_timeout", "retries")
         options: dict[str, Any] = {name: _F[name].value for name in names}

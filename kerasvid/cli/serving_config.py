@@ -1,4 +1,4 @@
-"""Writes models.config, which says the models and versions that a server loads, and their labels.
+"""Writes models.config: the models and versions that a server loads, and their labels.
 
     kerasvid export serving-config --models_dir=export/models
     kerasvid export serving-config --policy=specific --stable=rjvae:1 --canary=rjvae:2
@@ -12,20 +12,16 @@ import os
 from absl import flags
 
 from kerasvid.cli.command import Define, one_line_errors
-from kerasvid.export.serving.configuration import (
-    POLICIES,
-    choose_versions,
-    config_text,
-    find_models,
-    write_config,
-)
+from kerasvid.export.serving import configuration
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
 define.string("models_dir", "export/models", "Folder of NAME/VERSION/saved_model.pb.")
 define.string("out", None, "File to write; <models_dir>/models.config by default.")
 define.string("base_path", "/models", "Path of the models' folder on the server.")
-define.enum("policy", "latest", POLICIES, "Versions to load: the newest, all, or named ones.")
+define.enum(
+    "policy", "latest", configuration.POLICIES, "Versions to load: the newest, all, or named ones."
+)
 define.integer("count", 1, "Number of the newest versions to load, with --policy=latest.", 1)
 define.list("stable", [], "Model:version pairs with the label stable; the newest by default.")
 define.list("canary", [], "Model:version pairs with the label canary.")
@@ -34,11 +30,14 @@ define.list("keep", [], "Further model:version pairs to load, with --policy=spec
 
 def main(argv: list[str]) -> None:
     with one_line_errors(ValueError, OSError):
-        found = find_models(_F.models_dir)
-        stable, canary = _one_each("stable"), _one_each("canary")
-        models = choose_versions(found, _F.policy, _F.count, stable, canary, _pairs("keep"))
+        found = configuration.find_models(_F.models_dir)
+        labelled = (_one_each("stable"), _one_each("canary"))
+        models = configuration.choose_versions(
+            found, _F.policy, _F.count, *labelled, _pairs("keep")
+        )
         path = _F.out or os.path.join(_F.models_dir, "models.config")
-        print("\n".join(write_config(path, config_text(models, _F.base_path, _F.count))))
+        text = configuration.config_text(models, _F.base_path, _F.count)
+        print("\n".join(configuration.write_config(path, text)))
         for model in models:
             labels = "".join(f", {label} is {v}" for label, v in sorted(model.labels.items()))
             loaded = f"{model.policy}, loads {[*model.loaded]} of {[*model.versions]}"

@@ -53,7 +53,7 @@ def difference(ours: np.ndarray, reference: np.ndarray) -> Difference:
     if found != wanted:
         raise ValueError(f"The outputs are {found}, the model's {wanted}.")
     if not np.isfinite(ours.astype(np.float64)).all():
-        raise ValueError("The outputs are not finite.")
+        raise ValueError("The outputs are not finite. Use other weights or another format.")
     gap = np.abs(ours.astype(np.float64) - reference.astype(np.float64))
     peak, error = 255.0 if ours.dtype == np.uint8 else 2.0, float(np.mean(gap**2))
     psnr = (10.0 * math.log10(peak**2 / error) if error else math.inf) if ours.ndim >= 4 else None

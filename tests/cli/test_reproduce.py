@@ -162,7 +162,7 @@ def test_pre_training_is_reproduced_from_data_to_table(
 
 
 @pytest.mark.slow
-def test_disentanglement_of_a_run_there_is(
+def test_disentanglement_of_an_existing_run(
     app_here, actions, quick_classifiers, train_here, tmp_path
 ):
     settings = ("--model=dsa", f"--dataset={actions}", "--preset=debug", "--set=frames=4")

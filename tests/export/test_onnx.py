@@ -18,7 +18,7 @@ QUICK = ("glo",)
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in MODELS]
 )
-def test_files_compute_what_the_model_does(name, debug_model):
+def test_outputs_of_a_file_equal_the_model(name, debug_model):
     model = debug_model(name)
     signatures, _ = loop_free_signatures(model)
     for signature in signatures:

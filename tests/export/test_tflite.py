@@ -52,7 +52,7 @@ def every_model(request, debug_model):
     return model, *tflite.loop_free_signatures(model)
 
 
-def test_files_compute_what_the_model_does(every_model):
+def test_outputs_of_a_file_equal_the_model(every_model):
     model, signatures, left = every_model
     content = tflite.convert(model, signatures)
     assert list(LiteModel(content).signatures) == sorted(signatures)

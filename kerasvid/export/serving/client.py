@@ -63,7 +63,7 @@ class Client:
         if not model or {"/", ":"} & {*model}:
             raise ValueError(f"Model {model!r} is malformed. Give a name of models.config.")
         if rows < 1:
-            raise ValueError(f"rows={rows} must be above 0.")
+            raise ValueError(f"rows={rows} is too small. Give 1 or more.")
         self.model, self.protocol, self.rows = model, protocol, rows
         module, name = SERVICES[protocol]
         try:

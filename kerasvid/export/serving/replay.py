@@ -69,7 +69,8 @@ def replay(version_dir: str | os.PathLike) -> list[Replayed]:
     try:
         loaded = tf.saved_model.load(os.fspath(version_dir))
     except (OSError, tf.errors.OpError) as error:
-        raise ReplayError(f"{version_dir}: cannot be loaded as a SavedModel ({error}).") from error
+        message = f"{version_dir}: cannot be loaded as a SavedModel ({error}). Export it again."
+        raise ReplayError(message) from error
     return [
         _run(loaded, f"{path}: record {number} ({name})", name, inputs)
         for number, (name, inputs) in enumerate(requests, 1)
@@ -92,6 +93,6 @@ def _run(loaded: Any, where: str, name: str, arrays: dict[str, np.ndarray]) -> R
         seconds = time.perf_counter() - begin
     except (tf.errors.OpError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ReplayError(f"{where} fails: {reason}") from error
+        raise ReplayError(f"{where} fails ({reason}). Export this version again.") from error
     rows = max((value.shape[0] for value in inputs.values() if value.shape.rank), default=1)
     return Replayed(name, rows, seconds, {key: value.shape for key, value in outputs.items()})

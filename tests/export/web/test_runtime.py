@@ -65,7 +65,7 @@ def test_other_packages_are_refused_in_one_line(packages, tmp_path):
         add_runtime(tmp_path / "four", tmp_path / "nowhere")
 
 
-def test_without_npm_or_with_other_contents_nothing_is_taken(tmp_path, monkeypatch):
+def test_missing_npm_and_wrong_contents_are_errors(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
     with pytest.raises(RuntimeUnavailable, match=r"npm, .* is not installed.* and give that"):
         add_runtime(tmp_path / "runtime")
