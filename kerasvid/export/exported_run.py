@@ -14,8 +14,6 @@ from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.config import RunConfig, digest_of
 from kerasvid.training.run_folder import RunError, RunFolder
 
-WEIGHTS = ("averaged", "trained")
-
 
 @dataclasses.dataclass(frozen=True)
 class ExportedRun:
@@ -48,8 +46,8 @@ def load_for_export(run_dir: str | os.PathLike, weights: str | None = None) -> E
         >>> run.model.generate(2).shape
         (2, 8, 64, 64, 3)
     """
-    if weights not in (None, *WEIGHTS):
-        raise ValueError(f"weights={weights!r}: give {' or '.join(WEIGHTS)}.")
+    if weights not in (None, "averaged", "trained"):
+        raise ValueError(f"weights={weights!r}: give averaged or trained.")
     run = RunFolder(run_dir)
     config = run.load_config()
     trained, source = run.load_model(averaged=weights != "trained")

@@ -1,9 +1,7 @@
 """One exported form, loaded and run in a process of its own, so that its memory is its own.
 
-    python -m kerasvid.export.measured_form TASK.json
-
-The task file holds the arguments of `run`. The outputs are written to an NPZ file, the measurements
-to stdout as JSON. TensorFlow is imported only for the forms that need it.
+`python -m kerasvid.export.measured_form TASK.json` takes the arguments of `run` from a file and
+prints the measurements as JSON. TensorFlow is imported only for the forms that need it.
 """
 
 import json

@@ -57,9 +57,8 @@ def _pixels(model: keras.Model, shape: tuple[int, ...], batch: int, seed: int):
         return _smooth_images(shape, batch, seed)
     if isinstance(model, VideoGenerator):
         generator: Any = model
-        return generator.decode(
-            generator.codes(model.sample_noise(batch, shape[0], seed), shape[0])
-        )
+        noise = generator.sample_noise(batch, shape[0], seed)
+        return generator.decode(generator.codes(noise, shape[0]))
     start, end = (_smooth_images(shape[1:], batch, 2 * seed + i) for i in range(2))
     shares = np.linspace(0.0, 1.0, shape[0], dtype=np.float32)
     return np.stack([(1 - share) * start + share * end for share in shares], 1)

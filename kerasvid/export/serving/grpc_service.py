@@ -102,8 +102,8 @@ class GrpcService:
         answer = self._call(self._predictions.Predict, request)
         missing = [name for name in signature.outputs if name not in answer.outputs]
         if missing:
-            raise ServingError(f"{self.server}: {signature.name} answers without {missing[0]}. "
-                               "The version may have changed: make a new client.")  # fmt: skip
+            remedy = "The version may have changed: make a new client."
+            raise ServingError(f"{self.server}: sent no output {missing[0]}. {remedy}")
         return {name: tf.make_ndarray(answer.outputs[name]) for name in signature.outputs}
 
     def close(self) -> None:

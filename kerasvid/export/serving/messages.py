@@ -87,7 +87,6 @@ def _pool() -> descriptor_pool.DescriptorPool:
     pool, done = descriptor_pool.DescriptorPool(), set()
 
     def copy(file) -> None:
-        """Adds a file of definitions after those that it builds on."""
         if file.name not in done:
             for needed in file.dependencies:
                 copy(needed)
