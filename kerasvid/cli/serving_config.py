@@ -19,9 +19,7 @@ define = Define(_F)
 define.string("models_dir", "export/models", "Folder of NAME/VERSION/saved_model.pb.")
 define.string("out", None, "File to write; <models_dir>/models.config by default.")
 define.string("base_path", "/models", "Path of the models' folder on the server.")
-define.enum(
-    "policy", "latest", configuration.POLICIES, "Versions to load: the newest, all, or named ones."
-)
+define.enum("policy", "latest", configuration.POLICIES, "Choice of the versions to load.")
 define.integer("count", 1, "Number of the newest versions to load, with --policy=latest.", 1)
 define.list("stable", [], "Model:version pairs with the label stable; the newest by default.")
 define.list("canary", [], "Model:version pairs with the label canary.")
@@ -31,10 +29,8 @@ define.list("keep", [], "Further model:version pairs to load, with --policy=spec
 def main(argv: list[str]) -> None:
     with one_line_errors(ValueError, OSError):
         found = configuration.find_models(_F.models_dir)
-        labelled = (_one_each("stable"), _one_each("canary"))
-        models = configuration.choose_versions(
-            found, _F.policy, _F.count, *labelled, _pairs("keep")
-        )
+        pairs = (_one_each("stable"), _one_each("canary"), _pairs("keep"))
+        models = configuration.choose_versions(found, _F.policy, _F.count, *pairs)
         path = _F.out or os.path.join(_F.models_dir, "models.config")
         text = configuration.config_text(models, _F.base_path, _F.count)
         print("\n".join(configuration.write_config(path, text)))

@@ -72,8 +72,8 @@ class Client:
             package = (error.name or "").partition(".")[0]
             if package in ("kerasvid", ""):
                 raise
-            raise ServingError(f"The package {package} is not installed. Run pip install "
-                               "'kerasvid[serving]'.") from error  # fmt: skip
+            message = f"{package} is not installed. Run pip install 'kerasvid[serving]'."
+            raise ServingError(message) from error
         self._service = service(address, model, version, served_signature.Limits(**limits))
         self._signatures: dict[str, ServedSignature] | None = None
 

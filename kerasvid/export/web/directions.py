@@ -72,7 +72,7 @@ def _moment(decode: Signature, rows: Mapping[str, np.ndarray], name: str) -> np.
     size = rows[name].shape[1]
 
     @tf.function(autograph=False)
-    def some_frames(**tensors):  # to save memory
+    def some_frames(**tensors):  # at most `FRAMES`, spread over each clip, to save memory
         video = decode(**tensors)["video"]  # [B, T, H, W, C]
         times = np.linspace(0, video.shape[1] - 1, min(video.shape[1], FRAMES))
         return tf.gather(video, np.unique(times.round().astype(int)), axis=1)
