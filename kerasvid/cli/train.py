@@ -49,7 +49,6 @@ _PASSED_ON = ("preset", "steps", "epochs", "batch_size", "strategy", "seed", "de
 
 def main(argv: list[str]) -> None:
     with command.one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
-        command.refuse_arguments(argv)
         if _F.list:
             return print(list_models(), list_datasets(), sep="\n\n")
         _check_name("model", _F.model, MODELS)
