@@ -40,7 +40,7 @@ PEAK_SIZE = 2048  # side of the matrices whose product measures the machine
 
 
 def median_seconds(run: Callable[[], object], repeats: int, warm_up: int = WARM_UP) -> float:
-    """The median time of a call, after some calls that do not count."""
+    """The median time of a call, after some calls that are not measured."""
     times = []
     for number in range(warm_up + repeats):
         start = time.perf_counter()
@@ -68,10 +68,8 @@ def count_operations(graph: tf.Graph) -> float:
     for function in graph.as_graph_def().library.function:
         for node in function.node_def:
             if PRODUCT.search(node.op):
-                name = function.signature.name
-                raise ValueError(
-                    f"{node.name}: the {node.op} in the function {name} is not counted."
-                )
+                where = f"{node.op} in the function {function.signature.name}"
+                raise ValueError(f"{node.name}: the {where} is not counted. Run functions eagerly.")
     return float(sum(_operations(node) for node in graph.get_operations()))
 
 
@@ -155,11 +153,11 @@ def measure_training(config: RunConfig, steps: int, rows: int | None = None) -> 
     Raises:
         ValueError: The model has no such codes.
     """
-    sized = config if rows is None else with_rows(config, rows)
     batch = next(iter(config.clips()))
-    batches = itertools.repeat(batch)
+    sized, batches = config, itertools.repeat(batch)
     if rows is not None:
-        batches = iter(batches_of_random_rows(batch, rows, WARM_UP + steps))
+        sized = with_rows(config, rows)
+        batches = itertools.cycle(batches_of_random_rows(batch, rows, WARM_UP + steps))
     model = sized.make_model()
     sized.compile(model)
     step = tf.function(model.train_step)
@@ -176,11 +174,7 @@ def measure_training(config: RunConfig, steps: int, rows: int | None = None) -> 
 
 
 def with_rows(config: RunConfig, rows: int) -> RunConfig:
-    """The config with learned codes for so many videos.
-
-    Raises:
-        ValueError: The model has no codes that are looked up by index.
-    """
+    """The config with learned codes for so many videos; refuses a model without such codes."""
     keys = model_class(config.model).code_keys(config.hyperparameters)
     if "index" not in keys:
         found = f"only codes by {' and '.join(sorted(keys))}" if keys else "no learned codes"
@@ -233,15 +227,12 @@ def measure_generation(config: RunConfig, steps: int) -> dict:
 
 
 def measure_evaluation(config: RunConfig, clips: int) -> dict:
-    """Speed and memory of a Frechet distance of a clip classifier's features.
-
-    The networks have new weights, which are as fast as trained ones. Real clips come from the input
-    pipeline, in as many epochs of the split "train" as needed.
+    """Speed and memory of a Frechet distance of a clip classifier's features, with new weights.
 
     Args:
         config: Config of the run.
-        clips: Number of clips of each set, real and generated. The memory is measured after a
-            fourth, after all and after twice as many.
+        clips: Number of real clips, in as many epochs of the split "train" as needed, and of
+            generated ones. The memory is measured after a fourth, all and twice as many.
 
     Returns:
         `clips_per_second`, of pairs of a real and a generated clip, and `peak_mb`, the peak memory
@@ -254,7 +245,7 @@ def measure_evaluation(config: RunConfig, clips: int) -> dict:
     peaks, seconds = {}, 0.0
     for number in (2 * batch, clips // 4, clips, 2 * clips):  # the first warms up
         start = time.perf_counter()
-        frechet_video_distance(real, made, classifier.features, number, "train", GROUPS)
+        frechet_video_distance(real, made, classifier.features, number, GROUPS)
         if number == clips:
             seconds = time.perf_counter() - start
         unit = 1 if sys.platform == "darwin" else 1024

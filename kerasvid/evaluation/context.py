@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import keras
 import numpy as np
 
 from kerasvid.data import DatasetInfo, load_info
@@ -18,7 +17,7 @@ from kerasvid.evaluation.classifiers.train import named_heads
 from kerasvid.evaluation.generated_clips import filling, generated_clips
 from kerasvid.evaluation.metrics.intervals import GROUPS, NORMAL, Interval
 from kerasvid.evaluation.report import Measured
-from kerasvid.models.base.averaging import ema_ready, inner_optimizer
+from kerasvid.models.base.averaging import ema_ready
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.clips import with_fixed_buffers
@@ -49,8 +48,8 @@ class EvaluationConfig:
         windows: Random windows of each real video. With 1, each video gives one clip.
         batch: Clips in one pass through the model. No clip depends on it.
         classifier_dir: Folder of the trained classifiers.
-        classifier_of: Function of a kind (`"clip"`, `"frame"`) to the classifier to use. `None`, or
-            `None` as its result, stands for `trained_classifier`, which trains a missing one.
+        classifier_of: Function of a kind (`"clip"`, `"frame"`) to the classifier to use, or to
+            `None` for that of `trained_classifier`, which trains a missing one.
         i3d_weights: Weights for `I3DFeatures`; `None` leaves out FVD.
         padding: Padding of clips that are too short for I3D.
         vgg_weights: Weights for `VGG16Features`; `None` leaves out MCS.
@@ -83,7 +82,7 @@ class EvaluationContext:
 
     Args:
         model: The model.
-        config: The run's `RunConfig`; its `data_folder` is where the data is now.
+        config: The run's config; its `data_folder` is where the data is now.
         evaluation_config: How to evaluate.
         step: Training step of the weights.
         averaged: Whether the weights are the moving average of the trained ones.
@@ -95,12 +94,12 @@ class EvaluationContext:
     Example:
         >>> run = RunFolder("runs/dsa-sprites")
         >>> context = EvaluationContext.of_run(run, None, EvaluationConfig(num=512))
-        >>> frechet_video_distance(context.real(), context.generated(), features, 512, "test")
+        >>> frechet_video_distance(context.real(), context.generated(), features, 512)
     """
 
     def __init__(
         self,
-        model: keras.Model,
+        model: Any,
         config: RunConfig,
         evaluation_config: EvaluationConfig,
         step: int,
@@ -113,10 +112,10 @@ class EvaluationContext:
         self.frames = evaluation_config.frames or config.frames
         self.seed, self.batch = evaluation_config.seed, evaluation_config.batch
         self.windows = evaluation_config.windows
-        self.split = evaluation_config.split or held_out_split(self.info)
+        self.split = self._known_split(evaluation_config.split or held_out_split(self.info))
         self.span = window_span(self.frames, config.training.stride)  # frames of a video in a clip
         self._classifiers: dict[str, TrainedClassifier] = {}
-        self._check_split()
+        self._check_lengths()
 
     @classmethod
     def of_run(
@@ -129,21 +128,24 @@ class EvaluationContext:
         """
         config = run.load_config() if config is None else config
         model, source = run.load_model()
-        averaged = bool(inner_optimizer(model).use_ema and ema_ready(model))
+        averaged = ema_ready(model)
         saved, _ = hash_file(os.fspath(source))
         return cls(model, config, evaluation_config, max(saved_step(source), 0), averaged, saved)
 
     # === Real clips ===
 
-    def _check_split(self) -> None:
-        name, splits = self.config.dataset, self.info.splits
-        if self.split is None:
+    def _known_split(self, split: str | None) -> str:
+        name, known = self.config.dataset, ", ".join(self.info.splits)
+        if split is None:
             raise ValueError(
                 f"{name} has no held-out split. Use --split=train to measure on training videos."
             )
-        if self.split not in splits:
-            raise ValueError(f"--split={self.split}: {name} has the splits {', '.join(splits)}.")
-        shortest = splits[self.split].min_length
+        if split not in self.info.splits:
+            raise ValueError(f"--split={split}: {name} has no such split. Use one of {known}.")
+        return split
+
+    def _check_lengths(self) -> None:
+        shortest = self.info.splits[self.split].min_length
         if shortest < self.span:
             raise ValueError(
                 f"--frames={self.frames}: clips with stride {self.config.training.stride} span "
@@ -188,12 +190,6 @@ class EvaluationContext:
         """The clips of `labelled`, uint8 `[N, T, H, W, C]`."""
         return (each["video"] for each in self.labelled(split))
 
-    @property
-    def training_windows_overlap(self) -> bool:
-        """Whether training cuts different clips from the same video."""
-        longest = self.info.splits["train"].max_length
-        return self.config.training.pick != "start" and self.span != longest
-
     def training(self, windows: int) -> Iterator[np.ndarray]:
         """Training clips, uint8 `[N, T, H, W, C]`, with so many random windows of each video."""
         pick = "window" if windows > 1 else self.config.training.pick
@@ -229,11 +225,8 @@ class EvaluationContext:
     def making(self) -> dict[str, Any]:
         """The part of a protocol about generation."""
         between = "between the first and the last frames of the real clips"
-        return {
-            "of": "generated clips",
-            "made": between if self.infills else "from noise",
-            "temperature": 1.0,
-        }
+        made = between if self.infills else "from noise"
+        return {"of": "generated clips", "made": made, "temperature": 1.0}
 
     # === Classifiers ===
 
@@ -250,21 +243,15 @@ class EvaluationContext:
             given = self.evaluation_config.classifier_of
             classifier = given(kind) if given else None
             if classifier is None:
-                classifier = trained_classifier(
-                    self.config.data_folder,
-                    kind,
-                    self.frames,
-                    self.evaluation_config.classifier_dir,
-                    stride=self.config.training.stride,
-                )
-            else:
-                self._check_classifier(classifier)
+                folder, stride = self.config.data_folder, self.config.training.stride
+                stored = self.evaluation_config.classifier_dir
+                classifier = trained_classifier(folder, kind, self.frames, stored, stride=stride)
+            self._check_classifier(classifier)
             self._classifiers[kind] = classifier
         self._classifiers[kind].require(min_accuracy)
         return self._classifiers[kind]
 
     def _check_classifier(self, classifier: TrainedClassifier) -> None:
-        """Checks the classes and the clip length of a classifier of `classifier_of`."""
         own, dataset = named_heads(self.info), self.config.dataset
         if not classifier.heads.items() <= own.items():
             raise ValueError(
@@ -319,8 +306,7 @@ class EvaluationContext:
         """
         std = value.std if how == OF_CLIPS else None
         facts = {**self.protocol, **protocol, "interval": how}
-        mean = float(value.mean)
-        return Measured(name, mean, value.low, value.high, std, value.count, better, facts)
+        return Measured(name, value.mean, value.low, value.high, std, value.size, better, facts)
 
     def reported_alone(
         self,
@@ -333,14 +319,11 @@ class EvaluationContext:
         std: float | None = None,
         **protocol: Any,
     ) -> Measured:
-        """A value that is not a mean over clips, with its protocol.
+        """A value that is not a mean over clips, with its protocol, as in `reported`.
 
         Args:
-            name, better, clips, std: As in `Measured`.
-            value: The number.
             error: Its standard error by the jackknife, or `None`.
             least: Lowest possible value, a bound of the interval.
-            **protocol: The value's own part of the protocol.
         """
         low, high, how = None, None, None
         if error is not None and math.isfinite(value):

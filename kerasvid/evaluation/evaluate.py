@@ -1,8 +1,7 @@
-"""Evaluates a run: `evaluate_run` measures metrics and returns an `Evaluation`.
+"""Evaluates a run: a metric requested by name is measured, or an error says why it cannot be.
 
-A metric requested by name is measured, or an error states why it cannot be. Without names, every
-metric is measured that the model and its data support without a download; the others are listed
-with the reason.
+Without names, every metric is measured that the model and its data support without a download. The
+others are listed with the reason.
 """
 
 import os
@@ -18,12 +17,9 @@ from kerasvid.training.run_folder import RunFolder
 
 
 def check_metrics(names: Sequence[str] | None) -> None:
-    """Checks the names of metrics.
-
-    Raises:
-        ValueError: A name is unknown or occurs twice.
-    """
-    for name in names or ():
+    """Refuses, by a `ValueError`, an unknown name of a metric and one that occurs twice."""
+    names = names or ()
+    for name in names:
         if name not in METRICS:
             raise ValueError(f"--metrics={name}: {nearest_names(name, METRICS)}.")
         if names.count(name) > 1:
@@ -72,7 +68,8 @@ def evaluate_context(
     """As `evaluate_run`, for a model and data in memory."""
     check_metrics(metrics)
     left_out: dict[str, str] = {}
-    for name in METRICS if metrics is None else metrics:
+    names = list(METRICS if metrics is None else metrics)
+    for name in names:
         if (why := METRICS[name].unavailable_reason(context)) is not None:
             if metrics is not None:
                 raise NotMeasurable(f"--metrics={name}: {why}.")
@@ -87,9 +84,7 @@ def evaluate_context(
         )  # fmt: skip
 
     measured: list[Measured] = []
-    for name in METRICS if metrics is None else metrics:
-        if name in left_out:
-            continue
+    for name in [name for name in names if name not in left_out]:
         try:
             measured += list(METRICS[name].measure(context))  # all of its values, or none
         except DatasetError:

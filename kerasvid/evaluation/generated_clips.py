@@ -7,8 +7,8 @@ several times faster. Clips are checked before they become uint8, where NaN woul
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -23,40 +23,34 @@ _graph = functools.partial(tf.function, autograph=False)  # traced once for each
 
 
 def generated_clips(
-    model: keras.Model, batch: int, frames: int | None = None, seed: int = 0
+    model: Any, batch: int, frames: int | None = None, seed: int = 0
 ) -> Iterator[np.ndarray]:
     """An endless stream of new clips uint8 `[B, T, H, W, C]`: clip i is row i of `model.generate`.
 
     Args:
         model: A `VideoGenerator`.
         batch: B of every batch. No clip depends on it.
-        frames: T; the model's default length if `None`.
-        seed: Any integer. Clip i depends on (seed, i) alone.
+        frames, seed: As in `generate`.
 
     Raises:
         ValueError: The model cannot make clips of that length, or they are not finite.
 
     Example:
         >>> real = (b["video"].numpy() for b in config.clips("test", repeat=False))
-        >>> frechet_video_distance(real, generated_clips(model, 32), features, 624, "test")
+        >>> frechet_video_distance(real, generated_clips(model, 32), features, 624)
     """
     frames = model.frames if frames is None else frames
     shapes = model.noise_shapes(frames)
     return _stream(model, lambda n: model.decode(model.codes(n, frames)), shapes, batch, seed)
 
 
-def generated_images(model: keras.Model, batch: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """An endless stream of new images, as clips of one frame: image i of `generate_images`.
-
-    Args:
-        model: An `ImagePrior`.
-        batch, seed: As in `generated_clips`.
-    """
+def generated_images(model: Any, batch: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """An endless stream of images of an `ImagePrior`, as clips of one frame."""
     return _stream(model, lambda n: model.image_of(n)[:, None], model.noise_shapes(1), batch, seed)
 
 
 def _stream(
-    model: keras.Model, render: Callable, shapes: dict, batch: int, seed: int
+    model: Any, render: Callable, shapes: dict, batch: int, seed: int
 ) -> Iterator[np.ndarray]:
     """Batches of the rows 0 .. B - 1, B .. 2 B - 1, ... of named noise, through a function."""
     if isinstance(model, LatentCodeModel):
@@ -68,7 +62,7 @@ def _stream(
 
 
 def filling(
-    model: keras.Model, batch: int, seed: int = 0, temperature: float = 1.0
+    model: Any, batch: int, seed: int = 0, temperature: float = 1.0
 ) -> Callable[[np.ndarray], np.ndarray]:
     """A function of consecutive batches of real clips to clips between their endpoints.
 
@@ -94,16 +88,12 @@ def filling(
     return fill_next
 
 
-def reconstruction(model: keras.Model, batch: int) -> Callable[[np.ndarray], np.ndarray]:
-    """A function of clips to their reconstructions by a model with an encoder.
-
-    Args:
-        model: An `Encoder`.
-        batch: Largest number of clips in one call.
-    """
+def reconstruction(model: Any, batch: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of at most `batch` clips to their reconstructions by an `Encoder`."""
+    from_codes = isinstance(model, VideoGenerator)
 
     def reconstruct(clips: tf.Tensor) -> tf.Tensor:
-        if isinstance(model, VideoGenerator):
+        if from_codes:
             return model.decode(model.encode(clips)["codes"])
         return tf.clip_by_value(model.infer(as_floats(clips), None), -1.0, 1.0)
 
@@ -111,7 +101,7 @@ def reconstruction(model: keras.Model, batch: int) -> Callable[[np.ndarray], np.
     return lambda clips: _pixels(graph(_full(clips, batch)), "reconstructed", len(clips))
 
 
-def recall(model: keras.Model, batch: int) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
+def recall(model: Any, batch: int) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
     """A function of batches of the pipeline to the clips of their learned codes."""
     keys = ("index", "identity", "label")
 
@@ -125,7 +115,7 @@ def recall(model: keras.Model, batch: int) -> Callable[[Mapping[str, np.ndarray]
     )
 
 
-def recombination(model: keras.Model, batch: int, keep_motion: bool) -> Recombine:
+def recombination(model: Any, batch: int, keep_motion: bool) -> Recombine:
     """A function of clips and seeds to clips with their content or motion drawn anew.
 
     Args:
@@ -145,9 +135,7 @@ def recombination(model: keras.Model, batch: int, keep_motion: bool) -> Recombin
 
     graph = _graph(recombine)
     return lambda clips, seeds: _pixels(
-        graph(_full(clips, batch), _full(np.asarray(seeds, np.int64), batch)),
-        "recombined",
-        len(clips),
+        graph(_full(clips, batch), _full(seeds, batch)), "recombined", len(clips)
     )
 
 
@@ -157,9 +145,5 @@ def _full(rows: np.ndarray, batch: int) -> tf.Tensor:
 
 
 def _pixels(clips: tf.Tensor, what: str, count: int) -> np.ndarray:
-    """uint8 of the first clips.
-
-    Raises:
-        ValueError: They are not finite.
-    """
+    """uint8 of the first clips, after a check that all are finite."""
     return as_bytes(checked_clips(tf.cast(clips, tf.float32).numpy(), what))[:count]

@@ -6,12 +6,11 @@ any clip is made. Clips are streamed: memory does not grow with their number.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasvid.evaluation.classifiers.networks import random_frames
 from kerasvid.evaluation.classifiers.train import named_heads
 from kerasvid.evaluation.context import OF_ANSWERS, OF_GROUPS, OF_RATIO, EvaluationContext
 from kerasvid.evaluation.generated_clips import (
@@ -22,7 +21,7 @@ from kerasvid.evaluation.generated_clips import (
     reconstruction,
 )
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, counted_clips
-from kerasvid.evaluation.metrics.disentanglement import labels_kept
+from kerasvid.evaluation.metrics.disentanglement import Kept, labels_kept
 from kerasvid.evaluation.metrics.diversity import novelty, variety
 from kerasvid.evaluation.metrics.frame_consistency import frame_consistencies
 from kerasvid.evaluation.metrics.fvd import I3DFeatures, frechet_video_distance
@@ -89,25 +88,24 @@ def _reconstructed_pairs(context: EvaluationContext) -> tuple[Iterator, int, dic
         return pairs, context.count(), {"codes": "means of the posteriors"}
     known, _ = evaluation_split(config, context.info)
     split = context.evaluation_config.split or known
-    facts: dict[str, Any] = {"split": split}
     if split in ("train", known):
-        again = recall(model, context.batch)
+        found = recall(model, context.batch)
         which = "training videos" if split == "train" else f"known {' and '.join(sorted(keys))}"
-        facts["codes"] = f"learned, of {which}"
+        codes = f"learned, of {which}"
     else:
-        facts["codes"] = "found by 300 steps of descent on each clip"
+        codes = "found by 300 steps of descent on each clip"
 
-        def again(each: dict[str, np.ndarray]) -> np.ndarray:
+        def found(each: Mapping[str, np.ndarray]) -> np.ndarray:
             label = each["label"] if model.conditional else None
             return model.decode(model.encode(each["video"], label=label)["codes"]).numpy()
 
-    pairs = ((each["video"], again(each)) for each in context.labelled(split))
-    return pairs, context.count(split), facts
+    pairs = ((each["video"], found(each)) for each in context.labelled(split))
+    return pairs, context.count(split), {"split": split, "codes": codes}
 
 
 def no_reconstruction(context: EvaluationContext) -> str | None:
-    model, config = context.model, context.config
-    if not isinstance(model, Encoder):
+    config, model = context.config, context.model
+    if not isinstance(context.model, Encoder):
         return f"{config.model} has no encoder and no learned codes"
     keys = model_class(config.model).code_keys(config.hyperparameters)
     if keys and (context.frames > model.frames or context.pick != "start"):
@@ -133,7 +131,7 @@ def infilled(context: EvaluationContext) -> Iterator[Measured]:
             means[name].update(distances)
             nearer[name].update(distances < straight)
     for name in names:
-        facts = {"temperature": temperatures.get(name), "unit": "pixels in [0, 1]"}
+        facts: dict[str, Any] = {"temperature": temperatures.get(name), "unit": "pixels in [0, 1]"}
         yield context.reported(f"between/{name}", means[name].interval(), LOWER, **facts)
         if name in fills and context.config.model != "linear_interpolation":
             facts["unit"] = "share of clips with a smaller L2 than linear interpolation"
@@ -183,9 +181,7 @@ def no_i3d(context: EvaluationContext) -> str | None:
 
 def _distance(context: EvaluationContext, name: str, features: Callable) -> Measured:
     count = context.count()
-    found = frechet_video_distance(
-        context.real(), context.generated(), features, count, context.split, GROUPS
-    )
+    found = frechet_video_distance(context.real(), context.generated(), features, count, GROUPS)
     facts, size = dict(found.features), found.features.get("size", 400)
     if count <= size:
         facts["note"] = f"{count} clips for {size} features: covariances lack rank"
@@ -206,7 +202,7 @@ def motion_consistency(context: EvaluationContext) -> Iterator[Measured]:
         found = motion_consistency_score(
             context.real(), context.generated(), features, count, kind, GROUPS
         )
-        facts = {"features": "VGG16 relu3_3", "differences": kind, "resize": None}
+        facts: dict[str, Any] = {"features": "VGG16 relu3_3", "differences": kind, "resize": None}
         facts |= from_real(context)
         name = f"motion_consistency/{kind}"
         yield context.reported_alone(name, found.score, LOWER, count, found.std, **facts)
@@ -271,12 +267,12 @@ def image_inception(context: EvaluationContext) -> Iterator[Measured]:
         images = single_frames(context.generated(), context.seed * 1_000_003)
         facts |= {"of": "one random frame of each generated clip"}
     for batch in counted_clips(images, count, "generated"):
-        for name, found in classifier.probabilities(batch).items():
-            answers[name].append(found)
+        for name, values in classifier.probabilities(batch).items():
+            answers[name].append(values)
     facts |= {"classifier": classifier.protocol()}
     facts |= {"batches": f"{IMAGE_BATCHES} of {IMAGES}, std over them"}
-    for head, found in answers.items():
-        mean, std = inception_score(np.concatenate(found), IMAGE_BATCHES)
+    for head, parts in answers.items():
+        mean, std = inception_score(np.concatenate(parts), IMAGE_BATCHES)
         name = f"image_inception/{head}"
         yield context.reported_alone(name, mean, HIGHER, count, std=std, **facts)
 
@@ -284,7 +280,9 @@ def image_inception(context: EvaluationContext) -> Iterator[Measured]:
 def single_frames(batches: Iterator[np.ndarray], seed: int) -> Iterator[np.ndarray]:
     """A random frame of each clip, given by seed + i for clip i, as clips of one frame."""
     for clips in batches:
-        yield np.concatenate([random_frames(c[None], seed + i) for i, c in enumerate(clips)])
+        seeds = range(seed, seed + len(clips))
+        chosen = [int(np.random.default_rng(s).random() * clips.shape[1]) for s in seeds]
+        yield clips[np.arange(len(clips)), chosen][:, None]
         seed += len(clips)
 
 
@@ -302,7 +300,8 @@ def no_images(context: EvaluationContext) -> str | None:
 def disentanglement(context: EvaluationContext) -> Iterator[Measured]:
     """Labels that the clip classifier finds after content, or motion, was drawn anew."""
     classifier, attributes = context.classifier("clip", MIN_ACCURACY), context.info.attribute_names
-    kept, redrawn = {}, {}
+    kept: dict[str, Kept] = {}
+    redrawn: dict[str, str] = {}
     for keep_motion, which in (
         (True, "content drawn from its prior, motion kept"),
         (False, "motion drawn from its learned prior, content kept"),
@@ -329,15 +328,15 @@ def disentanglement(context: EvaluationContext) -> Iterator[Measured]:
             "weights_of_classes": "equal",
             "accuracy_on_the_same_clips_unchanged": found.real_accuracy,
         }
-        for part, interval in found.intervals.items():
+        for part, direction in better.items():
             name = f"disentanglement/{head}/{part}"
-            yield context.reported(name, interval, better[part], OF_ANSWERS, **facts)
+            yield context.reported(name, getattr(found, part), direction, OF_ANSWERS, **facts)
 
 
 def no_disentanglement(context: EvaluationContext) -> str | None:
     model = context.model
     if isinstance(model, Swappable) and not isinstance(model, LearnedCodes):
-        clips = np.zeros([1, context.frames, *model.image_shape], np.uint8)
+        clips = np.zeros([1, context.frames, *context.info.frame_shape], np.uint8)
         if {"content", "motion", "codes"} <= set(model.encode(clips)):
             return no_clip_classifier(context)
     return f"{context.config.model} does not encode new videos to content and motion, as dsa does"
@@ -357,7 +356,7 @@ def diversity(context: EvaluationContext) -> Iterator[Measured]:
         facts["unit"] = "L2 of two clips, pixels in [0, 1]"
         facts["pairs"] = f"within {groups} groups of clips, over which the interval is made"
         mean = bootstrap_interval(np.array(means), seed=context.seed)
-        mean = mean._replace(count=size * groups)  # clips, not groups
+        mean = mean._replace(size=size * groups)  # clips, not groups
         name = f"diversity/variety{suffix}"
         yield context.reported(name, mean, HIGHER, OF_GROUPS, **facts)
     if context.split != "train":
@@ -371,11 +370,13 @@ def _novelty(context: EvaluationContext) -> Iterator[Measured]:
         np.concatenate(list(counted_clips(batches, number, "sampled")))
         for _, batches, _ in generated_and_real(context)
     )
-    windows = TRAINING_WINDOWS if context.training_windows_overlap else 1
+    training, videos = context.config.training, context.info.splits["train"]
+    several = training.pick != "start" and context.span != videos.max_length
+    windows = TRAINING_WINDOWS if several else 1  # of a video that training cuts in several ways
     distances = novelty(samples, held_out, context.training(windows))
-    common = {
+    common: dict[str, Any] = {
         "unit": "L2 to the nearest training clip, pixels in [0, 1]",
-        "training_clips": context.info.splits["train"].count * windows,
+        "training_clips": videos.count * windows,
         "windows_of_a_training_video": windows,
     }
     means = []
@@ -391,17 +392,8 @@ def _novelty(context: EvaluationContext) -> Iterator[Measured]:
     yield context.reported("diversity/novelty", ratio, None, OF_RATIO, **common)
 
 
-def always(context: EvaluationContext) -> None:
-    return None
-
-
 class Metric(NamedTuple):
-    """A metric.
-
-    Args:
-        measure: Function of a context to values, whose names begin with the metric's.
-        unavailable_reason: Function of a context to why it does not support the metric, or `None`.
-    """
+    """Two functions of a context: its values, whose names begin with the metric's, or why not."""
 
     measure: Callable[[EvaluationContext], Iterable[Measured]]
     unavailable_reason: Callable[[EvaluationContext], str | None]
@@ -417,5 +409,5 @@ METRICS = {
     "disentanglement": Metric(disentanglement, no_disentanglement),
     "frame_consistency": Metric(frame_consistency, no_motion),
     "motion_consistency": Metric(motion_consistency, no_vgg),
-    "diversity": Metric(diversity, always),
+    "diversity": Metric(diversity, lambda context: None),
 }

@@ -1,8 +1,7 @@
 """The report of an evaluation: values with their protocol, on screen and in a run's folder.
 
-`evaluation.json` holds everything; `evaluation.md` is the same as text. Both hold values of one
-saved model. A later evaluation of the same weights adds its values; one of other weights replaces
-them.
+`evaluation.json` and, as text, `evaluation.md` hold the values of one saved model. A later
+evaluation of the same weights adds its values; one of other weights replaces them.
 """
 
 import dataclasses
@@ -53,7 +52,7 @@ class Measured:
         return self.name.partition("/")[0]
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields by name. Infinite values become the strings `"inf"` and `"-inf"`."""
+        """All fields by name, in types of JSON; infinite values are `"inf"` and `"-inf"`."""
         fields = dataclasses.asdict(self)
         infinite = {k: str(v) for k, v in fields.items() if v in (math.inf, -math.inf)}
         return {**fields, **infinite}
@@ -61,17 +60,15 @@ class Measured:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Measured":
         """The inverse of `as_dict`."""
-        numbers = {
-            name: None if fields[name] is None else float(fields[name])
-            for name in ("value", "low", "high", "std")
-        }
+        numbers = {name: fields[name] for name in ("value", "low", "high", "std")}
+        numbers = {name: v if v is None else float(v) for name, v in numbers.items()}
         return cls(**{**fields, **numbers})
 
     def cells(self) -> tuple[str, ...]:
         """The value's row of a table, with the columns of `HEAD`."""
         interval = "" if self.low is None else f"{_short(self.low)} .. {_short(self.high)}"
-        std = "" if self.std is None else _short(self.std)
-        return self.name, _short(self.value), interval, std, str(self.clips), SIGNS[self.better]
+        value, std = _short(self.value), _short(self.std)
+        return self.name, value, interval, std, str(self.clips), SIGNS[self.better]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +151,7 @@ class Evaluation:
         return "\n".join(lines) + "\n"
 
     def joined(self, earlier: "Evaluation | None") -> "Evaluation":
-        """This evaluation, after the other metrics of an earlier one of the same weights."""
+        """This evaluation, with the other metrics of an earlier one of the same weights."""
         if earlier is None or not self.same_weights(earlier):
             return self
         own = {each.metric for each in self.measured}
@@ -165,7 +162,7 @@ class Evaluation:
         return dataclasses.replace(self, measured=measured, left_out=left_out)
 
     def same_weights(self, other: "Evaluation") -> bool:
-        """Whether both have the same model, data set, step, kind of weights and model file."""
+        """Whether both are of the same model file, step and kind of weights."""
         names = ("model", "dataset", "step", "weights", "saved")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
@@ -214,8 +211,10 @@ def read_evaluation(folder: str | os.PathLike) -> Evaluation | None:
         ) from error
 
 
-def _short(number: float) -> str:
-    """Four digits, without an exponent for numbers of ordinary size."""
+def _short(number: float | None) -> str:
+    """Four digits, without an exponent for numbers of ordinary size; nothing for `None`."""
+    if number is None:
+        return ""
     if not math.isfinite(number) or number == 0.0:
         return str(number)
     size = math.floor(math.log10(abs(number)))

@@ -10,7 +10,7 @@ from kerasvid.layers.compilation import compiled_by_xla
 from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.layers.spectral_convolution import SpectralConvolution
-from kerasvid.naming import constructor_arguments
+from kerasvid.naming import KeepsArguments
 
 SCORES = ("patch", "full")
 # Arguments of a `VideoDiscriminator` whose convolutions halve the number of frames.
@@ -25,7 +25,7 @@ class DiscriminatorOutput(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class ImageDiscriminator(keras.layers.Layer):
+class ImageDiscriminator(KeepsArguments, keras.layers.Layer):
     """D_I: strided convolutions over a frame, and a score.
 
     Args:
@@ -104,10 +104,6 @@ class ImageDiscriminator(keras.layers.Layer):
     def output_of(self, maps: tf.Tensor) -> DiscriminatorOutput:
         """The output of `call` for feature maps."""
         return as_output(self.output_layer(maps), tf.shape(maps)[0], self.categories)
-
-    def get_config(self) -> dict:
-        arguments = constructor_arguments(type(self))
-        return {**super().get_config(), **{name: getattr(self, name) for name in arguments}}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

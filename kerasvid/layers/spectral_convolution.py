@@ -4,13 +4,13 @@ import keras
 import tensorflow as tf
 
 from kerasvid.layers.strided_convolution import strided_convolution
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 SMALLEST_NORM = 1e-6  # below it vectors are not normalised, see `tf.math.l2_normalize`
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class SpectralConvolution(keras.layers.Layer):
+class SpectralConvolution(KeepsArguments, keras.layers.Layer):
     """A convolution over frames, or one weight for every input, with spectral normalisation.
 
     Miyato, Kataoka, Koyama, Yoshida: "Spectral Normalization for Generative Adversarial Networks",
@@ -96,9 +96,6 @@ class SpectralConvolution(keras.layers.Layer):
         flat = tf.reshape(inputs, [-1, kernel.shape[0] * kernel.shape[1] * kernel.shape[2]])
         scores = tf.matmul(flat, tf.reshape(kernel, [-1, self.filters])) + bias
         return scores[:, None, None]  # [N, 1, 1, O]
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
 
 
 def iterate_spectra(layer: keras.layers.Layer, times: int = 1) -> None:

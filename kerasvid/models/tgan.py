@@ -37,10 +37,11 @@ from kerasvid.layers.recurrent import repeated
 from kerasvid.models.base.gan import IMAGE, VIDEO, FixedLength, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
+from kerasvid.naming import KeepsArguments
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class TemporalGenerator(keras.layers.Layer):
+class TemporalGenerator(KeepsArguments, keras.layers.Layer):
     """G_0: a sequence of latent vectors of one, by transposed convolutions over time.
 
     A dense layer makes the first vectors: one, as published, if T is 2^(stages - 1). Every further
@@ -86,9 +87,6 @@ class TemporalGenerator(keras.layers.Layer):
         for normalization, convolution in zip(self.normalizations, self.convolutions, strict=True):
             x = convolution(tf.nn.relu(normalization(x, training=training)))
         return tf.tanh(tf.cast(x, tf.float32))[:, : self.frames]
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "frames": self.frames, "channels": self.channels}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

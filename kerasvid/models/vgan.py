@@ -33,7 +33,7 @@ from kerasvid.models.base.gan import IMAGE, VIDEO, AdversarialModel, FixedLength
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import VideoGenerator
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 
 class Streams(NamedTuple):
@@ -45,7 +45,7 @@ class Streams(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class DeconvolutionStream(keras.layers.Layer):
+class DeconvolutionStream(KeepsArguments, keras.layers.Layer):
     """Transposed convolutions that each double every side of a small grid.
 
     Args:
@@ -97,12 +97,9 @@ class DeconvolutionStream(keras.layers.Layer):
             x = over_frames(lambda frames: tf.nn.depth_to_space(frames, self.patch), x)
         return tf.cast(x, tf.float32)
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class TwoStreamDecoder(keras.layers.Layer):
+class TwoStreamDecoder(KeepsArguments, keras.layers.Layer):
     """The foreground with its mask, and the background, of a clip's latent vector.
 
     Args:
@@ -149,9 +146,6 @@ class TwoStreamDecoder(keras.layers.Layer):
         moving = self.foreground(latents, training=training)[:, : self.frames]
         background = tf.tanh(self.background(latents, training=training))
         return Streams(tf.tanh(moving[..., :-1]), tf.sigmoid(moving[..., -1:]), background)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

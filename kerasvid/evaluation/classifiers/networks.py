@@ -1,12 +1,10 @@
-"""Classifiers of real clips. Their answers and features measure generated clips.
+"""Networks that classify real clips. Their answers and features measure generated clips.
 
 Some data sets suit no public network: I3D needs 10 frames and a download, Inception knows no
 actions. For these a classifier is trained on the data set itself, as in the papers: Li and Mandt
 measure the disentanglement of Sprites by a classifier of clips, the residual-vector paper measures
 the inception score of images by a classifier with D_I's architecture. Compare such values for the
 same classifier only; the protocol has the digest of its weights.
-
-This file has the networks. `kerasvid.evaluation.classifiers.store` trains, stores and loads them.
 """
 
 import hashlib
@@ -23,6 +21,7 @@ from kerasvid.evaluation.metrics.clip_batches import checked_clips
 from kerasvid.layers.discriminators import ImageDiscriminator
 from kerasvid.layers.frame_networks import FrameEncoder
 from kerasvid.layers.recurrent import bidirectional_lstm, over_frames
+from kerasvid.naming import KeepsArguments
 
 TOGETHER = 64  # clips in one pass
 ENCODER = {"channels": (32, 64, 128), "strides": (1, 2, 2), "features": 128}
@@ -32,14 +31,16 @@ SHARPNESS = 8.0
 DISCRIMINATOR = {"channels": (64, 128, 256)}  # D_I in the base presets of the GANs
 
 
-class _Classifier(keras.Model):
+class _Classifier(KeepsArguments, keras.Model):
     """Common part of both classifiers: heads, checks, answers and features.
 
     `call` returns logits float32 `[B, K]` by head, for `fit`. The other methods take uint8 clips,
     or floats in [-1, 1], and return numpy arrays.
     """
 
-    min_frames, max_frames = 1, math.inf
+    min_frames: int = 1
+    max_frames: float = math.inf
+    built: bool
 
     def __init__(self, heads: Mapping[str, int], image_shape: tuple[int, int, int], **kwargs):
         super().__init__(**kwargs)
@@ -50,7 +51,7 @@ class _Classifier(keras.Model):
         self._traced: dict[str, Callable] = {}  # by length and type of clips
 
     def _outputs(self, clips: tf.Tensor, training: bool = False) -> tuple[dict, tf.Tensor]:
-        """Logits `[B, K]` by head and features `[B, D]`, all float32."""
+        """Logits `[B, K]` by head and features `[B, D]`, all float32; both classifiers have it."""
         raise NotImplementedError
 
     def call(self, clips: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
@@ -78,7 +79,6 @@ class _Classifier(keras.Model):
         return self._run(clips)[1]
 
     def _run(self, clips: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Probabilities by head and features of `[B, T, H, W, C]`, part by part."""
         clips = np.asarray(clips)
         if self.max_frames == 1 and clips.ndim == 4:
             clips = clips[:, None]
@@ -113,15 +113,11 @@ class _Classifier(keras.Model):
             digest.update(np.ascontiguousarray(weight.numpy(), "<f4").tobytes())
         return digest.hexdigest()
 
-    def build(self, clips_shape=None) -> None:
+    def build(self, clips_shape: Any = None) -> None:
         """Makes the weights; the constructors call it."""
         if not self.built:
             self.built = True
             self(tf.zeros([1, self.min_frames, *self.image_shape]))
-
-    def get_config(self) -> dict:
-        own = {"heads": dict(self.heads), "image_shape": self.image_shape}
-        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -135,7 +131,6 @@ class ClipClassifier(_Classifier):
         encoder: Arguments of `FrameEncoder` in place of those in `ENCODER`. By default the patch
             is the largest of 4, 2 and 1 that divides the frame.
         units: Width of each direction of the bi-LSTM. Features have twice the width.
-        sharpness: Factor of the features before the heads.
 
     Call: `[B, T, H, W, C]`, uint8 or float in [-1, 1] -> logits float32 `[B, K]` by head. T must
     be static.
@@ -156,14 +151,12 @@ class ClipClassifier(_Classifier):
         frames: int = 8,
         encoder: Mapping[str, Any] | None = None,
         units: int = 64,
-        sharpness: float = SHARPNESS,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(heads, image_shape, **kwargs)
         if frames < 1 or units < 1:
             raise ValueError(f"frames={frames}, units={units}: use 1 or more for both.")
         self.frames, self.units, self.min_frames = frames, units, frames
-        self.sharpness = sharpness
         self.encoder_arguments = self.resolved(image_shape, encoder)["encoder"]
 
         # === Networks ===
@@ -179,7 +172,7 @@ class ClipClassifier(_Classifier):
     def _outputs(self, clips: tf.Tensor, training: bool = False) -> tuple[dict, tf.Tensor]:
         encoded = over_frames(self.encoder, as_floats(clips), training=training)  # [B, T, F]
         features = tf.cast(self.summary_layer(encoded), tf.float32)  # [B, 2 * units]
-        sharp = self.sharpness * features
+        sharp = SHARPNESS * features
         return {name: layer(sharp) for name, layer in self.head_layers.items()}, features
 
     @staticmethod
@@ -187,22 +180,15 @@ class ClipClassifier(_Classifier):
         image_shape: tuple[int, int, int],
         encoder: Mapping[str, Any] | None = None,
         units: int = 64,
-        sharpness: float = SHARPNESS,
     ) -> dict[str, Any]:
         """All arguments of the network for frames of a shape, with the defaults filled in."""
         patch = next(s for s in (4, 2, 1) if not (image_shape[0] % s or image_shape[1] % s))
-        encoder = {**ENCODER, "patch": patch, **(encoder or {})}
-        return {"encoder": encoder, "units": units, "sharpness": sharpness}
+        return {"encoder": {**ENCODER, "patch": patch, **(encoder or {})}, "units": units}
 
     def protocol(self, frames: int) -> dict[str, Any]:
         """How features of clips of so many frames are made, by name."""
         features = "clip classifier: bi-LSTM over a frame CNN, last layer but one"
         return {"features": features, "size": 2 * self.units, "seen_frames": frames}
-
-    def get_config(self) -> dict:
-        own = {"frames": self.frames, "units": self.units, "sharpness": self.sharpness}
-        own["encoder"] = dict(self.encoder_arguments)
-        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -269,14 +255,5 @@ class FrameClassifier(_Classifier):
         size = self.discriminator.channels[-1]
         return {"features": features, "size": size, "seen_frames": 1, "of": seen}
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), "discriminator": dict(self.discriminator_arguments)}
-
 
 CLASSIFIERS = {"clip": ClipClassifier, "frame": FrameClassifier}
-
-
-def random_frames(clips: np.ndarray, seed: int = 0) -> np.ndarray:
-    """A random frame of each clip, `[B, 1, H, W, C]`; that of row i depends on (seed, i) alone."""
-    chosen = np.random.default_rng(seed).random(len(clips)) * clips.shape[1]
-    return clips[np.arange(len(clips)), chosen.astype(int)][:, None]

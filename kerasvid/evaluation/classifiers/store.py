@@ -56,13 +56,13 @@ class TrainedClassifier:
         path: Its folder.
 
     Example:
-        >>> classifier = trained_classifier("data/sprites-lpc", min_accuracy=0.99)
+        >>> classifier = trained_classifier("data/sprites-lpc")
         >>> classifier.accuracy["action"]
         1.0
-        >>> frechet_video_distance(real, generated, classifier.features, clips=624, split="test")
+        >>> frechet_video_distance(real, generated, classifier.features, clips=624)
     """
 
-    model: keras.Model
+    model: Any
     config: ClassifierConfig
     report: ClassifierReport
     names: Mapping[str, tuple[str, ...]]
@@ -105,14 +105,17 @@ class TrainedClassifier:
         }
 
     def require(self, min_accuracy: float | None) -> None:
-        """Checks the accuracy of every head.
+        """Checks the accuracy of every head, a share from 0 to 1.
 
         Raises:
             ClassifierError: The accuracy of a head is lower than `min_accuracy`.
         """
-        _check_share(min_accuracy)
+        if min_accuracy is None:
+            return
+        if not 0.0 <= min_accuracy <= 1.0:
+            raise ClassifierError(f"min_accuracy={min_accuracy} is not a share. Use 0 to 1.")
         name, share = min(self.accuracy.items(), key=lambda item: item[1])
-        if min_accuracy is not None and share < min_accuracy:
+        if share < min_accuracy:
             raise ClassifierError(
                 f"{self.path}: {name} has {100 * share:.2f} % accuracy on {self.report.clips} "
                 f"held-out clips, less than {100 * min_accuracy:g} %. Train for longer "
@@ -147,7 +150,7 @@ class ClassifierFeatures(ClipFeatures):
     def __call__(self, clips: np.ndarray) -> np.ndarray:
         clips = np.asarray(clips)
         if self.classifier.config.kind == "frame" and clips.ndim == 5 and clips.shape[1] > 1:
-            chosen = [zlib.crc32(np.ascontiguousarray(clip)) % len(clip) for clip in clips]
+            chosen = [zlib.crc32(clip.tobytes()) % len(clip) for clip in clips]
             clips = clips[np.arange(len(clips)), chosen][:, None]  # [B, 1, H, W, C]
         return self.classifier.model.features(clips)
 
@@ -160,7 +163,6 @@ def trained_classifier(
     kind: str = "clip",
     frames: int = 8,
     classifier_dir: str | os.PathLike = "classifiers",
-    min_accuracy: float | None = None,
     **options: Any,
 ) -> TrainedClassifier:
     """The classifier of a data set. A missing one is trained.
@@ -169,20 +171,18 @@ def trained_classifier(
         data_folder: Folder of the data set.
         kind, frames: As in `make_classifier_config`.
         classifier_dir: Folder of all classifiers.
-        min_accuracy: Share of held-out clips that every head must classify correctly.
         **options: Further arguments of `make_classifier_config`, e.g. `steps`.
 
     Raises:
-        ClassifierError: There are no labels, clips are too short, the accuracy is below
-            `min_accuracy`, or the stored classifier is damaged or has another config.
+        ClassifierError: There are no labels, clips are too short, or the stored classifier is
+            damaged or has another config.
         DatasetError: The data set is absent or damaged.
         OSError: `classifier_dir` is not writable.
 
     Example:
-        >>> classifier = trained_classifier("data/sprites-lpc", frames=8, min_accuracy=0.99)
+        >>> classifier = trained_classifier("data/sprites-lpc", frames=8)
         >>> classifier.probabilities(clips)["action"]  # [B, 9]
     """
-    _check_share(min_accuracy)  # before minutes of training
     folder = os.fspath(data_folder)
     config = make_classifier_config(load_info(folder), kind, frames, **options)
     path = pathlib.Path(classifier_dir) / folder_name(config)
@@ -197,21 +197,12 @@ def trained_classifier(
                 print(f"{path}: waiting for another process to train this classifier", flush=True)
                 held.enter_context(lock(lock_path, wait=True))
             if not path.exists():  # the other process may have trained it
-                print(f"training a {kind} classifier on {config.dataset}: {config.steps} steps",
-                      flush=True)  # fmt: skip
                 _train_and_write(path, data)
-    classifier = load_classifier(path, config)
-    classifier.require(min_accuracy)
-    return classifier
+    return load_classifier(path, config)
 
 
 def folder_name(config: ClassifierConfig) -> str:
-    """Name of a classifier's folder.
-
-    Example:
-        >>> folder_name(config)
-        'sprites-lpc-clip-8f-1a2b3c4d5e6f'
-    """
+    """Name of a classifier's folder, e.g. `"sprites-lpc-clip-8f-1a2b3c4d5e6f"`."""
     name = "-".join(re.findall(r"[\w][\w.-]*", config.dataset)) or "data"
     digest = hashlib.sha256(json.dumps(_plain(config), sort_keys=True).encode()).hexdigest()
     return f"{name}-{config.kind}-{config.frames}f-{digest[:12]}"
@@ -220,11 +211,11 @@ def folder_name(config: ClassifierConfig) -> str:
 def load_classifier(
     path: str | os.PathLike, config: ClassifierConfig | None = None
 ) -> TrainedClassifier:
-    """Loads a stored classifier.
+    """The classifier of a folder.
 
     Args:
-        path: Its folder.
-        config: Its expected config, or `None` for any.
+        path: The folder.
+        config: The expected config, or `None` for any.
 
     Raises:
         ClassifierError: There is none, it is damaged, or it has another config.
@@ -237,8 +228,9 @@ def load_classifier(
         if stored["format"] != FORMAT or stored["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format {stored['format']} {stored['format_version']}")
         own = ClassifierConfig(**stored["config"])
-        own = dataclasses.replace(own, image_shape=tuple(own.image_shape))
-        kind = CLASSIFIERS[own.kind]
+        height, width, channels = own.image_shape  # a list in JSON
+        own = dataclasses.replace(own, image_shape=(height, width, channels))
+        kind: Any = CLASSIFIERS[own.kind]
         confusion = {name: np.array(rows, int) for name, rows in stored["confusion"].items()}
         report = ClassifierReport(confusion, stored["clips"], stored["held_out"])
         names = {name: tuple(each) for name, each in stored["names"].items()}
@@ -247,10 +239,9 @@ def load_classifier(
         raise ClassifierError(f"{path}: no classifier ({error.strerror}). {remedy}") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ClassifierError(f"{description}: damaged ({error}). {remedy}") from error
-    if config is not None and _plain(own) != _plain(config):
-        ours, theirs = _plain(own), _plain(config)
-        other = ", ".join(key for key in ours if ours[key] != theirs[key])
-        raise ClassifierError(f"{path}: this classifier has another {other}. {remedy}")
+    found, expected = _plain(own), _plain(config or own)
+    if other := [key for key in found if found[key] != expected[key]]:
+        raise ClassifierError(f"{path}: this classifier has another {', '.join(other)}. {remedy}")
     if not file.exists():
         raise ClassifierError(f"{file}: missing. {remedy}")
     if hash_file(os.fspath(file))[0] != digest:
@@ -258,7 +249,7 @@ def load_classifier(
             f"{file}: altered, its SHA-256 differs from classifier.json. {remedy}"
         )
     try:
-        model = keras.saving.load_model(file, compile=False)
+        model: Any = keras.saving.load_model(file, compile=False)
     except (KeyError, OSError, TypeError, ValueError) as error:  # whole, but of another version
         why = str(error).strip().partition("\n")[0]
         raise ClassifierError(f"{file}: cannot be loaded ({why}). {remedy}") from error
@@ -270,8 +261,11 @@ def load_classifier(
 
 def _train_and_write(path: pathlib.Path, data: ClassifierData) -> None:
     """Trains and tests a classifier. Its folder appears when it is complete."""
+    config, info = data.config, data.info
+    line = f"training a {config.kind} classifier on {config.dataset}: {config.steps} steps"
+    print(line, flush=True)
     model = train_classifier(data)
-    report, info = measure_classifier(model, data), data.info
+    report = measure_classifier(model, data)
     names = {name: tuple(map(str, range(size))) for name, size in data.heads.items()}
     names |= {name: info.class_names for name in names if name not in info.attribute_names}
     with atomic_folder(path) as building:
@@ -280,8 +274,8 @@ def _train_and_write(path: pathlib.Path, data: ClassifierData) -> None:
         stored = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
-            "config": _plain(data.config),
-            "trained_in": resolve_precision(data.config.precision),
+            "config": _plain(config),
+            "trained_in": resolve_precision(config.precision),
             "accuracy": report.accuracy,
             "confusion": {name: counts.tolist() for name, counts in report.confusion.items()},
             "names": names,
@@ -292,11 +286,6 @@ def _train_and_write(path: pathlib.Path, data: ClassifierData) -> None:
         }
         text = json.dumps(stored, indent=1) + "\n"
         pathlib.Path(building, "classifier.json").write_text(text, encoding="utf-8")
-
-
-def _check_share(min_accuracy: float | None) -> None:
-    if min_accuracy is not None and not 0.0 <= min_accuracy <= 1.0:
-        raise ClassifierError(f"min_accuracy={min_accuracy} is not a share. Use 0 to 1.")
 
 
 def _plain(config: ClassifierConfig) -> dict[str, Any]:

@@ -1,17 +1,17 @@
 """Training of a classifier on the real clips of a data set, and its accuracy on held-out ones.
 
-While it learns, clips are made a little soft, noisy and dark or bright. Clips of generators are so,
-and H(y | x) should measure whether it is clear what they show, not whether a camera made them. The
+Training clips are blurred, noisy, and darker or brighter, a little, as clips of generators are:
+H(y | x) should measure whether it is clear what they show, not whether a camera made them. The
 accuracy is measured on unchanged clips.
 
 Held out is the split on which runs are evaluated. If there is none, it is a quarter of the training
-videos, drawn with a fixed seed, whose labels the classifier never sees.
+videos, drawn with a fixed seed. The classifier never learns from them.
 """
 
 import dataclasses
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -33,7 +33,7 @@ HELD_OUT_SHARE = 4  # one video in so many, where there is no held-out split
 MIN_WINDOWS = 256  # of held-out videos that are longer than a clip
 # Upper bounds: blur as a share of the blurred clip, the others of pixels in [-1, 1].
 SOFTENING = {"blur": 1.0, "noise": 0.05, "brightness": 0.05, "contrast": 0.05}
-BLUR = np.float32([1, 4, 6, 4, 1]) / 16
+BLUR = np.array([1, 4, 6, 4, 1], np.float32) / 16
 
 
 class ClassifierError(ValueError):
@@ -77,8 +77,8 @@ class ClassifierConfig:
     def make_classifier(self, heads: Mapping[str, int], precision: str = "float32") -> keras.Model:
         """The network with new weights."""
         lengths = {"frames": self.frames} if self.kind == "clip" else {}
-        arguments = {**lengths, **self.network, "dtype": precision}
-        return CLASSIFIERS[self.kind](heads, self.image_shape, **arguments)
+        kind: Any = CLASSIFIERS[self.kind]
+        return kind(heads, self.image_shape, **lengths, **self.network, dtype=precision)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +86,7 @@ class ClassifierReport:
     """Results of a classifier on held-out clips.
 
     Args:
-        confusion: By head int `[K, K]`, with a row for each true and a column for each predicted
-            class.
+        confusion: By head int `[K, K]`: rows are true classes, columns predicted ones.
         clips: Number of clips.
         held_out: Their description.
     """
@@ -125,14 +124,10 @@ def make_classifier_config(
 
     Args:
         info: The description.
-        kind: `"clip"` or `"frame"`.
+        kind, stride, seed, precision: As in `ClassifierConfig`.
         frames: T of the training clips; a frame classifier always learns from single frames.
-        stride: Distance of two frames of a clip in the video.
-        seed: Seed of weights and the order of videos.
-        steps: Training steps; by default those of the kind.
-        batch_size: Clips of a step; by default those of the kind.
+        steps, batch_size: Of the training; by default those of the kind.
         network: Further arguments of `ClipClassifier` or `FrameClassifier`.
-        precision: Precision of the training, as in `resolve_precision`.
 
     Raises:
         ClassifierError: Unknown kind, clips longer than the videos, or a data set without names of
@@ -140,22 +135,20 @@ def make_classifier_config(
     """
     if kind not in CLASSIFIERS:
         raise ClassifierError(f"kind={kind!r} is unknown. Use {' or '.join(CLASSIFIERS)}.")
+    classifier: Any = CLASSIFIERS[kind]
     try:
-        network = CLASSIFIERS[kind].resolved(info.frame_shape, **(network or {}))
+        network = classifier.resolved(info.frame_shape, **(network or {}))
     except TypeError as error:
-        name = CLASSIFIERS[kind].__name__
+        name = classifier.__name__
         raise ClassifierError(f"network: {error}. Use arguments of {name}.") from error
     steps = STEPS[kind] if steps is None else steps
     batch_size = BATCH_SIZES[kind] if batch_size is None else batch_size
     frames, stride = (1, 1) if kind == "frame" else (frames, stride)
     if kind == "clip" and frames < 2:
         raise ClassifierError(f"frames={frames}: a clip has 2 or more. Use kind='frame' for one.")
-    numbers = {"steps": steps, "batch_size": batch_size, "stride": stride, "seed": seed}
-    for name, value in numbers.items():
-        if value < (name != "seed"):
-            raise ClassifierError(
-                f"{name}={value} is too small. Use {int(name != 'seed')} or more."
-            )
+    for name, value in dict(steps=steps, batch_size=batch_size, stride=stride, seed=seed).items():
+        if value < (least := 0 if name == "seed" else 1):
+            raise ClassifierError(f"{name}={value} is too small. Use {least} or more.")
     count, span = training_split(info).count, window_span(frames, stride)
     for split in filter(None, ("train", held_out_split(info))):
         if (shortest := info.splits[split].min_length) < span:
@@ -174,11 +167,7 @@ def make_classifier_config(
 
 
 class ClassifierData:
-    """The labelled clips of a data set for training and testing.
-
-    Args:
-        folder: Folder of the data set.
-        config: Config of the classifier.
+    """The labelled clips of a data set for training and testing a classifier.
 
     Raises:
         ClassifierError: No label is known in both parts, a label is out of range, or there are too
@@ -202,10 +191,13 @@ class ClassifierData:
             drawn = np.random.default_rng(0).permutation(count)[: count // HELD_OUT_SHARE]
             self.held_out[drawn] = True
         self.videos = int(self.held_out.sum()) or self.info.splits[self.split].count
-        self.heads = self._known_heads()
+        self.heads = self._known_heads()  # with known labels in both parts
+        # One window of each held-out video, or enough of longer videos for MIN_WINDOWS in total.
+        span = window_span(config.frames, config.stride)
+        whole = self.info.splits[self.split].max_length == span
+        self.rounds = 1 if whole else math.ceil(MIN_WINDOWS / self.videos)
 
     def _known_heads(self) -> dict[str, int]:
-        """The heads with known labels in both parts."""
         learned = self._labels("train")
         tested = learned if self.split == "train" else self._labels(self.split)
         if self.split == "train":
@@ -242,8 +234,7 @@ class ClassifierData:
         parts = [self._by_head(batch, self.config.heads) for batch in batches.as_numpy_iterator()]
         return {name: np.concatenate([part[name] for part in parts]) for name in self.config.heads}
 
-    def _by_head(self, batch: Mapping[str, Any], heads: Mapping[str, int]) -> dict[str, Any]:
-        """The labels `[B]` of a batch by head."""
+    def _by_head(self, batch: Mapping[str, Any], heads: Iterable[str]) -> dict[str, Any]:
         names = self.info.attribute_names
         return {
             head: batch["attributes"][:, names.index(head)] if head in names else batch["label"]
@@ -258,7 +249,7 @@ class ClassifierData:
         )
 
     def training_batches(self) -> tf.data.Dataset:
-        """Soft clips, labels by head and their weights: 0 for unknown or held-out ones."""
+        """Softened clips, labels by head and their weights: 0 for unknown or held-out ones."""
         config, learned = self.config, tf.constant(~self.held_out)
 
         def prepare(step: tf.Tensor, batch: dict) -> tuple[tf.Tensor, dict, dict]:
@@ -272,10 +263,7 @@ class ClassifierData:
         return batches.enumerate().map(prepare, num_parallel_calls=2).prefetch(2)
 
     def held_out_batches(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """Held-out clips uint8 `[B, T, H, W, C]` and labels int `[B]` by head, always the same.
-
-        There are `rounds` random windows of every video.
-        """
+        """Held-out clips uint8 `[B, T, H, W, C]` and labels int `[B]` by head, always the same."""
         count = self.info.splits[self.split].count
         left = self.rounds * count
         batches = self._clips(self.split, min(BATCH_SIZES["frame"], count), seed=1, shuffle=False)
@@ -290,13 +278,6 @@ class ClassifierData:
             if not left:
                 return
 
-    @property
-    def rounds(self) -> int:
-        """Windows of each held-out video: 1, or as many as give `MIN_WINDOWS` of longer videos."""
-        span = window_span(self.config.frames, self.config.stride)
-        whole = self.info.splits[self.split].max_length == span
-        return 1 if whole else math.ceil(MIN_WINDOWS / self.videos)
-
     def described(self) -> str:
         """A description of the held-out clips."""
         which = f"the {self.videos} videos of the split {self.split!r}"
@@ -307,7 +288,7 @@ class ClassifierData:
 
 
 def train_classifier(data: ClassifierData) -> keras.Model:
-    """Trains a classifier on the training clips; the result runs in float32.
+    """A classifier trained on the training clips; it runs in float32.
 
     Raises:
         ClassifierError: The training diverged.
@@ -328,10 +309,8 @@ def train_classifier(data: ClassifierData) -> keras.Model:
             bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
 
         progress = keras.callbacks.LambdaCallback(on_train_batch_end=advance)
-        learner.fit(
-            data.training_batches().take(config.steps), steps_per_epoch=config.steps,
-            shuffle=False, verbose=0, callbacks=[progress],
-        )  # fmt: skip
+        batches = data.training_batches().take(config.steps)
+        learner.fit(batches, shuffle=False, verbose=0, callbacks=[progress])
     weights = learner.get_weights()
     if not all(np.isfinite(each).all() for each in weights):
         raise ClassifierError(
@@ -364,7 +343,7 @@ def softened(
     brightness: float = 0.0,
     contrast: float = 0.0,
 ) -> tf.Tensor:
-    """Clips with some blur, noise and change of light, as a generator may make them.
+    """float32 clips in [-1, 1] with some blur, noise and change of light.
 
     Half of the clips get no blur, and half get no noise. All frames of a clip change alike, except
     for the noise, which is independent in every pixel.
@@ -376,9 +355,6 @@ def softened(
         noise: Largest std of the Gaussian noise.
         brightness: Largest offset of pixels.
         contrast: Largest relative change of pixels.
-
-    Returns:
-        float32 in [-1, 1].
     """
     clips = as_floats(clips)
     shape, channels = tf.shape(clips), clips.shape[-1]

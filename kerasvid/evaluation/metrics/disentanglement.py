@@ -29,7 +29,7 @@ Recombine = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Kept(NamedTuple):
-    """A classifier's answers about one label.
+    """A classifier's answers about one label, with intervals by a bootstrap.
 
     Args:
         accuracy: Share of clips with the label of the original, from 0 to 1.
@@ -38,16 +38,14 @@ class Kept(NamedTuple):
         score: IS, from 1 to the number of classes.
         real_accuracy: The classifier's accuracy on the originals, the ceiling of `accuracy`.
         clips: Number of clips of each class.
-        intervals: Of `"accuracy"`, `"conditional"`, `"marginal"` and `"score"`, by a bootstrap.
     """
 
-    accuracy: float
-    conditional: float
-    marginal: float
-    score: float
+    accuracy: Interval
+    conditional: Interval
+    marginal: Interval
+    score: Interval
     real_accuracy: float
     clips: tuple[int, ...]
-    intervals: Mapping[str, Interval]
 
 
 def labels_kept(
@@ -76,7 +74,7 @@ def labels_kept(
     Example:
         >>> batches = ((b["video"].numpy(), {"action": b["label"].numpy()}) for b in pipeline)
         >>> redraw = recombination(model, 32, keep_motion=True)
-        >>> labels_kept(batches, redraw, classifier.probabilities, {"action": 9})["action"].accuracy
+        >>> labels_kept(batches, redraw, classifier.probabilities, {"action": 9})["action"].score
     """
     made, real = ({n: BootstrapAnswers(k) for n, k in classes.items()} for _ in range(2))
     current: dict[str, np.ndarray] = {}  # the labels of the current batch
@@ -93,31 +91,25 @@ def labels_kept(
         shape = original.shape[1:]
         changed = as_bytes(next(counted_clips([changed], count, "recombined", shape=shape)))
         for sums, shown in ((real, original), (made, changed)):
-            answers = _answers(classifier(shown), classes, count)
-            for name in classes:
+            answers = classifier(shown)
+            for name, number in classes.items():
+                _check_answers(answers, name, (count, number))
                 sums[name].update(answers[name], current[name][:count])
         seen += count
     return {name: _kept(name, made[name], real[name]) for name in classes}
 
 
 def _kept(name: str, made: BootstrapAnswers, real: BootstrapAnswers) -> Kept:
-    """The values of all clips, with intervals if there are replicates of all classes."""
     if not made.counts.all():
         missing = np.flatnonzero(made.counts == 0).tolist()
         raise ValueError(
             f"{name}: the classes {missing} have no clips. Use more clips or fewer classes."
         )
-    values = made.values()
-    return Kept(
-        *(float(values[part][-1]) for part in ("accuracy", "conditional", "marginal", "score")),
-        real_accuracy=float(real.values()["accuracy"][-1]),
-        clips=tuple(made.counts.tolist()),
-        intervals=made.intervals() if len(values["score"]) > 1 else {},
-    )
+    ceiling, clips = float(real.values()["accuracy"][-1]), tuple(made.counts.tolist())
+    return Kept(**made.intervals(), real_accuracy=ceiling, clips=clips)
 
 
 def _labels(labels: Mapping[str, np.ndarray], name: str, count: int, classes: int) -> np.ndarray:
-    """The labels of a name, int `[B]`, each below `classes`."""
     if name not in labels:
         raise ValueError(f"{name}: the batch has only the labels {', '.join(sorted(labels))}.")
     values = np.asarray(labels[name])
@@ -133,16 +125,11 @@ def _labels(labels: Mapping[str, np.ndarray], name: str, count: int, classes: in
     return values
 
 
-def _answers(
-    answers: Mapping[str, np.ndarray], classes: Mapping[str, int], count: int
-) -> Mapping[str, np.ndarray]:
-    """The answers of a classifier, after a check of their names and shapes."""
-    for name, number in classes.items():
-        if name not in answers:
-            raise ValueError(f"{name}: the classifier knows only {', '.join(sorted(answers))}.")
-        if (shape := np.shape(answers[name])) != (count, number):
-            raise ValueError(
-                f"{name}: the classifier's answers for {count} clips of {number} classes have the "
-                f"shape {shape}. Use a classifier trained on these classes."
-            )
-    return answers
+def _check_answers(answers: Mapping[str, np.ndarray], name: str, shape: tuple[int, int]) -> None:
+    if name not in answers:
+        raise ValueError(f"{name}: the classifier knows only {', '.join(sorted(answers))}.")
+    if np.shape(answers[name]) != shape:
+        raise ValueError(
+            f"{name}: the classifier's answers have the shape {np.shape(answers[name])}, not "
+            f"{shape}. Use a classifier trained on these classes."
+        )

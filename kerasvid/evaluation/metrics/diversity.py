@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from kerasvid.evaluation.metrics.clip_batches import as_bytes, checked_clips, counted_clips
+from kerasvid.evaluation.metrics.clip_batches import as_bytes, counted_clips
 from kerasvid.visualization.nearest_clip import l2_distances, nearest_clips
 
 
@@ -44,17 +44,12 @@ def novelty(
         >>> of_samples, of_held_out = novelty(model.generate(64), held_out, batches)
         >>> of_samples.mean() / of_held_out.mean()
     """
-    samples, held_out = checked_clips(samples, "sampled"), checked_clips(held_out, "held-out")
     if not len(samples) or not len(held_out):
         raise ValueError(
             f"{len(samples)} samples and {len(held_out)} held-out clips: use one or more of each."
         )
-    if samples.shape[1:] != held_out.shape[1:]:
-        raise ValueError(
-            f"sampled clips have the shape {samples.shape[1:]}, held-out clips "
-            f"{held_out.shape[1:]}. Use the same T, H, W and C for both."
-        )
-    queries = np.concatenate([as_bytes(samples), as_bytes(held_out)])
+    both = counted_clips([samples, held_out], None, "sampled and held-out")
+    queries = np.concatenate([as_bytes(clips) for clips in both])
     training = (as_bytes(clips) for clips in counted_clips(training_batches, None, "training"))
     distances = l2_distances(queries, nearest_clips(queries, training)[0])
     if not distances[len(samples) :].any():
@@ -84,7 +79,8 @@ def variety(batches: Iterable[np.ndarray], clips: int | None = None, window: int
     """
     if window < 1:
         raise ValueError(f"window={window} is too small. Use 1 or more.")
-    before, pairs, total = deque(maxlen=window), 0, 0.0
+    before: deque[np.ndarray] = deque(maxlen=window)
+    pairs, total = 0, 0.0
     for batch in counted_clips(batches, clips, "sampled"):
         for clip in as_bytes(batch).reshape(len(batch), -1).astype(np.float32) / 255.0:
             for other in before:

@@ -6,7 +6,7 @@ It measures whether static parts stay the same. A clip without motion has the fu
 the value with that of real clips, which is the bound.
 
 The paper averages "for all frames" and leaves open whether the first frame counts, whose similarity
-to itself is 1. Here it does not count; `with_first=True` counts it.
+to itself is 1. Here it does not count. The value that counts it is (1 + (T - 1) FCS) / T.
 """
 
 import numpy as np
@@ -14,12 +14,11 @@ import numpy as np
 from kerasvid.evaluation.metrics.structural_similarity import structural_similarity
 
 
-def frame_consistencies(clips: np.ndarray, with_first: bool = False) -> np.ndarray:
+def frame_consistencies(clips: np.ndarray) -> np.ndarray:
     """The mean SSIM of each clip's frames to its first frame.
 
     Args:
         clips: uint8 `[B, T, H, W, C]`, T at least 2.
-        with_first: Count the first frame itself.
 
     Returns:
         float64 `[B]`, 1 for clips without motion.
@@ -34,5 +33,4 @@ def frame_consistencies(clips: np.ndarray, with_first: bool = False) -> np.ndarr
         raise ValueError(f"Clips of {clips.shape}: use [B, T, H, W, C] with two frames or more.")
     later = clips[:, 1:]
     first = np.broadcast_to(clips[:, :1], later.shape)
-    total = structural_similarity(later, first).sum(axis=1) + with_first
-    return total / (later.shape[1] + with_first)
+    return structural_similarity(later, first).mean(axis=1)

@@ -17,8 +17,7 @@ from kerasvid.evaluation.metrics.intervals import jackknife_standard_error
 class FeatureMoments:
     """Running means and covariances of K groups of features, in float64.
 
-    Sample i belongs to group i modulo K. The memory is that of K covariances, for any number of
-    samples.
+    Sample i belongs to group i modulo K. The memory is that of K covariances.
 
     Args:
         size: D of a feature.
@@ -28,7 +27,7 @@ class FeatureMoments:
         >>> moments = FeatureMoments(400)
         >>> for clips in batches:
         ...     moments.update(features_of(clips))  # [N, 400]
-        >>> frechet_distance(moments, others)
+        >>> gaussian_distance(*moments.moments(), *others.moments())
     """
 
     def __init__(self, size: int, groups: int = 1):
@@ -81,15 +80,6 @@ def _pooled(
     return mean, scatter + (apart.T * counts) @ apart
 
 
-def frechet_distance(one: FeatureMoments, other: FeatureMoments) -> float:
-    """The squared Frechet distance d^2, as FID and FVD report it; 0 for equal moments.
-
-    Raises:
-        ValueError: Features of different sizes, or fewer than two samples.
-    """
-    return gaussian_distance(*one.moments(), *other.moments())
-
-
 def frechet_standard_error(one: FeatureMoments, other: FeatureMoments) -> float | None:
     """The std of the distance of two sets, by the jackknife of their groups.
 
@@ -107,19 +97,12 @@ def frechet_standard_error(one: FeatureMoments, other: FeatureMoments) -> float 
 def gaussian_distance(
     mean: np.ndarray, covariance: np.ndarray, other_mean: np.ndarray, other_covariance: np.ndarray
 ) -> float:
-    """d^2 of N(mean, covariance) and N(other_mean, other_covariance).
+    """d^2 of two Gaussians, as FID and FVD report it; 0 for equal ones.
 
     Args:
         mean, other_mean: `[D]`.
         covariance, other_covariance: `[D, D]`, symmetric, of any rank.
-
-    Raises:
-        ValueError: The sizes differ.
     """
-    if mean.shape != other_mean.shape:
-        raise ValueError(
-            f"Features have {len(mean)} and {len(other_mean)} values. Use one network."
-        )
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))  # covariance = root root^T
     inner = root.T @ other_covariance @ root

@@ -4,7 +4,7 @@ Unterthiner et al., "Towards Accurate Generative Models of Video: A New Metric &
 the Frechet distance of the logits of I3D for real and for generated clips.
 
 Two distances compare only if both were measured in the same way. Published ones differ by tens for
-choices that are rarely reported, so every choice is an argument or part of the result:
+choices that are rarely reported, so state every choice with the distance:
 
 - the number of clips of each set and their split (the residual-vector paper: 624 and 624). The
   distance falls with the number of clips, so a set with too few clips is an error;
@@ -17,10 +17,9 @@ choices that are rarely reported, so every choice is an argument or part of the 
 - the weights, by the digest of `weights_digest`.
 """
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -28,38 +27,29 @@ import tensorflow as tf
 from kerasvid.evaluation.metrics.clip_batches import as_signed, counted_clips
 from kerasvid.evaluation.metrics.frechet import (
     FeatureMoments,
-    frechet_distance,
     frechet_standard_error,
+    gaussian_distance,
 )
 from kerasvid.evaluation.metrics.i3d import I3D, IMAGE_SIZE, LEAST_FRAMES
-from kerasvid.evaluation.metrics.i3d_weights import digest_of, load_i3d
+from kerasvid.evaluation.metrics.i3d_weights import load_i3d, weights_digest
 
-PADDINGS = {"last": "edge", "mirror": "reflect", "loop": "wrap"}  # modes of np.pad
+PADDINGS: dict[str, Any] = {"last": "edge", "mirror": "reflect", "loop": "wrap"}  # modes of np.pad
 CENTRES = ("half", "whole")
 
 
-@dataclasses.dataclass(frozen=True)
-class VideoDistance:
-    """A distance and the choices on which it depends.
+class VideoDistance(NamedTuple):
+    """A distance and how its features are made.
 
     Args:
         distance: The squared Frechet distance, as FVD is reported; 0 for equal moments.
-        clips: Number of clips of each set.
-        split: Split of the real clips.
-        frames: T of a clip, before any padding.
-        image_shape: `(H, W, C)` of a clip, before the resize.
-        features: How features are made: `"features"` is their name; for I3D there are also
-            `"weights"`, `"resize"`, `"centres"`, `"padding"`, `"seen_frames"` and `"range"`.
         std: Of the distance, by the jackknife of groups; `None` without groups.
+        features: `"features"` is the name of the features; for I3D there are also `"weights"`,
+            `"resize"`, `"centres"`, `"padding"`, `"seen_frames"` and `"range"`.
     """
 
     distance: float
-    clips: int
-    split: str
-    frames: int
-    image_shape: tuple[int, int, int]
+    std: float | None
     features: Mapping[str, Any]
-    std: float | None = None
 
 
 class ClipFeatures:
@@ -82,7 +72,6 @@ class I3DFeatures(ClipFeatures):
         padding: How clips of fewer than 10 frames are extended to 10: `"last"` repeats the last
             frame, `"mirror"` goes back and forth, `"loop"` starts again; `None` refuses them.
         centres: Pixel centres in the resize, `"half"` or `"whole"`.
-        digest: Required digest of the weights, or `None`.
         together: Clips in one pass through the network.
 
     Raises:
@@ -100,16 +89,15 @@ class I3DFeatures(ClipFeatures):
         weights: str | os.PathLike | I3D,
         padding: str | None = None,
         centres: str = "half",
-        digest: str | None = None,
         together: int = 8,
     ):
         if padding not in (None, *PADDINGS):
             raise ValueError(f"padding={padding!r}: use {', '.join(PADDINGS)} or None.")
         if centres not in CENTRES:
             raise ValueError(f"centres={centres!r}: use {' or '.join(CENTRES)}.")
-        self.network = weights if isinstance(weights, I3D) else load_i3d(weights, digest)
+        self.network = weights if isinstance(weights, I3D) else load_i3d(weights)
         self.padding, self.centres, self.together = padding, centres, together
-        self._digest = digest_of(self.network)
+        self._digest = weights_digest(self.network.variables_by_name())
         self._logits = tf.function(
             lambda clips: self.network(resized(clips, IMAGE_SIZE, centres == "half")),
             reduce_retracing=True,
@@ -140,16 +128,7 @@ class I3DFeatures(ClipFeatures):
 
 
 def padded_in_time(clips: np.ndarray, frames: int, padding: str | None) -> np.ndarray:
-    """Clips `[B, T, H, W, C]`, extended to so many frames if they have fewer.
-
-    Args:
-        clips: `[B, T, H, W, C]`.
-        frames: Required T.
-        padding: As in `I3DFeatures`.
-
-    Raises:
-        ValueError: They are shorter, and `padding` is `None`.
-    """
+    """Clips `[B, T, H, W, C]`, extended to so many frames if they have fewer, see `I3DFeatures`."""
     own = clips.shape[1]
     if own >= frames:
         return clips
@@ -166,9 +145,8 @@ def resized(clips: tf.Tensor, size: int, half_centres: bool = True) -> tf.Tensor
     """float32 `[B, T, size, size, 3]` of `[B, T, H, W, C]`: bilinear, no anti-aliasing, no crop."""
     shape = tf.shape(clips)
     frames = tf.reshape(clips, tf.concat([[-1], shape[2:]], 0))  # [B * T, H, W, C]
-    frames = tf.raw_ops.ResizeBilinear(
-        images=frames, size=[size, size], half_pixel_centers=half_centres
-    )
+    sides = [size, size]
+    frames = tf.raw_ops.ResizeBilinear(images=frames, size=sides, half_pixel_centers=half_centres)
     frames = frames if clips.shape[-1] == 3 else tf.repeat(frames, 3, axis=-1)
     return tf.reshape(frames, [shape[0], clips.shape[1], size, size, 3])
 
@@ -176,9 +154,8 @@ def resized(clips: tf.Tensor, size: int, half_centres: bool = True) -> tf.Tensor
 def frechet_video_distance(
     real_batches: Iterable[np.ndarray],
     generated_batches: Iterable[np.ndarray],
-    features: Callable[[np.ndarray], np.ndarray] | str | os.PathLike,
+    features: Callable[[np.ndarray], np.ndarray],
     clips: int,
-    split: str,
     groups: int = 1,
 ) -> VideoDistance:
     """The distance of generated clips from as many real ones, which are streamed.
@@ -186,48 +163,41 @@ def frechet_video_distance(
     Args:
         real_batches: `[B, T, H, W, C]` each, uint8, or float in [-1, 1].
         generated_batches: The same T, H, W and C.
-        features: Path or name of I3D weights; or a function of float32 clips in [-1, 1] to
-            `[B, D]`: `I3DFeatures`, or e.g. the features of a classifier. The result has the
-            protocol of a `ClipFeatures`, or the name of another function.
+        features: Function of float32 clips in [-1, 1] to `[B, D]`, e.g. `I3DFeatures` or the
+            features of a classifier. The result has the protocol of a `ClipFeatures`, or the name
+            of another function.
         clips: Number of clips of each set. Later clips are not read, so shuffle a split that is
             sorted on disk: its first clips do not represent it.
-        split: Split of the real clips, e.g. `"test"`, for the result.
         groups: Number of groups of each set for the std of the distance; 1 for no std. Clips must
             not be sorted. The memory is that of the moments of the groups.
 
     Raises:
         ValueError: Too few clips, clips of different shapes or too short ones, pixels or features
             that are not finite, or fewer than two clips.
-        WeightsError: As `load_i3d`.
 
     Example:
         >>> features = I3DFeatures("i3d-kinetics-400.npz", padding="mirror")
         >>> generated = (model.generate(16, seed=seed) for seed in itertools.count())
-        >>> frechet_video_distance(real, generated, features, clips=624, split="test").distance
+        >>> frechet_video_distance(real, generated, features, clips=624).distance
     """
     if clips < 2:
         raise ValueError(f"clips={clips} is too small. Use 2 or more of each set.")
-    if not split:
-        raise ValueError("split is empty. Use the split of the real clips, e.g. 'test'.")
-    if isinstance(features, (str, os.PathLike)):
-        features = I3DFeatures(features)
     groups = max(1, min(groups, clips))
     real, shape = _moments(counted_clips(real_batches, clips, "real"), features, groups)
     batches = counted_clips(generated_batches, clips, "generated", shape=shape)
     generated, _ = _moments(batches, features, groups)
-    distance = frechet_distance(real, generated)
-    name = getattr(features, "__name__", type(features).__name__)
-    described = isinstance(features, ClipFeatures)
-    facts = features.protocol(shape[0]) if described else {"features": name}
-    std = frechet_standard_error(real, generated)
-    return VideoDistance(distance, clips, split, shape[0], shape[1:], facts, std)
+    facts = {"features": getattr(features, "__name__", type(features).__name__)}
+    if isinstance(features, ClipFeatures):
+        facts = features.protocol(shape[0])
+    distance = gaussian_distance(*real.moments(), *generated.moments())
+    return VideoDistance(distance, frechet_standard_error(real, generated), facts)
 
 
 def _moments(
     batches: Iterable[np.ndarray], features: Callable[[np.ndarray], np.ndarray], groups: int
 ) -> tuple[FeatureMoments, tuple[int, ...]]:
     """The moments of groups of a set's features, and the shape `(T, H, W, C)` of its clips."""
-    moments = None
+    moments: Any = None  # of one batch or more, see `counted_clips`
     for clips in batches:
         shape, values = clips.shape[1:], np.asarray(features(as_signed(clips)))
         if values.ndim != 2 or len(values) != len(clips):

@@ -13,7 +13,6 @@ Padding is SAME, that of the average pool VALID. The features are the logits bef
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -35,67 +34,52 @@ MIXED = {
     "Mixed_5b": (256, 160, 320, 32, 128, 128),
     "Mixed_5c": (384, 192, 384, 48, 128, 128),
 }
-# Names, windows and strides (time, space) of the max pools before a block.
+# Windows and strides (time, space) of the max pools before a block.
 POOLS = {
-    "Conv3d_2b_1x1": ("MaxPool3d_2a_3x3", (1, 3, 3), (1, 2, 2)),
-    "Mixed_3b": ("MaxPool3d_3a_3x3", (1, 3, 3), (1, 2, 2)),
-    "Mixed_4b": ("MaxPool3d_4a_3x3", (3, 3, 3), (2, 2, 2)),
-    "Mixed_5b": ("MaxPool3d_5a_2x2", (2, 2, 2), (2, 2, 2)),
+    "Conv3d_2b_1x1": ((1, 3, 3), (1, 2, 2)),
+    "Mixed_3b": ((1, 3, 3), (1, 2, 2)),
+    "Mixed_4b": ((3, 3, 3), (2, 2, 2)),
+    "Mixed_5b": ((2, 2, 2), (2, 2, 2)),
 }
-DIVISORS = (1, 2, 4, 8)  # of all widths
 
 
-class UnitShape(NamedTuple):
-    """A convolution's name within the network, its kernel's edge and its channels."""
-
-    name: str
-    edge: int
-    inputs: int
-    outputs: int
-
-
-def unit_shapes(divisor: int = 1) -> Iterator[UnitShape]:
-    """All 57 units with a batch norm, in the order of the network.
-
-    Args:
-        divisor: Divisor of all widths; 1 is the public network.
-    """
+def _unit_shapes(divisor: int) -> Iterator[tuple[str, int, int, int]]:
+    """Name, edge of the kernel, input and output channels of all 57 units, in their order."""
     stem = (("Conv3d_1a_7x7", 7, 64), ("Conv3d_2b_1x1", 1, 64), ("Conv3d_2c_3x3", 3, 192))
     inputs = 3
     for name, edge, outputs in stem:
-        yield UnitShape(name, edge, inputs, outputs // divisor)
+        yield name, edge, inputs, outputs // divisor
         inputs = outputs // divisor
     for block, channels in MIXED.items():
         b0, b1a, b1b, b2a, b2b, b3 = (each // divisor for each in channels)
         # The public checkpoint has one irregular name.
         second = "Conv3d_0a_3x3" if block == "Mixed_5b" else "Conv3d_0b_3x3"
-        yield UnitShape(f"{block}/Branch_0/Conv3d_0a_1x1", 1, inputs, b0)
-        yield UnitShape(f"{block}/Branch_1/Conv3d_0a_1x1", 1, inputs, b1a)
-        yield UnitShape(f"{block}/Branch_1/Conv3d_0b_3x3", 3, b1a, b1b)
-        yield UnitShape(f"{block}/Branch_2/Conv3d_0a_1x1", 1, inputs, b2a)
-        yield UnitShape(f"{block}/Branch_2/{second}", 3, b2a, b2b)
-        yield UnitShape(f"{block}/Branch_3/Conv3d_0b_1x1", 1, inputs, b3)
+        yield f"{block}/Branch_0/Conv3d_0a_1x1", 1, inputs, b0
+        yield f"{block}/Branch_1/Conv3d_0a_1x1", 1, inputs, b1a
+        yield f"{block}/Branch_1/Conv3d_0b_3x3", 3, b1a, b1b
+        yield f"{block}/Branch_2/Conv3d_0a_1x1", 1, inputs, b2a
+        yield f"{block}/Branch_2/{second}", 3, b2a, b2b
+        yield f"{block}/Branch_3/Conv3d_0b_1x1", 1, inputs, b3
         inputs = b0 + b1b + b2b + b3
 
 
 class Unit3D(keras.layers.Layer):
     """Convolution, batch norm by the running moments, ReLU."""
 
-    def __init__(self, shape: UnitShape, stride: int = 1, **kwargs):
-        super().__init__(dtype="float32", trainable=False, **kwargs)
+    def __init__(self, edge: int, inputs: int, outputs: int, stride: int):
+        super().__init__(dtype="float32", trainable=False)
         self.convolution = keras.layers.Conv3D(
-            shape.outputs, shape.edge, stride, "same", use_bias=False, dtype="float32"
+            outputs, edge, stride, "same", use_bias=False, dtype="float32"
         )
         self.norm = keras.layers.BatchNormalization(scale=False, epsilon=1e-3, dtype="float32")
-        self.convolution.build([None, None, None, None, shape.inputs])
-        self.norm.build([None, None, None, None, shape.outputs])
+        self.convolution.build([None, None, None, None, inputs])
+        self.norm.build([None, None, None, None, outputs])
         self.built = True
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(self.norm(self.convolution(inputs), training=False))
 
 
-@keras.saving.register_keras_serializable(package="kerasvid")
 class I3D(keras.Model):
     """Clips `[B, T, 224, 224, 3]` in [-1, 1] to the 400 logits of Kinetics `[B, 400]`.
 
@@ -105,24 +89,15 @@ class I3D(keras.Model):
         divisor: Divisor of all widths, 1, 2, 4 or 8; 1 is the public network.
         classes: Number of logits.
 
-    Raises:
-        ValueError: Another divisor.
-
     Example:
         >>> features = load_i3d("i3d-kinetics-400.npz")(clips)  # [B, 400]
     """
 
     def __init__(self, divisor: int = 1, classes: int = CLASSES, **kwargs):
         super().__init__(dtype="float32", trainable=False, **kwargs)
-        if divisor not in DIVISORS:
-            raise ValueError(f"divisor={divisor}: use {', '.join(map(str, DIVISORS))}.")
-        self.divisor, self.classes = divisor, classes
-        shapes = list(unit_shapes(divisor))
         self.units = {
-            shape.name: Unit3D(
-                shape, 2 if shape.edge == 7 else 1, name=shape.name.replace("/", "_")
-            )
-            for shape in shapes
+            name: Unit3D(edge, inputs, outputs, 2 if edge == 7 else 1)
+            for name, edge, inputs, outputs in _unit_shapes(divisor)
         }
         self.logits = keras.layers.Conv3D(classes, 1, dtype="float32", name="Logits")
         inputs = sum(MIXED["Mixed_5c"][branch] // divisor for branch in (0, 2, 4, 5))
@@ -141,32 +116,14 @@ class I3D(keras.Model):
                 f"Clips of the shape {tuple(clips.shape)}: I3D needs [B, T, {IMAGE_SIZE}, "
                 f"{IMAGE_SIZE}, 3] with {LEAST_FRAMES} frames or more."
             )
-        values = self.activations(clips, "Mixed_5c")
+        values = clips
+        for block in (*(name for name in self.units if "/" not in name), *MIXED):
+            if block in POOLS:
+                window, strides = POOLS[block]
+                values = tf.nn.max_pool3d(values, [1, *window, 1], [1, *strides, 1], "SAME")
+            values = self._mixed(block, values) if block in MIXED else self.units[block](values)
         pooled = tf.nn.avg_pool3d(values, [1, 2, 7, 7, 1], [1, 1, 1, 1, 1], "VALID")
         return tf.reduce_mean(self.logits(pooled)[:, :, 0, 0], axis=1)  # [B, 400]
-
-    def activations(self, clips: tf.Tensor, end: str) -> tf.Tensor:
-        """The output `[B, t, h, w, c]` of a unit, pool or block for clips of any size.
-
-        Args:
-            clips: `[B, T, H, W, 3]` in [-1, 1].
-            end: e.g. `"Conv3d_1a_7x7"`, `"MaxPool3d_4a_3x3"` or `"Mixed_5c"`.
-
-        Raises:
-            ValueError: There is no such layer.
-        """
-        values, blocks = clips, [name for name in self.units if "/" not in name] + list(MIXED)
-        for block in blocks:
-            if block in POOLS:
-                pool, window, strides = POOLS[block]
-                values = tf.nn.max_pool3d(values, [1, *window, 1], [1, *strides, 1], "SAME")
-                if pool == end:
-                    return values
-            values = self._mixed(block, values) if block in MIXED else self.units[block](values)
-            if block == end:
-                return values
-        names = [*blocks, *(pool for pool, *_ in POOLS.values())]
-        raise ValueError(f"I3D has no layer {end!r}. Use one of {', '.join(names)}.")
 
     def _mixed(self, block: str, values: tf.Tensor) -> tf.Tensor:
         """The four branches side by side."""
@@ -181,25 +138,9 @@ class I3D(keras.Model):
         """The variables by their names in the public checkpoint."""
         named = {}
         for name, unit in self.units.items():
-            root = f"{PREFIX}/{name}"
-            named[f"{root}/batch_norm/beta"] = unit.norm.beta
-            named[f"{root}/batch_norm/moving_mean"] = unit.norm.moving_mean
-            named[f"{root}/batch_norm/moving_variance"] = unit.norm.moving_variance
-            named[f"{root}/conv_3d/w"] = unit.convolution.kernel
+            for part in ("beta", "moving_mean", "moving_variance"):
+                named[f"{PREFIX}/{name}/batch_norm/{part}"] = getattr(unit.norm, part)
+            named[f"{PREFIX}/{name}/conv_3d/w"] = unit.convolution.kernel
         named[f"{PREFIX}/Logits/Conv3d_0c_1x1/conv_3d/b"] = self.logits.bias
         named[f"{PREFIX}/Logits/Conv3d_0c_1x1/conv_3d/w"] = self.logits.kernel
         return named
-
-    def get_config(self) -> dict:
-        # The base class's arguments dtype and trainable are fixed.
-        return {"name": self.name, "divisor": self.divisor, "classes": self.classes}
-
-
-def variable_shapes(divisor: int = 1, classes: int = CLASSES) -> dict[str, tuple[int, ...]]:
-    """Shapes of the public checkpoint's 230 variables by name.
-
-    Example:
-        >>> variable_shapes()["RGB/inception_i3d/Conv3d_1a_7x7/conv_3d/w"]
-        (7, 7, 7, 3, 64)
-    """
-    return {n: tuple(v.shape) for n, v in I3D(divisor, classes).variables_by_name().items()}

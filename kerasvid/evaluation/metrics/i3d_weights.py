@@ -13,6 +13,7 @@ import os
 import pathlib
 import zipfile
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -33,23 +34,17 @@ class WeightsError(ValueError):
     """A file does not have the weights of I3D."""
 
 
-def load_i3d(
-    weights: str | os.PathLike,
-    digest: str | None = None,
-    divisor: int = 1,
-    classes: int = CLASSES,
-) -> I3D:
+def load_i3d(weights: str | os.PathLike, divisor: int = 1, classes: int = CLASSES) -> I3D:
     """I3D with the weights of a file.
 
     Args:
         weights: A path as above, or the name `"i3d-kinetics-400"`, which is downloaded once (about
             50 MB) and checked by its SHA-256.
-        digest: Required `weights_digest`, or `None` for any.
         divisor, classes: Of `I3D`, for the file of a narrow network.
 
     Raises:
-        WeightsError: The file is absent or unreadable, a variable is missing, unknown, of another
-            shape or not finite, or the digest differs.
+        WeightsError: The file is absent or unreadable, or a variable is missing, unknown, of
+            another shape or not finite.
 
     Example:
         >>> network = load_i3d("i3d-kinetics-400.npz")
@@ -57,57 +52,30 @@ def load_i3d(
     path = _downloaded() if os.fspath(weights) == HUB_NAME else pathlib.Path(weights)
     network = I3D(divisor, classes)
     variables = network.variables_by_name()
-    values = read_variables(path, {name: tuple(v.shape) for name, v in variables.items()})
-    found = weights_digest(values)
-    if digest is not None and found != digest.lower():
-        raise WeightsError(
-            f"{path}: the digest of the weights is {found}, not {digest}. Download the file "
-            "again, or omit the digest."
-        )
-    for name, variable in variables.items():
-        variable.assign(values[name])
-    return network
-
-
-def weights_digest(values: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of names and float32 values, in the order of names."""
-    digest = hashlib.sha256()
-    for name in sorted(values):
-        digest.update(name.encode() + b"\0")
-        digest.update(np.ascontiguousarray(values[name], "<f4").tobytes())
-    return digest.hexdigest()
-
-
-def digest_of(network: I3D) -> str:
-    """`weights_digest` of a network."""
-    return weights_digest({n: v.numpy() for n, v in network.variables_by_name().items()})
-
-
-def read_variables(
-    path: str | os.PathLike, shapes: Mapping[str, tuple[int, ...]]
-) -> dict[str, np.ndarray]:
-    """float32 arrays by name, with exactly these names and shapes.
-
-    Raises:
-        WeightsError: As `load_i3d`.
-    """
-    path = pathlib.Path(path)
     found, read = _npz(path) if path.suffix == ".npz" else _checkpoint(path)
-    _compare(path, found, shapes)
-    values = {}
-    for name, shape in shapes.items():
+    _compare(path, found, {name: tuple(v.shape) for name, v in variables.items()})
+    for name, variable in variables.items():
         try:
             value = np.asarray(read(name))
         except (tf.errors.OpError, OSError, ValueError, zipfile.BadZipFile) as error:
             raise WeightsError(f"{path}: {name} is unreadable. Download it again.") from error
         if not np.issubdtype(value.dtype, np.floating) or not np.isfinite(value).all():
             raise WeightsError(f"{path}: {name} has values that are not finite floats.")
-        values[name] = value.astype(np.float32).reshape(shape)
-    return values
+        variable.assign(value.reshape(variable.shape))
+    return network
 
 
-def _compare(path, found: Mapping[str, tuple], shapes: Mapping[str, tuple]) -> None:
-    """Raises an error about the first difference of names or shapes, with their number."""
+def weights_digest(values: Mapping[str, Any]) -> str:
+    """SHA-256 of names and float32 arrays or variables, in the order of names."""
+    digest = hashlib.sha256()
+    for name in sorted(values):
+        digest.update(name.encode() + b"\0")
+        digest.update(np.asarray(values[name], "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _compare(path: pathlib.Path, found: Mapping[str, tuple], shapes: Mapping[str, tuple]) -> None:
+    """Refuses other names or shapes; the error names the first difference."""
     remedy = "Use kinetics-i3d's checkpoint rgb_imagenet, or the hub module."
     for names, fault in (
         (shapes.keys() - found, "is missing"),
@@ -174,14 +142,8 @@ def _full_names(graph: bytes) -> dict[str, str]:
 def _downloaded() -> pathlib.Path:
     """The folder of the hub module in the cache of Keras; downloaded the first time."""
     try:
-        folder = keras.utils.get_file(
-            f"{HUB_NAME}.tar.gz",
-            HUB_ADDRESS,
-            cache_subdir="kerasvid",
-            file_hash=HUB_SHA256,
-            hash_algorithm="sha256",
-            extract=True,
-        )
+        name, found = f"{HUB_NAME}.tar.gz", {"file_hash": HUB_SHA256, "cache_subdir": "kerasvid"}
+        folder = keras.utils.get_file(name, HUB_ADDRESS, extract=True, **found)
     except Exception as error:  # errors of get_file have no narrower common class
         raise WeightsError(
             f"{HUB_ADDRESS}: download failed ({str(error).splitlines()[0]}). Use the path of your "

@@ -15,11 +15,7 @@ from kerasvid.evaluation.metrics.intervals import Interval, interval_of_replicat
 
 
 def check_probabilities(probabilities: np.ndarray) -> np.ndarray:
-    """Probabilities as float64 `[N, K]`, with rows of sum 1.
-
-    Raises:
-        ValueError: They are not probabilities.
-    """
+    """float64 probabilities `[N, K]`, with rows of sum 1; a `ValueError` for other values."""
     values = np.asarray(probabilities, np.float64)
     if values.ndim != 2 or not len(values):
         raise ValueError(f"Answers of the shape {values.shape}: use probabilities [N, K].")
@@ -58,17 +54,15 @@ def inception_score(probabilities: np.ndarray, batches: int = 10) -> tuple[float
 
 
 class BootstrapAnswers:
-    """Accuracy, H(y | x), H(y) and IS of streamed answers, with intervals by a bootstrap.
+    """Accuracy, H(y | x), H(y) and IS of streamed answers, with intervals as in `BootstrapMean`.
 
-    As in `BootstrapMean`, every replicate counts an answer as often as a Poisson variable of mean
-    1, and the same answers in the same order give the same intervals. H(y) of a replicate is a
-    little smaller than that of all answers, so the replicates are centred on the value of all.
+    H(y) of a replicate is a little smaller than that of all answers, so the replicates are centred
+    on the value of all.
 
     Args:
         groups: Number of labels. Every value is a mean over labels of the mean over their answers.
             With 1 there are no labels and no accuracy.
-        replicates: At least 2.
-        seed: Any integer of 0 or more.
+        replicates, seed: As in `BootstrapMean`.
 
     Example:
         >>> scores = BootstrapAnswers()
@@ -78,12 +72,10 @@ class BootstrapAnswers:
     """
 
     def __init__(self, groups: int = 1, replicates: int = 1000, seed: int = 0):
-        if replicates < 2:
-            raise ValueError(f"replicates={replicates} is too small. Use 2 or more.")
         self._generator = np.random.default_rng(seed)
         # The last row counts every answer once.
         self._counts, self._hits, self._entropy = np.zeros([3, replicates + 1, groups])
-        self._answers: np.ndarray | None = None  # [R + 1, G, K]
+        self._answers = np.zeros([*self._counts.shape, 0])  # [R + 1, G, K]
 
     @property
     def counts(self) -> np.ndarray:
@@ -98,7 +90,7 @@ class BootstrapAnswers:
         """
         values = check_probabilities(probabilities)
         labels = np.zeros(len(values), int) if labels is None else labels
-        if self._answers is None:
+        if not self._answers.size:
             self._answers = np.zeros([*self._counts.shape, values.shape[1]])
         if values.shape[1] != (classes := self._answers.shape[2]):
             raise ValueError(
@@ -124,20 +116,16 @@ class BootstrapAnswers:
             "score": np.exp(marginal - conditional),
         }
 
-    def intervals(self, level: float = 0.95) -> dict[str, Interval]:
-        """The intervals of `values` by name; the mean of an interval is the value of all answers.
+    def intervals(self) -> dict[str, Interval]:
+        """The 95 % intervals of `values` by name; their means are the values of all answers.
 
         Raises:
-            ValueError: There are fewer than two answers.
+            ValueError: There are too few answers: fewer than two, or no replicate has all labels.
         """
-        count = int(self.counts.sum())
-        if count < 2:
-            raise ValueError(f"{count} answers have no interval. Use two or more.")
+        size, values = int(self.counts.sum()), self.values()
+        if size < 2 or len(values["score"]) < 2:
+            raise ValueError(f"{size} answers are too few for an interval. Use more clips.")
         classes = self._answers.shape[2]
-        most = {"accuracy": 1.0, "score": float(classes)}  # others: ln K
-        return {
-            name: interval_of_replicates(
-                v[:-1], float(v[-1]), count, level, most.get(name, float(np.log(classes)))
-            )
-            for name, v in self.values().items()
-        }
+        most = {"accuracy": 1.0, "score": classes}
+        most |= dict.fromkeys(("conditional", "marginal"), np.log(classes))
+        return {n: interval_of_replicates(v[:-1], v[-1], size, most[n]) for n, v in values.items()}

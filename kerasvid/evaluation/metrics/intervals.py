@@ -31,30 +31,23 @@ class Interval(NamedTuple):
     Args:
         mean: The value; a mean, unless it comes from `interval_of_replicates`.
         low, high: Quantiles of the replicates.
-        std: Of the values, over N.
-        count: N.
-        level: Of the interval, e.g. 0.95.
+        std: Of the N values.
+        size: N.
     """
 
     mean: float
     low: float
     high: float
     std: float
-    count: int
-    level: float
+    size: int
 
 
 class BootstrapMean:
-    """Mean of streamed values with its interval.
-
-    The same values in the same order give the same interval, however they are divided.
+    """Mean of streamed values with its interval; the division into batches does not matter.
 
     Args:
-        replicates: Number of replicates; more make the ends of the interval smoother.
+        replicates: Number of replicates, at least 2; more make the interval's ends smoother.
         seed: Any integer of 0 or more.
-
-    Raises:
-        ValueError: There are fewer than 2 replicates.
 
     Example:
         >>> scores = BootstrapMean(seed=0)
@@ -69,7 +62,7 @@ class BootstrapMean:
         self.count, self._mean, self._scatter = 0, 0.0, 0.0
         self._generator = np.random.default_rng(seed)
         self._sums, self._weights = np.zeros(replicates), np.zeros(replicates)
-        self._origin = None  # sums are relative to the first value, which keeps digits
+        self._origin = 0.0  # sums are relative to the first value, which keeps digits
 
     def update(self, values: np.ndarray) -> None:
         """Adds values `[N]`.
@@ -83,7 +76,7 @@ class BootstrapMean:
         if not np.isfinite(values).all():
             raise ValueError("Values that are not finite have no mean. Leave them out.")
         for value in values.tolist():
-            self._origin = value if self._origin is None else self._origin
+            self._origin = self._origin if self.count else value
             weights = self._generator.poisson(1.0, len(self._sums))
             self._sums += weights * (value - self._origin)
             self._weights += weights
@@ -106,7 +99,7 @@ class BootstrapMean:
         means = self._origin + self._sums[drawn] / self._weights[drawn]
         low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
         std = float(np.sqrt(self._scatter / self.count))
-        return Interval(self._mean, float(low), float(high), std, self.count, level)
+        return Interval(self._mean, float(low), float(high), std, self.count)
 
 
 def bootstrap_interval(
@@ -123,13 +116,9 @@ def bootstrap_interval(
 
 
 def interval_of_replicates(
-    replicates: np.ndarray,
-    value: float,
-    count: int,
-    level: float = 0.95,
-    most: float = np.inf,
+    replicates: np.ndarray, value: float, size: int, most: float = np.inf
 ) -> Interval:
-    """The interval of a value that is not a mean, by replicates centred on the value.
+    """The 95 % interval of a value that is not a mean, by replicates centred on the value.
 
     Drawing with replacement biases such a value: it makes the entropy of a mean answer smaller, by
     as much as the value itself is biased. The spread of the replicates is that of the value.
@@ -137,18 +126,17 @@ def interval_of_replicates(
     Args:
         replicates: `[R]`, of a bootstrap.
         value: The value of all clips, the `mean` of the result.
-        count: Number of clips.
-        level: Of the interval.
+        size: Number of clips.
         most: Upper bound of the value; centred replicates may lie beyond it.
 
     Returns:
         An interval whose `std` is that of the replicates: of the value, not of clips.
     """
     centred = replicates + (value - replicates.mean())
-    low, high = np.quantile(centred, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    low, high = np.quantile(centred, [0.025, 0.975])
     # Skewed replicates may leave the value outside, but every interval contains it.
     low, high = min(float(low), float(value)), max(min(float(high), most), float(value))
-    return Interval(float(value), low, high, float(replicates.std()), count, level)
+    return Interval(float(value), low, high, float(replicates.std()), size)
 
 
 def jackknife_standard_error(sets: Iterable[Sequence[float]]) -> float:
@@ -156,10 +144,7 @@ def jackknife_standard_error(sets: Iterable[Sequence[float]]) -> float:
 
     Args:
         sets: For each independent set of clips (e.g. real and generated ones) the K values without
-            one of its groups. Groups are of equal size.
-
-    Raises:
-        ValueError: A set has fewer than two groups.
+            one of its groups. Groups are of equal size; K is at least 2.
 
     Example:
         >>> values = np.array([1.0, 2.0, 4.0])  # groups of one: the std of a mean

@@ -12,8 +12,8 @@ paper's tables print this bound as 0.0). The paper leaves open
 - whether differences keep their signs. They do here, as written; but then a clip's mean is its last
   frame minus its first. `differences="absolute"` averages absolute values instead, and measures how
   much changes at each position;
-- the size of frames. Frames keep their size, 32x32 pixels or more for VGG16; `resize` enlarges
-  them. The score grows with the number of positions, so compare equal sizes only.
+- the size of frames. Frames keep their size, 32x32 pixels or more for VGG16. The score grows with
+  the number of positions, so compare equal sizes only.
 """
 
 import os
@@ -50,15 +50,11 @@ class MotionConsistency(NamedTuple):
 
 
 class VGG16Features:
-    """A function of frames to VGG16's relu3_3.
-
-    Frames in [-1, 1] become levels of 0 to 255 in the order blue, green, red, minus the means of
-    ImageNet, as in the training of the weights.
+    """A function of frames to VGG16's relu3_3, with the preprocessing of its training.
 
     Args:
         weights: `"imagenet"`, which Keras downloads and checks, or the path of its `.h5` file
             without the top, or `None` for random ones, whose scores have no meaning.
-        resize: `(H, W)` of a bilinear resize, or `None`.
 
     Raises:
         ValueError: The weights cannot be downloaded or read.
@@ -68,12 +64,7 @@ class VGG16Features:
         (N, 16, 16, 256)
     """
 
-    def __init__(
-        self,
-        weights: str | os.PathLike | None = "imagenet",
-        resize: tuple[int, int] | None = None,
-    ):
-        self.resize = resize
+    def __init__(self, weights: str | os.PathLike | None = "imagenet"):
         whole = _vgg16(weights)
         self.network = keras.Model(whole.input, whole.get_layer(LAYER).output)
         self._features = tf.function(self._preprocessed_features, reduce_retracing=True)
@@ -84,17 +75,14 @@ class VGG16Features:
         Raises:
             ValueError: Frames are too small, or have other channels.
         """
-        size = self.resize or frames.shape[1:3]
-        if min(size) < LEAST_SIZE or frames.shape[-1] not in (1, 3):
+        if min(frames.shape[1:3]) < LEAST_SIZE or frames.shape[-1] not in (1, 3):
             raise ValueError(
                 f"Frames of {tuple(frames.shape[1:])}: VGG16 needs grey or RGB frames of "
-                f"{LEAST_SIZE}x{LEAST_SIZE} or more. Use resize=(64, 64) for small ones."
+                f"{LEAST_SIZE}x{LEAST_SIZE} or more."
             )
         return self._features(tf.constant(frames)).numpy()
 
     def _preprocessed_features(self, frames: tf.Tensor) -> tf.Tensor:
-        if self.resize is not None:
-            frames = tf.image.resize(frames, self.resize)
         frames = frames if frames.shape[-1] == 3 else tf.repeat(frames, 3, axis=-1)
         return self.network((frames[..., ::-1] + 1.0) * 127.5 - tf.constant(MEANS))
 
@@ -104,12 +92,11 @@ def _vgg16(weights: str | os.PathLike | None) -> keras.Model:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        known = weights if weights in ("imagenet", None) else os.fspath(weights)
-        shape = (None, None, 3)
-        return keras.applications.VGG16(include_top=False, weights=known, input_shape=shape)
+        path, shape = weights and os.fspath(weights), (None, None, 3)
+        return keras.applications.VGG16(include_top=False, weights=path, input_shape=shape)
     except Exception as error:  # downloads and HDF5 have no narrower common class
         raise ValueError(
-            f"weights={os.fspath(weights)!r}: no weights of VGG16 ({str(error).splitlines()[0]}). "
+            f"weights={str(weights)!r}: no weights of VGG16 ({str(error).splitlines()[0]}). "
             "Use the path of vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5."
         ) from error
     finally:
@@ -171,14 +158,12 @@ def _std(real: "_MeanDifference", generated: "_MeanDifference") -> float | None:
 
 
 class _MeanDifference:
-    """The mean difference of consecutive frames' features over clips, and over groups of them.
-
-    Clip i belongs to group i modulo their number.
-    """
+    """The mean difference of consecutive frames' features over clips; clip i is of group i % K."""
 
     def __init__(self, features: Callable, differences: str, groups: int):
         self.features, self.absolute = features, differences == "absolute"
-        self.clips, self.shape, self.groups = 0, None, groups
+        self.clips, self.groups = 0, groups
+        self.shape: tuple[int, ...] = ()
         self._sums: list = [0.0] * groups
 
     def update(self, batches: Iterable[np.ndarray]) -> None:

@@ -23,14 +23,12 @@ class Reconstruction(NamedTuple):
         l2: Of pixels in [0, 1]; 0 for equal clips.
         psnr: In dB, of the clips that are not equal; `None` if there are fewer than two of them.
         ssim: At most 1.
-        clips: Number of pairs.
         equal: Number of pairs with equal pixels; their PSNR is infinite.
     """
 
     l2: Interval
     psnr: Interval | None
     ssim: Interval
-    clips: int
     equal: int
 
 
@@ -77,4 +75,4 @@ def reconstruction_scores(
     if seen < 2:
         raise ValueError(f"{seen} pairs of clips have no interval. Use two or more.")
     psnr_interval = psnr.interval() if seen - equal > 1 else None
-    return Reconstruction(l2.interval(), psnr_interval, ssim.interval(), seen, equal)
+    return Reconstruction(l2.interval(), psnr_interval, ssim.interval(), equal)

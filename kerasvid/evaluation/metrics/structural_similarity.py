@@ -40,15 +40,12 @@ def structural_similarity(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
         )
     if clips.dtype != np.uint8 or others.dtype != np.uint8:
         raise ValueError(f"Clips of {clips.dtype} and of {others.dtype}: use uint8.")
-    frames = (tf.constant(each.reshape(-1, *each.shape[2:])) for each in (clips, others))
-    return _similarity(*frames).numpy().astype(np.float64).reshape(clips.shape[:2])
-
-
-def _similarity(frames: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
-    """SSIM `[N]` float32 of frames `[N, H, W, C]`."""
     # Moments around the middle keep digits: those of tf.image.ssim, around 0, err by up to 4e-5.
     middle = LEVELS / 2.0
-    u, v = tf.cast(frames, tf.float32) - middle, tf.cast(others, tf.float32) - middle
+    u, v = (
+        tf.constant(each.reshape(-1, *each.shape[2:]), tf.float32) - middle
+        for each in (clips, others)
+    )  # [B * T, H, W, C]
     moments = _blurred(tf.concat([u, v, u * u, v * v, u * v], axis=-1))
     mean_u, mean_v, square_u, square_v, product = tf.split(moments, 5, axis=-1)
     variances = square_u - mean_u * mean_u + square_v - mean_v * mean_v
@@ -56,7 +53,8 @@ def _similarity(frames: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     mean_x, mean_y = mean_u + middle, mean_v + middle
     light = (2.0 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
     structure = (2.0 * covariance + C2) / (variances + C2)
-    return tf.reduce_mean(light * structure, axis=[1, 2, 3])
+    frames = tf.reduce_mean(light * structure, axis=[1, 2, 3])  # [B * T]
+    return frames.numpy().astype(np.float64).reshape(clips.shape[:2])
 
 
 def _blurred(frames: tf.Tensor) -> tf.Tensor:

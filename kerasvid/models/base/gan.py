@@ -8,7 +8,6 @@ What the networks minimise stands in each model's file, in `discriminator_losses
 `generator_losses`, as sums of the terms of `AdversarialTerms`.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -312,12 +311,6 @@ class AdversarialModel(Trainer):
         values = self._discriminator_losses(batch, fakes, random_inputs, training=False)
         terms = AdversarialTerms(self.objective, again, training=False)
         return self.tracked(_named(values, self.generator_losses(batch, fakes, terms)))
-
-    def get_config(self) -> dict:
-        """The arguments of the constructor, each of which is an attribute or in the dict below."""
-        given = {**self.network_arguments, "objective": dataclasses.asdict(self.objective)}
-        own = {k: given[k] if k in given else getattr(self, k) for k in self.hyperparameters()}
-        return {**super().get_config(), **own}
 
 
 class FrameGAN(VideoGenerator, AdversarialModel):
