@@ -17,7 +17,7 @@ FIRST_SECONDS = 45.0
 
 
 class SampleWriter(StepCallback):
-    """Writes `step-000500.png` and `.gif` each `every` steps.
+    """Writes `step-000500.png` and `.gif` each `every` steps, of the same noise each time.
 
     The first are written after 100 steps or 45 seconds, whichever comes first.
 
@@ -26,8 +26,6 @@ class SampleWriter(StepCallback):
         held_out: a batch of the pipeline; `"video"` is uint8 `[B, T, H, W, C]`, clips to
             reconstruct or to take endpoints from. Learned codes need the other fields.
         every: steps between files; 0 for never.
-        count: number of samples.
-        seed: of the samples, the same each time so that images can be compared.
         fps: of the GIF.
         last_step: last step of the run, which gets files in any case.
     """
@@ -37,14 +35,11 @@ class SampleWriter(StepCallback):
         folder: str | os.PathLike,
         held_out: Mapping,
         every: int = 500,
-        count: int = 8,
-        seed: int = 0,
         fps: float = 8.0,
         last_step: int | None = None,
     ):
         super().__init__(every, last_step)
-        self.folder, self.held_out = pathlib.Path(folder), held_out
-        self.count, self.seed, self.fps = count, seed, fps
+        self.folder, self.held_out, self.fps = pathlib.Path(folder), held_out, fps
 
     def on_train_begin(self, logs=None) -> None:
         self._started = time.monotonic()
@@ -65,8 +60,7 @@ class SampleWriter(StepCallback):
     def write(self, name: str, model: keras.Model) -> None:
         """Writes `name.png` and `name.gif` of a model with the weights that it has now."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        held_out = self.held_out
-        panel = sample_panel(model, held_out["video"], self.count, self.seed, rows=held_out)
+        panel = sample_panel(model, self.held_out["video"], count=8, seed=0, rows=self.held_out)
         path = self.folder / f"{name}.png"
         grids.write_gif(path.with_suffix(".gif"), panel_animation(panel), self.fps)
         grids.write_png(path, panel_image(panel))
