@@ -104,11 +104,7 @@ class Evaluation:
     saved: str = ""
 
     def value(self, name: str) -> Measured:
-        """The value with this name.
-
-        Raises:
-            KeyError: There is none.
-        """
+        """The value with this name; a `KeyError` if there is none."""
         found = {each.name: each for each in self.measured}
         if name not in found:
             raise KeyError(f"{name!r} was not measured; there are {', '.join(sorted(found))}")
@@ -116,16 +112,13 @@ class Evaluation:
 
     def heading(self) -> str:
         """One line about the model, the weights and the data."""
-
-        def distinct(name: str) -> list[Any]:
-            own = getattr(self, name)
-            return list(dict.fromkeys(v.protocol.get(name, own) for v in self.measured)) or [own]
-
-        splits, seeds = distinct("split"), distinct("seed")
+        protocols = [each.protocol for each in self.measured] or [{}]
+        splits = dict.fromkeys(repr(p.get("split", self.split)) for p in protocols)
+        seeds = dict.fromkeys(str(p.get("seed", self.seed)) for p in protocols)
         return (
             f"{self.model} on {self.dataset}, step {self.step}, {self.weights} weights; "
-            f"real clips of {' and '.join(map(repr, splits))}, "
-            f"seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}"
+            f"real clips of {' and '.join(splits)}, "
+            f"seed{'s' * (len(seeds) > 1)} {' and '.join(seeds)}"
         )
 
     def table(self, style: str = "plain") -> str:

@@ -31,7 +31,7 @@ DISCRIMINATOR = {"channels": (64, 128, 256)}  # D_I in the base presets of the G
 
 
 class _Classifier(keras.Model):
-    """Common part of both classifiers: heads, checks, answers and features.
+    """Common part of both classifiers.
 
     `call` returns logits float32 `[B, K]` by head, for `fit`. The other methods take uint8 clips,
     or floats in [-1, 1], and return numpy arrays.
@@ -101,8 +101,8 @@ class _Classifier(keras.Model):
             self._traced[kind](tf.constant(clips[i : i + TOGETHER]))
             for i in range(0, len(clips), TOGETHER)
         ]
-        answers = {name: np.concatenate([p[0][name].numpy() for p in parts]) for name in self.heads}
-        return answers, np.concatenate([part[1].numpy() for part in parts])
+        answers, features = tf.nest.map_structure(lambda *each: np.concatenate(each), *parts)
+        return answers, features
 
     def weights_digest(self) -> str:
         """SHA-256 of the weights as float32, in the order of the network."""
@@ -135,8 +135,7 @@ class ClipClassifier(_Classifier):
             is the largest of 4, 2 and 1 that divides the frame.
         units: Width of each direction of the bi-LSTM. Features have twice the width.
 
-    Call: `[B, T, H, W, C]`, uint8 or float in [-1, 1] -> logits float32 `[B, K]` by head. T must
-    be static.
+    Call: `[B, T, H, W, C]`, uint8 or float in [-1, 1], T static -> logits float32 `[B, K]` by head.
 
     Raises:
         ValueError: There are no heads, or a head of fewer than two classes; as `FrameEncoder`.
@@ -180,9 +179,7 @@ class ClipClassifier(_Classifier):
 
     @staticmethod
     def resolved(
-        image_shape: tuple[int, int, int],
-        encoder: Mapping[str, Any] | None = None,
-        units: int = 64,
+        image_shape: tuple[int, int, int], encoder: Mapping[str, Any] | None = None, units: int = 64
     ) -> dict[str, Any]:
         """All arguments of the network for frames of a shape, with the defaults filled in."""
         patch = next(s for s in (4, 2, 1) if not (image_shape[0] % s or image_shape[1] % s))

@@ -199,10 +199,11 @@ class ClassifierData:
 
     def _known_heads(self) -> dict[str, int]:
         learned = self._labels("train")
-        tested = learned if self.split == "train" else self._labels(self.split)
         if self.split == "train":
             tested = {name: values[self.held_out] for name, values in learned.items()}
             learned = {name: values[~self.held_out] for name, values in learned.items()}
+        else:
+            tested = self._labels(self.split)
         known = {}
         for name, classes in self.config.heads.items():
             if (highest := max(learned[name].max(), tested[name].max())) >= classes:

@@ -50,13 +50,12 @@ def counted_clips(
     least_frames: int = 1,
     shape: tuple[int, ...] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Checked batches of `count` clips in total. Later clips are not read.
+    """Batches of `count` clips in total, each after `checked_clips`. Later clips are not read.
 
     Args:
-        batches: `[B, T, H, W, C]` each, uint8, or float in [-1, 1], with the same T, H, W, C.
+        batches: `[B, T, H, W, C]` each, with the same T, H, W, C.
         count: Number of clips; `None` for all.
-        what: Kind of the clips in errors.
-        least_frames: Smallest T.
+        what, least_frames: As in `checked_clips`.
         shape: Required `(T, H, W, C)`; by default that of the first batch.
 
     Raises:

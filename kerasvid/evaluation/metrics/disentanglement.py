@@ -10,9 +10,9 @@ prior, the clip is decoded, and a classifier of real clips predicts the action (
 - IS = exp(H(y) - H(y | x)), at most 9.
 
 In the other direction the content is kept, the motion is drawn from its prior, and the labels are
-the four attributes (6 values each). Classes have equal weight, whatever their numbers of clips:
-every value is a mean over classes of the mean over a class's clips, which for the balanced test
-split is the plain mean. The classifier's accuracy on the original clips is reported as the ceiling.
+the four attributes (6 values each). Every value is a mean over classes of the mean over a class's
+clips, which for the balanced test split is the plain mean. The ceiling is the classifier's accuracy
+on the original clips.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, counted_clips
-from kerasvid.evaluation.metrics.inception_score import BootstrapAnswers
+from kerasvid.evaluation.metrics.inception_score import answer_intervals
 from kerasvid.evaluation.metrics.intervals import Interval
 
 Classifier = Callable[[np.ndarray], Mapping[str, np.ndarray]]
@@ -76,7 +76,8 @@ def labels_kept(
         >>> redraw = recombination(model, 32, keep_motion=True)
         >>> labels_kept(batches, redraw, classifier.probabilities, {"action": 9})["action"].score
     """
-    made, real = ({n: BootstrapAnswers(k) for n, k in classes.items()} for _ in range(2))
+    parts: dict[str, dict[str, list[np.ndarray]]]
+    parts = {name: {"truth": [], "made": [], "real": []} for name in classes}
     current: dict[str, np.ndarray] = {}  # the labels of the current batch
 
     def originals() -> Iterator[np.ndarray]:
@@ -90,23 +91,30 @@ def labels_kept(
         changed = recombine(original, seed * 1_000_003 + seen + np.arange(count))
         shape = original.shape[1:]
         changed = as_bytes(next(counted_clips([changed], count, "recombined", shape=shape)))
-        for sums, shown in ((real, original), (made, changed)):
+        for kind, shown in (("real", original), ("made", changed)):
             answers = classifier(shown)
             for name, number in classes.items():
                 _check_answers(answers, name, (count, number))
-                sums[name].update(answers[name], current[name][:count])
+                parts[name][kind].append(answers[name])
+        for name in classes:
+            parts[name]["truth"].append(current[name][:count])
         seen += count
-    return {name: _kept(name, made[name], real[name]) for name in classes}
+    return {
+        name: _kept(name, number, **{k: np.concatenate(v) for k, v in parts[name].items()})
+        for name, number in classes.items()
+    }
 
 
-def _kept(name: str, made: BootstrapAnswers, real: BootstrapAnswers) -> Kept:
-    if not made.counts.all():
-        missing = np.flatnonzero(made.counts == 0).tolist()
+def _kept(name: str, classes: int, truth: np.ndarray, made: np.ndarray, real: np.ndarray) -> Kept:
+    counts = np.bincount(truth, minlength=classes)
+    if not counts.all():
+        missing = np.flatnonzero(counts == 0).tolist()
         raise ValueError(
             f"{name}: the classes {missing} have no clips. Use more clips or fewer classes."
         )
-    ceiling, clips = float(real.values()["accuracy"][-1]), tuple(made.counts.tolist())
-    return Kept(**made.intervals(), real_accuracy=ceiling, clips=clips)
+    right = np.bincount(truth, real.argmax(axis=1) == truth)  # answers of each class
+    ceiling, clips = float(np.mean(right / counts)), tuple(counts.tolist())
+    return Kept(**answer_intervals(made, truth), real_accuracy=ceiling, clips=clips)
 
 
 def _labels(labels: Mapping[str, np.ndarray], name: str, count: int, classes: int) -> np.ndarray:

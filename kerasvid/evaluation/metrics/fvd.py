@@ -35,6 +35,7 @@ from kerasvid.evaluation.metrics.i3d_weights import load_i3d, weights_digest
 
 PADDINGS: dict[str, Any] = {"last": "edge", "mirror": "reflect", "loop": "wrap"}  # modes of np.pad
 CENTRES = ("half", "whole")
+TOGETHER = 8  # clips in one pass through I3D
 
 
 class VideoDistance(NamedTuple):
@@ -72,7 +73,6 @@ class I3DFeatures(ClipFeatures):
         padding: How clips of fewer than 10 frames are extended to 10: `"last"` repeats the last
             frame, `"mirror"` goes back and forth, `"loop"` starts again; `None` refuses them.
         centres: Pixel centres in the resize, `"half"` or `"whole"`.
-        together: Clips in one pass through the network.
 
     Raises:
         WeightsError: As `load_i3d`.
@@ -85,18 +85,14 @@ class I3DFeatures(ClipFeatures):
     """
 
     def __init__(
-        self,
-        weights: str | os.PathLike | I3D,
-        padding: str | None = None,
-        centres: str = "half",
-        together: int = 8,
+        self, weights: str | os.PathLike | I3D, padding: str | None = None, centres: str = "half"
     ):
         if padding not in (None, *PADDINGS):
             raise ValueError(f"padding={padding!r}: use {', '.join(PADDINGS)} or None.")
         if centres not in CENTRES:
             raise ValueError(f"centres={centres!r}: use {' or '.join(CENTRES)}.")
         self.network = weights if isinstance(weights, I3D) else load_i3d(weights)
-        self.padding, self.centres, self.together = padding, centres, together
+        self.padding, self.centres = padding, centres
         self._digest = weights_digest(self.network.variables_by_name())
         self._logits = tf.function(
             lambda clips: self.network(resized(clips, IMAGE_SIZE, centres == "half")),
@@ -123,7 +119,7 @@ class I3DFeatures(ClipFeatures):
         if clips.shape[-1] not in (1, 3):
             raise ValueError(f"Clips of {clips.shape[-1]} channels: use grey or RGB clips.")
         clips = padded_in_time(clips, LEAST_FRAMES, self.padding)
-        parts = [clips[i : i + self.together] for i in range(0, len(clips), self.together)]
+        parts = [clips[i : i + TOGETHER] for i in range(0, len(clips), TOGETHER)]
         return np.concatenate([self._logits(tf.constant(part)).numpy() for part in parts])
 
 

@@ -40,8 +40,7 @@ class MotionConsistency(NamedTuple):
     Args:
         score: log10 of the squared distance, -inf for 0.
         squared_distance: |f - f'|^2 of the mean differences.
-        std: Of the score, by the jackknife of groups; `None` without groups, or if a set without
-            one of its groups has the score -inf.
+        std: Of the score, by the jackknife of groups; `None` without groups, or at a score of -inf.
     """
 
     score: float
@@ -147,7 +146,6 @@ def _log(squared_distance: float) -> float:
 
 
 def _std(real: "_MeanDifference", generated: "_MeanDifference") -> float | None:
-    """The std of the score, from its values without each group."""
     if min(real.groups, real.clips, generated.clips) < 2:
         return None
     sets = []
