@@ -13,9 +13,8 @@ def diagonal_normal(parameters: tf.Tensor, scale: float = 1.0) -> tfd.Distributi
     """A diagonal Gaussian whose last axis is the event.
 
     Args:
-        parameters: `[..., 2 * D]` float, the mean and the raw scale side by side. The scale is
-            `scale * (softplus(raw + c) + SCALE_FLOOR)` with `c` such that a raw output of zero
-            means a standard deviation of `scale`.
+        parameters: `[..., 2 * D]` float, the mean beside the raw scale; the standard deviation is
+            `scale * (softplus(raw + 0.54...) + SCALE_FLOOR)`.
         scale: positive float, the standard deviation that a raw output of zero stands for.
 
     Returns:

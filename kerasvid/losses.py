@@ -17,8 +17,8 @@ def coarse_error(target: tf.Tensor, prediction: tf.Tensor, levels: int) -> tf.Te
 
         1/L sum_(l=1..L) 4^l |P_l (x - y)|^2,   P_l: the mean of every cell of 2^l x 2^l pixels
 
-    The squared error of a thing beside its place has no gradient by the place; in cells as wide as
-    the distance it has. An error of one sign over a cell counts as in pixels.
+    A thing beside its place has a gradient by the place in cells as wide as the distance, not in
+    pixels.
 
     Args:
         target: `[B, T, H, W, C]`, H and W static multiples of 2^levels.
@@ -46,10 +46,7 @@ def l2_distance(target: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
 def gaussian_reconstruction_loss(
     target: tf.Tensor, prediction: tf.Tensor, scale: tf.Tensor
 ) -> tf.Tensor:
-    """-log N(target; prediction, scale^2 I) without its normalising constant: `[B, ...] -> [B]`.
-
-    The constant, D log(scale sqrt(2 pi)), does not depend on the networks. Without it the loss is 0
-    for a perfect reconstruction.
+    """-log N(target; prediction, scale^2 I) without D log(scale sqrt(2 pi)): `[B, ...] -> [B]`.
 
     Args:
         target: `[B, ...]` pixels in [-1, 1].
@@ -61,8 +58,7 @@ def gaussian_reconstruction_loss(
 
 def psnr(target: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
     """Peak signal-to-noise ratio in dB of `[B, ...]` pixels in [-1, 1], over each row: `[B]`."""
-    axes = list(range(1, target.shape.rank))
-    return psnr_of_error(tf.reduce_mean(tf.math.squared_difference(target, prediction), axis=axes))
+    return psnr_of_error(per_row(tf.math.squared_difference(target, prediction)))
 
 
 def psnr_of_error(mean_squared_error: tf.Tensor) -> tf.Tensor:
@@ -150,15 +146,12 @@ def known_share(labels: tf.Tensor) -> tf.Tensor:
 def classification_loss(
     logits: tf.Tensor, labels: tf.Tensor, share: tf.Tensor | None = None
 ) -> tf.Tensor:
-    """Cross-entropy of the known labels, -1 for an unknown one: `[B, K], [B] -> [B]`.
-
-    Rows without a label are 0. The mean over the batch is the mean over the other rows.
+    """Cross-entropy of the known labels: `[B, K], [B] -> [B]`, of which the mean is over those.
 
     Args:
         logits: `[B, K]` float32.
-        labels: `[B]`, less than K.
-        share: `known_share` of the whole batch where these rows are one replica's part of it; of
-            these rows where `None`.
+        labels: `[B]`, less than K; -1 for an unknown one, whose loss is 0.
+        share: `known_share` of the batch on all replicas; of these rows where `None`.
     """
     known = tf.cast(labels >= 0, logits.dtype)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), logits)
@@ -177,7 +170,7 @@ def gradient_norms(
         scale: that the outputs were multiplied by, which the norms are not.
     """
     gradient = tape.gradient(outputs, inputs) / scale
-    squares = tf.reduce_sum(tf.square(tf.reshape(gradient, [tf.shape(gradient)[0], -1])), axis=1)
+    squares = squared_error(gradient, tf.zeros_like(gradient))
     return tf.sqrt(squares + 1e-12)  # the root has no derivative at 0
 
 
@@ -188,9 +181,7 @@ def mixed_rows(real: tf.Tensor, fake: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
 
 
 def pyramid_loss(target: tf.Tensor, prediction: tf.Tensor, levels: int) -> tf.Tensor:
-    """The Laplacian pyramid loss of images, sum_l 2^(2l) |L^l(v) - L^l(v')|_1.
-
-    A pixel of the finest band counts 1 / (H W C). The pyramid is linear in the image.
+    """The Laplacian pyramid loss of images, 1 / (H W C) sum_l 2^(2l) |L^l(v) - L^l(v')|_1.
 
     Args:
         target: `[..., H, W, C]` float32.
@@ -213,8 +204,8 @@ def pyramid_loss(target: tf.Tensor, prediction: tf.Tensor, levels: int) -> tf.Te
 def triplet_mask(frames: int, positive_range: int, negative_range: int) -> np.ndarray:
     """Which (anchor, positive, negative) of a clip count: bool `[T, T, T]`.
 
-    A positive is another frame at most `positive_range` from the anchor, a negative one that is
-    further than `negative_range`.
+    A positive is another frame at most `positive_range` away, a negative is more than
+    `negative_range` away.
     """
     gaps = np.abs(np.subtract.outer(np.arange(frames), np.arange(frames)))
     positive, negative = (gaps > 0) & (gaps <= positive_range), gaps > negative_range
@@ -237,8 +228,8 @@ def triplet_loss(
     mask = triplet_mask(codes.shape[1], positive_range, negative_range)
     if not mask.any():
         raise ValueError(
-            f"Clips of {codes.shape[1]} frames have no triplets: a negative must be further than "
-            f"{negative_range} frames from its anchor; give longer clips or a smaller range."
+            f"Clips of {codes.shape[1]} frames have no triplets with negatives more than "
+            f"{negative_range} frames away. Give longer clips or a smaller range."
         )
     # |a - b|^2 by differences: the expanded square would lose the small distances.
     gaps = codes[:, :, None] - codes[:, None]  # [B, T, T, D]
@@ -269,8 +260,7 @@ def laplacian_pyramid(images: tf.Tensor, levels: int) -> list[tf.Tensor]:
         L^l = G^l - expand(G^(l+1))                   l = 0..levels-1
         L^levels = G^levels                           what is left
 
-    Burt, Adelson: "The Laplacian Pyramid as a Compact Image Code", 1983. Borders are mirrored. Both
-    filters are products with small constant matrices, fast on every device.
+    Burt, Adelson: "The Laplacian Pyramid as a Compact Image Code", 1983. Borders are mirrored.
 
     Args:
         images: `[N, H, W, C]` float32; H and W static multiples of 2^levels.
@@ -299,7 +289,7 @@ def laplacian_pyramid(images: tf.Tensor, levels: int) -> list[tf.Tensor]:
 def _binomial_filter(size: int) -> np.ndarray:
     """The matrix `[size, size]` that filters a line, mirrored at its ends."""
     padded = np.pad(np.eye(size, dtype=np.float32), [(2, 2), (0, 0)], mode="reflect")
-    return sum(tap * padded[k : k + size] for k, tap in enumerate(TAPS))
+    return np.sum([tap * padded[k : k + size] for k, tap in enumerate(TAPS)], axis=0)
 
 
 def _filtered(images: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:

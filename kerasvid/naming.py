@@ -1,5 +1,6 @@
 """Names that people type: arguments of constructors, nearest known names, lines for the shell."""
 
+import dataclasses
 import difflib
 import inspect
 import os
@@ -49,19 +50,28 @@ def constructor_arguments(cls: type) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-def kept_arguments(instance: Any) -> dict[str, Any]:
-    """The arguments of an object's constructor, for `get_config`.
+class KeepsArguments:
+    """Mix-in for Keras objects: `get_config` has the constructor's arguments.
 
-    Each is kept as `self.NAME`, or as `self.NAME_arguments` where `self.NAME` is the network.
+    Each is kept as `self.NAME`, or, where `self.NAME` is the network, as `self.NAME_arguments` or
+    in the dictionary `self.network_arguments`. Dataclasses are given as dictionaries.
 
     Example:
-        >>> kept_arguments(GaussianHead(8))
-        {'latent_dim': 8, 'hidden_units': 0}
+        >>> GaussianHead(8).get_config()
+        {'name': ..., 'dtype': ..., 'latent_dim': 8, 'hidden_units': 0}
     """
-    kept = vars(instance)
-    named = inspect.signature(type(instance).__init__).parameters.values()
-    names = [each.name for each in named if each.kind is each.POSITIONAL_OR_KEYWORD][1:]
-    return {name: kept.get(f"{name}_arguments", kept.get(name)) for name in names}
+
+    def get_config(self) -> dict[str, Any]:
+        own = inspect.signature(type(self).__init__).parameters.values()
+        needed = [each.name for each in own if each.kind is each.POSITIONAL_OR_KEYWORD][1:]
+        networks, values = getattr(self, "network_arguments", {}), {}
+        for name in [*needed, *constructor_arguments(type(self))]:
+            value = networks.get(name, getattr(self, f"{name}_arguments", None))
+            value = getattr(self, name) if value is None else value
+            values[name] = (
+                dataclasses.asdict(value) if dataclasses.is_dataclass(type(value)) else value
+            )
+        return {**super().get_config(), **values}  # type: ignore[misc]  # of Keras
 
 
 def python_command(*arguments: str) -> str:

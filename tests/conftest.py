@@ -155,7 +155,7 @@ def run_command():
         module = importlib.util.module_from_spec(spec)  # with flags of its own
         try:
             spec.loader.exec_module(module)
-            run_app(module.main, module.FLAGS, module.__doc__, given)
+            run_app(module.main, module.FLAGS, module.__doc__, given, name == "replay")
             return 0
         except SystemExit as end:
             return end.code or 0

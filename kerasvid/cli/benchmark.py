@@ -8,6 +8,7 @@ kerasvid benchmark --what=evaluate --model=navsynth --dataset=weizmann/strips --
 
 import json
 import os
+from typing import Any
 
 from absl import flags
 
@@ -16,7 +17,6 @@ from kerasvid.cli.command import (
     jit_compile,
     one_line_errors,
     parse_assignments,
-    refuse_arguments,
     start_tensorflow,
 )
 
@@ -45,25 +45,16 @@ def main(argv: list[str]) -> None:
     from tfrecords_tools import registry
 
     with one_line_errors(ValueError, *ERRORS):
-        refuse_arguments(argv)
         if _F.rows is not None and _F.what != "train":
             raise ValueError(f"--rows={_F.rows} needs --what=train. Omit it for {_F.what}.")
         values = parse_assignments(_F.set)
         if _F.frames is not None:
             values |= {"frames": _F.frames, "training.frames": _F.frames}
         folder = registry.prepare(_F.dataset, _F.data_dir, _F.source_dir)
-        config = make_config(
-            _F.model,
-            _F.dataset,
-            folder,
-            load_info(folder),
-            preset=_F.preset,
-            values=values,
-            batch_size=_F.batch_size,
-            precision=_F.precision,
-            jit_compile=jit_compile(_F.jit_compile),
-            seed=0,
-        )
+        names = ("preset", "batch_size", "precision")
+        options: dict[str, Any] = {name: _F[name].value for name in names}
+        options |= {"values": values, "jit_compile": jit_compile(_F.jit_compile), "seed": 0}
+        config = make_config(_F.model, _F.dataset, folder, load_info(folder), **options)
         found = {
             "data": lambda: benchmark.measure_data(config, _F.steps),
             "train": lambda: benchmark.measure_training(config, _F.steps, _F.rows),

@@ -4,15 +4,11 @@ kerasvid classifier --dataset=sprites/lpc --kind=clip
 kerasvid classifier --dataset=weizmann/strips --frames=16 --min_accuracy=0.9
 """
 
+from typing import Any
+
 from absl import flags
 
-from kerasvid.cli.command import (
-    PRECISIONS,
-    Define,
-    one_line_errors,
-    refuse_arguments,
-    start_tensorflow,
-)
+from kerasvid.cli.command import PRECISIONS, Define, one_line_errors, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
@@ -35,8 +31,8 @@ def main(argv: list[str]) -> None:
     from tfrecords_tools import registry
 
     with one_line_errors(ValueError, *ERRORS):
-        refuse_arguments(argv)
         folder = registry.prepare(_F.dataset, _F.data_dir, _F.source_dir)
-        classifier = trained_classifier(folder, **{name: _F[name].value for name in _OPTIONS})
+        options: dict[str, Any] = {name: _F[name].value for name in _OPTIONS}
+        classifier = trained_classifier(folder, **options)
         print(classifier.text())
         classifier.require(_F.min_accuracy)

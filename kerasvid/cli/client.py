@@ -10,11 +10,12 @@ It needs the extra `serving`: pip install 'kerasvid[serving]'.
 
 import os
 import zipfile
+from typing import Any
 
 import numpy as np
 from absl import flags
 
-from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
 from kerasvid.export.serving.client import PORTS, SERVICES, Client, as_video
 from kerasvid.export.serving.served_signature import ServingError
 from kerasvid.io import atomic_write
@@ -25,42 +26,38 @@ ENDINGS = (".gif", ".mp4", ".png", ".npz")
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
-define.string(
-    "address", None, "host:port of the server; localhost and the protocol's port by default."
-)
+define.string("address", None, "host:port of the server; by default localhost, 8501 or 8500.")
 define.string("model", None, "Name of the model on the server.", required=True)
 define.string("version", None, "Number or label, as 3 or stable; the newest by default.")
 define.enum("protocol", "rest", [*SERVICES], "Protocol of the server.")
 define.list("seeds", ["0"], "Random seeds, one for each video.")
 define.string("first", None, "First frame, for models of the video between two frames.")
 define.string("last", None, "Last frame, for the same models.")
-define.float(
-    "temperature",
-    1.0,
-    "Standard deviation of the noise between two frames; 0 for the best guess.",
-    0.0,
-)
+define.float("temperature", 1.0, "Noise between two frames, as a standard deviation.", 0.0)
 define.string("signature", None, "Other signature to call, with --inputs and --seeds.")
 define.string("inputs", None, ".npz file of the signature's inputs.")
 define.string("out", "clips.gif", "File to write: .gif, .mp4, .png, or .npz for arrays.")
 define.float("fps", 8.0, "Frames per second.", 0.1)
-define.integer("scale", None, "Enlargement of a frame.", lower_bound=1)
+define.integer("scale", None, "Enlargement of a frame; by default to 64 pixels.", lower_bound=1)
 define.float("timeout", 60.0, "Seconds for a request with its retries.", 0.001)
 define.float("connect_timeout", 5.0, "Seconds for a connection.", 0.001)
-define.integer("retries", 3, "Retries after errors that may pass.", 0)
-define.bool("list", False, "Print of the model's versions and signatures, and no call.")
+define.integer("retries", 3, "Retries after transient errors, such as a full queue.", 0)
+define.bool("list", False, "List of the model's versions and signatures; nothing is called.")
 
 
 def main(argv: list[str]) -> None:
     with one_line_errors(ValueError, OSError, ServingError):
-        refuse_arguments(argv)
-        _check_out(_F.out)
+        if not _F.out.lower().endswith(ENDINGS):
+            raise ValueError(f"--out={_F.out}: the ending must be {', '.join(ENDINGS)}.")
+        if not os.path.isdir(os.path.dirname(_F.out) or "."):
+            raise ValueError(f"--out={_F.out}: the folder does not exist. Make it first.")
         if _F.signature and (_F.first or _F.last):
             raise ValueError("--first, --last: not used with --signature. Give them in --inputs.")
         if _F.inputs and not _F.signature:
-            raise ValueError("--inputs: give the --signature that takes them, too.")
+            raise ValueError("--inputs needs --signature. Give the signature that takes them.")
         version = int(_F.version) if _F.version and _F.version.isdigit() else _F.version
-        options = {name: _F[name].value for name in ("timeout", "connect_timeout", "retries")}
+        names = ("timeout", "connect_timeout", "retries")
+        options: dict[str, Any] = {name: _F[name].value for name in names}
         if _F.protocol == "grpc":
             start_tensorflow()  # its messages import it
         address = _F.address or f"localhost:{PORTS[_F.protocol]}"
@@ -76,7 +73,7 @@ def main(argv: list[str]) -> None:
 def _outputs(client: Client, seeds: list[int]) -> dict[str, np.ndarray]:
     """What the flags ask for."""
     if _F.signature:
-        inputs = _arrays(_F.inputs) if _F.inputs else {}
+        inputs: dict[str, Any] = _arrays(_F.inputs) if _F.inputs else {}
         if "seed" in client.signature(_F.signature).inputs:
             inputs.setdefault("seed", seeds)
         outputs = client.call(_F.signature, **inputs)
@@ -92,7 +89,7 @@ def _outputs(client: Client, seeds: list[int]) -> dict[str, np.ndarray]:
     start_tensorflow()
     from tfrecords_tools.media import read_frame
 
-    size = wanted["first"].shape[1:]
+    size: Any = (wanted["first"].shape or ())[1:]
     first, last = (read_frame(path, *size) for path in (_F.first, _F.last))
     return {"video": client.between(first, last, seeds, _F.temperature)}
 
@@ -113,20 +110,7 @@ def _arrays(path: str) -> dict[str, np.ndarray]:
                          "numpy.savez.") from error  # fmt: skip
 
 
-def _check_out(path: str) -> None:
-    """Refuses a path that cannot be written, before the server is asked.
-
-    Raises:
-        ValueError: the ending is unknown, or the folder does not exist.
-    """
-    if not path.lower().endswith(ENDINGS):
-        raise ValueError(f"--out={path}: the ending must be {', '.join(ENDINGS)}.")
-    if not os.path.isdir(os.path.dirname(path) or "."):
-        raise ValueError(f"--out={path}: the folder does not exist. Make it first.")
-
-
-def _write(path: str, outputs: dict[str, np.ndarray]) -> None:
-    """Writes outputs in the format of the path's ending."""
+def _write(path: str, outputs: dict[str, Any]) -> None:
     ending = os.path.splitext(path)[1].lower()
     if ending == ".npz":
         # To a name numpy would add an ending.
@@ -150,8 +134,6 @@ def _print_signatures(client: Client) -> None:
     for number, state in sorted(client.versions().items()):
         print(f"version {number}: {state}")
     for name, each in sorted(client.signatures().items()):
-        inputs, outputs = (
-            ", ".join(f"{tensor}: {spec}" for tensor, spec in side.items())
-            for side in (each.inputs, each.outputs)
-        )
+        inputs = ", ".join(f"{tensor}: {spec}" for tensor, spec in each.inputs.items())
+        outputs = ", ".join(f"{tensor}: {spec}" for tensor, spec in each.outputs.items())
         print(f"{name}({inputs}) -> {outputs}")

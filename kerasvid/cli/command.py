@@ -27,7 +27,6 @@ class Define:
     Example:
         >>> FLAGS = _F = flags.FlagValues()
         >>> define = Define(_F)
-        >>> define.string("run_dir", None, "Folder of the run.", required=True)
         >>> define.integer("count", 8, "Number of samples.", lower_bound=1)
     """
 
@@ -80,12 +79,17 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def summary_of(module: str, cls: str = "") -> str:
-    """The first line of the docstring of a module, or of a class in it, without importing it."""
+def parsed_module(module: str) -> ast.Module:
+    """The syntax tree of a module, which is not imported."""
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{module}: no such module. Install kerasvid again.")
-    tree = ast.parse(pathlib.Path(spec.origin).read_text(encoding="utf-8"))
+    return ast.parse(pathlib.Path(spec.origin).read_text(encoding="utf-8"))
+
+
+def summary_of(module: str, cls: str = "") -> str:
+    """The first line of the docstring of a module, or of a class in it, without importing it."""
+    tree = parsed_module(module)
     node: Any = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == cls), tree)
     return (ast.get_docstring(node) or "").partition("\n")[0]
 
@@ -95,6 +99,7 @@ def run_app(
     values: flags.FlagValues,
     description: str | None,
     arguments: Sequence[str] | None = None,
+    positional: bool = False,
 ) -> None:
     """Parses the flags of a command and runs it.
 
@@ -103,31 +108,26 @@ def run_app(
         values: the flags.
         description: for --help.
         arguments: in place of those of the process.
+        positional: whether the command takes arguments that are not flags.
 
     Raises:
-        SystemExit: a flag is wrong. One line on stderr says why, and the status is 1.
+        SystemExit: an argument is wrong. One line on stderr says why, and the status is 1.
     """
     flags.DEFINE_bool("help", False, "Print this text and exit.", flag_values=values)
     given = sys.argv[1:] if arguments is None else arguments
     if "--help" in given or "-h" in given:
         print(f"{description}\n{values.get_help(include_special_flags=False)}")
         return
-    with one_line_errors(flags.Error):
+    with one_line_errors(flags.Error, ValueError):
         rest = values([sys.argv[0], *given])
+        if rest[1:] and not positional:  # such as `-set x=1` or `model=dsa`
+            raise ValueError(f"{rest[1]!r} is not a flag. Write --flag=value.")
     main(rest)
 
 
 @contextlib.contextmanager
 def quiet_unless_failing(*kinds: type[BaseException]) -> Iterator[None]:
-    """Hides stderr, also of C++ code, within the block; shows it if the block fails.
-
-    Args:
-        *kinds: exceptions that explain themselves: stderr stays hidden if the block raises one.
-
-    Example:
-        >>> with quiet_unless_failing(ValueError):
-        ...     content = converter.convert()
-    """
+    """Hides stderr, also of C++ code; shows it if the block fails, except with one of `kinds`."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
@@ -153,28 +153,9 @@ def start_tensorflow() -> None:
         tensorflow.config.list_physical_devices()
 
 
-def refuse_arguments(argv: list[str]) -> None:
-    """Raises ValueError if anything but flags was given, such as `-set x=1` or `model=dsa`."""
-    if argv[1:]:
-        raise ValueError(f"{argv[1]!r} is not a flag. Write --flag=value.")
-
-
-def remedy(error: BaseException) -> str:
-    """What to do about an error whose text does not say it."""
-    exhausted = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow may not be imported
-    if exhausted and not re.search("No space|quota|open files", str(error)):
-        return "; out of memory. Use a smaller --batch_size or fewer frames (--set=frames=T)."
-    return ""
-
-
 @contextlib.contextmanager
 def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
-    """Turns these exceptions and Ctrl-C into one line on stderr and an exit status other than 0.
-
-    Example:
-        >>> with one_line_errors(ValueError):
-        ...     config = make_config(...)
-    """
+    """Turns these exceptions and Ctrl-C into one line on stderr and an exit status other than 0."""
     try:
         yield
     except KeyboardInterrupt:
@@ -184,5 +165,9 @@ def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     except kinds as error:
         if os.environ.get(TRACEBACK):
             raise
-        print(f"error: {one_line(str(error))}{remedy(error)}", file=sys.stderr)
+        text, kind = str(error), type(error).__name__  # TensorFlow may not be imported
+        text, full = one_line(text), re.search("No space|quota|open files", text)
+        if kind == "ResourceExhaustedError" and not full:
+            text += "; out of memory. Use a smaller --batch_size or fewer frames (--set=frames=T)."
+        print(f"error: {text}", file=sys.stderr)
         sys.exit(1)

@@ -13,7 +13,7 @@ import sys
 
 from absl import flags
 
-from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
 from kerasvid.naming import command_line
 
 FLAGS = _F = flags.FlagValues()
@@ -38,7 +38,6 @@ _COUNT_FLAGS = ("study", "answers")
 
 def main(argv: list[str]) -> None:
     with one_line_errors(ValueError, OSError):
-        refuse_arguments(argv)
         given = [name for name in _F if _F[name].present]
         counting = [name for name in given if name in _COUNT_FLAGS]
         if counting and (others := [name for name in given if name not in _COUNT_FLAGS]):

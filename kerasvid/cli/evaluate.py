@@ -8,10 +8,11 @@ kerasvid evaluate --run_dir=runs/navsynth-turntable --metrics=fvd --i3d_weights=
 
 import dataclasses
 import sys
+from typing import Any
 
 from absl import flags
 
-from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
@@ -39,18 +40,16 @@ def main(argv: list[str]) -> None:
     from tfrecords_tools import registry
 
     with one_line_errors(ValueError, *ERRORS):
-        refuse_arguments(argv)
         check_metrics(_F.metrics)
         names = [f.name for f in dataclasses.fields(EvaluationConfig) if f.name in _F]
-        evaluation_config = EvaluationConfig(**{name: _F[name].value for name in names})
+        fields: dict[str, Any] = {name: _F[name].value for name in names}
         run = RunFolder(_F.run_dir)
         config = run.load_config()
         earlier = read_evaluation(run.path)  # a damaged file is an error before the work begins
         folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
         config = dataclasses.replace(config, data_folder=folder)
-        evaluation = evaluate_run(
-            run, evaluation_config, _F.metrics, config, after_each=lambda each: each.write(run.path)
-        )
+        write: Any = lambda each: each.write(run.path)  # noqa: E731
+        evaluation = evaluate_run(run, EvaluationConfig(**fields), _F.metrics, config, write)
         if earlier is not None and not earlier.same_weights(evaluation):
             replaced = f"step {earlier.step}, {earlier.weights} weights"
             print(f"evaluation.json: replaced the values of {replaced}", file=sys.stderr)

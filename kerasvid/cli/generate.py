@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import flags
 
-from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
@@ -34,7 +34,6 @@ define.integer("scale", None, "Enlargement of a frame; by default to 64 pixels."
 
 def main(argv: list[str]) -> None:
     with one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
-        refuse_arguments(argv)
         images = _F.first or _F.last
         if images and _F.show:
             raise ValueError("--show cannot be used with --first and --last. Remove it.")

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return module.main(rest)
     if name == "list":
         rest = ["--list", *rest]
-    run_app(module.main, module.FLAGS, module.__doc__, rest)
+    run_app(module.main, module.FLAGS, module.__doc__, rest, positional=name == "replay")
 
 
 def _usage(names: Iterable[str]) -> str:

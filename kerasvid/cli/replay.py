@@ -22,9 +22,8 @@ def main(argv: list[str]) -> None:
         done = replay(argv[1])
     for number, each in enumerate(done, 1):
         shapes = ", ".join(f"{name} {[*shape]}" for name, shape in sorted(each.outputs.items()))
-        milliseconds = f"{each.seconds * 1000:9.1f} ms"
-        print(f"{number:4d}  {milliseconds}  {each.signature} x {each.rows}: {shapes}")
+        call = f"{each.signature} x {each.rows}: {shapes}"
+        print(f"{number:4d}  {each.seconds * 1000:9.1f} ms  {call}")
     times = [1000 * each.seconds for each in done]
-    median, slowest = statistics.median(times), max(times)
-    print(f"{len(done)} requests in {sum(times) / 1000:.2f} s, median {median:.1f} ms, slowest "
-          f"{slowest:.1f} ms")  # fmt: skip
+    spread = f"median {statistics.median(times):.1f} ms, slowest {max(times):.1f} ms"
+    print(f"{len(done)} requests in {sum(times) / 1000:.2f} s, {spread}")

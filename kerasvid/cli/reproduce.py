@@ -12,13 +12,7 @@ from typing import Any
 
 from absl import flags
 
-from kerasvid.cli.command import (
-    PRECISIONS,
-    Define,
-    one_line_errors,
-    refuse_arguments,
-    start_tensorflow,
-)
+from kerasvid.cli.command import PRECISIONS, Define, one_line_errors, start_tensorflow
 from kerasvid.reproduction.published import describe_tables, published_table
 
 FLAGS = _F = flags.FlagValues()
@@ -52,7 +46,6 @@ _EVALUATION = ("num", "split", "seed", "classifier_dir", "i3d_weights", "vgg_wei
 
 def main(argv: list[str]) -> None:
     with one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
-        refuse_arguments(argv)
         if _F.list:
             return print(describe_tables())
         if not _F.table:
@@ -80,7 +73,7 @@ def main(argv: list[str]) -> None:
             made = reproduction.run()
         except Stopped as stopped:
             print("Stopped. Run the same command again to continue.", file=sys.stderr)
-            sys.exit(128 + stopped.signal)
+            sys.exit(128 + stopped.args[0])
         print(f"\n{made.markdown()}")
         print(*made.write(_F.out_dir, reproduction.name), sep="\n")
         if problems := made.problems():

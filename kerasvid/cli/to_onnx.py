@@ -8,13 +8,7 @@ import os
 
 from absl import flags
 
-from kerasvid.cli.command import (
-    Define,
-    one_line_errors,
-    quiet_unless_failing,
-    refuse_arguments,
-    start_tensorflow,
-)
+from kerasvid.cli.command import Define, one_line_errors, quiet_unless_failing, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
@@ -31,16 +25,15 @@ def main(argv: list[str]) -> None:
     from kerasvid.export import onnx, tflite
     from kerasvid.export.accuracy import measured_difference
     from kerasvid.export.exported_run import load_for_export
-    from kerasvid.export.onnx_session import OnnxModel, check_installed
+    from kerasvid.export.runtimes import OnnxModel, check_installed
     from kerasvid.io import new_file, refuse_existing
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, ImportError, *ERRORS):
-        refuse_arguments(argv)
         if not _F.out.endswith(".onnx"):
             raise ValueError(f"--out={_F.out}: the name must end in .onnx.")
         refuse_existing(_F.out, _F.overwrite)
-        check_installed()
+        check_installed("onnx")
         run, name = load_for_export(_F.run_dir), _F.signature
         signatures, _ = tflite.loop_free_signatures(run.model, _F.frames, [name])
         with quiet_unless_failing(ValueError, ImportError, *ERRORS):

@@ -10,16 +10,11 @@ OUT.json beside the file describes its inputs, its outputs and its error.
 import json
 import os
 from functools import partial
+from typing import Any
 
 from absl import flags
 
-from kerasvid.cli.command import (
-    Define,
-    one_line_errors,
-    quiet_unless_failing,
-    refuse_arguments,
-    start_tensorflow,
-)
+from kerasvid.cli.command import Define, one_line_errors, quiet_unless_failing, start_tensorflow
 
 DRAWS = 4  # random inputs of each signature that the error is measured on
 
@@ -27,15 +22,13 @@ FLAGS = _F = flags.FlagValues()
 define = Define(_F)
 define.string("run_dir", None, "Folder of the run to export.", required=True)
 define.string("out", None, "File to write: NAME.tflite.", required=True)
-define.enum("quantize", "none", ["none", "float16", "dynamic", "integer"], "Numbers of the file. "
-            "none: float32; float16: weights of float16; dynamic: weights of int8; integer: "
-            "weights and activations of int8.")  # fmt: skip
+define.enum("quantize", "none", ["none", "float16", "dynamic", "integer"], "Number format. none: "
+            "float32; float16, dynamic: float16 or int8 weights; integer: all int8.")  # fmt: skip
 define.bool("integer_io", False, "Inputs and outputs of int8, with --quantize=integer.")
 define.integer("batch", 1, "Videos of one call, fixed in the file.", lower_bound=1)
 define.integer("frames", None, "Frames of a clip; by default the model's.", lower_bound=1)
 define.list("signatures", None, "Signatures of the file; by default all that need no loop.")
-define.integer("seed", 0, "Random seed of the inputs that --quantize=integer measures ranges on.",
-               lower_bound=0)  # fmt: skip
+define.integer("seed", 0, "Random seed of the calibration of --quantize=integer.", lower_bound=0)
 define.bool("overwrite", False, "Replacement of an existing file.")
 
 
@@ -44,18 +37,17 @@ def main(argv: list[str]) -> None:
     from kerasvid.export import tflite
     from kerasvid.export.accuracy import measured_difference
     from kerasvid.export.exported_run import load_for_export
-    from kerasvid.export.lite_model import LiteModel, interpreter_class
+    from kerasvid.export.runtimes import LiteModel, check_installed
     from kerasvid.io import new_file, refuse_existing
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, ImportError, *ERRORS):
-        refuse_arguments(argv)
         if not _F.out.endswith(".tflite"):
             raise ValueError(f"--out={_F.out}: the name must end in .tflite.")
         beside = f"{_F.out}.json"
         for path in (_F.out, beside):
             refuse_existing(path, _F.overwrite)
-        interpreter_class()  # before the work: the file is run to check it
+        check_installed("tflite")  # before the work: the file is run to check it
         run = load_for_export(_F.run_dir)
         signatures, left_out = tflite.loop_free_signatures(run.model, _F.frames, _F.signatures)
         if left_out:
@@ -68,24 +60,16 @@ def main(argv: list[str]) -> None:
                 name: measured_difference(partial(lite, name), run.model, each, _F.batch, DRAWS)
                 for name, each in signatures.items()
             }
-        numbers = {
-            name: {output: error.as_json() for output, error in by_output.items()}
-            for name, by_output in errors.items()
-        }
-        facts = {
-            "model": run.config.model,
-            "dataset": run.config.dataset,
-            "step": run.step,
-            "quantize": _F.quantize,
-            "integer_io": _F.integer_io,
-            "batch": _F.batch,
-            "frames": run.model.frames if _F.frames is None else _F.frames,
-            "signatures": {
-                name: {**each.as_json(_F.batch), "noise": each.noise, "error": numbers[name]}
-                for name, each in signatures.items()
-            },
-            "operations": dict(sorted(tflite.operations(content).items())),
-        }
+        facts: dict[str, Any] = {"model": run.config.model, "dataset": run.config.dataset}
+        facts["step"] = run.step
+        facts |= {name: _F[name].value for name in ("quantize", "integer_io", "batch")}
+        facts["frames"] = run.model.frames if _F.frames is None else _F.frames
+        facts["signatures"] = {}
+        for name, each in signatures.items():
+            gaps = {output: error.as_json() for output, error in errors[name].items()}
+            described = {**each.as_json(_F.batch), "noise": each.noise, "error": gaps}
+            facts["signatures"][name] = described
+        facts["operations"] = dict(sorted(tflite.operations(content).items()))
         with new_file(_F.out, _F.overwrite) as temporary:
             temporary.write_bytes(content)
         with new_file(beside, _F.overwrite) as temporary:

@@ -8,7 +8,7 @@ import os
 
 from absl import flags, logging
 
-from kerasvid.cli.command import Define, one_line_errors, refuse_arguments, start_tensorflow
+from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
@@ -30,7 +30,6 @@ def main(argv: list[str]) -> None:
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, RuntimeUnavailable, *ERRORS):
-        refuse_arguments(argv)
         check_target(_F.out, _F.overwrite)  # before minutes of work
         run = load_for_export(_F.run_dir)
         print(f"{run.config.model} on {run.config.dataset}, weights of {run.weights}", flush=True)

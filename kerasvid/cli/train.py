@@ -6,7 +6,7 @@
 Run the same command again to resume. A larger --steps lengthens a finished run.
 """
 
-import re
+import ast
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -14,21 +14,13 @@ from typing import Any
 import tabulate
 from absl import flags
 
-from kerasvid.cli.command import (
-    Define,
-    jit_compile,
-    one_line_errors,
-    parse_assignments,
-    refuse_arguments,
-    start_tensorflow,
-    summary_of,
-)
-from kerasvid.models.registry import MODELS, PARAMETERS, STEPS
+from kerasvid.cli import command
+from kerasvid.models.registry import MODELS, PARAMETERS
 from kerasvid.naming import command_line, nearest_names
 from tfrecords_tools import registry
 
 FLAGS = _F = flags.FlagValues()
-define = Define(_F)
+define = command.Define(_F)
 define.string("model", "rjvae", "Name of the model, see --list.")
 define.string("preset", "base", "Name of the model's preset, see --list.")
 define.multi_string("set", [], "Setting as key=value: latent_dim=64, training.learning_rate=2e-4. "
@@ -56,26 +48,22 @@ _PASSED_ON = ("preset", "steps", "epochs", "batch_size", "strategy", "seed", "de
 
 
 def main(argv: list[str]) -> None:
-    with one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
-        refuse_arguments(argv)
+    with command.one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
         if _F.list:
             return print(list_models(), list_datasets(), sep="\n\n")
         _check_name("model", _F.model, MODELS)
         _check_name("preset", _F.preset, PARAMETERS[_F.model])
-        if not re.fullmatch(r"none|mirrored(:[1-9]\d*)?|multi_worker", _F.strategy):
-            raise ValueError(f"--strategy={_F.strategy}: unknown strategy. Use none, mirrored, "
-                             "mirrored:N or multi_worker.")  # fmt: skip
         for dataset in filter(None, (_F.dataset, _F.images)):
             registry.check_name(dataset)
-        values = parse_assignments(_F.set)
-    start_tensorflow()
+        values = command.parse_assignments(_F.set)
+    command.start_tensorflow()
     from kerasvid.training.devices import is_chief, make_strategy
     from kerasvid.training.loop import train
     from kerasvid.training.run_folder import ERRORS, RunFolder, default_folder
     from kerasvid.training.summary import describe_run
 
     run_dir = _F.run_dir or default_folder(_F.model, _F.dataset)
-    with one_line_errors(ValueError, *ERRORS):
+    with command.one_line_errors(ValueError, *ERRORS):
         strategy = make_strategy(_F.strategy)  # before TensorFlow does anything else
         run, replicas = RunFolder(run_dir, is_chief(strategy)), strategy.num_replicas_in_sync
         config = _config(run, replicas, values, prepare=False)
@@ -122,7 +110,7 @@ def _config(run, replicas: int, values: dict, prepare: bool):
         values=values,
         replicas=replicas,
         precision=run.keep_precision(_F.precision),
-        jit_compile=jit_compile(_F.jit_compile),
+        jit_compile=command.jit_compile(_F.jit_compile),
         **passed_on,
     )
 
@@ -131,13 +119,27 @@ def list_models() -> str:
     """A table of the models with their presets, made without importing them."""
     rows = []
     for model, counts in sorted(PARAMETERS.items()):
-        name, title = model, summary_of(*MODELS[model].split(":"))
+        name, title = model, command.summary_of(*MODELS[model].split(":"))
+        lengths = training_lengths(model)
         for preset, count in counts.items():
-            steps, videos = STEPS[model][preset]
+            steps, videos = lengths[preset]
             rows.append((name, preset, f"{count / 1e6:.2f} M", f"{steps:,}", videos, title))
             name = title = ""
     heads = ("--model", "--preset", "parameters", "steps", "videos a step", "")
     return tabulate.tabulate(rows, heads, colalign=("left", "left", "right", "right", "right"))
+
+
+def training_lengths(model: str) -> dict[str, tuple[int, int]]:
+    """Steps and videos a step by preset, read from the model's file, which is not imported."""
+    lengths, tree = {}, command.parsed_module(MODELS[model].partition(":")[0])
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith(".TRAINING"):
+            table: Any = node.value
+            for preset, call in zip(table.keys, table.values, strict=True):
+                # 16 videos are the default of TrainConfig.
+                given = {"batch_size": ast.Constant(16)} | {k.arg: k.value for k in call.keywords}
+                lengths[preset.value] = given["steps"].value, given["batch_size"].value
+    return lengths
 
 
 def list_datasets() -> str:

@@ -44,10 +44,7 @@ def krippendorff_alpha(answers: Answers) -> float | None:
 
 
 def fleiss_kappa(answers: Answers) -> float | None:
-    """Fleiss' kappa of units that all have the same number of answers, two or more.
-
-    It is `None` if the numbers differ, or all answers are equal.
-    """
+    """Fleiss' kappa; `None` if units differ in number of answers, or all answers are equal."""
     counts = _value_counts(answers)
     counts = counts[counts.any(axis=1)]
     sizes = {*counts.sum(axis=1).tolist()}
@@ -58,10 +55,7 @@ def fleiss_kappa(answers: Answers) -> float | None:
 
 
 def cohen_kappa(one: Sequence, other: Sequence) -> float | None:
-    """Cohen's kappa of two raters, over the units that both answered.
-
-    It is `None` without such units, or if both raters always gave the same answer.
-    """
+    """Cohen's kappa of two raters, over the units that both answered; `None` if not defined."""
     both = [pair for pair in zip(one, other, strict=True) if None not in pair]
     if not both:
         return None

@@ -12,14 +12,7 @@ COLUMNS = ("study", "rater", "pair", "chosen")  # `seconds` is for people only
 
 
 class Answer(NamedTuple):
-    """One choice.
-
-    Args:
-        rater: name of the rater.
-        pair: name of the pair.
-        side: chosen side, "left" or "right", or "top" or "bottom".
-        run: chosen run, "a" or "b".
-    """
+    """One choice of a rater: the side, a name of `Study.sides`, and the run, "a" or "b"."""
 
     rater: str
     pair: str
@@ -28,19 +21,13 @@ class Answer(NamedTuple):
 
 
 def answer_files(paths: Sequence[str | os.PathLike]) -> list[pathlib.Path]:
-    """The given files, and all `*.csv` of the given folders.
-
-    Raises:
-        StudyError: there are no files.
-    """
+    """The given files, and all `*.csv` of the given folders; a StudyError if one has none."""
     files = []
     for path in map(pathlib.Path, paths):
         found = sorted(path.glob("*.csv")) if path.is_dir() else [path]
         if not found:
             raise StudyError(f"{path}: no *.csv in this folder. Give the raters' files.")
         files += found
-    if not files:
-        raise StudyError("--answers is empty. Give rater1.csv,rater2.csv or their folder.")
     return files
 
 
@@ -99,13 +86,13 @@ def _rows(path: pathlib.Path) -> Iterator[tuple[str, dict[str, str]]]:
             reader = csv.reader(file, strict=True)
             head = [name.strip() for name in next(reader, [])]
             if missing := [name for name in COLUMNS if name not in head]:
-                raise StudyError(f"{path}: columns missing: {', '.join(missing)}. Use a CSV file "
-                                 "with commas, as the page writes it.")  # fmt: skip
+                names = ", ".join(missing)
+                raise StudyError(f"{path}: columns missing: {names}. Use a CSV file with commas.")
             for row in filter(None, reader):
                 place = f"{path}, line {reader.line_num}"
                 if len(row) != len(head):
-                    raise StudyError(f"{place}: {len(row)} fields, but {len(head)} columns. "
-                                     "Correct the row or remove it.")  # fmt: skip
+                    sizes = f"{len(row)} fields, but {len(head)} columns"
+                    raise StudyError(f"{place}: {sizes}. Correct the row or remove it.")
                 yield place, dict(zip(head, map(str.strip, row), strict=True))
     except csv.Error as error:
         place = f"{path}, line {reader.line_num}"

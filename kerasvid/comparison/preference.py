@@ -1,10 +1,9 @@
 """From answers to a preference: how often one run is preferred, and how certain that is.
 
 The pooled preference is the papers' mean preference: answers for a run over all answers. Its
-Wilson interval assumes independent answers. Several answers to one pair are not quite
-independent: the line "by pairs" is the mean over pairs, with a bootstrap interval over pairs.
-Agreement is about the chosen side. Sides are random, so raters who press keys at random agree as
-often as by chance, and raters who prefer the same run agree more often.
+Wilson interval assumes independent answers. Several answers to one pair are not quite independent:
+the line "by pairs" is the mean over pairs, with a bootstrap interval over pairs. Agreement is about
+the chosen side; sides are random, so that raters who press keys at random agree as by chance.
 """
 
 from collections.abc import Sequence
@@ -26,13 +25,7 @@ _ALIGNMENT = ("left", *["right"] * 6)
 
 
 class Share(NamedTuple):
-    """How often one thing was chosen.
-
-    Args:
-        chosen, answers: counts.
-        low, high: ends of the interval at `LEVEL`.
-        p: p value of the two-sided test of 1/2, or `None`.
-    """
+    """How often one thing was chosen, its interval at `LEVEL`, and the p value of a test of 1/2."""
 
     chosen: float
     answers: int
@@ -70,13 +63,11 @@ class Line(NamedTuple):
     side: Share | None
 
     def as_dict(self) -> dict[str, Any]:
-        """For `preference.json`."""
         parts = {"preference": self.preference, "side": self.side}
         shares = {k: {"share": s.share, **s._asdict()} for k, s in parts.items() if s}
         return {"rater": self.rater, **shares}
 
     def cells(self) -> list[str]:
-        """For a table."""
         shown, side = self.preference, self.side
         answers = f"{shown.answers} pairs" if self.rater == BY_PAIRS else f"{shown.answers}"
         interval = f"{100 * shown.low:.1f} to {100 * shown.high:.1f}"
@@ -106,16 +97,15 @@ class Preference(NamedTuple):
     @property
     def conclusion(self) -> str:
         """One sentence: which run is preferred, if any."""
-        shown, names = self.pooled.preference, self.study.names
+        shown, name = self.pooled.preference, self.study.names["a"]
         raters = f"{len(self.raters)} rater{'' if len(self.raters) == 1 else 's'}"
         source = f"{shown.answers} answers of {raters}"
         if shown.low <= 0.5 <= shown.high:
-            return f"No significant preference in {source}: {names['a']} {shown}."
+            return f"No significant preference in {source}: {name} {shown}."
         if shown.share < 0.5:
-            low, high = 1.0 - shown.high, 1.0 - shown.low
+            low, high, name = 1.0 - shown.high, 1.0 - shown.low, self.study.names["b"]
             shown = shown._replace(chosen=shown.answers - shown.chosen, low=low, high=high)
-            return f"{names['b']} is preferred in {shown} of {source}."
-        return f"{names['a']} is preferred in {shown} of {source}."
+        return f"{name} is preferred in {shown} of {source}."
 
     def as_dict(self) -> dict[str, Any]:
         """For `preference.json`."""
@@ -181,14 +171,12 @@ class Preference(NamedTuple):
         fewest, most = self.answers_a_pair
         several = f"{fewest}" if fewest == most else f"{fewest} to {most}"
         remarks = [f"Answers a pair: {several}, for {len(self.study.pairs)} pairs."]
-        known = [f"{k} {v:.3f}" for k, v in self.agreement.items() if v is not None]
-        if known:
+        if known := [f"{k} {v:.3f}" for k, v in self.agreement.items() if v is not None]:
             remarks.append(f"Agreement on the chosen side: {', '.join(known)}.")
         sides = {line.rater: line.side for line in self.raters if line.side}
-        one_sided = [name for name, s in sides.items() if (s.p or 0.0) < 0.01 and s.answers >= 16]
-        if one_sided:
-            remarks.append(f"One side chosen more often than by chance (p < 0.01): "
-                           f"{', '.join(one_sided)}.")  # fmt: skip
+        if names := [n for n, s in sides.items() if (s.p or 0.0) < 0.01 and s.answers >= 16]:
+            listed = ", ".join(names)
+            remarks.append(f"One side chosen more often than by chance (p < 0.01): {listed}.")
         return remarks
 
 
@@ -199,15 +187,10 @@ def measure_preference(answers: Sequence[Answer], study: Study) -> Preference:
         answers: of `read_answers`, one or more.
         study: the answered study.
 
-    Raises:
-        ValueError: there are no answers.
-
     Example:
         >>> preference = measure_preference(read_answers(files, study), study)
         >>> print(preference.table())
     """
-    if not answers:
-        raise ValueError("answers is empty. Give at least one answer.")
     names = sorted({answer.rater for answer in answers})
     given = {(answer.rater, answer.pair): answer for answer in answers}
     table = [[given.get((name, pair.pair)) for name in names] for pair in study.pairs]
@@ -239,9 +222,8 @@ def _agreement(sides: list[list[str | None]]) -> dict[str, float | None]:
         "Krippendorff's alpha": agreement.krippendorff_alpha(sides),
         "Fleiss' kappa": agreement.fleiss_kappa(sides),
     }
-    if len(sides) == 2:
-        measures["Cohen's kappa"] = agreement.cohen_kappa(*sides)
-    return measures
+    cohen = {"Cohen's kappa": agreement.cohen_kappa(*sides)} if len(sides) == 2 else {}
+    return {**measures, **cohen}
 
 
 def _line(rater: str, answers: Sequence[Answer], study: Study) -> Line:
@@ -251,9 +233,7 @@ def _line(rater: str, answers: Sequence[Answer], study: Study) -> Line:
 
 
 def _p(value: float | None) -> str:
-    if value is None:
-        return ""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _escaped(text: str) -> str:

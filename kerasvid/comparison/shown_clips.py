@@ -25,12 +25,7 @@ _ROUNDS = 4  # passes through the videos, times the passes that give enough wind
 
 
 class ShownClips(NamedTuple):
-    """Clips and their source.
-
-    Args:
-        clips: uint8 `[N, T, H, W, C]`.
-        known: facts about their source, for `study.json`.
-    """
+    """Clips, uint8 `[N, T, H, W, C]`, and known facts about their source, for `study.json`."""
 
     clips: np.ndarray
     known: dict[str, Any]
@@ -47,10 +42,8 @@ def made_clips(
     """Clips that a model makes from noise; an `InBetween` model makes them between real frames.
 
     Args:
-        model: of a run.
-        config: of the run; its data is read for an `InBetween` model.
-        count: N.
-        frames: T.
+        model, config: of a run; its data is read for an `InBetween` model.
+        count, frames: N and T.
         seed: clip i depends on (seed, i) alone.
         images: single images of the model's image prior, T = 1.
 
@@ -77,12 +70,11 @@ def made_clips(
 def real_clips(config: RunConfig, count: int, frames: int, seed: int = 0) -> ShownClips:
     """Different real clips of a run's data: held-out ones if there is such a split.
 
-    Each is of another video while there are enough videos; then random windows, which may overlap.
+    Each is of another video; if there are too few, they are random windows, which may overlap.
 
     Args:
         config: of the run.
-        count: N.
-        frames: T.
+        count, frames: N and T.
         seed: of videos and windows.
 
     Raises:
@@ -112,9 +104,8 @@ def real_clips(config: RunConfig, count: int, frames: int, seed: int = 0) -> Sho
             f"frames. Give {len(found)} --pairs or fewer."
         )
     kind = "held-out" if split != "train" else "training"
-    source = f"{count} {kind} clips"
-    if videos.count < count:
-        source = f"{count} windows of {videos.count} {kind} videos"
+    windows = f"windows of {videos.count} {kind} videos"
+    source = f"{count} {windows if videos.count < count else f'{kind} clips'}"
     known = {"name": REAL, "dataset": config.dataset, "split": split, "seed": seed, "clips": source}
     return ShownClips(np.stack(list(found.values())[:count]), known)
 
@@ -135,15 +126,13 @@ def clips_of_runs(
         frames: T; the models' own if `None`.
         seed: of the clips; the two runs get different noise.
         images: single images of the image priors, beside single real frames.
-        find_data: returns the config with the folder where its data lies now; called if the data
-            is needed.
+        find_data: returns the config with the folder where its data lies now.
 
     Returns:
         The clips of "a" and "b", and the configs of the runs.
 
     Raises:
-        StudyError: these are not two different runs, or their models differ in length; also as
-            `made_clips`.
+        StudyError: the runs are not two, or differ in length; or as `made_clips`.
         RunError: there is no run, or it has no saved weights.
 
     Example:
@@ -175,13 +164,10 @@ def clips_of_runs(
             continue
         (model, weights), config = models[name], configs[name]
         kind = "clips between real endpoints" if isinstance(model, InBetween) else "samples"
-        known = {
-            "name": os.path.normpath(name),
-            "model": config.model,
-            "preset": config.preset,
-            "dataset": config.dataset,
-            "weights": os.path.relpath(weights, name),
-            "step": saved_step(weights),
+        known: dict[str, Any] = {"name": os.path.normpath(name)}
+        known |= {key: getattr(config, key) for key in ("model", "preset", "dataset")}
+        known |= {"weights": os.path.relpath(weights, name), "step": saved_step(weights)}
+        known |= {
             "seed": draw,
             "clips": f"{count} {'images of the image prior' if images else kind}",
         }
@@ -190,15 +176,11 @@ def clips_of_runs(
 
 
 def common_frame_rate(configs: Sequence[RunConfig]) -> float:
-    """Frames a second of clips: the data's rate over the stride.
-
-    Raises:
-        StudyError: the runs have different rates.
-    """
-    rates = {}
-    for config in configs:
-        stride = config.training.stride
-        rates[f"{config.dataset} at stride {stride}"] = frame_rate(config) / stride
+    """Frames a second of clips, the data's rate over the stride; a StudyError if runs differ."""
+    rates = {
+        f"{c.dataset} at stride {c.training.stride}": frame_rate(c) / c.training.stride
+        for c in configs
+    }
     if len(set(rates.values())) > 1:
         listed = ", ".join(f"{rate:g} of {name}" for name, rate in rates.items())
         raise StudyError(f"The clips have different frame rates: {listed}. Give --fps.")

@@ -32,7 +32,7 @@ class Pair:
     """Two clips to choose from.
 
     Args:
-        pair: name of the pair on the page; it does not identify the runs.
+        pair: name on the page, which does not identify the runs.
         first: the run on the first side (left, or top), "a" or "b".
         a, b: numbers of the clips.
     """
@@ -100,19 +100,10 @@ class Study:
 def choose_pairs(count: int, seed: int = 0) -> tuple[Pair, ...]:
     """Pairs of clip i of run "a" and clip j of run "b", each clip once, in random order.
 
-    Args:
-        count: pairs, and clips of each run.
-        seed: any integer of 0 or more.
-
-    Raises:
-        StudyError: `count` is below 1.
-
     Example:
         >>> [pair.first for pair in choose_pairs(4, seed=1)]
         ['b', 'a', 'a', 'b']
     """
-    if count < 1:
-        raise StudyError(f"{count} pairs: a study needs 1 or more.")
     generator = np.random.default_rng(seed)
     numbers = [generator.permutation(count).tolist() for _ in RUNS]
     firsts = (np.arange(count) + generator.integers(2)) % 2  # an odd count favours a random run
@@ -138,16 +129,11 @@ def make_study(
 
     Args:
         clips: of "a" and "b", uint8 `[N, T, H, W, C]` each.
-        runs: facts about "a" and "b", at least their `name`.
-        fps: frames a second.
-        seed: of pairs, sides and order.
+        runs, fps, seed, title, question, description: as in `Study`.
         stacked: show all frames at once, for short clips of small movements.
-        title, question, description: texts of the page; by default the question is which clip
-            (image if T = 1) looks more realistic.
 
     Raises:
-        StudyError: the clips differ in number, length or frame size, there are none, or `fps` is
-            out of range.
+        StudyError: the clips differ in number, length or frame size, or `fps` is out of range.
 
     Example:
         >>> clips = {"a": rjvae.generate(128), "b": dsa.generate(128)}
@@ -161,18 +147,16 @@ def make_study(
         raise StudyError(f"The clips [N, T, H, W, C] differ: {', '.join(sizes)}. Use equal sizes.")
     if not 0.0 < fps <= 1000.0:
         raise StudyError(f"--fps={fps}: must be above 0 and at most 1000.")
-    count, frames, height, width, channels = clips["a"].shape
-    what = "image" if frames == 1 else "clip"
+    count, *shape = clips["a"].shape
+    axes = dict(zip(("frames", "height", "width", "channels"), shape, strict=True))
+    what = "image" if axes["frames"] == 1 else "clip"
     study = Study(
         id="",
         title=f"A comparison of {what}s" if title is None else title,
         question=f"Which {what} looks more realistic?" if question is None else question,
         description=description,
         layout="stacked" if stacked else "side by side",
-        frames=frames,
-        height=height,
-        width=width,
-        channels=channels,
+        **axes,
         fps=float(fps),
         seed=seed,
         runs={run: dict(runs[run]) for run in RUNS},
@@ -185,13 +169,10 @@ def make_study(
 
 
 def load_study(folder: str | os.PathLike) -> Study:
-    """Reads the key of a study.
-
-    Args:
-        folder: written by `write_study`, or its `study.json`.
+    """Reads the key of a study, from its folder or its `study.json`.
 
     Raises:
-        StudyError: the file is missing or damaged; one line.
+        StudyError: the file is missing or damaged.
     """
     path = pathlib.Path(folder)
     path = path / KEY_FILE if path.is_dir() else path
@@ -210,9 +191,8 @@ def load_study(folder: str | os.PathLike) -> Study:
         if not re.fullmatch("[0-9a-f]{12}", study.id) or not all(study.names.values()):
             raise ValueError("invalid id or run names")
     except OSError as error:
-        raise StudyError(
-            f"{path}: cannot be read ({error.strerror or error}). Give the folder of a study."
-        ) from error
+        why = error.strerror or error
+        raise StudyError(f"{path}: cannot be read ({why}). Give the folder of a study.") from error
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise StudyError(f"{path}: not the key of a study ({error}). Restore the file.") from error
     return study

@@ -6,6 +6,7 @@ knows the name and the two clips of a pair; only `study.json` says which run is 
 """
 
 import base64
+import functools
 import hashlib
 import io
 import json
@@ -29,12 +30,9 @@ LARGEST_PAGE = 128 * 2**20  # bytes that a browser opens without trouble
 
 
 def check_study_folder(out: str | os.PathLike, overwrite: bool = False) -> None:
-    """Refuses an existing folder, unless it is a study without answers and `overwrite` is set.
+    """Raises a StudyError for an existing folder that is no study, or has answers to its key.
 
-    Answers to a study are worthless without its key.
-
-    Raises:
-        StudyError: the folder may not be written.
+    A study without answers may be replaced if `overwrite` is set.
     """
     path = pathlib.Path(out)
     if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
@@ -60,8 +58,7 @@ def write_study(
     """Writes `index.html` for raters, and `study.json`, the key, which raters must not see.
 
     Args:
-        study: made by `make_study`.
-        clips: the clips of the study.
+        study, clips: as `page_of`.
         out: folder to make.
         overwrite: replace a study without answers.
 
@@ -70,7 +67,7 @@ def write_study(
 
     Raises:
         StudyError: the folder may not be written, or the page is too large.
-        OSError: the disk is full, or the folder cannot be made; one line.
+        OSError: the disk is full, or the folder cannot be made.
     """
     check_study_folder(out, overwrite)
     page = page_of(study, clips).encode()
@@ -79,22 +76,15 @@ def write_study(
             f"The page has {len(page) / 2**20:.0f} MiB, more than {LARGEST_PAGE / 2**20:.0f}. "
             "Give fewer --pairs or --frames."
         )
-    with (
-        readable_os_errors(out),
-        atomic_folder(out, lambda: check_study_folder(out, overwrite)) as building,
-    ):
+    check = functools.partial(check_study_folder, out, overwrite)
+    with readable_os_errors(out), atomic_folder(out, check) as building:
         pathlib.Path(building, PAGE_FILE).write_bytes(page)
         pathlib.Path(building, KEY_FILE).write_text(study.to_json(), encoding="utf-8")
     return len(page)
 
 
 def page_of(study: Study, clips: Mapping[str, np.ndarray]) -> str:
-    """The text of the page.
-
-    Args:
-        study: made by `make_study`.
-        clips: of the runs "a" and "b", uint8 `[N, T, H, W, C]`.
-    """
+    """The text of the page, of a study of `make_study` and its clips."""
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
     # The study comes last: its texts are the user's, and nothing in them is replaced.
@@ -113,13 +103,9 @@ def page_of(study: Study, clips: Mapping[str, np.ndarray]) -> str:
 
 
 def frame_sheet(frames: np.ndarray) -> tuple[np.ndarray, int]:
-    """All frames of a clip in one image, row by row, and the number of columns.
+    """All frames `[T, H, W, C]` of a clip in one image, row by row, and the number of columns.
 
-    Args:
-        frames: uint8 `[T, H, W, C]`.
-
-    Returns:
-        uint8 `[rows * H, columns * W, 3]`, black after the last frame, and `columns`.
+    The image is uint8 `[rows * H, columns * W, 3]`, black after the last frame.
     """
     frames = to_rgb(frames)
     count, height, width = frames.shape[:3]
@@ -136,8 +122,7 @@ def _shown(study: Study, clips: Mapping[str, np.ndarray]) -> dict[str, Any]:
     kind = "webp" if features.check("webp") else "png"
     pairs = []
     for pair in study.pairs:
-        numbers = {"a": pair.a, "b": pair.b}
-        images = [_encoded(clips[run][numbers[run]], kind) for run in pair.order]
+        images = [_encoded(clips[run][getattr(pair, run)], kind) for run in pair.order]
         pairs.append({"pair": pair.pair, "clips": images})
     names = ("id", "title", "question", "description", "sides", "frames", "height", "width", "fps")
     return {

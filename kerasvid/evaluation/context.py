@@ -16,7 +16,7 @@ from kerasvid.evaluation.classifiers.store import TrainedClassifier, trained_cla
 from kerasvid.evaluation.generated_clips import filling, generated_clips
 from kerasvid.evaluation.metrics.intervals import GROUPS, NORMAL, Interval
 from kerasvid.evaluation.report import Measured
-from kerasvid.models.base.averaging import ema_ready, inner_optimizer
+from kerasvid.models.base.averaging import ema_ready
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.clips import with_fixed_buffers
@@ -124,7 +124,7 @@ class EvaluationContext:
         """
         config = run.load_config() if config is None else config
         model, source = run.load_model()
-        averaged = bool(inner_optimizer(model).use_ema and ema_ready(model))
+        averaged = ema_ready(model)
         saved, _ = hash_file(os.fspath(source))
         return cls(model, config, evaluation_config, max(saved_step(source), 0), averaged, saved)
 

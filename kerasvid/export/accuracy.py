@@ -16,12 +16,9 @@ FIRST_COMPARED_SEED = 10_000  # of comparisons; files are calibrated on others
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """The absolute difference of two tensors.
+    """The largest and the mean absolute difference of two tensors, and their PSNR.
 
-    Args:
-        largest, mean: in units of the tensors.
-        psnr: peak signal-to-noise ratio in dB, infinite for equal tensors; `None` if they are not
-            pixels.
+    The PSNR is in dB and infinite for equal tensors. It is `None` if they are not pixels.
     """
 
     largest: float
@@ -42,8 +39,8 @@ def difference(ours: np.ndarray, reference: np.ndarray) -> Difference:
     """The difference of two tensors of one shape and type.
 
     Args:
-        ours, reference: images or videos, uint8 or float in [-1, 1], of four or more axes;
-            or other numbers, of fewer axes, which have no PSNR.
+        ours, reference: pixels, uint8 or float in [-1, 1], of four or more axes; or other numbers
+            of fewer axes.
 
     Raises:
         ValueError: the shapes or types differ, or `ours` is not finite.
@@ -52,11 +49,11 @@ def difference(ours: np.ndarray, reference: np.ndarray) -> Difference:
         >>> difference(np.float32([0.0, 0.5]), np.float32([0.0, 0.25])).largest
         0.25
     """
-    if ours.shape != reference.shape or ours.dtype != reference.dtype:
-        raise ValueError(f"The outputs are {ours.dtype} {[*ours.shape]}, the model's "
-                         f"{reference.dtype} {[*reference.shape]}.")  # fmt: skip
+    found, wanted = (f"{each.dtype} {[*each.shape]}" for each in (ours, reference))
+    if found != wanted:
+        raise ValueError(f"The outputs are {found}, the model's {wanted}.")
     if not np.isfinite(ours.astype(np.float64)).all():
-        raise ValueError("The outputs are not finite.")
+        raise ValueError("The outputs are not finite. Use other weights or another format.")
     gap = np.abs(ours.astype(np.float64) - reference.astype(np.float64))
     peak, error = 255.0 if ours.dtype == np.uint8 else 2.0, float(np.mean(gap**2))
     psnr = (10.0 * math.log10(peak**2 / error) if error else math.inf) if ours.ndim >= 4 else None
@@ -70,12 +67,11 @@ def measured_difference(
     batch: int = 1,
     draws: int = 1,
 ) -> dict[str, Difference]:
-    """The differences, by output, of an exported signature from the model's, on random inputs.
+    """The differences, by output, of an exported signature from the model's.
 
     Args:
         exported: from named arrays to named arrays, such as an `OnnxModel`.
-        model: the model of the signature.
-        signature: of the model.
+        model, signature: the model and its signature.
         batch: B of each draw.
         draws: number of random inputs.
 

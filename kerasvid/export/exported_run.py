@@ -14,28 +14,17 @@ from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.config import RunConfig, digest_of
 from kerasvid.training.run_folder import RunError, RunFolder
 
-AVERAGED, TRAINED = WEIGHTS = ("averaged", "trained")
-
 
 @dataclasses.dataclass(frozen=True)
 class ExportedRun:
-    """A model to export, and where it comes from.
-
-    Args:
-        model: in float32.
-        config: the config of the run.
-        folder: the folder of the run.
-        weights: the file of the weights.
-        step: training step of the weights.
-        averaged: whether they are the moving average of the trained ones.
-    """
+    """A float32 model to export, with the config and the folder of its run."""
 
     model: keras.Model
     config: RunConfig
     folder: pathlib.Path
-    weights: pathlib.Path
-    step: int
-    averaged: bool
+    weights: pathlib.Path  # their file
+    step: int  # training step of the weights
+    averaged: bool  # whether they are a moving average
 
 
 def load_for_export(run_dir: str | os.PathLike, weights: str | None = None) -> ExportedRun:
@@ -45,8 +34,7 @@ def load_for_export(run_dir: str | os.PathLike, weights: str | None = None) -> E
 
     Args:
         run_dir: the folder of the run.
-        weights: "averaged" or "trained"; if `None`, averaged ones if the run has them and
-            `ema_ready`.
+        weights: "averaged" or "trained"; if `None`, averaged ones if the run has them.
 
     Raises:
         RunError: the run does not exist, has saved nothing yet, or lacks these weights.
@@ -58,16 +46,16 @@ def load_for_export(run_dir: str | os.PathLike, weights: str | None = None) -> E
         >>> run.model.generate(2).shape
         (2, 8, 64, 64, 3)
     """
-    if weights not in (None, *WEIGHTS):
-        raise ValueError(f"weights={weights!r}: give {' or '.join(WEIGHTS)}.")
+    if weights not in (None, "averaged", "trained"):
+        raise ValueError(f"weights={weights!r}: give averaged or trained.")
     run = RunFolder(run_dir)
     config = run.load_config()
-    trained, source = run.load_model(averaged=weights != TRAINED)
+    trained, source = run.load_model(averaged=weights != "trained")
     ready = ema_ready(trained)
-    if weights == AVERAGED and not ready:
+    if weights == "averaged" and not ready:
         raise RunError(f"{run.path}: has no averaged weights, or has averaged for too few steps. "
                        "Leave --weights out.")  # fmt: skip
-    if weights == TRAINED and ready and source == run.model:
+    if weights == "trained" and ready and source == run.model:
         raise RunError(f"{run.path}: {source.name} of a finished run holds only averaged weights. "
                        "Leave --weights out.")  # fmt: skip
     model = dataclasses.replace(config, precision="float32").make_model()
@@ -75,8 +63,8 @@ def load_for_export(run_dir: str | os.PathLike, weights: str | None = None) -> E
         own.assign(value)
     if isinstance(model, LatentCodeModel):
         model.refresh_gaussians()
-    averaged = ready and weights != TRAINED
-    return ExportedRun(model, config, run.path, source, max(saved_step(source), 0), averaged)
+    step, averaged = max(saved_step(source), 0), ready and weights != "trained"
+    return ExportedRun(model, config, run.path, source, step, averaged)
 
 
 def dataset_info(config: RunConfig) -> tuple[DatasetInfo | None, str]:

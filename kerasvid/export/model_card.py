@@ -1,7 +1,6 @@
 """The model card of an exported model, for programs (JSON) and for people (Markdown)."""
 
 import datetime
-import importlib.metadata
 import inspect
 import json
 import math
@@ -13,8 +12,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+import numpy as np
+import tensorflow as tf
 from tabulate import tabulate
 
+import kerasvid
 from kerasvid.export.exported_run import ExportedRun, dataset_info
 from kerasvid.export.signatures import Signature
 from kerasvid.training.callbacks.metrics_log import read_rows
@@ -23,8 +26,6 @@ from kerasvid.training.run_folder import RunFolder
 from kerasvid.training.summary import parameter_count
 
 CARD_FORMAT = 1
-JSON_FILE, MARKDOWN_FILE = "model_card.json", "model_card.md"
-_LIBRARIES = ("kerasvid", "tensorflow", "keras", "numpy")
 # As in `Li, Mandt: "Disentangled Sequential Autoencoder", ICML 2018`, or a poster in parentheses.
 _PAPER = re.compile(r'[^":]+: "[^"]+"(?: \([^)]*\)|, [A-Za-z ]+ \d{4})?')
 
@@ -36,7 +37,7 @@ def make_card(
 
     Args:
         run: of `load_for_export`.
-        signatures: by name.
+        signatures: of `served_signatures`.
         name: of the exported model.
         whole_batches: as for `served_signatures`.
 
@@ -45,6 +46,7 @@ def make_card(
         8000
     """
     config, model = run.config, run.model
+    versions = {each.__name__: each.__version__ for each in (kerasvid, tf, keras, np)}
     return {
         "format": CARD_FORMAT,
         "name": name,
@@ -64,7 +66,7 @@ def make_card(
             "seed": config.seed,
             "precision": config.precision,
         },
-        "metrics": last_metrics(RunFolder(run.folder).metrics, run.step),
+        "metrics": _last_metrics(run),
         "weights": {
             "run": run.folder.resolve().name,
             "file": run.weights.name,
@@ -74,20 +76,16 @@ def make_card(
         },
         "rows": "all at once" if whole_batches else "one by one",
         "signatures": {key: each.as_json() for key, each in signatures.items()},
-        "software": _software(),
+        "software": {"python": platform.python_version(), **versions},
         "exported": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
 
 
 def write_card(card: Mapping[str, Any], folder: str | os.PathLike) -> None:
-    """Writes `model_card.json` and `model_card.md` into a folder.
-
-    Raises:
-        OSError: they cannot be written.
-    """
+    """Writes `model_card.json` and `model_card.md` into a folder."""
     text = json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    pathlib.Path(folder, JSON_FILE).write_text(text, encoding="utf-8")
-    pathlib.Path(folder, MARKDOWN_FILE).write_text(as_markdown(card), encoding="utf-8")
+    pathlib.Path(folder, "model_card.json").write_text(text, encoding="utf-8")
+    pathlib.Path(folder, "model_card.md").write_text(as_markdown(card), encoding="utf-8")
 
 
 def paper_of(model: Any) -> str | None:
@@ -102,16 +100,11 @@ def paper_of(model: Any) -> str | None:
     return next((match[0] for match in found if match), None)
 
 
-def last_metrics(path: str | os.PathLike, step: int) -> dict[str, float]:
-    """The last value of every column of a run's `metrics.csv` up to a step.
-
-    Example:
-        >>> last_metrics("runs/rjvae-sprites/metrics.csv", 8000)["val_psnr"]
-        29.7109
-    """
+def _last_metrics(run: ExportedRun) -> dict[str, float]:
+    """The last value of every column of `metrics.csv` up to the step of the weights."""
     metrics: dict[str, float] = {}
-    for row in read_rows(path):
-        if int(row["step"]) <= step:
+    for row in read_rows(RunFolder(run.folder).metrics):
+        if int(row["step"]) <= run.step:
             read = {key: float(text) for key, text in row.items() if key and text}
             # JSON has no infinities.
             metrics |= {key: value for key, value in read.items() if math.isfinite(value)}
@@ -129,21 +122,11 @@ def _data(config: RunConfig) -> dict[str, Any]:
         known["images"] = config.images
     info, reason = dataset_info(config)
     if info is None:
-        note = f"The data set {reason} when the model was exported, so its licence is unknown "
-        return {**known, "note": note + "here. Find it out before you share the model."}
+        note = f"The data set {reason}, so its licence is unknown here. Find it out before sharing."
+        return {**known, "note": note}
     facts = {key: getattr(info, key) for key in ("version", "licence", "source", "citation", "fps")}
     videos = {name: split.count for name, split in info.splits.items()}
     return {**known, **facts, "videos": videos, "classes": list(info.class_names)}
-
-
-def _software() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # run from a checkout
-            found[name] = "not installed as a package"
-    return found
 
 
 # === For people ===
@@ -188,10 +171,9 @@ def _described(name: str, signature: Mapping[str, Any]) -> str:
     for side in ("inputs", "outputs"):
         for key, each in signature[side].items():
             least, most = each.get("range", (None, None))
-            end = " or more" if most is None else f" to {most}"
-            limits = "" if least is None else f"{least}{end}"
-            rows.append(
-                (side[:-1], f"`{key}`", each["dtype"], each["shape"], each["meaning"], limits)
-            )
+            limits = f"{least} or more" if most is None else f"{least} to {most}"
+            limits = "" if least is None else limits
+            facts = (each["dtype"], each["shape"], each["meaning"])
+            rows.append((side[:-1], f"`{key}`", *facts, limits))
     table = tabulate(rows, ("", "name", "type", "shape", "meaning", "range"), "github")
     return f"### `{name}`\n\n{signature['summary']}.\n\n{table}"

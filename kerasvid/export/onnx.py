@@ -2,12 +2,13 @@
 
 import dataclasses
 import logging
+import types
 
 import keras
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from kerasvid.export.onnx_session import OUT, check_installed
+from kerasvid.export.runtimes import OUT, check_installed
 from kerasvid.export.signatures import Signature
 from kerasvid.models.base.latent_codes import LatentCodeModel
 
@@ -22,8 +23,7 @@ def convert(model: keras.Model, signature: Signature, name: str, batch: int | No
     end, and counts a negative one from the end.
 
     Args:
-        model: the model of the signature.
-        signature: of `loop_free_signatures`.
+        model, signature: the model and one of its `loop_free_signatures`.
         name: of the graph.
         batch: B; any, as the axis `batch`, if `None`.
 
@@ -34,13 +34,15 @@ def convert(model: keras.Model, signature: Signature, name: str, batch: int | No
     Example:
         >>> content = convert(model, noise_signatures(model)["decode"], "decode")
     """
-    check_installed()
+    check_installed("onnx")
     import onnx
     from tf2onnx import convert as tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     traced = _frozen(model, signature).traced(batch)
-    proto, _ = tf2onnx.from_function(_Traced(traced), input_signature=[], opset=OPSET)
+    # The converter calls one method of a `tf.function`.
+    function = types.SimpleNamespace(get_concrete_function=lambda *_: traced)
+    proto, _ = tf2onnx.from_function(function, input_signature=[], opset=OPSET)
     proto.graph.name = name
     proto.producer_name = "kerasvid"
     if batch is None:
@@ -55,10 +57,7 @@ def convert(model: keras.Model, signature: Signature, name: str, batch: int | No
 
 
 def _frozen(model: keras.Model, signature: Signature) -> Signature:
-    """The signature with its weights as constants, and no output named as an input.
-
-    ONNX has no counterpart of looking up rows of a variable.
-    """
+    """The signature with weights as constants (for look-ups) and no output named as an input."""
     tables = model.tables().values() if isinstance(model, LatentCodeModel) else ()
 
     def body(**given):
@@ -76,13 +75,3 @@ def _frozen(model: keras.Model, signature: Signature) -> Signature:
         return dict(zip(sorted(traced.structured_outputs), frozen(*inputs), strict=True))
 
     return dataclasses.replace(signature, function=function)
-
-
-class _Traced:
-    """A traced function with the one method of `tf.function` that the converter calls."""
-
-    def __init__(self, concrete):
-        self.concrete = concrete
-
-    def get_concrete_function(self, *_):
-        return self.concrete

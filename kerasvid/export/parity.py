@@ -21,17 +21,9 @@ from kerasvid.export.saved_model import save_signatures, served_signatures
 from kerasvid.export.signatures import noise_signatures
 
 KINDS = {"none": "float32", "float16": "float16", "dynamic": "dynamic range", "integer": "integer"}
-# By key of a row, the header and the format of its column.
-COLUMNS = {
-    "form": ("form", ""),
-    "max": ("max diff.", ".1e"),
-    "mean": ("mean diff.", ".1e"),
-    "psnr_db": ("PSNR dB", ".1f"),
-    "size_mb": ("MB", ".1f"),
-    "latency_ms": ("ms", ".1f"),
-    "memory_mb": ("memory MB", ".0f"),
-    "speed": ("x generate", ".1f"),
-}
+COLUMNS = ("form", "max", "mean", "psnr_db", "size_mb", "latency_ms", "memory_mb", "speed")
+HEADERS = ("form", "max diff.", "mean diff.", "PSNR dB", "MB", "ms", "memory MB", "x generate")
+FORMATS = ("", ".1e", ".1e", ".1f", ".1f", ".1f", ".0f", ".1f")
 
 
 class Form(NamedTuple):
@@ -48,11 +40,11 @@ def make_forms(
     frames: int | None = None,
     given: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Form]:
-    """The forms to compare: Keras twice, and each exported form, made in `folder` if not given.
+    """The forms to compare: Keras twice, and each exported form.
 
     Args:
         run: of `load_for_export`.
-        folder: for the forms that are made.
+        folder: for the forms of the kinds that are not in `given`.
         frames: T; by default the model's own.
         given: paths of existing forms by kind (`saved_model`, `tflite`, `onnx`).
 
@@ -94,18 +86,16 @@ def compare(
     """Runs every form on the same random inputs of one clip, each in a process of its own.
 
     Args:
-        run: of `load_for_export`.
+        run, frames: as for `make_forms`.
         forms: of `make_forms`; the first, `generate`, is the reference.
-        frames: T; by default the model's own.
         seed: random seed of the noise.
         repeats: number of calls; latencies are their medians.
         threads: number of threads of each form.
 
     Returns:
         A row for each form: `form` (its name); `max`, `mean` and `psnr_db` of the difference of
-        `decode` from the eager model; `size_mb` on disk, in 10^6 bytes; `latency_ms`, the median
-        for one clip, of `generate` with the drawing of its noise; `memory_mb`, the most memory of
-        a process that ran only this; `speed`, how many times quicker than `generate`.
+        `decode` from the eager model; `size_mb` on disk, in 10^6 bytes; `latency_ms` of one clip;
+        `memory_mb`, as of `peak_memory`; `speed`, how many times quicker than `generate`.
 
     Raises:
         ValueError: a form cannot be run, or gives other shapes; one line with its name.
@@ -115,10 +105,11 @@ def compare(
     """
     frames = run.model.frames if frames is None else frames
     decode = noise_signatures(run.model, frames)["decode"]
+    inputs: dict[str, Any] = sample_inputs(run.model, decode, 1, seed)
     rows, reference = [], None
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
-        np.savez(folder / "inputs.npz", **sample_inputs(run.model, decode, 1, seed))
+        np.savez(folder / "inputs.npz", **inputs)
         for number, form in enumerate(forms):
             outputs = folder / f"{number}.npz"
             measured = _in_own_process(
@@ -135,7 +126,10 @@ def compare(
             except ValueError as error:
                 message = f"{form.name}: {error} Export it again with the same --frames."
                 raise ValueError(message) from error
-            size, speed = _megabytes(form, run), reference[1] / measured["latency_ms"]
+            speed = reference[1] / measured["latency_ms"]
+            path = run.weights if form.kind in (GENERATE, GRAPH) else form.path
+            files = path.rglob("*") if path.is_dir() else [path]
+            size = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
             rows.append({"form": form.name, **gap, "size_mb": size, **measured, "speed": speed})
     return rows
 
@@ -155,15 +149,7 @@ def _in_own_process(file: pathlib.Path, name: str, **task: Any) -> dict[str, flo
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def _megabytes(form: Form, run: ExportedRun) -> float:
-    """The size of all files of a form; of Keras, that of the weights' file."""
-    path = run.weights if form.kind in (GENERATE, GRAPH) else form.path
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
-
-
 def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows of `compare` as a Markdown table."""
-    headers, formats = zip(*COLUMNS.values(), strict=True)
     cells = [[row[key] for key in COLUMNS] for row in rows]
-    return tabulate(cells, headers, "pipe", floatfmt=formats)
+    return tabulate(cells, HEADERS, "pipe", floatfmt=FORMATS)

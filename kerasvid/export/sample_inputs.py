@@ -1,5 +1,7 @@
 """Random inputs of a model's signatures: to compare, calibrate and warm up exported models."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,13 +18,12 @@ def sample_inputs(
 ) -> dict[str, np.ndarray]:
     """Inputs `[batch, ...]` by name, of the shapes, types and ranges of a signature.
 
-    Noise is standard Gaussian. Videos are the model's own if it draws them from noise, as its
-    encoder knows those; images are smooth random colours, as PNG where bytes are asked for. Other
-    numbers are uniform in their range, and at most 1 if it has no end.
+    Noise is standard Gaussian. Videos are drawn by the model itself if it can. Images are smooth
+    random colours, as PNG where bytes are asked for. Other numbers are uniform in their range, and
+    at most 1 if it has no end.
 
     Args:
-        model: the model of the signature.
-        signature: of the model.
+        model, signature: the model and its signature.
         batch: B.
         seed: random seed.
 
@@ -43,7 +44,8 @@ def sample_inputs(
             pixels = _pixels(model, each.shape, batch, seed * 10 + order)
             drawn[name] = as_pixels(pixels) if each.dtype == tf.uint8 else np.asarray(pixels)
         elif each.dtype.is_integer:
-            drawn[name] = generator.integers(0, each.most + 1, batch, np.int64)
+            most = 1 if each.most is None else int(each.most)
+            drawn[name] = generator.integers(0, most + 1, batch, np.int64)
         else:
             drawn[name] = generator.random([batch, *each.shape], np.float32)
     return drawn
@@ -54,8 +56,9 @@ def _pixels(model: keras.Model, shape: tuple[int, ...], batch: int, seed: int):
     if len(shape) == 3:
         return _smooth_images(shape, batch, seed)
     if isinstance(model, VideoGenerator):
-        noise = model.sample_noise(batch, shape[0], seed)
-        return model.decode(model.codes(noise, shape[0]))
+        generator: Any = model
+        noise = generator.sample_noise(batch, shape[0], seed)
+        return generator.decode(generator.codes(noise, shape[0]))
     start, end = (_smooth_images(shape[1:], batch, 2 * seed + i) for i in range(2))
     shares = np.linspace(0.0, 1.0, shape[0], dtype=np.float32)
     return np.stack([(1 - share) * start + share * end for share in shares], 1)

@@ -8,17 +8,15 @@
 | `between_jpeg` | those with `between` | two encoded images to `frames_bytes` |
 | `image`, `encode`, `reconstruct`, ... | as of `seed_signatures` | as of `seed_signatures` |
 
-JSON has no bytes: TensorFlow Serving's REST interface writes outputs in base64 whose names end in
-`_bytes`, and reads `{"b64": "..."}`. A frame of 64x64 takes some kilobytes so, and fifty as a list
-of its pixels.
+TensorFlow Serving's REST interface writes outputs in base64 if their names end in `_bytes`, and
+reads `{"b64": "..."}`. A frame of 64x64 takes a few kilobytes so, and fifty as a list of pixels.
 
-TensorFlow broadcasts: a wrong number of rows or a fraction of 2 would give some video. Each
-signature therefore checks its inputs in the graph.
+TensorFlow broadcasts a wrong number of rows. Each signature therefore checks its inputs in the
+graph.
 
-A batch of 64 rounds its sums in another order than a batch of 1, so one pixel in a hundred
-thousand differs by one level. Servers put requests together as they come; rows are therefore
-computed one by one, several at the same time, and a row does not depend on the others. On a CPU a
-batch of 64 then takes about 1.4 times as long.
+A batch of 64 rounds its sums in another order than a batch of 1. Servers batch requests as they
+come. Rows are therefore computed one by one, several at the same time, so that a row does not
+depend on the others. On a CPU a batch of 64 then takes about 1.4 times as long.
 """
 
 import dataclasses
@@ -32,13 +30,11 @@ import tensorflow as tf
 from kerasvid.export.signatures import Signature, Tensor, noise_signatures, seed_signatures
 
 DEFAULT = "serving_default"
-JPEG_QUALITY = 95
+JPEG_QUALITY = 95  # with colours at full resolution, as losses show in small frames
 
 
 def save_signatures(signatures: Mapping[str, Signature], folder: str | os.PathLike) -> None:
-    """Writes signatures as a SavedModel of any batch size.
-
-    It holds only the weights that the signatures read: no discriminators, no optimizers.
+    """Writes signatures, and the weights that they read, as a SavedModel of any batch size.
 
     Args:
         signatures: of `served_signatures`.
@@ -53,9 +49,10 @@ def save_signatures(signatures: Mapping[str, Signature], folder: str | os.PathLi
         >>> served(seed=tf.constant([3, 4], tf.int64))["video"].shape
         TensorShape([2, 8, 64, 64, 3])
     """
-    # One graph, even if it has two names.
-    graphs = {id(each): each.traced() for each in {id(s): s for s in signatures.values()}.values()}
-    traced = {name: graphs[id(each)] for name, each in signatures.items()}
+    traced: dict[str, Any] = {}
+    for name, each in signatures.items():
+        other = next((n for n in traced if signatures[n] is each), None)  # one graph for two names
+        traced[name] = traced[other] if other else each.traced()
     tf.saved_model.save(module_of(traced), os.fspath(folder), signatures=traced)
 
 
@@ -104,10 +101,7 @@ def served_signatures(
 
 
 def jpeg_frames(signature: Signature) -> Signature:
-    """A signature that gives each frame of its `video` as a JPEG: `frames_bytes` [B, T].
-
-    The quality is 95 with colours at full resolution, as losses show in small frames.
-    """
+    """A signature that gives each frame of its `video` as a JPEG: `frames_bytes` [B, T]."""
 
     def function(**given):
         return {"frames_bytes": _as_jpeg(signature(**given)["video"])}
@@ -119,11 +113,7 @@ def jpeg_frames(signature: Signature) -> Signature:
 
 
 def between_jpeg(signature: Signature) -> Signature:
-    """`between` from encoded images to encoded frames.
-
-    It reads PNG, JPEG, BMP and the first frame of a GIF, and ignores transparency. It refuses
-    images of another size than the model's: cropping or resizing is up to the caller.
-    """
+    """`between` from encoded images (PNG, JPEG, BMP, GIF), of the model's size, to JPEGs."""
     names = ("first", "last")
     shape = signature.inputs["first"].shape
 
@@ -131,14 +121,10 @@ def between_jpeg(signature: Signature) -> Signature:
         pixels = {name: _decoded(name, given.pop(f"{name}_bytes"), shape) for name in names}
         return {"frames_bytes": _as_jpeg(signature(**pixels, **given)["video"])}
 
-    kind = f"frame, a PNG or JPEG of {_size(shape)}"
+    kind = f"frame, a PNG or JPEG of {shape[1]}x{shape[0]} pixels"
     inputs = {f"{name}_bytes": Tensor((), tf.string, f"{name} {kind}") for name in names}
     inputs |= {name: each for name, each in signature.inputs.items() if name not in names}
     return dataclasses.replace(jpeg_frames(signature), function=function, inputs=inputs)
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]}x{shape[0]} pixels"  # width, then height
 
 
 def _as_jpeg(videos: tf.Tensor) -> tf.Tensor:
@@ -155,7 +141,8 @@ def _as_jpeg(videos: tf.Tensor) -> tf.Tensor:
 
 def _decoded(name: str, encoded: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
     """uint8 [B, H, W, C] of encoded images [B]."""
-    message = f"{name}_bytes: resize the images to {_size(shape)}; height and width of this one are"
+    message = (f"{name}_bytes: resize the images to {shape[1]}x{shape[0]} pixels; height and width "
+               "of this one are")  # fmt: skip
 
     def decode(image):
         pixels = tf.io.decode_image(image, channels=shape[-1], expand_animations=False)
@@ -187,10 +174,7 @@ def row_by_row(signature: Signature) -> Signature:
 
 
 def checked(signature: Signature) -> Signature:
-    """The signature, refusing different numbers of rows and numbers out of range.
-
-    Seeds and rows of tables are checked where they are used.
-    """
+    """The signature, refusing different numbers of rows and real numbers out of range."""
 
     def function(**given):
         rows = tf.stack([tf.shape(value)[0] for value in given.values()])

@@ -34,12 +34,7 @@ from kerasvid.data.pixels import as_floats
 from kerasvid.layers.endpoints import check_endpoints
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.latent_codes import LatentCodeModel
-from kerasvid.models.base.protocols import (
-    Encoder,
-    ExchangeableCodes,
-    ImagePrior,
-    Swappable,
-)
+from kerasvid.models.base.protocols import Encoder, ExchangeableCodes, ImagePrior, Swappable
 from kerasvid.models.base.row_noise import LARGEST_SEED, noise_of_seeds
 from kerasvid.models.base.video_generator import as_pixels, spherical
 
@@ -49,16 +44,9 @@ ENDPOINTS = ("from", "to")
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """A named input or output.
+    """A named input or output, and the limits of its numbers if there are any."""
 
-    Args:
-        shape: without the batch axis.
-        dtype: number format.
-        meaning: description in a few words.
-        least, most: limits of the numbers, if there are any.
-    """
-
-    shape: tuple[int, ...]
+    shape: tuple[int, ...]  # without the batch axis
     dtype: tf.DType
     meaning: str
     least: float | None = None
@@ -71,8 +59,7 @@ class Signature:
 
     Args:
         function: from named tensors to a dict of tensors; traceable, without Python state.
-        inputs: by name; those in `noise` are standard Gaussians.
-        outputs: by name.
+        inputs, outputs: by name.
         summary: description in one line.
         noise: names of the inputs that are standard Gaussians.
         iterative: whether it finds codes by gradient descent, in a loop that TFLite and ONNX files
@@ -105,12 +92,12 @@ class Signature:
         """The summary, and the type, shape, meaning and range of each input and output."""
         facts: dict[str, Any] = {"summary": self.summary}
         for side in ("inputs", "outputs"):
-            facts[side] = {
-                name: {"dtype": each.dtype.name, "shape": [batch, *each.shape],
-                       "meaning": each.meaning,
-                       **({} if each.least is None else {"range": [each.least, each.most]})}
-                for name, each in getattr(self, side).items()
-            }  # fmt: skip
+            facts[side] = {}
+            for name, each in getattr(self, side).items():
+                shape = [batch, *each.shape]
+                fact = {"dtype": each.dtype.name, "shape": shape, "meaning": each.meaning}
+                limits = {} if each.least is None else {"range": [each.least, each.most]}
+                facts[side][name] = {**fact, **limits}
         return facts
 
 
@@ -140,9 +127,7 @@ def seed_signatures(noisy: Mapping[str, Signature]) -> dict[str, Signature]:
     if "between" in noisy:
         return signatures
     floats = _seeded(noisy["decode"])
-    video = dataclasses.replace(
-        floats.outputs["video"], dtype=tf.uint8, meaning="pixels", least=0, most=255
-    )
+    video = dataclasses.replace(floats.outputs["video"], dtype=tf.uint8, least=0, most=255)
     generate = dataclasses.replace(
         floats,
         function=lambda **tensors: {"video": as_pixels(floats(**tensors)["video"])},
@@ -163,42 +148,38 @@ def _as_floats(pixels: Tensor) -> Tensor:
     return dataclasses.replace(pixels, dtype=tf.float32, least=-1, most=1)
 
 
-def _gaussians(shapes: Mapping[str, tuple], prefix: str = "") -> dict[str, Tensor]:
-    meaning = "standard Gaussian noise"
-    return {prefix + n: Tensor(tuple(s), tf.float32, meaning) for n, s in shapes.items()}
+def _gaussians(model: Any, frames: int) -> dict[str, Tensor]:
+    shapes, meaning = model.noise_shapes(frames), "standard Gaussian noise"
+    return {name: Tensor(tuple(s), tf.float32, meaning) for name, s in shapes.items()}
 
 
 def _drawn(model: keras.Model, frames: int) -> dict[str, Signature]:
     """`decode`, `interpolate` and `image` of models that draw videos from noise alone."""
-    shapes, video = model.noise_shapes(frames), _pixels(model, frames)
-    noise = _gaussians(shapes)
+    noise, video = _gaussians(model, frames), _pixels(model, frames)
 
     def decode(**noise):
         return {"video": model.decode(model.codes(noise, frames))}
 
     def interpolate(fraction, **endpoints):
-        start, end = ({n: endpoints[f"{which}_{n}"] for n in shapes} for which in ENDPOINTS)
-        mixed = {n: spherical(start[n], end[n], fraction[:, None]) for n in shapes}
+        start, end = ({n: endpoints[f"{which}_{n}"] for n in noise} for which in ENDPOINTS)
+        mixed = {n: spherical(start[n], end[n], fraction[:, None]) for n in noise}
         return {"video": as_pixels(decode(**mixed)["video"])}
 
-    endpoints: dict[str, Tensor] = {}
-    for which in ENDPOINTS:
-        endpoints |= _gaussians(shapes, f"{which}_")
+    endpoints = {f"{which}_{n}": each for which in ENDPOINTS for n, each in noise.items()}
     fraction = Tensor((), tf.float32, "position between the two videos", 0, 1)
+    floats = {"video": _as_floats(video)}
     signatures = {
-        "decode": Signature(
-            decode, noise, {"video": _as_floats(video)}, "videos of noise", tuple(noise)
-        ),
+        "decode": Signature(decode, noise, floats, "videos of noise", tuple(noise)),
         "interpolate": Signature(
             interpolate, {**endpoints, "fraction": fraction}, {"video": video},
             "videos between two others, by spherical interpolation", tuple(endpoints),
         ),
     }  # fmt: skip
     if isinstance(model, ImagePrior):
-        noise = _gaussians(model.noise_shapes(1))
+        prior, of_image = model, _gaussians(model, 1)
         signatures["image"] = Signature(
-            lambda **noise: {"image": as_pixels(model.image_of(noise))},
-            noise, {"image": _pixels(model)}, "new images", tuple(noise),
+            lambda **noise: {"image": as_pixels(prior.image_of(noise))},
+            of_image, {"image": _pixels(model)}, "new images", tuple(of_image),
         )  # fmt: skip
     return signatures
 
@@ -206,7 +187,7 @@ def _drawn(model: keras.Model, frames: int) -> dict[str, Signature]:
 def _in_between(model: keras.Model, frames: int) -> dict[str, Signature]:
     """`decode` and `between` of models that make the video between two frames."""
     check_endpoints(frames)
-    noise, video = _gaussians(model.noise_shapes(frames)), _pixels(model, frames)
+    noise, video = _gaussians(model, frames), _pixels(model, frames)
     pixels = {name: _pixels(model, meaning=f"{name} frame") for name in ("first", "last")}
     floats = {name: _as_floats(each) for name, each in pixels.items()}
 
@@ -222,13 +203,11 @@ def _in_between(model: keras.Model, frames: int) -> dict[str, Signature]:
 
     scale = Tensor((), tf.float32, "standard deviation of the noise; 0 for the best guess", 0)
     summary, names = "videos from a first to a last frame", tuple(noise)
+    inputs = {**pixels, "temperature": scale, **noise}
+    outputs = {"video": _as_floats(video)}
     return {
-        "decode": Signature(
-            decode, {**floats, **noise}, {"video": _as_floats(video)}, summary, names
-        ),
-        "between": Signature(
-            between, {**pixels, "temperature": scale, **noise}, {"video": video}, summary, names
-        ),
+        "decode": Signature(decode, {**floats, **noise}, outputs, summary, names),
+        "between": Signature(between, inputs, {"video": video}, summary, names),
     }
 
 
@@ -277,7 +256,7 @@ def _learned(model: keras.Model, frames: int) -> dict[str, Signature]:
     video, label = _pixels(model, frames), _label(model)
 
     def rows(key: str) -> Tensor:
-        return Tensor((), tf.int64, f"row of the codes by {key}", 0, model.rows_by(key) - 1)
+        return Tensor((), tf.int64, f"row of the codes by {key}", 0, model.row_counts[key] - 1)
 
     def shortened(pixels):
         return {"video": pixels[:, :frames]}
@@ -302,25 +281,20 @@ def _learned(model: keras.Model, frames: int) -> dict[str, Signature]:
 
 
 def _seeded(signature: Signature) -> Signature:
-    """The signature with an int64 seed a row in place of each set of noise.
-
-    `between` takes a seed even if the model has no noise: all its signatures look alike.
-    """
+    """The signature with an int64 seed a row in place of each set of noise."""
+    # `between` takes a seed even if the model has no noise, so that all models are called alike.
     if not signature.noise and "temperature" not in signature.inputs:
         return signature
     prefixes = {"seed": ""}
     if "fraction" in signature.inputs:
         prefixes = {f"seed_{which}": f"{which}_" for which in ENDPOINTS}
-    shapes = {
-        seed: {n.removeprefix(prefix): signature.inputs[n].shape
-               for n in signature.noise if n.startswith(prefix)}
-        for seed, prefix in prefixes.items()
-    }  # fmt: skip
 
     def function(**given):
         noise = {}
         for seed, prefix in prefixes.items():
-            drawn = noise_of_seeds(shapes[seed], given.pop(seed))
+            names = [name for name in signature.noise if name.startswith(prefix)]
+            shapes = {name.removeprefix(prefix): signature.inputs[name].shape for name in names}
+            drawn = noise_of_seeds(shapes, given.pop(seed))
             noise |= {prefix + name: value for name, value in drawn.items()}
         return signature(**noise, **given)
 

@@ -4,11 +4,11 @@ The weights are stored once for all signatures: they are TensorFlow variables, w
 freezes, and equal buffers of a file are stored once.
 """
 
-import contextlib
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 from unittest import mock
 
 import keras
@@ -23,7 +23,7 @@ from kerasvid.export.saved_model import module_of
 from kerasvid.export.signatures import Signature, noise_signatures
 from kerasvid.naming import nearest_names
 
-QUANTIZE = ("none", "float16", "dynamic", "integer")
+QUANTIZE = ("none", "float16", "dynamic", "integer")  # as explained at `convert`
 CALIBRATION_DRAWS = 32  # inputs of each signature that integer ranges are measured on
 STATEFUL = ("CUSTOM", "READ_VARIABLE", "ASSIGN_VARIABLE", "WHILE", "CALL")
 
@@ -43,20 +43,19 @@ def loop_free_signatures(
             length.
     """
     signatures = noise_signatures(model, frames)
-    names = list(names) if names is not None else None
-    for name in names or ():
+    if names is None:
+        held = {name: each for name, each in signatures.items() if not each.iterative}
+        return held, [name for name in signatures if name not in held]
+    chosen = {}
+    for name in names:
         if name not in signatures:
             near = nearest_names(name, signatures)
             raise ValueError(f"The model has no signature {name!r}: {near}.")
         if signatures[name].iterative:
-            raise ValueError(
-                f"{name}: finds codes by gradient descent, in a loop that TFLite and ONNX files "
-                "cannot hold. Leave it out, or export a SavedModel."
-            )
-    if names is not None:
-        return {name: signatures[name] for name in names}, []
-    held = {name: each for name, each in signatures.items() if not each.iterative}
-    return held, [name for name in signatures if name not in held]
+            raise ValueError(f"{name}: finds codes by gradient descent, in a loop that TFLite and "
+                             "ONNX files cannot hold. Export a SavedModel.")  # fmt: skip
+        chosen[name] = signatures[name]
+    return chosen, []
 
 
 def convert(
@@ -117,18 +116,13 @@ def convert(
                 content = converter.convert()
         except ConverterError as error:
             found = sorted({*re.findall(r"\btf\.(\w+)\(", str(error))})
-            raise ValueError(
-                _foreign(found or ["an operation that cannot be converted"])
-            ) from error
+            raise _foreign(found or ["an operation that cannot be converted"]) from error
     check_built_in(content)
     return content
 
 
 def operations(content: bytes) -> Counter:
-    """The number of times each operation is in a file, by its name in the schema.
-
-    Custom operations, among them TensorFlow's own ("Flex"), have the name `CUSTOM:<name>`.
-    """
+    """How often each operation is in a file, by its name in the schema, or `CUSTOM:<name>`."""
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
     parsed, kinds = _read(content), []
     for code in parsed.operatorCodes:
@@ -139,41 +133,28 @@ def operations(content: bytes) -> Counter:
 
 
 def check_built_in(content: bytes) -> None:
-    """Refuses a file with custom operations, or ones that need state or loops.
-
-    Raises:
-        ValueError: names the operations.
-    """
+    """Raises ValueError for a file with custom operations, or ones that need state or loops."""
     foreign = [name for name in sorted(operations(content)) if name.startswith(STATEFUL)]
     if foreign:
-        raise ValueError(_foreign(foreign))
+        raise _foreign(foreign)
 
 
-def _foreign(names: Iterable[str]) -> str:
-    return (
-        f"The file needs {', '.join(names)}, not built into TFLite. Choose other --signatures, or "
-        "export a SavedModel."
-    )
+def _foreign(names: Iterable[str]) -> ValueError:
+    return ValueError(f"The file needs {', '.join(names)}, not built into TFLite. Choose other "
+                      "--signatures, or export a SavedModel.")  # fmt: skip
 
 
 # === Calibration ===
 
 
-@contextlib.contextmanager
-def every_tensor_kept() -> Iterator[None]:
-    """Within the block, converters measure ranges without overwriting a tensor.
+def every_tensor_kept() -> Any:
+    """A context in which converters measure ranges without overwriting a tensor.
 
-    TFLite lets an operation write its output over an input that nothing else reads. The converter's
-    calibrator reads both only afterwards, and takes the range of the output for that of the input:
-    the pixels' `(x + 1) * 127.5` lost 20 levels so. Outputs of a graph are never overwritten, so
-    all tensors are made outputs while ranges are measured.
-
-    Example:
-        >>> with every_tensor_kept():
-        ...     content = converter.convert()
+    TFLite lets an operation write its output over an input that nothing else reads, but the
+    calibrator reads both only afterwards: the pixels' `(x + 1) * 127.5` lost 20 levels so. Outputs
+    of a graph are never overwritten, so all tensors are outputs while ranges are measured.
     """
-    with mock.patch.object(calibrator, "Calibrator", _Calibrator):
-        yield
+    return mock.patch.object(calibrator, "Calibrator", _Calibrator)
 
 
 class _Calibrator(calibrator.Calibrator):

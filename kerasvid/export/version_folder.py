@@ -1,16 +1,11 @@
-"""The folder of one version of a served model, which appears whole or not at all.
-
-TensorFlow prepares a signature when it is first used: memory, kernels and an optimised graph. A
-server that finds `assets.extra/tf_serving_warmup_requests` beside a model does so when it loads
-the model, so that the first user does not wait.
-"""
+"""The folder of one version of a served model, which appears whole or not at all."""
 
 import contextlib
 import errno
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import keras
 import tensorflow as tf
@@ -23,20 +18,11 @@ from kerasvid.io import atomic_folder, readable_os_errors
 _NUMBER = re.compile(r"[1-9]\d{0,17}")
 
 
-class VersionError(ValueError):
-    """A version cannot be written to a path: one line with the reason and the remedy."""
-
-
 def check_version_folder(path: str | os.PathLike) -> pathlib.Path:
-    """Checks that a version may be written to a path; writes nothing.
-
-    TensorFlow Serving watches the folder of a model and serves the highest number in it.
-
-    Args:
-        path: `.../<model>/<number>`.
+    """Checks that a version may be written to a path, `.../<model>/<number>`; writes nothing.
 
     Raises:
-        VersionError: the last part is not a number from 1 on, the path exists or is remote.
+        ValueError: the last part is not a number from 1 on, the path exists or is remote.
 
     Example:
         >>> check_version_folder("export/models/rjvae/1").name
@@ -44,16 +30,14 @@ def check_version_folder(path: str | os.PathLike) -> pathlib.Path:
     """
     text = os.fspath(path)
     if "://" in text:
-        raise VersionError(f"{text}: is remote. Write to a local folder, then copy it there.")
+        raise ValueError(f"{text}: is remote. Write to a local folder, then copy it there.")
     path = pathlib.Path(text)
     if not _NUMBER.fullmatch(path.name):
         free = path / str(_next_free(path))
-        raise VersionError(
-            f"{text}: the last part must be a version number from 1 on. Give {free}."
-        )
+        raise ValueError(f"{text}: the last part must be a version number from 1 on. Give {free}.")
     if path.exists() or path.is_symlink():
         free = path.with_name(str(_next_free(path.parent)))
-        raise VersionError(f"{text}: exists already and is never replaced. Give {free}.")
+        raise ValueError(f"{text}: exists already and is never replaced. Give {free}.")
     return path
 
 
@@ -70,14 +54,14 @@ def new_version_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     Its temporary name is not a number, so a server does not take it for a version.
 
     Raises:
-        VersionError: as `check_version_folder`, before the block or after it.
+        ValueError: as `check_version_folder`, before the block or after it.
         OSError: the folder cannot be written; one line with the name, the cause and the remedy.
 
     Example:
         >>> with new_version_folder("export/models/rjvae/1") as building:
         ...     tf.saved_model.save(module, building)
     """
-    check = lambda: check_version_folder(path)  # noqa: E731
+    check: Callable = lambda: check_version_folder(path)  # noqa: E731
     with readable_os_errors(path), atomic_folder(path, check) as building:
         try:
             yield pathlib.Path(building)
@@ -92,14 +76,12 @@ def write_warm_up(
 ) -> None:
     """Writes a request for each signature into the folder of a version.
 
+    A server runs them when it loads the model, so that the first user does not wait for kernels.
+
     Args:
         folder: of the version.
         name: of the model on the server.
-        model: the model of the signatures.
-        signatures: of `served_signatures`.
-
-    Raises:
-        OSError, tf.errors.OpError: the file cannot be written.
+        model, signatures: the model and its `served_signatures`.
     """
     path = pathlib.Path(folder, WARM_UP_FILE)
     path.parent.mkdir(exist_ok=True)

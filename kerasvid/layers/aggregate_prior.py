@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import distributions
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 JITTER = 1e-5  # added to the covariance's diagonal
 FIXED_DRAWS = 16  # that estimate the divergence where no draw is given
@@ -15,20 +15,18 @@ FIXED = {"dtype": "float32", "trainable": False, "autocast": False}  # weights f
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class AggregatePrior(keras.layers.Layer):
+class AggregatePrior(KeepsArguments, keras.layers.Layer):
     """A prior `mean + L f(e)`, `e ~ N(0, I)`, that follows the aggregate posterior.
 
-    By default it is the fixed N(0, scale^2 I). With a `momentum`, the mean and the covariance
-    `L L^T` are running moments of the posterior over the data,
+    By default it is the fixed N(0, scale^2 I), of which samples fall where the decoder was not
+    trained. With a `momentum`, the mean and the covariance `L L^T` are running moments of the
+    posterior over the data,
 
         mean = E[m(x)],  L L^T = Cov[m(x)] + E[diag(s(x)^2)],
 
     which of all Gaussians minimise the mean KL(q(.|x) || p). With `couplings`, f is a
     `CouplingFlow` trained with the bound, which can leave out what lies between the modes of the
     data.
-
-    Without them the aggregate posterior ends off-centre, of low rank, correlated and clustered, and
-    samples of N(0, I) fall where the decoder was not trained.
 
     Args:
         latent_dim: D.
@@ -63,21 +61,10 @@ class AggregatePrior(keras.layers.Layer):
         self.latent_dim, self.scale, self.momentum = latent_dim, scale, momentum
         self.couplings, self.units = couplings, units
         self.flow = CouplingFlow(latent_dim, couplings, units) if couplings else None
-        self.build()
-
-    def build(self, input_shape=None) -> None:
-        if self.built:
-            return
-        if self.flow is not None:
-            self.flow.build()
-        add_moments(self, self.latent_dim, self.scale**2)
+        add_moments(self, latent_dim, scale**2)
         # L is kept, so that generation needs no decomposition in its graph.
-        self.scale_tril = self.add_weight(
-            (self.latent_dim, self.latent_dim),
-            keras.initializers.Identity(self.scale),
-            name="scale_tril",
-            **FIXED,
-        )
+        shape, identity = (latent_dim, latent_dim), keras.initializers.Identity(scale)
+        self.scale_tril = self.add_weight(shape, identity, name="scale_tril", **FIXED)
         self.built = True
 
     def sample(self, noise: tf.Tensor) -> tf.Tensor:
@@ -89,8 +76,7 @@ class AggregatePrior(keras.layers.Layer):
     def divergence(self, posterior, draw: tf.Tensor | None = None) -> tf.Tensor:
         """KL(posterior || prior) in nats.
 
-        Analytic without a flow. With one, the posterior's entropy is analytic and the
-        cross-entropy is estimated without bias by `draw`.
+        Analytic without a flow. With one, `draw` estimates the cross-entropy without bias.
 
         Args:
             posterior: diagonal Gaussians with batch shape `[B]`.
@@ -124,17 +110,12 @@ class AggregatePrior(keras.layers.Layer):
             return {}
         means = tf.stop_gradient(posterior.mean())  # [B, D]
         variances = tf.square(tf.stop_gradient(posterior.stddev()))
-        centred = means - self.mean
-        size = tf.cast(tf.shape(means)[0], tf.float32)
-        covariance = tf.matmul(centred, centred, transpose_a=True) / size
-        covariance += tf.linalg.diag(tf.reduce_mean(variances, axis=0))
-        return {"mean": tf.reduce_mean(means, axis=0), "covariance": covariance}
+        moments = batch_moments(self, means)
+        moments["covariance"] += tf.linalg.diag(tf.reduce_mean(variances, axis=0))
+        return moments
 
-    def update_moments(self, moments: dict[str, tf.Tensor]) -> None:
-        """Moves the running moments towards those of a batch, unless they are not finite.
-
-        Loss scaling skips a step that overflowed; its moments must not stay.
-        """
+    def update_moments(self, moments: Mapping[str, tf.Tensor]) -> None:
+        """Moves the running moments towards those of a batch, if there are any and finite."""
         if moments:
             self.set_moments(*moved_moments(self, moments))
 
@@ -146,11 +127,7 @@ class AggregatePrior(keras.layers.Layer):
         jitter = JITTER * tf.eye(self.latent_dim)
         self.scale_tril.assign(tf.linalg.cholesky(covariance + jitter))
 
-    def call(self, noise: tf.Tensor) -> tf.Tensor:
-        return self.sample(noise)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
+    call = sample
 
 
 def add_moments(layer: keras.layers.Layer, size: int, variance: float = 1.0) -> None:
@@ -160,8 +137,18 @@ def add_moments(layer: keras.layers.Layer, size: int, variance: float = 1.0) -> 
     layer.covariance = layer.add_weight((size, size), identity, name="covariance", **FIXED)
 
 
+def batch_moments(layer: keras.layers.Layer, rows: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The mean of `[B, D]`, and their covariance about the layer's running mean."""
+    centred, size = rows - layer.mean, tf.cast(tf.shape(rows)[0], tf.float32)
+    covariance = tf.matmul(centred, centred, transpose_a=True) / size
+    return {"mean": tf.reduce_mean(rows, axis=0), "covariance": covariance}
+
+
 def moved_moments(layer: keras.layers.Layer, moments: Mapping) -> list[tf.Tensor]:
-    """The running `mean` and `covariance` of a layer, moved towards those of a batch if finite."""
+    """The running `mean` and `covariance` of a layer, moved towards those of a batch if finite.
+
+    Loss scaling skips a step that overflowed; its moments must not stay.
+    """
     finite = [tf.reduce_all(tf.math.is_finite(moments[name])) for name in ("mean", "covariance")]
     moved = []
     for running, name in ((layer.mean, "mean"), (layer.covariance, "covariance")):
@@ -171,7 +158,7 @@ def moved_moments(layer: keras.layers.Layer, moments: Mapping) -> list[tf.Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class CouplingFlow(keras.layers.Layer):
+class CouplingFlow(KeepsArguments, keras.layers.Layer):
     """A chain of affine couplings, each after a fixed shuffle of the axes: a learned density.
 
     Dinh, Sohl-Dickstein, Bengio: "Density estimation using Real NVP", ICLR 2017. A coupling scales
@@ -196,21 +183,17 @@ class CouplingFlow(keras.layers.Layer):
         if size % 2:
             raise ValueError(f"A flow over {size} axes cannot halve them: use an even size.")
         self.size, self.couplings, self.units = size, couplings, units
-        dense = keras.layers.Dense
-        self.hidden_1 = [dense(units, dtype="float32") for _ in range(couplings)]
-        self.hidden_2 = [dense(units, dtype="float32") for _ in range(couplings)]
-        self.heads = [
-            dense(size, kernel_initializer="zeros", dtype="float32") for _ in range(couplings)
-        ]
+        dense, float32 = keras.layers.Dense, {"dtype": "float32"}
+        self.hidden_1 = [dense(units, **float32) for _ in range(couplings)]
+        self.hidden_2 = [dense(units, **float32) for _ in range(couplings)]
+        self.heads = [dense(size, kernel_initializer="zeros", **float32) for _ in range(couplings)]
+        for hidden_1, hidden_2, head in zip(self.hidden_1, self.hidden_2, self.heads, strict=True):
+            hidden_1.build([None, size // 2])
+            hidden_2.build([None, units])
+            head.build([None, units])
+        self.built = True
         orders = [np.random.RandomState(index).permutation(size) for index in range(couplings)]
         self._orders, self._restored = orders, [np.argsort(order) for order in orders]
-
-    def build(self, input_shape=None) -> None:
-        for index in range(self.couplings):
-            self.hidden_1[index].build([None, self.size // 2])
-            self.hidden_2[index].build([None, self.units])
-            self.heads[index].build([None, self.units])
-        self.built = True
 
     def _coupling(self, index: int, fixed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Log scale, within (-2, 2), and shift of one half, from the other."""
@@ -239,8 +222,4 @@ class CouplingFlow(keras.layers.Layer):
             log_determinant -= tf.reduce_sum(log_scale, axis=-1)
         return x, log_determinant
 
-    def call(self, noise: tf.Tensor) -> tf.Tensor:
-        return self.forward(noise)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
+    call = forward

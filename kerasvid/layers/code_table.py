@@ -1,34 +1,33 @@
 """Latent codes that are weights: a trained row for each video, identity or action."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from kerasvid.naming import KeepsArguments
 
 LARGEST_FACTOR = 64  # directions of the Gaussian fitted to a table
 FITTED_ROWS = 2048  # of a large table, evenly spaced, that the Gaussian is fitted to
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class CodeTable(keras.layers.Layer):
+class CodeTable(KeepsArguments, keras.layers.Layer):
     """A table of latent codes; SGD with momentum updates the rows of a batch.
 
     After an update every vector of a row, along its last axis, is z / max(1, ||z||) and lies in the
     unit ball (Bojanowski et al., "Optimizing the Latent Space of Generative Networks", ICML 2018).
-    The time of an update does not grow with the number of rows. Neither does its memory, apart from
-    the table and its momentum.
+    Neither the time nor the memory of an update grows with the number of rows.
 
     The codes are not `trainable_variables`: `descend` trains them, not a Keras optimizer. Rows that
     were never updated, such as those of an identity without a training video, are initial noise.
-    The Gaussian of the codes leaves them out (see `learned_rows`).
 
     Args:
         rows: number of rows.
         shape: of a row: `(D,)`, or `(T, D)` for a sequence.
         rank: of the `(T, D)` matrix of a sequence after every update; `None` for any.
-        stddev: standard deviation of the initial Gaussian; 1 / sqrt(D) where `None`, so that
-            vectors begin near the border of the ball.
 
     Raises:
         ValueError: `rows` is less than 1, or `rank` is out of its range.
@@ -39,27 +38,20 @@ class CodeTable(keras.layers.Layer):
         TensorShape([2, 16, 8])
     """
 
-    def __init__(
-        self,
-        rows: int,
-        shape: Sequence[int],
-        rank: int | None = None,
-        stddev: float | None = None,
-        **kwargs,
-    ):
+    def __init__(self, rows: int, shape: Sequence[int], rank: int | None = None, **kwargs):
         super().__init__(autocast=False, **kwargs)  # codes stay float32
         if not isinstance(rows, int) or rows < 1:
             raise ValueError(f"rows={rows!r} of a table of codes must be 1 or more.")
         if rank is not None and not (isinstance(rank, int) and 1 <= rank <= min(shape)):
             raise ValueError(f"rank={rank!r} must be from 1 to {min(shape)}, or None.")
-        self.rows, self.shape, self.rank, self.stddev = rows, tuple(shape), rank, stddev
+        self.rows, self.shape, self.rank = rows, tuple(shape), rank
         self.size = int(np.prod(self.shape))
         self.build()
 
     def build(self, input_shape=None) -> None:
         if self.built:  # type: ignore[has-type]
             return
-        stddev = self.shape[-1] ** -0.5 if self.stddev is None else self.stddev
+        stddev = self.shape[-1] ** -0.5  # vectors begin near the border of the ball
         normal = keras.initializers.RandomNormal(stddev=stddev)
         directions = min(LARGEST_FACTOR, self.rows, self.size)
         # Before the first fit, samples are as far apart as the first codes.
@@ -69,17 +61,15 @@ class CodeTable(keras.layers.Layer):
         def in_ball(shape, dtype=None):
             return projected_to_ball(normal(shape, dtype))
 
-        self.codes = self._state("codes", table, in_ball)
-        self.momentum = self._state("momentum", table, "zeros")
-        self.learned = self._state("learned", (self.rows,), "zeros")  # 1 where ever updated
-        self.mean = self._state("mean", (self.size,), "zeros")
-        self.factor = self._state("factor", (directions, self.size), spread)
-        self.built = True
+        def add(name: str, shape: Sequence[int], initializer: Any = "zeros") -> keras.Variable:
+            kind: dict[str, Any] = {"trainable": False, "autocast": False, "name": name}
+            return self.add_weight(shape, initializer, "float32", **kind)
 
-    def _state(self, name: str, shape: Sequence[int], initializer) -> keras.Variable:
-        return self.add_weight(
-            shape, initializer, "float32", trainable=False, autocast=False, name=name
-        )
+        self.codes, self.momentum = add("codes", table, in_ball), add("momentum", table)
+        self.learned = add("learned", (self.rows,))  # 1 where ever updated
+        self.mean = add("mean", (self.size,))
+        self.factor = add("factor", (directions, self.size), spread)
+        self.built = True
 
     def call(self, rows: tf.Tensor) -> tf.Tensor:
         """The codes of some rows: int `[B] -> [B, *shape]`."""
@@ -94,14 +84,13 @@ class CodeTable(keras.layers.Layer):
 
             m <- momentum m + g,  z <- z - rate m
 
-        A row that several videos of the batch share gets the sum of their gradients, on one replica
-        or on several. Where a gradient is not finite nothing changes: loss scaling skips that step.
+        A row that several videos share, also of other replicas, gets the sum of their gradients.
+        Where a gradient is not finite nothing changes: loss scaling skips that step.
 
         Args:
             rows: int `[B]`.
             gradients: `[B, *shape]`, of the loss summed over the replicas.
-            rate: learning rate.
-            momentum: in [0, 1).
+            rate, momentum: learning rate; in [0, 1).
         """
         rows, gradients = _of_all_replicas(rows, gradients)
         flat = tf.reshape(gradients, [-1, self.size])  # [B, S]
@@ -128,7 +117,7 @@ class CodeTable(keras.layers.Layer):
 
     def forget_momentum(self) -> None:
         """Sets the momentum to zero, for a new training."""
-        self.momentum.assign(tf.zeros([self.rows, *self.shape]))
+        self.momentum.assign(tf.zeros_like(self.momentum))
 
     # === The distribution of the codes ===
 
@@ -144,10 +133,9 @@ class CodeTable(keras.layers.Layer):
         return tf.tensordot(marks, self.codes.value, 1) / tf.reduce_sum(marks)
 
     def fit_gaussian(self) -> None:
-        """Fits `mean + e factor`, e ~ N(0, I), to the learned rows; `sample` draws from it.
+        """Fits `mean + e factor`, e ~ N(0, I), to the learned rows, of many to 2,048.
 
-        The factor holds the largest directions of the covariance, at most 64. More than 2,048 rows
-        are represented by that many of them.
+        The factor holds the largest directions of the covariance, at most 64.
         """
         learned = self.learned_rows()
         evenly = np.linspace(0, len(learned) - 1, min(len(learned), FITTED_ROWS)).astype(int)
@@ -163,10 +151,6 @@ class CodeTable(keras.layers.Layer):
         """Codes from standard Gaussian noise `[B, K]`, K = `factor.shape[0]`: `[B, *shape]`."""
         flat = self.mean.value + tf.matmul(noise, self.factor.value)
         return projected_to_ball(tf.reshape(flat, [-1, *self.shape]))
-
-    def get_config(self) -> dict:
-        own = {name: getattr(self, name) for name in ("rows", "shape", "rank", "stddev")}
-        return {**super().get_config(), **own}
 
 
 def projected_to_ball(codes: tf.Tensor) -> tf.Tensor:
@@ -191,10 +175,8 @@ def _looked_up(variable: keras.Variable, rows: tf.Tensor) -> tf.Tensor:
 
 
 def _largest_directions(rows: np.ndarray, count: int) -> np.ndarray:
-    """The right singular vectors `[count, D]` of rows `[N, D]`, times their singular values.
-
-    The smaller Gram matrix gives them several times faster than a decomposition of the rows.
-    """
+    """The right singular vectors `[count, D]` of rows `[N, D]`, times their singular values."""
+    # The smaller Gram matrix gives them several times faster than a decomposition of the rows.
     few = len(rows) <= rows.shape[1]
     values, vectors = np.linalg.eigh(rows @ rows.T if few else rows.T @ rows)  # ascending
     largest = vectors[:, ::-1][:, :count].T
@@ -213,10 +195,7 @@ def _of_all_replicas(rows: tf.Tensor, gradients: tf.Tensor) -> tuple[tf.Tensor, 
 
 
 def _gathered_by_sum(value: tf.Tensor) -> tf.Tensor:
-    """`[R B, ...]`, the values `[B, ...]` of all R replicas, which need the same B.
-
-    `all_gather` fails on several workers of one replica each.
-    """
+    """As `all_gather`, which fails on workers of one replica: `[R B, ...]` of equal `[B, ...]`."""
     context = tf.distribute.get_replica_context()
     replicas = tf.range(context.num_replicas_in_sync)
     own = tf.equal(replicas, context.replica_id_in_sync_group)

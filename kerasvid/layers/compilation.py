@@ -1,8 +1,4 @@
-"""Functions that XLA may compile, and how a layer in them knows.
-
-Some sums are quicker in one form under XLA and in another by TensorFlow's own kernels. A layer
-chooses the form while the function is traced.
-"""
+"""Functions that XLA may compile; a layer chooses the quicker form of a sum while it is traced."""
 
 import contextlib
 import contextvars

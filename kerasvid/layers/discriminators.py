@@ -1,8 +1,4 @@
-"""Discriminators of frames and of clips, which score the whole or patch by patch.
-
-MoCoGAN (Tulyakov, Liu, Yang, Kautz, CVPR 2018) and the residual models after it have both: D_I
-sees single frames, D_V clips of a fixed length.
-"""
+"""Discriminators of frames (D_I) and of clips (D_V), which score the whole or patch by patch."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,36 +10,33 @@ from kerasvid.layers.compilation import compiled_by_xla
 from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.layers.spectral_convolution import SpectralConvolution
-from kerasvid.naming import constructor_arguments
+from kerasvid.naming import KeepsArguments
 
 SCORES = ("patch", "full")
+# Arguments of a `VideoDiscriminator` whose convolutions halve the number of frames.
+HALVING_TIME = {"temporal_stride": 2, "temporal_padding": "same"}
 
 
 class DiscriminatorOutput(NamedTuple):
-    """The outputs of a discriminator, float32.
+    """The logits of a discriminator, float32: real against generated, and of categories."""
 
-    Args:
-        logits: of real against generated, `[B, P]`, one a patch; P = 1 for a full score.
-        categories: logits of the categories, `[B, K]`, or `None`.
-    """
-
-    logits: tf.Tensor
-    categories: tf.Tensor | None = None
+    logits: tf.Tensor  # [B, P], one a patch; P = 1 for a full score
+    categories: tf.Tensor | None = None  # [B, K]
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class ImageDiscriminator(keras.layers.Layer):
+class ImageDiscriminator(KeepsArguments, keras.layers.Layer):
     """D_I: strided convolutions over a frame, and a score.
 
     Args:
         channels: widths of the convolutions.
         strides: a stride for each; 2 for all where `None`.
         kernel_size: of every convolution.
-        patch: side of the pixel patches the frame is cut into first; larger ones cost less.
+        patch: side of the pixel patches that the frame is cut into first; larger ones cost less.
         score: `"patch"`: a logit at every position of one more strided convolution, or `"full"`:
             one logit for the frame.
         normalization: `"none"`, `"batch"` or `"group"`, behind every convolution but the first.
-        spectral: hold every kernel at spectral norm 1.
+        spectral: whether every kernel is held at spectral norm 1.
         categories: K, further logits of the category; 0 for none.
 
     Call: `[N, H, W, C]` in [-1, 1] -> `DiscriminatorOutput`.
@@ -76,8 +69,7 @@ class ImageDiscriminator(keras.layers.Layer):
         self.strides = tuple(strides) if strides is not None else (2,) * len(self.channels)
         if len(self.channels) != len(self.strides):
             raise ValueError(
-                f"{len(self.channels)} channels but {len(self.strides)} strides. Give one stride a "
-                "channel."
+                f"{len(self.channels)} channels but {len(self.strides)} strides. Give as many."
             )
         self.kernel_size, self.patch, self.score = kernel_size, patch, score
         self.normalization, self.spectral, self.categories = normalization, spectral, categories
@@ -113,18 +105,13 @@ class ImageDiscriminator(keras.layers.Layer):
         """The output of `call` for feature maps."""
         return as_output(self.output_layer(maps), tf.shape(maps)[0], self.categories)
 
-    def get_config(self) -> dict:
-        arguments = constructor_arguments(type(self))
-        return {**super().get_config(), **{name: getattr(self, name) for name in arguments}}
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class VideoDiscriminator(ImageDiscriminator):
     """D_V: convolutions over space and time, and a score.
 
-    A convolution over `temporal_kernel` frames is computed as one over frames, whose channels are
-    those of the neighbouring frames side by side: the same sums, without the slower three-
-    dimensional operation.
+    A convolution over `temporal_kernel` frames is computed as one over frames, on the channels of
+    neighbouring frames side by side: the same sums, without the slower 3-D convolution.
 
     Args:
         channels, strides, kernel_size, patch, score, normalization, spectral, categories: in
@@ -155,9 +142,7 @@ class VideoDiscriminator(ImageDiscriminator):
     ):
         super().__init__(*args, **kwargs)
         if temporal_padding not in ("valid", "same"):
-            raise ValueError(
-                f"temporal_padding={temporal_padding!r} is unknown. Use valid or same."
-            )
+            raise ValueError(f"temporal_padding={temporal_padding!r} must be valid or same.")
         self.temporal_kernel, self.temporal_stride = temporal_kernel, temporal_stride
         self.temporal_padding = temporal_padding
         self._built_frames: int | None = None  # T of the first call
@@ -172,11 +157,7 @@ class VideoDiscriminator(ImageDiscriminator):
         return frames
 
     def check_length(self, frames: int) -> None:
-        """Checks that clips have enough frames, and for a full score always the same number.
-
-        Raises:
-            ValueError: they have not.
-        """
+        """Raises ValueError for clips that are too short, or for a full score of another length."""
         if frames < self.shortest_clip():
             raise ValueError(
                 f"Clips of {frames} frames are too short: the video discriminator needs "

@@ -1,7 +1,7 @@
 """Layers for the frames between two given ones: codes of the endpoints, and timed frames.
 
-A frame has a time s in its clip, 0 for the first and 1 for the last. A decoder that gets the times,
-and not the number of frames, makes clips of any length.
+A frame has a time s in its clip, 0 for the first and 1 for the last. A decoder of times makes clips
+of any length.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
 from kerasvid.layers.recurrent import over_frames
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 WAVES = 4  # half waves over the clip among the features of a time
 
@@ -38,14 +38,9 @@ def time_features(times: tf.Tensor) -> tf.Tensor:
 
 
 def straight(first: tf.Tensor, last: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
-    """The linear interpolation (1 - s) x_1 + s x_T.
+    """(1 - s) x_1 + s x_T, `[B, T, H, W, C]`, of frames `[B, H, W, C]` at times s `[B, T]`.
 
-    Args:
-        first, last: `[B, H, W, C]`.
-        times: s, `[B, T]`.
-
-    Returns:
-        `[B, T, H, W, C]`, with s = 0 and s = 1 exactly the endpoints.
+    At s = 0 and s = 1 it is exactly the endpoints.
     """
     s = times[:, :, None, None, None]  # [B, T, 1, 1, 1]
     return (1.0 - s) * first[:, None] + s * last[:, None]
@@ -62,13 +57,13 @@ def with_exact_endpoints(
     """
     power = 2.0 * times - 1.0
     for _ in range(6):
-        power = tf.square(power)  # exactly 1 at both endpoints, unlike powers on some devices
+        power = tf.square(power)  # exactly 1 at both endpoints, unlike `tf.pow` on some devices
     gate = (1.0 - power)[:, :, None, None, None]
     return gate * frames + (1.0 - gate) * straight(first, last, times)
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class EndpointsEncoder(keras.layers.Layer):
+class EndpointsEncoder(KeepsArguments, keras.layers.Layer):
     """Codes of the first and the last frame of a clip, by one network for both.
 
     Args:
@@ -88,23 +83,18 @@ class EndpointsEncoder(keras.layers.Layer):
         both = self.encoder(tf.concat([first, last], axis=0), training=training)  # [2 B, F]
         return tf.concat(tf.split(self.head(tf.cast(both, tf.float32)), 2, axis=0), axis=-1)
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class TimedDecoder(keras.layers.Layer):
-    """Frames of a clip from one latent vector and the time of each.
-
-    A layer adds the two, so that the vector is multiplied once a clip and not once a frame.
+class TimedDecoder(KeepsArguments, keras.layers.Layer):
+    """Frames of a clip from one latent vector and the time of each, which a layer adds.
 
     Args:
         image_shape: `(H, W, C)`.
         hidden_units: width of that layer.
-        warping: put frames together from the two endpoints (`composed`), or draw them alone.
-        exact_endpoints: make frames that are the given ones at times 0 and 1.
+        warping: whether frames are put together from the two endpoints (`composed`), not drawn.
+        exact_endpoints: whether the frames at times 0 and 1 are exactly the given ones.
         moving_cell: side in pixels of what moves as one when warping; 1 moves single pixels.
-        bounded: draw colours through a tanh; linear ones learn better from squared errors.
+        bounded: whether colours pass a tanh; linear ones learn better from squared errors.
         decoder: arguments of `FrameDecoder`, without `image_shape`.
 
     Call: latents `[B, D]`, times `[B, T]`, first and last `[B, H, W, C]` -> `[B, T, H, W, C]`
@@ -130,14 +120,11 @@ class TimedDecoder(keras.layers.Layer):
         self.warping, self.exact_endpoints, self.bounded = warping, exact_endpoints, bounded
         self.moving_cell, self.decoder_arguments = moving_cell, dict(decoder or {})
         policy, (height, width, colors) = self.dtype_policy, self.image_shape
-        if isinstance(moving_cell, bool) or not isinstance(moving_cell, int) or moving_cell < 1:
+        whole = isinstance(moving_cell, int) and not isinstance(moving_cell, bool)
+        if not whole or moving_cell < 1 or height % moving_cell or width % moving_cell:
             raise ValueError(
-                f"moving_cell={moving_cell!r} must be a whole number of pixels, 1 or more."
-            )
-        if height % moving_cell or width % moving_cell:
-            raise ValueError(
-                f"moving_cell={moving_cell} does not divide frames of {height}x{width}: use a "
-                "divisor of both."
+                f"moving_cell={moving_cell!r} must be a whole number of pixels, 1 or more, that "
+                f"divides both sides of frames of {height}x{width}."
             )
 
         # === Networks ===
@@ -164,9 +151,6 @@ class TimedDecoder(keras.layers.Layer):
             frames = composed(frames, first, last, times, self.moving_cell)
         return with_exact_endpoints(frames, first, last, times) if self.exact_endpoints else frames
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
-
 
 # Beside the drawn colours: two displacements, a visibility of each end, and a cover.
 EXTRA_CHANNELS = 2 + 2 + 2 + 1
@@ -185,10 +169,6 @@ def warped(images: tf.Tensor, displacement: tf.Tensor) -> tf.Tensor:
 
     Returns:
         `[B, T, H, W, C]`.
-
-    Example:
-        >>> right = tf.broadcast_to([0.0, -3.0], [1, 1, 8, 8, 2])  # shows what lay 3 pixels left
-        >>> warped(images, right)[:, 0, :, 3:]  # images[:, :, :-3]
     """
     height, width, channels = images.shape[1:]
     frames = displacement.shape[1]
@@ -221,24 +201,19 @@ def warped(images: tf.Tensor, displacement: tf.Tensor) -> tf.Tensor:
 
 
 def coherent(displacement: tf.Tensor, cell: int) -> tf.Tensor:
-    """Displacements that change smoothly from cell to cell, so that things move as a whole.
+    """Displacements `[B, T, H, W, 2]`, smoothed over cells so that things move as a whole.
 
-    The mean of each cell stands at its centre; between centres it is bilinear. Pixels that move by
-    themselves each find a place of the right colour, and things dissolve.
-
-    Args:
-        displacement: `[B, T, H, W, 2]`.
-        cell: side in pixels, a divisor of H and of W; 1 leaves them as they are.
-
-    Returns:
-        The same shape.
+    The mean of each cell stands at its centre, and is interpolated between centres. The side `cell`
+    in pixels divides H and W. Single pixels would each find a place of the right colour.
     """
     if cell == 1:
         return displacement
-    frames, height, width = displacement.shape[1:4]
-    cells = tf.nn.avg_pool2d(tf.reshape(displacement, [-1, height, width, 2]), cell, cell, "VALID")
-    smooth = tf.image.resize(cells, [height, width], "bilinear")
-    return tf.reshape(smooth, [-1, frames, height, width, 2])
+
+    def smooth(fields):
+        cells = tf.nn.avg_pool2d(fields, cell, cell, "VALID")
+        return tf.image.resize(cells, fields.shape[1:3], "bilinear")
+
+    return over_frames(smooth, displacement)
 
 
 def composed(
@@ -260,9 +235,6 @@ def composed(
         first, last: `[B, H, W, C]` in [-1, 1].
         times: s of each frame, `[B, T]` in [0, 1].
         cell: of the displacements, see `coherent`.
-
-    Returns:
-        `[B, T, H, W, C]`.
     """
     colors = first.shape[-1]
     drawn, from_first, from_last, seen, cover = tf.split(raw, [colors, 2, 2, 2, 1], axis=-1)

@@ -1,8 +1,7 @@
 """Convolutional networks over single frames: an encoder and a decoder.
 
-Both can work on patches: with `patch=4` a 64x64 frame enters as 16x16 positions of 4x4x3 values
-and leaves by the inverse. This saves the two outermost resolutions, which cost most and know least;
-`patch=1` is the classical pyramid.
+With `patch=4` a 64x64 frame enters as 16x16 positions of 4x4x3 values and leaves by the inverse,
+which saves the two most expensive resolutions; `patch=1` is the classical pyramid.
 """
 
 import math
@@ -13,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from kerasvid.layers.strided_convolution import StridedConv2D, TransposedConv2D
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 NORMALIZATIONS = ("none", "batch", "group")
 
@@ -56,15 +55,30 @@ def patch_decoder(
     seed_channels: int,
     channels: Sequence[int],
     upsampling: Sequence[int],
+    **rest: Any,
 ) -> dict[str, Any]:
-    """Arguments of `FrameDecoder` for the way back from `patch_encoder`, enlarging sub-pixels."""
+    """Arguments of `FrameDecoder` for the way back from `patch_encoder`, by sub-pixels."""
     sizes = {"dense_units": dense_units, "seed_channels": seed_channels, "channels": channels}
     fixed = {"kernel_size": 3, "transposed": False, "patch": 4, "normalization": "none"}
-    return {**sizes, "upsampling": upsampling, **fixed}
+    return {**sizes, "upsampling": upsampling, **fixed, **rest}
+
+
+def strided_encoder(
+    channels: Sequence[int], strides: Sequence[int], dense_units: Sequence[int], features: int
+) -> dict[str, Any]:
+    """Arguments of `FrameEncoder` for 5x5 convolutions on pixels with batch normalization."""
+    fixed = {"kernel_size": 5, "patch": 1, "dense_units": dense_units, "normalization": "batch"}
+    return {"channels": channels, "strides": strides, "features": features, **fixed}
+
+
+def strided_decoder(*sizes: Any, **named: Any) -> dict[str, Any]:
+    """Arguments of `FrameDecoder` for the way back from `strided_encoder`; as `patch_decoder`."""
+    fixed = {"kernel_size": 5, "transposed": True, "patch": 1, "normalization": "batch"}
+    return patch_decoder(*sizes, **named, **fixed)
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class FrameEncoder(keras.layers.Layer):
+class FrameEncoder(KeepsArguments, keras.layers.Layer):
     """A frame's features, by strided convolutions and a dense layer.
 
     Args:
@@ -98,9 +112,8 @@ class FrameEncoder(keras.layers.Layer):
         if len(channels) != len(strides):
             raise ValueError(f"{len(channels)} channels but {len(strides)} strides: give as many.")
         self.channels, self.strides = tuple(channels), tuple(strides)
-        self.kernel_size, self.patch = kernel_size, patch
+        self.kernel_size, self.patch, self.normalization = kernel_size, patch, normalization
         self.dense_units, self.features = tuple(dense_units), features
-        self.normalization = normalization
 
         # === Networks ===
         policy = self.dtype_policy
@@ -133,18 +146,14 @@ class FrameEncoder(keras.layers.Layer):
             x = tf.nn.leaky_relu(dense(x))
         return tf.nn.leaky_relu(self.output_layer(x))
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class FrameDecoder(keras.layers.Layer):
+class FrameDecoder(KeepsArguments, keras.layers.Layer):
     """A frame from its latent vector: G_I of the residual-vector paper.
 
     Dense layers make a small grid, stages of convolutions refine and enlarge it, and the last
-    convolution writes `patch` x `patch` pixels at every position. The output is linear: behind a
-    tanh, pixels at the border of the range (a black background) stop learning in the first steps.
-    Models clip what they generate.
+    convolution writes `patch` x `patch` pixels at every position. The output is linear, and models
+    clip what they generate: behind a tanh, a black background stops learning in the first steps.
 
     Args:
         image_shape: `(H, W, C)` of the frame.
@@ -154,8 +163,7 @@ class FrameDecoder(keras.layers.Layer):
         upsampling: a factor (1 or more) for each stage.
         kernel_size: of the stages.
         transposed: enlarge by transposed convolutions (as published) and not by sub-pixel ones.
-        patch: side of the pixel patch written at each position of the last grid; the last
-            convolution too is transposed, with this stride, where the others are.
+        patch: side of the pixel patch written at each position of the last grid.
         normalization: `"none"`, `"batch"` or `"group"`.
 
     Call: `[N, D]` -> `[N, H, W, C]` float32, trained towards [-1, 1].
@@ -231,6 +239,3 @@ class FrameDecoder(keras.layers.Layer):
         if self.patch > 1 and not self.transposed:
             x = tf.nn.depth_to_space(x, self.patch)
         return tf.cast(x, tf.float32)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}

@@ -4,17 +4,17 @@ import keras
 import tensorflow as tf
 
 from kerasvid import distributions
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 NARROW = -2.0  # raw scale of an untrained posterior: a standard deviation of about 0.2
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class GaussianHead(keras.layers.Layer):
+class GaussianHead(KeepsArguments, keras.layers.Layer):
     """Features to a diagonal Gaussian posterior, by an optional hidden layer and a linear one.
 
-    An untrained head gives means near 0 and standard deviations of about 0.2. As wide as the prior,
-    posteriors would collapse onto it in the first steps.
+    An untrained head gives means near 0 and standard deviations of about 0.2: posteriors as wide as
+    the prior would collapse onto it.
 
     Args:
         latent_dim: D, the event size.
@@ -28,11 +28,8 @@ class GaussianHead(keras.layers.Layer):
         self.latent_dim, self.hidden_units = latent_dim, hidden_units
         policy = self.dtype_policy
         self.hidden = keras.layers.Dense(hidden_units, dtype=policy) if hidden_units else None
-        self.linear = keras.layers.Dense(
-            2 * latent_dim,
-            kernel_initializer=keras.initializers.VarianceScaling(0.1),
-            dtype="float32",
-        )
+        small = keras.initializers.VarianceScaling(0.1)
+        self.linear = keras.layers.Dense(2 * latent_dim, kernel_initializer=small, dtype="float32")
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
         x = tf.cast(features, self.compute_dtype)
@@ -44,6 +41,3 @@ class GaussianHead(keras.layers.Layer):
     def posterior(self, features: tf.Tensor):
         """The Gaussian itself: batch shape `[...]`, event shape `[D]`."""
         return distributions.diagonal_normal(self(features))
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}

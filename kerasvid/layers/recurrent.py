@@ -1,6 +1,6 @@
 """Recurrent networks unrolled over a static T: no `while` loop, TensorList or cuDNN op in a graph.
 
-So they compile under XLA, convert to TFLite without Flex, and run wherever the model does.
+So they compile under XLA and convert to TFLite without Flex.
 """
 
 from collections.abc import Callable
@@ -10,20 +10,14 @@ import keras
 import tensorflow as tf
 
 from kerasvid import distributions
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 
 def bidirectional_lstm(units: int, return_sequences: bool = False, dtype: Any = None):
-    """Keras's bidirectional LSTM, unrolled over a static T.
+    """Keras's bidirectional LSTM, unrolled: `[B, T, D] -> [B, 2 units]`, or `[B, T, 2 units]`.
 
-    Args:
-        units: width of each direction.
-        return_sequences: as in Keras.
-        dtype: a policy, as in Keras.
-
-    Returns:
-        A layer `[B, T, D] -> [B, 2 * units]`, of the forward state after the last frame beside the
-        backward state after the first; or `[B, T, 2 * units]` with `return_sequences`.
+    Without `return_sequences` the forward state after the last frame stands beside the backward
+    state after the first. `units` is the width of each direction.
     """
     arguments = {"unroll": True, "use_cudnn": False, "name": "lstm"}
     lstm = keras.layers.LSTM(units, return_sequences=return_sequences, dtype=dtype, **arguments)
@@ -31,11 +25,11 @@ def bidirectional_lstm(units: int, return_sequences: bool = False, dtype: Any = 
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class RecurrentPrior(keras.layers.Layer):
+class RecurrentPrior(KeepsArguments, keras.layers.Layer):
     """A learned prior over a sequence of latent vectors, p(z_t | z_<t, condition), by an LSTM.
 
-    At step t the cell receives z_(t-1), zero at the first step, beside the condition. A dense layer
-    turns its output into the mean and standard deviation of a diagonal Gaussian.
+    At step t the cell receives z_(t-1), zero at the first step, beside the condition; a dense layer
+    makes a diagonal Gaussian of its output.
 
     Args:
         latent_dim: D, the size of one latent vector.
@@ -50,9 +44,7 @@ class RecurrentPrior(keras.layers.Layer):
 
     def __init__(self, latent_dim: int, units: int, scale: float = 1.0, **kwargs):
         super().__init__(autocast=False, **kwargs)  # latents stay float32
-        self.latent_dim = latent_dim
-        self.units = units
-        self.scale = scale
+        self.latent_dim, self.units, self.scale = latent_dim, units, scale
         self.cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy)
         self.head = keras.layers.Dense(2 * latent_dim, dtype="float32")
 
@@ -73,8 +65,8 @@ class RecurrentPrior(keras.layers.Layer):
     def teacher_forced(self, latents: tf.Tensor, condition: tf.Tensor | None = None):
         """The prior at every step, given *these* earlier latents.
 
-        Scoring posterior samples so, and not an independent rollout of the prior, is what the
-        evidence lower bound asks for: KL = sum_t KL(q_t || p(. | z_<t)) with z from the posterior.
+        The evidence lower bound scores posterior samples so: KL = sum_t KL(q_t || p(. | z_<t)).
+        Well-known implementations score an independent rollout, which bounds another model.
 
         Args:
             latents: `[B, T, D]` float32, samples of the posterior.
@@ -109,7 +101,8 @@ class RecurrentPrior(keras.layers.Layer):
             `[B, T, D]` float32.
         """
         states = self.cell.get_initial_state(batch_size=tf.shape(noise)[0])
-        latents, previous = [], tf.zeros_like(noise[:, 0])
+        latents: list[tf.Tensor] = []
+        previous = tf.zeros_like(noise[:, 0])
         for frame_noise in tf.unstack(noise, axis=1):
             output, states = self.step(previous, states, condition)
             step_prior = distributions.diagonal_normal(output, self.scale)
@@ -123,12 +116,9 @@ class RecurrentPrior(keras.layers.Layer):
         """The means of `teacher_forced`, `[B, T, D]`."""
         return self.teacher_forced(latents, condition).mean()
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class NoiseGRU(keras.layers.Layer):
+class NoiseGRU(KeepsArguments, keras.layers.Layer):
     """A GRU that turns fresh noise at every step into a sequence: R_M of MoCoGAN and its kin.
 
     h_t = GRU([noise_t, condition], h_(t-1)); the outputs are the states h_1..T themselves.
@@ -152,15 +142,12 @@ class NoiseGRU(keras.layers.Layer):
         start: tf.Tensor | None = None,
         condition: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """The sequence of states.
+        """The states `[B, T, units]` float32.
 
         Args:
             noise: `[B, T, D]` float32, standard Gaussian; T must be static.
             start: h_0, `[B, units]` float32; zeros where `None`.
             condition: `[B, C]` float32 or `None`, the same at every step.
-
-        Returns:
-            `[B, T, units]` float32.
         """
         states = self.cell.get_initial_state(batch_size=tf.shape(noise)[0])
         if start is not None:
@@ -172,9 +159,6 @@ class NoiseGRU(keras.layers.Layer):
             output, states = self.cell(joined, states)
             outputs.append(tf.cast(output, tf.float32))
         return tf.stack(outputs, axis=1)  # [B, T, units]
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
 
 
 def over_frames(layer: Callable[..., tf.Tensor], sequence: tf.Tensor, **kwargs) -> tf.Tensor:

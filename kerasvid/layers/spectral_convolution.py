@@ -4,12 +4,13 @@ import keras
 import tensorflow as tf
 
 from kerasvid.layers.strided_convolution import strided_convolution
+from kerasvid.naming import KeepsArguments
 
 SMALLEST_NORM = 1e-6  # below it vectors are not normalised, see `tf.math.l2_normalize`
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class SpectralConvolution(keras.layers.Layer):
+class SpectralConvolution(KeepsArguments, keras.layers.Layer):
     """A convolution over frames, or one weight for every input, with spectral normalisation.
 
     Miyato, Kataoka, Koyama, Yoshida: "Spectral Normalization for Generative Adversarial Networks",
@@ -77,7 +78,7 @@ class SpectralConvolution(keras.layers.Layer):
         if self.spectral:
             matrix, v, u = self._power_iteration()
             moved = tf.matmul(matrix, v, transpose_a=True)
-            # A kernel of zeros has no direction to move to.
+            # A kernel of zeros has no direction.
             u = tf.where(tf.norm(moved) > SMALLEST_NORM, tf.math.l2_normalize(moved), u)
             self.singular.assign(u[:, 0])
 
@@ -95,10 +96,6 @@ class SpectralConvolution(keras.layers.Layer):
         flat = tf.reshape(inputs, [-1, kernel.shape[0] * kernel.shape[1] * kernel.shape[2]])
         scores = tf.matmul(flat, tf.reshape(kernel, [-1, self.filters])) + bias
         return scores[:, None, None]  # [N, 1, 1, O]
-
-    def get_config(self) -> dict:
-        names = ("filters", "kernel_size", "stride", "spectral")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def iterate_spectra(layer: keras.layers.Layer, times: int = 1) -> None:

@@ -41,17 +41,8 @@ def strided_convolution(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf
 def transposed_convolution(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     """As `tf.nn.conv2d_transpose` with "SAME" padding to `stride` times the size, but quicker.
 
-    Args:
-        inputs: `[N, H, W, C]`, H and W static.
-        kernel: `[K, L, O, C]`.
-        stride: of both axes.
-
-    Returns:
-        `[N, stride H, stride W, O]`.
-
-    Example:
-        >>> transposed_convolution(tf.ones([1, 4, 4, 5]), tf.ones([4, 4, 3, 5]), 2).shape
-        TensorShape([1, 8, 8, 3])
+    Arguments as for `strided_convolution`, with a kernel `[K, L, O, C]`; returns
+    `[N, stride H, stride W, O]`.
     """
     height, width = stride * inputs.shape[1], stride * inputs.shape[2]
     if stride == 1 or _own_kernels_are_quicker(kernel):
@@ -78,9 +69,8 @@ def _transposed(
     @tf.custom_gradient
     def convolve(inputs, kernel):
         def gradient(gradients):
-            return _strided(gradients, kernel, stride), _kernel_gradient(
-                gradients, kernel, inputs, stride
-            )
+            by_inputs = _strided(gradients, kernel, stride)
+            return by_inputs, _kernel_gradient(gradients, kernel, inputs, stride)
 
         return _spread(inputs, kernel, stride, size), gradient
 
@@ -91,12 +81,9 @@ def _kernel_gradient(
     wide: tf.Tensor, kernel: tf.Tensor, narrow: tf.Tensor, stride: int
 ) -> tf.Tensor:
     """The gradient by the kernel of what leads from `wide` to `narrow`, or back."""
+    sizes, strides = {"filter_sizes": kernel.shape, "padding": "SAME"}, [1, stride, stride, 1]
     return tf.raw_ops.Conv2DBackpropFilter(
-        input=wide,
-        filter_sizes=kernel.shape,
-        out_backprop=narrow,
-        strides=[1, stride, stride, 1],
-        padding="SAME",
+        input=wide, out_backprop=narrow, strides=strides, **sizes
     )
 
 
@@ -126,7 +113,7 @@ def _own_kernels_are_quicker(kernel: tf.Tensor) -> bool:
     return not compiled_by_xla() and kernel.shape[2] > FEW_CHANNELS
 
 
-class _SamePadding:
+class _SamePadding(keras.layers.Layer):
     """Refuses those of Keras's arguments that both layers do not compute."""
 
     def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
@@ -144,8 +131,7 @@ class StridedConv2D(_SamePadding, keras.layers.Conv2D):
     """`keras.layers.Conv2D` with "same" padding by `strided_convolution`.
 
     Args:
-        filters, kernel_size, strides: as in Keras, `strides` one number.
-        **kwargs: likewise.
+        filters, kernel_size, strides, **kwargs: as in Keras; `strides` is one number.
 
     Raises:
         ValueError: another padding, a dilation, groups, or channels first.
@@ -157,15 +143,7 @@ class StridedConv2D(_SamePadding, keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class TransposedConv2D(_SamePadding, keras.layers.Conv2DTranspose):
-    """`keras.layers.Conv2DTranspose` with "same" padding by `transposed_convolution`.
-
-    Args:
-        filters, kernel_size, strides: as in Keras, `strides` one number.
-        **kwargs: likewise.
-
-    Raises:
-        ValueError: another padding, a dilation, or channels first.
-    """
+    """`keras.layers.Conv2DTranspose` likewise, by `transposed_convolution`."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         kernel = tf.convert_to_tensor(self.kernel)

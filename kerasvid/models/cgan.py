@@ -30,9 +30,15 @@ import keras
 import tensorflow as tf
 
 from kerasvid import losses
+from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.endpoints import EndpointsEncoder, TimedDecoder, check_endpoints, frame_times
-from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder, dcgan_generator
-from kerasvid.models.base.gan import VIDEO, AdversarialModel
+from kerasvid.layers.frame_networks import (
+    FrameDecoder,
+    FrameEncoder,
+    dcgan_generator,
+    patch_decoder,
+)
+from kerasvid.models.base.gan import IMAGE, VIDEO, AdversarialModel
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.train_config import TrainConfig
@@ -43,9 +49,6 @@ class CGAN(InBetween, AdversarialModel):
     """Video between two frames, trained adversarially.
 
     Args:
-        image_shape: `(H, W, C)`.
-        frames: T, the default length of `between`. Training may use any other that the video
-            discriminator takes.
         noise_dim: size of z.
         endpoints_dim: size of the code of one conditioning frame.
         hidden_units: width of the layer that joins z and the codes with the time of a frame.
@@ -59,11 +62,12 @@ class CGAN(InBetween, AdversarialModel):
             is no lambda term.
         endpoints_weight: lambda.
         intermediate_weight: weight of the squared error of the frames between the endpoints.
-        objective: options of the losses, see `Objective`.
+        **kwargs: of `AdversarialModel`: `image_shape`, `frames` (the default length of `between`)
+            and `objective`.
 
     Raises:
-        ValueError: the decoder's factors do not fit the image size, `frames` is less than 2 or too
-            few for D, or a value is out of its range or unknown to `objective`.
+        ValueError: the decoder's factors do not fit the image size, `frames` is less than 2, a
+            weight is negative, or as `AdversarialModel`.
 
     Example:
         >>> model = CGAN.from_preset("debug")
@@ -72,12 +76,14 @@ class CGAN(InBetween, AdversarialModel):
         >>> model.between(videos[:, 0], videos[:, -1], frames=30)  # uint8 [B, 30, H, W, C]
     """
 
-    PARTS: ClassVar = {**AdversarialModel.PARTS, "encoder": FrameEncoder, "decoder": FrameDecoder}
+    PARTS: ClassVar[dict[str, Any]] = {
+        **AdversarialModel.PARTS,
+        "encoder": FrameEncoder,
+        "decoder": FrameDecoder,
+    }
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int] = (64, 64, 3),
-        frames: int = 16,
         noise_dim: int = 600,
         endpoints_dim: int = 1000,
         hidden_units: int = 512,
@@ -90,19 +96,11 @@ class CGAN(InBetween, AdversarialModel):
         exact_endpoints: bool = False,
         endpoints_weight: float = 1e-3,
         intermediate_weight: float = 0.0,
-        objective: Mapping[str, Any] | None = None,
         **kwargs,
     ):
-        super().__init__(
-            image_shape=image_shape,
-            frames=frames,
-            image_discriminator=False,
-            video_discriminator=video_discriminator,
-            categories=0,
-            objective=objective,
-            **kwargs,
-        )
-        check_endpoints(frames)
+        discriminators: dict[str, Any] = {IMAGE: False, VIDEO: video_discriminator}
+        super().__init__(**discriminators, categories=0, **kwargs)
+        check_endpoints(self.frames)
         weights = {"endpoints_weight": endpoints_weight, "intermediate_weight": intermediate_weight}
         for name, value in weights.items():
             if not value >= 0.0:
@@ -131,18 +129,8 @@ class CGAN(InBetween, AdversarialModel):
             decoder=self.network_arguments["decoder"],
             dtype=policy,
         )
-        self.encoder.build([None, *self.image_shape])
+        self.endpoints_encoder.encoder.build([None, *self.image_shape])
         self.build_networks()
-
-    @property
-    def encoder(self) -> FrameEncoder:
-        """The network whose features the codes of the endpoints are made from."""
-        return self.endpoints_encoder.encoder
-
-    @property
-    def decoder(self) -> FrameDecoder:
-        """The network that makes a frame of its hidden vector."""
-        return self.timed_decoder.decoder
 
     # === Losses ===
 
@@ -190,6 +178,7 @@ class CGAN(InBetween, AdversarialModel):
         return tf.clip_by_value(video, -1.0, 1.0)
 
 
+_SMALL: dict[str, Any] = {"channels": (64, 128, 256), "strides": (2, 2, 1), "patch": 4}
 CGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
@@ -197,18 +186,8 @@ CGAN.PRESETS = {
         "endpoints_dim": 8,
         "hidden_units": 32,
         "encoder": {"channels": (8, 16), "strides": (1, 2), "features": 16},
-        "decoder": {
-            "dense_units": (32,),
-            "seed_channels": 8,
-            "channels": (16, 8),
-            "upsampling": (1, 2),
-        },
-        "video_discriminator": {
-            "channels": (8,),
-            "patch": 2,
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-        },
+        "decoder": patch_decoder((32,), 8, (16, 8), (1, 2)),
+        "video_discriminator": {"channels": (8,), "patch": 2, **HALVING_TIME},
         "objective": {"real_target": 0.9},
     },
     # Two CPU cores.
@@ -218,14 +197,7 @@ CGAN.PRESETS = {
         "hidden_units": 512,
         "encoder": {"channels": (32, 64, 128)},
         "decoder": {"channels": (64, 64, 48)},
-        "video_discriminator": {
-            "channels": (64, 128, 256),
-            "strides": (2, 2, 1),
-            "patch": 4,
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-            "spectral": True,
-        },
+        "video_discriminator": {**_SMALL, "spectral": True, **HALVING_TIME},
         "bounded": False,
         "warping": True,
         "moving_cell": 8,
@@ -251,16 +223,15 @@ CGAN.PRESETS = {
         "decoder": dcgan_generator(64, kernel_size=5, normalization="batch"),
         "video_discriminator": {
             "channels": (64, 128, 256, 512),
-            "temporal_stride": 2,
-            "temporal_padding": "same",
             "normalization": "batch",
+            **HALVING_TIME,
         },
         "objective": {"real_target": 0.9},
     },
 }
-_ADAM = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+_ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 CGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "base": TrainConfig(steps=5_000, batch_size=8, ema_momentum=0.99, **_ADAM),
-    "paper": TrainConfig(steps=100_000, batch_size=16, ema_momentum=0.999, **_ADAM),
+    "base": TrainConfig(steps=5_000, batch_size=8, **_ADAM),
+    "paper": TrainConfig(steps=100_000, ema_momentum=0.999, **_ADAM),
 }

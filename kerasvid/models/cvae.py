@@ -7,27 +7,18 @@ Penington, Teo, Wang: "Generating Video from Images" (poster, Stanford CS230), o
 with c(.) the first and the last frame, and z = (z_video, z_first, z_last) of 600 + 1000 + 1000
 numbers: a posterior sample for the video, and the codes of the two conditioning frames.
 
-The poster gives neither layers nor weights. So that T can be any, the decoder makes a frame from z
-and the time of the frame in the clip, and the posterior reads the frames by a bidirectional LSTM.
-lambda_1 = 1 / (2 scale^2) with `schedule.observation_scale`; lambda_2 is `endpoints_weight` times
-lambda_1.
+The poster gives neither layers nor weights. Here T can be any: the decoder makes a frame from z and
+the time of the frame in the clip, and the posterior reads the frames by a bidirectional LSTM.
 
 The preset `plain` is the poster's objective, at sizes for two CPU cores. The preset `base` departs
 from it by these options:
-- `warping`: a frame is put together from the two given ones, moved and blended as the decoder says,
-  and from what it draws over them (`composed` in `layers/endpoints.py`): edges are those of the
-  given frames.
+- `warping`: the decoder moves and blends the two given frames and draws over them (`composed` in
+  `layers/endpoints.py`): edges are those of the given frames.
 - `moving_cell`: cells of 8 pixels move as one. Where single pixels move, things dissolve.
 - `exact_endpoints`: the two endpoints are the given frames, and the lambda_2 term is 0.
-- `mean_weight`: the clip of z_video = 0 is trained to be near the true one, too. The frames between
-  the endpoints are uncertain: a sample is one possibility, this clip the best guess. Its squared
-  distance is the uncertainty, that of a sample twice as much.
+- `mean_weight`: the clip of z_video = 0, the best guess, is trained to be near the true one, too.
 - `schedule`: the observation scale widens, and the KL begins at half its weight.
 - `decoded_frames`: a step decodes some of the frames between the endpoints, counted for all.
-Networks of both work on 4x4 patches without normalization, with codes of 32 and 128 numbers.
-
-`coarse_weight` is no part of `base`: what frames show in cells of 2 to 16 pixels is to be right,
-too, as a thing beside its place has no gradient in pixels.
 """
 
 import math
@@ -46,6 +37,7 @@ from kerasvid.layers.frame_networks import (
     dcgan_generator,
     patch_decoder,
     patch_encoder,
+    strided_encoder,
 )
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import bidirectional_lstm, over_frames
@@ -64,38 +56,30 @@ class CVAE(InBetween, VariationalModel, Encoder):
     """Video between two frames, with what happens there as a latent vector.
 
     Args:
-        image_shape: `(H, W, C)`.
-        frames: T of `between` by default; training may use any other.
+        image_shape, frames: of `VariationalModel`.
         video_dim: size of z_video.
         endpoints_dim: size of the code of one conditioning frame.
         summary_units: width of each direction of the posterior's LSTM.
         hidden_units: width of the layer that joins z with the time of a frame.
         encoder: arguments of `FrameEncoder`; the endpoints have another of the same sizes.
-        decoder: arguments of `FrameDecoder`, without `image_shape`.
-        warping: put frames together from the two endpoints, or draw them alone.
-        moving_cell: side in pixels of what moves as one when warping; 1 moves single pixels.
-        exact_endpoints: make the first and the last frame exactly as given.
+        decoder, warping, moving_cell, exact_endpoints: of `TimedDecoder`.
         endpoints_weight: lambda_2 / lambda_1.
-        mean_weight: of the squared error, between the endpoints, of the clip of z_video = 0, as a
-            multiple of lambda_1.
-        coarse_weight: of the coarse error, between the endpoints, as a multiple of lambda_1; see
-            `losses.coarse_error`.
-        decoded_frames: frames between the endpoints that a training step decodes, chosen at random;
-            `None` for all. Fewer make a step cheaper, and the loss keeps its expectation; batch
-            normalization, if there is any, sees endpoints more often then.
-        schedule: of the `observation_scale` and the weight `kl_video`, each a pair (start, end),
-            and `steps` from start to end; by default both 1.
+        mean_weight: of the squared error of the clip of z_video = 0, as a multiple of lambda_1.
+        coarse_weight: of `losses.coarse_error`, as a multiple of lambda_1: a thing beside its place
+            has a gradient by the place in cells, not in pixels.
+        decoded_frames: of `VariationalModel`, counted between the endpoints. Batch normalization
+            sees endpoints more often then.
+        schedule: of `VariationalModel`, with the weight `kl_video`.
 
     Raises:
-        ValueError: the decoder's factors do not fit the image size, `frames` is less than 2, or a
-            value is out of its range or unknown to `schedule`.
+        ValueError: the decoder does not fit the image size, `frames` is less than 2, or a value is
+            out of its range or unknown to `schedule`.
 
     Example:
         >>> model = CVAE.from_preset("debug")
         >>> model.compile("adam")
         >>> model.fit(batches)
         >>> model.between(videos[:, 0], videos[:, -1], frames=30)  # uint8 [B, 30, H, W, C]
-        >>> model.between(videos[:, 0], videos[:, -1], temperature=0.0)  # the best guess
     """
 
     kl_terms = ("kl_video",)
@@ -185,34 +169,16 @@ class CVAE(InBetween, VariationalModel, Encoder):
         features = over_frames(self.encoder, video, training=training)  # [B, T, F]
         return self.video_head.posterior(self.summarizer(features))
 
-    def decoded(
-        self,
-        latents: tf.Tensor,
-        codes: tf.Tensor,
-        times: tf.Tensor,
-        *endpoints: tf.Tensor,
-        training: bool = False,
-    ) -> tf.Tensor:
-        """g(z): the frames `[B, K, H, W, C]`, unclipped.
-
-        Args:
-            latents: z_video, `[B, D]`.
-            codes: z_first and z_last, `[B, 2 E]`.
-            times: of the frames, `[B, K]`.
-            endpoints: first and last frame, `[B, H, W, C]`.
-            training: as in Keras.
-        """
+    def decoded(self, latents, codes, times, *endpoints, training: bool = False) -> tf.Tensor:
+        """g(z) at K times: the frames `[B, K, H, W, C]`, unclipped."""
         joined = tf.concat([latents, codes], axis=-1)  # [B, D + 2 E]
         return self.timed_decoder(joined, times, *endpoints, training=training)
 
     def infer(self, video, noise, training: bool = False):
-        latents = distributions.reparameterize(
-            self.posterior(video, training), (noise or {}).get("video")
-        )
-        times, endpoints = (
-            frame_times(tf.shape(video)[0], video.shape[1]),
-            (video[:, 0], video[:, -1]),
-        )
+        q_video = self.posterior(video, training)
+        latents = distributions.reparameterize(q_video, (noise or {}).get("video"))
+        times = frame_times(tf.shape(video)[0], video.shape[1])
+        endpoints = video[:, 0], video[:, -1]
         codes = self.endpoints_encoder(*endpoints, training=training)
         return self.decoded(latents, codes, times, *endpoints, training=training)
 
@@ -226,9 +192,8 @@ class CVAE(InBetween, VariationalModel, Encoder):
                   + lambda_1 mean_weight |x - g(z with z_video = 0)|^2
                   + lambda_1 coarse_weight (the coarse error of g(z))
 
-        The last two, 0 in the poster, are of the frames between the endpoints. `schedule` has the
-        scale in lambda_1 = 1 / (2 scale^2), and kl_video. Arguments and returns are those of
-        `Trainer`.
+        with lambda_1 = 1 / (2 scale^2) and the weights of `schedule`. The last two terms, 0 in the
+        poster, are of the frames between the endpoints. Arguments and returns as in `Trainer`.
         """
         video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         if training and self.exact_endpoints and video.shape[1] < 3:
@@ -266,9 +231,9 @@ class CVAE(InBetween, VariationalModel, Encoder):
     def _squared_errors(
         self, latents, codes, times, endpoints, between, training, with_endpoints=True
     ):
-        """|x - g|^2 between the endpoints, |x - g|^2 at them, and the coarse error: `[B]` each.
+        """|x - g|^2 between the endpoints and at them, and the coarse error: `[B]` each.
 
-        The coarse error is 0 without a weight. Exact endpoints have no error and are not decoded.
+        Without a weight the coarse error is 0. Exact endpoints are not decoded.
         """
         none = tf.zeros_like(latents[:, 0])  # [B]
         with_endpoints = with_endpoints and not self.exact_endpoints
@@ -294,7 +259,7 @@ class CVAE(InBetween, VariationalModel, Encoder):
         return next(fitting, 0)
 
     def encode(self, videos: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
-        """Posterior means as `infill` takes them beside the endpoints: `"video"` `[B, D]`, z_video.
+        """Posterior means as `infill` takes them: `"video"`, z_video, float32 `[B, D]`.
 
         Args:
             videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1], T at least 2.
@@ -316,14 +281,7 @@ class CVAE(InBetween, VariationalModel, Encoder):
         return tf.clip_by_value(shown, -1.0, 1.0)
 
     def reconstruct(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
-        """The videos through their posterior means and endpoints: uint8 `[B, T, H, W, C]`.
-
-        Args:
-            videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1], T at least 2.
-
-        Raises:
-            ValueError: other axes, another frame size, or a single frame.
-        """
+        """The videos of `encode` through their posterior means: uint8 `[B, T, H, W, C]`."""
         return as_pixels(self.infer(as_video_tensor(videos, self.image_shape), None))
 
 
@@ -365,15 +323,7 @@ CVAE.PRESETS = {
         "endpoints_dim": 1000,
         "summary_units": 512,
         "hidden_units": 1024,
-        "encoder": {
-            "channels": (64, 128, 256, 512),
-            "strides": (2, 2, 2, 2),
-            "kernel_size": 5,
-            "patch": 1,
-            "dense_units": (),
-            "features": 1024,
-            "normalization": "batch",
-        },
+        "encoder": strided_encoder((64, 128, 256, 512), (2, 2, 2, 2), (), features=1024),
         "decoder": dcgan_generator(64, kernel_size=5, normalization="batch"),
     },
 }

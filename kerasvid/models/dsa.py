@@ -8,21 +8,17 @@ Li, Mandt: "Disentangled Sequential Autoencoder", ICML 2018: the baseline that R
     factorised: q(f | x_1..T) q(z_t | x_t)
     full:       q(f | x_1..T) q(z_1..T | x_1..T, f), a bidirectional LSTM and a forward RNN
 
-The bound scores the prior of z_t given the posterior samples z_<t (teacher forcing); well-known
-implementations score an independent rollout of the prior, which bounds another model.
+The bound scores the prior of z_t given the posterior samples z_<t (teacher forcing).
 
 The preset `plain` is the paper's bound and priors, at sizes for two CPU cores. The preset `base`
 departs from it by these options:
-- `prior_momentum`, `prior_couplings`: the prior of f is an invertible image of N(0, I) that follows
-  the aggregate posterior (`AggregatePrior`) and is fitted to it again at the end
-  (`training.prior_steps`).
-- `aggregate_start`: so is the prior of z_1, where a Gaussian would blur the actions into each
-  other.
-- `schedule`: the observation scale widens, the weights of the KL terms move, and the weight
-  `shared` removes from f what the motion says, too (`SharedInformation`): independent priors draw
-  it twice, and samples and swaps then show two actions at once.
+- `prior_momentum`, `prior_couplings`: the prior of f follows the aggregate posterior
+  (`AggregatePrior`) and is fitted to it again at the end (`training.prior_steps`).
+- `aggregate_start`: so is the prior of z_1. A Gaussian would blur the actions into each other.
+- `schedule`: the observation scale widens and the weights of the KL terms move. The weight `shared`
+  removes from f what the motion says, too (`SharedInformation`): independent priors draw it twice,
+  and samples and swaps then show two actions at once.
 - `decoded_frames`: a step decodes some frames of a clip, counted for all.
-Networks of both work on 4x4 patches, with sub-pixel enlargement and without normalization.
 """
 
 from collections.abc import Mapping
@@ -33,12 +29,19 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import distributions, losses
-from kerasvid.layers.aggregate_prior import AggregatePrior, add_moments, moved_moments
+from kerasvid.layers.aggregate_prior import (
+    AggregatePrior,
+    add_moments,
+    batch_moments,
+    moved_moments,
+)
 from kerasvid.layers.frame_networks import (
     FrameDecoder,
     FrameEncoder,
     patch_decoder,
     patch_encoder,
+    strided_decoder,
+    strided_encoder,
 )
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames
@@ -52,7 +55,7 @@ from kerasvid.models.base.video_generator import (
     as_video_tensor,
     check_same_batch,
 )
-from kerasvid.naming import kept_arguments
+from kerasvid.naming import KeepsArguments
 
 POSTERIORS = ("factorised", "full")
 JITTER = 1e-4  # added to the diagonals of running covariances
@@ -63,32 +66,23 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
     """Videos as one content vector and a motion vector at every frame.
 
     Args:
-        image_shape: `(H, W, C)`.
-        frames: T of `generate` by default; training may use any other.
+        image_shape, frames, decoded_frames: of `VariationalModel`.
         content_dim: size of f.
         motion_dim: size of z_t.
         posterior: `"factorised"` or `"full"`: whether q(z_t) sees its own frame alone, or the
             whole video and the content.
-        prior_momentum: of the running moments by which the content's prior follows the posteriors
-            (`AggregatePrior`), or `None` for the published N(0, I).
-        prior_couplings: of the flow that shapes the content's prior, or 0.
-        aggregate_start: let these two shape the prior of the first motion vector z_1, too, and
-            not only a Gaussian of the LSTM's.
+        prior_momentum, prior_couplings: of the `AggregatePrior` of the content.
+        aggregate_start: whether the first motion vector z_1 has such a prior, too, instead of the
+            LSTM's Gaussian.
         content_units: width of each direction of the content posterior's LSTM.
         motion_units: hidden width of the motion posterior.
         prior_units: width of the motion prior's LSTM.
-        encoder: arguments of `FrameEncoder`.
-        decoder: arguments of `FrameDecoder`, without `image_shape`.
-        decoded_frames: frames of a clip that a training step decodes, chosen at random; `None` for
-            all. Fewer make a step cheaper, and the loss keeps its expectation.
-        schedule: of the `observation_scale` and the weights `kl_content`, `kl_motion` and `shared`,
-            each a pair (start, end), and `steps` from start to end; by default all 1 and `shared`
-            0, the plain bound.
+        encoder, decoder: arguments of `FrameEncoder` and `FrameDecoder`, without `image_shape`.
+        schedule: of `VariationalModel`, with the weights `kl_content`, `kl_motion` and `shared`.
 
     Raises:
-        ValueError: `posterior` is unknown, the decoder's factors do not fit the image size,
-            `content_dim` is odd with `prior_couplings`, or a value is out of its range or unknown
-            to `schedule`.
+        ValueError: `posterior` is unknown, the decoder does not fit the image size, `content_dim`
+            is odd with `prior_couplings`, or a value is out of its range or unknown to `schedule`.
 
     Example:
         >>> model = DSA.from_preset("debug", posterior="full")
@@ -251,9 +245,8 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """[f, z_t], `[B, T, content_dim + motion_dim]`, of the noise by the learned prior."""
         content = self.content_prior.sample(noise["content"])
-        first = None
-        if self.start_prior is not None:
-            first = self.start_prior.sample(noise["motion"][:, 0])
+        start = self.start_prior
+        first = None if start is None else start.sample(noise["motion"][:, 0])
         return join(content, self.prior.rollout(noise["motion"][:, :frames], first=first))
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
@@ -307,7 +300,7 @@ def join(content: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class SharedInformation(keras.layers.Layer):
+class SharedInformation(KeepsArguments, keras.layers.Layer):
     """Linear dependence of one vector a on another b: half the sum of squared correlations.
 
         I = 1/2 |R|^2,  R = Cov[a]^(-1/2) Cov[a, b] Cov[b]^(-1/2)
@@ -315,12 +308,11 @@ class SharedInformation(keras.layers.Layer):
     The singular values of R are the canonical correlations; to the lowest order I is the mutual
     information, in nats, of two Gaussians of these moments, which is -1/2 log det(1 - R R').
 
-    Independent priors draw a and b alone. Where both hold something, such as the action of a video,
-    the draws contradict each other, and the bound hardly prevents it. The gradient of this term
-    removes from a what b holds, and leaves b as it is.
+    Where both hold something, such as the action of a video, draws of independent priors contradict
+    each other. The gradient of this term removes from a what b holds, and leaves b as it is.
 
     Correlations do not depend on scale: give draws of the posteriors, so that what drowns in their
-    noise does not count. With running moments a small batch gives a gradient of little noise.
+    noise does not count. Running moments make the gradient less noisy.
 
     Args:
         size: of a.
@@ -338,12 +330,7 @@ class SharedInformation(keras.layers.Layer):
         if not 0 < momentum < 1:
             raise ValueError(f"momentum={momentum} of running moments must be between 0 and 1.")
         self.size, self.other_size, self.momentum = size, other_size, momentum
-        self.build()
-
-    def build(self, input_shape=None) -> None:
-        if self.built:
-            return
-        add_moments(self, self.size + self.other_size)
+        add_moments(self, size + other_size)
         self.built = True
 
     def term(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
@@ -367,11 +354,7 @@ class SharedInformation(keras.layers.Layer):
 
     def moments(self, a: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
         """Moments of a batch for `update_moments`, means over its rows."""
-        both = tf.stop_gradient(tf.concat([a, b], axis=-1))
-        centred = both - self.mean
-        size = tf.cast(tf.shape(both)[0], tf.float32)
-        covariance = tf.matmul(centred, centred, transpose_a=True) / size
-        return {"mean": tf.reduce_mean(both, axis=0), "covariance": covariance}
+        return batch_moments(self, tf.stop_gradient(tf.concat([a, b], axis=-1)))
 
     def update_moments(self, moments: dict[str, tf.Tensor]) -> None:
         """Moves the running moments towards those of a batch, unless they are not finite."""
@@ -379,11 +362,7 @@ class SharedInformation(keras.layers.Layer):
         self.mean.assign(mean)
         self.covariance.assign(covariance)
 
-    def call(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-        return self.term(a, b)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
+    call = term
 
 
 _TWO_CORES: dict[str, Any] = {
@@ -431,25 +410,8 @@ DSA.PRESETS = {
         "content_units": 512,
         "motion_units": 512,
         "prior_units": 512,
-        "encoder": {
-            "channels": (256, 256, 256, 256),
-            "strides": (1, 2, 2, 2),
-            "kernel_size": 5,
-            "patch": 1,
-            "dense_units": (2048,),
-            "features": 1024,
-            "normalization": "batch",
-        },
-        "decoder": {
-            "dense_units": (2048,),
-            "seed_channels": 256,
-            "channels": (256, 256, 256),
-            "upsampling": (2, 2, 2),
-            "kernel_size": 5,
-            "transposed": True,
-            "patch": 1,
-            "normalization": "batch",
-        },
+        "encoder": strided_encoder((256, 256, 256, 256), (1, 2, 2, 2), (2048,), features=1024),
+        "decoder": strided_decoder((2048,), 256, (256, 256, 256), upsampling=(2, 2, 2)),
         "schedule": {"observation_scale": (0.5, 0.5)},
     },
 }

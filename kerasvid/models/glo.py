@@ -5,8 +5,7 @@ Bojanowski, Joulin, Lopez-Paz, Szlam: "Optimizing the Latent Space of Generative
 
     min_(gamma, z) sum_i sum_l 2^(2l) |L^l(v_i) - L^l(G(z_i))|_1,  ||z_i|| <= 1
 
-It is the baseline of `Navsynth`: nothing ties the frames of a video. The presets have the same
-generators, so that the two can be compared.
+It is the baseline of `Navsynth`, with the same generators: nothing ties the frames of a video.
 """
 
 from collections.abc import Mapping
@@ -31,8 +30,7 @@ class GLO(LatentCodeModel):
         code_dim: size of a code.
         levels: bands of the pyramid loss.
         decoder: arguments of `FrameDecoder` (G), without `image_shape`.
-        **kwargs: `image_shape`, `videos`, `decoded_frames`, `scaled_codes` and `stages` of
-            `LatentCodeModel`.
+        **kwargs: further arguments of `LatentCodeModel`.
 
     Raises:
         ValueError: the decoder's factors or the levels do not fit the image size.
@@ -54,10 +52,8 @@ class GLO(LatentCodeModel):
         decoder: Mapping[str, Any] | None = None,
         **kwargs,
     ):
-        tables = {"frame": ("index", (frames, code_dim))}
-        super().__init__(
-            frames, tables=tables, levels=levels, conditional=False, rank=None, **kwargs
-        )
+        own: dict[str, Any] = {"levels": levels, "conditional": False, "rank": None}
+        super().__init__(frames, tables={"frame": ("index", (frames, code_dim))}, **own, **kwargs)
         self.code_dim, self.decoder_arguments = code_dim, dict(decoder or {})
         policy = self.dtype_policy
         self.decoder = FrameDecoder(self.image_shape, **self.decoder_arguments, dtype=policy)
@@ -90,20 +86,14 @@ DCGAN = {  # G at 64x64
     "patch": 2,
     "normalization": "none",
 }
+TINY = {"seed_channels": 16, "channels": (16, 8), "upsampling": (2, 2)}
 GLO.PRESETS = {
     # Seconds: for tests.
     "debug": {
         "frames": 8,
         "code_dim": 12,
         "levels": 2,
-        "decoder": {
-            **DCGAN,
-            "seed_channels": 16,
-            "channels": (16, 8),
-            "upsampling": (2, 2),
-            "kernel_size": 3,
-            "transposed": False,
-        },
+        "decoder": {**DCGAN, **TINY, "kernel_size": 3, "transposed": False},
     },
     # For two CPU cores.
     "base": {
@@ -116,20 +106,12 @@ GLO.PRESETS = {
     },
     "paper": {"frames": 16, "code_dim": 256, "levels": 4, "decoder": DCGAN},
 }
-ADAM: dict[str, Any] = {
-    "warmup_steps": 0,
-    "beta_2": 0.999,
-    "epsilon": 1e-8,
-    "learning_rate": 6.25e-5,
-}
+ADAM: dict[str, Any] = {"learning_rate": 6.25e-5, "beta_2": 0.999, "epsilon": 1e-8}
+SHARED: dict[str, Any] = {"pick": "start", "ema_momentum": 0.0}
 GLO.TRAINING = {
-    "debug": TrainConfig(
-        steps=60, batch_size=8, pick="start", warmup_steps=10, ema_momentum=0.0, code_rate=1.0
-    ),
-    "base": TrainConfig(
-        steps=4_000, batch_size=16, pick="start", decay_steps=4_000, ema_momentum=0.0, code_rate=2.0
-    ),
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, code_rate=1.0, **SHARED),
+    "base": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=2.0, **SHARED),
     "paper": TrainConfig(
-        steps=28_136, batch_size=16, pick="start", ema_momentum=0.0, code_rate=12.5, **ADAM
+        steps=28_136, batch_size=16, warmup_steps=0, code_rate=12.5, **ADAM, **SHARED
     ),
 }

@@ -14,16 +14,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from kerasvid.layers.frame_networks import dcgan_generator
-from kerasvid.models.base.frame_gan import FrameGAN
-from kerasvid.models.base.gan import IMAGE
+from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
+from kerasvid.models.base.gan import IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import ImagePrior
 from kerasvid.models.base.train_config import TrainConfig
-from kerasvid.models.base.video_generator import as_pixels
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -54,13 +51,8 @@ class ImageGAN(FrameGAN, ImagePrior):
         image_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
-        super().__init__(
-            frames=frames,
-            categories=0,
-            image_discriminator=image_discriminator,
-            video_discriminator=False,
-            **kwargs,
-        )
+        discriminators: dict[str, Any] = {IMAGE: image_discriminator, VIDEO: False}
+        super().__init__(frames=frames, **discriminators, categories=0, **kwargs)
         if prior_scale <= 0:
             raise ValueError(f"prior_scale={prior_scale} must be positive.")
         self.latent_dim, self.prior_scale = latent_dim, prior_scale
@@ -90,10 +82,6 @@ class ImageGAN(FrameGAN, ImagePrior):
         """A latent vector of its own for every frame, `[B, T, D]`."""
         return self.prior_scale * noise["image"][:, :frames]
 
-    def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
-        """Images from the fixed prior: uint8 `[B, H, W, C]`."""
-        return as_pixels(self.image_of(self.sample_noise(batch, 1, seed)))
-
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The first frame `[B, H, W, C]` in [-1, 1] of named noise."""
         return self.decode(self.codes(noise, 1))[:, 0]
@@ -109,13 +97,7 @@ ImageGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
         "latent_dim": 12,
-        "decoder": {
-            "dense_units": (),
-            "seed_channels": 16,
-            "channels": (16, 8),
-            "upsampling": (1, 2),
-            "normalization": "batch",
-        },
+        "decoder": {**patch_decoder((), 16, (16, 8), (1, 2)), "normalization": "batch"},
         "image_discriminator": {"channels": (8, 16), "patch": 2},
     },
     # The losses of the paper alone, as in `base`.
@@ -127,13 +109,11 @@ ImageGAN.PRESETS = {
         "image_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
     },
 }
-_ADAM = {"warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+_ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 ImageGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "plain": TrainConfig(steps=2_000, batch_size=8, learning_rate=2e-4, ema_momentum=0.0, **_ADAM),
+    "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
     # As many frames a step as RJGAN's image discriminator sees, each of another video.
-    "base": TrainConfig(steps=1_000, batch_size=32, learning_rate=5e-4, ema_momentum=0.99, **_ADAM),
-    "paper": TrainConfig(
-        steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999, **_ADAM
-    ),
+    "base": TrainConfig(steps=1_000, batch_size=32, **{**_ADAM, "learning_rate": 5e-4}),
+    "paper": TrainConfig(steps=100_000, batch_size=32, ema_momentum=0.999, **_ADAM),
 }

@@ -5,7 +5,7 @@ Penington, Teo, Wang: "Generating Video from Images" (poster, Stanford CS230):
     x^(t) = (1 - s) x^(1) + s x^(T),  s = (t - 1) / (T - 1)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -15,14 +15,13 @@ from kerasvid.layers.endpoints import check_endpoints, frame_times, straight
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import Trainer
-from kerasvid.naming import kept_arguments
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class LinearInterpolation(InBetween, Trainer):
     """Every pixel goes straight from the first frame to the last; there is nothing to learn.
 
-    It has no weights. A run of one step evaluates it by the commands that train the models:
+    Evaluate it by a run of one step:
     `kerasvid train --model=linear_interpolation --dataset=shapes --steps=1`. Its loss is the mean
     L2 distance to the true clips, pixels in [0, 1].
 
@@ -65,21 +64,19 @@ class LinearInterpolation(InBetween, Trainer):
         distance = losses.l2_distance(batch["video"], shown)
         return {"loss": distance, "psnr": losses.psnr(batch["video"], shown)}, {}
 
-    def update(self, network: str, gradients: list) -> None:
+    def update(self, network: str, gradients: Sequence[tf.Tensor]) -> None:
         """Counts the step: there are no weights to update."""
         self.optimizer.iterations.assign_add(1)
 
     def test_step(self, data) -> dict:
-        """As a step of training."""
+        """The terms of `compute_losses`; there is nothing to decode from noise."""
         terms, _ = self.compute_losses({"video": self.video_of(data)}, None, None, training=False)
         return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
 
 
 LinearInterpolation.PRESETS = {"debug": {}, "base": {}, "paper": {"frames": 30}}
 LinearInterpolation.TRAINING = {
-    name: TrainConfig(steps=1, ema_momentum=0.0, warmup_steps=0)
-    for name in LinearInterpolation.PRESETS
+    "debug": TrainConfig(steps=1, batch_size=16, ema_momentum=0.0, warmup_steps=0),
+    "base": TrainConfig(steps=1, batch_size=16, ema_momentum=0.0, warmup_steps=0),
+    "paper": TrainConfig(steps=1, batch_size=16, ema_momentum=0.0, warmup_steps=0),
 }

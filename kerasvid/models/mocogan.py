@@ -30,22 +30,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.layers.frame_networks import dcgan_generator
+from kerasvid.layers.discriminators import HALVING_TIME
+from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
 from kerasvid.layers.recurrent import NoiseGRU, repeated
-from kerasvid.models.base.frame_gan import FrameGAN
-from kerasvid.models.base.gan import IMAGE, VIDEO
+from kerasvid.models.base.gan import IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import Conditional
 from kerasvid.models.base.train_config import TrainConfig
 
 
 class ContentMotionGAN(FrameGAN, Conditional):
-    """What MoCoGAN and RMoCoGAN share: all but the codes of a frame.
+    """The part that MoCoGAN and RMoCoGAN share: all but the codes of a frame.
 
     Args:
         content_dim: size of z_C.
         motion_dim: size of z_M^(t) and of the noise e^(t).
-        categories: K of the category code; 0 for none. The labels of real clips must lie below it.
+        categories: K of the category code; 0 for none. Labels of real clips are less than K.
         image_discriminator, video_discriminator: arguments of D_I and D_V, `False` for none.
         **kwargs: of `FrameGAN`: `image_shape`, `frames`, `decoder` and `objective`.
     """
@@ -59,12 +59,8 @@ class ContentMotionGAN(FrameGAN, Conditional):
         video_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
-        super().__init__(
-            categories=categories,
-            image_discriminator=image_discriminator,
-            video_discriminator=video_discriminator,
-            **kwargs,
-        )
+        discriminators: dict[str, Any] = {IMAGE: image_discriminator, VIDEO: video_discriminator}
+        super().__init__(**discriminators, categories=categories, **kwargs)
         self.content_dim, self.motion_dim = content_dim, motion_dim
         self.motion = NoiseGRU(motion_dim, dtype=self.dtype_policy)
 
@@ -74,18 +70,11 @@ class ContentMotionGAN(FrameGAN, Conditional):
         """D_I scores frames, D_V clips; D_V also classifies clips with labels."""
         real, fake = terms.inputs(batch, "real"), terms.inputs(fakes, "fake")
         frames, weights = terms.real_frames(real)  # S_1(v)
-        labels, known_share = batch.get("label"), batch.get("known_share")
+        known = {"labels": batch.get("label"), "known_share": batch.get("known_share")}
+        d_i, d_v = self.image_discriminator, self.video_discriminator
         return {
-            IMAGE: terms.discriminator_loss(
-                self.image_discriminator, frames, terms.fake_frames(fake), weights
-            ),
-            VIDEO: terms.discriminator_loss(
-                self.video_discriminator,
-                real["video"],
-                fake["video"],
-                labels=labels,
-                known_share=known_share,
-            ),
+            IMAGE: terms.discriminator_loss(d_i, frames, terms.fake_frames(fake), weights),
+            VIDEO: terms.discriminator_loss(d_v, real["video"], fake["video"], **known),
         }
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
@@ -101,11 +90,8 @@ class ContentMotionGAN(FrameGAN, Conditional):
     # === Generation ===
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        shapes = {
-            "content": (self.content_dim,),
-            "start": (self.motion_dim,),
-            "motion": (frames, self.motion_dim),
-        }
+        content, motion = self.content_dim, self.motion_dim
+        shapes = {"content": (content,), "start": (motion,), "motion": (frames, motion)}
         return {**shapes, "category": (self.categories,)} if self.categories else shapes
 
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
@@ -129,14 +115,11 @@ class ContentMotionGAN(FrameGAN, Conditional):
         return tf.concat([motion, repeated(category, motion.shape[1])], axis=-1)
 
     def recombine(self, content_of: Mapping, motion_of: Mapping) -> np.ndarray:
-        """The content of some generated videos with the motion of others.
+        """The content of some generated videos with the motion of others: uint8 `[B, T, H, W, C]`.
 
         Args:
             content_of: noise of `sample_noise`, B rows.
             motion_of: likewise; its category goes with the motion.
-
-        Returns:
-            uint8 `[B, T, H, W, C]`.
 
         Example:
             >>> one, other = model.sample_noise(4, seed=0), model.sample_noise(4, seed=1)
@@ -166,11 +149,7 @@ class MoCoGAN(ContentMotionGAN):
     """Videos as one content vector and a sequence of motion vectors, trained adversarially.
 
     Args:
-        **kwargs: of `ContentMotionGAN`: `content_dim`, `motion_dim`, `categories`, `image_shape`,
-            `frames`, `decoder`, `image_discriminator`, `video_discriminator` and `objective`.
-
-    Raises:
-        ValueError: as `FrameGAN`.
+        **kwargs: of `ContentMotionGAN`.
 
     Example:
         >>> model = MoCoGAN.from_preset("debug", categories=4)
@@ -195,25 +174,14 @@ _TWO_CORES: dict[str, Any] = {
     "motion_dim": 10,
     "decoder": dcgan_generator(32, normalization="batch"),
     "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
-    "video_discriminator": {
-        "channels": (32, 96, 192),
-        "patch": 2,
-        "temporal_stride": 2,
-        "temporal_padding": "same",
-    },
+    "video_discriminator": {"channels": (32, 96, 192), "patch": 2, **HALVING_TIME},
 }
 MoCoGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
         "content_dim": 8,
         "motion_dim": 4,
-        "decoder": {
-            "dense_units": (),
-            "seed_channels": 16,
-            "channels": (16, 8),
-            "upsampling": (1, 2),
-            "normalization": "batch",
-        },
+        "decoder": {**patch_decoder((), 16, (16, 8), (1, 2)), "normalization": "batch"},
         "image_discriminator": {"channels": (8, 16), "patch": 2},
         "video_discriminator": {"channels": (8,), "patch": 2, "temporal_kernel": 2},
     },
@@ -230,12 +198,10 @@ MoCoGAN.PRESETS = {
         "video_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
     },
 }
-_ADAM = {"warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+_ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 MoCoGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "plain": TrainConfig(steps=2_000, batch_size=8, learning_rate=2e-4, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=1_000, batch_size=8, learning_rate=5e-4, ema_momentum=0.99, **_ADAM),
-    "paper": TrainConfig(
-        steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999, **_ADAM
-    ),
+    "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
+    "base": TrainConfig(steps=1_000, batch_size=8, **{**_ADAM, "learning_rate": 5e-4}),
+    "paper": TrainConfig(steps=100_000, batch_size=32, ema_momentum=0.999, **_ADAM),
 }

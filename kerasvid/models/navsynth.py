@@ -18,8 +18,8 @@ after every update (7), which helps to interpolate frames.
 Departures:
 - The output of G is linear, and what is shown is clipped: a tanh saturates on black backgrounds.
 - G has leaky ReLUs where DCGAN has ReLUs, and no batch norm (`decoder.normalization` adds it).
-- Chairs and golf scenes have a static code per video, as sections 1 and 3 say. Section 4.1 speaks
-  of one for the whole training set.
+- Chairs and golf scenes have a static code per video, as in sections 1 and 3; section 4.1 has one
+  for the whole training set.
 - All triplets of a clip count; the paper draws some.
 - `interpolate_frames` moves between outputs of the RNN, whose rank (7) does not bound. With
   `space="codes"` it moves between learned codes, as section 4.3.3 does.
@@ -55,7 +55,6 @@ OBJECTIVE = {
     "negative_range": 2,  # a negative is further away
 }
 MINIMA = {"levels": 1, "positive_range": 1}  # of the objective; 0 for the others
-SPACES = ("outputs", "codes")  # where frames are interpolated
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -73,8 +72,7 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         rank: rho of equation (7), or `None`.
         decoder: arguments of `FrameDecoder` (G), without `image_shape`.
         objective: values that differ from `OBJECTIVE`.
-        **kwargs: `image_shape`, `videos`, `identities`, `classes`, `decoded_frames`,
-            `scaled_codes` and `stages` of `LatentCodeModel`.
+        **kwargs: further arguments of `LatentCodeModel`.
 
     Raises:
         ValueError: a value is out of its range, a name is unknown, or clips are too short for
@@ -133,7 +131,7 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         return [*self.motion.trainable_variables, *self.motion_output.trainable_variables]
 
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        """The noise that chooses the frames to decode and, among them, that of the static loss."""
+        """As the base class, and the noise that chooses the frame of the static loss."""
         return super().training_noise_shapes(frames) | {"static_frame": (frames,)}
 
     def compute_losses(self, batch, noise, step, training):
@@ -150,13 +148,9 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         triplet = tf.zeros_like(static)
         if objective["triplet_weight"]:
             triplet = losses.triplet_loss(outputs, objective["margin"], *ranges)
-        loss = (  # equation (6)
-            reconstruction
-            + objective["static_weight"] * static
-            + objective["triplet_weight"] * triplet
-        )
+        regularizers = objective["static_weight"] * static + objective["triplet_weight"] * triplet
         terms = {
-            "loss": loss,
+            "loss": reconstruction + regularizers,  # equation (6)
             "reconstruction_loss": reconstruction,
             "static_loss": static,
             "triplet_loss": triplet,
@@ -190,10 +184,9 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         """Static codes combined with the transient codes of other rows.
 
         Args:
-            identity: rows `[B]` of the static codes: identities, or videos where each has its own.
-            action: rows `[B]` of the transient codes: labels, or videos.
-            label: int `[B]`, the labels for a conditional generator; `action` by default where
-                transient codes are by label.
+            identity: rows `[B]` of the static codes: identities or videos, by `static_by`.
+            action: rows `[B]` of the transient codes: labels or videos, by `transient_by`.
+            label: int `[B]`, for a conditional generator; `action` by default if that is labels.
 
         Returns:
             uint8 `[B, T, H, W, C]`.
@@ -222,17 +215,15 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         """Intermediate frames between two frames of training videos.
 
         By default between the RNN's outputs: G([z^(s), r_first + n / (k + 1) (r_last - r_first)])
-        for n = 1..k. With `space="codes"` between learned codes, whose rank `rank` bounds, as in
-        the paper; the k new codes then follow z_first through the RNN:
+        for n = 1..k. With `space="codes"` between learned codes, as in the paper; the k new codes
+        follow z_first through the RNN, one step each:
 
             r' = R(z_1, ..., z_first, ..., z_first + n / (k + 1) (z_last - z_first), ...)
 
-        Each is one step of the RNN, so that motion is slower or faster than in the video where k is
-        not last - first - 1. (The paper divides by k, so that its last frame is z_last itself.)
+        (The paper divides by k, so that its last frame is z_last itself.)
 
         Args:
-            first, last: numbers of the two frames, from 0.
-            count: k, the number of intermediate frames.
+            first, last, count: numbers of the two frames, from 0; k.
             space: `"outputs"` or `"codes"`.
             **rows: the videos, as in `recall`.
 
@@ -252,8 +243,8 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
             )
         if count < 1:
             raise ValueError(f"count={count} must be at least 1.")
-        if space not in SPACES:
-            raise ValueError(f"space={space!r}: {nearest_names(space, SPACES)}.")
+        if space not in ("outputs", "codes"):
+            raise ValueError(f"space={space!r} must be 'outputs' or 'codes'.")
         codes, label = self.codes_at(rows)
         path = codes["transient"] if space == "codes" else self.outputs(codes["transient"])
         fractions = tf.reshape(tf.range(1.0, count + 1.0) / (count + 1.0), [1, count, 1])
@@ -296,12 +287,7 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
 
 
 def checked_objective(objective: Mapping[str, Any] | None, frames: int) -> dict[str, Any]:
-    """`OBJECTIVE` with some values replaced.
-
-    Raises:
-        ValueError: a name is unknown, a value is out of its range, or clips are too short for
-            triplets.
-    """
+    """`OBJECTIVE` with some values replaced, if they are in range and clips have triplets."""
     for name, value in (objective or {}).items():
         if name not in OBJECTIVE:
             raise ValueError(f"objective has no {name!r}: {nearest_names(name, OBJECTIVE)}.")
@@ -311,10 +297,10 @@ def checked_objective(objective: Mapping[str, Any] | None, frames: int) -> dict[
             kind = "an integer" if integer else "a number"
             raise ValueError(f"objective.{name}={value!r} must be {kind}, {least} or more.")
     full = {**OBJECTIVE, **(objective or {})}
-    ranges = full["positive_range"], full["negative_range"]
-    if full["triplet_weight"] and not losses.triplet_mask(frames, *ranges).any():
+    near, far = full["positive_range"], full["negative_range"]
+    if full["triplet_weight"] and not losses.triplet_mask(frames, near, far).any():
         raise ValueError(
-            f"Clips of {frames} frames have no triplets with objective.negative_range={ranges[1]}: "
+            f"Clips of {frames} frames have no triplets with objective.negative_range={far}: "
             "use longer clips, a smaller range or objective.triplet_weight=0."
         )
     return full
@@ -330,6 +316,7 @@ DCGAN = {  # G at 64x64
     "patch": 2,
     "normalization": "none",
 }
+TINY = {"seed_channels": 16, "channels": (16, 8), "upsampling": (2, 2)}
 Navsynth.PRESETS = {
     # Seconds: for tests.
     "debug": {
@@ -337,14 +324,7 @@ Navsynth.PRESETS = {
         "static_dim": 8,
         "transient_dim": 4,
         "units": 16,
-        "decoder": {
-            **DCGAN,
-            "seed_channels": 16,
-            "channels": (16, 8),
-            "upsampling": (2, 2),
-            "kernel_size": 3,
-            "transposed": False,
-        },
+        "decoder": {**DCGAN, **TINY, "kernel_size": 3, "transposed": False},
         "objective": {"levels": 2},
     },
     # Good reconstructions on two CPU cores in minutes.
@@ -391,21 +371,12 @@ Navsynth.PRESETS = {
     },
 }
 # The optimizers of the supplement, which gives no batch size. A training ends with the last stage.
-SUPPLEMENT: dict[str, Any] = {
-    "batch_size": 16,
-    "warmup_steps": 0,
-    "beta_2": 0.999,
-    "epsilon": 1e-8,
-    "ema_momentum": 0.0,
-    "code_rate": 12.5,
-}
+ADAM: dict[str, Any] = {"warmup_steps": 0, "beta_2": 0.999, "epsilon": 1e-8}
+SUPPLEMENT: dict[str, Any] = {**ADAM, "batch_size": 16, "ema_momentum": 0.0, "code_rate": 12.5}
+SHARED: dict[str, Any] = {"pick": "start", "ema_momentum": 0.0}
 Navsynth.TRAINING = {
-    "debug": TrainConfig(
-        steps=60, batch_size=8, pick="start", warmup_steps=10, ema_momentum=0.0, code_rate=1.0
-    ),
-    "base": TrainConfig(
-        steps=4_000, batch_size=16, pick="start", decay_steps=4_000, ema_momentum=0.0, code_rate=2.0
-    ),
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, code_rate=1.0, **SHARED),
+    "base": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=2.0, **SHARED),
     # 305 epochs of 1,476 videos: 820 chairs at 2 elevations, less a tenth.
     "paper": TrainConfig(steps=28_136, pick="start", learning_rate=6.25e-5, **SUPPLEMENT),
     # 705 epochs of 80 videos: 9 persons in 10 actions, less a person of each.

@@ -47,34 +47,6 @@ PARAMETERS = {
     "vgan": {"debug": 72_853, "base": 7_424_605, "paper": 27_310_408},
 }
 
-# Steps and videos a step by model and preset, for a list without TensorFlow; tested likewise.
-STEPS = {
-    "cgan": {"debug": (60, 8), "base": (5_000, 8), "paper": (100_000, 16)},
-    "cvae": {"debug": (60, 8), "plain": (4_000, 16), "base": (4_000, 16), "paper": (100_000, 16)},
-    "dsa": {"debug": (60, 8), "plain": (4_000, 16), "base": (8_000, 16), "paper": (100_000, 32)},
-    "glo": {"debug": (60, 8), "base": (4_000, 16), "paper": (28_136, 16)},
-    "image_gan": {
-        "debug": (60, 8),
-        "plain": (2_000, 8),
-        "base": (1_000, 32),
-        "paper": (100_000, 32),
-    },
-    "linear_interpolation": {"debug": (1, 16), "base": (1, 16), "paper": (1, 16)},
-    "mocogan": {"debug": (60, 8), "plain": (2_000, 8), "base": (1_000, 8), "paper": (100_000, 32)},
-    "navsynth": {
-        "debug": (60, 8),
-        "base": (4_000, 16),
-        "paper": (28_136, 16),
-        "weizmann": (3_525, 16),
-        "golf": (31_562, 16),
-    },
-    "rjgan": {"debug": (60, 8), "plain": (2_000, 8), "base": (1_000, 8), "paper": (100_000, 32)},
-    "rjvae": {"debug": (60, 8), "plain": (4_000, 16), "base": (8_000, 16), "paper": (100_000, 32)},
-    "rmocogan": {"debug": (60, 8), "plain": (2_000, 8), "base": (1_000, 8), "paper": (100_000, 32)},
-    "tgan": {"debug": (60, 8), "base": (5_000, 16), "paper": (100_000, 32)},
-    "vgan": {"debug": (60, 8), "base": (5_000, 16), "paper": (100_000, 64)},
-}
-
 
 def model_class(name: str) -> Any:
     """The class of a model, imported on first use.
@@ -100,6 +72,8 @@ class _ModelOfFile:
 
 class _KerasImport(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports Keras as usual, then registers the models with it."""
+
+    loader: Any
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         spec = importlib.machinery.PathFinder.find_spec(name, path) if name == "keras" else None

@@ -26,17 +26,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from kerasvid.layers.frame_networks import dcgan_generator
+from kerasvid.layers.discriminators import HALVING_TIME
+from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
 from kerasvid.layers.recurrent import NoiseGRU
-from kerasvid.models.base.frame_gan import FrameGAN
-from kerasvid.models.base.gan import IMAGE, VIDEO
+from kerasvid.models.base.gan import IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import ImagePrior
 from kerasvid.models.base.train_config import TrainConfig
-from kerasvid.models.base.video_generator import as_pixels
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -71,12 +69,8 @@ class RJGAN(FrameGAN, ImagePrior):
         video_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
-        super().__init__(
-            categories=0,
-            image_discriminator=image_discriminator,
-            video_discriminator=video_discriminator,
-            **kwargs,
-        )
+        discriminators: dict[str, Any] = {IMAGE: image_discriminator, VIDEO: video_discriminator}
+        super().__init__(**discriminators, categories=0, **kwargs)
         if prior_scale <= 0:
             raise ValueError(f"prior_scale={prior_scale} must be positive.")
         self.latent_dim, self.noise_dim = latent_dim, noise_dim
@@ -132,15 +126,8 @@ class RJGAN(FrameGAN, ImagePrior):
         both = self.frames_of(tf.concat(codes, axis=1), training)  # [B, T + 1, H, W, C]
         return {"video": both[:, :-1], "image": both[:, -1]}
 
-    def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
-        """Summary frames G_I(mu) from the fixed prior: uint8 `[B, H, W, C]`; no GRU runs.
-
-        Row i shows the summary of row i of `generate` at the same seed.
-        """
-        return as_pixels(self.image_of(self.sample_noise(batch, 1, seed)))
-
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """The summary frame `[B, H, W, C]` in [-1, 1] of named noise."""
+        """The summary frame G_I(mu), `[B, H, W, C]` in [-1, 1], of named noise; no GRU runs."""
         return self.decode(self.summary_of(noise)[:, None])[:, 0]
 
 
@@ -150,25 +137,14 @@ _TWO_CORES: dict[str, Any] = {
     "noise_dim": 10,
     "decoder": dcgan_generator(32, normalization="batch"),
     "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
-    "video_discriminator": {
-        "channels": (32, 96, 192),
-        "patch": 2,
-        "temporal_stride": 2,
-        "temporal_padding": "same",
-    },
+    "video_discriminator": {"channels": (32, 96, 192), "patch": 2, **HALVING_TIME},
 }
 RJGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
         "latent_dim": 12,
         "noise_dim": 4,
-        "decoder": {
-            "dense_units": (),
-            "seed_channels": 16,
-            "channels": (16, 8),
-            "upsampling": (1, 2),
-            "normalization": "batch",
-        },
+        "decoder": {**patch_decoder((), 16, (16, 8), (1, 2)), "normalization": "batch"},
         "image_discriminator": {"channels": (8, 16), "patch": 2},
         "video_discriminator": {"channels": (8,), "patch": 2, "temporal_kernel": 2},
     },
@@ -185,12 +161,10 @@ RJGAN.PRESETS = {
         "video_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
     },
 }
-_ADAM = {"warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+_ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 RJGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "plain": TrainConfig(steps=2_000, batch_size=8, learning_rate=2e-4, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=1_000, batch_size=8, learning_rate=5e-4, ema_momentum=0.99, **_ADAM),
-    "paper": TrainConfig(
-        steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999, **_ADAM
-    ),
+    "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
+    "base": TrainConfig(steps=1_000, batch_size=8, **{**_ADAM, "learning_rate": 5e-4}),
+    "paper": TrainConfig(steps=100_000, batch_size=32, ema_momentum=0.999, **_ADAM),
 }

@@ -13,18 +13,16 @@ The bound scores the prior of delta_t given the posterior sample of delta_(t-1) 
 
 The preset `plain` is the paper's bound and prior, at sizes for two CPU cores. The preset `base`
 departs from it by these options:
-- `prior_momentum`, `prior_couplings`: the prior of mu is an invertible image of N(0, I) that
-  follows the aggregate posterior (`AggregatePrior`) and is fitted to it again at the end
-  (`training.prior_steps`): samples then fall where the decoder was trained.
+- `prior_momentum`, `prior_couplings`: the prior of mu follows the aggregate posterior
+  (`AggregatePrior`) and is fitted to it again at the end (`training.prior_steps`).
 - `schedule`: the observation scale widens during training, which squeezes cheap information out of
   the codes. The KL of the residuals weighs more than that of the summary, so that the summary holds
-  what frames share. At the end the loss is a weighted bound.
+  what frames share.
 - `summary_weight`: the summary frame G_I(mu) is trained to resemble its clip.
 - `decoded_frames`: a step decodes some frames of a clip, counted for all.
-Networks of both work on 4x4 patches, with sub-pixel enlargement and without normalization.
 
-The paper's sizes are in an appendix that was not at hand: the preset `paper` has the published
-sizes of DSA, whose architecture the paper took over "for a fair comparison" (section 3).
+The paper's appendix with its sizes was not at hand. The preset `paper` has the published sizes of
+DSA, whose architecture the paper took over "for a fair comparison" (section 3).
 """
 
 from collections.abc import Mapping
@@ -41,6 +39,8 @@ from kerasvid.layers.frame_networks import (
     FrameEncoder,
     patch_decoder,
     patch_encoder,
+    strided_decoder,
+    strided_encoder,
 )
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames
@@ -61,27 +61,19 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
     """Videos as a summary vector plus a residual at every frame.
 
     Args:
-        image_shape: `(H, W, C)`.
-        frames: T of `generate` by default; training may use any other.
+        image_shape, frames, decoded_frames: of `VariationalModel`.
         latent_dim: D, size of the summary, the residuals and a frame's latent vector.
         prior_scale: sigma of the summary's prior N(0, sigma^2 I).
-        prior_momentum: of the running moments by which the summary's prior follows the posteriors
-            instead (`AggregatePrior`), or `None`.
-        prior_couplings: of the flow that shapes the summary's prior, or 0.
+        prior_momentum, prior_couplings: of the `AggregatePrior` of the summary.
         summary_units: width of each direction of the summary posterior's LSTM.
         residual_units: hidden width of the residual posterior.
         prior_units: width of the residual prior's LSTM.
-        encoder: arguments of `FrameEncoder`.
-        decoder: arguments of `FrameDecoder`, without `image_shape`.
-        summary_weight: of the reconstruction loss of the summary frame G_I(mu) against the clip's
-            frames; the paper has none.
-        decoded_frames: frames of a clip that a training step decodes, chosen at random; `None` for
-            all. Fewer make a step cheaper, and the loss keeps its expectation.
-        schedule: of the `observation_scale` and the weights `kl_summary` and `kl_residual`, each a
-            pair (start, end), and `steps` from start to end; by default all 1, the plain bound.
+        encoder, decoder: arguments of `FrameEncoder` and `FrameDecoder`, without `image_shape`.
+        summary_weight: of the reconstruction loss of G_I(mu) against the clip; the paper has none.
+        schedule: of `VariationalModel`, with the weights `kl_summary` and `kl_residual`.
 
     Raises:
-        ValueError: the decoder's factors do not fit the image size, `latent_dim` is odd with
+        ValueError: the decoder does not fit the image size, `latent_dim` is odd with
             `prior_couplings`, or a value is out of its range or unknown to `schedule`.
 
     Example:
@@ -226,10 +218,7 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
         return tf.clip_by_value(over_frames(self.decoder, codes), -1.0, 1.0)
 
     def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
-        """Summary frames G_I(mu) of the prior alone: uint8 `[B, H, W, C]`; no LSTM runs.
-
-        Row i shows the summary of row i of `generate` at the same seed.
-        """
+        """Summary frames G_I(mu), those of `generate` at that seed: uint8 `[B, H, W, C]`."""
         return as_pixels(self.image_of(self.sample_noise(batch, 1, seed)))
 
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -251,11 +240,7 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
             >>> summary = model.encode(videos)["summary"]  # float32 [B, latent_dim]
         """
         _, summary, _, residual = self.posteriors(as_video_tensor(videos, self.image_shape), None)
-        return {
-            "summary": summary,
-            "residual": residual,
-            "codes": summary[:, None] + residual,
-        }
+        return {"summary": summary, "residual": residual, "codes": summary[:, None] + residual}
 
     def reconstruct(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
         """The videos through their posterior means: uint8 `[B, T, H, W, C]`."""
@@ -268,12 +253,10 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
     def swap(self, content_of: np.ndarray, motion_of: np.ndarray) -> np.ndarray:
         """The summary of one video with the residuals of another: uint8 `[B, T, H, W, C]`.
 
-        RJVAE does not separate content from motion: a summary says what frames share, the action
-        included. The residuals of `motion_of` are added as they are.
+        A summary holds what frames share, the action included: content and motion are not separate.
 
         Args:
-            content_of: `[B, T, H, W, C]`, uint8 or float in [-1, 1].
-            motion_of: the same batch size.
+            content_of, motion_of: `[B, T, H, W, C]`, uint8 or float in [-1, 1].
 
         Raises:
             ValueError: different numbers of videos.
@@ -324,25 +307,8 @@ RJVAE.PRESETS = {
         "summary_units": 512,
         "residual_units": 512,
         "prior_units": 512,
-        "encoder": {
-            "channels": (256, 256, 256, 256),
-            "strides": (1, 2, 2, 2),
-            "kernel_size": 5,
-            "patch": 1,
-            "dense_units": (2048,),
-            "features": 1024,
-            "normalization": "batch",
-        },
-        "decoder": {
-            "dense_units": (2048,),
-            "seed_channels": 256,
-            "channels": (256, 256, 256),
-            "upsampling": (2, 2, 2),
-            "kernel_size": 5,
-            "transposed": True,
-            "patch": 1,
-            "normalization": "batch",
-        },
+        "encoder": strided_encoder((256, 256, 256, 256), (1, 2, 2, 2), (2048,), features=1024),
+        "decoder": strided_decoder((2048,), 256, (256, 256, 256), upsampling=(2, 2, 2)),
         "schedule": {"observation_scale": (0.5, 0.5)},
     },
 }

@@ -17,14 +17,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from kerasvid.layers.frame_networks import dcgan_generator
+from kerasvid.layers.discriminators import HALVING_TIME
+from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
 from kerasvid.layers.recurrent import repeated
 from kerasvid.models.base.protocols import ImagePrior
 from kerasvid.models.base.train_config import TrainConfig
-from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.mocogan import ContentMotionGAN
 
 
@@ -73,16 +72,12 @@ class RMoCoGAN(ContentMotionGAN, ImagePrior):
         content = repeated(self.summary_of(noise), motion.shape[1])
         return tf.concat([content + self.residual(content, motion), motion], axis=-1)
 
-    def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
-        """Frames of the content summary itself: uint8 `[B, H, W, C]`; no GRU runs.
-
-        Row i shows the content of row i of `generate` at the same seed, beside the mean of h_0:
-        h_0 itself is wider than the states that the decoder has learned from, h_1 to h_T.
-        """
-        return as_pixels(self.image_of(self.sample_noise(batch, 1, seed)))
-
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """The frame `[B, H, W, C]` in [-1, 1] of the content summary of named noise."""
+        """The frame `[B, H, W, C]` in [-1, 1] of the content summary of named noise; no GRU runs.
+
+        Its motion is 0, the mean of h_0: h_0 itself is wider than h_1 to h_T, from which the
+        decoder has learned.
+        """
         motion = self.with_category(tf.zeros_like(noise["start"])[:, None], noise)  # [B, 1, E]
         codes = tf.concat([self.summary_of(noise)[:, None], motion], axis=-1)
         return self.decode(codes)[:, 0]
@@ -95,12 +90,7 @@ _TWO_CORES: dict[str, Any] = {
     "residual_units": 128,
     "decoder": dcgan_generator(32, normalization="batch"),
     "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
-    "video_discriminator": {
-        "channels": (32, 96, 192),
-        "patch": 2,
-        "temporal_stride": 2,
-        "temporal_padding": "same",
-    },
+    "video_discriminator": {"channels": (32, 96, 192), "patch": 2, **HALVING_TIME},
 }
 RMoCoGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out.
@@ -108,13 +98,7 @@ RMoCoGAN.PRESETS = {
         "content_dim": 8,
         "motion_dim": 4,
         "residual_units": 16,
-        "decoder": {
-            "dense_units": (),
-            "seed_channels": 16,
-            "channels": (16, 8),
-            "upsampling": (1, 2),
-            "normalization": "batch",
-        },
+        "decoder": {**patch_decoder((), 16, (16, 8), (1, 2)), "normalization": "batch"},
         "image_discriminator": {"channels": (8, 16), "patch": 2},
         "video_discriminator": {"channels": (8,), "patch": 2, "temporal_kernel": 2},
     },
@@ -132,12 +116,10 @@ RMoCoGAN.PRESETS = {
         "video_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
     },
 }
-_ADAM = {"warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+_ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 RMoCoGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "plain": TrainConfig(steps=2_000, batch_size=8, learning_rate=2e-4, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=1_000, batch_size=8, learning_rate=5e-4, ema_momentum=0.99, **_ADAM),
-    "paper": TrainConfig(
-        steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999, **_ADAM
-    ),
+    "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
+    "base": TrainConfig(steps=1_000, batch_size=8, **{**_ADAM, "learning_rate": 5e-4}),
+    "paper": TrainConfig(steps=100_000, batch_size=32, ema_momentum=0.999, **_ADAM),
 }

@@ -33,16 +33,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasvid.layers.frame_networks import dcgan_generator, normalization_layer
+from kerasvid.layers.discriminators import HALVING_TIME
+from kerasvid.layers.frame_networks import dcgan_generator, normalization_layer, patch_decoder
 from kerasvid.layers.recurrent import repeated
-from kerasvid.models.base.frame_gan import FrameGAN
-from kerasvid.models.base.gan import VIDEO, FixedLength
+from kerasvid.models.base.gan import IMAGE, VIDEO, FixedLength, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
+from kerasvid.naming import KeepsArguments
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class TemporalGenerator(keras.layers.Layer):
+class TemporalGenerator(KeepsArguments, keras.layers.Layer):
     """G_0: a sequence of latent vectors of one, by transposed convolutions over time.
 
     A dense layer makes the first vectors (one, as published, if T is 2^(stages - 1)), and every
@@ -89,9 +90,6 @@ class TemporalGenerator(keras.layers.Layer):
             x = convolution(tf.nn.relu(normalization(x, training=training)))
         return tf.tanh(tf.cast(x, tf.float32))[:, : self.frames]
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), "frames": self.frames, "channels": self.channels}
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class TGAN(FixedLength, FrameGAN):
@@ -122,12 +120,8 @@ class TGAN(FixedLength, FrameGAN):
         video_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
-        super().__init__(
-            categories=0,
-            image_discriminator=False,
-            video_discriminator=video_discriminator,
-            **kwargs,
-        )
+        discriminators: dict[str, Any] = {IMAGE: False, VIDEO: video_discriminator}
+        super().__init__(**discriminators, categories=0, **kwargs)
         self.latent_dim, self.temporal_channels = latent_dim, tuple(temporal_channels)
         self.temporal = TemporalGenerator(
             self.frames, self.temporal_channels, dtype=self.dtype_policy
@@ -160,25 +154,16 @@ class TGAN(FixedLength, FrameGAN):
         return {"video": self.frames_of(self.codes(noise, frames, training), training)}
 
 
+# For clips of 16 frames.
+_WHOLE_CLIP: dict[str, Any] = {"score": "full", "spectral": True, **HALVING_TIME}
+_SMALL: dict[str, Any] = {"channels": (64, 128, 256), "strides": (2, 2, 1), "patch": 4}
 TGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out. D_V scores patches: it takes short clips.
     "debug": {
         "latent_dim": 8,
         "temporal_channels": (16, 8, 6),
-        "decoder": {
-            "dense_units": (),
-            "seed_channels": 16,
-            "channels": (16, 8),
-            "upsampling": (1, 2),
-            "normalization": "batch",
-        },
-        "video_discriminator": {
-            "channels": (8,),
-            "patch": 2,
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-            "spectral": True,
-        },
+        "decoder": {**patch_decoder((), 16, (16, 8), (1, 2)), "normalization": "batch"},
+        "video_discriminator": {"channels": (8,), "patch": 2, "spectral": True, **HALVING_TIME},
         "objective": {"loss": "wasserstein"},
     },
     # Sized for two CPU cores; the hinge loss is the usual one beside spectral normalisation.
@@ -186,53 +171,28 @@ TGAN.PRESETS = {
         "latent_dim": 100,
         "temporal_channels": (256, 128, 64, 64, 50),
         "decoder": dcgan_generator(32, normalization="batch"),
-        "video_discriminator": {
-            "channels": (64, 128, 256),
-            "strides": (2, 2, 1),
-            "patch": 4,
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-            "score": "full",
-            "spectral": True,
-        },
+        "video_discriminator": {**_SMALL, **_WHOLE_CLIP},
         "objective": {"loss": "hinge"},
     },
     # The published sizes.
     "paper": {
         "latent_dim": 100,
         "temporal_channels": (512, 256, 128, 128, 100),
-        "decoder": {
-            "dense_units": (),
-            "seed_channels": 512,
-            "channels": (256, 128, 64, 32),
-            "upsampling": (2, 2, 2, 2),
-            "kernel_size": 4,
-            "transposed": True,
-            "patch": 1,
-            "normalization": "batch",
-        },
-        "video_discriminator": {
-            "channels": (64, 128, 256, 512),
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-            "score": "full",
-            "spectral": True,
-        },
+        "decoder": dcgan_generator(
+            64,
+            channels=(256, 128, 64, 32),
+            upsampling=(2, 2, 2, 2),
+            patch=1,
+            normalization="batch",
+        ),
+        "video_discriminator": {"channels": (64, 128, 256, 512), **_WHOLE_CLIP},
         "objective": {"loss": "wasserstein"},
     },
 }
+_ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+_RMSPROP: dict[str, Any] = {"learning_rate": 5e-5, "warmup_steps": 0, "beta_1": 0.0}
 TGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "base": TrainConfig(
-        steps=5_000, batch_size=16, learning_rate=2e-4, warmup_steps=0, beta_1=0.5, beta_2=0.999
-    ),
-    "paper": TrainConfig(
-        steps=100_000,
-        batch_size=32,
-        learning_rate=5e-5,
-        warmup_steps=0,
-        beta_1=0.0,
-        beta_2=0.99,
-        ema_momentum=0.999,
-    ),
+    "base": TrainConfig(steps=5_000, **_ADAM),
+    "paper": TrainConfig(steps=100_000, batch_size=32, ema_momentum=0.999, **_RMSPROP),
 }

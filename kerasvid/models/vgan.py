@@ -26,39 +26,26 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 import tensorflow as tf
 
+from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import over_frames, repeated
-from kerasvid.models.base.gan import VIDEO, AdversarialModel, FixedLength
+from kerasvid.models.base.gan import IMAGE, VIDEO, AdversarialModel, FixedLength
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import VideoGenerator
+from kerasvid.naming import KeepsArguments
 
 
 class Streams(NamedTuple):
-    """What a clip is put together from.
+    """The parts of a clip; the mask is 1 where the foreground is visible."""
 
-    Args:
-        foreground: `[B, T, H, W, C]` in (-1, 1).
-        mask: `[B, T, H, W, 1]` in (0, 1): where the foreground is visible.
-        background: `[B, H, W, C]` in (-1, 1).
-    """
-
-    foreground: tf.Tensor
-    mask: tf.Tensor
-    background: tf.Tensor
-
-    def composed(self) -> tf.Tensor:
-        """The clip m * f + (1 - m) * b, `[B, T, H, W, C]`."""
-        background = self.background[:, None]  # [B, 1, H, W, C]
-        return self.mask * self.foreground + (1.0 - self.mask) * background
-
-    def first(self, frames: int) -> "Streams":
-        """The first frames of the clip."""
-        return self._replace(foreground=self.foreground[:, :frames], mask=self.mask[:, :frames])
+    foreground: tf.Tensor  # [B, T, H, W, C] in (-1, 1)
+    mask: tf.Tensor  # [B, T, H, W, 1] in (0, 1)
+    background: tf.Tensor  # [B, H, W, C] in (-1, 1)
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class DeconvolutionStream(keras.layers.Layer):
+class DeconvolutionStream(KeepsArguments, keras.layers.Layer):
     """Transposed convolutions that each double every side of a small grid.
 
     Args:
@@ -110,13 +97,9 @@ class DeconvolutionStream(keras.layers.Layer):
             x = over_frames(lambda frames: tf.nn.depth_to_space(frames, self.patch), x)
         return tf.cast(x, tf.float32)
 
-    def get_config(self) -> dict:
-        names = ("grid", "outputs", "seed_channels", "channels", "patch", "normalization")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class TwoStreamDecoder(keras.layers.Layer):
+class TwoStreamDecoder(KeepsArguments, keras.layers.Layer):
     """The foreground with its mask, and the background, of a clip's latent vector.
 
     Args:
@@ -142,12 +125,8 @@ class TwoStreamDecoder(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.image_shape, self.frames = tuple(image_shape), frames
-        self.stream_arguments = {
-            "seed_channels": seed_channels,
-            "channels": tuple(channels),
-            "patch": patch,
-            "normalization": normalization,
-        }
+        self.seed_channels, self.channels = seed_channels, tuple(channels)
+        self.patch, self.normalization = patch, normalization
 
         # === Networks ===
         (height, width, colors), enlarged = self.image_shape, 2 ** (len(channels) + 1)
@@ -158,19 +137,15 @@ class TwoStreamDecoder(keras.layers.Layer):
                 f"Use sizes that are multiples of {factor}, or other decoder.channels or patch."
             )
         grid = (-(-frames // enlarged), height // factor, width // factor)
-        own = {**self.stream_arguments, "dtype": self.dtype_policy}
+        own, policy = (seed_channels, self.channels, patch, normalization), self.dtype_policy
         # Foreground and mask are two heads of one stream: channels of its last convolution.
-        self.foreground = DeconvolutionStream(grid, colors + 1, **own)
-        self.background = DeconvolutionStream(grid[1:], colors, **own)
+        self.foreground = DeconvolutionStream(grid, colors + 1, *own, dtype=policy)
+        self.background = DeconvolutionStream(grid[1:], colors, *own, dtype=policy)
 
     def call(self, latents: tf.Tensor, training: bool = False) -> Streams:
         moving = self.foreground(latents, training=training)[:, : self.frames]
         background = tf.tanh(self.background(latents, training=training))
         return Streams(tf.tanh(moving[..., :-1]), tf.sigmoid(moving[..., -1:]), background)
-
-    def get_config(self) -> dict:
-        own = {"image_shape": self.image_shape, "frames": self.frames}
-        return {**super().get_config(), **own, **self.stream_arguments}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -181,17 +156,16 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
 
     Args:
         latent_dim: size of z.
-        image_shape: `(H, W, C)`.
-        frames: the native length: a clip has at most so many.
         decoder: arguments of `TwoStreamDecoder`, without `image_shape` and `frames`.
         video_discriminator: arguments of `VideoDiscriminator` (D_V). With `score="full"` training
             clips have the native length, with `"patch"` any that D_V and `frames` admit.
-        mask_weight: lambda, of the mean of the mask, in [0, 1], in the generator's loss.
-        objective: options of the losses, see `Objective`.
+        mask_weight: lambda, the weight of the mean of the mask in the generator's loss.
+        **kwargs: of `AdversarialModel`: `image_shape`, `frames` (the native length: a clip has at
+            most so many) and `objective`.
 
     Raises:
-        ValueError: the decoder's factors do not fit the image size, or a value is out of its range
-            or unknown to `objective`.
+        ValueError: the decoder's factors do not fit the image size, `mask_weight` is negative, or
+            as `AdversarialModel`.
 
     Example:
         >>> model = VGAN.from_preset("debug")
@@ -204,33 +178,24 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
 
     term_names = ("loss", "generator_loss", "mask_loss")
 
-    PARTS: ClassVar = {**AdversarialModel.PARTS, "decoder": TwoStreamDecoder}
+    PARTS: ClassVar[dict[str, Any]] = {**AdversarialModel.PARTS, "decoder": TwoStreamDecoder}
 
     def __init__(
         self,
         latent_dim: int = 100,
-        image_shape: tuple[int, int, int] = (64, 64, 3),
-        frames: int = 16,
         decoder: Mapping[str, Any] | None = None,
         video_discriminator: Mapping[str, Any] | None = None,
         mask_weight: float = 0.1,
-        objective: Mapping[str, Any] | None = None,
         **kwargs,
     ):
-        super().__init__(
-            image_shape=image_shape,
-            frames=frames,
-            image_discriminator=False,
-            video_discriminator=video_discriminator,
-            categories=0,
-            objective=objective,
-            **kwargs,
-        )
+        discriminators: dict[str, Any] = {IMAGE: False, VIDEO: video_discriminator}
+        super().__init__(**discriminators, categories=0, **kwargs)
         if mask_weight < 0:
             raise ValueError(f"mask_weight={mask_weight} must be 0 or more.")
         self.latent_dim, self.mask_weight = latent_dim, mask_weight
         self.network_arguments["decoder"] = own = dict(decoder or {})
-        self.decoder = TwoStreamDecoder(self.image_shape, frames, **own, dtype=self.dtype_policy)
+        policy = self.dtype_policy
+        self.decoder = TwoStreamDecoder(self.image_shape, self.frames, **own, dtype=policy)
         self.build_networks()
 
     # === Losses ===
@@ -254,13 +219,8 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         return repeated(noise["latent"], self.clip_length(frames))
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
-        """The clips `[B, T, H, W, C]` of the first vectors of `[B, T, D]`.
-
-        Raises:
-            ValueError: T is larger than the native length.
-        """
-        frames = self.clip_length(codes.shape[1])
-        return self.streams(codes[:, 0]).first(frames).composed()
+        """The clips `[B, T, H, W, C]` of the first vectors of `[B, T, D]`; refuses a longer T."""
+        return self.fakes({"latent": codes[:, 0]}, codes.shape[1], training=False)["video"]
 
     def streams(self, latents: tf.Tensor, training: bool = False) -> Streams:
         """Foreground, mask and background of clips of native length, of z `[B, D]`."""
@@ -268,35 +228,26 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
 
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
         """`"video"` `[B, T, H, W, C]` and its `"mask"` `[B, T, H, W, 1]`."""
-        streams = self.streams(noise["latent"], training).first(self.clip_length(frames))
-        return {"video": streams.composed(), "mask": streams.mask}
+        foreground, mask, background = self.streams(noise["latent"], training)
+        foreground, mask = (part[:, : self.clip_length(frames)] for part in (foreground, mask))
+        video = mask * foreground + (1.0 - mask) * background[:, None]
+        return {"video": video, "mask": mask}
 
 
+_WHOLE_CLIP: dict[str, Any] = {"score": "full", **HALVING_TIME}
+_SMALL: dict[str, Any] = {"channels": (64, 128, 256), "strides": (2, 2, 1), "patch": 4}
 VGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out. D_V scores patches: it takes short clips.
     "debug": {
         "latent_dim": 8,
         "decoder": {"seed_channels": 16, "channels": (8,), "patch": 2},
-        "video_discriminator": {
-            "channels": (8,),
-            "patch": 2,
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-        },
+        "video_discriminator": {"channels": (8,), "patch": 2, **HALVING_TIME},
     },
     # Sized for two CPU cores, from a 4x4 grid of 2 moments for 16 frames.
     "base": {
         "latent_dim": 100,
         "decoder": {"seed_channels": 256, "channels": (128, 64), "patch": 2},
-        "video_discriminator": {
-            "channels": (64, 128, 256),
-            "strides": (2, 2, 1),
-            "patch": 4,
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-            "score": "full",
-            "spectral": True,
-        },
+        "video_discriminator": {**_SMALL, "spectral": True, **_WHOLE_CLIP},
     },
     # The published sizes.
     "paper": {
@@ -305,16 +256,14 @@ VGAN.PRESETS = {
         "decoder": {"seed_channels": 512, "channels": (256, 128, 64), "patch": 1},
         "video_discriminator": {
             "channels": (64, 128, 256, 512),
-            "temporal_stride": 2,
-            "temporal_padding": "same",
-            "score": "full",
             "normalization": "batch",
+            **_WHOLE_CLIP,
         },
     },
 }
-_ADAM = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+_ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 VGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "base": TrainConfig(steps=5_000, batch_size=16, ema_momentum=0.99, **_ADAM),
+    "base": TrainConfig(steps=5_000, **_ADAM),
     "paper": TrainConfig(steps=100_000, batch_size=64, ema_momentum=0.999, **_ADAM),
 }

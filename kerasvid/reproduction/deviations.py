@@ -14,35 +14,30 @@ LONGEST = 60  # letters of a value
 
 
 def of_section(table: Table, section: Section, metrics: Mapping[str, str]) -> list[str]:
-    """The deviations of data, metrics and clips.
-
-    Args:
-        table: as published.
-        section: with its cells.
-        metrics: the metric of each column, by the column's name.
+    """The deviations of data, metrics and clips; `metrics` are those measured, by column.
 
     Example:
         >>> of_section(published_table("residual_vectors/3"), section, {"FVD": "fvd"})
         ['data set: sprites in place of MUG (mug)', '256 clips measured in place of 624']
     """
-    cells, lines = section.cells, []
-    parts = [f"{p.name} ({p.dataset})" for p in section.parts if p.dataset != section.dataset]
-    if parts:
+    cells = [cell for row in section.rows for cell in row.cells.values()]
+    lines = []
+    if parts := [f"{p.name} ({p.dataset})" for p in section.parts if p.dataset != section.dataset]:
         lines.append(f"data set: {section.dataset} in place of {' and '.join(parts)}")
     by_column = {name: cell for row in section.rows for name, cell in row.cells.items()}
     for column in table.columns:
         metric = metrics[column.name]
         if metric != column.metric:
-            known = _classifier_of(by_column[column.name]) if column.name in by_column else {}
+            known = _classifier_of(by_column.get(column.name))
             by = f" ({known['classifier']})" if known else ""
-            lines.append(f"metric: {metric}{by} in place of {column.name}: compare its values "
-                         "within this table only")  # fmt: skip
+            ours = f"metric: {metric}{by} in place of {column.name}"
+            lines.append(f"{ours}: compare its values within this table only")
     counts = sorted({cell.clips for cell in cells} - {table.clips})
     if counts and table.clips:
         lines.append(f"{' and '.join(map(str, counts))} clips measured in place of {table.clips}")
     for number in sorted({cell.asked.get("windows", 1) for cell in cells} - {1}):
-        lines.append(f"real clips: {number} random windows of each video, which may overlap: "
-                     "intervals are too narrow")  # fmt: skip
+        windows = f"{number} random windows of each video, which may overlap"
+        lines.append(f"real clips: {windows}: intervals are too narrow")
     for known in filter(None, map(_classifier_of, cells)):
         shares = [f"{name} {100 * share:.1f} %" for name, share in known["accuracy"].items()]
         accuracy = f"{', '.join(shares)} of {known['accuracy_of']}"
@@ -50,20 +45,17 @@ def of_section(table: Table, section: Section, metrics: Mapping[str, str]) -> li
     return list(dict.fromkeys(lines))
 
 
-def _classifier_of(cell: Cell) -> Mapping[str, Any]:
+def _classifier_of(cell: Cell | None) -> Mapping[str, Any]:
     """The classifier in a number's protocol; empty if there is none."""
     for key in ("features", "classifier"):  # of distances, of answers
-        facts = cell.protocol.get(key)
+        facts = cell.protocol.get(key) if cell else None
         if isinstance(facts, Mapping) and "classifier" in facts:
             return facts
     return {}
 
 
 def of_runs(runs: Mapping[str, tuple[PublishedRun, RunConfig]]) -> list[str]:
-    """A line for each deviation of runs from the published ones, with the runs that have it.
-
-    Args:
-        runs: by name, as published and as trained.
+    """A line for each deviation of runs, as trained, from the published ones.
 
     Example:
         >>> of_runs({"dsa": (PublishedRun("dsa"), config)})
@@ -94,8 +86,8 @@ def _of_run(published: PublishedRun, config: RunConfig) -> list[str]:
         if ours.get(key) != wanted.get(key)
     ]
     if differing:
-        other = config.preset != published.preset
-        place = f" in place of {published.preset}" if other else ", changed"
+        same = config.preset == published.preset
+        place = ", changed" if same else f" in place of {published.preset}"
         lines.append(f"preset {config.preset}{place}: {', '.join(differing)}")
     return lines
 
@@ -112,7 +104,6 @@ def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    if value is None:
-        return "unset"
     text = json.dumps(value).replace(" ", "") if isinstance(value, list) else str(value)
+    text = "unset" if value is None else text
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

@@ -51,11 +51,7 @@ class LearnedContext(EvaluationContext):
 
 
 def feature_maps(classifier: FrameClassifier):
-    """A function of frames `[N, H, W, C]` in [-1, 1] to the classifier's last feature maps.
-
-    Example:
-        >>> motion_consistency_score(real, generated, feature_maps(classifier.model), clips=500)
-    """
+    """A function of frames `[N, H, W, C]` in [-1, 1] to the classifier's last feature maps."""
     network = classifier.discriminator.feature_maps
     compiled = tf.function(lambda frames: network(frames, False), reduce_retracing=True)
     return lambda frames: compiled(tf.constant(frames, tf.float32)).numpy()
@@ -64,19 +60,12 @@ def feature_maps(classifier: FrameClassifier):
 def classifier_motion(context: EvaluationContext) -> list[Measured]:
     """MCS with signed differences, from a frame classifier's maps in place of VGG16's."""
     classifier, count = context.classifier("frame"), context.count()
-    found = motion_consistency_score(
-        context.real(),
-        context.generated(),
-        feature_maps(classifier.model),
-        count,
-        "signed",
-        GROUPS,
-    )
-    maps = {"features": "last maps of the frame classifier, which has D_I's architecture"}
-    facts = {**from_real(context), "classifier": classifier.protocol() | maps}
-    facts["differences"] = "signed"
+    maps, clips = feature_maps(classifier.model), (context.real(), context.generated())
+    found = motion_consistency_score(*clips, maps, count, "signed", GROUPS)
+    features = "last maps of the frame classifier, which has D_I's architecture"
+    facts = {**from_real(context), "classifier": {**classifier.protocol(), "features": features}}
     value = found.score, LOWER, count, found.std
-    return [context.reported_alone(CLASSIFIER_MOTION, *value, **facts)]
+    return [context.reported_alone(CLASSIFIER_MOTION, *value, **facts, differences="signed")]
 
 
 ALL_METRICS = {**METRICS, CLASSIFIER_MOTION: Metric(classifier_motion, no_clip_classifier)}
@@ -90,11 +79,7 @@ def metric_of(column: Column, evaluation: EvaluationConfig) -> str:
 
 
 def check_num(table: Table, evaluation: EvaluationConfig) -> None:
-    """Refuses a number of clips for a metric that has its own.
-
-    Raises:
-        ValueError: `num` is set for such a table.
-    """
+    """Raises a ValueError if `num` is set, but a metric has its own number of clips."""
     if evaluation.num and (fixed := [c for c in table.columns if c.clips]):
         raise ValueError(
             f"--num={evaluation.num}: {fixed[0].name} of {table.name} always has "
@@ -105,11 +90,8 @@ def check_num(table: Table, evaluation: EvaluationConfig) -> None:
 def resolved(evaluation: EvaluationConfig, table: Table, config: RunConfig) -> EvaluationConfig:
     """The evaluation of a run, with the split, the number of clips and of windows filled in.
 
-    If a split has fewer videos than published clips, several random windows of each video are
-    taken: as many as are needed and the shortest video has.
-
-    Raises:
-        ValueError: there is no such split.
+    A split with fewer videos than published clips gives several random windows of each video: as
+    many as are needed and the shortest video has.
     """
     info = load_info(config.data_folder)
     split = evaluation.split or table.split or held_out_split(info) or "train"
@@ -128,10 +110,7 @@ def resolved(evaluation: EvaluationConfig, table: Table, config: RunConfig) -> E
 def asked(
     row: Row, column: Column, evaluation: EvaluationConfig, run: RunFolder, config: RunConfig
 ) -> dict[str, Any] | None:
-    """The choices of a measurement; `None` for a column that real clips have no value for.
-
-    They include the classifier and the saved file: another one means measuring again.
-    """
+    """The choices of a measurement; `None` for a column that real clips have no value for."""
     metric = metric_of(column, evaluation)
     if row.clips == REAL and not column.of_real:
         return None
@@ -163,7 +142,7 @@ def measure_missing(
     """Measures the cells of a row that are missing or have other choices.
 
     Raises:
-        RunError, ValueError: a cell cannot be measured; the others are. One line.
+        RunError, ValueError: a cell cannot be measured; the others are.
     """
     row, cells = result.row, result.cells
     choices = {c.name: asked(row, c, evaluation, run, config) or {} for c in columns}
@@ -193,7 +172,7 @@ def _values(name: str, context: EvaluationContext) -> Sequence[Measured] | str:
     metric = ALL_METRICS[name]
     try:
         reason = metric.unavailable_reason(context)
-        return f"{name}: {reason}." if reason else metric.measure(context)
+        return f"{name}: {reason}." if reason else list(metric.measure(context))
     except ValueError as error:
         return f"{name}: {error}"
 

@@ -96,8 +96,8 @@ class Row:
         name: as published.
         figures: as printed, such as "4.24 ± 0.02", by part and column; the parts of the row.
         run: name of its run, or names by part; `None` for a method that this library lacks.
-        clips: what is measured: clips "generated" from noise, "learned" ones (training videos
-            from their codes), or "real" ones (the bound).
+        clips: clips to measure: "generated" from noise, "learned" (training videos from their
+            codes), or "real" (the bound).
     """
 
     name: str
@@ -161,10 +161,7 @@ TABLES = {table.name: table for path in sorted(PAPERS.glob("*.json")) for table 
 
 
 def published_table(name: str) -> Table:
-    """The table of a name.
-
-    Raises:
-        ValueError: the name is unknown; the message lists near ones.
+    """The table of a name; a ValueError names near ones.
 
     Example:
         >>> published_table("residual_vectors/3").clips
@@ -188,12 +185,7 @@ def describe_tables() -> str:
 
 
 def figure_value(text: str) -> float | None:
-    """The number of a printed figure, or `None`.
-
-    Example:
-        >>> figure_value("4.24 ± 0.02"), figure_value("N/A")
-        (4.24, None)
-    """
+    """The number of a printed figure: 4.24 of "4.24 ± 0.02", `None` of "N/A"."""
     try:
         return float(text.partition("±")[0])
     except ValueError:

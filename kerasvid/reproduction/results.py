@@ -54,7 +54,7 @@ class RowResult:
     problem: str | None = None
 
     def shown(self, column: Column) -> str:
-        """The text of a cell, empty if it needs none."""
+        """The text of a cell, empty if nothing is measured for it."""
         if column.name in self.cells:
             return self.cells[column.name].text(column)
         quoted = self.run is None or (self.row.clips == REAL and not column.of_real)
@@ -84,11 +84,6 @@ class Section:
         """The names of the runs of all rows, each once."""
         return list(dict.fromkeys(row.run for row in self.rows if row.run))
 
-    @property
-    def cells(self) -> list[Cell]:
-        """The measured numbers of all rows."""
-        return [cell for row in self.rows for cell in row.cells.values()]
-
     def as_dict(self) -> dict[str, Any]:
         """For the JSON file."""
         rows = [
@@ -102,8 +97,9 @@ class Section:
             }
             for result in self.rows
         ]
-        facts = {"dataset": self.dataset, "parts": [part.name for part in self.parts], "rows": rows}
-        return {**facts, "deviations": self.deviations, "commands": self.commands}
+        names = [part.name for part in self.parts]
+        lines = {"deviations": self.deviations, "commands": self.commands}
+        return {"dataset": self.dataset, "parts": names, "rows": rows, **lines}
 
 
 def sections_of(table: Table, datasets: Sequence[str] = ()) -> list[Section]:
@@ -136,12 +132,7 @@ def sections_of(table: Table, datasets: Sequence[str] = ()) -> list[Section]:
 
 @dataclasses.dataclass
 class Reproduced:
-    """A table with our numbers beside the paper's.
-
-    Args:
-        table: as published.
-        sections: one a data set.
-    """
+    """A published table with our numbers beside the paper's, a section a data set."""
 
     table: Table
     sections: list[Section]
@@ -177,11 +168,7 @@ class Reproduced:
         return "\n".join(lines)
 
     def write(self, out_dir: str | os.PathLike, name: str) -> list[pathlib.Path]:
-        """Writes `name.json` and `name.md`, and returns their paths.
-
-        Raises:
-            OSError: a file cannot be written; one line with the cause.
-        """
+        """Writes `name.json` and `name.md`, and returns their paths."""
         folder = pathlib.Path(out_dir)
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, default=str) + "\n"
@@ -216,12 +203,7 @@ class Reproduced:
 
 
 def ranking(section: Section, column: Column, part: str | None = None) -> str:
-    """The measured methods, the best first.
-
-    Args:
-        section: the section.
-        column: the values to compare.
-        part: whose published figures are compared; ours if `None`.
+    """The measured methods, the best first: by our numbers, or by the published ones of a part.
 
     Example:
         >>> ranking(section, fvd, "MUG")
@@ -250,22 +232,17 @@ def ranking(section: Section, column: Column, part: str | None = None) -> str:
 
 
 def known_cells(path: str | os.PathLike) -> dict[tuple[str, str], dict[str, Cell]]:
-    """The numbers that an earlier call measured: by data set and row, then by column.
-
-    Raises:
-        ValueError: the file cannot be read.
-    """
+    """The numbers that an earlier call measured: by data set and row, then by column."""
     path = pathlib.Path(path)
+    known: dict[tuple[str, str], dict[str, Cell]] = {}
     if not path.exists():
-        return {}
+        return known
     try:
-        return {
-            (section["dataset"], row["name"]): {
-                name: cast(Cell, Cell.from_dict(fields)) for name, fields in row["measured"].items()
-            }
-            for section in json.loads(path.read_text(encoding="utf-8"))["sections"]
-            for row in section["rows"]
-        }
+        for section in json.loads(path.read_text(encoding="utf-8"))["sections"]:
+            for row in section["rows"]:
+                cells = {n: cast(Cell, Cell.from_dict(f)) for n, f in row["measured"].items()}
+                known[section["dataset"], row["name"]] = cells
+        return known
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"{path}: not a reproduced table ({str(error)[:80]}). Move it away to measure again."

@@ -8,17 +8,12 @@ import contextlib
 import dataclasses
 import os
 import re
+from typing import Any
 
 from kerasvid.evaluation.context import EvaluationConfig
 from kerasvid.io import one_line
 from kerasvid.reproduction import deviations, measuring
-from kerasvid.reproduction.results import (
-    Reproduced,
-    RowResult,
-    Section,
-    known_cells,
-    sections_of,
-)
+from kerasvid.reproduction.results import Reproduced, RowResult, Section, known_cells, sections_of
 from kerasvid.reproduction.runs import TableRuns
 from kerasvid.training.config import digest_of
 from kerasvid.training.run_folder import ERRORS, RunFolder
@@ -33,8 +28,7 @@ class Reproduction:
 
     Args:
         runs: of the table, without a data set.
-        evaluation: of its measurements; `num`, `split` and `windows` of `None` or 1 are the
-            table's.
+        evaluation: of its measurements; the table's `num`, `split` and `windows` by default.
         datasets: to train on, as in `sections_of`.
         out_dir: folder of the table's files.
 
@@ -101,21 +95,22 @@ class Reproduction:
         return made
 
     def _measure(self, result: RowResult, name: str, runs: TableRuns) -> None:
-        """Fills the missing cells of a row."""
         config, run = runs.ready(name)
         whole, info = runs.locate(make=True)
-        config = dataclasses.replace(
-            config, dataset=runs.dataset, data_folder=whole, data_digest=digest_of(info)
-        )
+        data: dict[str, Any] = {
+            "dataset": runs.dataset,
+            "data_folder": whole,
+            "data_digest": digest_of(info),
+        }
+        config = dataclasses.replace(config, **data)
         evaluation = measuring.resolved(self.evaluation, self.runs.table, config)
         result.problem = None
         measuring.measure_missing(result, self.runs.table.columns, evaluation, run, config)
 
     def _annotate(self, section: Section, runs: TableRuns) -> None:
         """Fills in the commands of a section and its deviations from the paper."""
-        section.commands = list(
-            dict.fromkeys(line for name in section.runs for line in runs.commands(name))
-        )
+        commands = [line for name in section.runs for line in runs.commands(name)]
+        section.commands = list(dict.fromkeys(commands))
         metrics = {c.name: measuring.metric_of(c, self.evaluation) for c in self.runs.table.columns}
         configs = {}
         for name in runs.needed(section.runs):
@@ -128,11 +123,7 @@ class Reproduction:
         section.deviations += deviations.of_runs(configs)
 
     def describe(self) -> str:
-        """The page as it is now, and the state of every run. Trains and writes nothing.
-
-        Raises:
-            ValueError: as `sections`.
-        """
+        """The page as it is now, and the state of every run. Trains and writes nothing."""
         sections = self.sections()
         page = Reproduced(self.runs.table, [section for section, _ in sections]).markdown()
         states = [runs.state(name) for each, runs in sections for name in runs.needed(each.runs)]

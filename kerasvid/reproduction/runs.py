@@ -1,7 +1,6 @@
 """The runs of a published table on one data set: their configs, training them or finding them."""
 
 import dataclasses
-import functools
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -29,11 +28,7 @@ from tfrecords_tools.registry import locate
 
 
 class Stopped(Exception):
-    """A signal ended a training; its checkpoint is saved."""
-
-    def __init__(self, signal: int):
-        super().__init__(f"stopped by signal {signal}")
-        self.signal = signal
+    """A signal, its argument, ended a training; its checkpoint is saved."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +41,10 @@ class TableRuns:
         preset: of all models; "paper" is each run's own for the data set.
         steps: of each run, in place of the paper's and the preset's.
         frames: T of clips, in place of the preset's.
-        config: further fields of `RunConfig` that differ from their defaults: `seed`,
-            `precision`, `sample_every`, `checkpoint_every`.
+        config: further fields of `RunConfig` that differ from their defaults, such as `seed`.
         given: folders of existing runs to use unchanged, by the run's name.
         runs_dir: folder of all other runs.
-        data_dir, source_dir: as `tfrecords_tools.registry.locate` takes them.
+        data_dir, source_dir: as in `tfrecords_tools.registry.locate`.
 
     Raises:
         ValueError: a run is given that the table does not have.
@@ -70,28 +64,26 @@ class TableRuns:
     runs_dir: str = "runs"
     data_dir: str = "data"
     source_dir: str | None = None
+    _outcomes: dict[str, tuple[RunConfig, RunFolder] | Exception] = dataclasses.field(
+        default_factory=dict, init=False
+    )
 
     def __post_init__(self) -> None:
         if unknown := sorted({*self.given} - {*self.table.runs}):
             known = ", ".join(self.table.runs)
-            raise ValueError(f"--run={unknown[0]}=...: {self.table.name} has no such run. "
-                             f"Use {known}.")  # fmt: skip
-
-    @functools.cached_property
-    def _outcomes(self) -> dict[str, tuple[RunConfig, RunFolder] | Exception]:
-        return {}
+            where = f"--run={unknown[0]}=...: {self.table.name}"
+            raise ValueError(f"{where} has no such run. Use {known}.")
 
     # === What is to be done ===
 
     def locate(self, data: str = WHOLE, make: bool = False) -> tuple[str, DatasetInfo | None]:
-        """The folder of the "whole" data set, or of its "videos" or "images".
+        """The folder of the "whole" data set, or of its "videos" or "images", and its description.
 
-        Its description is `None` if the data is missing; `make` makes it.
+        Without the data the description is `None`, unless `make` makes it.
         """
         where = self.data_dir, self.source_dir, make
-        if data == WHOLE:
-            return locate(self.dataset, *where)
-        return locate_half(self.dataset, data, *where)
+        whole = data == WHOLE
+        return locate(self.dataset, *where) if whole else locate_half(self.dataset, data, *where)
 
     def labels(self) -> list[str]:
         """The preset and the seed, if they differ from the default."""
@@ -103,16 +95,13 @@ class TableRuns:
         if name in self.given:
             return self.given[name]
         data = self.table.runs[name].data
-        labels = [self.dataset, *([data] if data != WHOLE else []), *self.labels()]
+        labels = [self.dataset, *[data] * (data != WHOLE), *self.labels()]
         return os.path.join(self.runs_dir, os.path.basename(default_folder(name, "/".join(labels))))
 
     def arguments(self, name: str, make: bool = False) -> dict[str, Any]:
-        """The arguments of `make_config` for a run; `make` makes missing data.
+        """The arguments of `training.config.make_config` for a run; `make` makes missing data.
 
         The hyper-parameters are the paper's, with clips that fit the videos.
-
-        Raises:
-            ValueError: the data does not fit, or cannot be made.
         """
         published = self.table.runs[name]
         cls: Any = model_class(published.model)
@@ -123,8 +112,7 @@ class TableRuns:
         if hyperparameters["frames"] > 1:  # a model of videos: clips that fit into them
             frames = self.frames or hyperparameters["frames"]
             if info:
-                longest = 1 + (training_split(info).min_length - 1) // training.stride
-                frames = min(frames, longest)
+                frames = min(frames, 1 + (training_split(info).min_length - 1) // training.stride)
             if frames != hyperparameters["frames"]:
                 values["frames"] = frames
         trains = cls.TRAINING[preset].steps > 1  # else it has no weights
@@ -153,7 +141,7 @@ class TableRuns:
         return arguments
 
     def make_config(self, name: str, make: bool = False) -> RunConfig:
-        """The config of a run that is not given; as `arguments`."""
+        """The config of a run that is not given."""
         arguments = {"seed": 0, "precision": "auto", **self.arguments(name, make)}
         run = RunFolder(self.folder(name))
         return make_config(**arguments | {"precision": run.keep_precision(arguments["precision"])})
@@ -179,14 +167,13 @@ class TableRuns:
         if published.init_from:
             lines += self.commands(published.init_from)
         if published.data == WHOLE:
-            arguments |= {"data_dir": self.data_dir if self.data_dir != "data" else None}
-            arguments |= {"source_dir": self.source_dir}
+            arguments["data_dir"] = self.data_dir if self.data_dir != "data" else None
+            arguments["source_dir"] = self.source_dir
         values = arguments.pop("values")
-        flags = [
-            f"--{key}={value}"
-            for key, value in {**arguments, "run_dir": self.folder(name)}.items()
-            if value is not None and key not in ("data_folder", "info", "images_folder")
-        ]
+        for key in ("data_folder", "info", "images_folder"):
+            arguments.pop(key, None)
+        arguments["run_dir"] = self.folder(name)
+        flags = [f"--{key}={value}" for key, value in arguments.items() if value is not None]
         flags += [f"--set={key}={json.dumps(value)}" for key, value in values.items()]
         return list(dict.fromkeys([*lines, command_line("train", *flags)]))
 
@@ -203,10 +190,7 @@ class TableRuns:
     # === Doing it ===
 
     def ready(self, name: str) -> tuple[RunConfig, RunFolder]:
-        """The finished run: trained, resumed or found.
-
-        Returns:
-            Its config and its folder.
+        """The config and the folder of the finished run: trained, resumed or found.
 
         Raises:
             ValueError and `run_folder.ERRORS`: it cannot be trained, or its folder holds another
@@ -259,8 +243,8 @@ class TableRuns:
         folder, info = self.locate(published.data, make=True)
         images = self.locate(IMAGES, make=True)[0] if published.images else None
         if digest_of(info, images) != config.data_digest:
-            raise RunError(f"{flag}: trained on other data ({config.dataset}). Give a run that "
-                           f"was trained on {folder}.")  # fmt: skip
+            other = f"{flag}: trained on other data ({config.dataset})"
+            raise RunError(f"{other}. Give a run that was trained on {folder}.")
         return dataclasses.replace(config, data_folder=folder, images_folder=images)
 
 

@@ -1,5 +1,6 @@
 """Which clips a run is evaluated on and shows, and how they are batched."""
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +29,7 @@ def held_out_batches(config: RunConfig) -> tf.data.Dataset | None:
         print(f"no held-out evaluation: {reason}", flush=True)
         return None
     if split == "train":
-        print("evaluating on training videos: the model has no codes of others", flush=True)
+        print("evaluating on training videos: the model has codes of these only", flush=True)
     batches = config.clips(split, batch_size=size, pick="start", seed=0, repeat=False)
     return batches.take(max(1, HELD_OUT_VIDEOS // size)).cache()
 
@@ -51,30 +52,19 @@ def evaluation_split(config: RunConfig, info: DatasetInfo) -> tuple[str | None, 
     split, reason = held_out_split(info), None
     if split is None:
         reason = "the data set has no held-out split"
-    elif (shortest := info.splits[split].min_length) < config.span():
-        reason = (
-            f"the split {split!r} has videos of {shortest} frames, a clip needs {config.span()}"
-        )
-    elif "index" in keys or any(_unknown(config, split, key) for key in keys):
-        reason = "the model has codes of other videos"
-    if reason and keys:
-        return "train", None
-    return (None, reason) if reason else (split, None)
-
-
-def _unknown(config: RunConfig, split: str, key: str) -> frozenset[int]:
-    """The values of a field in a split that do not occur in training."""
-    train, other = (record_values(config.data_folder, each, key) for each in ("train", split))
-    return other - train
+    elif (shortest := info.splits[split].min_length) < (span := config.span()):
+        reason = f"the split {split!r} has videos of {shortest} frames, a clip needs {span}"
+    elif keys:
+        values = functools.partial(record_values, config.data_folder)
+        if "index" in keys or any(values(split, key) - values("train", key) for key in keys):
+            reason = "the model has no codes of these videos"
+    if reason:
+        return ("train", None) if keys else (None, reason)
+    return split, None
 
 
 def with_fixed_buffers(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """The same batches, without tuning that lets buffers grow while a slow reader waits.
-
-    Example:
-        >>> for batch in with_fixed_buffers(config.clips("test", repeat=False)):
-        ...     scores.update(frame_consistencies(batch["video"].numpy()))
-    """
+    """The same batches, without tuning that lets buffers grow while a slow reader waits."""
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.with_options(options)
@@ -137,7 +127,7 @@ def figure_inputs(
 
     Args:
         config: of the run.
-        model: trained.
+        model: its trained model.
         count: number of samples and of held-out clips.
         reads_data: whether real clips are needed.
         **rest: `frames`, `seed` and `scale` of `FigureInputs`.
@@ -145,12 +135,6 @@ def figure_inputs(
     if not reads_data:
         return FigureInputs(model, count=count, **rest)
     shown = shown_batch(config, max(2, count))
-    return FigureInputs(
-        model,
-        shown["video"],
-        count,
-        real_clips=lambda frames: real_clips(config, frames),
-        rows=shown,
-        compared=lambda number: compared_clips(config, number),
-        **rest,
-    )
+    rest |= {"rows": shown, "real_clips": functools.partial(real_clips, config)}
+    rest["compared"] = functools.partial(compared_clips, config)
+    return FigureInputs(model, shown["video"], count, **rest)

@@ -1,7 +1,6 @@
 """What a run was asked for: `RunConfig`, which `config.json` stores, and how settings fill it."""
 
 import dataclasses
-import functools
 import hashlib
 import json
 import math
@@ -43,10 +42,8 @@ class RunConfig:
         preset: name of the preset that the hyper-parameters started from.
         hyperparameters: all of the model's.
         training: how the model is trained.
-        dataset: name of the data set.
-        data_folder: its folder.
-        data_digest: digest of the shards of training and evaluation; "" while the data set is not
-            made yet.
+        dataset, data_folder: name of the data set, and its folder.
+        data_digest: of the shards of training and evaluation; "" while the data is not made yet.
         precision: dtype policy, resolved.
         seed: of weights, noise and data order.
         jit_compile: "auto", True or False.
@@ -54,8 +51,8 @@ class RunConfig:
         replicas: devices that share a batch; each draws its own noise.
         deterministic: whether only operations with reproducible results are used.
         init_from: absolute path of the run whose weights this run starts from, or `None`.
-        images: data set of images that are trained on beside the videos, or `None`.
-        images_folder: its folder.
+        images, images_folder: data set of images that are trained on beside the videos, and its
+            folder; or `None`.
         log_every, sample_every, checkpoint_every: steps.
 
     Example:
@@ -97,7 +94,7 @@ class RunConfig:
 
     @property
     def data_is_known(self) -> bool:
-        """Whether the data set, and the images beside it, existed when the config was made."""
+        """Whether the data set and the images existed when the config was made."""
         return bool(self.data_digest) and (self.images is None or self.images_folder is not None)
 
     @property
@@ -123,7 +120,7 @@ class RunConfig:
             split: name of the split.
             batch_size: videos a batch; by default as in training.
             frames: T of a clip; by default as in training.
-            **options: of `make_pipeline`. `pick` is by default as in training, `seed` the run's.
+            **options: of `make_pipeline`. `pick` and `seed` are by default as in training.
 
         Returns:
             A dataset of dicts, as `make_pipeline`: "video" is uint8 `[B, T, H, W, C]`.
@@ -172,9 +169,7 @@ class RunConfig:
 
     def _compared(self) -> dict[str, Any]:
         fields = json.loads(self.to_json())  # which makes lists of tuples
-        fields["init_from"] = _real_path(self.init_from)
-        hyperparameters = fields.pop("hyperparameters")
-        flat = _flat({**fields, **hyperparameters})
+        flat = _flat({**fields.pop("hyperparameters"), **fields})
         return {key: value for key, value in flat.items() if key not in FREE}
 
     def make_model(self) -> keras.Model:
@@ -184,30 +179,24 @@ class RunConfig:
             ValueError: the hyper-parameters do not fit together, or the model cannot be trained on
                 clips of this length. The message names the settings that differ from the preset.
         """
+        cls = model_class(self.model)
         try:
-            model = model_class(self.model)(**self.hyperparameters, dtype=self.precision)
+            model = cls(**self.hyperparameters, dtype=self.precision)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            preset = _flat({**cls.hyperparameters(), **cls.PRESETS.get(self.preset, {})})
+            flags = [
+                f"--set={key}={value}"
+                for key, value in _flat(self.hyperparameters).items()
+                if key not in FROM_DATA and (key not in preset or preset[key] != value)
+            ] or [f"--preset={self.preset} for frames of {self.image_size()}"]
             why = " ".join(str(error).split())[:200]
-            raise ValueError(f"{self._settings()}: {self.model} cannot be built ({why})") from error
+            raise ValueError(f"{' '.join(flags)}: {self.model} cannot be built ({why})") from error
         try:
             model.check_training_length(self.frames)
         except ValueError as error:
-            raise ValueError(
-                f"training.frames={self.frames}: {self.model} cannot be trained on such clips. "
-                f"{error}"
-            ) from error
+            raise ValueError(f"training.frames={self.frames}: {self.model} cannot be trained on "
+                             f"such clips. {error}") from error  # fmt: skip
         return model
-
-    def _settings(self) -> str:
-        """The flags that set what differs from the preset."""
-        cls = model_class(self.model)
-        preset = _flat({**cls.hyperparameters(), **cls.PRESETS.get(self.preset, {})})
-        changed = [
-            f"--set={key}={value}"
-            for key, value in _flat(self.hyperparameters).items()
-            if key not in FROM_DATA and (key not in preset or preset[key] != value)
-        ]
-        return " ".join(changed) or f"--preset={self.preset} for frames of {self.image_size()}"
 
     def image_size(self) -> str:
         """Height, width and channels of a frame, for people: "64x64x3"."""
@@ -233,16 +222,14 @@ def make_config(
     values: Mapping[str, Any] | None = None,
     epochs: float | None = None,
     precision: str = "auto",
+    init_from: str | None = None,
     **rest: Any,
 ) -> RunConfig:
     """Resolves a run and checks it, without building the model.
 
     Args:
-        model: registered name.
-        dataset: name of the data set.
-        data_folder: its folder.
-        info: its description; `None` while the data set is not made yet.
-        preset: name of a preset of the model.
+        model, dataset, data_folder, preset, init_from: as in `RunConfig`.
+        info: description of the data set; `None` while it is not made yet.
         values: settings by dotted key, such as `{"encoder.channels": [8], "training.steps": 9}`.
         epochs: length of the run, instead of `steps`. Without `info` it is only checked.
         precision: dtype policy, or "auto" for what the device is fast at.
@@ -256,26 +243,22 @@ def make_config(
         >>> config = make_config("rjvae", "sprites", "data/sprites", load_info("data/sprites"),
         ...                      preset="debug", values={"latent_dim": 5}, seed=0)
     """
-    cls = model_class(model)
-    hyperparameters, training = apply_settings(cls, preset, values or {})
-    hyperparameters["image_shape"] = (
-        info.frame_shape if info else cls.hyperparameters()["image_shape"]
-    )
+    hyperparameters, training = apply_settings(model_class(model), preset, values or {})
     given = {name: rest.pop(name, None) for name in ("steps", "batch_size")}
     given = {name: value for name, value in given.items() if value is not None}
     training = dataclasses.replace(training, **given)
-    train = training_split(info) if info else None
-    if info and train:
-        counts = {"videos": train.count, "identities": len(info.identity_names),
-                  "classes": len(info.class_names)}  # fmt: skip
-        hyperparameters |= {k: v for k, v in counts.items() if k in hyperparameters}
     if epochs is not None:
         if "steps" in given:
             raise ValueError("--steps and --epochs are both set. Set one of them.")
         if not 0.0 < epochs < math.inf:
             raise ValueError(f"epochs={epochs} is not positive. Set a number above 0.")
-        if train:
-            steps = max(1, round(epochs * train.count / training.batch_size))
+    if info:
+        count = training_split(info).count
+        sizes: dict[str, Any] = {"image_shape": info.frame_shape, "videos": count}
+        sizes |= {"identities": len(info.identity_names), "classes": len(info.class_names)}
+        hyperparameters |= {k: v for k, v in sizes.items() if k in hyperparameters}
+        if epochs is not None:
+            steps = max(1, round(epochs * count / training.batch_size))
             training = dataclasses.replace(training, steps=steps)
     config = RunConfig(
         model=model,
@@ -286,16 +269,17 @@ def make_config(
         data_folder=data_folder,
         data_digest=digest_of(info, rest.get("images_folder")),
         precision=resolve_precision(precision),
-        **{**rest, "init_from": _real_path(rest.get("init_from"))},
+        init_from=os.path.realpath(init_from) if init_from else None,
+        **rest,
     )
-    _check_batches(config)
-    if info and train:
-        _check_data(config, info, train)
+    _check_batches(config, info)
+    if info:
+        _check_data(config, info)
     return config
 
 
-def _check_batches(config: RunConfig) -> None:
-    """Refuses seeds, clips and batches that the model and the replicas cannot use."""
+def _check_batches(config: RunConfig, info: DatasetInfo | None) -> None:
+    """Refuses seeds, clips and batches that the model, the replicas or the data do not allow."""
     if not 0 <= config.seed <= LARGEST_SEED:
         raise ValueError(f"seed={config.seed} is out of range. Use 0 to {LARGEST_SEED}.")
     shortest = model_class(config.model).shortest_clip(config.hyperparameters)
@@ -303,34 +287,35 @@ def _check_batches(config: RunConfig) -> None:
         raise ValueError(
             f"frames={config.frames} is too short: {config.model} needs {shortest} or more."
         )
-    sizes = {"batch_size": config.training.batch_size}
+    train = training_split(info) if info else None
+    batches = [("videos", "batch_size", config.training.batch_size, config.dataset, train)]
     if config.images:
+        name = f"--images={config.images}"
         if config.hyperparameters.get("image_discriminator", False) is False:
-            raise ValueError(
-                f"--images={config.images}: {config.model} has no image discriminator. Remove the "
-                "flag or train rjgan."
-            )
-        sizes["training.image_batch"] = config.image_batch
+            raise ValueError(f"{name}: {config.model} has no image discriminator. Remove the flag "
+                             "or train rjgan.")  # fmt: skip
+        images = training_split(load_info(config.images_folder)) if config.images_folder else None
+        batches.append(("images", "training.image_batch", config.image_batch, name, images))
     turns = (config.hyperparameters.get("objective") or {}).get("discriminator_steps", 1)
-    for name, size in sizes.items():
+    for kind, name, size, data, split in batches:
         if size % (config.replicas * turns):
             parts = f"{config.replicas} replica{'s' * (config.replicas > 1)}"
             parts += f" times objective.discriminator_steps={turns}" if turns > 1 else ""
             raise ValueError(f"{name}={size} cannot be divided among {parts}. Use a multiple of "
                              f"{config.replicas * turns}.")  # fmt: skip
+        if split and size > split.count:
+            raise ValueError(f"{name}={size} is too large: the split 'train' of {data} has "
+                             f"{split.count} {kind}. Use {split.count} or fewer.")  # fmt: skip
 
 
-def _check_data(config: RunConfig, info: DatasetInfo, train: SplitInfo) -> None:
-    """Refuses a batch, a clip, categories or images that the data does not have."""
-    batch, name = config.training.batch_size, config.dataset
-    if batch > train.count:
-        raise ValueError(f"batch_size={batch} is too large: the split 'train' of {name} has "
-                         f"{train.count} videos. Use {train.count} or fewer.")  # fmt: skip
-    if config.span() > train.min_length:
+def _check_data(config: RunConfig, info: DatasetInfo) -> None:
+    """Refuses a clip, categories or images that the data does not have."""
+    name, shortest = config.dataset, training_split(info).min_length
+    if config.span() > shortest:
         raise ValueError(
             f"frames={config.frames} with stride={config.training.stride} needs {config.span()} "
-            f"frames, but the shortest video of the split 'train' of {name} has "
-            f"{train.min_length}. Set fewer frames or a smaller training.stride."
+            f"frames, but the shortest video of the split 'train' of {name} has {shortest}. Set "
+            "fewer frames or a smaller training.stride."
         )
     categories, classes = config.hyperparameters.get("categories", 0), len(info.class_names)
     if categories and categories != classes:
@@ -338,13 +323,7 @@ def _check_data(config: RunConfig, info: DatasetInfo, train: SplitInfo) -> None:
         raise ValueError(f"--set=categories={categories}: the videos of {name} have {classes} "
                          f"classes. {advice}.")  # fmt: skip
     if config.images_folder:
-        count = training_split(load_info(config.images_folder)).count
-        if config.image_batch > count:
-            raise ValueError(
-                f"training.image_batch={config.image_batch} is too large: the split 'train' of "
-                f"--images={config.images} has {count} images. Use {count} or fewer."
-            )
-        check_images_fit(config.images_folder, config.hyperparameters["image_shape"])
+        check_images_fit(config.images_folder, info.frame_shape)
 
 
 def digest_of(info: DatasetInfo | None, images_folder: str | None = None) -> str:
@@ -362,11 +341,7 @@ def digest_of(info: DatasetInfo | None, images_folder: str | None = None) -> str
 
 
 def training_split(info: DatasetInfo) -> SplitInfo:
-    """The split to train on.
-
-    Raises:
-        ValueError: there is no split "train".
-    """
+    """The split to train on; raises ValueError if there is none."""
     if "train" not in info.splits:
         raise ValueError(f"The data set {info.name!r} has no split 'train', only "
                          f"{', '.join(info.splits)}. Convert it again with one.")  # fmt: skip
@@ -376,10 +351,6 @@ def training_split(info: DatasetInfo) -> SplitInfo:
 def held_out_split(info: DatasetInfo) -> str | None:
     """The name of the split to evaluate on, or `None`."""
     return next((name for name in ("test", "validation", "val") if name in info.splits), None)
-
-
-def _real_path(folder: str | None) -> str | None:
-    return os.path.realpath(folder) if folder else None
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -392,7 +363,6 @@ def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-@functools.cache
 def known_keys(cls: Any) -> dict[str, Any]:
     """Every key that `--set` takes for a class of models, with the type of its values."""
     keys = {TRAINING + k: kind for k, kind in typing.get_type_hints(TrainConfig).items()}
@@ -413,25 +383,18 @@ def _argument_types(cls: type) -> dict[str, Any]:
 def apply_settings(
     cls: type[WithPresets], preset: str, values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], TrainConfig]:
-    """The hyper-parameters and the training of a preset, with some settings replaced.
-
-    Args:
-        cls: the model's class.
-        preset: name of one of its presets.
-        values: settings by dotted key.
-
-    Returns:
-        All hyper-parameters but `image_shape`, and the training.
+    """All hyper-parameters and the training of a preset, with settings replaced by dotted key.
 
     Raises:
-        ValueError: the preset or a key is unknown, or a value has a wrong type or is out of its
-            range.
+        ValueError: the preset or a key is unknown, or a value has a wrong type or range.
+
+    Example:
+        >>> hyperparameters, training = apply_settings(RJVAE, "debug", {"encoder.channels": [8]})
     """
     if preset not in cls.PRESETS:
         known = nearest_names(preset, cls.PRESETS)
         raise ValueError(f"{cls.__name__} has no preset {preset!r}: {known}.")
     chosen = {**cls.hyperparameters(), **cls.PRESETS[preset]}
-    chosen.pop("image_shape", None)
     chosen = {k: dict(v) if isinstance(v, Mapping) else v for k, v in chosen.items()}
     training, keys = cls.TRAINING[preset], known_keys(cls) if values else {}
     for key, value in values.items():

@@ -1,9 +1,7 @@
 """Training: how a run starts or resumes, `fit` with its callbacks, and what it ends with."""
 
-import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -12,18 +10,11 @@ from kerasvid.data import load_info, with_images
 from kerasvid.layers.code_table import CodeTable
 from kerasvid.models.base.averaging import apply_ema
 from kerasvid.models.base.vae import VariationalModel
-from kerasvid.training.callbacks.checkpoints import (
-    Checkpoints,
-    latest,
-    restore,
-    save_model,
-    saved_step,
-    saved_steps,
-)
+from kerasvid.training.callbacks import checkpoints
 from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog
 from kerasvid.training.callbacks.samples import SampleWriter
 from kerasvid.training.callbacks.step_callback import FiniteLoss, NotFinite, global_step
-from kerasvid.training.callbacks.stopping import GracefulStop, StopAtStep
+from kerasvid.training.callbacks.stopping import GracefulStop
 from kerasvid.training.clips import frame_rate, held_out_batches, shown_batch
 from kerasvid.training.config import RunConfig, training_split
 from kerasvid.training.run_folder import RunError, RunFolder
@@ -32,19 +23,12 @@ from kerasvid.training.summary import describe_run
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How `train` ended.
+    """How `train` ended."""
 
-    Args:
-        step: updates made, over all resumptions.
-        trained: updates made by this call.
-        signal: number of the signal that ended it early, or `None`.
-        saved: the file with the result; for a process that writes none, the run's folder.
-    """
-
-    step: int
-    trained: int
-    signal: int | None
-    saved: pathlib.Path
+    step: int  # updates made, over all resumptions
+    trained: int  # updates made by this call
+    signal: int | None  # number of the signal that ended it early
+    saved: pathlib.Path  # the file with the result; for a process that writes none, the folder
 
 
 def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -> Outcome:
@@ -71,38 +55,32 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
         config.compile(model)
     print(describe_run(config, model, run.path), flush=True)
     run.begin(config)
-    newest = latest(run.checkpoints)
+    newest = checkpoints.latest(run.checkpoints)
     if newest is None and (finished := _finished_without_checkpoints(config, run)):
         return finished
-    start = restore(model, newest) if newest else 0
+    start = checkpoints.restore(model, newest) if newest else 0
     if start:
         print(f"resuming at step {start} from {newest}", flush=True)
     elif config.init_from:
-        start_from(config.init_from, model)
-    if start < config.steps:
-        stop = _fit(config, run, model, start)
-        if stop.received is not None:
-            step, saved = global_step(model), stop.saved or run.path
-            return Outcome(step, step - start, stop.received, saved)
+        _start_from(config.init_from, model)
+    stop = _fit(config, run, model, start) if start < config.steps else None
     step = global_step(model)
+    if stop and stop.received is not None:
+        return Outcome(step, step - start, stop.received, stop.saved or run.path)
     # A run may have been killed between its last checkpoint and this file.
-    if run.chief and saved_step(run.model) < step:
+    if run.chief and checkpoints.saved_step(run.model) < step:
         apply_ema(model)
         fits_priors = config.training.prior_steps and isinstance(model, VariationalModel)
         if fits_priors:
             _fit_priors(config, model)
-        save_model(model, run.model)
+        checkpoints.save_model(model, run.model)
         if fits_priors and config.sample_every:  # no sample of a step has these priors
             _sample_writer(config, run).write("final", model)
     return Outcome(step, step - start, None, run.model if run.chief else run.path)
 
 
 def _fit_priors(config: RunConfig, model: VariationalModel) -> None:
-    """Fits the priors to the posteriors of the training videos.
-
-    The file of the finished run has these priors; checkpoints, from which a longer run continues,
-    do not.
-    """
+    """Fits the priors to the posteriors. The finished file has them, checkpoints do not."""
     steps = config.training.prior_steps
     print(f"\nfitting the priors to the posteriors, {steps:,} updates", flush=True)
     fits = model.fit_priors(config.clips(repeat=False), steps, config.seed)
@@ -110,12 +88,8 @@ def _fit_priors(config: RunConfig, model: VariationalModel) -> None:
         print(f"{name}: fitted to posteriors, {fit.before:.1f} -> {fit.after:.1f} nats", flush=True)
 
 
-def start_from(run_dir: str, model: keras.Model) -> None:
-    """Gives a new model the weights of the parts that it has in common with another run's model.
-
-    Raises:
-        RunError: there is no such run, or the models have no part in common.
-    """
+def _start_from(run_dir: str, model: keras.Model) -> None:
+    """Gives a new model the weights of the parts that it has in common with another run's model."""
     source, path = RunFolder(run_dir).load_model()
     try:
         copied, rest = copy_weights(model, source)
@@ -126,19 +100,15 @@ def start_from(run_dir: str, model: keras.Model) -> None:
 
 
 def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome | None:
-    """The outcome of a finished run without checkpoints; `None` for a run that is to start.
-
-    Raises:
-        RunError: training from the start would overwrite something.
-    """
-    if damaged := saved_steps(run.checkpoints):
+    """The outcome of a finished run; `None` for a new one. Refuses to overwrite any other."""
+    if damaged := checkpoints.saved_steps(run.checkpoints):
         raise RunError(
             f"{run.checkpoints}: none of the {len(damaged)} checkpoints can be read. Restore them "
             "from a copy, or start again with another --run_dir."
         )
     if not run.model.exists():
         return None
-    step = saved_step(run.model)
+    step = checkpoints.saved_step(run.model)
     if step >= config.steps:
         return Outcome(step, 0, None, run.model)
     raise RunError(
@@ -160,45 +130,37 @@ def _fit(config: RunConfig, run: RunFolder, model: keras.Model, start: int) -> G
         folder, size = config.images_folder, config.image_batch
         batches = with_images(batches, folder, size, seed=config.seed, start_step=start)
     try:
-        with _ended(callbacks):
-            model.fit(
-                batches,
-                initial_epoch=epoch,
-                epochs=epoch - (start - config.steps) // steps_per_epoch,
-                steps_per_epoch=steps_per_epoch,
-                callbacks=callbacks,
-                shuffle=False,
-            )
-    except NotFinite as error:
-        kept = list(saved_steps(run.checkpoints).values())
+        model.fit(
+            batches,
+            initial_epoch=epoch,
+            epochs=epoch - (start - config.steps) // steps_per_epoch,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=callbacks,
+            shuffle=False,
+        )
+    except BaseException as error:
+        for callback in callbacks:  # Keras does not do it: free signals and files
+            callback.on_train_end()
+        if not isinstance(error, NotFinite):
+            raise
+        kept = list(checkpoints.saved_steps(run.checkpoints).values())
         last = f"The last good checkpoint is {kept[-1]}." if kept else "There is no checkpoint yet."
         raise RunError(f"{error} {last}") from error
     return stop
 
 
-@contextlib.contextmanager
-def _ended(callbacks: list[keras.callbacks.Callback]) -> Iterator[None]:
-    """Calls `on_train_end` also if `fit` fails, which Keras does not, to free signals and files."""
-    try:
-        yield
-    except BaseException:
-        for callback in callbacks:
-            callback.on_train_end()
-        raise
-
-
 def _make_callbacks(config: RunConfig, run: RunFolder) -> tuple[list, GracefulStop]:
     """The callbacks in the order in which they act after a step; only the chief writes files."""
     last = config.steps
-    checkpoints = Checkpoints(run.checkpoints, config.checkpoint_every, last_step=last)
-    stop = GracefulStop(checkpoints if run.chief else None)
+    saver = checkpoints.Checkpoints(run.checkpoints, config.checkpoint_every, last_step=last)
+    stop = GracefulStop(saver if run.chief else None, last)
     callbacks: list[keras.callbacks.Callback] = [FiniteLoss()]
     if held_out := held_out_batches(config):
         callbacks.append(HeldOutEvaluation(held_out, config.sample_every or last, last))
     if run.chief:
         log = MetricsLog(run.metrics, config.log_every, run.events, last)
-        callbacks += [log, checkpoints, _sample_writer(config, run)]
-    return [*callbacks, stop, StopAtStep(config.steps)], stop
+        callbacks += [log, saver, _sample_writer(config, run)]
+    return [*callbacks, stop], stop
 
 
 def _sample_writer(config: RunConfig, run: RunFolder) -> SampleWriter:
@@ -207,16 +169,11 @@ def _sample_writer(config: RunConfig, run: RunFolder) -> SampleWriter:
 
 
 def copy_weights(model: keras.Model, source: keras.Model) -> tuple[list[str], list[str]]:
-    """Copies the weights of the parts that two models have in common.
+    """Gives `model` the weights of the parts that it has in common with `source`.
 
     A part is a layer that is an attribute of the model, such as `decoder` (the image generator) or
-    `image_discriminator`. It is copied if all its weights have the same shapes. So an RJGAN can
-    start from the image generator of an image GAN, or an image GAN from that of an RJGAN.
-    Optimizers and the momentum of learned codes start anew.
-
-    Args:
-        model: whose weights are replaced.
-        source: whose weights are copied.
+    `image_discriminator`. It is copied if all its weights have the same shapes. Optimizers and the
+    momentum of learned codes start anew.
 
     Returns:
         The names of the parts that were copied, and of the model's other parts.
@@ -230,7 +187,8 @@ def copy_weights(model: keras.Model, source: keras.Model) -> tuple[list[str], li
     """
     own, theirs = parts_of(model), parts_of(source)
     shared = [name for name in own if name in theirs]
-    alike = [name for name in shared if _shapes(own[name]) == _shapes(theirs[name])]
+    shapes = lambda layer: [tuple(weight.shape) for weight in layer.weights]  # noqa: E731
+    alike = [name for name in shared if shapes(own[name]) == shapes(theirs[name])]
     if not alike:
         why = f"{', '.join(shared)} has other sizes" if shared else "they have no part in common"
         raise ValueError(
@@ -248,7 +206,3 @@ def parts_of(model: keras.Model) -> dict[str, keras.Layer]:
     """The layers with weights that are attributes of a model, in alphabetical order."""
     layers = {name: value for name, value in vars(model).items() if isinstance(value, keras.Layer)}
     return {name: layers[name] for name in sorted(layers) if layers[name].weights}
-
-
-def _shapes(layer: keras.Layer) -> list[tuple]:
-    return [tuple(weight.shape) for weight in layer.weights]

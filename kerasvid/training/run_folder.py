@@ -12,13 +12,7 @@ import tensorflow as tf
 from kerasvid import io
 from kerasvid.data.shards import DatasetError
 from kerasvid.models.base.averaging import apply_ema
-from kerasvid.training.callbacks.checkpoints import (
-    CheckpointError,
-    latest,
-    restore,
-    saved_step,
-    saved_steps,
-)
+from kerasvid.training.callbacks import checkpoints
 from kerasvid.training.config import RunConfig
 
 
@@ -27,7 +21,7 @@ class RunError(RuntimeError):
 
 
 # What ends a run for reasons outside the code.
-ERRORS = (RunError, CheckpointError, DatasetError, OSError, tf.errors.OpError)
+ERRORS = (RunError, checkpoints.CheckpointError, DatasetError, OSError, tf.errors.OpError)
 
 
 def default_folder(model: str, dataset: str) -> str:
@@ -64,7 +58,7 @@ class RunFolder:
 
     def exists(self) -> bool:
         """Whether a run was started here and has saved weights."""
-        saved = self.model.exists() or saved_steps(self.checkpoints)
+        saved = self.model.exists() or checkpoints.saved_steps(self.checkpoints)
         return self.config_path.exists() and bool(saved)
 
     def load_config(self) -> RunConfig:
@@ -88,7 +82,7 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Makes the folder and locks it for this process, if it is the chief.
 
-        New folders are removed again if the block writes nothing to it.
+        New folders are removed again if the block writes nothing.
 
         Raises:
             RunError: the folder is not writable, or another process trains there.
@@ -118,28 +112,17 @@ class RunFolder:
                             folder.rmdir()
 
     def check_source(self, config: RunConfig) -> None:
-        """Checks that the run whose weights a new run starts from has saved some.
-
-        A run that has started already does not need it any more.
-
-        Raises:
-            RunError: there is no such run, or it has saved nothing yet.
-        """
-        if not config.init_from or self.exists():
-            return
-        source = RunFolder(config.init_from)
-        try:
-            source.load_config()
-            source.newest()
-        except RunError as error:
-            raise RunError(f"--init_from={error}") from error
+        """Raises `RunError` if this run is new and the run that it starts from has no weights."""
+        if config.init_from and not self.exists():
+            source = RunFolder(config.init_from)
+            try:
+                source.load_config()
+                source.newest()
+            except RunError as error:
+                raise RunError(f"--init_from={error}") from error
 
     def check_settings(self, config: RunConfig) -> None:
-        """Checks that a run that has saved weights was started with the same configuration.
-
-        Raises:
-            RunError: the message lists the differences.
-        """
+        """Raises `RunError` with the differences if the run was started with other settings."""
         if self.exists() and (differences := self.load_config().differences(config)):
             raise RunError(
                 f"{self.path}: the run was started with other settings: {'; '.join(differences)}. "
@@ -155,9 +138,8 @@ class RunFolder:
         if not self.chief:
             return
         self.check_settings(config)
-        for folder in (self.path, self.samples):
-            for leftover in folder.glob("partial-*"):
-                leftover.unlink(missing_ok=True)
+        for leftover in self.path.rglob("partial-*"):
+            leftover.unlink(missing_ok=True)
         try:
             with io.atomic_write(self.config_path) as temporary:
                 pathlib.Path(temporary).write_text(config.to_json(), encoding="utf-8")
@@ -170,9 +152,9 @@ class RunFolder:
         Raises:
             RunError: the run has saved nothing yet.
         """
-        checkpoint = latest(self.checkpoints)
-        step = saved_step(checkpoint) if checkpoint else -1
-        if self.model.exists() and saved_step(self.model) >= step:
+        checkpoint = checkpoints.latest(self.checkpoints)
+        step = checkpoints.saved_step(checkpoint) if checkpoint else -1
+        if self.model.exists() and checkpoints.saved_step(self.model) >= step:
             return self.model
         if checkpoint is None:
             raise RunError(f"{self.path}: the run has saved nothing yet. Train it for longer.")
@@ -182,8 +164,8 @@ class RunFolder:
         """The model with the newest weights, and the file that they are from.
 
         Args:
-            averaged: whether a checkpoint's averaged weights are used, if `ema_ready`. The file of
-                a finished run has only these.
+            averaged: whether a checkpoint's averaged weights are used. A finished file has no
+                others.
 
         Raises:
             RunError: the run has saved nothing yet.
@@ -191,7 +173,7 @@ class RunFolder:
         config, source = self.load_config(), self.newest()
         model = config.make_model()
         config.compile(model)
-        restore(model, source)
+        checkpoints.restore(model, source)
         if averaged and source != self.model:
             apply_ema(model)
         return model, source

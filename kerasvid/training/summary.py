@@ -18,24 +18,25 @@ def parameter_count(model: keras.Model) -> int:
 def describe_run(config: RunConfig, model: keras.Model, run_dir: str | os.PathLike) -> str:
     """What a run resolved to, a line each, and notes on schedules that it does not complete."""
     training = config.training
+    clips = f"clips of {config.frames}x{config.image_size()}"
+    replicas = f"{config.replicas} replica{'s' * (config.replicas > 1)}"
     facts = {
         "model": f"{config.model}, preset {config.preset}, {parameter_count(model):,} parameters",
-        "data set": f"{config.dataset} in {config.data_folder}, clips of "
-        f"{config.frames}x{config.image_size()}",
-        "images": f"{config.images}"
-        + (f" in {config.images_folder}" if config.images_folder else "")
-        + f", {config.image_batch} a step",
-        "init_from": f"weights of {config.init_from}",
+        "data set": f"{config.dataset} in {config.data_folder}, {clips}",
+    }
+    if config.images:
+        place = f" in {config.images_folder}" if config.images_folder else ""
+        facts["images"] = f"{config.images}{place}, {config.image_batch} a step"
+    if config.init_from:
+        facts["init_from"] = f"weights of {config.init_from}"
+    facts |= {
         "training": f"{config.steps:,} steps of {training.batch_size} videos, seed {config.seed}",
-        "device": f"{device_name()}, {config.replicas} replica{'s' * (config.replicas > 1)}, "
-        f"{config.precision}, jit_compile {config.jit_compile}",
+        "device": f"{device_name()}, {replicas}, {config.precision}, jit_compile "
+        f"{config.jit_compile}",
         "run": os.fspath(run_dir),
     }
-    for optional in ("images", "init_from"):
-        if not getattr(config, optional):
-            del facts[optional]
-    lines = [f"{name:>9}: {text}" for name, text in facts.items()]
-    return "\n".join([*lines, *(f"     note: {note}" for note in _notes(config))])
+    lines = [*facts.items(), *(("note", note) for note in _notes(config))]
+    return "\n".join(f"{name:>9}: {text}" for name, text in lines)
 
 
 def _notes(config: RunConfig) -> list[str]:

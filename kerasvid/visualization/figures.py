@@ -27,16 +27,13 @@ class FigureInputs:
 
     Args:
         model: any model of this library.
-        held_out: real clips, uint8 `[B, T, H, W, C]`, at least two; none for figures that are made
-            from noise alone.
-        count: number of samples.
-        frames: T of samples, or `None` for the model's own.
-        seed: of the samples.
+        held_out: at least two real clips, uint8 `[B, T, H, W, C]`; not needed by figures of noise.
+        count, frames, seed: of samples; `frames` is the model's own if `None`.
         scale: integer enlargement, or `None` for at least 64 pixels a frame.
         real_clips: a function from T to batches of all real clips, uint8 `[N, T, H, W, C]`.
         rows: `"index"`, `"identity"` and `"label"` of the clips, for a model with learned codes.
-        compared: a function from a number to so many real clips, or as many as there are, and
-            their description; `held_out` if `None`.
+        compared: a function from a number to at most so many real clips, and their description;
+            `held_out` if `None`.
     """
 
     model: keras.Model
@@ -58,19 +55,11 @@ class FigureInputs:
         return reconstructed(self.model, self.held_out, self.rows)
 
     def swapped(self, content: np.ndarray, motion: np.ndarray) -> np.ndarray:
-        """The content of some held-out clips with the motion of others, `[B, T, H, W, C]`.
-
-        Args:
-            content: numbers of clips, int `[B]`.
-            motion: numbers of clips, int `[B]`.
-        """
+        """The content of some held-out clips, int `[B]`, with the motion of others."""
         if self.rows and isinstance(self.model, ExchangeableCodes):
-            static, transient = self.model.static_by, self.model.transient_by
-            return self.model.exchange(
-                self.rows[static][content],
-                self.rows[transient][motion],
-                label=self.rows["label"][motion],
-            )
+            static = self.rows[self.model.static_by][content]
+            transient = self.rows[self.model.transient_by][motion]
+            return self.model.exchange(static, transient, label=self.rows["label"][motion])
         return self.model.swap(self.held_out[content], self.held_out[motion])
 
 
@@ -116,12 +105,12 @@ def summary(inputs: FigureInputs) -> Figure:
 
 def swaps(inputs: FigureInputs) -> Figure:
     """Content by row, motion by column; the image shows some of them frame by frame."""
-    real = inputs.held_out[: min(len(inputs.held_out), 6)]
+    real = inputs.held_out[:6]
     numbers = np.arange(len(real))
     columns = [inputs.swapped(numbers, np.full(len(real), number)) for number in numbers]
-    rows = [[None, *real], *([real[i], *(c[i] for c in columns)] for i in range(len(real)))]
+    rows = [[None, *real], *zip(real, *columns, strict=True)]
     triples = []
-    for i in range(min(len(real), 4)):
+    for i in numbers[:4]:
         j = (i + 1) % len(real)
         triples += grids.clip_rows(np.stack([real[i], real[j], columns[j][i]]))
     caption = "content of the first, motion of the second: the third"
@@ -146,8 +135,8 @@ def frames_between(inputs: FigureInputs) -> Figure:
     chosen = {key: inputs.rows[key] for key in ("index", "identity", "label")}
     recalled = model.recall(**chosen)
     between = model.interpolate_frames(first, last, 2 * (last - first) - 1, **chosen)
-    endpoints = recalled[:, first : first + 1], recalled[:, last : last + 1]
-    videos = np.concatenate([endpoints[0], between, endpoints[1]], axis=1)  # [B, T, H, W, C]
+    start, end = recalled[:, first : first + 1], recalled[:, last : last + 1]
+    videos = np.concatenate([start, between, end], axis=1)  # [B, T, H, W, C]
     caption = f"frame {first}, twice as many frames as there are in between, frame {last}"
     return _figure([videos], inputs.scale, caption)
 
@@ -182,9 +171,8 @@ def between(inputs: FigureInputs) -> Figure:
         real, clips = inputs.compared(COMPARED_CLIPS)
     baseline = l2_distances(infilled(linear, real), real)
     numbers = [f"linear interpolation {baseline.mean():.2f} ± {baseline.std():.2f}"]
-    temperatures = {"samples": 1.0, "at temperature 0": 0.0}
-    if not model.between_noise(1, real.shape[1]):  # without noise there is one video
-        temperatures = {"model": 1.0}
+    noise = model.between_noise(1, real.shape[1])  # without noise there is one video
+    temperatures = {"samples": 1.0, "at temperature 0": 0.0} if noise else {"model": 1.0}
     for name, temperature in temperatures.items():
         distances = l2_distances(infilled(model, real, inputs.seed, temperature), real)
         nearer = np.sum(distances < baseline)
@@ -196,11 +184,10 @@ def infilled(
     model: InBetween, clips: np.ndarray, seed: int = 0, temperature: float = 1.0
 ) -> np.ndarray:
     """A model's videos between the endpoints of clips `[B, T, H, W, C]`, eight at a time."""
-    parts = [clips[start : start + 8] for start in range(0, len(clips), 8)]
-    videos = [
-        model.between(part[:, 0], part[:, -1], part.shape[1], seed + number, temperature)
-        for number, part in enumerate(parts)
-    ]
+    videos = []
+    for number, part in enumerate(np.split(clips, range(8, len(clips), 8))):
+        endpoints = part[:, 0], part[:, -1]
+        videos.append(model.between(*endpoints, part.shape[1], seed + number, temperature))
     return np.concatenate(videos)
 
 
@@ -217,12 +204,10 @@ def between_images(
     """Several videos between two images, a row each.
 
     Args:
-        model: of in-between videos.
-        first: uint8 `[H, W, C]`.
-        last: the same shape.
+        first, last: uint8 `[H, W, C]`.
         count: number of videos.
-        frames, seed, temperature: as `InBetween.between`.
-        scale: integer enlargement, or `None` for at least 64 pixels a frame.
+        model, frames, seed, temperature: as `InBetween.between`.
+        scale: as in `FigureInputs`.
     """
     first, last = (np.repeat(image[None], count, axis=0) for image in (first, last))
     return _figure([model.between(first, last, frames, seed, temperature)], scale)
@@ -250,14 +235,9 @@ FIGURES = {
 
 
 def figures_of(cls: type, names: Iterable[str] | None = None) -> list[str]:
-    """The figures that a class of models can show.
+    """The figures that a class of models can show, of some names.
 
-    Args:
-        cls: of the model.
-        names: those to choose from; by default all but "nearest" and "frames_between".
-
-    Raises:
-        ValueError: a name is unknown; the message names near ones.
+    The default is all but "nearest" and "frames_between". A ValueError names an unknown figure.
     """
     if names is None:
         names = [name for name, figure in FIGURES.items() if figure.default]

@@ -5,6 +5,7 @@ Frames are uint8 `[H, W, C]`, RGB or grey.
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,14 +23,9 @@ def to_rgb(frames: np.ndarray) -> np.ndarray:
     """uint8 `[..., H, W, 3]` of frames with one or three channels."""
     frames = np.asarray(frames)
     if frames.dtype != np.uint8 or frames.shape[-1] not in (1, 3):
-        raise ValueError(f"Frames are {frames.dtype} of shape {frames.shape}. Give uint8 "
-                         "[..., H, W, 1 or 3].")  # fmt: skip
+        kind = f"{frames.dtype} of shape {frames.shape}"
+        raise ValueError(f"Frames are {kind}. Give uint8 [..., H, W, 1 or 3].")
     return np.repeat(frames, 3, axis=-1) if frames.shape[-1] == 1 else frames
-
-
-def default_scale(height: int, at_least: int = 64) -> int:
-    """The integer that enlarges small frames to 64 pixels: 8 for 8x8, 1 for 64x64 and more."""
-    return max(1, -(-at_least // height))
 
 
 def grid(rows: Sequence[Sequence[np.ndarray | None]], scale: int | None = None) -> np.ndarray:
@@ -48,7 +44,7 @@ def grid(rows: Sequence[Sequence[np.ndarray | None]], scale: int | None = None) 
     first = next((frame for row in rows for frame in row if frame is not None), None)
     if first is None:
         raise ValueError("A grid has no frame. Give at least one.")
-    scale = scale or default_scale(first.shape[0])
+    scale = scale or max(1, -(-64 // first.shape[0]))  # 8 for 8x8, 1 for 64x64 and more
     height, width = first.shape[0] * scale, first.shape[1] * scale
     columns = max(map(len, rows))
     shape = (len(rows) * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3)
@@ -100,19 +96,10 @@ def stacked(images: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def mosaic(rows: Sequence[Sequence[np.ndarray]], scale: int | None = None) -> np.ndarray:
-    """Videos side by side: uint8 `[T, height, width, 3]`, as long as the shortest.
-
-    Args:
-        rows: of videos `[T, H, W, C]`; `None` leaves a cell empty.
-        scale: integer enlargement.
-    """
+    """As `grid`, of videos `[T, H, W, C]`: `[T, height, width, 3]`, as long as the shortest."""
     frames = min(len(video) for row in rows for video in row if video is not None)
-    return np.stack(
-        [
-            grid([[None if v is None else v[t] for v in row] for row in rows], scale)
-            for t in range(frames)
-        ]
-    )
+    at = ([[None if v is None else v[t] for v in row] for row in rows] for t in range(frames))
+    return np.stack([grid(frame, scale) for frame in at])
 
 
 def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
@@ -125,16 +112,14 @@ def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
 def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> None:
     """Writes an endless animation of `[T, H, W, 3]` atomically; each frame has its own palette."""
     images = [Image.fromarray(frame).quantize(256) for frame in np.ascontiguousarray(frames)]
-    duration = round(1000 / fps)
+    animation: dict[str, Any] = {
+        "save_all": True,
+        "duration": round(1000 / fps),
+        "loop": 0,
+        "optimize": False,
+    }
     with atomic_write(path) as temporary:
-        images[0].save(
-            temporary,
-            save_all=True,
-            append_images=images[1:],
-            duration=duration,
-            loop=0,
-            optimize=False,
-        )
+        images[0].save(temporary, append_images=images[1:], **animation)
 
 
 def write_mp4(

@@ -27,8 +27,7 @@ def sample_panel(
     Args:
         model: any model of this library.
         held_out: real clips, uint8 `[B, T, H, W, C]`.
-        count: number of samples.
-        seed: of the samples.
+        count, seed: of samples.
         rows: `"index"`, `"identity"` and `"label"` of the clips, for a model with learned codes.
 
     Returns:
@@ -58,12 +57,7 @@ def reconstructed(
 
 
 def panel_image(panel: Mapping[str, np.ndarray], pairs: int = 4) -> np.ndarray:
-    """The panel of `sample_panel` as one image, uint8 `[H, W, 3]`.
-
-    Args:
-        panel: of `sample_panel`.
-        pairs: number of real clips to show.
-    """
+    """The panel of `sample_panel`, with some pairs of clips, as one image, uint8 `[H, W, 3]`."""
     blocks, summaries = [], panel.get("real_summaries")
 
     def rows_of(name: str) -> list[list]:
@@ -89,8 +83,7 @@ def panel_image(panel: Mapping[str, np.ndarray], pairs: int = 4) -> np.ndarray:
 
 def panel_animation(panel: Mapping[str, np.ndarray]) -> np.ndarray:
     """The panel of `sample_panel` in motion, uint8 `[T, H, W, 3]`."""
-    width = len(panel["real"])
     rows = [list(panel[name]) for name in ("real", *BELOW_REAL) if name in panel]
     if "samples" in panel:
-        rows += grids.wrapped(panel["samples"], width)
+        rows += grids.wrapped(panel["samples"], len(panel["real"]))
     return grids.mosaic(rows)

@@ -41,7 +41,7 @@ def run_python(start_python):
 
     def run(*arguments: str, **options) -> tuple[int, str, str]:
         process = start_python(*arguments, **options)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=600)
         return process.returncode, out, err
 
     return run

@@ -79,7 +79,7 @@ def test_an_onnx_file_is_written_and_replaced_only_if_asked(export_here, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
 
 
-def test_a_failure_leaves_what_was_there(export_here, tmp_path, monkeypatch):
+def test_a_failure_leaves_the_old_file(export_here, tmp_path, monkeypatch):
 
     def broken(*_):
         raise ValueError("no such operation.")

@@ -86,7 +86,7 @@ def test_figures_from_noise_need_no_data(app_here, run, tmp_path):
     assert (status, err) == (0, "")
 
 
-def test_videos_go_from_one_image_to_another_cropped_to_their_middle(app_here, run, images):
+def test_videos_go_from_one_image_to_another_cropped_at_the_center(app_here, run, images):
     flags = (f"--run_dir={run.path}", "--frames=5", "--count=2", "--scale=1", "--out_dir=out")
     status, out, err = app_here("generate", *flags, *images)
     assert (status, err) == (0, "")
@@ -120,7 +120,7 @@ def test_wrong_images_raise_one_line(app_here, run, images, tmp_path):
         assert not (tmp_path / "out").exists()
 
 
-def test_a_model_without_in_between_videos_says_so(app_here, run, images, tmp_path):
+def test_a_model_that_makes_no_video_between_images_is_refused(app_here, run, images, tmp_path):
     other = RunFolder(tmp_path / "other")
     other.path.mkdir()
     other.begin(dataclasses.replace(run.load_config(), model="rjvae"))

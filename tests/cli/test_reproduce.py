@@ -114,7 +114,9 @@ def test_a_data_set_that_cannot_be_made_fails_every_row_in_one_line(app_here, tm
     assert "| MoCoGAN  | not measured yet" in out
 
 
-def test_a_table_is_made_kept_and_trained_by_its_commands(app_here, actions, straight, tmp_path):
+def test_a_table_is_reused_and_its_commands_train_the_same_runs(
+    app_here, actions, straight, tmp_path
+):
     flags = ("--table=straight", f"--dataset={actions}", "--num=8", *QUICK)
     status, out, err = app_here("reproduce", *flags)
     assert (status, err) == (0, "")
@@ -162,7 +164,7 @@ def test_pre_training_is_reproduced_from_data_to_table(
 
 
 @pytest.mark.slow
-def test_disentanglement_of_a_run_there_is(
+def test_disentanglement_of_an_existing_run(
     app_here, actions, quick_classifiers, train_here, tmp_path
 ):
     settings = ("--model=dsa", f"--dataset={actions}", "--preset=debug", "--set=frames=4")

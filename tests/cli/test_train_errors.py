@@ -1,11 +1,12 @@
 """Wrong flags: one clear line on stderr, exit status 1, nothing written; --list and --dry_run."""
 
-import time
+import resource
 
 import keras
 import pytest
 
-from kerasvid.models.registry import MODELS, PARAMETERS, STEPS, model_class
+from kerasvid.cli.train import training_lengths
+from kerasvid.models.registry import MODELS, PARAMETERS, model_class
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_list_names_models_presets_and_data_sets(train_here):
 
 @pytest.mark.parametrize("flags", [["--list"], ["--preset=bas"], ["--set=x"], ["--dataset=sprits"]])
 def test_lists_and_wrong_flags_are_answered_without_tensorflow(run_python, flags, tmp_path):
-    start = time.monotonic()
+    start = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     code = f"""
 import sys
 from kerasvid.cli.main import main
@@ -103,11 +104,11 @@ finally:
 """
     status, _, err = run_python("-c", code, cwd=tmp_path)
     assert status == (flags != ["--list"]) and "Assertion" not in err
-    assert time.monotonic() - start < 3.0
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - start < 3.0
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_recorded_lengths_are_those_of_the_presets(name):
+def test_the_listed_lengths_are_those_of_the_presets(name):
     lengths = {key: (t.steps, t.batch_size) for key, t in model_class(name).TRAINING.items()}
-    assert STEPS[name] == {preset: lengths[preset] for preset in model_class(name).PRESETS}
-    assert list(PARAMETERS[name]) == list(STEPS[name])
+    assert training_lengths(name) == lengths
+    assert lengths.keys() >= PARAMETERS[name].keys()

@@ -46,7 +46,7 @@ def test_cohens_kappa_of_a_table_of_four():
     assert cohen_kappa("yy", "yy") is None and cohen_kappa([None], ["y"]) is None
 
 
-def test_alpha_is_that_of_its_definition_over_pairs():
+def test_alpha_equals_its_definition_over_pairs():
     generator = np.random.default_rng(4)
     for raters, units in ((2, 9), (3, 20), (5, 12)):
         answers = generator.choice([0, 1, 2], (raters, units), p=[0.6, 0.3, 0.1]).astype(object)
@@ -68,7 +68,7 @@ def test_alpha_is_that_of_its_definition_over_pairs():
         assert percent_agreement(answers.tolist()) == pytest.approx(np.mean(equal))
 
 
-def test_nothing_to_compare_is_no_agreement():
+def test_agreement_without_pairs_is_none():
     assert percent_agreement([[1, None], [None, 2]]) is None
     assert krippendorff_alpha([[1, None], [None, 2]]) is None
     assert krippendorff_alpha([[1, 1], [1, 1]]) is None  # nothing varies

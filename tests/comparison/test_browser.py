@@ -64,7 +64,7 @@ def shown_by(page, canvas: str) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_a_planted_winner_is_found_by_keys_over_a_reload(open_study, tmp_path):
+def test_choices_by_keys_survive_a_reload_and_give_the_winner(open_study, tmp_path):
     study, _, page = open_study(PAIRS, seed=7)
     winners = np.random.default_rng(7).permutation(["a"] * WINS + ["b"] * (PAIRS - WINS))
     start(page, ' =Anna "A", A')
@@ -124,7 +124,7 @@ def test_a_pair_shows_the_pixels_of_both_clips_in_step(open_study):
 
 
 @pytest.mark.slow
-def test_choices_by_mouse_are_taken_back_and_a_break_is_kept(open_study, tmp_path):
+def test_choices_by_mouse_can_be_undone_and_continued_later(open_study, tmp_path):
     study, _, page = open_study(3)
     name = page.locator("#rater").input_value()
     assert name.startswith("rater-")
@@ -171,7 +171,7 @@ def test_choices_by_mouse_are_taken_back_and_a_break_is_kept(open_study, tmp_pat
 
 
 @pytest.mark.slow
-def test_stacked_frames_are_all_shown_and_answered_from_above_and_below(open_study, tmp_path):
+def test_stacked_clips_show_all_frames_and_are_chosen_by_top_and_bottom(open_study, tmp_path):
     study, clips, page = open_study(2, frames=5, stacked=True)
     start(page)
     ready(page, 1)
@@ -195,7 +195,7 @@ def test_stacked_frames_are_all_shown_and_answered_from_above_and_below(open_stu
 
 
 @pytest.mark.slow
-def test_who_wants_no_motion_starts_it_and_everything_has_a_name(open_study):
+def test_reduced_motion_waits_for_play_and_every_control_has_a_name(open_study):
     phone = {"viewport": {"width": 360, "height": 740}, "reduced_motion": "reduce"}
     _, _, page = open_study(2, frames=4, context=phone)
     start(page)
@@ -223,7 +223,7 @@ def test_who_wants_no_motion_starts_it_and_everything_has_a_name(open_study):
 
 
 @pytest.mark.slow
-def test_a_browser_that_keeps_nothing_says_so(open_study, browser):
+def test_a_browser_without_storage_shows_a_warning(open_study, browser):
     _, _, page = open_study(2)
     page.add_init_script(
         "Object.defineProperty(window, 'localStorage', {get() { throw new Error('denied') }})"

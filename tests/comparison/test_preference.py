@@ -37,7 +37,7 @@ def test_preferences_of_raters_and_of_all(measured):
     )
 
 
-def test_by_pairs_each_pair_counts_once(measured):
+def test_the_mean_by_pairs_counts_each_pair_once(measured):
     found = measured(anna="aab", ben="a.b", cleo="b.b")
     means = [2 / 3, 1, 0]
     assert found.by_pairs.preference.share == pytest.approx(np.mean(means))
@@ -73,7 +73,7 @@ def test_one_side_chosen_too_often_is_reported(make_clips, study_of, write_answe
     assert "One side chosen more often than by chance (p < 0.01): lefty." in table
 
 
-def test_agreement_is_of_the_sides_shown(measured):
+def test_agreement_is_about_the_chosen_sides(measured):
     found = measured(anna="aaaabbbb", ben="aaaabbba")
     assert found.agreement["share of equal answers"] == 7 / 8
     assert set(found.agreement) == {
@@ -97,7 +97,7 @@ def test_the_conclusion_names_the_run(measured, choices, expected):
     assert measured(anna=choices).conclusion.startswith(expected)
 
 
-def test_names_that_raters_give_themselves_are_text_alone(make_clips, study_of, write_answers):
+def test_names_of_raters_are_escaped(make_clips, study_of, write_answers):
     study = study_of(make_clips(40), question="Which\nis <b>sharper</b>?")
     left = "".join(pair.first for pair in study.pairs)
     files = [write_answers(study, name, left) for name in ("a|b", "<img src=x>&lt")]
@@ -119,5 +119,5 @@ def test_the_files_hold_the_same_as_the_table(measured):
         assert text in table and text in markdown
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len(rows) == 6 and len({row.count("|") for row in rows}) == 1
-    with pytest.raises(ValueError, match="answers is empty"):
+    with pytest.raises(ValueError, match="must be"):
         measure_preference([], found.study)

@@ -26,7 +26,7 @@ def test_published_intervals(successes, trials, expected):
 
 @pytest.mark.parametrize(("successes", "trials"), [(1, 2), (100, 128), (378, 640), (7, 7)])
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.99])
-def test_its_ends_are_the_shares_that_a_score_test_just_does_not_refuse(successes, trials, level):
+def test_the_ends_of_the_interval_are_the_limits_of_the_score_test(successes, trials, level):
     for end in wilson_interval(successes, trials, level):
         if 0.0 < end < 1.0:
             score = (successes / trials - end) / math.sqrt(end * (1 - end) / trials)
@@ -43,7 +43,7 @@ def test_impossible_counts_are_refused(counts):
         share_of(*counts)
 
 
-def test_the_binomial_test_is_that_of_all_sequences():
+def test_the_binomial_test_equals_counting_all_sequences():
     for tosses in range(1, 11):
         flips = (np.arange(2**tosses)[:, None] >> np.arange(tosses)) & 1
         heads = flips.sum(axis=1)  # of every sequence
@@ -52,7 +52,7 @@ def test_the_binomial_test_is_that_of_all_sequences():
             assert share_of(seen, tosses).p == pytest.approx(as_uneven.mean())
 
 
-def test_large_numbers_have_the_normal_distribution():
+def test_the_test_of_many_answers_is_nearly_normal():
     score = (5100 - 5000 - 0.5) / 50  # with the correction of continuity
     expected = 1 - math.erf(score / math.sqrt(2))
     assert share_of(5100, 10000).p == pytest.approx(expected, rel=1e-3)

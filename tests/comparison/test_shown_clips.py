@@ -52,7 +52,7 @@ def rjgan(run_of):
     return run_of("rjgan")
 
 
-def test_clips_are_the_rows_of_one_seed_whatever_their_number(config_of):
+def test_a_clip_depends_on_the_seed_and_its_row_only(config_of):
     config = config_of("rjgan")
     model = config.make_model()
     made = made_clips(model, config, 20, frames=3, seed=1)
@@ -63,7 +63,7 @@ def test_clips_are_the_rows_of_one_seed_whatever_their_number(config_of):
     assert (made != made_clips(model, config, 20, frames=3, seed=2)).any()
 
 
-def test_real_clips_are_held_out_ones_and_each_another(config_of, data):
+def test_real_clips_are_held_out_and_all_different(config_of, data):
     shown = real_clips(config_of("rjvae"), 20, 4, seed=2)
     held_out = {clip.tobytes() for clip in data[1][40:]}
     assert {clip.tobytes() for clip in shown.clips} == held_out and len(shown.clips) == 20
@@ -100,7 +100,7 @@ def test_a_run_beside_its_data(rjgan, data):
     assert [config.model for config in configs] == ["rjgan"] and common_frame_rate(configs) == 5.0
 
 
-def test_moved_data_are_found_for_the_speed_too(rjgan, data, tmp_path):
+def test_moved_data_is_found_for_the_frame_rate_too(rjgan, data, tmp_path):
     moved = shutil.copytree(data[0], tmp_path / "moved")
     info = json.loads((moved / "dataset.json").read_text())
     (moved / "dataset.json").write_text(json.dumps({**info, "fps": 12.0}))

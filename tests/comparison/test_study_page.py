@@ -52,7 +52,7 @@ def test_every_pixel_of_both_clips_is_in_the_page(
             np.testing.assert_array_equal(frames_of(told, text), expected)
 
 
-def test_the_page_does_not_know_the_runs(make_clips, study_of):
+def test_the_page_does_not_hold_which_run_is_where(make_clips, study_of):
     clips = make_clips(4)
     page = page_of(study_of(clips), clips)
     told = told_by(page)
@@ -61,7 +61,7 @@ def test_the_page_does_not_know_the_runs(make_clips, study_of):
     assert set(told["pairs"][0]) == {"pair", "clips"}
 
 
-def test_nothing_but_its_own_script_and_style_can_run_or_load(make_clips, study_of):
+def test_the_security_policy_allows_only_its_own_script_and_style(make_clips, study_of):
     clips = make_clips(2)
     page = page_of(study_of(clips), clips)
     policy = re.search(r'Content-Security-Policy"\s+content="([^"]*)"', page)[1]
@@ -73,7 +73,7 @@ def test_nothing_but_its_own_script_and_style_can_run_or_load(make_clips, study_
     assert not re.search(r"https?://|\[\[[A-Z_]+\]\]", page)
 
 
-def test_texts_are_shown_as_they_are(make_clips, study_of):
+def test_html_in_texts_is_escaped(make_clips, study_of):
     clips, text = make_clips(2), "</script><script>alert(1)</script> [[STYLE]] & 'ß'"
     page = page_of(study_of(clips, title=text, description=text, question=text), clips)
     told = told_by(page)
@@ -106,7 +106,7 @@ def test_frames_are_put_into_rows():
     np.testing.assert_array_equal(sheet[::2, ::3, 0], [[0, 1, 2], [3, 4, 0]])
 
 
-def test_a_study_is_written_whole_and_replaced_only_where_it_is_asked_for(
+def test_a_study_is_written_atomically_and_replaced_only_with_overwrite(
     make_clips, study_of, tmp_path
 ):
     clips, out = make_clips(2), tmp_path / "study"
@@ -123,7 +123,7 @@ def test_a_study_is_written_whole_and_replaced_only_where_it_is_asked_for(
     assert sorted(os.listdir(out)) == ["index.html", "study.json"]
 
 
-def test_answers_and_folders_of_others_are_never_replaced(make_clips, study_of, tmp_path):
+def test_answers_and_other_folders_are_never_replaced(make_clips, study_of, tmp_path):
     clips, out = make_clips(2), tmp_path / "study"
     study = study_of(clips)
     write_study(study, clips, out)

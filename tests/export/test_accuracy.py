@@ -32,6 +32,6 @@ def test_numbers_below_zero_do_not_wrap_and_codes_have_no_psnr():
         (np.full([2, 2], np.nan, np.float32), "not finite"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(ours, message):
+def test_incomparable_outputs_are_refused(ours, message):
     with pytest.raises(ValueError, match=message):
         difference(ours, np.zeros([2, 2], np.float32))

@@ -62,7 +62,7 @@ def test_an_unfinished_run_has_averaged_and_trained_weights(make_run):
             np.testing.assert_array_equal(weight, np.full_like(own, 7.0) if averaged else own)
 
 
-def test_a_young_average_is_not_used(make_run):
+def test_an_average_over_few_steps_is_not_exported(make_run):
     run = make_run(**{"training.ema_momentum": 0.9})
     save(run, run.checkpoints / "step-000010.keras", 10)
     assert not load_for_export(run.path).averaged
@@ -70,7 +70,7 @@ def test_a_young_average_is_not_used(make_run):
         load_for_export(run.path, "averaged")
 
 
-def test_a_finished_run_with_an_average_has_nothing_else(make_run):
+def test_a_finished_run_with_an_average_has_no_trained_weights(make_run):
     run = make_run(**{"training.ema_momentum": 0.9})
     save(run, run.model, 60)
     found = load_for_export(run.path)
@@ -103,7 +103,7 @@ def test_every_run_is_exported_in_float32(make_run):
     assert {layer.compute_dtype for layer in layers} == {"float32"}
 
 
-def test_no_run_and_one_without_weights_cannot_be_exported(make_run, tmp_path):
+def test_a_missing_run_or_one_without_weights_is_an_error(make_run, tmp_path):
     run = make_run()
     with pytest.raises(RunError, match="has saved nothing yet"):
         load_for_export(run.path)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kerasvid.export import onnx
 from kerasvid.export.accuracy import measured_difference
-from kerasvid.export.onnx_session import OnnxModel
+from kerasvid.export.runtimes import OnnxModel
 from kerasvid.export.tflite import loop_free_signatures
 from kerasvid.models.registry import MODELS, model_class
 
@@ -18,7 +18,7 @@ QUICK = ("glo",)
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in MODELS]
 )
-def test_files_compute_what_the_model_does(name, debug_model):
+def test_outputs_of_a_file_equal_the_model(name, debug_model):
     model = debug_model(name)
     signatures, _ = loop_free_signatures(model)
     for signature in signatures:

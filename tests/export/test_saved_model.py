@@ -78,7 +78,7 @@ def signatures(version):
     return tf.saved_model.load(str(version)).signatures
 
 
-def test_it_runs_where_the_library_is_not(version, signatures, tmp_path):
+def test_it_runs_without_kerasvid(version, signatures, tmp_path):
     command = [sys.executable, "-I", "-c", WITHOUT_LIBRARY, str(version), "video.npy"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -86,7 +86,7 @@ def test_it_runs_where_the_library_is_not(version, signatures, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "video.npy"), expected)
 
 
-def test_the_signatures_compute_what_the_model_does(run, signatures):
+def test_signatures_equal_the_methods_of_the_model(run, signatures):
     model, _ = run.load_model()
     assert set(signatures) == {"serving_default", "generate_jpeg", "decode", "image", "encode",
                                "reconstruct", "swap", "interpolate"}  # fmt: skip
@@ -119,7 +119,7 @@ def test_the_graph_holds_operations_of_every_tensorflow_and_no_device(version):
     assert not types & {tf.bfloat16.as_datatype_enum, tf.float16.as_datatype_enum}
 
 
-def test_sixteen_threads_get_what_one_gets(signatures):
+def test_concurrent_calls_give_equal_results(signatures):
     serve = signatures["serving_default"]
     seeds = [tf.constant([i, i + 100], tf.int64) for i in range(16)]
     expected = [serve(seed=each)["video"].numpy() for each in seeds]
@@ -136,7 +136,7 @@ def test_sixteen_threads_get_what_one_gets(signatures):
     np.testing.assert_array_equal(got, expected)
 
 
-def test_the_requests_for_warming_up_are_answered(version, signatures):
+def test_the_warm_up_requests_run(version, signatures):
     asked = set()
     for record in tf.data.TFRecordDataset(str(version / WARM_UP_FILE)):
         model, name, inputs = parsed_request(record.numpy())
@@ -188,7 +188,7 @@ QUICK = ("image_gan", "glo", "cgan")
 @pytest.mark.parametrize(
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in MODELS]
 )
-def test_decode_is_that_of_keras(name, tmp_path, moving_squares):
+def test_decode_equals_that_of_keras(name, tmp_path, moving_squares):
     model = model_class(name).from_preset("debug", image_shape=(16, 16, 3), frames=4)
     signatures = served_signatures(model)
     save_signatures({"decode": signatures["decode"]}, tmp_path)

@@ -38,7 +38,7 @@ def between():
 
 
 @pytest.mark.parametrize("batch", [1, 3, 64])
-def test_a_row_is_the_same_to_the_bit_alone_and_in_company(drawn, batch):
+def test_a_row_does_not_depend_on_its_batch_to_the_bit(drawn, batch):
     model, signatures = drawn
     serve = signatures["serving_default"]
     seeds = np.random.default_rng(batch).integers(0, 2**62 - 1, batch)
@@ -49,7 +49,7 @@ def test_a_row_is_the_same_to_the_bit_alone_and_in_company(drawn, batch):
     assert off.max() <= 1 and together.std() > 1
 
 
-def test_a_jpeg_a_frame_shows_what_the_pixels_do(drawn):
+def test_jpeg_frames_show_the_pixels(drawn):
     _, signatures = drawn
     seeds = as_seeds(1, 2)
     video = signatures["serving_default"](seed=seeds)["video"].numpy()
@@ -116,7 +116,7 @@ def test_temperatures_below_zero_are_refused(between, temperature):
                            temperature=tf.constant([temperature], tf.float32))  # fmt: skip
 
 
-def test_examples_are_of_what_every_signature_takes(between):
+def test_sample_inputs_fit_every_signature(between):
     model = model_class("linear_interpolation").from_preset(
         "debug", image_shape=(8, 16, 3), frames=3
     )

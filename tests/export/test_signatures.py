@@ -40,7 +40,7 @@ def as_seeds(*values):
 
 
 @pytest.mark.parametrize("name", all_of(VideoGenerator))
-def test_a_seed_a_row_makes_what_generate_makes_of_each(name):
+def test_each_row_equals_generate_of_its_seed(name):
     model = make_model(name)
     videos = seeded(model)["generate"](seed=as_seeds(*SEEDS))["video"]
     assert videos.dtype == np.uint8 and videos.shape == (3, 4, 16, 16, 3)
@@ -52,7 +52,7 @@ def test_a_seed_a_row_makes_what_generate_makes_of_each(name):
 
 
 @pytest.mark.parametrize("name", all_of(VideoGenerator))
-def test_named_noise_makes_what_decode_and_interpolate_make_of_it(name):
+def test_signatures_of_noise_equal_decode_and_interpolate(name):
     model = make_model(name)
     signatures, (a, b) = noise_signatures(model), (model.sample_noise(2, seed=s) for s in (1, 2))
     assert set(signatures["decode"].inputs) == set(signatures["decode"].noise) == set(a)
@@ -85,7 +85,7 @@ def test_the_image_of_a_seed_is_that_of_generate_images(name):
 
 
 @pytest.mark.parametrize("name", all_of(InBetween))
-def test_between_is_that_of_the_model_at_every_temperature(name, moving_squares):
+def test_between_equals_the_model_at_every_temperature(name, moving_squares):
     model, ends = make_model(name), moving_squares(2, 4)
     given = {"first": tf.constant(ends[:, 0]), "last": tf.constant(ends[:, -1])}
     signature = seeded(model)["between"]
@@ -103,7 +103,7 @@ def test_between_is_that_of_the_model_at_every_temperature(name, moving_squares)
 @pytest.mark.parametrize(
     "name", ["rjvae", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dsa", "cvae"))]
 )
-def test_videos_are_read_as_the_model_reads_them(name, moving_squares):
+def test_encode_reconstruct_and_swap_equal_the_model(name, moving_squares):
     model, videos = make_model(name), moving_squares(2, 4)
     signatures, clips = noise_signatures(model), tf.constant(videos)
     read, expected = signatures["encode"](video=clips), model.encode(videos)
@@ -145,7 +145,7 @@ def test_learned_codes_are_recalled_and_exchanged_by_their_rows():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("values", [{"videos": 5}, PAIRS])
-def test_codes_found_by_descent_in_a_graph_are_those_found_without(values, moving_squares):
+def test_codes_found_in_a_graph_equal_those_found_eagerly(values, moving_squares):
     model, videos = make_model("navsynth", **values), moving_squares(2, 4)
     label = {"label": as_seeds(1, 0)} if values is PAIRS else {}
     signatures, expected = noise_signatures(model), model.encode(videos, **label)

@@ -9,7 +9,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from kerasvid.export import tflite
 from kerasvid.export.accuracy import measured_difference
-from kerasvid.export.lite_model import LiteModel
+from kerasvid.export.runtimes import LiteModel
 from kerasvid.export.sample_inputs import sample_inputs
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.registry import MODELS
@@ -52,7 +52,7 @@ def every_model(request, debug_model):
     return model, *tflite.loop_free_signatures(model)
 
 
-def test_files_compute_what_the_model_does(every_model):
+def test_outputs_of_a_file_equal_the_model(every_model):
     model, signatures, left = every_model
     content = tflite.convert(model, signatures)
     assert list(LiteModel(content).signatures) == sorted(signatures)

@@ -34,7 +34,7 @@ def given(seed: int) -> np.ndarray:
     return x
 
 
-def test_a_sum_that_is_written_over_keeps_its_own_range(content):
+def test_an_overwritten_tensor_keeps_its_own_range(content):
     from ai_edge_litert.interpreter import Interpreter
 
     lite = Interpreter(model_content=content)
@@ -48,7 +48,7 @@ def test_a_sum_that_is_written_over_keeps_its_own_range(content):
     np.testing.assert_allclose(scales, [2 / 255, 2 / 255, 200 / 255], rtol=1e-3)
 
 
-def test_the_file_gives_what_it_was_asked_for_alone(content):
+def test_a_calibrated_file_has_only_its_own_outputs(content):
     from ai_edge_litert.interpreter import Interpreter
 
     lite = Interpreter(model_content=content)

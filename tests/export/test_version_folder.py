@@ -8,11 +8,11 @@ import sys
 import pytest
 import tensorflow as tf
 
-from kerasvid.export.version_folder import VersionError, check_version_folder, new_version_folder
+from kerasvid.export.version_folder import check_version_folder, new_version_folder
 from kerasvid.io import temporary_name
 
 
-def test_a_folder_appears_when_it_is_whole(tmp_path):
+def test_a_folder_appears_once_it_is_complete(tmp_path):
     path = tmp_path / "rjvae" / "1"
     with new_version_folder(path) as building:
         (building / "saved_model.pb").write_text("model")
@@ -24,7 +24,7 @@ def test_a_folder_appears_when_it_is_whole(tmp_path):
 
 @pytest.mark.parametrize("name", ["rjvae", "0", "01", "-1", "1.5", "v2"])
 def test_a_version_is_a_number_from_1_on(tmp_path, name):
-    with pytest.raises(VersionError, match=f"Give {tmp_path / name / '1'}"):
+    with pytest.raises(ValueError, match=f"Give {tmp_path / name / '1'}"):
         check_version_folder(tmp_path / name)
 
 
@@ -33,17 +33,17 @@ def test_an_existing_version_stays_and_the_error_names_the_next_number(tmp_path)
         (tmp_path / str(number)).mkdir()
     (tmp_path / "notes").mkdir()
     with (
-        pytest.raises(VersionError, match=f"never replaced. Give {tmp_path / '10'}"),
+        pytest.raises(ValueError, match=f"never replaced. Give {tmp_path / '10'}"),
         new_version_folder(tmp_path / "2"),
     ):
         pass
-    with pytest.raises(VersionError, match=f"Give {tmp_path / '10'}"):
+    with pytest.raises(ValueError, match=f"Give {tmp_path / '10'}"):
         check_version_folder(tmp_path)
 
 
-def test_a_version_that_another_process_wrote_meanwhile_stays(tmp_path):
+def test_a_version_of_another_process_is_not_replaced(tmp_path):
     with (
-        pytest.raises(VersionError, match="is never replaced"),
+        pytest.raises(ValueError, match="is never replaced"),
         new_version_folder(tmp_path / "1") as building,
     ):
         (building / "ours").touch()
@@ -59,7 +59,7 @@ def test_a_version_that_another_process_wrote_meanwhile_stays(tmp_path):
         (tf.errors.PermissionDeniedError(None, None, "x; denied"), "Permission denied"),
     ],
 )
-def test_a_fault_of_the_disk_leaves_nothing_behind(tmp_path, fault, why):
+def test_a_disk_error_leaves_no_files(tmp_path, fault, why):
     with (
         pytest.raises(OSError, match=f"1: cannot be written .{why}") as error,
         new_version_folder(tmp_path / "1") as building,
@@ -70,7 +70,7 @@ def test_a_fault_of_the_disk_leaves_nothing_behind(tmp_path, fault, why):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_path_that_cannot_be_written_is_one_line(tmp_path):
+def test_an_unwritable_path_gives_an_error_of_one_line(tmp_path):
     (tmp_path / "file").touch()
     with (
         pytest.raises(OSError, match="file/1: cannot be written"),
@@ -80,11 +80,11 @@ def test_a_path_that_cannot_be_written_is_one_line(tmp_path):
 
 
 def test_remote_folders_are_refused():
-    with pytest.raises(VersionError, match="Write to a local folder"):
+    with pytest.raises(ValueError, match="Write to a local folder"):
         check_version_folder("gs://bucket/rjvae/1")
 
 
-def test_what_a_killed_process_left_behind_goes_and_that_of_a_running_one_stays(tmp_path):
+def test_only_folders_of_killed_processes_are_removed(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     ours = temporary_name("1").removesuffix(str(os.getpid()))

@@ -46,7 +46,7 @@ def test_a_descent_is_momentum_and_a_projection_by_hand(table, generator):
     assert norms.max() <= 1.0 + 1e-6 and np.isclose(norms, 1.0).any()
 
 
-def test_rows_outside_the_batch_stay_as_they_are_to_the_bit(table, generator):
+def test_rows_outside_the_batch_do_not_change(table, generator):
     table.descend(tf.range(6), tf.constant(normals(generator, 6, 3, 2)), 0.3, 0.9)
     codes, momentum = table.codes.numpy(), table.momentum.numpy()
     table.descend(tf.constant([2, 3]), tf.constant(normals(generator, 2, 3, 2)), 0.3, 0.9)
@@ -162,7 +162,7 @@ def test_the_step_holds_nothing_of_the_size_of_the_table():
 # === Projections ===
 
 
-def test_the_ball_keeps_what_is_inside_and_scales_what_is_not():
+def test_the_projection_to_the_ball_scales_longer_vectors_only():
     vectors = tf.constant([[0.3, 0.4], [3.0, 4.0], [0.0, 0.0], [0.6, 0.8]])
     expected = [[0.3, 0.4], [0.6, 0.8], [0.0, 0.0], [0.6, 0.8]]
     np.testing.assert_allclose(projected_to_ball(vectors), expected, atol=1e-6)
@@ -179,7 +179,7 @@ def test_a_projected_sequence_has_the_rank_and_is_the_nearest(generator, rank):
 
 
 def test_a_descent_keeps_the_rank_through_the_ball(generator):
-    table = CodeTable(rows=3, shape=(7, 5), rank=2, stddev=2.0)
+    table = CodeTable(rows=3, shape=(7, 5), rank=2)
     gradients = tf.constant(normals(generator, 2, 7, 5))
     table.descend(tf.constant([0, 2]), gradients, 0.3, 0.9)
     ranks = np.linalg.matrix_rank(table.codes.numpy(), tol=1e-5)
@@ -201,7 +201,7 @@ def test_the_gaussian_has_the_moments_of_the_codes(generator):
 
 
 @pytest.mark.parametrize("count", [5, 2])  # more and fewer than directions
-def test_rows_that_were_never_updated_are_no_part_of_the_gaussian(generator, count):
+def test_the_gaussian_excludes_rows_that_were_never_updated(generator, count):
     table = CodeTable(rows=60, shape=(3,))
     assert len(table.learned_rows()) == 60  # of a fresh table nothing better is known
     rows = np.array([3, 5, 8, 13, 21][:count])
@@ -216,8 +216,9 @@ def test_rows_that_were_never_updated_are_no_part_of_the_gaussian(generator, cou
     np.testing.assert_allclose(factor.T @ factor, np.cov(learned.T), atol=1e-6)
 
 
-def test_a_gaussian_of_fewer_rows_than_dimensions_draws_between_them(generator):
-    table = CodeTable(rows=2, shape=(2, 3), stddev=0.1)  # far within the ball
+def test_samples_of_two_rows_lie_on_the_line_between_them(generator):
+    table = CodeTable(rows=2, shape=(2, 3))
+    table.codes.assign(0.1 * table.codes)  # far within the ball
     table.fit_gaussian()
     noise = tf.constant(normals(generator, 4, 2))
     offset = table.sample(noise).numpy().reshape(4, 6) - table.mean.numpy()

@@ -218,7 +218,7 @@ def test_half_precision_gives_float32_logits(score):
         ({"score": "ful"}, "score='ful' is unknown. Use patch or full"),
         ({"channels": (4, 4), "strides": (2,)}, "2 channels but 1 strides"),
         ({"normalization": "layer"}, "normalization='layer' is unknown"),
-        ({"temporal_padding": "zeros"}, "temporal_padding='zeros' is unknown. Use valid or same"),
+        ({"temporal_padding": "zeros"}, "temporal_padding='zeros' must be valid or same"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line(arguments, message):

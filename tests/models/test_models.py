@@ -264,7 +264,7 @@ def test_videos_without_a_time_axis_are_refused_in_one_line(encoder, videos):
 def test_frames_of_another_size_are_refused_in_one_line(encoder, moving_squares):
     with pytest.raises(
         ValueError,
-        match=r"Frames are \(32, 32, 3\), but the model takes \(16, 16, 3\)\. Resize them",
+        match=r"frames are \(32, 32, 3\), but the model takes \(16, 16, 3\)\. Resize them",
     ) as error:
         encoder.encode(moving_squares(1, 3, size=32))
     assert "\n" not in str(error.value)

@@ -205,7 +205,7 @@ def test_an_exchange_takes_the_label_where_codes_are_by_video(model, pairs, labe
     ) as error:
         labelled.exchange(identity=[2], action=[3])
     assert one_line(error)
-    with pytest.raises(ValueError, match=r"label=\[4\] must be rows from 0 to 3"):
+    with pytest.raises(ValueError, match=r"label=\[4\] must be integers from 0 to 3"):
         labelled.exchange(identity=[2], action=[3], label=[4])
     with pytest.raises(ValueError, match=r"identity 1, action 1, label 2\): give as many"):
         labelled.exchange(identity=[2], action=[3], label=[0, 1])
@@ -220,14 +220,14 @@ def test_an_exchange_takes_the_label_where_codes_are_by_video(model, pairs, labe
     ("ask", "message"),
     [
         (lambda m: m.recall(identity=[0]), r"Give index, by which the codes are looked up"),
-        (lambda m: m.recall(index=[5]), r"index=\[5\] must be rows from 0 to 4"),
-        (lambda m: m.recall(index=[0.5]), r"index=\[0.5\] must be a list of integers"),
+        (lambda m: m.recall(index=[5]), r"index=\[5\] must be integers from 0 to 4"),
+        (lambda m: m.recall(index=[0.5]), r"index=\[0.5\] must be integers from 0 to 4"),
         (lambda m: m.exchange([0, 1], [0]), r"identity 2, action 1\): give as many"),
         (lambda m: m.interpolate_frames(3, 3, 1, index=[0]), r"first=3 and last=3 must be frames"),
         (lambda m: m.interpolate_frames(0, 3, 0, index=[0]), r"count=0 must be at least 1"),
         (
             lambda m: m.interpolate_frames(0, 3, 1, space="code", index=[0]),
-            r"space='code': did you mean 'codes'",
+            r"space='code' must be 'outputs' or 'codes'",
         ),
         (lambda m: m.generate(1, frames=9), r"frames=9: .* at most 8 frames"),
         (lambda m: m.generate_learned(0), r"batch=0 must be at least 1"),
@@ -369,7 +369,7 @@ def test_a_conditional_generator_reconstructs_and_swaps_by_label(
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        ([99, 0], r"label=\[99, 0\] must be rows from 0 to 3"),
+        ([99, 0], r"label=\[99, 0\] must be integers from 0 to 3"),
         ([0], r"Different numbers of videos \(videos 2, label 1\)"),
     ],
 )

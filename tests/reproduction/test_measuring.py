@@ -42,7 +42,7 @@ def config_of(squares, info):
     return make
 
 
-def test_every_column_is_measured_by_a_metric_there_is():
+def test_every_column_has_a_known_metric():
     for table in TABLES.values():
         for column in table.columns:
             assert column.metric in ALL_METRICS and column.measures
@@ -53,14 +53,14 @@ def test_every_column_is_measured_by_a_metric_there_is():
                 )
 
 
-def test_weights_of_the_published_network_bring_its_metric(table):
+def test_given_weights_select_the_published_metric(table):
     (column,) = table.columns
     assert metric_of(column, EvaluationConfig(i3d_weights="weights.npz")) == "fvd"
     assert metric_of(column, EvaluationConfig()) == "frechet"
     assert metric_of(Column("L2", "lower", "between", ("x",)), EvaluationConfig()) == "between"
 
 
-def test_as_many_clips_are_measured_as_published_or_as_there_are(table, config_of):
+def test_the_number_of_clips_is_the_published_one_or_what_the_data_has(table, config_of):
     def chosen(frames, clips, num=None, split="test"):  # 4 videos of 4 frames, 16 in "train"
         changed = dataclasses.replace(table, clips=clips, split=split)
         found = resolved(EvaluationConfig(num=num), changed, config_of(frames))
@@ -88,14 +88,14 @@ def test_a_metric_with_its_own_number_of_clips_refuses_another():
     check_num(TABLES["residual_vectors/2"], EvaluationConfig(num=9))
 
 
-def test_metrics_without_real_clips_take_no_windows(table, config_of):
+def test_metrics_without_real_clips_use_one_window(table, config_of):
     (column,) = table.columns
     images = dataclasses.replace(table, columns=(dataclasses.replace(column, clips=1280),))
     found = resolved(EvaluationConfig(), images, config_of(2))
     assert (found.num, found.windows) == (None, 1)
 
 
-def test_a_measurement_is_known_by_its_run_clips_and_choices(table, config_of, tmp_path):
+def test_a_measurement_is_identified_by_run_clips_and_choices(table, config_of, tmp_path):
     (column,) = table.columns
     row, run = table.rows[0], RunFolder(tmp_path)
     config = config_of()
@@ -114,7 +114,7 @@ def test_a_measurement_is_known_by_its_run_clips_and_choices(table, config_of, t
     assert classifiers == classifier_names(config)
 
 
-def test_another_classifier_measures_anew(table, config_of, info, tmp_path, monkeypatch):
+def test_another_classifier_means_measuring_again(table, config_of, info, tmp_path, monkeypatch):
     labelled = dataclasses.replace(info, class_names=("left", "right"))
     monkeypatch.setattr(measuring, "load_info", lambda folder: labelled)
     (column,) = table.columns
@@ -167,7 +167,7 @@ def test_models_without_learned_codes_are_refused(config_of):
         context.generated()
 
 
-def test_motion_by_a_classifier_is_that_of_its_maps(moving_squares):
+def test_motion_consistency_by_a_classifier_uses_its_maps(moving_squares):
     classifier = FrameClassifier({"label": 3}, (16, 16, 3), {"channels": (4, 6)})
     one, other = moving_squares(6, 4), moving_squares(6, 4, seed=1)
     found = motion_consistency_score([one], [other], feature_maps(classifier))

@@ -52,7 +52,7 @@ def test_every_run_belongs_to_a_row_or_starts_one():
         assert {*table.runs} <= used
 
 
-def test_the_identity_of_the_inception_score_tells_the_rows_that_do_not_fulfil_it():
+def test_rows_that_contradict_the_identity_of_the_inception_score_are_noted():
     contradicting = []
     for row in published_table("sprites_disentanglement").rows:
         numbers = {name: float(text) for name, text in row.figures["Sprites"].items()}
@@ -64,7 +64,7 @@ def test_the_identity_of_the_inception_score_tells_the_rows_that_do_not_fulfil_i
     assert "MoCoGAN and DSA" in notes and "8.18 and 8.33" in notes
 
 
-def test_relative_changes_of_the_non_adversarial_text_are_those_of_its_tables():
+def test_relative_changes_in_the_non_adversarial_text_agree_with_its_tables():
     def change(table, one, other, part, column):
         rows = {row.name: row for row in published_table(f"non_adversarial/{table}").rows}
         first, last = (float(rows[name].figures[part][column]) for name in (one, other))

@@ -72,7 +72,7 @@ def test_measured_methods_are_ranked(made):
     assert "intervals overlap" not in made.markdown()
 
 
-def test_what_is_written_is_read_again_with_infinite_values(made, tmp_path):
+def test_written_values_are_read_again_also_infinite_ones(made, tmp_path):
     (section,) = made.sections
     section.rows[0].cells["FVD"] = cell(-math.inf, std=2.0, classifier="a classifier", data=[1, 2])
     paths = made.write(tmp_path, "table")
@@ -87,7 +87,7 @@ def test_what_is_written_is_read_again_with_infinite_values(made, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"sections": [{"rows": 3}]}', "{"])
-def test_a_file_of_something_else_is_refused_and_stays(text, tmp_path):
+def test_another_file_is_refused_and_kept(text, tmp_path):
     path = tmp_path / "table.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"table.json: not a reproduced table .* Move it away"):
@@ -95,7 +95,7 @@ def test_a_file_of_something_else_is_refused_and_stays(text, tmp_path):
     assert path.read_text() == text
 
 
-def test_cells_show_four_digits_their_interval_or_deviation_in_the_unit_of_the_column():
+def test_cells_show_four_digits_and_an_interval_or_std_in_the_unit_of_the_column():
     share = Column("Acc %", "higher", "m", ("m",), scale=100.0)
     distance = Column("L2", "lower", "m", ("m",), spread="std")
     assert cell(0.98765, 0.97, 0.995).text(share) == "98.77 (97 to 99.5)"
@@ -110,7 +110,7 @@ def test_a_bar_in_a_cell_does_not_end_it(made):
     assert "H(y\\|x)" in made.markdown()
 
 
-def test_files_are_named_by_what_differs_from_the_default(reproduction):
+def test_file_names_state_what_differs_from_the_default(reproduction):
     def name(datasets=(), **runs):
         runs = dataclasses.replace(reproduction.runs, **{"preset": "base", "config": {}, **runs})
         return dataclasses.replace(reproduction, runs=runs, datasets=datasets).name

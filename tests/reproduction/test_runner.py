@@ -57,7 +57,7 @@ def test_a_failed_row_stops_no_other_and_is_repeated(ready, planted, capsys):
     assert "===" not in capsys.readouterr().out
 
 
-def test_a_metric_that_a_model_cannot_give_is_reported(ready, planted):
+def test_a_metric_that_a_model_does_not_support_is_reported(ready, planted):
     planted.values[4] = "makes no clips"
     assert ready.run().problems()[0].endswith(": frechet: makes no clips.")
 
@@ -93,7 +93,7 @@ def test_a_run_that_was_saved_anew_is_measured_again(ready, planted):
     assert planted.calls == [(4, 10)]
 
 
-def test_a_signal_ends_the_table_with_its_finished_rows(reproduction, with_runs, monkeypatch):
+def test_a_signal_stops_the_table_and_finished_rows_are_kept(reproduction, with_runs, monkeypatch):
     train = runs.train
 
     def stopped(config, run, strategy):
@@ -105,7 +105,7 @@ def test_a_signal_ends_the_table_with_its_finished_rows(reproduction, with_runs,
     monkeypatch.setattr(runs, "train", stopped)
     with pytest.raises(Stopped) as caught:
         reproduction.run()
-    assert caught.value.signal == 15
+    assert caught.value.args == (15,)
     assert [name for (_, name), cells in known_cells(files(reproduction)[0]).items() if cells] == [
         "Whole"
     ]

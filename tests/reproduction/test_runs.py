@@ -49,7 +49,7 @@ def test_a_config_has_the_steps_and_hyperparameters_of_the_table(of):
     assert of(PublishedRun("glo")).make_config("x").steps == 60
 
 
-def test_steps_are_replaced_but_not_of_a_model_without_weights(of):
+def test_steps_replace_those_of_the_table_except_for_models_without_weights(of):
     assert of(PublishedRun("glo", steps=3), steps=7).make_config("x").steps == 7
     config = of(PublishedRun("linear_interpolation"), steps=7, frames=3).make_config("x")
     assert (config.steps, config.frames) == (1, 3)
@@ -82,7 +82,7 @@ def test_the_preset_paper_is_that_of_the_data_set(of):
     assert of(run, preset="base").arguments("x")["preset"] == "base"
 
 
-def test_runs_that_start_from_others_or_use_halves_name_them(table, squares):
+def test_commands_include_the_runs_and_data_that_a_run_starts_from(table, squares):
     published = {
         "images": PublishedRun("image_gan", data=IMAGES),
         "mixed": PublishedRun("rjgan", data=VIDEOS, images=True, init_from="images"),
@@ -111,7 +111,7 @@ def test_a_finished_run_is_found_and_left_as_it_is(runs, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_an_unfinished_run_goes_on(runs, capsys):
+def test_an_unfinished_run_is_resumed(runs, capsys):
     longer = PublishedRun("linear_interpolation", {"frames": 2, "training.steps": 3})
     runs.table.runs["short"] = longer
     assert runs.state("short").endswith("-squares-debug: finished, 2 steps")

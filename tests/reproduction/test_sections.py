@@ -20,7 +20,7 @@ def test_parts_with_the_same_default_share_its_runs():
     assert outline("residual_vectors/2") == [("weizmann/strips", ["MUG", "NIR"], GANS)]
 
 
-def test_parts_with_other_rows_stand_apart_even_on_the_same_data():
+def test_parts_with_other_rows_are_own_sections_even_on_the_same_data():
     assert outline("non_adversarial/2") == [
         ("turntable", ["Chair-CAD"], ["Bound", "MoCoGAN", *OURS]),
         ("weizmann/strips", ["Weizmann"], ["Bound", "MoCoGAN", *OURS]),
@@ -33,7 +33,7 @@ def test_parts_with_other_rows_stand_apart_even_on_the_same_data():
     ]
 
 
-def test_a_data_set_goes_to_its_own_part_or_where_it_is_a_substitute_or_to_all():
+def test_a_data_set_goes_to_its_part_or_as_substitute_or_to_all_parts():
     assert outline("residual_vectors/2", ["oulu_casia"]) == [("oulu_casia", ["NIR"], GANS)]
     assert outline("residual_vectors/2", ["mug", "oulu_casia"]) == [
         ("mug", ["MUG"], GANS),

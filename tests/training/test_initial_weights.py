@@ -17,7 +17,7 @@ def values_of(layer):
 
 
 @pytest.mark.parametrize(("source", "target"), [(ImageGAN, RJGAN), (RJGAN, ImageGAN)])
-def test_an_image_generator_and_its_discriminator_go_both_ways(source, target):
+def test_an_image_generator_and_its_discriminator_are_copied_both_ways(source, target):
     source_model, model = (cls.from_preset("debug", **SMALL) for cls in (source, target))
     before = {name: values_of(layer) for name, layer in parts_of(model).items()}
     copied, rest = copy_weights(model, source_model)

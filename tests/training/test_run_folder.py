@@ -21,13 +21,11 @@ def test_a_run_is_named_after_its_model_and_its_data(dataset, folder):
 
 
 def test_half_written_files_of_a_killed_process_are_removed(config_of, tmp_path):
-    (tmp_path / "samples").mkdir()
     kept = tmp_path / "samples" / "step-000001.png"
-    for path in (
-        tmp_path / "partial-7-model.keras",
-        tmp_path / "samples" / "partial-7-a.png",
-        kept,
-    ):
+    for folder in ("samples", "checkpoints"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "partial-7-a.png").touch()
+    for path in (tmp_path / "partial-7-model.keras", kept):
         path.touch()
     RunFolder(tmp_path).begin(config_of(6))
     assert sorted(tmp_path.rglob("*.*")) == [tmp_path / "config.json", kept]

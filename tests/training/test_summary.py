@@ -57,14 +57,14 @@ def test_a_run_that_ends_before_its_schedules_names_shorter_ones(described):
         ({}, False),
     ],
 )
-def test_noise_that_changes_in_no_steps_is_noted(config, described, objective, noted):
+def test_noise_that_never_changes_is_noted(config, described, objective, noted):
     of_noise = {**config.hyperparameters, "objective": objective}
     lines = described(dataclasses.replace(config, hyperparameters=of_noise))
     text = "note: objective.instance_noise_std=[0.1,0] is 0 from the first step on. "
     assert any(text in line for line in lines) == any("note: " in line for line in lines) == noted
 
 
-def test_no_schedule_is_proposed_that_is_longer_than_the_run(described):
+def test_a_proposed_schedule_is_not_longer_than_the_run(described):
     values = {"schedule.steps": 1200, "training.decay_steps": 2000, "training.steps": 1000}
     config = make_config("rjvae", "squares", "data/squares", None, "debug", values, seed=0)
     notes = [line for line in described(config) if "note: " in line]

@@ -95,7 +95,7 @@ def test_frames_between_stand_between_their_frames(held_out):
     assert all((frame == 54).any() for frame in animation[1:-1])
 
 
-def test_an_in_between_video_stands_under_its_real_clip():
+def test_in_between_videos_are_below_their_real_clips():
     real = np.stack([clip(10), clip(20)])
     real[:, -1] = 40
     figure = FIGURES["between"].draw(FigureInputs(Between(), real, scale=1))
@@ -149,7 +149,7 @@ def test_a_model_without_noise_has_one_distance():
     assert "samples" not in remark
 
 
-def test_several_videos_go_between_two_images():
+def test_several_videos_between_two_images_make_a_figure():
     figure = between_images(Between(), clip(3)[0], clip(4)[0], count=2, frames=5, scale=1)
     assert figure.animation.shape[0] == 5 and figure.image.shape[:2] == (2 * 10 + 2, 5 * 10 + 2)
     assert (figure.image[5, 5::10] == 14).all() and (figure.image[15, 5::10] == 14).all()

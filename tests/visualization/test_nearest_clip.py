@@ -13,7 +13,7 @@ def in_batches(array, size):
 
 
 @pytest.mark.parametrize("batch", [1, 7, 50])
-def test_the_nearest_is_that_of_a_search_one_by_one(batch):
+def test_the_nearest_clip_equals_that_of_a_search_one_by_one(batch):
     queries, real = clips(6, 0), clips(50, 1)
     found, psnr = nearest_clips(queries, in_batches(real, batch))
     for row, query in enumerate(queries):
@@ -39,7 +39,7 @@ def test_clips_that_differ_in_one_level_are_distinguished():
     assert psnr[0] == pytest.approx(48.1308, abs=1e-3)  # 20 log10(255)
 
 
-def test_psnr_of_opposite_clips_is_zero():
+def test_psnr_of_black_and_white_is_zero():
     black, white = np.zeros([2, 1, 2, 2, 1], np.uint8), np.full([2, 1, 2, 2, 1], 255, np.uint8)
     np.testing.assert_allclose(clip_psnr(black, white), [0.0, 0.0])
 

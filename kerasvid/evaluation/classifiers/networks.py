@@ -21,6 +21,7 @@ from kerasvid.evaluation.metrics.clip_batches import checked_clips
 from kerasvid.layers.discriminators import ImageDiscriminator
 from kerasvid.layers.frame_networks import FrameEncoder
 from kerasvid.layers.recurrent import bidirectional_lstm, over_frames
+from kerasvid.naming import KeepsArguments
 
 TOGETHER = 64  # clips in one pass
 ENCODER = {"channels": (32, 64, 128), "strides": (1, 2, 2), "features": 128}
@@ -30,7 +31,7 @@ SHARPNESS = 8.0
 DISCRIMINATOR = {"channels": (64, 128, 256)}  # D_I in the base presets of the GANs
 
 
-class _Classifier(keras.Model):
+class _Classifier(KeepsArguments, keras.Model):
     """Common part of both classifiers.
 
     `call` returns logits float32 `[B, K]` by head, for `fit`. The other methods take uint8 clips,
@@ -64,8 +65,8 @@ class _Classifier(keras.Model):
         """The probabilities of the classes: float32 `[B, K]` by head.
 
         Args:
-            clips: `[B, T, H, W, C]`. A frame classifier takes clips of one frame, see
-                `random_frames`, or frames `[B, H, W, C]`.
+            clips: `[B, T, H, W, C]`. A frame classifier takes clips of one frame, or frames
+                `[B, H, W, C]`.
 
         Raises:
             ValueError: Frames of another size, too few or too many frames, or pixels that are not
@@ -117,10 +118,6 @@ class _Classifier(keras.Model):
         if not self.built:
             self.built = True
             self(tf.zeros([1, self.min_frames, *self.image_shape]))
-
-    def get_config(self) -> dict:
-        own = {"heads": dict(self.heads), "image_shape": self.image_shape}
-        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -190,10 +187,6 @@ class ClipClassifier(_Classifier):
         features = "clip classifier: bi-LSTM over a frame CNN, last layer but one"
         return {"features": features, "size": 2 * self.units, "seen_frames": frames}
 
-    def get_config(self) -> dict:
-        own = {"frames": self.frames, "units": self.units, "encoder": self.encoder_arguments}
-        return {**super().get_config(), **own}
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class FrameClassifier(_Classifier):
@@ -258,9 +251,6 @@ class FrameClassifier(_Classifier):
         seen = "single frames" if frames == 1 else f"a random one of {frames} frames"
         size = self.discriminator.channels[-1]
         return {"features": features, "size": size, "seen_frames": 1, "of": seen}
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "discriminator": dict(self.discriminator_arguments)}
 
 
 CLASSIFIERS = {"clip": ClipClassifier, "frame": FrameClassifier}

@@ -11,12 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kerasvid.export.serving.served_signature import (
-    Limits,
-    NotFoundError,
-    ServedSignature,
-    ServingError,
-)
+from kerasvid.export.serving import served_signature
+from kerasvid.export.serving.served_signature import NotFoundError, ServedSignature, ServingError
 from kerasvid.naming import nearest_names
 
 SERVICES = {
@@ -29,9 +25,7 @@ PORTS = {"rest": 8501, "grpc": 8500}
 class Client:
     """A model on a server.
 
-    Rows are independent of each other, so calls with many rows are sent in parts: a server that
-    batches refuses requests above its `max_batch_size`. A call has no side effects and may be
-    repeated.
+    Calls with many rows are sent in parts: a server refuses requests above its `max_batch_size`.
 
     Args:
         address: `host:port`; with `https://` before it for TLS.
@@ -69,7 +63,7 @@ class Client:
         if not model or {"/", ":"} & {*model}:
             raise ValueError(f"Model {model!r} is malformed. Give a name of models.config.")
         if rows < 1:
-            raise ValueError(f"rows={rows} must be above 0.")
+            raise ValueError(f"rows={rows} is too small. Give 1 or more.")
         self.model, self.protocol, self.rows = model, protocol, rows
         module, name = SERVICES[protocol]
         try:
@@ -78,9 +72,9 @@ class Client:
             package = (error.name or "").partition(".")[0]
             if package in ("kerasvid", ""):
                 raise
-            raise ServingError(f"The package {package} is not installed. Run pip install "
-                               "'kerasvid[serving]'.") from error  # fmt: skip
-        self._service = service(address, model, version, Limits(**limits))
+            message = f"{package} is not installed. Run pip install 'kerasvid[serving]'."
+            raise ServingError(message) from error
+        self._service = service(address, model, version, served_signature.Limits(**limits))
         self._signatures: dict[str, ServedSignature] | None = None
 
     def __enter__(self) -> "Client":
@@ -100,11 +94,7 @@ class Client:
         return self._request(self._service.versions)
 
     def signature(self, name: str) -> ServedSignature:
-        """The signature with a name.
-
-        Raises:
-            ValueError: the model has no such signature.
-        """
+        """The signature with a name; ValueError if the model has none."""
         known = self.signatures()
         if name not in known:
             near = nearest_names(name, known)
@@ -116,15 +106,13 @@ class Client:
 
         Args:
             signature: as `serving_default`, `encode`, `interpolate`.
-            **inputs: `[B, ...]` each; an input without the batch axis is repeated for all rows.
-                Byte strings are `bytes` in lists.
+            **inputs: as of `ServedSignature.checked`; byte strings are `bytes` in lists.
 
         Returns:
             `[B, ...]` by name; arrays of `bytes` objects for byte strings.
 
         Raises:
-            ValueError: the model has no such signature, or an input is missing or has a wrong
-                type, shape or range; nothing is sent then.
+            ValueError: as `signature` and `ServedSignature.checked`; nothing is sent then.
         """
         asked = self.signature(signature)
         checked = asked.checked(inputs)
@@ -136,10 +124,7 @@ class Client:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def generate(self, seeds: Sequence[int]) -> np.ndarray:
-        """New videos, uint8 `[B, T, H, W, C]`, one for each seed from 0 to 2^62 - 1.
-
-        By REST they are compressed as JPEG, if the model has `generate_jpeg`.
-        """
+        """New videos, uint8 `[B, T, H, W, C]`, one for each seed from 0 to 2^62 - 1."""
         jpeg = self.protocol == "rest" and "generate_jpeg" in self.signatures()
         return as_video(self.call("generate_jpeg" if jpeg else "serving_default", seed=seeds))
 
@@ -181,9 +166,7 @@ def as_video(outputs: dict[str, np.ndarray]) -> np.ndarray:
     """
     if "frames_bytes" not in outputs:
         return outputs["video"]
-    return np.stack(
-        [[_decoded(frame) for frame in frames] for frames in outputs["frames_bytes"]]
-    )  # [B, T, H, W, C]
+    return np.stack([[*map(_decoded, frames)] for frames in outputs["frames_bytes"]])
 
 
 def _decoded(data: bytes) -> np.ndarray:
@@ -193,12 +176,12 @@ def _decoded(data: bytes) -> np.ndarray:
     return frame[..., None] if frame.ndim == 2 else frame[..., ::-1]
 
 
-def _encoded(images: np.ndarray) -> bytes | list[bytes]:
-    """PNG of each image, which is lossless."""
+def _encoded(images: np.ndarray) -> Any:
+    """PNG of an image, or a list of those of several."""
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise ValueError(f"Images are {images.dtype} {[*images.shape]}. Give uint8 [H, W, C] or "
                          "[B, H, W, C].")  # fmt: skip
     if images.ndim == 4:
-        return [_encoded(image) for image in images]
+        return [*map(_encoded, images)]
     return cv2.imencode(".png", np.ascontiguousarray(images[..., ::-1]))[1].tobytes()

@@ -5,10 +5,12 @@ A running server reads the file again every half a minute (compose.yaml) and cha
 
 import dataclasses
 import importlib.resources
-import json
 import os
 import pathlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
+
+from google.protobuf.text_encoding import CEscape
 
 from kerasvid.io import atomic_write
 from kerasvid.naming import nearest_names
@@ -21,28 +23,19 @@ SERVER_FILES = ("compose.yaml", "batching.config", "monitoring.config", "README.
 
 @dataclasses.dataclass(frozen=True)
 class ServedModel:
-    """An entry of models.config.
+    """An entry of models.config."""
 
-    Args:
-        name: name of the model and of its folder.
-        versions: versions in the folder, rising.
-        policy: `latest`, `all` or `specific`.
-        loaded: versions that the server loads; with `latest` those that it loads today.
-        labels: version by label.
-    """
-
-    name: str
-    versions: tuple[int, ...]
-    policy: str
-    loaded: tuple[int, ...]
-    labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    name: str  # of the model and of its folder
+    versions: tuple[int, ...]  # in the folder, rising
+    policy: str  # one of `POLICIES`
+    loaded: tuple[int, ...]  # versions that the server loads; with `latest` those of today
+    labels: Mapping[str, int] = dataclasses.field(default_factory=dict)  # version by label
 
 
 def find_models(models_dir: str | os.PathLike) -> dict[str, tuple[int, ...]]:
     """The versions of each model in a folder, `NAME/VERSION/saved_model.pb`, rising.
 
-    Other files and folders are ignored. An incomplete version is an error, as a server would try
-    to load it.
+    Other files and folders are ignored.
 
     Raises:
         ValueError: there is no model, a version has no saved_model.pb, or a name has characters
@@ -54,7 +47,9 @@ def find_models(models_dir: str | os.PathLike) -> dict[str, tuple[int, ...]]:
         raise ValueError(f"{folder}: the folder does not exist. Give another --models_dir.")
     found = {}
     for model in sorted(path for path in folder.iterdir() if path.is_dir()):
-        versions = [path for path in model.iterdir() if _is_version(path)]
+        folders = [path for path in model.iterdir() if path.is_dir()]
+        versions = [path for path in folders if re.fullmatch("[0-9]+", path.name)]
+        versions = [path for path in versions if int(path.name) <= MAX_VERSION]  # as the server
         if not versions:
             continue
         if {*"/:%?# \\"} & {*model.name} or not model.name.isprintable():
@@ -72,12 +67,6 @@ def find_models(models_dir: str | os.PathLike) -> dict[str, tuple[int, ...]]:
         raise ValueError(f"{folder}: holds no model (NAME/VERSION/{MODEL_FILE}). Export one with "
                          "`kerasvid export saved-model`.")  # fmt: skip
     return found
-
-
-def _is_version(path: pathlib.Path) -> bool:
-    """Whether the server takes a path for a version: a folder named by a number."""
-    name = path.name
-    return name.isascii() and name.isdigit() and int(name) <= MAX_VERSION and path.is_dir()
 
 
 def choose_versions(
@@ -106,8 +95,7 @@ def choose_versions(
         >>> choose_versions({"rjvae": (1, 2)}, "specific", stable={"rjvae": 1})[0].loaded
         (1,)
     """
-    labels = {"stable": stable or {}, "canary": canary or {}}
-    keep = list(keep)
+    keep, labels = list(keep), {"stable": stable or {}, "canary": canary or {}}
     if policy not in POLICIES:
         raise ValueError(f"Unknown policy {policy!r}: {nearest_names(policy, POLICIES)}.")
     if count != 1 and policy != "latest":
@@ -139,59 +127,37 @@ def choose_versions(
 
 
 def config_text(models: Sequence[ServedModel], base_path: str = "/models", count: int = 1) -> str:
-    """The text form of a `ModelServerConfig`.
-
-    Args:
-        models: of `choose_versions`.
-        base_path: absolute path of the models' folder on the server.
-        count: as `choose_versions`.
+    """The text form of a `ModelServerConfig` of `choose_versions`.
 
     Raises:
-        ValueError: `base_path` is not absolute.
+        ValueError: `base_path`, the models' folder on the server, is not absolute.
     """
     if not (base_path.startswith("/") or "://" in base_path):
         raise ValueError(f"--base_path={base_path}: the path is not absolute. Give the folder on "
                          "the server, as /models or s3://bucket/models.")  # fmt: skip
     lines = ["model_config_list {"]
     for model in models:
-        policy = {
-            "latest": ["latest {", f"  num_versions: {count}", "}"],
-            "all": ["all {", "}"],
-            "specific": ["specific {", *(f"  versions: {each}" for each in model.loaded), "}"],
-        }[model.policy]
+        name, folder = (CEscape(t, False) for t in (model.name, base_path.rstrip("/") + "/"))
+        versions = " ".join(f"versions: {each}" for each in model.loaded)
+        of_policy = {"latest": f"num_versions: {count}", "all": "", "specific": versions}
         lines += [
             "  config {",
-            f"    name: {_quoted(model.name)}",
-            f"    base_path: {_quoted(base_path.rstrip('/') + '/' + model.name)}",
+            f'    name: "{name}"',
+            f'    base_path: "{folder}{name}"',
             '    model_platform: "tensorflow"',
-            "    model_version_policy {",
-            *(f"      {line}" for line in policy),
-            "    }",
+            f"    model_version_policy {{ {model.policy} {{ {of_policy[model.policy]} }} }}",
         ]
         for label, version in sorted(model.labels.items()):
-            lines += ["    version_labels {", f"      key: {_quoted(label)}",
-                      f"      value: {version}", "    }"]  # fmt: skip
+            lines.append(f'    version_labels {{ key: "{label}" value: {version} }}')
         lines.append("  }")
     return "\n".join([*lines, "}", ""])
-
-
-def _quoted(text: str) -> str:
-    """A string in the text form; other than ASCII as bytes in octal, as protobuf writes it."""
-    raw = json.dumps(text, ensure_ascii=False)
-    return "".join(c if ord(c) < 128 else "".join(f"\\{b:03o}" for b in c.encode()) for c in raw)
 
 
 def write_config(path: str | os.PathLike, text: str) -> list[str]:
     """Writes models.config, and beside it those files for a server that are missing.
 
-    Each file appears whole or not at all, as a server may read it at any moment.
-
-    Args:
-        path: of models.config.
-        text: of `config_text`.
-
     Returns:
-        The paths that were written.
+        The paths that were written. Each file appears whole, as a server may read it at any time.
 
     Raises:
         OSError: a file cannot be written.

@@ -21,6 +21,7 @@ from tensorflow_serving.apis import (
 )
 
 from kerasvid.export.serving.served_signature import (
+    START_SERVER,
     Limits,
     NotFoundError,
     ServedSignature,
@@ -29,10 +30,6 @@ from kerasvid.export.serving.served_signature import (
 
 TRANSIENT_CODES = ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")
 MAX_ATTEMPTS = 5  # of gRPC itself
-START_SERVER = (
-    "Start the server (`kerasvid export serving-config` writes its files), or check host and port; "
-    "gRPC is 8500 by default."
-)
 UNCONNECTED = ("failed to connect", "DNS resolution failed", "name resolution", "Domain name not")
 
 
@@ -79,8 +76,7 @@ class GrpcService:
         """As `RestService.signatures`."""
         messages = get_model_metadata_pb2
         request = messages.GetModelMetadataRequest(metadata_field=["signature_def"])
-        self._address(request)
-        answer = self._call(self._predictions.GetModelMetadata, request)
+        answer = self._call(self._predictions.GetModelMetadata, self._addressed(request))
         found = messages.SignatureDefMap()
         answer.metadata["signature_def"].Unpack(found)
         read = json_format.MessageToDict(found, preserving_proto_field_name=True)
@@ -98,8 +94,7 @@ class GrpcService:
         self, signature: ServedSignature, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """As `RestService.predict`."""
-        request = predict_pb2.PredictRequest()
-        self._address(request)
+        request = self._addressed(predict_pb2.PredictRequest())
         request.model_spec.signature_name = signature.name
         for name, array in inputs.items():
             dtype = tf.string if array.dtype == object else array.dtype
@@ -107,21 +102,22 @@ class GrpcService:
         answer = self._call(self._predictions.Predict, request)
         missing = [name for name in signature.outputs if name not in answer.outputs]
         if missing:
-            raise ServingError(f"{self.server}: {signature.name} answers without {missing[0]}. "
-                               "The version may have changed: make a new client.")  # fmt: skip
+            remedy = "The version may have changed: make a new client."
+            raise ServingError(f"{self.server}: sent no output {missing[0]}. {remedy}")
         return {name: tf.make_ndarray(answer.outputs[name]) for name in signature.outputs}
 
     def close(self) -> None:
         """Ends the connection."""
         self._channel.close()
 
-    def _address(self, request: Any) -> None:
-        """Names the model and the version in a request."""
+    def _addressed(self, request: Any) -> Any:
+        """The request with the names of the model and the version."""
         request.model_spec.name = self._model
         if isinstance(self._version, int):
             request.model_spec.version.value = self._version
         elif self._version is not None:
             request.model_spec.version_label = self._version
+        return request
 
     def _call(self, method: Callable, request: Any) -> Any:
         deadline = time.monotonic() + self._timeout
@@ -132,7 +128,6 @@ class GrpcService:
             raise self._explained(error.code().name, error.details() or "", left) from error
 
     def _explained(self, code: str, details: str, left: float) -> ServingError:
-        """The error of a status, `left` seconds before the call's time is over."""
         reason = " ".join(details.split()).rstrip(".") or "no reason given"
         if code == "DEADLINE_EXCEEDED" and left <= 0.01:
             return ServingError.timed_out(self.server, self._timeout)
@@ -150,13 +145,7 @@ class GrpcService:
 
 def _retry_policy(attempts: int, backoff: float) -> dict[str, Any]:
     """gRPC's service config: pauses that double, after each status that may pass."""
-    if attempts == 1:
-        return {}
-    policy = {
-        "maxAttempts": attempts,
-        "initialBackoff": f"{max(backoff, 0.001):.3f}s",
-        "maxBackoff": "10s",
-        "backoffMultiplier": 2,
-        "retryableStatusCodes": TRANSIENT_CODES,
-    }
-    return {"methodConfig": [{"name": [{}], "retryPolicy": policy}]}
+    first = f"{max(backoff, 0.001):.3f}s"
+    policy = {"maxAttempts": attempts, "retryableStatusCodes": TRANSIENT_CODES,
+              "initialBackoff": first, "backoffMultiplier": 2, "maxBackoff": "10s"}  # fmt: skip
+    return {"methodConfig": [{"name": [{}], "retryPolicy": policy}]} if attempts > 1 else {}

@@ -1,9 +1,8 @@
 """TensorFlow Serving's messages for warm-up requests, without its package.
 
 `tensorflow-serving-api` needs gRPC, which an export does not. A warm-up request is four small
-messages around TensorFlow's `TensorProto`. They are defined here with the names and field numbers
-of TensorFlow Serving, in a pool of their own, so that both can be imported into one process. Their
-other fields are left out; the parser keeps those as unknown fields.
+messages around TensorFlow's `TensorProto`. They are defined here as in TensorFlow Serving, as far
+as needed, in a pool of their own, so that both can be imported into one process.
 """
 
 import functools
@@ -43,11 +42,6 @@ message_type { name: "PredictionLog" oneof_decl { name: "log_type" }
 def warm_up_request(model: str, signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
     """A `PredictionLog` of one request; the same bytes each time, as maps are sorted.
 
-    Args:
-        model: name on the server.
-        signature: name.
-        inputs: arrays `[B, ...]` by name.
-
     Example:
         >>> record = warm_up_request("rjvae", "serving_default", {"seed": np.array([0])})
         >>> parsed_request(record)[1]
@@ -83,9 +77,8 @@ def parsed_request(record: bytes) -> tuple[str, str, dict[str, np.ndarray]]:
 
 def message_class(name: str) -> type[message.Message]:
     """One of the four messages as a class."""
-    return message_factory.GetMessageClass(
-        _pool().FindMessageTypeByName(f"tensorflow.serving.{name}")
-    )
+    found = _pool().FindMessageTypeByName(f"tensorflow.serving.{name}")
+    return message_factory.GetMessageClass(found)
 
 
 @functools.cache
@@ -94,7 +87,6 @@ def _pool() -> descriptor_pool.DescriptorPool:
     pool, done = descriptor_pool.DescriptorPool(), set()
 
     def copy(file) -> None:
-        """Adds a file of definitions after those that it builds on."""
         if file.name not in done:
             for needed in file.dependencies:
                 copy(needed)

@@ -1,8 +1,7 @@
 """Replays the warm-up requests of a version folder, as a server does when it loads the version.
 
-TensorFlow Serving reads `assets.extra/tf_serving_warmup_requests`, a TFRecord file of at most
-1,000 `PredictionLog` messages, and runs each before the version answers anybody. A request that
-fails keeps the version from loading; here it becomes an error with the number of the record.
+TensorFlow Serving runs each `PredictionLog` message of `assets.extra/tf_serving_warmup_requests`,
+at most 1,000. A request that fails keeps the version from loading; here it is an error.
 """
 
 import os
@@ -32,14 +31,8 @@ class Replayed(NamedTuple):
     outputs: dict[str, tuple[int, ...]]
 
 
-def read_requests(version_dir: str | os.PathLike) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """The signature and inputs of each request in the warm-up file of a version folder.
-
-    Raises:
-        ReplayError: the file is missing, empty, damaged or too long, or a record is not a
-            prediction.
-    """
-    path = pathlib.Path(version_dir, WARM_UP_FILE)
+def _requests(path: pathlib.Path) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """The signature and inputs of each request in a warm-up file."""
     if not path.is_file():
         raise ReplayError(f"{path}: does not exist. Export this version again.")
     requests = []
@@ -63,27 +56,21 @@ def read_requests(version_dir: str | os.PathLike) -> list[tuple[str, dict[str, n
 def replay(version_dir: str | os.PathLike) -> list[Replayed]:
     """Runs each warm-up request through the loaded version.
 
-    Args:
-        version_dir: folder of a SavedModel, as `export/models/rjvae/1`.
-
-    Returns:
-        The result of each request, in the order of the file.
-
     Raises:
-        ReplayError: the folder is not a SavedModel, the file is not as the server wants it, or a
-            request fails.
+        ReplayError: the folder is not a SavedModel, its warm-up file is missing, empty, damaged
+            or too long, or a request fails.
 
     Example:
         >>> [each.signature for each in replay("export/models/rjvae/1")]
         ['serving_default', 'generate_jpeg', 'decode']
     """
-    requests = read_requests(version_dir)
+    path = pathlib.Path(version_dir, WARM_UP_FILE)
+    requests = _requests(path)
     try:
-        # The signatures live as long as the object that they were loaded with.
         loaded = tf.saved_model.load(os.fspath(version_dir))
     except (OSError, tf.errors.OpError) as error:
-        raise ReplayError(f"{version_dir}: cannot be loaded as a SavedModel ({error}).") from error
-    path = pathlib.Path(version_dir, WARM_UP_FILE)
+        message = f"{version_dir}: cannot be loaded as a SavedModel ({error}). Export it again."
+        raise ReplayError(message) from error
     return [
         _run(loaded, f"{path}: record {number} ({name})", name, inputs)
         for number, (name, inputs) in enumerate(requests, 1)
@@ -106,6 +93,6 @@ def _run(loaded: Any, where: str, name: str, arrays: dict[str, np.ndarray]) -> R
         seconds = time.perf_counter() - begin
     except (tf.errors.OpError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ReplayError(f"{where} fails: {reason}") from error
+        raise ReplayError(f"{where} fails ({reason}). Export this version again.") from error
     rows = max((value.shape[0] for value in inputs.values() if value.shape.rank), default=1)
     return Replayed(name, rows, seconds, {key: value.shape for key, value in outputs.items()})

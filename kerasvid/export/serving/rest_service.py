@@ -1,9 +1,7 @@
 """TensorFlow Serving's REST interface, through `requests` (the extra `serving`).
 
-Requests are columnar: `{"inputs": {"seed": [1, 2]}}`, not a list of `instances`. Each input keeps
-its name and type, and an input that has a key `b64` is not mistaken for bytes. Byte strings are
-sent as `{"b64": "..."}` in both directions; the server writes outputs in this form whose names end
-in `_bytes`.
+Requests are columnar, `{"inputs": {"seed": [1, 2]}}`. Byte strings are sent as `{"b64": "..."}` in
+both directions; the server writes outputs in this form if their names end in `_bytes`.
 """
 
 import base64
@@ -24,6 +22,7 @@ import urllib3
 from urllib3.util import Retry
 
 from kerasvid.export.serving.served_signature import (
+    START_SERVER,
     Limits,
     NotFoundError,
     ServedSignature,
@@ -33,33 +32,19 @@ from kerasvid.export.serving.served_signature import (
 
 TRANSIENT_STATUSES = (429, 502, 503, 504)
 CHUNK = 1 << 16
-START_SERVER = (
-    "Start the server (`kerasvid export serving-config` writes its files), or check host and port; "
-    "REST is 8501 by default."
-)
 REST_PORT = "Is this TensorFlow Serving's REST port, 8501 by default?"
 
 
 class TransientError(Exception):
-    """A failure that may pass by itself: no server yet, a full queue, a lost connection.
-
-    Args:
-        what: is wrong.
-        remedy: if it does not pass.
-        after: seconds that the server asks to wait.
-    """
+    """A failure that may pass by itself: no server yet, a full queue, a lost connection."""
 
     def __init__(self, what: str, remedy: str, after: float = 0.0):
         super().__init__(what)
-        self.remedy, self.after = remedy, after
+        self.remedy, self.after = remedy, after  # seconds that the server asks to wait
 
 
 class GrowingPauses(Retry):
-    """urllib3's retries with a pause before the first one, too, and a random half of each pause.
-
-    The pause before attempt n + 1 is between half and all of `backoff_factor` * 2^(n - 1) seconds:
-    clients that failed together do not come back together.
-    """
+    """urllib3's retries with a random half of each pause, so that clients do not come together."""
 
     def get_backoff_time(self) -> float:
         whole = min(self.backoff_factor * 2 ** (len(self.history) - 1), self.backoff_max)
@@ -89,26 +74,20 @@ class RestService:
             raise ValueError(f"Address {address!r} is malformed. Write host:port, as in "
                              "localhost:8501.")  # fmt: skip
         if url.username is not None:
-            raise ValueError(
-                "The address holds a user name, but the client sends no passwords. Write "
-                "host:port, and let a proxy identify the clients."
-            )
+            raise ValueError("The address holds a user name, but the client sends no passwords. "
+                             "Write host:port.")  # fmt: skip
         self.server, self._limits = url.netloc, limits
         self._retry = GrowingPauses(limits.retries, backoff_factor=limits.backoff, backoff_max=10)
         base = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
-        self._model = self._version = f"{base}/v1/models/{_quoted(model)}"
+        model, label = (urllib.parse.quote(str(name), safe="") for name in (model, version))
+        self._model = self._version = f"{base}/v1/models/{model}"
         if version is not None:
-            kind = "versions" if isinstance(version, int) else "labels"
-            self._version += f"/{kind}/{_quoted(version)}"
+            self._version += f"/{'versions' if isinstance(version, int) else 'labels'}/{label}"
         self._session = requests.Session()
         self._session.auth = lambda request: request  # no password of a .netrc file
 
     def signatures(self) -> dict[str, ServedSignature]:
-        """The signatures of the model by name.
-
-        Raises:
-            ServingError: as `predict`.
-        """
+        """The signatures of the model by name."""
         answer = self._call(f"{self._version}/metadata")
         with self._reading("metadata without signatures"):
             found = answer["metadata"]["signature_def"]["signature_def"]
@@ -147,7 +126,8 @@ class RestService:
         """The server's JSON answer; attempts are repeated as long as the time allows."""
         payload = None
         if body is not None:
-            payload = json.dumps(body, allow_nan=False, default=_base64_object).encode()
+            encode = lambda value: {"b64": base64.b64encode(value).decode()}  # noqa: E731
+            payload = json.dumps(body, allow_nan=False, default=encode).encode()
         deadline, retry = time.monotonic() + self._limits.timeout, self._retry
         while True:
             try:
@@ -163,10 +143,7 @@ class RestService:
                 sleep(pause)
 
     def _attempt(self, url: str, payload: bytes | None, deadline: float):
-        """The response and its body, which is read as it comes.
-
-        A server that sends single bytes does not stop the clock.
-        """
+        """The response and its body, read in chunks that are each timed."""
         headers = {"Content-Type": "application/json"} if payload else {}
         timeout, left = self._limits.connect_timeout, self._left(deadline)
         try:
@@ -222,11 +199,8 @@ class RestService:
             return TransientError(f"no server answers ({reason})", START_SERVER)
         if isinstance(cause, (OSError, http.client.IncompleteRead)):
             reason = getattr(cause, "strerror", None) or "the server ended it early"
-            what, remedy = (
-                f"the connection is lost ({reason})",
-                f"Read the server's log. {REST_PORT}",
-            )
-            return TransientError(what, remedy)
+            remedy = f"Read the server's log. {REST_PORT}"
+            return TransientError(f"the connection is lost ({reason})", remedy)
         return self._unexpected("an answer that is not HTTP")
 
     @contextlib.contextmanager
@@ -252,14 +226,6 @@ def _cause(error: BaseException) -> BaseException:
         if isinstance(inner, BaseException):
             return _cause(inner)
     return error
-
-
-def _quoted(name: int | str) -> str:
-    return urllib.parse.quote(str(name), safe="")
-
-
-def _base64_object(value: bytes) -> dict[str, str]:
-    return {"b64": base64.b64encode(value).decode()}
 
 
 def _bytes_of_object(value: dict) -> dict | bytes:

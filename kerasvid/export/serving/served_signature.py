@@ -13,17 +13,14 @@ import numpy as np
 from kerasvid.naming import nearest_names
 
 LARGEST_SEED = 2**62 - 1
-
+START_SERVER = (
+    "Start the server (`kerasvid export serving-config` writes its files), or check host and port; "
+    "REST is 8501 and gRPC 8500 by default."
+)
 # TensorFlow's types in protocol messages, as far as the models use them.
-DTYPES: dict[str, np.dtype] = {
-    "DT_BOOL": np.dtype(bool),
-    "DT_UINT8": np.dtype(np.uint8),
-    "DT_INT32": np.dtype(np.int32),
-    "DT_INT64": np.dtype(np.int64),
-    "DT_FLOAT": np.dtype(np.float32),
-    "DT_DOUBLE": np.dtype(np.float64),
-    "DT_STRING": np.dtype(object),
-}
+_NUMPY = {"BOOL": "bool", "UINT8": "uint8", "INT32": "int32", "INT64": "int64",
+          "FLOAT": "float32", "DOUBLE": "float64", "STRING": "object"}  # fmt: skip
+DTYPES = {f"DT_{name}": np.dtype(own) for name, own in _NUMPY.items()}
 
 
 class ServingError(Exception):
@@ -32,10 +29,8 @@ class ServingError(Exception):
     @classmethod
     def timed_out(cls, server: str, seconds: float) -> "ServingError":
         """The error of a call whose time is over."""
-        return cls(
-            f"{server}: no answer within {seconds:g} s. Read the server's log, ask for fewer rows "
-            "or raise the timeout."
-        )
+        remedy = "Read the server's log, ask for fewer rows or raise the timeout."
+        return cls(f"{server}: no answer within {seconds:g} s. {remedy}")
 
     @classmethod
     def after_attempts(cls, what: str, attempts: int, remedy: str) -> "ServingError":
@@ -73,15 +68,10 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class ServedTensor:
-    """An input or output of a signature.
+    """An input or output of a signature."""
 
-    Args:
-        dtype: numpy type; `object` for byte strings.
-        shape: with the batch axis, and `None` for an axis of any size; `None` for any rank.
-    """
-
-    dtype: np.dtype
-    shape: tuple[int | None, ...] | None
+    dtype: np.dtype  # `object` for byte strings
+    shape: tuple[int | None, ...] | None  # `None` for an axis of any size, and for any rank
 
     def __str__(self) -> str:
         kind = "bytes" if self.dtype == object else self.dtype
@@ -91,24 +81,15 @@ class ServedTensor:
 
     def admits(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape fits."""
-        return self.shape is None or (
-            len(shape) == len(self.shape)
-            and all(size in (None, own) for own, size in zip(shape, self.shape, strict=True))
-        )
-
-    def admits_row(self, shape: tuple[int, ...]) -> bool:
-        """Whether an array of this shape fits as one row, without the batch axis."""
-        return self.shape not in (None, ()) and self.admits((self.shape[0] or 1, *shape))
+        if self.shape is None:
+            return True
+        pairs = zip(self.shape, shape, strict=False)
+        return len(shape) == len(self.shape) and all(size in (None, own) for size, own in pairs)
 
 
 @dataclasses.dataclass(frozen=True)
 class ServedSignature:
-    """A named computation of a served model.
-
-    Example:
-        >>> client.signatures()["serving_default"].inputs["seed"]
-        ServedTensor(dtype=dtype('int64'), shape=(None,))
-    """
+    """A named computation of a served model."""
 
     name: str
     inputs: Mapping[str, ServedTensor]
@@ -121,8 +102,7 @@ class ServedSignature:
         TensorFlow's internal signatures (`__saved_model...`) are left out.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError: the JSON is malformed, or has a type
-                that no model of this library has.
+            KeyError, TypeError, ValueError, AttributeError: the JSON is malformed.
         """
 
         def tensor(info: Mapping[str, Any]) -> ServedTensor:
@@ -177,18 +157,15 @@ def _as_tensor(where: str, name: str, value: Any, wanted: ServedTensor) -> np.nd
             if isinstance(seed, (int, np.integer)) and not 0 <= seed <= LARGEST_SEED:
                 raise ValueError(f"{where}: {seed} is out of range. Give 0 to 2^62 - 1.")
     array = _bytes_array(where, value) if wanted.dtype == object else _numbers(where, value, wanted)
-    if not (wanted.admits(array.shape) or wanted.admits_row(array.shape)):
+    row = (wanted.shape[0] or 1, *array.shape) if wanted.shape else ()
+    if not (wanted.admits(array.shape) or (row and wanted.admits(row))):
         raise ValueError(f"{where}: the shape is {[*array.shape]}. Give {wanted}.")
     return array
 
 
 def _bytes_array(where: str, value: Any) -> np.ndarray:
     """An array of `bytes` objects: numpy's own string type drops zeros at the end."""
-    array = np.empty((), object)
-    if isinstance(value, bytes):
-        array[()] = value
-    else:
-        array = np.array(value, dtype=object)
+    array = np.array(value, dtype=object)
     for item in array.flat:
         if not isinstance(item, bytes):
             raise ValueError(f"{where}: holds {type(item).__name__}. Give bytes, as of a PNG file.")

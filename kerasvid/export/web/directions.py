@@ -16,17 +16,11 @@ CLIPS_AT_ONCE = 16
 
 @dataclasses.dataclass(frozen=True)
 class Direction:
-    """A unit vector in the space of one noise.
+    """A unit vector in the space of one noise."""
 
-    Args:
-        noise: its name.
-        vector: float64 `[D]`; the part with the largest absolute value is positive.
-        share: of the mean squared change of the images by all noise in question, 0 to 1.
-    """
-
-    noise: str
-    vector: np.ndarray
-    share: float
+    noise: str  # its name
+    vector: np.ndarray  # float64 [D]; the part with the largest absolute value is positive
+    share: float  # of the mean squared change of the images by all directions, 0 to 1
 
 
 def leading_directions(
@@ -78,8 +72,7 @@ def _moment(decode: Signature, rows: Mapping[str, np.ndarray], name: str) -> np.
     size = rows[name].shape[1]
 
     @tf.function(autograph=False)
-    def some_frames(**tensors):
-        """At most `FRAMES` frames spread over each clip, to save memory."""
+    def some_frames(**tensors):  # at most `FRAMES`, spread over each clip, to save memory
         video = decode(**tensors)["video"]  # [B, T, H, W, C]
         times = np.linspace(0, video.shape[1] - 1, min(video.shape[1], FRAMES))
         return tf.gather(video, np.unique(times.round().astype(int)), axis=1)

@@ -26,20 +26,15 @@ DIRECTIONS = 8
 OF_MOTION = ("start", "transient")
 
 
-def is_page(folder: str) -> bool:
-    """Whether a folder was made by `write_page`; other programs write a model.json, too."""
-    try:
-        with open(os.path.join(folder, "model.json"), encoding="utf-8") as file:
-            return json.load(file).get("format") == FORMAT
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
 def check_target(out: str, overwrite: bool) -> None:
     """Raises ValueError for an existing folder, unless it is such a page and may be replaced."""
     if not os.path.lexists(out) or (os.path.isdir(out) and not os.listdir(out)):
         return
-    if not is_page(out):
+    try:
+        page = json.loads(pathlib.Path(out, "model.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        page = None
+    if not isinstance(page, dict) or page.get("format") != FORMAT:
         raise ValueError(f"{out}: exists and was not made by this command. Give another --out.")
     if not overwrite:
         raise ValueError(f"{out}: exists. Give another --out, or --overwrite to replace it.")
@@ -62,7 +57,7 @@ def write_page(
         runtime: packages for `add_runtime`.
 
     Returns:
-        The contents of `model.json`.
+        The content of `model.json`.
 
     Raises:
         ValueError: the model cannot make clips of this length, or cannot be converted.
@@ -90,13 +85,8 @@ def write_page(
     return page
 
 
-def role_of(name: str, shape: tuple[int, ...], frames: int) -> str:
-    """What a noise decides: "content", "motion" or "category".
-
-    Example:
-        >>> role_of("residual", (8, 24), frames=8), role_of("summary", (24,), frames=8)
-        ('motion', 'content')
-    """
+def _role_of(name: str, shape: tuple[int, ...], frames: int) -> str:
+    """What a noise decides: "content", "motion" or "category"."""
     if name == "category":
         return "category"
     each_frame = len(shape) > 1 and shape[0] == frames
@@ -109,7 +99,7 @@ def _description(
     """The facts about the model that the page needs."""
     info, _ = dataset_info(run.config)
     shapes = {name: decode.inputs[name].shape for name in decode.noise}
-    roles = {name: role_of(name, shape, frames) for name, shape in shapes.items()}
+    roles = {name: _role_of(name, shape, frames) for name, shape in shapes.items()}
     height, width, channels = run.model.image_shape
     classes = info.class_names if info else ()
     kinds = max((shapes[n][0] for n, role in roles.items() if role == "category"), default=0)
@@ -122,8 +112,7 @@ def _description(
         "step": run.step,
         "parameters": sum(v.shape.num_elements() for v in decode.traced(1).variables),
         "dataset": run.config.dataset,
-        "licence": info.licence if info else "",
-        "source": info.source if info else "",
+        **{key: getattr(info, key, "") for key in ("licence", "source")},
         "file": "model.tflite",
         "signature": "decode",
         "frames": frames,
@@ -132,10 +121,7 @@ def _description(
         "channels": channels,
         "fps": frame_rate(run.config),
         "clips": clips if shapes else 1,
-        "noise": [
-            {"name": name, "shape": list(shape), "role": roles[name]}
-            for name, shape in shapes.items()
-        ],
+        "noise": [{"name": n, "shape": list(s), "role": roles[n]} for n, s in shapes.items()],
         "categories": list(classes) if len(classes) == kinds else numbered,
         "directions": _directions(decode, roles, pairs),
         "endpoints": "first" in decode.inputs,
@@ -148,23 +134,17 @@ def _description(
 
 def _directions(decode: Signature, roles: dict[str, str], pairs: np.ndarray | None) -> list[dict]:
     """The leading directions of the content; none if the first and last frames are unknown."""
-    names = [
-        n for n, role in roles.items() if role == "content" and len(decode.inputs[n].shape) == 1
-    ]
+    vectors = {name for name, each in decode.inputs.items() if len(each.shape) == 1}
+    names = [name for name, role in roles.items() if role == "content" and name in vectors]
     if not names or ("first" in decode.inputs and pairs is None):
         return []
     given = {}
     if pairs is not None:
         floats = pairs.astype(np.float32) / 127.5 - 1.0
         given = {"first": floats[:, 0], "last": floats[:, 1]}
-    return [
-        {
-            "noise": each.noise,
-            "share": round(each.share, 4),
-            "vector": [round(float(part), 7) for part in each.vector],
-        }
-        for each in leading_directions(decode, names, DIRECTIONS, given=given)
-    ]
+    found = leading_directions(decode, names, DIRECTIONS, given=given)
+    vector = lambda each: [round(float(part), 7) for part in each.vector]  # noqa: E731
+    return [{"noise": d.noise, "share": round(d.share, 4), "vector": vector(d)} for d in found]
 
 
 def _endpoints(run: ExportedRun) -> np.ndarray | None:

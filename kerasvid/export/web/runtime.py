@@ -8,17 +8,12 @@ import shutil
 import subprocess
 import tempfile
 
-# Versions and digests are in package-lock.json.
-VERSION = "2.5.3"
+VERSION = "2.5.3"  # as in package-lock.json
 PACKAGES = ("@litertjs/core", "@litertjs/wasm-utils")
-LOCK = ("package.json", "package-lock.json")
-# No threads, which need headers that a plain file server does not send. `compat` is for browsers
-# without relaxed SIMD.
-WASM = tuple(
-    f"litert_wasm_{kind}.{ending}"
-    for kind in ("internal", "compat_internal")
-    for ending in ("js", "wasm")
-)
+# Without threads, which need headers that a plain file server does not send. `compat` is for
+# browsers without relaxed SIMD.
+_KINDS = ("internal", "compat_internal")
+WASM = tuple(f"litert_wasm_{kind}.{ending}" for kind in _KINDS for ending in ("js", "wasm"))
 NOTICE = f"""\
 runtime/ is LiteRT.js ({", ".join(f"{name} {VERSION}" for name in PACKAGES)}), from npm, under the
 Apache License 2.0 (https://www.apache.org/licenses/LICENSE-2.0), copyright Google LLC.
@@ -52,9 +47,9 @@ def add_runtime(folder: str | os.PathLike, packages: str | os.PathLike | None = 
     """
     with tempfile.TemporaryDirectory() as temporary:
         packages = pathlib.Path(packages or fetch_packages(temporary))
-        for name in PACKAGES:
-            _check_version(packages / name)
         core, loader = (packages / name for name in PACKAGES)
+        for package in (core, loader):
+            _check_version(package)
         os.makedirs(folder)
         folder = pathlib.Path(folder)
         try:
@@ -73,17 +68,15 @@ def add_runtime(folder: str | os.PathLike, packages: str | os.PathLike | None = 
 
 
 def fetch_packages(folder: str | os.PathLike) -> pathlib.Path:
-    """Lets npm install both packages into a folder, and returns its node_modules.
-
-    npm compares them with the digests of package-lock.json.
+    """Lets npm install both packages into a folder; returns its node_modules.
 
     Raises:
-        RuntimeUnavailable: npm is missing or fails, or a digest differs.
+        RuntimeUnavailable: npm is missing or fails, or a digest is not that of package-lock.json.
     """
     npm, folder = shutil.which("npm"), pathlib.Path(folder)
     if npm is None:
         raise RuntimeUnavailable(f"npm, which fetches LiteRT.js, is not installed. {REMEDY}")
-    for name in LOCK:
+    for name in ("package.json", "package-lock.json"):
         lock = importlib.resources.files(__package__).joinpath(name)
         (folder / name).write_text(lock.read_text("utf-8"), "utf-8")
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]

@@ -1,7 +1,4 @@
-"""Averaged weights (EMA): an optimizer keeps them, and only this file puts them into a model.
-
-Averaged weights show what a run has learned, except right after its start.
-"""
+"""Averaged weights (EMA): an optimizer keeps them, and only this file puts them into a model."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,8 +12,8 @@ from kerasvid.models.base.trainer import Trainer
 class AveragedAdam(keras.optimizers.Adam):
     """Adam whose averaged weights stay in the optimizer until `apply_ema`.
 
-    An optimizer of Keras with `use_ema=True` ends `fit` by writing its average to all trainable
-    weights, however young the average is, and whether it averages all of them or one network's.
+    Keras's own with `use_ema=True` end `fit` by writing the average, however young, to all
+    trainable weights.
 
     Example:
         >>> model.compile(AveragedAdam(1e-3, use_ema=True, ema_momentum=0.99))
@@ -44,11 +41,9 @@ def averaged_variables(model: keras.Model) -> list:
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Within the block the model has its averaged weights, after it the trained ones again.
 
-    Running statistics of batch norm stay those of the trained weights: both are averages of about
-    the same past where the momentum is near batch norm's 0.99.
-
-    The block changes nothing where the model is not compiled, or its optimizer keeps no average
-    (`use_ema=False`) or has not made a step.
+    Batch norm's running statistics stay: with a momentum near its 0.99 both are averages over about
+    the same steps. Nothing changes where the model is not compiled, or its optimizer keeps no
+    average or has not made a step.
 
     Example:
         >>> with averaged_weights(model):

@@ -1,14 +1,13 @@
 """Training of generators against discriminators.
 
-A step: the generator makes clips once; the discriminators are updated on real and generated ones;
-then the generator is updated through the updated discriminators. One forward pass of the generator
+A step: the generator makes clips; the discriminators are updated on real and generated clips; then
+the generator is updated through the updated discriminators. One forward pass of the generator
 serves all networks: its backward pass waits for the gradient of the updated discriminators.
 
 What the networks minimise stands in each model's file, in `discriminator_losses` and
 `generator_losses`, as sums of the terms of `AdversarialTerms`.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -17,13 +16,14 @@ import tensorflow as tf
 from kerasvid import losses
 from kerasvid.layers.compilation import traced_function
 from kerasvid.layers.discriminators import ImageDiscriminator, VideoDiscriminator
+from kerasvid.layers.frame_networks import FrameDecoder
+from kerasvid.layers.recurrent import over_frames
 from kerasvid.layers.spectral_convolution import iterate_spectra
 from kerasvid.models.base.gan_losses import AdversarialTerms, Objective, divided, images_of
 from kerasvid.models.base.train_config import Ramp
-from kerasvid.models.base.trainer import Trainer, draw_noise, replica_key
-from kerasvid.models.base.video_generator import LimitedLength
+from kerasvid.models.base.trainer import EVALUATION_SEED, Trainer, draw_noise, replica_key
+from kerasvid.models.base.video_generator import LimitedLength, VideoGenerator
 
-EVALUATION_SEED = 0x5EED
 GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminator"
 INITIAL_POWER_ITERATIONS = 15  # fewer underestimate the spectral norm of a new kernel
 
@@ -35,30 +35,27 @@ class AdversarialModel(Trainer):
     `discriminator_losses` and `generator_losses`. Its constructor makes the generator's layers and
     ends with `build_networks`.
 
-    Batches are those of `Trainer` and may have two more entries: an `"image"` of uint8
-    `[N, H, W, C]` or `[N, 1, H, W, C]`, for D_I alone, whose real samples are then half images and
-    half frames of clips by weight, whatever N; and a `"label"`, int64 `[B]`, the category of each
-    clip or -1 where unknown.
+    Batches are those of `Trainer` with two optional entries. An `"image"`, uint8 `[N, H, W, C]` or
+    `[N, 1, H, W, C]`, is for D_I: images and frames of clips then have equal weight, whatever N.
+    A `"label"`, int64 `[B]`, is the category of each clip, or -1 where unknown.
 
     Args:
         image_shape: `(H, W, C)`.
-        frames: T, the default length of generated clips.
+        frames: T, the default length of generated clips. Training may use any other length that
+            the video discriminator takes.
+        objective: options of the losses, see `Objective`.
         image_discriminator: arguments of `ImageDiscriminator` (D_I); `None` or `True` for its
             defaults, `False` for no such network.
         video_discriminator: arguments of `VideoDiscriminator` (D_V), likewise.
         categories: K of the category code, 0 for none.
-        objective: options of the losses, see `Objective`.
-
-    Attributes:
-        network_arguments: those arguments of the constructor that are arguments of networks.
 
     Raises:
         ValueError: an argument of a discriminator or an option is unknown or out of its range.
     """
 
-    term_names = ("loss", "generator_loss")
+    term_names: tuple[str, ...] = ("loss", "generator_loss")
 
-    PARTS: ClassVar = {
+    PARTS: ClassVar[dict[str, Any]] = {
         "image_discriminator": ImageDiscriminator,
         "video_discriminator": VideoDiscriminator,
         "objective": Objective,
@@ -66,13 +63,13 @@ class AdversarialModel(Trainer):
 
     def __init__(
         self,
+        image_shape: tuple[int, int, int] = (64, 64, 3),
+        frames: int = 16,
+        objective: Mapping[str, Any] | None = None,
         *,
-        image_shape: tuple[int, int, int],
-        frames: int,
         image_discriminator: Mapping[str, Any] | bool | None,
         video_discriminator: Mapping[str, Any] | bool | None,
         categories: int,
-        objective: Mapping[str, Any] | None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -81,10 +78,14 @@ class AdversarialModel(Trainer):
         self._instance_noise_std = Ramp(
             *self.objective.instance_noise_std, self.objective.instance_noise_steps
         )
-        self.network_arguments = {
-            IMAGE: discriminator_arguments(IMAGE, image_discriminator),
-            VIDEO: discriminator_arguments(VIDEO, video_discriminator),
-        }
+        self.network_arguments: dict[str, Any] = {}  # arguments of the constructor for networks
+        for name, given in ((IMAGE, image_discriminator), (VIDEO, video_discriminator)):
+            if not isinstance(given, Mapping | bool | None):
+                raise ValueError(
+                    f"{name}={given!r} must be a mapping of its arguments, or true or false."
+                )
+            own = dict(given) if isinstance(given, Mapping) else {}
+            self.network_arguments[name] = False if given is False else own
         self.image_discriminator = self.video_discriminator = None
         if (own := self.network_arguments[IMAGE]) is not False:
             self.image_discriminator = ImageDiscriminator(**own, dtype=self.dtype_policy)
@@ -99,45 +100,30 @@ class AdversarialModel(Trainer):
         """Inputs of the generator from a batch, beside its noise: `[B, ...]` by name, or none."""
         return {}
 
-    def fakes(
-        self, noise: Mapping[str, tf.Tensor], frames: int, training: bool
-    ) -> dict[str, tf.Tensor]:
-        """The generator's outputs.
+    def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
+        """The generator's outputs: `"video"` `[B, T, H, W, C]`, and what else the losses need.
 
         Args:
             noise: Gaussians of `noise_shapes`, and the `conditions`, by name.
             frames: T.
             training: as in Keras.
-
-        Returns:
-            `"video"` `[B, T, H, W, C]`, and whatever else the losses need. All float32.
         """
         raise NotImplementedError
 
-    def discriminator_losses(
-        self,
-        batch: Mapping[str, tf.Tensor],
-        fakes: Mapping[str, tf.Tensor],
-        terms: AdversarialTerms,
-    ) -> dict[str, tf.Tensor]:
+    def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """The loss of each discriminator by its network's name, scalars.
 
         Args:
             batch: of `batch_of`; with labels, their `"known_share"` on all replicas.
             fakes: outputs of `fakes`.
-            terms: of this step.
+            terms: the terms of this step.
         """
         raise NotImplementedError
 
-    def generator_losses(
-        self,
-        batch: Mapping[str, tf.Tensor],
-        fakes: Mapping[str, tf.Tensor],
-        terms: AdversarialTerms,
-    ) -> dict[str, tf.Tensor]:
-        """`"generator_loss"`, which is minimised, and those of its terms to report, scalars.
+    def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
+        """`"generator_loss"`, which is minimised, and terms of it to report, scalars.
 
-        Arguments as those of `discriminator_losses`.
+        Arguments as in `discriminator_losses`.
         """
         raise NotImplementedError
 
@@ -193,7 +179,7 @@ class AdversarialModel(Trainer):
     def call(
         self, noise: Mapping[str, tf.Tensor], frames: int | None = None, training: bool = False
     ) -> tf.Tensor:
-        """The clips `[B, T, H, W, C]` of named noise and conditions; T is `frames` by default."""
+        """The clips `[B, T, H, W, C]` of named noise and conditions."""
         return self.fakes(noise, self.frames if frames is None else frames, training)["video"]
 
     # === Inputs of a step ===
@@ -201,7 +187,8 @@ class AdversarialModel(Trainer):
     def random_input_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """Gaussians that the losses need for one video, beside the noise of the generator."""
         count = self.objective.image_frames  # and one more real frame for a generated image
-        shapes = {"real_frames": (count + 1, frames), "fake_frames": (count, frames)}
+        shapes: dict[str, tuple[int, ...]] = {}
+        shapes |= {"real_frames": (count + 1, frames), "fake_frames": (count, frames)}
         if self.objective.gradient_penalty:
             shapes["mixing"] = (count + 1,)
         if any(self.objective.instance_noise_std):
@@ -212,14 +199,14 @@ class AdversarialModel(Trainer):
 
     def image_random_input_shapes(self) -> dict[str, tuple[int, ...]]:
         """Gaussians that the losses need for one of the images beside the videos."""
-        shapes = {"image_mixing": ()} if self.objective.gradient_penalty else {}
         noisy = any(self.objective.instance_noise_std)
-        return {**shapes, "real_image_noise": self.image_shape} if noisy else shapes
+        shapes = {"real_image_noise": self.image_shape} if noisy else {}
+        return {**shapes, "image_mixing": ()} if self.objective.gradient_penalty else shapes
 
     def scaled_noise(
         self, random_inputs: Mapping[str, tf.Tensor], step: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Random inputs, those of instance noise with the standard deviation of this step."""
+        """Random inputs; instance noise gets the standard deviation of this step."""
         std = self._instance_noise_std(step)
         return {
             name: std * value if name.endswith("_noise") else value
@@ -325,18 +312,47 @@ class AdversarialModel(Trainer):
         terms = AdversarialTerms(self.objective, again, training=False)
         return self.tracked(_named(values, self.generator_losses(batch, fakes, terms)))
 
-    def get_config(self) -> dict:
-        """The arguments of the constructor, each of which is an attribute or in the dict below."""
-        given = {**self.network_arguments, "objective": dataclasses.asdict(self.objective)}
-        own = {k: given[k] if k in given else getattr(self, k) for k in self.hyperparameters()}
-        return {**super().get_config(), **own}
+
+class FrameGAN(VideoGenerator, AdversarialModel):
+    """A generator of clips that decodes each frame from a latent vector of its own.
+
+    A subclass defines `noise_shapes`, `codes` and the losses.
+
+    Args:
+        decoder: arguments of `FrameDecoder` (G_I), without `image_shape`; a tanh follows it.
+        **kwargs: of `AdversarialModel`.
+
+    Raises:
+        ValueError: the decoder's factors do not fit the image size, or as `AdversarialModel`.
+    """
+
+    PARTS: ClassVar[dict[str, Any]] = {**AdversarialModel.PARTS, "decoder": FrameDecoder}
+
+    def __init__(self, decoder: Mapping[str, Any] | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.network_arguments["decoder"] = own = dict(decoder or {})
+        self.decoder = FrameDecoder(self.image_shape, **own, dtype=self.dtype_policy)
+
+    def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
+        """A frame's latent each, `[B, T, D]` float32, of named noise."""
+        raise NotImplementedError
+
+    def decode(self, codes: tf.Tensor) -> tf.Tensor:
+        """Frames `[B, T, H, W, C]` in [-1, 1] of latent vectors `[B, T, D]`."""
+        return self.frames_of(codes, training=False)
+
+    def frames_of(self, codes: tf.Tensor, training: bool) -> tf.Tensor:
+        """G_I at every frame: `[B, T, D] -> [B, T, H, W, C]`."""
+        return tf.tanh(over_frames(self.decoder, codes, training=training))
+
+    def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
+        return {"video": self.frames_of(self.codes(noise, frames), training)}
 
 
 class FixedLength(LimitedLength):
-    """Mix-in for an adversarial model that makes a whole clip of one latent vector.
+    """Mix-in for an adversarial model that makes a whole clip of one latent vector."""
 
-    The subclass has the attributes `frames` and `latent_dim`.
-    """
+    latent_dim: int
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the named noise.
@@ -346,27 +362,6 @@ class FixedLength(LimitedLength):
         """
         self.clip_length(frames)
         return {"latent": (self.latent_dim,)}
-
-
-def discriminator_arguments(
-    name: str, given: Mapping[str, Any] | bool | None
-) -> dict[str, Any] | bool:
-    """Arguments of a discriminator, or `False` for none.
-
-    Args:
-        name: of the argument.
-        given: a mapping of the discriminator's arguments; `None` or `True` for its defaults.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if given is False:
-        return False
-    if given is None or given is True:
-        return {}
-    if not isinstance(given, Mapping):
-        raise ValueError(f"{name}={given!r} must be a mapping of its arguments, or true or false.")
-    return dict(given)
 
 
 def _named(values: Mapping, generator_values: Mapping) -> dict[str, tf.Tensor]:

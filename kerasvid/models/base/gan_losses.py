@@ -1,4 +1,4 @@
-"""What the networks of an adversarial model minimise: its options, and the terms of the losses."""
+"""Losses of adversarial models: their options, and the terms that they add up."""
 
 import dataclasses
 import math
@@ -19,20 +19,19 @@ class Objective:
 
     Args:
         loss: `"logistic"` (non-saturating), `"hinge"`, `"least_squares"` or `"wasserstein"`. The
-            last one needs `gradient_penalty` or spectral normalisation.
-        real_target: target of logistic and least-squares discriminators for real samples; 0.9 is
-            one-sided label smoothing.
+            last one needs a gradient penalty or spectral normalisation.
+        real_target: target of logistic and least-squares discriminators for real samples; less
+            than 1 for one-sided label smoothing.
         gradient_penalty: weight of (|dD/dx| - 1)^2 between real and generated samples (10 in
             Gulrajani et al., NeurIPS 2017).
         r1_weight: gamma of gamma / 2 |dD/dx|^2 at real samples (Mescheder et al., ICML 2018).
-        instance_noise_std: pair (start, end): standard deviation of the Gaussian noise that is
-            added to all inputs of the discriminators.
+        instance_noise_std: (start, end) of the standard deviation of the Gaussian noise on all
+            inputs of the discriminators.
         instance_noise_steps: number of steps from the start to the end; 0 for the end at once.
         discriminator_steps: updates of the discriminators for one of the generator. Each sees its
-            part of the batch; the generator's update sees the last part. The reported losses are
-            those of the last part.
-        image_frames: random frames of a clip that the image discriminator sees, real and
-            generated; 1 as published, more for a less noisy estimate of the same mean.
+            part of the batch. The generator and the reported losses see the last part.
+        image_frames: random frames of a clip that the image discriminator sees; 1 as published,
+            more for a less noisy estimate of the same mean.
         image_prior_weight: weight of the terms for images of a model's image prior.
         category_weight: weight of the classification of clips.
 
@@ -60,9 +59,9 @@ class Objective:
                 good = is_pair(value) and min(value) >= 0.0
                 what = "a pair [start, end] of numbers from 0"
             elif name in ("discriminator_steps", "image_frames"):
-                good, what = is_whole(value) and value >= 1, "a whole number from 1"
+                good, what = is_whole(value, 1), "a whole number from 1"
             elif name == "instance_noise_steps":
-                good, what = is_whole(value) and value >= 0, "a whole number from 0"
+                good, what = is_whole(value, 0), "a whole number from 0"
             elif name == "real_target":
                 good, what = is_number(value) and 0.5 < value <= 1.0, "more than 0.5 and at most 1"
             else:
@@ -77,11 +76,7 @@ class Objective:
 
     @classmethod
     def of(cls, given: Mapping[str, Any] | None) -> "Objective":
-        """The objective of a mapping of options, such as a model's argument `objective`.
-
-        Raises:
-            ValueError: an option is unknown, or a value is out of its range.
-        """
+        """The objective of a model's argument `objective`; refuses unknown options."""
         options = dict(given or {})
         known = [field.name for field in dataclasses.fields(cls)]
         for name, value in options.items():
@@ -92,12 +87,7 @@ class Objective:
         return cls(**options)
 
     def check(self, discriminators: Mapping[str, Any]) -> None:
-        """Checks that the discriminators suit the penalties and the loss.
-
-        Raises:
-            ValueError: batch norm under a penalty, or the Wasserstein loss with neither a gradient
-                penalty nor spectral normalisation.
-        """
+        """Raises ValueError for discriminators that do not suit the penalties or the loss."""
         for name, discriminator in discriminators.items():
             if discriminator.normalization == "batch" and (self.gradient_penalty or self.r1_weight):
                 raise ValueError(
@@ -116,7 +106,7 @@ class Objective:
 class AdversarialTerms:
     """The terms that a model's `discriminator_losses` and `generator_losses` add up, as scalars.
 
-    The terms of a discriminator that is `None` are 0, for models that can leave one out.
+    The terms of a discriminator that is `None` are 0.
 
     Args:
         objective: loss function, weights and options.
@@ -129,12 +119,7 @@ class AdversarialTerms:
     training: bool = True
 
     def inputs(self, samples: Mapping[str, tf.Tensor], kind: str) -> dict[str, tf.Tensor]:
-        """The inputs of discriminators: samples with instance noise, if there is any.
-
-        Args:
-            samples: `"video"`, `"image"` and others, which are left as they are.
-            kind: `"real"` or `"fake"`.
-        """
+        """The samples of one kind, `"real"` or `"fake"`, with their instance noise if any."""
         noise = {name: self.random_inputs.get(f"{kind}_{name}_noise") for name in samples}
         return {
             name: value if noise[name] is None else value + noise[name]
@@ -148,7 +133,7 @@ class AdversarialTerms:
 
         Args:
             real: `"video"` `[B, T, H, W, C]` and perhaps `"image"` `[N, H, W, C]`.
-            count: frames of a clip; `objective.image_frames` where `None`.
+            count: frames of a clip; `None` for `objective.image_frames`.
 
         Returns:
             Frames `[count * B + N, H, W, C]` and the weight of each, of mean 1.
@@ -169,7 +154,7 @@ class AdversarialTerms:
         labels: tf.Tensor | None = None,
         known_share: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """E[-log D(x)] of real samples, and the cross-entropy of their labels, if there are any.
+        """E[-log D(x)] of real samples, and the cross-entropy of their labels.
 
         Args:
             discriminator: D.
@@ -211,7 +196,7 @@ class AdversarialTerms:
         labels: tf.Tensor | None = None,
         known_share: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """`real_loss` plus `fake_loss` plus `penalties`."""
+        """`real_loss` plus `fake_loss` plus `penalties`, with their arguments."""
         loss = self.real_loss(discriminator, real, weights, labels, known_share)
         loss += self.fake_loss(discriminator, fake)
         return loss + self.penalties(discriminator, real, fake, weights)
@@ -259,11 +244,11 @@ class AdversarialTerms:
 
 
 def score_gradient_norms(discriminator, samples: tf.Tensor) -> tf.Tensor:
-    """|d D / d x| at each of the samples `[B, ...]`: `[B]`, whatever D computes in.
+    """|d D / d x| at each of the samples `[B, ...]`: `[B]`, in any precision.
 
-    The loss scale of mixed_float16 does not reach a gradient that is itself part of the loss, and
-    the entries of a gradient over many pixels are small there. So the scores are scaled by about
-    the root of the number of pixels: a gradient of norm 1 has entries of about 1.
+    The loss scale of mixed_float16 does not reach a gradient that is part of the loss. So the
+    scores are scaled by about the root of the number of pixels: a gradient of norm 1 has entries
+    of about 1.
     """
     scale = 2.0 ** round(0.5 * math.log2(math.prod(samples.shape[1:])))  # exact in any format
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -287,14 +272,9 @@ def frames_at(clips: tf.Tensor, random_inputs: tf.Tensor) -> tf.Tensor:
 
 
 def joined(sources: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Samples of several sources as one batch, in which every source counts alike.
+    """Samples `[N, ...]` of sources `[N_i, ...]` in order, and the weight of each, `[N]`.
 
-    Args:
-        sources: each `[N_i, ...]`, however many samples it has.
-
-    Returns:
-        All samples `[N, ...]` in order, and a weight for each, `[N]`: a weighted mean over the
-        samples is the mean over the sources of the mean over each.
+    A weighted mean over the samples is the mean over the sources of the mean over each.
     """
     rows = [tf.shape(source)[0] for source in sources]
     even = tf.cast(tf.add_n(rows), tf.float32) / len(sources)
@@ -303,11 +283,7 @@ def joined(sources: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def divided(batch: Mapping[str, tf.Tensor], count: int) -> list[dict[str, tf.Tensor]]:
-    """The batch in `count` equal parts.
-
-    Raises:
-        ValueError: the number of rows is no multiple of `count`.
-    """
+    """The batch in `count` equal parts; refuses a number of rows that is no multiple of it."""
     for name, value in batch.items():
         if value.shape[0] is not None and value.shape[0] % count:
             raise ValueError(
@@ -319,15 +295,9 @@ def divided(batch: Mapping[str, tf.Tensor], count: int) -> list[dict[str, tf.Ten
 
 
 def images_of(images: tf.Tensor) -> tf.Tensor:
-    """float32 `[N, H, W, C]` in [-1, 1] of uint8 or float images, with a time axis of 1 or none.
-
-    Raises:
-        ValueError: the images have other axes.
-    """
+    """float32 `[N, H, W, C]` in [-1, 1] of images with a time axis of 1 or none."""
     if images.shape.rank == 5 and images.shape[1] == 1:
         images = images[:, 0]
     if images.shape.rank != 4:
-        raise ValueError(
-            f'"image" has the shape {images.shape}. Give images of the axes [N, H, W, C].'
-        )
+        raise ValueError(f'"image" has the shape {images.shape}. Use the axes [N, H, W, C].')
     return as_floats(images)

@@ -1,8 +1,4 @@
-"""The methods of models that make the video between a first and a last frame.
-
-A model defines `noise_shapes(frames)` and `infill(first, last, noise, frames)`; this class adds
-`between`.
-"""
+"""The methods of models that make the video between a first and a last frame."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import losses
-from kerasvid.data.pixels import as_floats
 from kerasvid.layers.endpoints import check_endpoints
 from kerasvid.models.base.row_noise import row_noise
-from kerasvid.models.base.video_generator import WithPresets, as_pixels, check_same_batch
+from kerasvid.models.base.video_generator import (
+    WithPresets,
+    as_float_frames,
+    as_pixels,
+    check_same_batch,
+)
 
 
 class InBetween(WithPresets):
@@ -24,7 +24,12 @@ class InBetween(WithPresets):
     length), and the methods `noise_shapes` and `infill`.
     """
 
-    evaluation_names = ("l2",)
+    image_shape: tuple[int, ...]
+    frames: int
+    evaluation_names: tuple[str, ...] = ("l2",)
+    noise_shapes: Any
+    video_of: Any  # of `Trainer`, as `tracked`
+    tracked: Any
 
     @classmethod
     def shortest_clip(cls, hyperparameters: Mapping[str, Any]) -> int:
@@ -33,7 +38,7 @@ class InBetween(WithPresets):
     def infill(
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
     ) -> tf.Tensor:
-        """The clips between frames, deterministic and in any graph.
+        """The clips between frames, deterministic; also within a graph.
 
         Args:
             first, last: `[B, H, W, C]` float32 in [-1, 1].
@@ -46,12 +51,8 @@ class InBetween(WithPresets):
         raise NotImplementedError
 
     def test_step(self, data) -> dict:
-        """The terms of the family, and `"l2"`.
-
-        That is the mean L2 distance of clips without noise to the true ones, pixels in [0, 1], the
-        loss of `LinearInterpolation`.
-        """
-        logs, video = super().test_step(data), self.video_of(data)
+        """The terms of the family, and the L2 distance of clips without noise to the true ones."""
+        logs, video = super().test_step(data), self.video_of(data)  # type: ignore[misc]  # of Keras
         batch, frames = tf.shape(video)[0], video.shape[1]
         noise = {n: tf.zeros([batch, *shape]) for n, shape in self.noise_shapes(frames).items()}
         shown = self.infill(video[:, 0], video[:, -1], noise, frames)
@@ -89,8 +90,8 @@ class InBetween(WithPresets):
             last: the same shape.
             frames: T, both endpoints included, at least 2; `None` for the model's own length.
             seed: row i depends on (seed, i) and on its own frames alone.
-            temperature: standard deviation of the noise. 1 for one of the possible videos, 0 for
-                the same one at every seed: a best guess, where a model is trained to have one.
+            temperature: standard deviation of the noise; 0 for a best guess, where a model is
+                trained to have one.
 
         Returns:
             uint8 `[B, T, H, W, C]`.
@@ -105,22 +106,9 @@ class InBetween(WithPresets):
         if not temperature >= 0.0:
             raise ValueError(f"temperature={temperature} must be 0 or more.")
         frames = self.frames if frames is None else frames
-        first, last = self._endpoint("first", first), self._endpoint("last", last)
+        first = as_float_frames(first, "B, H, W, C", self.image_shape, "first")
+        last = as_float_frames(last, "B, H, W, C", self.image_shape, "last")
         check_same_batch(first=first, last=last)
         noise = self.between_noise(first.shape[0], frames, seed)
         noise = {name: temperature * value for name, value in noise.items()}
         return as_pixels(self.infill(first, last, noise, frames))
-
-    def _endpoint(self, name: str, frames: np.ndarray | tf.Tensor) -> tf.Tensor:
-        """float32 `[B, H, W, C]` in [-1, 1] of the given frames."""
-        frames = tf.convert_to_tensor(frames)
-        if frames.shape.rank != 4:
-            raise ValueError(
-                f"{name}: frames need the axes [B, H, W, C], not the shape {frames.shape}."
-            )
-        if tuple(frames.shape[1:]) != tuple(self.image_shape):
-            raise ValueError(
-                f"{name}: frames are {tuple(frames.shape[1:])}, but the model takes "
-                f"{tuple(self.image_shape)}. Resize them."
-            )
-        return as_floats(frames)

@@ -5,9 +5,8 @@ its batch. It updates each network by a Keras optimizer, and those rows by SGD w
 
     m <- momentum m + dl/dz,   z <- z - rate m,   z <- z / max(1, ||z||)
 
-Networks and codes are trained jointly, or in the two stages of Aich et al., "Non-Adversarial Video
-Synthesis with Learned Priors", CVPR 2020: the generator alone (section 3.1), then the codes and the
-recurrent network (3.2).
+Networks and codes are trained jointly, or in the two stages of Aich et al. (see `navsynth.py`): the
+generator alone (section 3.1), then the codes and the recurrent network (3.2).
 """
 
 import functools
@@ -58,9 +57,9 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     """A generator that is trained together with the codes of its training videos.
 
     A subclass makes its networks, one of them named `decoder`, and defines `compute_losses`,
-    `latents_of` and, where it has a recurrent network, `recurrent_variables`. Batches are the
-    pipeline's dicts: `"video"`, and int64 `[B]` for every key of a table: `"index"` (the video's
-    number in its split), `"identity"` or `"label"`.
+    `latents_of` and, if it has a recurrent network, `recurrent_variables`. Batches are the
+    pipeline's dicts: `"video"`, and int64 `[B]` for every key of a table: `"index"` (of the video
+    in its split), `"identity"` or `"label"`.
 
     New videos come from a Gaussian fitted to the codes of each table by video or identity, and from
     the row of a random category of a table by label.
@@ -74,11 +73,11 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         image_shape: `(H, W, C)`.
         videos, identities, classes: numbers of videos, identities and labels in the training split.
             A run takes them from the data set.
-        decoded_frames: frames of a clip that a training step decodes, chosen at random; `None` for
-            all. Fewer make a step cheaper, and the loss keeps its expectation.
+        decoded_frames: number of frames that a training step decodes, chosen at random; `None` for
+            all. The loss keeps its expectation.
         scaled_codes: whether networks take codes times the square root of their size D, which have
             about unit variance. The rate of the codes should then be up to D times smaller.
-        stages: epochs of the two stages, `{"network": 5, "codes": 300}`, which alternate; `None`
+        stages: epochs of the two stages, which alternate: `{"network": 5, "codes": 300}`; `None`
             trains all at once. An epoch is `videos` videos.
 
     Raises:
@@ -112,28 +111,24 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         self.conditional, self.rank, self.scaled_codes = conditional, rank, scaled_codes
         self.decoded_frames = checked_count(decoded_frames)
         self.stages = dict(stages) if stages else None
-        if self.stages and not (
-            set(self.stages) == {"network", "codes"}
-            and all(map(_is_positive, self.stages.values()))
-        ):
+        epochs = self.stages or {"network": 1, "codes": 1}
+        if set(epochs) != {"network", "codes"} or not all(map(_is_positive, epochs.values())):
             raise ValueError(
-                f"stages={self.stages} must give the epochs of both network and codes, each 1 or "
-                "more; or use stages=None."
+                f"stages={epochs} must give the epochs of both network and codes, each 1 or more; "
+                "or use stages=None."
             )
         self.row_keys = {name: key for name, (key, _) in tables.items()}
-        self._row_counts = self._checked_counts()
+        self.row_counts = self._checked_counts()
         self._stage = "joint"
+        counter: dict[str, Any] = {"dtype": "int64", "trainable": False, "autocast": False}
         # Stages are counted in videos, so that they do not depend on the size of a batch.
-        self.videos_seen = self._counter("videos_seen")
+        self.videos_seen = self.add_weight((), "zeros", name="videos_seen", **counter)
         # The step whose codes the Gaussians of `generate` were fitted to.
-        self.fitted_at = self._counter("fitted_at")
+        self.fitted_at = self.add_weight((), "zeros", name="fitted_at", **counter)
         for name, (key, shape) in tables.items():
             of_table = rank if len(shape) > 1 else None
-            table = CodeTable(self._row_counts[key], shape, of_table, name=f"{name}_codes")
+            table = CodeTable(self.row_counts[key], shape, of_table, name=f"{name}_codes")
             setattr(self, f"{name}_codes", table)
-
-    def _counter(self, name: str) -> keras.Variable:
-        return self.add_weight((), "zeros", "int64", trainable=False, autocast=False, name=name)
 
     def _checked_counts(self) -> dict[str, int]:
         """The number of rows by key, for the tables and for a conditional generator."""
@@ -150,27 +145,16 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
                 )
         return {key: getattr(self, ROW_KEYS[key]) for key in keys}
 
-    def get_config(self) -> dict:
-        names = [name for name in self.hyperparameters() if name != "decoder"]
-        own = {name: getattr(self, name) for name in names}
-        return {**super().get_config(), **own, "decoder": self.decoder_arguments}
-
     # === What a model defines ===
 
     def compute_losses(self, batch, noise, step, training) -> tuple[dict, dict]:
-        """Every term of the loss, each `[B]`, and their weighted sum as `"loss"`.
+        """As `Trainer.compute_losses`, without running statistics.
 
         Args:
-            batch: the float32 `"video"` `[B, T, H, W, C]` in [-1, 1]; `"codes"`, rows `[B, ...]` of
-                each table by name; `"label"`, int64 `[B]`, or `None` where the generator is not
-                conditional.
-            noise: Gaussians `[B, ...]` by `training_noise_shapes`. An evaluation has no
-                `"decoded_frames"`, and decodes all frames.
-            step: float32.
-            training: as in Keras.
-
-        Returns:
-            The terms by name, and running statistics, of which there are none.
+            batch: `"video"`; `"codes"`, rows `[B, ...]` of each table by name; `"label"`, int64
+                `[B]`, or `None` where the generator is not conditional.
+            noise: an evaluation has no `"decoded_frames"` and decodes all frames.
+            step, training: as there.
         """
         raise NotImplementedError
 
@@ -179,7 +163,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         raise NotImplementedError
 
     def recurrent_variables(self) -> list:
-        """The weights of the recurrent network; by default there is none."""
+        """The weights of the recurrent network, if there is one."""
         return []
 
     # === Training ===
@@ -195,27 +179,23 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         """Sets the optimizers of the networks and the learning rate of the codes.
 
         Args:
-            optimizer: as `Trainer.compile`.
             code_rate: learning rate of the codes, a number or a schedule by the step.
             code_momentum: in [0, 1).
-            *args, **kwargs: as `Trainer.compile`.
+            optimizer, *args, **kwargs: as `Trainer.compile`.
 
         Raises:
-            ValueError: as there; the rate is not positive, the momentum is out of range, or there
-                are stages and several steps per execution.
+            ValueError: a value is out of its range, or there are stages and several steps per
+                execution.
         """
         schedule = isinstance(code_rate, keras.optimizers.schedules.LearningRateSchedule)
-        number = isinstance(code_rate, numbers.Real) and not isinstance(code_rate, bool)
+        number = isinstance(code_rate, numbers.Real) and code_rate is not True
         if not schedule and not (number and 0 < code_rate < math.inf):
             raise ValueError(f"code_rate={code_rate!r} must be a positive number or a schedule.")
         if not 0 <= code_momentum < 1:
             raise ValueError(f"code_momentum={code_momentum} must be at least 0 and less than 1.")
         executed = kwargs.get("steps_per_execution", 1)
         if self.stages is not None and executed != 1:
-            raise ValueError(
-                f"steps_per_execution={executed!r}: a stage is chosen before every step. Use 1, or "
-                "stages=None."
-            )
+            raise ValueError(f"steps_per_execution={executed!r} must be 1 for a model with stages.")
         super().compile(optimizer, *args, **kwargs)
         self._code_rate, self._code_momentum = code_rate, code_momentum
         saved = keras.saving.serialize_keras_object(code_rate) if schedule else code_rate
@@ -237,10 +217,6 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         own = [variable for variable in self.trainable_variables if id(variable) not in others]
         return {GENERATOR: own, **({RECURRENT: recurrent} if recurrent else {})}
 
-    def rows_by(self, key: str) -> int:
-        """The number of rows of the tables by `key`."""
-        return self._row_counts[key]
-
     def tables(self) -> dict[str, CodeTable]:
         """The tables by name."""
         return {name: getattr(self, f"{name}_codes") for name in self.row_keys}
@@ -256,7 +232,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         if self.stages is None:
             return super().make_train_function(force)
         if self.train_function is not None and not force:
-            return None
+            return
         functions = {}
         for stage in self.stages:
             super().make_train_function(force=True)
@@ -269,7 +245,6 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
             return functions[self._stage](iterator)
 
         self.train_function = train
-        return None
 
     def batch_of(self, data: Any, training: bool) -> tuple[dict, dict[str, tf.Tensor]]:
         """The batch of `compute_losses`, and the int64 rows `[B]` of each table.
@@ -283,13 +258,13 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         video = as_video_tensor(self.video_of(data), self.image_shape)
         self.check_training_length(video.shape[1])
         data = data[0] if isinstance(data, tuple | list) else data
-        for key in self._row_counts:
+        for key in self.row_counts:
             if not isinstance(data, Mapping) or key not in data:
                 raise ValueError(
-                    f'The batch has no "{key}", by which codes are looked up: use the batches of '
+                    f'The batch has no "{key}", by which codes are looked up. Use the batches of '
                     "make_pipeline, or dicts with it."
                 )
-        counts = dict(self._row_counts)
+        counts = dict(self.row_counts)
         if training and self.stages is not None and "index" in data:
             counts["index"] = self.videos
         rows = existing_rows({key: data[key] for key in counts}, counts)
@@ -301,7 +276,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     def check_training_length(self, frames: int) -> None:
         if frames != self.frames:
             raise ValueError(
-                f"Clips of {frames} frames, but the codes have {self.frames}: train on clips of "
+                f"Clips of {frames} frames, but the codes have {self.frames}. Train on clips of "
                 f"that length, or make the model with frames={frames}."
             )
 
@@ -341,10 +316,8 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         return self.tracked(terms)
 
     def _scaler_of(self, stage: str) -> str:
-        """The network whose optimizer scales the loss of a stage: one that the stage updates.
-
-        The scale of any other would never fall, however often the gradients overflow.
-        """
+        """The network whose optimizer scales the loss of a stage."""
+        # One that the stage updates: the scale of another would not fall when gradients overflow.
         networks = self.network_variables()
         return next((name for name in STAGES[stage][0] if name in networks), GENERATOR)
 
@@ -371,10 +344,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     # === From codes to frames ===
 
     def scaled_for_networks(self, codes: tf.Tensor) -> tf.Tensor:
-        """Codes `[..., D]` as the networks take them; see `scaled_codes`.
-
-        In the unit ball a number is about 1 / sqrt(D): too small for layers made for unit variance.
-        """
+        """Codes `[..., D]` as the networks take them; see `scaled_codes`."""
         return codes * codes.shape[-1] ** 0.5 if self.scaled_codes else codes
 
     def decoded(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -388,25 +358,19 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     # === New videos ===
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of the named noise of one video.
-
-        Raises:
-            ValueError: the clip is longer than the codes.
-        """
+        """Shapes of the named noise of one video; refuses clips that are longer than the codes."""
         self.clip_length(frames)
         shapes: dict[str, tuple[int, ...]] = {
             name: (table.factor.shape[0],)
             for name, table in self.tables().items()
             if self.row_keys[name] != "label"
         }
-        return {**shapes, CATEGORY: (self.classes,)} if "label" in self._row_counts else shapes
+        return {**shapes, CATEGORY: (self.classes,)} if "label" in self.row_counts else shapes
 
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """The latent vector of each frame, `[B, T, D]`, from named noise and the fitted Gaussians.
 
-        Args:
-            noise: as `sample_noise`.
-            frames: T; the model's own length where `None`.
+        T is `frames`, or the model's own length where `None`.
         """
         frames = self.clip_length(frames)
         label = tf.argmax(noise[CATEGORY], axis=-1) if CATEGORY in noise else None
@@ -430,20 +394,16 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     def refresh_gaussians(self) -> None:
         """Fits the Gaussians of `generate` again if codes were trained since."""
         step = int(self.steps_taken.numpy())
-        if step == int(self.fitted_at.numpy()):
-            return
-        for name, table in self.tables().items():
-            if self.row_keys[name] != "label":
-                table.fit_gaussian()
-        self.fitted_at.assign(step)
+        if step != int(self.fitted_at.numpy()):
+            for name, table in self.tables().items():
+                if self.row_keys[name] != "label":
+                    table.fit_gaussian()
+            self.fitted_at.assign(step)
 
     # === Learned codes ===
 
     def learned_codes(self) -> dict[str, np.ndarray]:
-        """The tables by name, float32 `[rows, ...]`: the data set in a compact form.
-
-        Rows of values that no training video has are noise: `tables()[name].learned_rows()` lists
-        the others.
+        """The tables by name, float32 `[rows, ...]`; `CodeTable.learned_rows` are not initial noise.
 
         Example:
             >>> model.learned_codes()["static"].shape
@@ -455,11 +415,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         """Training videos from their codes: uint8 `[B, T, H, W, C]`.
 
         Args:
-            **rows: the keys of the tables, `index`, `identity` or `label`, int `[B]` each; others
-                are ignored.
-
-        Raises:
-            ValueError: a key is missing, or there is no such row.
+            **rows: as `codes_at`.
 
         Example:
             >>> model.recall(index=[0, 5])
@@ -469,43 +425,36 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     def codes_at(self, rows: Mapping[str, Any]) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
         """The codes of some rows by table, and the labels for a conditional generator.
 
+        Args:
+            rows: the keys of the tables, `index`, `identity` or `label`, int `[B]` each; others
+                are ignored.
+
         Raises:
             ValueError: a key is missing, or there is no such row.
         """
-        missing = sorted(key for key in self._row_counts if rows.get(key) is None)
+        missing = sorted(key for key in self.row_counts if rows.get(key) is None)
         if missing:
             raise ValueError(f"Give {' and '.join(missing)}, by which the codes are looked up.")
-        chosen = {key: self.checked_rows(key, rows[key]) for key in self._row_counts}
+        chosen = {key: self.checked_rows(key, rows[key]) for key in self.row_counts}
         codes = {name: table(chosen[self.row_keys[name]]) for name, table in self.tables().items()}
         return codes, chosen["label"] if self.conditional else None
 
     def checked_rows(self, key: str, rows: Any) -> tf.Tensor:
-        """Rows of the tables by `key`, as int64 `[B]`.
-
-        Raises:
-            ValueError: the rows are no list of integers, or there is no such row.
-        """
-        count = self._row_counts[key]
+        """Rows of the tables by `key`, as int64 `[B]`; a ValueError where one does not exist."""
+        count = self.row_counts[key]
         if tf.is_tensor(rows) and not tf.executing_eagerly():
             return existing_rows({key: rows}, {key: count})[key]
         values = np.asarray(rows)
-        if values.ndim != 1 or values.dtype.kind not in "iu":
-            raise ValueError(f"{key}={values.tolist()} must be a list of integers.")
-        if values.size == 0 or values.min() < 0 or values.max() >= count:
-            raise ValueError(f"{key}={values.tolist()} must be rows from 0 to {count - 1}.")
+        integers = values.ndim == 1 and values.size and values.dtype.kind in "iu"
+        if not integers or values.min() < 0 or values.max() >= count:
+            raise ValueError(f"{key}={values.tolist()} must be integers from 0 to {count - 1}.")
         return tf.constant(values, tf.int64)
 
     def generate_learned(self, batch: int, seed: int = 0) -> np.ndarray:
         """Videos of randomly combined learned codes: uint8 `[B, T, H, W, C]`.
 
-        Every table gives a row of its own, so that most combinations were never trained on.
-
-        Args:
-            batch: B.
-            seed: any integer; video i depends on (seed, i) alone.
-
-        Raises:
-            ValueError: `batch` is less than 1.
+        Every table gives a row of its own, so that most combinations were never trained on. Video
+        i depends on (seed, i) alone.
         """
         if batch < 1:
             raise ValueError(f"batch={batch} must be at least 1.")
@@ -529,12 +478,11 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         rate: float = 0.05,
         label: Any = None,
     ) -> dict[str, tf.Tensor]:
-        """Codes of new videos, found by Adam while the networks stay as they are.
+        """Codes of new videos, found by Adam while the networks do not change.
 
         Args:
             videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1]; T at most that of the codes.
-            steps: of Adam, from the mean of the learned codes.
-            rate: of Adam.
+            steps, rate: of Adam, which starts from the mean of the learned codes.
             label: int `[B]`, for a conditional generator.
 
         Returns:
@@ -592,21 +540,13 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         return tf.while_loop(lambda step, *_: step <= steps, update, start)[1]
 
     def reconstruct(self, videos: np.ndarray | tf.Tensor, label: Any = None) -> np.ndarray:
-        """Videos decoded from the codes that `encode` finds: uint8 `[B, T, H, W, C]`.
-
-        Args:
-            videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1].
-            label: int `[B]`, for a conditional generator.
-        """
+        """Videos decoded from the codes that `encode` finds: uint8 `[B, T, H, W, C]`."""
         return as_pixels(self.decode(self.encode(videos, label=label)["codes"]))
 
 
 def existing_rows(rows: Mapping[str, tf.Tensor], counts: Mapping[str, int]) -> dict[str, tf.Tensor]:
-    """Rows of a batch, int64 `[B]` by key, if every one of them is below its count.
-
-    Raises:
-        InvalidArgumentError: one is not. Without this check a GPU would read zeros.
-    """
+    """Rows of a batch, int64 `[B]` by key; an InvalidArgumentError where one does not exist."""
+    # Without this check a GPU would read zeros.
     rows = {key: tf.cast(values, tf.int64) for key, values in rows.items()}
     checks = []
     for key, values in rows.items():

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kerasvid.models.base.video_generator import as_pixels
+
 
 class ImagePrior:
-    """Makes single images from a fixed prior."""
+    """Makes single images from a fixed prior; of a `VideoGenerator`, whose noise it takes."""
 
-    def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
-        """Images uint8 `[B, H, W, C]`; image i depends on (seed, i) alone."""
-        raise NotImplementedError
+    def generate_images(self: Any, batch: int, seed: int = 0) -> np.ndarray:
+        """Images uint8 `[B, H, W, C]`; image i has the noise of video i of `generate`."""
+        return as_pixels(self.image_of(self.sample_noise(batch, 1, seed)))
 
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The image `[B, H, W, C]` in [-1, 1] of named noise."""

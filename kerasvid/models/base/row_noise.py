@@ -28,27 +28,18 @@ def row_noise(shapes: Shapes, batch: int, seed: int = 0) -> dict[str, tf.Tensor]
 
 
 def noise_of_rows(shapes: Shapes, rows: tf.Tensor, seed: int = 0) -> dict[str, tf.Tensor]:
-    """Rows `[B]`, int32, of `row_noise`, to the bit; also within a graph.
-
-    Example:
-        >>> noise_of_rows(shapes, tf.range(32, 64), seed=7)  # rows 32 to 63 of row_noise(.., 64, 7)
-    """
+    """Rows `[B]`, int32, of `row_noise`, to the bit; also within a graph."""
     # Two int32 words of the seed; the second is 0 for the usual small ones.
     key = tf.constant([seed % 2**31, (seed // 2**31) % 2**31], tf.int32)
     return _each(shapes, lambda row: tf.random.experimental.stateless_fold_in(key, row), rows)
 
 
 def noise_of_seeds(shapes: Shapes, seeds: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Named standard Gaussians of which each row has a seed of its own; also within a graph.
-
-    Row i is that of `row_noise(shapes, 1, seeds[i])`, to the bit.
+    """Noise of which row i is that of `row_noise(shapes, 1, seeds[i])`; also within a graph.
 
     Args:
         shapes: of one row, by name.
         seeds: int64 `[B]`, from 0 to 2^62 - 1 (`LARGEST_SEED`): others would repeat those.
-
-    Returns:
-        float32 tensors `[B, ...]` by name.
 
     Raises:
         InvalidArgumentError: a seed is out of range.
@@ -64,14 +55,11 @@ def noise_of_seeds(shapes: Shapes, seeds: tf.Tensor) -> dict[str, tf.Tensor]:
 def _each(shapes: Shapes, key_of: Callable, elements: tf.Tensor) -> dict[str, tf.Tensor]:
     """The Gaussians of one row for each element, stateless in its key `[2]`."""
 
+    fold_in, normal = tf.random.experimental.stateless_fold_in, tf.random.stateless_normal
+
     def row(element):
-        key = key_of(element)
-        return {
-            name: tf.random.stateless_normal(
-                shape, tf.random.experimental.stateless_fold_in(key, position)
-            )
-            for position, (name, shape) in enumerate(sorted(shapes.items()))
-        }
+        key, ordered = key_of(element), enumerate(sorted(shapes.items()))
+        return {name: normal(shape, fold_in(key, place)) for place, (name, shape) in ordered}
 
     if not shapes:
         return {}

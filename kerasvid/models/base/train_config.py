@@ -10,16 +10,14 @@ import keras
 import tensorflow as tf
 
 from kerasvid.models.base.averaging import AveragedAdam
-from kerasvid.naming import kept_arguments
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up, cosine decay to a floor at `decay_steps`, the floor from there on.
 
-    A function of the step alone, not of the length of a run, so that a run can be lengthened later.
-    `CosineDecay(warmup_target=)` of Keras begins its warm-up elsewhere, has no rate that stays
-    constant after it, and branches in the graph.
+    The length of a run plays no part, so that it can be lengthened later. Keras's `CosineDecay` has
+    no constant rate after the warm-up, and branches in the graph.
 
     Args:
         peak: the rate after the warm-up.
@@ -44,7 +42,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         return rate * warm
 
     def get_config(self) -> dict:
-        return kept_arguments(self)
+        return dict(vars(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +52,8 @@ class TrainConfig:
     Args:
         steps: updates in all.
         batch_size: videos a step, over all replicas.
-        image_batch: images a step, where there are any beside the videos; `None` for as many as
-            videos. All of them weigh as much as all frames of the videos, whatever their number.
+        image_batch: images a step beside the videos, if any; `None` for as many as videos. Together
+            they weigh as much as all frames of the videos.
         frames: T of the training clips; `None` for the model's own.
         stride: distance of two frames of a clip in its video.
         pick: where in its video a clip begins: anywhere (`"window"`) or at its `"start"`.
@@ -67,10 +65,8 @@ class TrainConfig:
         discriminator_rate: rate of the networks after the first, as a multiple of the first's.
         ema_momentum: of the first network's averaged weights; 0 for none.
         clip_norm: the largest global gradient norm; 0 for none.
-        prior_steps: updates of the priors that follow the posteriors, after the training of the
-            networks; 0 for none.
-        code_rate, code_momentum: of the descent of learned latent codes; the rate is warmed up and
-            decays as the networks' does.
+        prior_steps: updates of the priors that follow the posteriors, after training; 0 for none.
+        code_rate, code_momentum: of the descent of learned codes; the rate has the same schedule.
 
     Raises:
         ValueError: a value is out of its range; the message names the field.
@@ -96,18 +92,17 @@ class TrainConfig:
     code_momentum: float = 0.9
 
     def __post_init__(self) -> None:
+        lengths, optional = (
+            ("warmup_steps", "decay_steps", "prior_steps"),
+            ("frames", "image_batch"),
+        )
+        positive = ("learning_rate", "epsilon", "code_rate", "discriminator_rate")
         rates = ("beta_1", "beta_2", "ema_momentum", "code_momentum")
         for names, rule, fulfilled in (
             (("steps", "batch_size", "stride"), "a whole number from 1", lambda v: is_whole(v, 1)),
-            (("warmup_steps", "decay_steps"), "a whole number from 0", lambda v: is_whole(v, 0)),
-            (("prior_steps",), "a whole number from 0", lambda v: is_whole(v, 0)),
-            (
-                ("frames", "image_batch"),
-                "1 or more, or None",
-                lambda v: v is None or is_whole(v, 1),
-            ),
-            (("learning_rate", "epsilon"), "positive", lambda v: is_number(v) and v > 0),
-            (("code_rate", "discriminator_rate"), "positive", lambda v: is_number(v) and v > 0),
+            (lengths, "a whole number from 0", lambda v: is_whole(v, 0)),
+            (optional, "1 or more, or None", lambda v: v is None or is_whole(v, 1)),
+            (positive, "positive", lambda v: is_number(v) and v > 0),
             (("clip_norm",), "0 or more", lambda v: is_number(v) and v >= 0),
             (rates, "at least 0 and less than 1", lambda v: is_number(v) and 0 <= v < 1),
             (("pick",), "window or start", lambda v: v in ("window", "start")),
@@ -166,8 +161,7 @@ class Ramp:
 
 def is_pair(value: Any) -> bool:
     """Whether a value is two finite numbers."""
-    is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
-    return is_sequence and len(value) == 2 and all(is_number(v) for v in value)
+    return isinstance(value, Sequence) and len(value) == 2 and all(map(is_number, value))
 
 
 def is_number(value: Any) -> bool:

@@ -1,12 +1,11 @@
 """The training step of every model: gradients in a compiled function, optimizers outside.
 
-`compile(jit_compile=True)` of Keras would put the optimizer into the compiled function, where a
-replica cannot merge its update with the others. So only the gradients are compiled, and each
-optimizer is applied in replica context. Noise is drawn outside, statelessly from (seed, step,
-replica): replicas differ, and a resumed run draws what an uninterrupted one would have drawn.
+Keras's `compile(jit_compile=True)` would compile the optimizer, too, where a replica cannot merge
+its update with the others. Noise is drawn outside, statelessly from (seed, step, replica): replicas
+differ, and a resumed run draws the same noise as an uninterrupted one.
 
-A step may decode some frames of a clip, chosen at random, for all: decoding costs most of a step,
-and a mean over some frames has the expectation of the mean over all.
+A step may decode some frames of a clip, chosen at random: decoding costs most of a step, and a mean
+over some frames has the expectation of the mean over all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ import tensorflow as tf
 
 from kerasvid.data.pixels import as_floats
 from kerasvid.layers.compilation import traced_function
+from kerasvid.naming import KeepsArguments
 
 JIT_CHOICES = ("auto", True, False)
 EVALUATION_SEED = 0x5EED  # of the noise of every evaluation
@@ -24,11 +24,7 @@ COMPILE_ARGUMENTS = ("run_eagerly", "steps_per_execution", "auto_scale_loss")  #
 
 
 def resolve_jit(jit_compile: str | bool) -> bool:
-    """Whether to compile: `"auto"` says yes on GPU and TPU, no on CPU, where XLA is slower.
-
-    Raises:
-        ValueError: another value than `"auto"`, `True` or `False`.
-    """
+    """Whether to compile by XLA: `"auto"` means on GPU and TPU, not on CPU, where it is slower."""
     if jit_compile not in JIT_CHOICES:
         raise ValueError(f"jit_compile={jit_compile!r} is unknown: use 'auto', True or False.")
     if jit_compile == "auto":
@@ -46,11 +42,9 @@ def replica_key(seed: int, step: tf.Tensor) -> tf.Tensor:
 
 def draw_noise(shapes: Mapping[str, Sequence[int]], batch: tf.Tensor, key: tf.Tensor) -> dict:
     """A standard Gaussian `[batch, *shape]` float32 for each name, stateless in `key`."""
+    fold_in, normal = tf.random.experimental.stateless_fold_in, tf.random.stateless_normal
     return {
-        name: tf.random.stateless_normal(
-            tf.stack([batch, *shape]),
-            tf.random.experimental.stateless_fold_in(key, position),
-        )
+        name: normal(tf.stack([batch, *shape]), fold_in(key, position))
         for position, (name, shape) in enumerate(sorted(shapes.items()))
     }
 
@@ -81,12 +75,7 @@ def share_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def optimizers_by_network(networks: Sequence[str], given: Any) -> dict[str, Any]:
-    """One optimizer a network: those of a mapping by name, or copies of the one that is given.
-
-    Raises:
-        ValueError: the mapping lacks a network or names an unknown one, or the first optimizer
-            would write its average to several networks.
-    """
+    """One optimizer a network: those of a mapping by name, or copies of the given one."""
     if isinstance(given, Mapping):
         if set(given) != set(networks):
             raise ValueError(
@@ -110,12 +99,12 @@ def optimizers_by_network(networks: Sequence[str], given: Any) -> dict[str, Any]
     return optimizers
 
 
-class Trainer(keras.Model):
+class Trainer(KeepsArguments, keras.Model):
     """A Keras model with the training step of this library.
 
-    A model defines `noise_shapes`, `term_names` and `compute_losses`; this class brings `compile`,
-    `train_step`, resuming and logging. A family whose networks have different aims
-    (`AdversarialModel`) names them in `network_variables`, each with an optimizer of its own.
+    A model defines `noise_shapes`, `term_names` and `compute_losses`. A family whose networks have
+    different losses (`AdversarialModel`) names them in `network_variables`, each with an optimizer
+    of its own. A subclass keeps its constructor's arguments as `KeepsArguments` describes.
 
     The batches of `fit` are dicts with a `"video"` of uint8 `[B, T, H, W, C]` (the pipeline's), or
     that tensor alone; float videos are in [-1, 1].
@@ -161,10 +150,10 @@ class Trainer(keras.Model):
         """Sets the optimizer and how gradients are computed.
 
         Args:
-            optimizer: a Keras optimizer or its name. Where there are several networks, one for
-                each by name, or one that each gets a copy of. The first network's may keep averaged
-                weights beside the trained ones: `averaging.AveragedAdam` until `apply_ema`, an
-                optimizer of Keras with `use_ema=True` until the end of `fit`.
+            optimizer: a Keras optimizer or its name; for several networks a dictionary by name, or
+                one that each gets a copy of. The first network's may keep averaged weights:
+                `averaging.AveragedAdam` until `apply_ema`, an optimizer of Keras with
+                `use_ema=True` until the end of `fit`.
             jit_compile: `"auto"`, `True` or `False`: compile the gradients by XLA.
             clip_norm: the largest global norm of a gradient summed over replicas, or `None`.
             seed: of the training noise.
@@ -192,12 +181,8 @@ class Trainer(keras.Model):
                 if not isinstance(optimizers[name], scaling):
                     optimizers[name] = scaling(optimizers[name])
         self.optimizers = optimizers
-        self._compile_arguments = {
-            "jit_compile": jit_compile,
-            "clip_norm": clip_norm,
-            "seed": seed,
-            **kwargs,
-        }
+        own = {"jit_compile": jit_compile, "clip_norm": clip_norm, "seed": seed}
+        self._compile_arguments = {**own, **kwargs}
         self._clip_norm, self._noise_seed = clip_norm, seed
         self.make_compiled_functions(jit)
         if self.built:
@@ -216,9 +201,9 @@ class Trainer(keras.Model):
 
     def compile_from_config(self, config: dict) -> None:
         """Compiles as a saved model was, with its optimizer's variables in place."""
-        config = dict(config)
-        optimizer = keras.saving.deserialize_keras_object(config.pop("optimizer"))
-        self.compile(optimizer=optimizer, **config)
+        self.compile(
+            **{**config, "optimizer": keras.saving.deserialize_keras_object(config["optimizer"])}
+        )
 
     # === Networks ===
 
@@ -262,10 +247,7 @@ class Trainer(keras.Model):
         raise NotImplementedError
 
     def compute_gradients(self, video, noise, step):
-        """Mean terms, the gradients of `self.scaled(loss)` by all variables, and statistics.
-
-        Runs inside the compiled function.
-        """
+        """Mean terms, gradients of `self.scaled(loss)` and statistics; compiled."""
         with tf.GradientTape() as tape:
             terms, statistics = self.compute_losses({"video": video}, noise, step, training=True)
             loss = self.scaled(tf.reduce_mean(terms["loss"]))
@@ -289,22 +271,21 @@ class Trainer(keras.Model):
         """The float32 video `[B, T, H, W, C]` in [-1, 1] of a batch of the pipeline or `fit`.
 
         Raises:
-            ValueError: the dict has no `"video"`, the video not five axes, or its length is
-                unknown, as where a second `fit` brings clips of another length.
+            ValueError: the dict has no `"video"`, the video not five axes, or an unknown length, as
+                where a second `fit` brings clips of another length.
         """
-        if isinstance(batch, tuple | list):
-            batch = batch[0]
-        if isinstance(batch, Mapping) and "video" not in batch:
-            raise ValueError(
-                f'The batch has no "video", only {", ".join(sorted(batch))}. Add the videos.'
-            )
-        video = batch["video"] if isinstance(batch, Mapping) else batch
+        video = batch[0] if isinstance(batch, tuple | list) else batch
+        if isinstance(video, Mapping):
+            if "video" not in video:
+                raise ValueError(
+                    f'The batch has no "video", only {", ".join(sorted(video))}. Add the videos.'
+                )
+            video = video["video"]
         if video.shape.rank != 5:
             raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {video.shape}.")
         if video.shape[1] is None:
             raise ValueError(
-                "The number of frames is unknown. Give clips of one length, or compile again to "
-                "train on another."
+                "The number of frames is unknown. Give clips of one length, or compile again."
             )
         return as_floats(video)
 
@@ -321,9 +302,8 @@ class Trainer(keras.Model):
         self.steps_taken.assign_add(1)
         if statistics:
             context = tf.distribute.get_replica_context()
-            self.update_running_statistics(
-                context.all_reduce(tf.distribute.ReduceOp.MEAN, statistics)
-            )
+            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, statistics)
+            self.update_running_statistics(means)
         return self.tracked(terms)
 
     def update(self, network: str, gradients: Sequence[tf.Tensor]) -> None:
@@ -372,11 +352,7 @@ DECODED = "decoded_frames"  # the noise whose order chooses the frames
 
 
 def checked_count(decoded_frames: int | None) -> int | None:
-    """The number of frames to decode, or `None` for all of them.
-
-    Raises:
-        ValueError: it is not a whole number from 1 on.
-    """
+    """The number of frames to decode, at least 1, or `None` for all of them."""
     whole = isinstance(decoded_frames, int) and not isinstance(decoded_frames, bool)
     if decoded_frames is not None and not (whole and decoded_frames >= 1):
         raise ValueError(f"decoded_frames={decoded_frames!r} must be 1 or more, or None.")

@@ -2,14 +2,11 @@
 
 Each model's `compute_losses` states its bound, in nats: a reconstruction loss plus weighted KL
 terms. The minimised and reported `"loss"` is scale^2 times the bound, with the standard deviation
-`scale` of an observed pixel: the reconstruction loss keeps its size while the scale moves, and
-Adam's running averages do not see the schedule. `"bound"` is reported beside it.
+`scale` of an observed pixel: so Adam's running averages do not see the schedule of the scale.
 
-This file holds what the models share: the schedule of scale and weights, evaluation, and the
-fitting of priors to the posteriors of the training videos once the networks have learned. While the
-networks learn, the posteriors move away from a prior that follows them. With fixed networks the
-prior learns at little cost (the second stage of Dai, Wipf: "Diagnosing and Enhancing VAE Models",
-ICLR 2019), and its draws fall where the decoder was trained.
+Once the networks have learned, priors are fitted to the posteriors of the training videos: the
+second stage of Dai, Wipf: "Diagnosing and Enhancing VAE Models", ICLR 2019. Draws of the prior then
+fall where the decoder was trained.
 """
 
 import numbers
@@ -32,7 +29,7 @@ from kerasvid.models.base.trainer import (
     draw_noise,
     replica_key,
 )
-from kerasvid.naming import kept_arguments, nearest_names
+from kerasvid.naming import nearest_names
 
 BATCH = 512  # draws a step
 HELD_OUT = 10  # one posterior in so many is held out, and so many are needed for a fit
@@ -43,18 +40,17 @@ FITTED_VIDEOS = 20_000
 class VariationalModel(Trainer):
     """A model trained by the evidence lower bound.
 
-    A subclass lists `kl_terms`, defines `infer` and `compute_losses`, and keeps every argument of
-    its constructor as an attribute, or as `NAME_arguments` where a network has its name. The
-    constructor makes the networks and ends with `build_networks`.
+    A subclass lists `kl_terms` and defines `infer` and `compute_losses`. Its constructor makes the
+    networks and ends with `build_networks`.
 
     Args:
         image_shape: `(H, W, C)`.
-        frames: T of new videos by default.
-        schedule: `observation_scale` and terms, each a pair (start, end), and `steps`, the length
-            of the way from start to end: geometric, but linear where a weight starts or ends at 0.
-            Defaults: (1, 1) for the scale and `kl_terms`, (0, 0) for `further_terms`, 0 steps.
+        frames: T of new videos by default; training may use any other.
+        schedule: `observation_scale` and weights of terms, each a pair (start, end), and `steps`
+            from start to end: geometric, but linear where a weight starts or ends at 0. Defaults:
+            (1, 1) for the scale and `kl_terms`, (0, 0) for `further_terms`, 0 steps.
         decoded_frames: frames of a clip that a training step decodes, chosen at random; `None` for
-            all. The loss counts them for all, which keeps its expectation.
+            all. Fewer make a step cheaper, and the loss keeps its expectation.
 
     Attributes:
         kl_terms: the KL terms of the bound.
@@ -82,7 +78,7 @@ class VariationalModel(Trainer):
         self.schedule = resolve_schedule(schedule, self.kl_terms, self.further_terms)
         steps = self.schedule["steps"]
         self._ramps = {
-            name: Ramp(*pair, steps, geometric=name == "observation_scale" or min(pair) > 0)
+            name: Ramp(pair[0], pair[1], steps, name == "observation_scale" or min(pair) > 0)
             for name, pair in self.schedule.items()
             if name != "steps"
         }
@@ -110,12 +106,7 @@ class VariationalModel(Trainer):
         return self.noise_shapes(frames) | choice_shapes(self.decoded_frames, frames)
 
     def call(self, video: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The reconstruction from posterior means, `[B, T, H, W, C]`, of a batch as `fit` takes it.
-
-        Args:
-            video: `[B, T, H, W, C]`, uint8 or float in [-1, 1], or a dict with one as `"video"`.
-            training: as in Keras.
-        """
+        """The reconstruction `[B, T, H, W, C]` from posterior means of a batch of `fit`."""
         return self.infer(self.video_of(video), None, training)
 
     def test_step(self, data) -> dict:
@@ -132,39 +123,26 @@ class VariationalModel(Trainer):
         terms["psnr"] = losses.psnr(video, self(video, training=False))
         return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
-
     # === Priors that follow the posteriors ===
 
     def aggregated(self, video: tf.Tensor) -> dict[str, Any]:
-        """The posteriors that an `AggregatePrior` is for, by the attribute that holds it.
-
-        Args:
-            video: `[B, T, H, W, C]` float32 in [-1, 1].
-
-        Returns:
-            Diagonal Gaussians with batch shape `[B]`; by default none.
-        """
+        """The posteriors of a video by the attribute of their `AggregatePrior`; by default none."""
         return {}
 
     def fit_priors(
         self, batches: Iterable, steps: int = 3_000, seed: int = 0
     ) -> "dict[str, PriorFit]":
-        """Fits the priors that follow the posteriors, with the networks as they are.
+        """Fits the priors that follow the posteriors, after training and `apply_ema`.
 
-        For the end of training, after `apply_ema`; `kerasvid train` does it by
-        `training.prior_steps`.
+        `kerasvid train` does it by `training.prior_steps`.
 
         Args:
-            batches: of training videos as `fit` takes them, a finite number; up to 20,000 videos
-                are used.
+            batches: of training videos as `fit` takes them; at most 20,000 videos are used.
             steps: updates of the flow of each prior.
             seed: of their draws.
 
         Returns:
-            By prior the mean divergence of held-out posteriors from it, before and after; without
-            those that are fixed.
+            By prior, without the fixed ones, the mean divergence of held-out posteriors from it.
 
         Example:
             >>> model.fit(batches.repeat(), steps_per_epoch=5000)
@@ -195,11 +173,7 @@ class VariationalModel(Trainer):
 def resolve_schedule(
     schedule: Mapping[str, Any] | None, kl_terms: Sequence[str], further_terms: Sequence[str]
 ) -> dict[str, Any]:
-    """The whole schedule of a `VariationalModel`, of the part that is given.
-
-    Raises:
-        ValueError: a name is unknown, a value no pair or negative, or `steps` no number.
-    """
+    """The whole schedule of a `VariationalModel`, checked, of the part that is given."""
     names = ("observation_scale", *kl_terms, *further_terms)
     schedule = {"steps": 0, **(schedule or {})}
     for name, value in schedule.items():
@@ -232,24 +206,10 @@ def fit_prior(
     rate: float = 1e-3,
     seed: int = 0,
 ) -> PriorFit | None:
-    """Fits a prior to posteriors; its divergence from those held out never gets worse.
+    """Fits a prior in place to Gaussians `[N, D]`; for those held out it never gets worse.
 
-    Running moments become those of the posteriors. A flow goes on learning from draws.
-
-    Args:
-        prior: to be fitted in place.
-        means: of diagonal Gaussians, `[N, D]`.
-        stds: their standard deviations, `[N, D]`, positive.
-        steps: updates of the flow by Adam, with a cosine decay.
-        rate: the first learning rate.
-        seed: of the draws.
-
-    Returns:
-        `None` where the prior is fixed or N less than 10: nothing is changed.
-
-    Example:
-        >>> fit_prior(model.content_prior, means, stds)
-        PriorFit(before=15.1, after=10.4)
+    Running moments become those of the Gaussians. A flow goes on learning from `steps` draws by
+    Adam with a cosine decay. A fixed prior stays as it is, as with N less than 10: `None`.
     """
     if len(means) < HELD_OUT or (prior.momentum is None and prior.flow is None):
         return None
@@ -268,10 +228,9 @@ def fit_prior(
 
     def keep_if_better(best: float) -> float:
         now = divergence()
-        if not now < best:  # nor a NaN
-            return best
-        prior.set_weights(copy.get_weights())
-        return now
+        if now < best:  # no NaN
+            prior.set_weights(copy.get_weights())
+        return now if now < best else best
 
     if prior.momentum is not None:
         covariance = np.cov(means.T, bias=True).reshape(2 * means.shape[1:])
@@ -292,7 +251,7 @@ def _gaussians(means, stds):
 
 
 def _learner(prior: AggregatePrior, means, stds, steps: int, rate: float, seed: int):
-    """A function that makes so many updates of the flow in one call."""
+    """A function that makes that many updates of the flow in one call."""
     variables = prior.trainable_variables
     optimizer = keras.optimizers.Adam(WarmupCosine(rate, min(100, steps), steps))
     optimizer.build(variables)

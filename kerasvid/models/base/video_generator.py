@@ -72,23 +72,28 @@ def as_pixels(videos: tf.Tensor) -> np.ndarray | tf.Tensor:
     return pixels.numpy() if tf.executing_eagerly() else pixels
 
 
-def as_video_tensor(
-    videos: np.ndarray | tf.Tensor, image_shape: Sequence[int] | None = None
-) -> tf.Tensor:
+def as_video_tensor(videos: np.ndarray | tf.Tensor, image_shape: Sequence[int]) -> tf.Tensor:
     """float32 `[B, T, H, W, C]` in [-1, 1] of uint8 videos, or of float ones already there.
 
     Raises:
-        ValueError: not five axes, or frames that are not of `image_shape` (where it is given).
+        ValueError: not five axes, or frames that are not of `image_shape`.
     """
-    videos = tf.convert_to_tensor(videos)
-    if videos.shape.rank != 5:
-        raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {videos.shape}.")
-    if image_shape is not None and not videos.shape[2:].is_compatible_with(image_shape):
+    return as_float_frames(videos, "B, T, H, W, C", image_shape)
+
+
+def as_float_frames(
+    frames: np.ndarray | tf.Tensor, axes: str, image_shape: Sequence[int], name: str = "videos"
+) -> tf.Tensor:
+    """The same of frames with any axes; a `name` for the error messages."""
+    frames = tf.convert_to_tensor(frames)
+    if frames.shape.rank != len(axes.split()):
+        raise ValueError(f"{name}: frames need the axes [{axes}], not the shape {frames.shape}.")
+    if not frames.shape[-3:].is_compatible_with(image_shape):
         raise ValueError(
-            f"Frames are {tuple(videos.shape[2:])}, but the model takes {tuple(image_shape)}. "
-            "Resize them."
+            f"{name}: frames are {tuple(frames.shape[-3:])}, but the model takes "
+            f"{tuple(image_shape)}. Resize them."
         )
-    return as_floats(videos)
+    return as_floats(frames)
 
 
 def check_same_batch(**videos: np.ndarray | tf.Tensor) -> None:
@@ -110,6 +115,11 @@ class VideoGenerator(WithPresets):
     - `decode(codes)`: the frames `[B, T, H, W, C]` in [-1, 1], deterministic.
     """
 
+    frames: int
+    noise_shapes: Any
+    codes: Any
+    decode: Any
+
     def sample_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
         """Named standard Gaussians for `batch` videos.
 
@@ -127,8 +137,7 @@ class VideoGenerator(WithPresets):
             ValueError: `batch` or `frames` is less than 1.
 
         Example:
-            >>> noise = model.sample_noise(4, seed=7)
-            >>> videos = model.render(noise)  # what generate(4, seed=7) gives
+            >>> videos = model.render(model.sample_noise(4, seed=7))  # as generate(4, seed=7)
         """
         frames = self.frames if frames is None else frames
         if batch < 1 or frames < 1:
@@ -139,13 +148,10 @@ class VideoGenerator(WithPresets):
         """New videos: uint8 `[B, T, H, W, C]`.
 
         Args:
-            batch: how many.
-            frames: T; `None` for the model's own length. Models of a fixed length make no longer
-                clips.
-            seed: row i depends on (seed, i) alone.
+            batch, frames, seed: as for `sample_noise`.
 
         Raises:
-            ValueError: `batch` or `frames` is less than 1.
+            ValueError: a number is less than 1, or the model makes no clips of that length.
 
         Example:
             >>> videos = model.generate(8, frames=16, seed=1)  # uint8 [8, 16, H, W, C]
@@ -153,20 +159,13 @@ class VideoGenerator(WithPresets):
         return self.render(self.sample_noise(batch, frames, seed), frames)
 
     def render(self, noise: dict, frames: int | None = None) -> np.ndarray:
-        """The videos of named noise `[B, ...]`, of `sample_noise`: uint8 `[B, T, H, W, C]`.
-
-        Args:
-            noise: of `sample_noise`.
-            frames: T, as for `codes`.
-        """
+        """The videos of `sample_noise`'s noise: uint8 `[B, T, H, W, C]`; T as for `codes`."""
         return as_pixels(self.decode(self.codes(noise, frames)))
 
     def interpolate(
         self, noise_a: dict, noise_b: dict, steps: int = 8, frames: int | None = None
     ) -> np.ndarray:
-        """Videos on the way from one noise to another.
-
-        The way is spherical: all its points keep the length that Gaussian noise has.
+        """Videos on the way from one noise to another, spherical: as long as Gaussian noise is.
 
         Args:
             noise_a: of `sample_noise`, B rows.
@@ -181,8 +180,8 @@ class VideoGenerator(WithPresets):
             ValueError: `steps` is less than 2, or the noises are of different shapes.
 
         Example:
-            >>> ends = model.sample_noise(2, seed=0), model.sample_noise(2, seed=1)
-            >>> ways = model.interpolate(*ends, steps=5)  # uint8 [2, 5, T, H, W, C]
+            >>> noise_a, noise_b = model.sample_noise(2, seed=0), model.sample_noise(2, seed=1)
+            >>> model.interpolate(noise_a, noise_b, steps=5)  # uint8 [2, 5, T, H, W, C]
         """
         if steps < 2:
             raise ValueError(f"steps={steps} must be at least 2: both ends are included.")
@@ -203,6 +202,8 @@ class LimitedLength:
 
     A shorter clip is the beginning of a longer one.
     """
+
+    frames: int
 
     def clip_length(self, frames: int | None) -> int:
         """`frames`, or the native length where `None`; refuses longer clips."""

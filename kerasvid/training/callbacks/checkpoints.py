@@ -97,9 +97,6 @@ class Checkpoints(StepCallback):
         keep: number of files to keep, at least 1.
         last_step: last step of the run, which gets a checkpoint in any case.
 
-    Raises:
-        ValueError: `keep` is less than 1.
-
     Example:
         >>> model.fit(batches, callbacks=[Checkpoints("run/checkpoints", every=500)])
         >>> restore(model, latest("run/checkpoints"))
@@ -107,21 +104,13 @@ class Checkpoints(StepCallback):
     """
 
     def __init__(
-        self,
-        folder: str | os.PathLike,
-        every: int,
-        keep: int = 3,
-        last_step: int | None = None,
+        self, folder: str | os.PathLike, every: int, keep: int = 3, last_step: int | None = None
     ):
         super().__init__(every, last_step)
-        if keep < 1:
-            raise ValueError(f"keep={keep} is too small. Keep 1 or more checkpoints.")
         self.folder, self.keep = pathlib.Path(folder), keep
 
     def on_train_begin(self, logs=None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self.folder.glob("partial-*"):  # of a process that was killed while saving
-            leftover.unlink(missing_ok=True)
 
     def on_step_end(self, step: int, logs: dict) -> None:
         if self.due(step):

@@ -15,6 +15,11 @@ from kerasvid.io import atomic_write, readable_os_errors
 from kerasvid.models.base.averaging import best_weights
 from kerasvid.training.callbacks.step_callback import StepCallback, global_step
 
+_SCALAR = tf.compat.v1.SummaryMetadata(
+    plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
+    data_class=1,  # DATA_CLASS_SCALAR
+)
+
 
 def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
     """The rows of a metrics file; none if it does not exist."""
@@ -109,7 +114,8 @@ class MetricsLog(StepCallback):
         if self._writer is not None:
             with _readable_errors(self.events), self._writer.as_default(step=step):
                 for name, value in row.items():
-                    _write_scalar(name, value)
+                    # As tf.summary.scalar, which needs the package tensorboard.
+                    tf.summary.write(name, tf.constant(value), metadata=_SCALAR)
                 self._writer.flush()
         self._reset_due = True
 
@@ -152,12 +158,3 @@ def _readable_errors(path: str | os.PathLike) -> Iterator[None]:
                 if os.strerror(number) in error.message:
                     raise OSError(number, os.strerror(number)) from error
             raise OSError(error.message.strip()) from error
-
-
-def _write_scalar(name: str, value: float) -> None:
-    """Writes what `tf.summary.scalar` does, which needs the package tensorboard."""
-    metadata = tf.compat.v1.SummaryMetadata(
-        plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
-        data_class=1,  # DATA_CLASS_SCALAR
-    )
-    tf.summary.write(name, tf.constant(value), metadata=metadata)

@@ -23,9 +23,8 @@ class SampleWriter(StepCallback):
 
     Args:
         folder: where the files go; made if missing.
-        held_out: a batch of the pipeline: `"video"` is uint8 `[B, T, H, W, C]`, clips to
-            reconstruct or to give the endpoints of; `"index"`, `"identity"` and `"label"` are for a
-            model with learned codes.
+        held_out: a batch of the pipeline; `"video"` is uint8 `[B, T, H, W, C]`, clips to
+            reconstruct or to take endpoints from. Learned codes need the other fields.
         every: steps between files; 0 for never.
         count: number of samples.
         seed: of the samples, the same each time so that images can be compared.
@@ -46,7 +45,6 @@ class SampleWriter(StepCallback):
         super().__init__(every, last_step)
         self.folder, self.held_out = pathlib.Path(folder), held_out
         self.count, self.seed, self.fps = count, seed, fps
-        self._has_first = False
 
     def on_train_begin(self, logs=None) -> None:
         self._started = time.monotonic()
@@ -67,9 +65,8 @@ class SampleWriter(StepCallback):
     def write(self, name: str, model: keras.Model) -> None:
         """Writes `name.png` and `name.gif` of a model with the weights that it has now."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        panel = sample_panel(
-            model, self.held_out["video"], self.count, self.seed, rows=self.held_out
-        )
+        held_out = self.held_out
+        panel = sample_panel(model, held_out["video"], self.count, self.seed, rows=held_out)
         path = self.folder / f"{name}.png"
         grids.write_gif(path.with_suffix(".gif"), panel_animation(panel), self.fps)
         grids.write_png(path, panel_image(panel))

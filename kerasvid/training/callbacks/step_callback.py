@@ -34,7 +34,7 @@ class StepCallback(keras.callbacks.Callback):
         if every < 0:
             raise ValueError(f"every={every} is negative. Use 0 or more steps.")
         self.every, self.last_step = every, last_step
-        self._last_seen: int | None = None
+        self._last_seen = 0
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
@@ -45,9 +45,9 @@ class StepCallback(keras.callbacks.Callback):
 
         With `steps_per_execution` Keras calls once after several steps.
         """
-        previous = step - 1 if self._last_seen is None else self._last_seen
-        passed = self.every > 0 and step // self.every > previous // self.every
-        return passed or (self.every > 0 and step == self.last_step)
+        if not self.every:
+            return False
+        return step == self.last_step or step // self.every > self._last_seen // self.every
 
     def on_step_end(self, step: int, logs: dict) -> None:
         raise NotImplementedError

@@ -9,26 +9,14 @@ from kerasvid.training.callbacks.checkpoints import Checkpoints
 from kerasvid.training.callbacks.step_callback import StepCallback
 
 
-class StopAtStep(StepCallback):
-    """Ends `fit` after `total` updates, counted over all resumptions of the run."""
-
-    def __init__(self, total: int):
-        super().__init__()
-        self.total = total
-
-    def on_step_end(self, step: int, logs: dict) -> None:
-        if step >= self.total:
-            self.model.stop_training = True
-
-
 class GracefulStop(StepCallback):
-    """On SIGTERM or Ctrl-C finishes the step, saves a checkpoint and ends `fit`.
+    """Ends `fit` at the last step; after SIGTERM or Ctrl-C it saves a checkpoint and ends earlier.
 
-    A second signal ends the process at once. Outside the main thread this callback does nothing,
-    because Python lets only the main thread receive signals.
+    A second signal ends the process at once. Python delivers signals only to the main thread.
 
     Args:
         checkpoints: the callback that saves; `None` if another process saves.
+        last_step: number of updates, over all resumptions of the run; `None` for no limit.
 
     Attributes:
         received: number of the signal, or `None`.
@@ -37,8 +25,8 @@ class GracefulStop(StepCallback):
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-    def __init__(self, checkpoints: Checkpoints | None):
-        super().__init__()
+    def __init__(self, checkpoints: Checkpoints | None, last_step: int | None = None):
+        super().__init__(last_step=last_step)
         self.checkpoints = checkpoints
         self.received: int | None = None
         self.saved: pathlib.Path | None = None
@@ -58,6 +46,8 @@ class GracefulStop(StepCallback):
     def on_step_end(self, step: int, logs: dict) -> None:
         if self.received is not None and not self.model.stop_training:
             self.saved = self.checkpoints.save() if self.checkpoints else None
+            self.model.stop_training = True
+        elif self.last_step is not None and step >= self.last_step:
             self.model.stop_training = True
 
     def on_train_end(self, logs=None) -> None:

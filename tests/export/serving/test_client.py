@@ -87,7 +87,7 @@ def test_an_input_without_the_batch_axis_holds_for_all_rows(client_of, expected_
     np.testing.assert_array_equal(alone, expected_video([4]))
 
 
-def test_many_rows_go_in_parts_that_a_batching_server_takes(client_of, rest, expected_video):
+def test_many_rows_are_sent_in_parts(client_of, rest, expected_video):
     client = client_of(rows=2)
     videos = client.call("serving_default", seed=[0, 1, 2, 3, 4])["video"]
     np.testing.assert_array_equal(videos, expected_video([0, 1, 2, 3, 4]))
@@ -131,7 +131,7 @@ def test_a_version_is_asked_for_by_number_or_label(client_of, rest):
 @pytest.mark.parametrize(
     "fault", [429, 502, 503, 504, "reset", "hang_up", "truncate"], ids=lambda fault: str(fault)
 )
-def test_errors_that_may_pass_are_retried_after_growing_pauses(
+def test_transient_errors_are_retried_after_growing_pauses(
     client_of, rest, pauses, fault, expected_video
 ):
     client = client_of(backoff=0.2)
@@ -151,7 +151,7 @@ def test_retry_after_of_the_server_is_respected(client_of, rest, pauses):
     assert pauses == [7.0]
 
 
-def test_errors_that_stay_name_the_number_of_attempts(client_of, rest):
+def test_the_last_error_names_the_number_of_attempts(client_of, rest):
     client = client_of(retries=2)
     rest.faults = [503] * 9
     with pytest.raises(ServingError) as error:
@@ -164,7 +164,7 @@ def test_errors_that_stay_name_the_number_of_attempts(client_of, rest):
 
 
 @pytest.mark.parametrize("fault", [400, 403, 500, "no_json", "other_output"], ids=str)
-def test_errors_that_would_come_again_are_not_retried(client_of, rest, pauses, fault):
+def test_permanent_errors_are_not_retried(client_of, rest, pauses, fault):
     client = client_of()
     client.signatures()
     rest.faults = [fault]
@@ -179,7 +179,7 @@ def test_errors_that_would_come_again_are_not_retried(client_of, rest, pauses, f
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip"])
-def test_no_answer_ends_with_the_timeout_also_where_bytes_drip(client_of, rest, fault):
+def test_the_timeout_also_ends_a_slow_answer(client_of, rest, fault):
     client = client_of(timeout=0.4)
     client.signatures()
     rest.faults = [fault] * 5
@@ -192,7 +192,7 @@ def test_no_answer_ends_with_the_timeout_also_where_bytes_drip(client_of, rest, 
     )
 
 
-def test_attempts_end_where_the_next_would_begin_after_the_deadline(client_of, rest, pauses):
+def test_no_attempt_starts_after_the_deadline(client_of, rest, pauses):
     client = client_of(timeout=3)
     client.signatures()
     rest.faults = ["busy"] * 5  # asks for 7 seconds
@@ -207,7 +207,7 @@ def test_a_server_that_is_down_is_retried(free_address, pauses):
     assert one_line(error) == (
         f"{free_address}: no server answers (Connection refused) (3 attempts). Start the server "
         "(`kerasvid export serving-config` writes its files), or check host and port; REST is 8501 "
-        "by default."
+        "and gRPC 8500 by default."
     )
     assert len(pauses) == 2
     with pytest.raises(ServingError, match=r"the host is unknown\. Check the address"):
@@ -332,9 +332,7 @@ def test_grpc_goes_between_images_and_takes_bytes(grpc_client_of):
 
 
 @pytest.mark.parametrize("fault", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"])
-def test_grpc_errors_that_may_pass_are_retried_after_growing_pauses(
-    grpc_client_of, grpc_double, fault
-):
+def test_transient_grpc_errors_are_retried_after_growing_pauses(grpc_client_of, grpc_double, fault):
     client = grpc_client_of(backoff=0.2)
     grpc_double.faults = [fault, fault]
     assert "serving_default" in client.signatures()
@@ -352,7 +350,7 @@ def test_large_grpc_requests_are_retried_too(grpc_client_of, grpc_double):
     assert len(grpc_double.seen) == 3
 
 
-def test_grpc_errors_that_stay_name_the_number_of_attempts(grpc_client_of, grpc_double):
+def test_the_last_grpc_error_names_the_number_of_attempts(grpc_client_of, grpc_double):
     grpc_double.faults = ["UNAVAILABLE"] * 9
     with pytest.raises(ServingError, match=r"told to fail with UNAVAILABLE \(3 attempts\)\. The"):
         grpc_client_of(backoff=0.01, retries=2).signatures()
@@ -362,7 +360,7 @@ def test_grpc_errors_that_stay_name_the_number_of_attempts(grpc_client_of, grpc_
     assert len(grpc_double.seen) == 4
 
 
-def test_grpc_errors_are_one_line_and_others_are_not_retried(
+def test_permanent_grpc_errors_are_one_line_and_not_retried(
     grpc_client_of, grpc_double, free_address
 ):
     grpc_double.faults = ["INVALID_ARGUMENT"]

@@ -58,7 +58,7 @@ def command(tmp_path, run_command, capsys, monkeypatch):
     return run
 
 
-def test_versions_are_found_as_numbers_and_other_things_passed_over(folder_of):
+def test_versions_are_numbers_and_other_entries_are_ignored(folder_of):
     folder = folder_of("rjvae/10", "rjvae/2", "rjvae/0001", "cvae/3")
     (folder / "models.config").touch()
     (folder / "notes" / "drafts").mkdir(parents=True)
@@ -68,7 +68,7 @@ def test_versions_are_found_as_numbers_and_other_things_passed_over(folder_of):
     assert find_models(folder) == {"cvae": (3,), "rjvae": (1, 2, 10)}
 
 
-def test_folders_that_a_server_would_choke_on_are_refused(folder_of, tmp_path):
+def test_folders_that_a_server_cannot_load_are_refused(folder_of, tmp_path):
     with pytest.raises(ValueError, match="nowhere: the folder does not exist"):
         find_models(tmp_path / "nowhere")
     folder = folder_of()
@@ -88,7 +88,7 @@ def test_folders_that_a_server_would_choke_on_are_refused(folder_of, tmp_path):
         find_models(folder)
 
 
-def test_latest_takes_up_new_versions_and_has_no_labels(parsed):
+def test_latest_loads_new_versions_and_has_no_labels(parsed):
     models = parsed(config_text(choose_versions(FOUND, count=2), "s3://bucket/models/", count=2))
     assert [*models] == ["cvae", "rjvae"]
     policy = models["rjvae"].model_version_policy
@@ -123,7 +123,7 @@ def test_strange_names_survive_the_text_form(parsed):
     assert models[name].base_path == f"/models/{name}"
 
 
-def test_what_does_not_go_together_is_refused():
+def test_flags_that_do_not_fit_together_are_refused():
     for arguments, message in (
         (("newest",), "Unknown policy 'newest': .*Known: all, latest, specific"),
         (("latest", 1, {"rjvae": 1}), "Use --policy=specific or all"),
@@ -152,7 +152,7 @@ def test_the_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     assert path.read_text() == "old" and sorted(tmp_path.iterdir()) == before
 
 
-def test_the_command_writes_beside_the_models_and_says_what_is_loaded(command, folder_of, parsed):
+def test_the_command_writes_the_config_and_prints_loaded_versions(command, folder_of, parsed):
     folder = folder_of("rjvae/1", "rjvae/2", "cvae/1")
     flags = ("--models_dir=models", "--policy=specific", "--stable=rjvae:1", "--canary=rjvae:2")
     status, out, err = command(*flags)

@@ -44,7 +44,7 @@ def test_the_bytes_are_those_written_by_hand():
     assert warm_up_request("m", "s", {"seed": np.array([7])}) == expected
 
 
-def test_what_is_no_message_is_refused():
+def test_bytes_of_no_message_are_refused():
     with pytest.raises(DecodeError):
         parsed_request(b"\xff\xff\xff")
 

@@ -83,8 +83,8 @@ def test_errors_name_the_record_that_fails(version_dir, tmp_path):
         ([request(), request("generate")], r"record 2 \(generate\): the version has no such "
          "signature. It has between_jpeg, serving_default"),
         ([request(temperature=None)], r"record 1 \(serving_default\): the inputs are \['first', "),
-        ([request(first=np.zeros([2, 8, 8, 3], np.uint8))], r"record 1 .* fails: "),
-        ([request(seed=np.zeros([2], np.float32))], r"record 1 .* fails: "),
+        ([request(first=np.zeros([2, 8, 8, 3], np.uint8))], r"record 1 .* fails \("),
+        ([request(seed=np.zeros([2], np.float32))], r"record 1 .* fails \("),
         ([classify], "record 1 is not a logged prediction"),
         ([request(), prediction_log_pb2.PredictionLog()], "record 2 is not a logged prediction"),
         ([request(rows=1)] * 1001, "more than 1000 records"),

@@ -104,7 +104,7 @@ def test_the_container_has_the_files_and_ports_that_its_flags_name(service):
 
 
 @pytest.mark.parametrize("fault, healthy", [("metrics", True), (503, False), (None, False)])
-def test_the_health_check_tells_a_server_that_is_well(service, rest, fault, healthy):
+def test_the_health_check_passes_for_a_healthy_server(service, rest, fault, healthy):
     """The very line of the compose file, with the port of a server here; `None`: none is there."""
     rest.faults = [fault]
     if fault == "metrics":

@@ -257,7 +257,7 @@ def test_pixels_are_those_of_python(serve, visit, make_run):
 
 
 @pytest.mark.slow
-def test_controls_change_what_they_say_and_the_address_reproduces_it(serve, visit):
+def test_each_control_changes_its_setting_and_the_address_restores_it(serve, visit):
     address, *_ = serve("rjvae")
     page = visit(f"{address}#playing=0&frame=1")
     one, two = (pixels_of(page, clip_canvas(clip)) for clip in (1, 2))
@@ -298,7 +298,7 @@ def test_controls_change_what_they_say_and_the_address_reproduces_it(serve, visi
 
 
 @pytest.mark.slow
-def test_it_plays_and_is_driven_by_keys(serve, visit):
+def test_clips_play_and_keys_control_them(serve, visit):
     page = visit(serve("rjvae")[0])
     shown = set()
     for _ in range(40):

@@ -48,7 +48,7 @@ def test_directions_of_several_noises_are_ranked_together(decoder):
     np.testing.assert_allclose(found[1].vector, [0, 0, 1], atol=1e-6)
 
 
-def test_further_inputs_are_those_that_are_given(decoder):
+def test_given_inputs_are_used(decoder):
     map_ = np.eye(2, 12) * [[2.0], [1.0]]
     signature = decoder(given=("first",), latent=map_)
     shown = leading_directions(signature, ["latent"], given={"first": np.ones([3, 1])})

@@ -51,7 +51,7 @@ def test_python_and_javascript_draw_the_same(javascript):
         np.testing.assert_allclose(gaussians(*where, (count,)), values, rtol=0, atol=1e-6)
 
 
-def test_noise_is_standard_gaussian_and_of_its_seed_row_and_name_alone():
+def test_noise_is_gaussian_and_depends_on_seed_row_and_name_only():
     many = gaussians(3, 1, "summary", (50000,))
     assert abs(many.mean()) < 0.02 and abs(many.var() - 1.0) < 0.03
     assert abs((many**4).mean() - 3.0) < 0.15
@@ -107,7 +107,7 @@ def test_the_address_holds_the_state_and_malformed_parts_are_ignored(javascript)
     assert states[2] == {**usual, "between": 1}
 
 
-def test_gifs_keep_few_colours_exactly_and_come_near_many(javascript, tmp_path):
+def test_gifs_are_exact_for_few_colours_and_close_for_many(javascript, tmp_path):
     from PIL import Image
 
     generator = np.random.default_rng(0)

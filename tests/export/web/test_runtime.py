@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from kerasvid.export.web.runtime import (
-    LOCK,
     PACKAGES,
     VERSION,
     WASM,
@@ -66,7 +65,7 @@ def test_other_packages_are_refused_in_one_line(packages, tmp_path):
         add_runtime(tmp_path / "four", tmp_path / "nowhere")
 
 
-def test_without_npm_or_with_other_contents_nothing_is_taken(tmp_path, monkeypatch):
+def test_missing_npm_and_wrong_contents_are_errors(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
     with pytest.raises(RuntimeUnavailable, match=r"npm, .* is not installed.* and give that"):
         add_runtime(tmp_path / "runtime")
@@ -78,7 +77,8 @@ def test_without_npm_or_with_other_contents_nothing_is_taken(tmp_path, monkeypat
 
 def test_the_lock_file_pins_versions_and_digests():
     folder = importlib.resources.files("kerasvid.export.web")
-    wanted, lock = (json.loads(folder.joinpath(name).read_text("utf-8")) for name in LOCK)
+    names = ("package.json", "package-lock.json")
+    wanted, lock = (json.loads(folder.joinpath(name).read_text("utf-8")) for name in names)
     assert wanted["dependencies"] == dict.fromkeys(PACKAGES, VERSION)
     for name in PACKAGES:
         entry = lock["packages"][f"node_modules/{name}"]

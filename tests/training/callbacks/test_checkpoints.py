@@ -12,7 +12,7 @@ from kerasvid.training.callbacks.checkpoints import (
     saved_steps,
 )
 from kerasvid.training.callbacks.step_callback import FiniteLoss, NotFinite
-from kerasvid.training.callbacks.stopping import StopAtStep
+from kerasvid.training.callbacks.stopping import GracefulStop
 
 
 def test_the_newest_are_kept_and_the_last_step_is_saved(counter, fit, tmp_path):
@@ -117,12 +117,6 @@ def test_weights_that_are_not_finite_are_never_saved(counter, fit, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_leftovers_of_a_killed_save_are_removed(counter, fit, tmp_path):
-    (tmp_path / "partial-1-step-000002.keras").write_bytes(b"half")
-    fit(counter(), [0.1] * 2, [Checkpoints(tmp_path, every=2)])
-    assert [path.name for path in tmp_path.iterdir()] == ["step-000002.keras"]
-
-
 def test_a_run_stops_at_its_step(counter, fit):
-    model = fit(counter(), [0.1] * 9, [StopAtStep(4)])
+    model = fit(counter(), [0.1] * 9, [GracefulStop(None, last_step=4)])
     assert int(model.optimizer.iterations.numpy()) == 4

@@ -39,7 +39,7 @@ def test_without_a_signal_nothing_is_saved_and_handlers_come_back(counter, fit, 
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_process_that_does_not_save_stops_all_the_same(counter, fit):
+def test_a_process_that_does_not_save_stops_too(counter, fit):
     stop = GracefulStop(None)
     model = fit(counter(), [0.1] * 9, [SendSignal(signal.SIGTERM, at=3), stop])
     assert (stop.received, stop.saved) == (signal.SIGTERM, None)
