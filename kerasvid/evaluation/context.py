@@ -226,9 +226,7 @@ class EvaluationContext:
 
     # === Classifiers ===
 
-    def classifier(
-        self, kind: str = "clip", min_accuracy: float | None = None
-    ) -> TrainedClassifier:
+    def classifier(self, kind: str, min_accuracy: float | None = None) -> TrainedClassifier:
         """The classifier of the data set. A missing one is trained.
 
         Raises:

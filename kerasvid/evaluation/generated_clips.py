@@ -119,8 +119,7 @@ def recombination(model: Any, batch: int, keep_motion: bool) -> Recombine:
         model: A model whose `encode` returns `"content"` `[B, D]`, `"motion"` `[B, T, E]` and
             `"codes"` `[B, T, D + E]` of the two, such as DSA.
         batch: Largest number of clips in one call.
-        keep_motion: Keep the motion and draw the content from its prior. Otherwise keep the
-            content and draw the motion from its learned prior.
+        keep_motion: Keep the motion and draw the content; otherwise the reverse.
     """
 
     def recombine(clips: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:

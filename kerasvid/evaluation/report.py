@@ -135,9 +135,10 @@ class Evaluation:
         for metric in dict.fromkeys(each.metric for each in self.measured):
             values = [each for each in self.measured if each.metric == metric]
             shared = _common(each.protocol for each in values)
-            lines += ["", f"## {metric}", "", *_bullets(_without(shared, common))]
+            of_metric = {k: v for k, v in shared.items() if k not in common}
+            lines += ["", f"## {metric}", "", *_bullets(of_metric)]
             for each in values:
-                if own := _without(each.protocol, shared):
+                if own := {k: v for k, v in each.protocol.items() if k not in shared}:
                     lines += [f"- {each.name}", *(f"  {line}" for line in _bullets(own))]
         if self.left_out:
             lines += ["", "## Left out", "", *_bullets(self.left_out)]
@@ -160,10 +161,7 @@ class Evaluation:
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def write(self, folder: str | os.PathLike) -> "Evaluation":
-        """Writes `evaluation.json` and `evaluation.md`, joined with the earlier ones there.
-
-        Returns:
-            The joined evaluation.
+        """Writes `evaluation.json` and `evaluation.md`, and returns them, joined with earlier ones.
 
         Raises:
             ValueError: The existing file is not an evaluation. It is kept.
@@ -218,10 +216,6 @@ def _common(protocols: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The entries that all protocols have with the same value."""
     first, *rest = [*protocols] or [{}]
     return {k: v for k, v in first.items() if all(k in p and p[k] == v for p in rest)}
-
-
-def _without(facts: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if name not in known}
 
 
 def _bullets(facts: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,6 @@ the inception score of images by a classifier with D_I's architecture. Compare s
 same classifier only; the protocol has the digest of its weights.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,6 +17,7 @@ import tensorflow as tf
 
 from kerasvid.data.pixels import as_floats
 from kerasvid.evaluation.metrics.clip_batches import checked_clips
+from kerasvid.evaluation.metrics.i3d_weights import weights_digest
 from kerasvid.layers.discriminators import ImageDiscriminator
 from kerasvid.layers.frame_networks import FrameEncoder
 from kerasvid.layers.recurrent import bidirectional_lstm, over_frames
@@ -88,7 +88,7 @@ class _Classifier(KeepsArguments, keras.Model):
         if clips.shape[2:] != self.image_shape:
             own, given = ("x".join(map(str, s)) for s in (self.image_shape, clips.shape[2:]))
             raise ValueError(
-                f"Frames of {given}: this classifier was trained on {own}. Resize them."
+                f"Frames of {given}: this classifier needs frames of {own}. Resize them."
             )
         if not self.min_frames <= clips.shape[1] <= self.max_frames:
             bounds = "one frame" if self.max_frames == 1 else f"{self.min_frames} or more"
@@ -107,11 +107,7 @@ class _Classifier(KeepsArguments, keras.Model):
 
     def weights_digest(self) -> str:
         """SHA-256 of the weights as float32, in the order of the network."""
-        digest = hashlib.sha256()
-        for weight in self.weights:
-            digest.update(str(tuple(weight.shape)).encode() + b"\0")
-            digest.update(np.ascontiguousarray(weight.numpy(), "<f4").tobytes())
-        return digest.hexdigest()
+        return weights_digest({f"{place:04d}": each for place, each in enumerate(self.weights)})
 
     def build(self, clips_shape: Any = None) -> None:
         """Makes the weights; the constructors call it."""

@@ -1,7 +1,6 @@
 """Batches of clips for metrics: of a fixed number, of one shape, with finite pixels.
 
-Metrics are streamed: each batch is read once, and memory does not grow with the number of clips.
-A set with too few clips is an error; repeating clips would change its spread.
+Each batch is read once. A set with too few clips is an error: repeating clips changes its spread.
 """
 
 from collections.abc import Iterable, Iterator

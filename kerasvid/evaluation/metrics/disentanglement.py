@@ -15,6 +15,7 @@ clips, which for the balanced test split is the plain mean. The ceiling is the c
 on the original clips.
 """
 
+import collections
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -76,13 +77,12 @@ def labels_kept(
         >>> redraw = recombination(model, 32, keep_motion=True)
         >>> labels_kept(batches, redraw, classifier.probabilities, {"action": 9})["action"].score
     """
-    parts: dict[str, dict[str, list[np.ndarray]]]
-    parts = {name: {"truth": [], "made": [], "real": []} for name in classes}
-    current: dict[str, np.ndarray] = {}  # the labels of the current batch
+    truths, made, real = (collections.defaultdict[str, list](list) for _ in range(3))
 
     def originals() -> Iterator[np.ndarray]:
         for each, labels in batches:
-            current.update({n: _labels(labels, n, len(each), k) for n, k in classes.items()})
+            for name, number in classes.items():
+                truths[name].append(_labels(labels, name, len(each), number))
             yield each
 
     seen = 0
@@ -91,30 +91,26 @@ def labels_kept(
         changed = recombine(original, seed * 1_000_003 + seen + np.arange(count))
         shape = original.shape[1:]
         changed = as_bytes(next(counted_clips([changed], count, "recombined", shape=shape)))
-        for kind, shown in (("real", original), ("made", changed)):
+        for parts, shown in ((real, original), (made, changed)):
             answers = classifier(shown)
             for name, number in classes.items():
                 _check_answers(answers, name, (count, number))
-                parts[name][kind].append(answers[name])
-        for name in classes:
-            parts[name]["truth"].append(current[name][:count])
+                parts[name].append(answers[name])
         seen += count
-    return {
-        name: _kept(name, number, **{k: np.concatenate(v) for k, v in parts[name].items()})
-        for name, number in classes.items()
-    }
-
-
-def _kept(name: str, classes: int, truth: np.ndarray, made: np.ndarray, real: np.ndarray) -> Kept:
-    counts = np.bincount(truth, minlength=classes)
-    if not counts.all():
-        missing = np.flatnonzero(counts == 0).tolist()
-        raise ValueError(
-            f"{name}: the classes {missing} have no clips. Use more clips or fewer classes."
-        )
-    right = np.bincount(truth, real.argmax(axis=1) == truth)  # answers of each class
-    ceiling, clips = float(np.mean(right / counts)), tuple(counts.tolist())
-    return Kept(**answer_intervals(made, truth), real_accuracy=ceiling, clips=clips)
+    found = {}
+    for name, number in classes.items():
+        truth = np.concatenate(truths[name])[:seen]
+        counts = np.bincount(truth, minlength=number)
+        if not counts.all():
+            missing = np.flatnonzero(counts == 0).tolist()
+            raise ValueError(
+                f"{name}: the classes {missing} have no clips. Use more clips or fewer classes."
+            )
+        intervals = answer_intervals(np.concatenate(made[name]), truth)
+        right = np.bincount(truth, np.concatenate(real[name]).argmax(axis=1) == truth)
+        ceiling = float(np.mean(right / counts))
+        found[name] = Kept(**intervals, real_accuracy=ceiling, clips=tuple(counts.tolist()))
+    return found
 
 
 def _labels(labels: Mapping[str, np.ndarray], name: str, count: int, classes: int) -> np.ndarray:

@@ -76,7 +76,8 @@ class I3DFeatures(ClipFeatures):
 
     Raises:
         WeightsError: As `load_i3d`.
-        ValueError: Unknown padding or centres.
+        ValueError: Unknown padding or centres, or clips of a call that are short, without a padding,
+            or have other channels.
 
     Example:
         >>> features = I3DFeatures("i3d-kinetics-400.npz", padding="mirror")
@@ -111,11 +112,7 @@ class I3DFeatures(ClipFeatures):
         }
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
-        """float32 `[B, 400]` of clips `[B, T, H, W, C]` in [-1, 1], C 1 or 3.
-
-        Raises:
-            ValueError: Clips of fewer than 10 frames without a padding, or of other channels.
-        """
+        """float32 `[B, 400]` of clips `[B, T, H, W, C]` in [-1, 1], C 1 or 3."""
         if clips.shape[-1] not in (1, 3):
             raise ValueError(f"Clips of {clips.shape[-1]} channels: use grey or RGB clips.")
         clips = padded_in_time(clips, LEAST_FRAMES, self.padding)
@@ -133,15 +130,13 @@ def padded_in_time(clips: np.ndarray, frames: int, padding: str | None) -> np.nd
             f"Clips of {own} frames: I3D needs {frames}. Use longer clips or a padding "
             f"({', '.join(PADDINGS)}). Distances of other paddings do not compare."
         )
-    ends = [(0, 0), (0, frames - own), (0, 0), (0, 0), (0, 0)]
-    return np.pad(clips, ends, PADDINGS[padding])
+    return np.pad(clips, [(0, 0), (0, frames - own), *[(0, 0)] * 3], PADDINGS[padding])
 
 
 def resized(clips: tf.Tensor, size: int, half_centres: bool = True) -> tf.Tensor:
     """float32 `[B, T, size, size, 3]` of `[B, T, H, W, C]`: bilinear, no anti-aliasing, no crop."""
-    shape = tf.shape(clips)
+    shape, sides = tf.shape(clips), [size, size]
     frames = tf.reshape(clips, tf.concat([[-1], shape[2:]], 0))  # [B * T, H, W, C]
-    sides = [size, size]
     frames = tf.raw_ops.ResizeBilinear(images=frames, size=sides, half_pixel_centers=half_centres)
     frames = frames if clips.shape[-1] == 3 else tf.repeat(frames, 3, axis=-1)
     return tf.reshape(frames, [shape[0], clips.shape[1], size, size, 3])

@@ -1,9 +1,4 @@
-"""L2, PSNR and SSIM of clips and their reconstructions, or of any pairs of clips.
-
-- L2: the norm of the whole difference (`l2_distances`), as in the in-between poster;
-- PSNR in dB of a clip, from its mean squared error; infinite for equal clips;
-- SSIM: the mean over a clip's frames.
-"""
+"""L2, PSNR and SSIM of clips and their reconstructions, or of any pairs of clips."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -20,9 +15,10 @@ class Reconstruction(NamedTuple):
     """Means over clips with their std and interval.
 
     Args:
-        l2: Of pixels in [0, 1]; 0 for equal clips.
-        psnr: In dB, of the clips that are not equal; `None` if there are fewer than two of them.
-        ssim: At most 1.
+        l2: Norm of the whole difference (`l2_distances`), as in the in-between poster.
+        psnr: In dB, from the mean squared error of each clip, over clips that are not equal; `None`
+            if there are fewer than two of them.
+        ssim: Mean over the frames of each clip, at most 1.
         equal: Number of pairs with equal pixels; their PSNR is infinite.
     """
 

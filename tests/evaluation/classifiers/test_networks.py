@@ -185,7 +185,7 @@ def test_features_serve_a_frechet_distance(either):
 @pytest.mark.parametrize(
     ("shown", "message"),
     [
-        (clips(shape=(16, 12, 3)), "Frames of 16x12x3: this classifier was trained on 16x16x3"),
+        (clips(shape=(16, 12, 3)), "Frames of 16x12x3: this classifier needs frames of 16x16x3"),
         (clips(shape=(16, 16, 1)), "Frames of 16x16x1"),
         (
             np.full([2, 4, *SHAPE], np.nan),
