@@ -76,8 +76,8 @@ class I3DFeatures(ClipFeatures):
 
     Raises:
         WeightsError: As `load_i3d`.
-        ValueError: Unknown padding or centres, or clips of a call that are short, without a padding,
-            or have other channels.
+        ValueError: Unknown padding or centres; in a call, clips of other channels, or of fewer than
+            10 frames without a padding.
 
     Example:
         >>> features = I3DFeatures("i3d-kinetics-400.npz", padding="mirror")

@@ -20,7 +20,7 @@ def test_the_interval_is_that_of_drawing_with_replacement():
     assert found.high == pytest.approx(high, abs=tolerance)
 
 
-def test_of_many_values_it_is_the_normal_one():
+def test_the_interval_of_many_values_is_the_normal_one():
     scores = values(2000, seed=1)
     half = 1.96 * scores.std() / 2000**0.5
     found = bootstrap_interval(scores, 0.95, replicates=4000)
@@ -28,7 +28,7 @@ def test_of_many_values_it_is_the_normal_one():
     assert found.mean - found.low == pytest.approx(half, rel=0.08)
 
 
-def test_it_covers_the_truth_about_as_often_as_it_says():
+def test_intervals_cover_the_true_mean_as_often_as_their_level():
     generator, hits = np.random.default_rng(4), 0
     for trial in range(200):
         found = bootstrap_interval(generator.normal(3.0, 2.0, 50), 0.8, 200, seed=trial)

@@ -68,7 +68,7 @@ def test_unusable_clips_are_an_error_of_one_line(arguments, message):
 
 
 @pytest.mark.parametrize("batch", [1, 5, 20])
-def test_it_is_the_mean_distance_of_all_pairs(batch):
+def test_variety_is_the_mean_distance_of_all_pairs(batch):
     samples = clips(20)
     expected = [apart(a, b) for a, b in itertools.combinations(samples, 2)]
     found = variety(in_batches(samples, batch))

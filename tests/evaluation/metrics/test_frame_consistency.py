@@ -11,7 +11,7 @@ def clips(moving_squares):
     return moving_squares(6, 4)
 
 
-def test_it_is_the_mean_similarity_to_the_first_frame(clips):
+def test_the_score_is_the_mean_similarity_to_the_first_frame(clips):
     expected = []
     for clip in clips:
         scores = [float(tf.image.ssim(tf.constant(f), tf.constant(clip[0]), 255)) for f in clip[1:]]

@@ -55,7 +55,7 @@ def test_known_gaussians_have_the_known_distance():
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_equal_sets_have_none_also_with_fewer_samples_than_features():
+def test_equal_sets_have_distance_0_also_with_fewer_samples_than_features():
     values = features(20, 64)
     assert frechet_distance(moments_of(values), moments_of(values)) < 1e-9
 
@@ -69,7 +69,7 @@ def test_few_samples_of_many_features_have_the_distance_of_their_subspace():
     assert lifted == pytest.approx(flat, rel=1e-6) and flat > 1.0
 
 
-def test_it_is_symmetric_and_grows_with_the_shift():
+def test_the_distance_is_symmetric_and_grows_with_the_shift():
     base = moments_of(features(200, 6))
     shifted = [moments_of(features(200, 6, seed=1, shift=s)) for s in (0.0, 0.5, 2.0)]
     distances = [frechet_distance(base, each) for each in shifted]

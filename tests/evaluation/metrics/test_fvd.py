@@ -44,7 +44,7 @@ def by_numpy(one, other):
 # === The distance ===
 
 
-def test_it_is_the_published_formula_of_the_features():
+def test_the_distance_is_the_published_formula_of_the_features():
     real, other = clips(40), clips(40, seed=1, high=120)
     expected = by_numpy(*(motion_and_colour(c / 127.5 - 1.0) for c in (real, other)))
     assert measure(real, other).distance == pytest.approx(expected, rel=1e-4) and expected > 0.5
@@ -105,7 +105,7 @@ def nan_features(videos):
         ({"generated": np.full([8, 4, 8, 8, 3], np.nan)}, "generated clips: pixels of clip 0"),
     ],
 )
-def test_what_cannot_be_measured_is_refused_in_one_line(arguments, message):
+def test_wrong_arguments_are_an_error_of_one_line(arguments, message):
     with pytest.raises(ValueError, match=message) as error:
         measure(**{"real": clips(8), "generated": clips(8, seed=1), **arguments})
     assert "\n" not in str(error.value)

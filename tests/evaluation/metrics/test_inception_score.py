@@ -30,13 +30,13 @@ def test_the_score_is_the_mean_divergence_from_the_mean_answer():
     assert values_of(values)[2] == pytest.approx(by_loops(values), rel=1e-12)
 
 
-def test_sure_and_even_answers_reach_the_number_of_classes():
+def test_certain_answers_of_all_classes_score_the_number_of_classes():
     conditional, marginal, score = values_of(np.eye(9)[np.arange(90) % 9])
     assert conditional == 0.0 and marginal == pytest.approx(math.log(9))
     assert score == pytest.approx(9.0)
 
 
-def test_one_class_or_no_opinion_score_one():
+def test_one_class_or_uniform_answers_score_one():
     assert values_of(np.eye(5)[[2] * 7])[2] == pytest.approx(1.0)
     undecided = values_of(np.full([7, 5], 0.2))
     assert undecided == pytest.approx([math.log(5), math.log(5), 1.0])
@@ -83,7 +83,7 @@ def test_the_interval_is_as_wide_as_the_score_changes_from_draw_to_draw():
     assert interval.high - interval.low == pytest.approx(4 * np.std(drawn), rel=0.25)
 
 
-def test_intervals_end_at_the_greatest_values_there_are():
+def test_intervals_end_at_the_largest_possible_values():
     sure = np.eye(3)[np.arange(31) % 3]
     found = answer_intervals(sure[:30])  # all classes alike
     assert (found["score"].mean, found["score"].high) == (pytest.approx(3.0), pytest.approx(3.0))
