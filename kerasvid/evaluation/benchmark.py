@@ -154,10 +154,11 @@ def measure_training(config: RunConfig, steps: int, rows: int | None = None) -> 
         ValueError: The model has no such codes.
     """
     batch = next(iter(config.clips()))
-    sized, batches = config, itertools.repeat(batch)
+    sized, each = config, [batch]
     if rows is not None:
         sized = with_rows(config, rows)
-        batches = itertools.cycle(batches_of_random_rows(batch, rows, WARM_UP + steps))
+        each = batches_of_random_rows(batch, rows, WARM_UP + steps)
+    batches = itertools.cycle(each)
     model = sized.make_model()
     sized.compile(model)
     step = tf.function(model.train_step)

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from kerasvid.data import DatasetInfo, load_info
 from kerasvid.data.pipeline import window_span
 from kerasvid.data.shards import hash_file
 from kerasvid.evaluation.classifiers.store import TrainedClassifier, trained_classifier
-from kerasvid.evaluation.classifiers.train import named_heads
 from kerasvid.evaluation.generated_clips import filling, generated_clips
 from kerasvid.evaluation.metrics.intervals import GROUPS, NORMAL, Interval
 from kerasvid.evaluation.report import Measured
@@ -47,9 +46,7 @@ class EvaluationConfig:
         frames: T of a clip; `None` for the length of the training clips.
         windows: Random windows of each real video. With 1, each video gives one clip.
         batch: Clips in one pass through the model. No clip depends on it.
-        classifier_dir: Folder of the trained classifiers.
-        classifier_of: Function of a kind (`"clip"`, `"frame"`) to the classifier to use, or to
-            `None` for that of `trained_classifier`, which trains a missing one.
+        classifier_dir: Folder of the trained classifiers; missing ones are trained.
         i3d_weights: Weights for `I3DFeatures`; `None` leaves out FVD.
         padding: Padding of clips that are too short for I3D.
         vgg_weights: Weights for `VGG16Features`; `None` leaves out MCS.
@@ -65,7 +62,6 @@ class EvaluationConfig:
     windows: int = 1
     batch: int = 32
     classifier_dir: str | os.PathLike = "classifiers"
-    classifier_of: Callable[[str], TrainedClassifier | None] | None = None
     i3d_weights: Any = None
     padding: str | None = None
     vgg_weights: Any = None
@@ -230,39 +226,19 @@ class EvaluationContext:
 
     # === Classifiers ===
 
-    def classifier(
-        self, kind: str = "clip", min_accuracy: float | None = None
-    ) -> TrainedClassifier:
+    def classifier(self, kind: str, min_accuracy: float | None = None) -> TrainedClassifier:
         """The classifier of the data set. A missing one is trained.
 
         Raises:
             ClassifierError: There is no classifier, or its accuracy is too low.
-            ValueError: The classifier of `classifier_of` has other classes or longer clips.
         """
         if kind not in self._classifiers:
-            given = self.evaluation_config.classifier_of
-            classifier = given(kind) if given else None
-            if classifier is None:
-                folder, stride = self.config.data_folder, self.config.training.stride
-                stored = self.evaluation_config.classifier_dir
-                classifier = trained_classifier(folder, kind, self.frames, stored, stride=stride)
-            self._check_classifier(classifier)
+            folder, stride = self.config.data_folder, self.config.training.stride
+            stored = self.evaluation_config.classifier_dir
+            classifier = trained_classifier(folder, kind, self.frames, stored, stride=stride)
             self._classifiers[kind] = classifier
         self._classifiers[kind].require(min_accuracy)
         return self._classifiers[kind]
-
-    def _check_classifier(self, classifier: TrainedClassifier) -> None:
-        own, dataset = named_heads(self.info), self.config.dataset
-        if not classifier.heads.items() <= own.items():
-            raise ValueError(
-                f"The classifier has the classes {classifier.heads}, but {dataset} has {own}. Use "
-                f"a classifier trained on {dataset}."
-            )
-        if (needed := classifier.config.frames) > self.frames:
-            raise ValueError(
-                f"The classifier needs {needed} frames, but clips have {self.frames}. Use "
-                f"--frames={needed} or another classifier."
-            )
 
     # === Values ===
 

@@ -46,7 +46,7 @@ def evaluate_run(
         ValueError: Unknown metric or split, too few clips, or a requested metric that the model
             does not support.
         RunError: There is no run, or it has saved nothing yet.
-        ClassifierError: A needed classifier is not available (a `ValueError`, too).
+        ClassifierError: A needed classifier is not available.
         DatasetError: The data is absent or damaged.
 
     Example:

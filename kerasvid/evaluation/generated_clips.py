@@ -73,17 +73,17 @@ def filling(
         temperature: Factor of the noise; 0 for the best guess.
     """
 
-    def fill(clips: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
-        noise = noise_of_rows(model.noise_shapes(clips.shape[1]), first + tf.range(batch), seed)
+    def fill(clips: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        noise = noise_of_rows(model.noise_shapes(clips.shape[1]), rows, seed)
         noise = {name: temperature * value for name, value in noise.items()}
         return model.infill(as_floats(clips[:, 0]), as_floats(clips[:, -1]), noise, clips.shape[1])
 
-    graph, seen = _graph(fill), 0
+    run, seen = _in_batches(fill, batch, "infilled"), 0
 
     def fill_next(clips: np.ndarray) -> np.ndarray:
         nonlocal seen
         first, seen = seen, seen + len(clips)
-        return _pixels(graph(_full(clips, batch), tf.constant(first)), "infilled", len(clips))
+        return run(clips, np.arange(first, seen, dtype=np.int32))
 
     return fill_next
 
@@ -97,8 +97,7 @@ def reconstruction(model: Any, batch: int) -> Callable[[np.ndarray], np.ndarray]
             return model.decode(model.encode(clips)["codes"])
         return tf.clip_by_value(model.infer(as_floats(clips), None), -1.0, 1.0)
 
-    graph = _graph(reconstruct)
-    return lambda clips: _pixels(graph(_full(clips, batch)), "reconstructed", len(clips))
+    return _in_batches(reconstruct, batch, "reconstructed")
 
 
 def recall(model: Any, batch: int) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
@@ -109,10 +108,8 @@ def recall(model: Any, batch: int) -> Callable[[Mapping[str, np.ndarray]], np.nd
         codes = model.codes_at(dict(zip(keys, rows, strict=True)))
         return model.decode(model.latents_of(*codes))
 
-    graph = _graph(recalled)
-    return lambda each: _pixels(
-        graph(*(_full(each[key], batch) for key in keys)), "recalled", len(each["video"])
-    )
+    run = _in_batches(recalled, batch, "recalled")
+    return lambda each: run(*(each[key] for key in keys))
 
 
 def recombination(model: Any, batch: int, keep_motion: bool) -> Recombine:
@@ -122,8 +119,7 @@ def recombination(model: Any, batch: int, keep_motion: bool) -> Recombine:
         model: A model whose `encode` returns `"content"` `[B, D]`, `"motion"` `[B, T, E]` and
             `"codes"` `[B, T, D + E]` of the two, such as DSA.
         batch: Largest number of clips in one call.
-        keep_motion: Keep the motion and draw the content from its prior. Otherwise keep the
-            content and draw the motion from its learned prior.
+        keep_motion: Keep the motion and draw the content; otherwise the reverse.
     """
 
     def recombine(clips: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
@@ -133,15 +129,19 @@ def recombination(model: Any, batch: int, keep_motion: bool) -> Recombine:
         content, motion = (drawn, own) if keep_motion else (own, drawn)
         return model.decode(tf.concat([content[..., :size], motion[..., size:]], axis=-1))
 
-    graph = _graph(recombine)
-    return lambda clips, seeds: _pixels(
-        graph(_full(clips, batch), _full(seeds, batch)), "recombined", len(clips)
-    )
+    return _in_batches(recombine, batch, "recombined")
 
 
-def _full(rows: np.ndarray, batch: int) -> tf.Tensor:
-    """Rows of a batch of fixed size; missing rows repeat the last one, and are cut off later."""
-    return tf.constant(rows[np.minimum(np.arange(batch), len(rows) - 1)])
+def _in_batches(function: Callable, batch: int, what: str) -> Callable[..., np.ndarray]:
+    """A function of at most `batch` rows of arrays, which runs as one graph of `batch` rows."""
+    graph = _graph(function)
+
+    def run(*arrays: np.ndarray) -> np.ndarray:
+        count = len(arrays[0])
+        rows = np.minimum(np.arange(batch), count - 1)  # missing rows repeat the last one
+        return _pixels(graph(*(tf.constant(each[rows]) for each in arrays)), what, count)
+
+    return run
 
 
 def _pixels(clips: tf.Tensor, what: str, count: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kerasvid.evaluation.classifiers.store import TrainedClassifier
 from kerasvid.evaluation.classifiers.train import named_heads
 from kerasvid.evaluation.context import OF_ANSWERS, OF_GROUPS, OF_RATIO, EvaluationContext
 from kerasvid.evaluation.generated_clips import (
@@ -21,18 +22,13 @@ from kerasvid.evaluation.generated_clips import (
     reconstruction,
 )
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, counted_clips
-from kerasvid.evaluation.metrics.disentanglement import Kept, labels_kept
+from kerasvid.evaluation.metrics.disentanglement import labels_kept
 from kerasvid.evaluation.metrics.diversity import novelty, variety
 from kerasvid.evaluation.metrics.frame_consistency import frame_consistencies
 from kerasvid.evaluation.metrics.fvd import I3DFeatures, frechet_video_distance
 from kerasvid.evaluation.metrics.i3d import LEAST_FRAMES
-from kerasvid.evaluation.metrics.inception_score import BootstrapAnswers, inception_score
-from kerasvid.evaluation.metrics.intervals import (
-    GROUPS,
-    BootstrapMean,
-    bootstrap_interval,
-    interval_of_replicates,
-)
+from kerasvid.evaluation.metrics.inception_score import answer_intervals, inception_score
+from kerasvid.evaluation.metrics.intervals import GROUPS, bootstrap_interval, interval_of_replicates
 from kerasvid.evaluation.metrics.motion_consistency import (
     DIFFERENCES,
     LEAST_SIZE,
@@ -122,20 +118,19 @@ def infilled(context: EvaluationContext) -> Iterator[Measured]:
     fills = {n: filling(model, context.batch, context.seed, t) for n, t in temperatures.items()}
     linear = filling(LinearInterpolation(model.image_shape, context.frames), context.batch)
     names = [*fills, "linear_interpolation"]
-    means, nearer = ({name: BootstrapMean(seed=context.seed) for name in names} for _ in range(2))
+    distances: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for clips in counted_clips(context.real(), count, "real", least_frames=2):
-        straight = l2_distances(linear(clips), clips)
-        means["linear_interpolation"].update(straight)
-        for name, fill in fills.items():
-            distances = l2_distances(fill(clips), clips)
-            means[name].update(distances)
-            nearer[name].update(distances < straight)
+        for name, fill in {**fills, "linear_interpolation": linear}.items():
+            distances[name].append(l2_distances(fill(clips), clips))
+    straight = np.concatenate(distances["linear_interpolation"])
     for name in names:
+        own = np.concatenate(distances[name])
         facts: dict[str, Any] = {"temperature": temperatures.get(name), "unit": "pixels in [0, 1]"}
-        yield context.reported(f"between/{name}", means[name].interval(), LOWER, **facts)
+        mean = bootstrap_interval(own, seed=context.seed)
+        yield context.reported(f"between/{name}", mean, LOWER, **facts)
         if name in fills and context.config.model != "linear_interpolation":
             facts["unit"] = "share of clips with a smaller L2 than linear interpolation"
-            share = nearer[name].interval()
+            share = bootstrap_interval(own < straight, seed=context.seed)
             yield context.reported(f"between/{name}/nearer", share, HIGHER, **facts)
 
 
@@ -160,7 +155,7 @@ def no_clip_classifier(context: EvaluationContext) -> str | None:
 
 
 def no_labels(context: EvaluationContext) -> str | None:
-    if context.evaluation_config.classifier_of is None and not named_heads(context.info):
+    if not named_heads(context.info):
         return f"{context.config.dataset} has no classes or attributes to train a classifier on"
     return None
 
@@ -223,12 +218,11 @@ def no_motion(context: EvaluationContext) -> str | None:
 def frame_consistency(context: EvaluationContext) -> Iterator[Measured]:
     """FCS of generated clips and of real ones."""
     for suffix, batches, facts in generated_and_real(context):
-        mean = BootstrapMean(seed=context.seed)
-        what = suffix.strip("/") or "generated"
-        for clips in counted_clips(batches, context.count(), what, least_frames=2):
-            mean.update(frame_consistencies(as_bytes(clips)))
-        name, interval = f"frame_consistency{suffix}", mean.interval()
-        yield context.reported(name, interval, None, **facts, first_frame_counts=False)
+        clips = counted_clips(batches, context.count(), facts["of"].removesuffix(" clips"), 2)
+        values = np.concatenate([frame_consistencies(as_bytes(each)) for each in clips])
+        mean = bootstrap_interval(values, seed=context.seed)
+        name = f"frame_consistency{suffix}"
+        yield context.reported(name, mean, None, **facts, first_frame_counts=False)
 
 
 # === Answers of classifiers ===
@@ -238,13 +232,9 @@ def inception(context: EvaluationContext) -> Iterator[Measured]:
     """IS of clips by the clip classifier, for each head, beside that of real clips."""
     classifier = context.classifier("clip")
     for suffix, batches, facts in generated_and_real(context):
-        scores = {name: BootstrapAnswers(seed=context.seed) for name in classifier.heads}
-        what = suffix.strip("/") or "generated"
-        for clips in counted_clips(batches, context.count(), what):
-            for name, answers in classifier.probabilities(clips).items():
-                scores[name].update(answers)
-        for name, score in scores.items():
-            found = score.intervals()
+        clips = counted_clips(batches, context.count(), facts["of"].removesuffix(" clips"))
+        for name, answers in _answers(classifier, clips).items():
+            found = answer_intervals(answers, seed=context.seed)
             own = {
                 "classifier": classifier.protocol(),
                 "classes": classifier.heads[name],
@@ -255,10 +245,15 @@ def inception(context: EvaluationContext) -> Iterator[Measured]:
             yield context.reported(name, found["score"], HIGHER, OF_ANSWERS, **facts, **own)
 
 
+def _answers(classifier: TrainedClassifier, batches: Iterable) -> dict[str, np.ndarray]:
+    """The probabilities `[N, K]` of all clips by head."""
+    parts = [classifier.probabilities(clips) for clips in batches]
+    return {head: np.concatenate([part[head] for part in parts]) for head in classifier.heads}
+
+
 def image_inception(context: EvaluationContext) -> Iterator[Measured]:
     """IS of images by the frame classifier: mean and std over 10 batches of 128."""
     classifier, count = context.classifier("frame"), IMAGE_BATCHES * IMAGES
-    answers: dict[str, list] = {name: [] for name in classifier.heads}
     facts = context.making
     if isinstance(context.model, ImagePrior):
         images = generated_images(context.model, context.batch, context.seed)
@@ -266,13 +261,11 @@ def image_inception(context: EvaluationContext) -> Iterator[Measured]:
     else:
         images = single_frames(context.generated(), context.seed * 1_000_003)
         facts |= {"of": "one random frame of each generated clip"}
-    for batch in counted_clips(images, count, "generated"):
-        for name, values in classifier.probabilities(batch).items():
-            answers[name].append(values)
     facts |= {"classifier": classifier.protocol()}
     facts |= {"batches": f"{IMAGE_BATCHES} of {IMAGES}, std over them"}
-    for head, parts in answers.items():
-        mean, std = inception_score(np.concatenate(parts), IMAGE_BATCHES)
+    counted = counted_clips(images, count, "generated")
+    for head, answers in _answers(classifier, counted).items():
+        mean, std = inception_score(answers, IMAGE_BATCHES)
         name = f"image_inception/{head}"
         yield context.reported_alone(name, mean, HIGHER, count, std=std, **facts)
 
@@ -300,9 +293,8 @@ def no_images(context: EvaluationContext) -> str | None:
 def disentanglement(context: EvaluationContext) -> Iterator[Measured]:
     """Labels that the clip classifier finds after content, or motion, was drawn anew."""
     classifier, attributes = context.classifier("clip", MIN_ACCURACY), context.info.attribute_names
-    kept: dict[str, Kept] = {}
-    redrawn: dict[str, str] = {}
-    for keep_motion, which in (
+    better = {"accuracy": HIGHER, "score": HIGHER, "conditional": LOWER, "marginal": HIGHER}
+    for keep_motion, redrawn in (
         (True, "content drawn from its prior, motion kept"),
         (False, "motion drawn from its learned prior, content kept"),
     ):
@@ -314,23 +306,21 @@ def disentanglement(context: EvaluationContext) -> Iterator[Measured]:
                           for n in heads})
             for b in context.labelled()
         )  # fmt: skip
-        kept |= labels_kept(
+        kept = labels_kept(
             batches, recombination(context.model, context.batch, keep_motion),
             classifier.probabilities, heads, context.count(), context.seed,
         )  # fmt: skip
-        redrawn |= dict.fromkeys(heads, which)
-    better = {"accuracy": HIGHER, "score": HIGHER, "conditional": LOWER, "marginal": HIGHER}
-    for head, found in kept.items():
-        facts = {
-            "classifier": classifier.protocol(),
-            "redrawn": redrawn[head],
-            "classes": classifier.heads[head],
-            "weights_of_classes": "equal",
-            "accuracy_on_the_same_clips_unchanged": found.real_accuracy,
-        }
-        for part, direction in better.items():
-            name = f"disentanglement/{head}/{part}"
-            yield context.reported(name, getattr(found, part), direction, OF_ANSWERS, **facts)
+        for head, found in kept.items():
+            facts = {
+                "classifier": classifier.protocol(),
+                "redrawn": redrawn,
+                "classes": classifier.heads[head],
+                "weights_of_classes": "equal",
+                "accuracy_on_the_same_clips_unchanged": found.real_accuracy,
+            }
+            for part, direction in better.items():
+                name, value = f"disentanglement/{head}/{part}", getattr(found, part)
+                yield context.reported(name, value, direction, OF_ANSWERS, **facts)
 
 
 def no_disentanglement(context: EvaluationContext) -> str | None:

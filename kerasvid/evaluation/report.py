@@ -104,11 +104,7 @@ class Evaluation:
     saved: str = ""
 
     def value(self, name: str) -> Measured:
-        """The value with this name.
-
-        Raises:
-            KeyError: There is none.
-        """
+        """The value with this name; a `KeyError` if there is none."""
         found = {each.name: each for each in self.measured}
         if name not in found:
             raise KeyError(f"{name!r} was not measured; there are {', '.join(sorted(found))}")
@@ -116,16 +112,13 @@ class Evaluation:
 
     def heading(self) -> str:
         """One line about the model, the weights and the data."""
-
-        def distinct(name: str) -> list[Any]:
-            own = getattr(self, name)
-            return list(dict.fromkeys(v.protocol.get(name, own) for v in self.measured)) or [own]
-
-        splits, seeds = distinct("split"), distinct("seed")
+        protocols = [each.protocol for each in self.measured] or [{}]
+        splits = dict.fromkeys(repr(p.get("split", self.split)) for p in protocols)
+        seeds = dict.fromkeys(str(p.get("seed", self.seed)) for p in protocols)
         return (
             f"{self.model} on {self.dataset}, step {self.step}, {self.weights} weights; "
-            f"real clips of {' and '.join(map(repr, splits))}, "
-            f"seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}"
+            f"real clips of {' and '.join(splits)}, "
+            f"seed{'s' * (len(seeds) > 1)} {' and '.join(seeds)}"
         )
 
     def table(self, style: str = "plain") -> str:
@@ -142,9 +135,10 @@ class Evaluation:
         for metric in dict.fromkeys(each.metric for each in self.measured):
             values = [each for each in self.measured if each.metric == metric]
             shared = _common(each.protocol for each in values)
-            lines += ["", f"## {metric}", "", *_bullets(_without(shared, common))]
+            of_metric = {k: v for k, v in shared.items() if k not in common}
+            lines += ["", f"## {metric}", "", *_bullets(of_metric)]
             for each in values:
-                if own := _without(each.protocol, shared):
+                if own := {k: v for k, v in each.protocol.items() if k not in shared}:
                     lines += [f"- {each.name}", *(f"  {line}" for line in _bullets(own))]
         if self.left_out:
             lines += ["", "## Left out", "", *_bullets(self.left_out)]
@@ -167,10 +161,7 @@ class Evaluation:
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def write(self, folder: str | os.PathLike) -> "Evaluation":
-        """Writes `evaluation.json` and `evaluation.md`, joined with the earlier ones there.
-
-        Returns:
-            The joined evaluation.
+        """Writes `evaluation.json` and `evaluation.md`, and returns them, joined with earlier ones.
 
         Raises:
             ValueError: The existing file is not an evaluation. It is kept.
@@ -225,10 +216,6 @@ def _common(protocols: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The entries that all protocols have with the same value."""
     first, *rest = [*protocols] or [{}]
     return {k: v for k, v in first.items() if all(k in p and p[k] == v for p in rest)}
-
-
-def _without(facts: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if name not in known}
 
 
 def _bullets(facts: Mapping[str, Any]) -> list[str]:

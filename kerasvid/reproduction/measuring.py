@@ -120,7 +120,7 @@ def asked(
     facts |= {"clips": row.clips, "metric": metric}
     if metric in OF_CLASSIFIERS:
         facts["classifiers"] = classifier_names(config)
-    choices = dataclasses.asdict(dataclasses.replace(evaluation, classifier_of=None))
+    choices = dataclasses.asdict(evaluation)
     return facts | {k: v for k, v in choices.items() if v is not None and k != "batch"}
 
 

@@ -113,15 +113,18 @@ def new_models():
 def context_of(long_walks, new_models, made_once):
     """A function of a model's name to a context with new weights; models are made once."""
 
-    def make(name="dsa", folder=long_walks, kind=EvaluationContext, **choices):
+    def make(name="dsa", folder=long_walks, kind=EvaluationContext, classifier_of=None, **choices):
         info, values = load_info(folder), {"frames": 4, "training.batch_size": 4}
         config = make_config(
             name, info.name, folder, info, "debug", values, precision="float32", seed=0
         )
         if (name, folder) not in new_models:
             new_models[name, folder] = config.make_model()
-        choices = {"batch": 10, "classifier_of": None, **choices}
-        return kind(new_models[name, folder], config, EvaluationConfig(**choices), 0, False)
+        evaluation_config = EvaluationConfig(**{"batch": 10, **choices})
+        context = kind(new_models[name, folder], config, evaluation_config, 0, False)
+        if classifier_of is not None:
+            context._classifiers = {kind: classifier_of(kind) for kind in ("clip", "frame")}
+        return context
 
     return make
 

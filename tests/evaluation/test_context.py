@@ -1,11 +1,7 @@
 """The real clips and the classifiers of an evaluation."""
 
-import dataclasses
-
 import numpy as np
 import pytest
-
-from kerasvid.evaluation.evaluate import evaluate_context
 
 CLIPS = 24
 
@@ -27,21 +23,3 @@ def test_several_windows_of_a_video_are_in_the_protocol(context_of, real_clips):
         ValueError, match=r"--windows=3: .* 5 frames, enough for 2 windows of 4. Use 2"
     ):
         context_of(windows=3)
-
-
-def test_a_classifier_of_other_classes_or_of_longer_clips_is_refused(
-    context_of, long_walks, new_classifier
-):
-    classifier = new_classifier(long_walks)
-    other = dataclasses.replace(
-        classifier, model=classifier.config.make_classifier({"action": 5, "colour": 2})
-    )
-    message = (
-        r"has the classes {'action': 5, 'colour': 2}, but walks has {'action': 2, 'colour': 2}. "
-        "Use a classifier trained on walks"
-    )
-    with pytest.raises(ValueError, match=message):
-        evaluate_context(context_of(classifier_of=lambda kind: other), ["frechet"])
-    longer = new_classifier(long_walks, frames=5)
-    with pytest.raises(ValueError, match=r"needs 5 frames, but clips have 4. Use --frames=5"):
-        evaluate_context(context_of(classifier_of=lambda kind: longer), ["frechet"])

@@ -61,7 +61,7 @@ def test_only_disentanglement_needs_an_accurate_classifier(context_of, long_walk
         ("dsa", {"num": 25}, "frechet", r"--num=25: the split 'test' of walks has 24 clips. Use 24 "
          r"or fewer, --windows=2 or another --split"),
         ("dsa", {"frames": 6}, "frechet", r"--frames=6: .* shortest video of 'test' has 5"),
-        ("dsa", {"split": "dev"}, "frechet", "--split=dev: walks has the splits train, test"),
+        ("dsa", {"split": "dev"}, "frechet", "--split=dev: walks has no such split. Use one of t"),
         ("glo", {"frames": 5}, "frame_consistency", "at most 4 frames"),
         ("dsa", {"frames": 1}, "frame_consistency", "clips of one frame have no motion"),
         ("dsa", {"num": 1}, "diversity", "num=1 is too small. Use 2"),

@@ -7,7 +7,6 @@ the inception score of images by a classifier with D_I's architecture. Compare s
 same classifier only; the protocol has the digest of its weights.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,6 +17,7 @@ import tensorflow as tf
 
 from kerasvid.data.pixels import as_floats
 from kerasvid.evaluation.metrics.clip_batches import checked_clips
+from kerasvid.evaluation.metrics.i3d_weights import weights_digest
 from kerasvid.layers.discriminators import ImageDiscriminator
 from kerasvid.layers.frame_networks import FrameEncoder
 from kerasvid.layers.recurrent import bidirectional_lstm, over_frames
@@ -32,7 +32,7 @@ DISCRIMINATOR = {"channels": (64, 128, 256)}  # D_I in the base presets of the G
 
 
 class _Classifier(KeepsArguments, keras.Model):
-    """Common part of both classifiers: heads, checks, answers and features.
+    """Common part of both classifiers.
 
     `call` returns logits float32 `[B, K]` by head, for `fit`. The other methods take uint8 clips,
     or floats in [-1, 1], and return numpy arrays.
@@ -65,8 +65,8 @@ class _Classifier(KeepsArguments, keras.Model):
         """The probabilities of the classes: float32 `[B, K]` by head.
 
         Args:
-            clips: `[B, T, H, W, C]`. A frame classifier takes clips of one frame, see
-                `random_frames`, or frames `[B, H, W, C]`.
+            clips: `[B, T, H, W, C]`. A frame classifier takes clips of one frame, or frames
+                `[B, H, W, C]`.
 
         Raises:
             ValueError: Frames of another size, too few or too many frames, or pixels that are not
@@ -88,7 +88,7 @@ class _Classifier(KeepsArguments, keras.Model):
         if clips.shape[2:] != self.image_shape:
             own, given = ("x".join(map(str, s)) for s in (self.image_shape, clips.shape[2:]))
             raise ValueError(
-                f"Frames of {given}: this classifier was trained on {own}. Resize them."
+                f"Frames of {given}: this classifier needs frames of {own}. Resize them."
             )
         if not self.min_frames <= clips.shape[1] <= self.max_frames:
             bounds = "one frame" if self.max_frames == 1 else f"{self.min_frames} or more"
@@ -102,16 +102,12 @@ class _Classifier(KeepsArguments, keras.Model):
             self._traced[kind](tf.constant(clips[i : i + TOGETHER]))
             for i in range(0, len(clips), TOGETHER)
         ]
-        answers = {name: np.concatenate([p[0][name].numpy() for p in parts]) for name in self.heads}
-        return answers, np.concatenate([part[1].numpy() for part in parts])
+        answers, features = tf.nest.map_structure(lambda *each: np.concatenate(each), *parts)
+        return answers, features
 
     def weights_digest(self) -> str:
         """SHA-256 of the weights as float32, in the order of the network."""
-        digest = hashlib.sha256()
-        for weight in self.weights:
-            digest.update(str(tuple(weight.shape)).encode() + b"\0")
-            digest.update(np.ascontiguousarray(weight.numpy(), "<f4").tobytes())
-        return digest.hexdigest()
+        return weights_digest({f"{place:04d}": each for place, each in enumerate(self.weights)})
 
     def build(self, clips_shape: Any = None) -> None:
         """Makes the weights; the constructors call it."""
@@ -132,8 +128,7 @@ class ClipClassifier(_Classifier):
             is the largest of 4, 2 and 1 that divides the frame.
         units: Width of each direction of the bi-LSTM. Features have twice the width.
 
-    Call: `[B, T, H, W, C]`, uint8 or float in [-1, 1] -> logits float32 `[B, K]` by head. T must
-    be static.
+    Call: `[B, T, H, W, C]`, uint8 or float in [-1, 1], T static -> logits float32 `[B, K]` by head.
 
     Raises:
         ValueError: There are no heads, or a head of fewer than two classes; as `FrameEncoder`.
@@ -177,9 +172,7 @@ class ClipClassifier(_Classifier):
 
     @staticmethod
     def resolved(
-        image_shape: tuple[int, int, int],
-        encoder: Mapping[str, Any] | None = None,
-        units: int = 64,
+        image_shape: tuple[int, int, int], encoder: Mapping[str, Any] | None = None, units: int = 64
     ) -> dict[str, Any]:
         """All arguments of the network for frames of a shape, with the defaults filled in."""
         patch = next(s for s in (4, 2, 1) if not (image_shape[0] % s or image_shape[1] % s))

@@ -141,15 +141,14 @@ class TrainedClassifier:
 class ClassifierFeatures(ClipFeatures):
     """Features of a trained classifier.
 
-    A frame classifier sees one frame of each clip. The clip's own pixels choose it, so that it does
-    not depend on the batch.
+    A frame classifier sees one frame of each clip. A checksum of the clip's pixels chooses it, so
+    that it does not depend on the batch.
     """
 
     classifier: TrainedClassifier
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
-        clips = np.asarray(clips)
-        if self.classifier.config.kind == "frame" and clips.ndim == 5 and clips.shape[1] > 1:
+        if self.classifier.config.kind == "frame" and clips.shape[1] > 1:
             chosen = [zlib.crc32(clip.tobytes()) % len(clip) for clip in clips]
             clips = clips[np.arange(len(clips)), chosen][:, None]  # [B, 1, H, W, C]
         return self.classifier.model.features(clips)

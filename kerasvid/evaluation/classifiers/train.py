@@ -199,10 +199,11 @@ class ClassifierData:
 
     def _known_heads(self) -> dict[str, int]:
         learned = self._labels("train")
-        tested = learned if self.split == "train" else self._labels(self.split)
         if self.split == "train":
             tested = {name: values[self.held_out] for name, values in learned.items()}
             learned = {name: values[~self.held_out] for name, values in learned.items()}
+        else:
+            tested = self._labels(self.split)
         known = {}
         for name, classes in self.config.heads.items():
             if (highest := max(learned[name].max(), tested[name].max())) >= classes:
@@ -242,11 +243,9 @@ class ClassifierData:
         }
 
     def _clips(self, split: str, batch_size: int, **options: Any) -> tf.data.Dataset:
-        config = self.config
-        pick = "frame" if config.kind == "frame" else "window"
-        return make_pipeline(
-            self.folder, split, batch_size, config.frames, config.stride, pick, **options
-        )
+        options |= {"pick": "frame" if self.config.kind == "frame" else "window"}
+        cut = self.config.frames, self.config.stride
+        return make_pipeline(self.folder, split, batch_size, *cut, **options)
 
     def training_batches(self) -> tf.data.Dataset:
         """Softened clips, labels by head and their weights: 0 for unknown or held-out ones."""

@@ -1,7 +1,6 @@
 """Batches of clips for metrics: of a fixed number, of one shape, with finite pixels.
 
-Metrics are streamed: each batch is read once, and memory does not grow with the number of clips.
-A set with too few clips is an error; repeating clips would change its spread.
+Each batch is read once. A set with too few clips is an error: repeating clips changes its spread.
 """
 
 from collections.abc import Iterable, Iterator
@@ -50,13 +49,12 @@ def counted_clips(
     least_frames: int = 1,
     shape: tuple[int, ...] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Checked batches of `count` clips in total. Later clips are not read.
+    """Batches of `count` clips in total, each after `checked_clips`. Later clips are not read.
 
     Args:
-        batches: `[B, T, H, W, C]` each, uint8, or float in [-1, 1], with the same T, H, W, C.
+        batches: `[B, T, H, W, C]` each, with the same T, H, W, C.
         count: Number of clips; `None` for all.
-        what: Kind of the clips in errors.
-        least_frames: Smallest T.
+        what, least_frames: As in `checked_clips`.
         shape: Required `(T, H, W, C)`; by default that of the first batch.
 
     Raises:

@@ -10,18 +10,19 @@ prior, the clip is decoded, and a classifier of real clips predicts the action (
 - IS = exp(H(y) - H(y | x)), at most 9.
 
 In the other direction the content is kept, the motion is drawn from its prior, and the labels are
-the four attributes (6 values each). Classes have equal weight, whatever their numbers of clips:
-every value is a mean over classes of the mean over a class's clips, which for the balanced test
-split is the plain mean. The classifier's accuracy on the original clips is reported as the ceiling.
+the four attributes (6 values each). Every value is a mean over classes of the mean over a class's
+clips, which for the balanced test split is the plain mean. The ceiling is the classifier's accuracy
+on the original clips.
 """
 
+import collections
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, counted_clips
-from kerasvid.evaluation.metrics.inception_score import BootstrapAnswers
+from kerasvid.evaluation.metrics.inception_score import answer_intervals
 from kerasvid.evaluation.metrics.intervals import Interval
 
 Classifier = Callable[[np.ndarray], Mapping[str, np.ndarray]]
@@ -76,12 +77,12 @@ def labels_kept(
         >>> redraw = recombination(model, 32, keep_motion=True)
         >>> labels_kept(batches, redraw, classifier.probabilities, {"action": 9})["action"].score
     """
-    made, real = ({n: BootstrapAnswers(k) for n, k in classes.items()} for _ in range(2))
-    current: dict[str, np.ndarray] = {}  # the labels of the current batch
+    truths, made, real = (collections.defaultdict[str, list](list) for _ in range(3))
 
     def originals() -> Iterator[np.ndarray]:
         for each, labels in batches:
-            current.update({n: _labels(labels, n, len(each), k) for n, k in classes.items()})
+            for name, number in classes.items():
+                truths[name].append(_labels(labels, name, len(each), number))
             yield each
 
     seen = 0
@@ -90,23 +91,26 @@ def labels_kept(
         changed = recombine(original, seed * 1_000_003 + seen + np.arange(count))
         shape = original.shape[1:]
         changed = as_bytes(next(counted_clips([changed], count, "recombined", shape=shape)))
-        for sums, shown in ((real, original), (made, changed)):
+        for parts, shown in ((real, original), (made, changed)):
             answers = classifier(shown)
             for name, number in classes.items():
                 _check_answers(answers, name, (count, number))
-                sums[name].update(answers[name], current[name][:count])
+                parts[name].append(answers[name])
         seen += count
-    return {name: _kept(name, made[name], real[name]) for name in classes}
-
-
-def _kept(name: str, made: BootstrapAnswers, real: BootstrapAnswers) -> Kept:
-    if not made.counts.all():
-        missing = np.flatnonzero(made.counts == 0).tolist()
-        raise ValueError(
-            f"{name}: the classes {missing} have no clips. Use more clips or fewer classes."
-        )
-    ceiling, clips = float(real.values()["accuracy"][-1]), tuple(made.counts.tolist())
-    return Kept(**made.intervals(), real_accuracy=ceiling, clips=clips)
+    found = {}
+    for name, number in classes.items():
+        truth = np.concatenate(truths[name])[:seen]
+        counts = np.bincount(truth, minlength=number)
+        if not counts.all():
+            missing = np.flatnonzero(counts == 0).tolist()
+            raise ValueError(
+                f"{name}: the classes {missing} have no clips. Use more clips or fewer classes."
+            )
+        intervals = answer_intervals(np.concatenate(made[name]), truth)
+        right = np.bincount(truth, np.concatenate(real[name]).argmax(axis=1) == truth)
+        ceiling = float(np.mean(right / counts))
+        found[name] = Kept(**intervals, real_accuracy=ceiling, clips=tuple(counts.tolist()))
+    return found
 
 
 def _labels(labels: Mapping[str, np.ndarray], name: str, count: int, classes: int) -> np.ndarray:

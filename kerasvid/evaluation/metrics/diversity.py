@@ -18,6 +18,8 @@ import numpy as np
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, counted_clips
 from kerasvid.visualization.nearest_clip import l2_distances, nearest_clips
 
+WINDOW = 64  # earlier samples that a sample is compared with
+
 
 def novelty(
     samples: np.ndarray, held_out: np.ndarray, training_batches: Iterable[np.ndarray]
@@ -57,29 +59,26 @@ def novelty(
     return distances[: len(samples)], distances[len(samples) :]
 
 
-def variety(batches: Iterable[np.ndarray], clips: int | None = None, window: int = 64) -> float:
+def variety(batches: Iterable[np.ndarray], clips: int | None = None) -> float:
     """The mean distance of two samples, which are streamed.
 
-    Each sample is compared with the `window` samples before it: all pairs of up to `window` + 1
-    samples, and an unbiased mean of more, because samples are independent. The division into
-    batches does not matter; samples must not be sorted.
+    Each sample is compared with the 64 samples before it: all pairs of up to 65 samples, and an
+    unbiased mean of more, because samples are independent. The division into batches does not
+    matter; samples must not be sorted.
 
     Args:
         batches: `[B, T, H, W, C]` each, uint8, or float in [-1, 1], which are rounded to uint8.
         clips: Number of samples; `None` for all.
-        window: Number of earlier samples in memory.
 
     Raises:
-        ValueError: Fewer clips than requested or than two, clips of different shapes, pixels that
-            are not finite, or an empty window.
+        ValueError: Fewer clips than requested or than two, clips of different shapes, or pixels
+            that are not finite.
 
     Example:
         >>> made = (model.generate(16, seed=seed) for seed in itertools.count())
         >>> variety(made, clips=624) / variety(real, clips=624)
     """
-    if window < 1:
-        raise ValueError(f"window={window} is too small. Use 1 or more.")
-    before: deque[np.ndarray] = deque(maxlen=window)
+    before: deque[np.ndarray] = deque(maxlen=WINDOW)
     pairs, total = 0, 0.0
     for batch in counted_clips(batches, clips, "sampled"):
         for clip in as_bytes(batch).reshape(len(batch), -1).astype(np.float32) / 255.0:

@@ -58,11 +58,7 @@ class FeatureMoments:
             self.counts[group] += len(own)
 
     def moments(self, without: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The mean `[D]` and the unbiased covariance `[D, D]` of all groups, or of all but one.
-
-        Raises:
-            ValueError: There are fewer than two samples.
-        """
+        """The mean `[D]` and the unbiased covariance `[D, D]` of all groups, or of all but one."""
         kept = np.arange(len(self.counts)) != without
         counts = self.counts[kept]
         if counts.sum() < 2:
@@ -81,10 +77,7 @@ def _pooled(
 
 
 def frechet_standard_error(one: FeatureMoments, other: FeatureMoments) -> float | None:
-    """The std of the distance of two sets, by the jackknife of their groups.
-
-    `None` if a set has fewer than 2 groups, or fewer than 2 samples without one of them.
-    """
+    """The std of the distance by the jackknife of groups; `None` for too few groups or samples."""
     values = []
     for own, rest in ((one, other), (other, one)):
         if len(own.counts) < 2 or own.counts.sum() - own.counts.max() < 2:

@@ -35,6 +35,7 @@ from kerasvid.evaluation.metrics.i3d_weights import load_i3d, weights_digest
 
 PADDINGS: dict[str, Any] = {"last": "edge", "mirror": "reflect", "loop": "wrap"}  # modes of np.pad
 CENTRES = ("half", "whole")
+TOGETHER = 8  # clips in one pass through I3D
 
 
 class VideoDistance(NamedTuple):
@@ -72,11 +73,11 @@ class I3DFeatures(ClipFeatures):
         padding: How clips of fewer than 10 frames are extended to 10: `"last"` repeats the last
             frame, `"mirror"` goes back and forth, `"loop"` starts again; `None` refuses them.
         centres: Pixel centres in the resize, `"half"` or `"whole"`.
-        together: Clips in one pass through the network.
 
     Raises:
         WeightsError: As `load_i3d`.
-        ValueError: Unknown padding or centres.
+        ValueError: Unknown padding or centres; in a call, clips of other channels, or of fewer than
+            10 frames without a padding.
 
     Example:
         >>> features = I3DFeatures("i3d-kinetics-400.npz", padding="mirror")
@@ -85,18 +86,14 @@ class I3DFeatures(ClipFeatures):
     """
 
     def __init__(
-        self,
-        weights: str | os.PathLike | I3D,
-        padding: str | None = None,
-        centres: str = "half",
-        together: int = 8,
+        self, weights: str | os.PathLike | I3D, padding: str | None = None, centres: str = "half"
     ):
         if padding not in (None, *PADDINGS):
             raise ValueError(f"padding={padding!r}: use {', '.join(PADDINGS)} or None.")
         if centres not in CENTRES:
             raise ValueError(f"centres={centres!r}: use {' or '.join(CENTRES)}.")
         self.network = weights if isinstance(weights, I3D) else load_i3d(weights)
-        self.padding, self.centres, self.together = padding, centres, together
+        self.padding, self.centres = padding, centres
         self._digest = weights_digest(self.network.variables_by_name())
         self._logits = tf.function(
             lambda clips: self.network(resized(clips, IMAGE_SIZE, centres == "half")),
@@ -115,15 +112,11 @@ class I3DFeatures(ClipFeatures):
         }
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
-        """float32 `[B, 400]` of clips `[B, T, H, W, C]` in [-1, 1], C 1 or 3.
-
-        Raises:
-            ValueError: Clips of fewer than 10 frames without a padding, or of other channels.
-        """
+        """float32 `[B, 400]` of clips `[B, T, H, W, C]` in [-1, 1], C 1 or 3."""
         if clips.shape[-1] not in (1, 3):
             raise ValueError(f"Clips of {clips.shape[-1]} channels: use grey or RGB clips.")
         clips = padded_in_time(clips, LEAST_FRAMES, self.padding)
-        parts = [clips[i : i + self.together] for i in range(0, len(clips), self.together)]
+        parts = [clips[i : i + TOGETHER] for i in range(0, len(clips), TOGETHER)]
         return np.concatenate([self._logits(tf.constant(part)).numpy() for part in parts])
 
 
@@ -137,15 +130,13 @@ def padded_in_time(clips: np.ndarray, frames: int, padding: str | None) -> np.nd
             f"Clips of {own} frames: I3D needs {frames}. Use longer clips or a padding "
             f"({', '.join(PADDINGS)}). Distances of other paddings do not compare."
         )
-    ends = [(0, 0), (0, frames - own), (0, 0), (0, 0), (0, 0)]
-    return np.pad(clips, ends, PADDINGS[padding])
+    return np.pad(clips, [(0, 0), (0, frames - own), *[(0, 0)] * 3], PADDINGS[padding])
 
 
 def resized(clips: tf.Tensor, size: int, half_centres: bool = True) -> tf.Tensor:
     """float32 `[B, T, size, size, 3]` of `[B, T, H, W, C]`: bilinear, no anti-aliasing, no crop."""
-    shape = tf.shape(clips)
+    shape, sides = tf.shape(clips), [size, size]
     frames = tf.reshape(clips, tf.concat([[-1], shape[2:]], 0))  # [B * T, H, W, C]
-    sides = [size, size]
     frames = tf.raw_ops.ResizeBilinear(images=frames, size=sides, half_pixel_centers=half_centres)
     frames = frames if clips.shape[-1] == 3 else tf.repeat(frames, 3, axis=-1)
     return tf.reshape(frames, [shape[0], clips.shape[1], size, size, 3])

@@ -40,7 +40,7 @@ def load_i3d(weights: str | os.PathLike, divisor: int = 1, classes: int = CLASSE
     Args:
         weights: A path as above, or the name `"i3d-kinetics-400"`, which is downloaded once (about
             50 MB) and checked by its SHA-256.
-        divisor, classes: Of `I3D`, for the file of a narrow network.
+        divisor, classes: As in `I3D`.
 
     Raises:
         WeightsError: The file is absent or unreadable, or a variable is missing, unknown, of

@@ -53,79 +53,58 @@ def inception_score(probabilities: np.ndarray, batches: int = 10) -> tuple[float
     return float(np.mean(scores)), float(np.std(scores))
 
 
-class BootstrapAnswers:
-    """Accuracy, H(y | x), H(y) and IS of streamed answers, with intervals as in `BootstrapMean`.
+def answer_intervals(
+    probabilities: np.ndarray,
+    labels: np.ndarray | None = None,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """95 % intervals of accuracy, H(y | x), H(y) and IS of answers, as `bootstrap_interval`.
 
     H(y) of a replicate is a little smaller than that of all answers, so the replicates are centred
-    on the value of all.
+    on the value of all answers, which is the `mean` of an interval.
 
     Args:
-        groups: Number of labels. Every value is a mean over labels of the mean over their answers.
-            With 1 there are no labels and no accuracy.
-        replicates, seed: As in `BootstrapMean`.
+        probabilities: `[N, K]`.
+        labels: Classes, int `[N]`. Every value is a mean over classes of the mean over their
+            answers. `None` counts all answers as one class; the accuracy then has no meaning.
+        replicates, seed: As in `bootstrap_interval`.
+
+    Returns:
+        Intervals of `"accuracy"`, `"conditional"`, `"marginal"` and `"score"`.
+
+    Raises:
+        ValueError: They are not probabilities, or too few for any replicate to have all classes.
 
     Example:
-        >>> scores = BootstrapAnswers()
-        >>> for clips in batches:
-        ...     scores.update(classifier.probabilities(clips)["action"])
-        >>> scores.intervals()["score"].low
+        >>> answer_intervals(classifier.probabilities(clips)["action"])["score"].low
     """
-
-    def __init__(self, groups: int = 1, replicates: int = 1000, seed: int = 0):
-        self._generator = np.random.default_rng(seed)
-        # The last row counts every answer once.
-        self._counts, self._hits, self._entropy = np.zeros([3, replicates + 1, groups])
-        self._answers = np.zeros([*self._counts.shape, 0])  # [R + 1, G, K]
-
-    @property
-    def counts(self) -> np.ndarray:
-        """Number of answers of each label, int `[G]`."""
-        return self._counts[-1].astype(int)
-
-    def update(self, probabilities: np.ndarray, labels: np.ndarray | None = None) -> None:
-        """Adds answers `[N, K]` and their labels, int `[N]`.
-
-        Raises:
-            ValueError: They are not probabilities, or have another K than before.
-        """
-        values = check_probabilities(probabilities)
-        labels = np.zeros(len(values), int) if labels is None else labels
-        if not self._answers.size:
-            self._answers = np.zeros([*self._counts.shape, values.shape[1]])
-        if values.shape[1] != (classes := self._answers.shape[2]):
-            raise ValueError(
-                f"Answers of {values.shape[1]} classes after {classes}. Use one classifier."
-            )
-        for label, answer, doubt in zip(labels, values, entropy(values), strict=True):
-            weights = np.append(self._generator.poisson(1.0, len(self._counts) - 1), 1)
-            self._counts[:, label] += weights
-            self._hits[:, label] += weights * (answer.argmax() == label)
-            self._entropy[:, label] += weights * doubt
-            self._answers[:, label] += weights[:, None] * answer
-
-    def values(self) -> dict[str, np.ndarray]:
-        """`"accuracy"`, `"conditional"`, `"marginal"`, `"score"` of replicates, and of all last."""
-        drawn = self._counts.all(axis=1)  # a replicate of few answers may lack a label
-        counts = self._counts[drawn]
-        conditional = (self._entropy[drawn] / counts).mean(axis=1)
-        marginal = entropy((self._answers[drawn] / counts[..., None]).mean(axis=1))  # of [R, K]
-        return {
-            "accuracy": (self._hits[drawn] / counts).mean(axis=1),
-            "conditional": conditional,
-            "marginal": marginal,
-            "score": np.exp(marginal - conditional),
-        }
-
-    def intervals(self) -> dict[str, Interval]:
-        """The 95 % intervals of `values` by name; their means are the values of all answers.
-
-        Raises:
-            ValueError: There are too few answers: fewer than two, or no replicate has all labels.
-        """
-        size, values = int(self.counts.sum()), self.values()
-        if size < 2 or len(values["score"]) < 2:
-            raise ValueError(f"{size} answers are too few for an interval. Use more clips.")
-        classes = self._answers.shape[2]
-        most = {"accuracy": 1.0, "score": classes}
-        most |= dict.fromkeys(("conditional", "marginal"), np.log(classes))
-        return {n: interval_of_replicates(v[:-1], v[-1], size, most[n]) for n, v in values.items()}
+    values = check_probabilities(probabilities)
+    labels = np.zeros(len(values), int) if labels is None else labels
+    shape = replicates + 1, int(labels.max()) + 1  # the last replicate counts every answer once
+    counts, hits, doubts = np.zeros([3, *shape])
+    answers = np.zeros([*shape, values.shape[1]])  # [R + 1, G, K]
+    generator = np.random.default_rng(seed)
+    for label, answer, doubt in zip(labels, values, entropy(values), strict=True):
+        weights = np.append(generator.poisson(1.0, replicates), 1)
+        counts[:, label] += weights
+        hits[:, label] += weights * (answer.argmax() == label)
+        doubts[:, label] += weights * doubt
+        answers[:, label] += weights[:, None] * answer
+    drawn = counts.all(axis=1)  # a replicate of few answers may lack a class
+    if len(values) < 2 or drawn.sum() < 2:
+        raise ValueError(f"{len(values)} answers are too few for an interval. Use more clips.")
+    counts = counts[drawn]
+    accuracy, conditional = (part[drawn] / counts for part in (hits, doubts))
+    marginal = entropy((answers[drawn] / counts[..., None]).mean(axis=1))  # of [R, K]
+    score = np.exp(marginal - conditional.mean(axis=1))
+    classes = values.shape[1]
+    return {
+        name: interval_of_replicates(each[:-1], each[-1], len(values), most)
+        for name, each, most in (
+            ("accuracy", accuracy.mean(axis=1), 1.0),
+            ("conditional", conditional.mean(axis=1), np.log(classes)),
+            ("marginal", marginal, np.log(classes)),
+            ("score", score, classes),
+        )
+    }

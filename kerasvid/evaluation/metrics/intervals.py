@@ -2,7 +2,7 @@
 
 **Means over clips.** In every bootstrap replicate a value counts as often as a Poisson variable of
 mean 1, the limit of drawing with replacement (Chamandy et al., "Estimating Uncertainty for Massive
-Data Streams", 2012). No value is needed twice; the memory is that of the replicates.
+Data Streams", 2012). Only one value of each clip is kept in memory.
 
 **Distances of two sets** are not means, and a bootstrap of them is biased: drawing with replacement
 gives fewer different clips, of which such distances are larger. For 500 clips each of two equal
@@ -42,77 +42,48 @@ class Interval(NamedTuple):
     size: int
 
 
-class BootstrapMean:
-    """Mean of streamed values with its interval; the division into batches does not matter.
-
-    Args:
-        replicates: Number of replicates, at least 2; more make the interval's ends smoother.
-        seed: Any integer of 0 or more.
-
-    Example:
-        >>> scores = BootstrapMean(seed=0)
-        >>> for clips in batches:
-        ...     scores.update(frame_consistencies(clips))
-        >>> scores.interval(0.95).low
-    """
-
-    def __init__(self, replicates: int = 1000, seed: int = 0):
-        if replicates < 2:
-            raise ValueError(f"replicates={replicates} is too small. Use 2 or more.")
-        self.count, self._mean, self._scatter = 0, 0.0, 0.0
-        self._generator = np.random.default_rng(seed)
-        self._sums, self._weights = np.zeros(replicates), np.zeros(replicates)
-        self._origin = 0.0  # sums are relative to the first value, which keeps digits
-
-    def update(self, values: np.ndarray) -> None:
-        """Adds values `[N]`.
-
-        Raises:
-            ValueError: Other axes, or a value that is not finite.
-        """
-        values = np.asarray(values, np.float64)
-        if values.ndim != 1:
-            raise ValueError(f"Values of the shape {values.shape}: use [N], one for each clip.")
-        if not np.isfinite(values).all():
-            raise ValueError("Values that are not finite have no mean. Leave them out.")
-        for value in values.tolist():
-            self._origin = self._origin if self.count else value
-            weights = self._generator.poisson(1.0, len(self._sums))
-            self._sums += weights * (value - self._origin)
-            self._weights += weights
-            self.count += 1
-            apart = value - self._mean
-            self._mean += apart / self.count
-            self._scatter += apart * (value - self._mean)
-
-    def interval(self, level: float = 0.95) -> Interval:
-        """The mean, and the interval between the quantiles of its replicates.
-
-        Raises:
-            ValueError: Fewer than two values, or a level outside (0, 1).
-        """
-        if self.count < 2:
-            raise ValueError(f"{self.count} values have no interval. Use two or more.")
-        if not 0.0 < level < 1.0:
-            raise ValueError(f"level={level} is out of range. Use a number between 0 and 1.")
-        drawn = self._weights > 0  # a replicate of few values may have drawn none
-        means = self._origin + self._sums[drawn] / self._weights[drawn]
-        low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-        std = float(np.sqrt(self._scatter / self.count))
-        return Interval(self._mean, float(low), float(high), std, self.count)
-
-
 def bootstrap_interval(
     values: np.ndarray, level: float = 0.95, replicates: int = 1000, seed: int = 0
 ) -> Interval:
-    """The interval of the mean of values `[N]`, as `BootstrapMean`.
+    """The mean of values `[N]`, and the interval between the quantiles of its replicates.
+
+    Args:
+        values: One value of each clip.
+        level: Of the interval, between 0 and 1.
+        replicates: Number of replicates, at least 2.
+        seed: Any integer of 0 or more.
+
+    Raises:
+        ValueError: Other axes, a value that is not finite, fewer than two values, or a number out
+            of range.
 
     Example:
-        >>> bootstrap_interval(l2_distances(infilled, real))
+        >>> bootstrap_interval(l2_distances(infilled, real)).low
     """
-    mean = BootstrapMean(replicates, seed)
-    mean.update(values)
-    return mean.interval(level)
+    values = np.asarray(values, np.float64)
+    if values.ndim != 1:
+        raise ValueError(f"Values of the shape {values.shape}: use [N], one for each clip.")
+    if not np.isfinite(values).all():
+        raise ValueError("Values that are not finite have no mean. Leave them out.")
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} values have no interval. Use two or more.")
+    if not 0.0 < level < 1.0 or replicates < 2:
+        raise ValueError(
+            f"level={level}, replicates={replicates}: use a level between 0 and 1 and 2 or more "
+            "replicates."
+        )
+    generator, origin = np.random.default_rng(seed), values[0]
+    apart = values - origin  # keeps digits
+    sums, counts = np.zeros([2, replicates])
+    for value in apart:
+        weights = generator.poisson(1.0, replicates)
+        sums += weights * value
+        counts += weights
+    drawn = counts > 0  # a replicate of few values may have drawn none
+    means = origin + sums[drawn] / counts[drawn]
+    low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    mean, std = float(origin + apart.mean()), float(apart.std())
+    return Interval(mean, float(low), float(high), std, len(values))
 
 
 def interval_of_replicates(
@@ -143,8 +114,8 @@ def jackknife_standard_error(sets: Iterable[Sequence[float]]) -> float:
     """The std of a value, from its values without each group of each set.
 
     Args:
-        sets: For each independent set of clips (e.g. real and generated ones) the K values without
-            one of its groups. Groups are of equal size; K is at least 2.
+        sets: For each independent set of clips the K values without one of its groups. Groups are
+            of equal size; K is at least 2.
 
     Example:
         >>> values = np.array([1.0, 2.0, 4.0])  # groups of one: the std of a mean

@@ -40,8 +40,7 @@ class MotionConsistency(NamedTuple):
     Args:
         score: log10 of the squared distance, -inf for 0.
         squared_distance: |f - f'|^2 of the mean differences.
-        std: Of the score, by the jackknife of groups; `None` without groups, or if a set without
-            one of its groups has the score -inf.
+        std: Of the score, by the jackknife of groups; `None` without groups, or at a score of -inf.
     """
 
     score: float
@@ -57,7 +56,8 @@ class VGG16Features:
             without the top, or `None` for random ones, whose scores have no meaning.
 
     Raises:
-        ValueError: The weights cannot be downloaded or read.
+        ValueError: The weights cannot be downloaded or read, or frames of a call are too small or
+            have other channels.
 
     Example:
         >>> VGG16Features()(frames).shape  # [N, 64, 64, 3]
@@ -70,11 +70,7 @@ class VGG16Features:
         self._features = tf.function(self._preprocessed_features, reduce_retracing=True)
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:
-        """float32 `[N, H // 4, W // 4, 256]` of frames `[N, H, W, C]` in [-1, 1], C 1 or 3.
-
-        Raises:
-            ValueError: Frames are too small, or have other channels.
-        """
+        """float32 `[N, H // 4, W // 4, 256]` of frames `[N, H, W, C]` in [-1, 1], C 1 or 3."""
         if min(frames.shape[1:3]) < LEAST_SIZE or frames.shape[-1] not in (1, 3):
             raise ValueError(
                 f"Frames of {tuple(frames.shape[1:])}: VGG16 needs grey or RGB frames of "
@@ -106,7 +102,7 @@ def _vgg16(weights: str | os.PathLike | None) -> keras.Model:
 def motion_consistency_score(
     real_batches: Iterable[np.ndarray],
     generated_batches: Iterable[np.ndarray],
-    features: Callable[[np.ndarray], np.ndarray] | None = None,
+    features: Callable[[np.ndarray], np.ndarray],
     clips: int | None = None,
     differences: str = "signed",
     groups: int = 1,
@@ -116,8 +112,7 @@ def motion_consistency_score(
     Args:
         real_batches: `[B, T, H, W, C]` each, uint8, or float in [-1, 1]; T at least 2.
         generated_batches: The same T, H, W and C.
-        features: Function of float32 frames `[N, H, W, C]` in [-1, 1] to `[N, ...]`; `None` for
-            `VGG16Features()`.
+        features: Function of float32 frames `[N, H, W, C]` in [-1, 1] to `[N, ...]`.
         clips: Number of clips of each set; `None` for all.
         differences: `"signed"` or `"absolute"`.
         groups: Number of groups of each set for the std of the score; 1 for no std. Clips must not
@@ -132,7 +127,6 @@ def motion_consistency_score(
     """
     if differences not in DIFFERENCES:
         raise ValueError(f"differences={differences!r}: use {' or '.join(DIFFERENCES)}.")
-    features, groups = features or VGG16Features(), max(1, groups)
     real = _MeanDifference(features, differences, groups)
     real.update(counted_clips(real_batches, clips, "real", least_frames=2))
     generated = _MeanDifference(features, differences, groups)
@@ -147,7 +141,6 @@ def _log(squared_distance: float) -> float:
 
 
 def _std(real: "_MeanDifference", generated: "_MeanDifference") -> float | None:
-    """The std of the score, from its values without each group."""
     if min(real.groups, real.clips, generated.clips) < 2:
         return None
     sets = []

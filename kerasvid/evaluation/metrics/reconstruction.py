@@ -1,9 +1,4 @@
-"""L2, PSNR and SSIM of clips and their reconstructions, or of any pairs of clips.
-
-- L2: the norm of the whole difference (`l2_distances`), as in the in-between poster;
-- PSNR in dB of a clip, from its mean squared error; infinite for equal clips;
-- SSIM: the mean over a clip's frames.
-"""
+"""L2, PSNR and SSIM of clips and their reconstructions, or of any pairs of clips."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, checked_clips
-from kerasvid.evaluation.metrics.intervals import BootstrapMean, Interval
+from kerasvid.evaluation.metrics.intervals import Interval, bootstrap_interval
 from kerasvid.evaluation.metrics.structural_similarity import structural_similarity
 from kerasvid.visualization.nearest_clip import clip_psnr, l2_distances
 
@@ -20,9 +15,10 @@ class Reconstruction(NamedTuple):
     """Means over clips with their std and interval.
 
     Args:
-        l2: Of pixels in [0, 1]; 0 for equal clips.
-        psnr: In dB, of the clips that are not equal; `None` if there are fewer than two of them.
-        ssim: At most 1.
+        l2: Norm of the whole difference (`l2_distances`), as in the in-between poster.
+        psnr: In dB, from the mean squared error of each clip, over clips that are not equal; `None`
+            if there are fewer than two of them.
+        ssim: Mean over the frames of each clip, at most 1.
         equal: Number of pairs with equal pixels; their PSNR is infinite.
     """
 
@@ -51,8 +47,8 @@ def reconstruction_scores(
         >>> pairs = ((clips, model.reconstruct(clips)) for clips in batches)
         >>> reconstruction_scores(pairs, clips=100).psnr.mean
     """
-    l2, psnr, ssim = (BootstrapMean(seed=seed) for _ in range(3))
-    seen = equal = 0
+    l2, psnr, ssim = [], [], []
+    seen = 0
     for true, shown in pairs:
         if clips is not None and seen >= clips:
             break
@@ -64,15 +60,16 @@ def reconstruction_scores(
             )
         left = None if clips is None else clips - seen
         true, shown = as_bytes(true[:left]), as_bytes(shown[:left])
-        ratios = clip_psnr(true, shown)
-        same = np.isinf(ratios)
-        l2.update(l2_distances(true, shown))
-        psnr.update(ratios[~same])
-        ssim.update(structural_similarity(true, shown).mean(axis=1))
-        seen, equal = seen + len(true), equal + int(same.sum())
+        l2.append(l2_distances(true, shown))
+        psnr.append(clip_psnr(true, shown))
+        ssim.append(structural_similarity(true, shown).mean(axis=1))
+        seen += len(true)
     if clips is not None and seen < clips:
         raise ValueError(f"There are {seen} pairs of clips, not {clips}. Use {seen} or fewer.")
     if seen < 2:
         raise ValueError(f"{seen} pairs of clips have no interval. Use two or more.")
-    psnr_interval = psnr.interval() if seen - equal > 1 else None
-    return Reconstruction(l2.interval(), psnr_interval, ssim.interval(), equal)
+    ratios = np.concatenate(psnr)
+    finite = ratios[~np.isinf(ratios)]
+    of_l2, of_ssim = (bootstrap_interval(np.concatenate(v), seed=seed) for v in (l2, ssim))
+    of_psnr = bootstrap_interval(finite, seed=seed) if len(finite) > 1 else None
+    return Reconstruction(of_l2, of_psnr, of_ssim, seen - len(finite))

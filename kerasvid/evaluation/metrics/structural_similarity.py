@@ -62,9 +62,7 @@ def _blurred(frames: tf.Tensor) -> tf.Tensor:
     for axis in (0, 1):
         size = min(WINDOW, frames.shape[1 + axis])
         weights = np.exp(-np.square(np.arange(size) - (size - 1) / 2.0) / (2.0 * STD**2))
-        shape = [1, 1, frames.shape[-1], 1]
-        shape[axis] = size
-        kernel = (weights / weights.sum()).reshape([-1 if i == axis else 1 for i in range(4)])
-        kernel = tf.constant(np.broadcast_to(kernel, shape), tf.float32)
+        kernel = np.expand_dims(weights / weights.sum(), (1 - axis, 2, 3))
+        kernel = tf.constant(np.tile(kernel, [1, 1, frames.shape[-1], 1]), tf.float32)
         frames = tf.nn.depthwise_conv2d(frames, kernel, [1, 1, 1, 1], "VALID")
     return frames

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.evaluation.classifiers import networks as classifier_module
-from kerasvid.evaluation.classifiers.networks import ClipClassifier, FrameClassifier, random_frames
+from kerasvid.evaluation.classifiers.networks import ClipClassifier, FrameClassifier
 from kerasvid.evaluation.metrics.fvd import ClipFeatures, frechet_video_distance
 from kerasvid.layers.discriminators import ImageDiscriminator
 
@@ -113,17 +113,8 @@ def test_a_frame_is_classified_by_a_network_of_d_i_s_architecture(frame_classifi
     np.testing.assert_allclose(frame_classifier.features(shown), maps.mean(axis=(1, 2)), atol=1e-5)
 
 
-def test_random_frames_follow_from_the_seed_and_the_row(frame_classifier):
-    numbered = (
-        np.zeros([600, 4, 2, 2, 1], np.uint8) + np.arange(4, dtype=np.uint8)[:, None, None, None]
-    )
-    chosen = random_frames(numbered, seed=3)
-    assert chosen.shape == (600, 1, 2, 2, 1)
-    counts = np.bincount(chosen[:, 0, 0, 0, 0], minlength=4)
-    assert counts.min() > 110  # 150 each, of a std of 11
-    np.testing.assert_array_equal(random_frames(numbered[:50], 3), chosen[:50])
-    assert (random_frames(numbered, 4) != chosen).any()
-    shown = random_frames(clips(5), 7)
+def test_a_frame_classifier_takes_frames_and_clips_of_one_frame(frame_classifier):
+    shown = clips(5, 1)
     expected = frame_classifier.probabilities(shown[:, 0])["hair"]
     np.testing.assert_array_equal(frame_classifier.probabilities(shown)["hair"], expected)
     with pytest.raises(ValueError, match="Clips of 4 frames: this classifier needs one frame"):
@@ -185,8 +176,8 @@ def test_features_serve_a_frechet_distance(either):
             return either.features(shown)
 
     real, other = clips_for(either, 12), clips_for(either, 12, seed=1) // 2
-    same = frechet_video_distance([real], [real], Features(), 12, "test")
-    far = frechet_video_distance([real], [other], Features(), 12, "test")
+    same = frechet_video_distance([real], [real], Features(), 12)
+    far = frechet_video_distance([real], [other], Features(), 12)
     assert same.distance == pytest.approx(0.0, abs=1e-9) and far.distance > 1e-4
     assert far.features["size"] == either.features(real).shape[1]
 
@@ -194,7 +185,7 @@ def test_features_serve_a_frechet_distance(either):
 @pytest.mark.parametrize(
     ("shown", "message"),
     [
-        (clips(shape=(16, 12, 3)), "Frames of 16x12x3: this classifier was trained on 16x16x3"),
+        (clips(shape=(16, 12, 3)), "Frames of 16x12x3: this classifier needs frames of 16x16x3"),
         (clips(shape=(16, 16, 1)), "Frames of 16x16x1"),
         (
             np.full([2, 4, *SHAPE], np.nan),

@@ -7,11 +7,12 @@ import pytest
 @pytest.fixture(scope="session")
 def random_i3d_values():
     """A function of the divisor and classes to weights by name, from which answers differ."""
-    from kerasvid.evaluation.metrics.i3d import variable_shapes
+    from kerasvid.evaluation.metrics.i3d import I3D
 
     def draw(divisor: int = 8, classes: int = 5, seed: int = 0) -> dict[str, np.ndarray]:
         generator, values = np.random.default_rng(seed), {}
-        for name, shape in variable_shapes(divisor, classes).items():
+        for name, variable in I3D(divisor, classes).variables_by_name().items():
+            shape = tuple(variable.shape)
             value = generator.normal(size=shape)
             if name.endswith("/w"):
                 value *= (2.0 / np.prod(shape[:-1])) ** 0.5

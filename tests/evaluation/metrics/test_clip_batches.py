@@ -9,13 +9,13 @@ def clips(count, shape=(3, 4, 4, 1), seed=0):
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 7, 12])
-def test_so_many_clips_are_given_in_order(count):
+def test_the_requested_number_of_clips_comes_in_order(count):
     all_clips = clips(12)
     found = list(counted_clips(np.split(all_clips, 3), count, "real"))
     np.testing.assert_array_equal(np.concatenate(found), all_clips[:count])
 
 
-def test_no_batch_is_drawn_that_is_not_needed():
+def test_later_batches_are_not_read():
     drawn = []
 
     def batches():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kerasvid.evaluation.metrics.frechet import FeatureMoments, frechet_distance, gaussian_distance
+from kerasvid.evaluation.metrics.frechet import FeatureMoments, gaussian_distance
 
 
 def features(count, size, seed=0, shift=0.0, scale=1.0):
@@ -15,6 +15,10 @@ def moments_of(values, parts=1):
     for part in np.array_split(values, parts):
         moments.update(part)
     return moments
+
+
+def frechet_distance(one, other):
+    return gaussian_distance(*one.moments(), *other.moments())
 
 
 def principal_root(matrix):
@@ -51,7 +55,7 @@ def test_known_gaussians_have_the_known_distance():
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_equal_sets_have_none_also_with_fewer_samples_than_features():
+def test_equal_sets_have_distance_0_also_with_fewer_samples_than_features():
     values = features(20, 64)
     assert frechet_distance(moments_of(values), moments_of(values)) < 1e-9
 
@@ -65,7 +69,7 @@ def test_few_samples_of_many_features_have_the_distance_of_their_subspace():
     assert lifted == pytest.approx(flat, rel=1e-6) and flat > 1.0
 
 
-def test_it_is_symmetric_and_grows_with_the_shift():
+def test_the_distance_is_symmetric_and_grows_with_the_shift():
     base = moments_of(features(200, 6))
     shifted = [moments_of(features(200, 6, seed=1, shift=s)) for s in (0.0, 0.5, 2.0)]
     distances = [frechet_distance(base, each) for each in shifted]
@@ -82,5 +86,3 @@ def test_wrong_features_are_an_error():
     moments.update(np.zeros([1, 3]))
     with pytest.raises(ValueError, match="Use two or more"):
         frechet_distance(moments, moments)
-    with pytest.raises(ValueError, match="have 3 and 4 values"):
-        gaussian_distance(np.zeros(3), np.eye(3), np.zeros(4), np.eye(4))

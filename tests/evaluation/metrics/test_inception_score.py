@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from kerasvid.evaluation.metrics.inception_score import BootstrapAnswers, inception_score
+from kerasvid.evaluation.metrics.inception_score import answer_intervals, inception_score
 
 
 def answers(count=40, classes=4, seed=0):
@@ -20,9 +20,8 @@ def by_loops(probabilities):
 
 def values_of(probabilities):
     """H(y | x), H(y) and the score of all answers."""
-    scores = BootstrapAnswers()
-    scores.update(probabilities)
-    return [scores.values()[name][-1] for name in ("conditional", "marginal", "score")]
+    found = answer_intervals(probabilities)
+    return [found[name].mean for name in ("conditional", "marginal", "score")]
 
 
 def test_the_score_is_the_mean_divergence_from_the_mean_answer():
@@ -31,13 +30,13 @@ def test_the_score_is_the_mean_divergence_from_the_mean_answer():
     assert values_of(values)[2] == pytest.approx(by_loops(values), rel=1e-12)
 
 
-def test_sure_and_even_answers_reach_the_number_of_classes():
+def test_certain_answers_of_all_classes_score_the_number_of_classes():
     conditional, marginal, score = values_of(np.eye(9)[np.arange(90) % 9])
     assert conditional == 0.0 and marginal == pytest.approx(math.log(9))
     assert score == pytest.approx(9.0)
 
 
-def test_one_class_or_no_opinion_score_one():
+def test_one_class_or_uniform_answers_score_one():
     assert values_of(np.eye(5)[[2] * 7])[2] == pytest.approx(1.0)
     undecided = values_of(np.full([7, 5], 0.2))
     assert undecided == pytest.approx([math.log(5), math.log(5), 1.0])
@@ -69,50 +68,37 @@ def test_batches_must_be_of_equal_size():
         inception_score(answers(40), batches=7)
 
 
-# === Of a stream, with intervals ===
+# === Intervals ===
 
 
 def drawn_answers(count, seed=0, classes=4):
     return np.random.default_rng(seed).dirichlet(np.full(classes, 0.4), count)
 
 
-def test_a_stream_has_the_score_of_all_answers_in_any_batches():
-    answers, found = drawn_answers(50), []
-    for size in (50, 7):
-        scores = BootstrapAnswers()
-        for start in range(0, 50, size):
-            scores.update(answers[start : start + size])
-        found.append(scores.intervals())
-    assert found[0] == found[1]
-    means = [found[0][name].mean for name in ("conditional", "marginal", "score")]
-    np.testing.assert_allclose(means, values_of(answers), rtol=1e-12)
-    assert means[2] == pytest.approx(by_loops(answers), rel=1e-12)
-
-
 def test_the_interval_is_as_wide_as_the_score_changes_from_draw_to_draw():
     drawn = [by_loops(drawn_answers(120, seed)) for seed in range(200)]
-    scores = BootstrapAnswers()
-    scores.update(drawn_answers(120))
-    interval = scores.intervals()["score"]
+    interval = answer_intervals(drawn_answers(120))["score"]
     assert interval.low < interval.mean < interval.high
     assert interval.std == pytest.approx(np.std(drawn), rel=0.25)
     assert interval.high - interval.low == pytest.approx(4 * np.std(drawn), rel=0.25)
 
 
-def test_intervals_end_at_the_greatest_values_there_are():
-    scores = BootstrapAnswers()
-    scores.update(np.eye(3)[np.arange(30) % 3])  # sure of each, all classes alike
-    found = scores.intervals()
+def test_intervals_end_at_the_largest_possible_values():
+    sure = np.eye(3)[np.arange(31) % 3]
+    found = answer_intervals(sure[:30])  # all classes alike
     assert (found["score"].mean, found["score"].high) == (pytest.approx(3.0), pytest.approx(3.0))
     assert found["marginal"].high == pytest.approx(np.log(3)) and found["marginal"].low < 1.09
-    scores.update(np.eye(3)[:1])  # the replicates alone would end at more than 3
-    assert scores.intervals()["score"].high <= 3.0
+    # The replicates alone would end at more than 3.
+    assert answer_intervals(sure)["score"].high <= 3.0
 
 
-def test_one_answer_and_answers_of_two_classifiers_are_errors():
-    scores = BootstrapAnswers()
-    scores.update(drawn_answers(1))
-    with pytest.raises(ValueError, match="1 answers have no interval"):
-        scores.intervals()
-    with pytest.raises(ValueError, match=r"3 classes after 4. Use one classifier"):
-        scores.update(drawn_answers(2, classes=3))
+def test_values_are_means_over_classes():
+    answers, labels = drawn_answers(20), np.array([0] * 15 + [1] * 5)
+    found = answer_intervals(answers, labels)
+    right = answers.argmax(axis=1) == labels
+    assert found["accuracy"].mean == pytest.approx((right[:15].mean() + right[15:].mean()) / 2)
+
+
+def test_one_answer_has_no_interval():
+    with pytest.raises(ValueError, match="1 answers are too few for an interval"):
+        answer_intervals(drawn_answers(1))

@@ -39,7 +39,7 @@ def by_loops(x, y):
     return np.mean(values)
 
 
-def test_it_is_the_published_formula():
+def test_ssim_is_the_published_formula():
     x, y = images(2, 18, 15, 2), images(2, 18, 15, 2, seed=1)
     expected = [
         np.mean([by_loops(x[0, n, ..., c], y[0, n, ..., c]) for c in (0, 1)]) for n in (0, 1)
@@ -47,7 +47,7 @@ def test_it_is_the_published_formula():
     np.testing.assert_allclose(structural_similarity(x, y), [expected], atol=1e-5)
 
 
-def test_it_is_that_of_tensorflow():
+def test_ssim_equals_that_of_tensorflow():
     x, y = images(3, 32, 40), images(3, 32, 40, seed=2)
     expected = tf.image.ssim(tf.constant(x), tf.constant(y), 255).numpy()
     np.testing.assert_allclose(structural_similarity(x, y), expected, atol=1e-4)
