@@ -61,6 +61,13 @@ class Dataset:
         command, function = self.converter.split(":")
         return getattr(importlib.import_module(COMMANDS[command]), function)
 
+    def command(self, folder: str, source_dir: str | None) -> tuple[str, list[str]]:
+        """The command of `kerasvid` that makes the data set, and its flags."""
+        flags = [f"--out_dir={folder}"]
+        flags += [f"--variant={self.name.partition('/')[2]}"] if "/" in self.name else []
+        flags += [f"--source_dir={source_dir}"] if source_dir else []
+        return f"data {self.converter.partition(':')[0]}", flags
+
 
 DATASETS = (
     Dataset("sprites", "drawn characters in 9 actions", "nothing: drawn by code",
@@ -214,10 +221,6 @@ def _command_hint(error: str, dataset: Dataset, folder: str, source_dir: str | N
     """Names the command that has the flags of an error message, if `prepare` lacks them."""
     if not set(re.findall(r"--\w+", error)) - {"--source_dir"}:
         return ""
-    command = ["kerasvid", "data", dataset.converter.partition(":")[0], f"--out_dir={folder}"]
-    if "/" in dataset.name:
-        command.append(f"--variant={dataset.name.partition('/')[2]}")
-    if source_dir:
-        command.append(f"--source_dir={source_dir}")
+    command, flags = dataset.command(folder, source_dir)
     between = "\n" if "\n" in error else " "
-    return f"{between}(These are flags of: {shlex.join(command)})"
+    return f"{between}(These are flags of: kerasvid {command} {shlex.join(flags)})"

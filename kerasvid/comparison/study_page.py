@@ -30,10 +30,7 @@ LARGEST_PAGE = 128 * 2**20  # bytes that a browser opens without trouble
 
 
 def check_study_folder(out: str | os.PathLike, overwrite: bool = False) -> None:
-    """Raises a StudyError for an existing folder that is no study, or has answers to its key.
-
-    A study without answers may be replaced if `overwrite` is set.
-    """
+    """Raises a StudyError for a folder that exists, unless `overwrite` and it is only a study."""
     path = pathlib.Path(out)
     if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
         return

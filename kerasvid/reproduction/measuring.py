@@ -124,14 +124,6 @@ def asked(
     return facts | {k: v for k, v in choices.items() if v is not None and k != "batch"}
 
 
-def context_of(
-    row: Row, run: RunFolder, config: RunConfig, evaluation: EvaluationConfig
-) -> EvaluationContext:
-    """The model of a run with its data."""
-    kind = LearnedContext if row.clips == LEARNED else EvaluationContext
-    return kind.of_run(run, config, evaluation)
-
-
 def measure_missing(
     result: RowResult,
     columns: Sequence[Column],
@@ -151,7 +143,8 @@ def measure_missing(
     if not missing:
         return
     print(f"\nmeasuring {', '.join(c.name for c in missing)} of {row.name}, {run.path}", flush=True)
-    context = context_of(row, run, config, evaluation)
+    kind = LearnedContext if row.clips == LEARNED else EvaluationContext
+    context = kind.of_run(run, config, evaluation)
     values = {name: _values(name, context) for name in {metric_of(c, evaluation) for c in missing}}
     for column in missing:
         found = values[metric_of(column, evaluation)]

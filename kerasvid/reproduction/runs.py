@@ -24,7 +24,7 @@ from kerasvid.training.devices import make_strategy
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import ERRORS, RunError, RunFolder, default_folder
 from tfrecords_tools.derived.split_frames import locate_half
-from tfrecords_tools.registry import locate
+from tfrecords_tools.registry import DATASETS, locate
 
 
 class Stopped(Exception):
@@ -161,7 +161,11 @@ class TableRuns:
             return [f"# {name}: the existing run {self.given[name]}"]
         arguments = self.arguments(name)
         if published.data != WHOLE or published.images:
-            whole, half = self.locate()[0], self.locate(IMAGES)[0]
+            (whole, info), half = self.locate(), self.locate(IMAGES)[0]
+            if info is None:  # `split-frames` does not make the data set
+                known = next(each for each in DATASETS if each.name == self.dataset)
+                command, flags = known.command(whole, self.source_dir)
+                lines.append(command_line(command, *flags))
             split = f"--data_dir={whole}", f"--out_dir={os.path.dirname(half)}"
             lines.append(command_line("data split-frames", *split))
         if published.init_from:

@@ -157,8 +157,7 @@ def nearest(inputs: FigureInputs) -> Figure:
 def between(inputs: FigureInputs) -> Figure:
     """Held-out clips, the model's videos between their endpoints, and linear interpolations.
 
-    The remark has the mean L2 distance of both to the real clips with its std, and in how many
-    clips the model is nearer than the linear interpolation.
+    The remark has the L2 distances of both to the real clips, and how often the model is nearer.
     """
     model, real = inputs.model, inputs.held_out
     linear = LinearInterpolation(real.shape[2:])

@@ -48,8 +48,8 @@ def test_a_study_is_made_answered_and_counted(app_here, run, tmp_path):
     status, out, err = app_here("compare", "--study=study", f"--answers={','.join(files)}")
     assert (status, err) == (0, "")
     assert f"{run} is preferred in 87.5 % (95 %: 64.0 to 96.5) of 16 answers of 2 raters." in out
-    told = json.loads((tmp_path / "study" / "preference.json").read_text())
-    assert told["pooled"]["preference"]["chosen"] == 14 and told["study"] == study.id
+    written = json.loads((tmp_path / "study" / "preference.json").read_text())
+    assert written["pooled"]["preference"]["chosen"] == 14 and written["study"] == study.id
     assert "87.5 %" in (tmp_path / "study" / "preference.md").read_text()
 
     status, _, err = app_here("compare", *making, "--overwrite")

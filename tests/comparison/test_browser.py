@@ -95,7 +95,7 @@ def test_a_pair_shows_the_pixels_of_both_clips_in_step(open_study):
     study, clips, page = open_study(2, frames=3)
     start(page)
     ready(page, 1)
-    page.keyboard.press(" ")  # stands still
+    page.keyboard.press(" ")  # does not move
     pair = study.pairs[0]
     expected = [clips[run][{"a": pair.a, "b": pair.b}[run]] for run in pair.order]
     first, second = shown_by(page, "#first canvas"), shown_by(page, "#second canvas")

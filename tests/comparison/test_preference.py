@@ -20,17 +20,17 @@ def measured(study, write_answers):
 
 def test_preferences_of_raters_and_of_all(measured):
     found = measured(anna="aaaaaaaabb", ben="aaaaab....", cleo="bbbb......")
-    told = {line.rater: line.preference for line in (*found.raters, found.pooled)}
-    assert {name: (s.chosen, s.answers) for name, s in told.items()} == {
+    shares = {line.rater: line.preference for line in (*found.raters, found.pooled)}
+    assert {name: (s.chosen, s.answers) for name, s in shares.items()} == {
         "anna": (8, 10), "ben": (5, 6), "cleo": (0, 4), "all": (13, 20)
     }  # fmt: skip
     # Wilson by hand: centre (13 + z2/2)/(20 + z2), half z sqrt(13 * 7/20 + z2/4)/(20 + z2)
     z2 = 1.959964**2
     centre = (13 + z2 / 2) / (20 + z2)
     half = z2**0.5 * (13 * 7 / 20 + z2 / 4) ** 0.5 / (20 + z2)
-    assert told["all"].low == pytest.approx(centre - half)
-    assert told["all"].high == pytest.approx(centre + half)
-    assert told["cleo"].p == 2 / 2**4 and told["ben"].p == pytest.approx(14 / 64)
+    assert shares["all"].low == pytest.approx(centre - half)
+    assert shares["all"].high == pytest.approx(centre + half)
+    assert shares["cleo"].p == 2 / 2**4 and shares["ben"].p == pytest.approx(14 / 64)
     assert found.answers_a_pair == (1, 3)
     assert found.conclusion.startswith(
         "No significant preference in 20 answers of 3 raters: runs/f"
@@ -109,11 +109,11 @@ def test_names_of_raters_are_escaped(make_clips, study_of, write_answers):
 
 def test_the_files_hold_the_same_as_the_table(measured):
     found = measured(anna="aaaaaaaabb", ben="aaaaabbbbb")
-    told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
-    assert told["pooled"]["preference"]["share"] == 0.65 and told["preference_of"] == "a"
-    assert told["runs"]["a"] == {"name": "runs/first", "model": "rjvae"}
-    assert [line["rater"] for line in told["raters"]] == ["anna", "ben"]
-    assert told["by_pairs"]["rater"] == BY_PAIRS and told["protocol"]["pairs"] == 10
+    written = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert written["pooled"]["preference"]["share"] == 0.65 and written["preference_of"] == "a"
+    assert written["runs"]["a"] == {"name": "runs/first", "model": "rjvae"}
+    assert [line["rater"] for line in written["raters"]] == ["anna", "ben"]
+    assert written["by_pairs"]["rater"] == BY_PAIRS and written["protocol"]["pairs"] == 10
     table, markdown = found.table(), found.markdown()
     for text in ("65.0 %", "for runs/first", "Krippendorff's alpha", "Answers a pair: 2, for 10"):
         assert text in table and text in markdown

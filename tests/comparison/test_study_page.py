@@ -16,20 +16,20 @@ from kerasvid.comparison.study import StudyError, load_study
 from kerasvid.comparison.study_page import check_study_folder, frame_sheet, page_of, write_study
 
 
-def told_by(page: str) -> dict:
-    """What the script of a page is told."""
+def data_of(page: str) -> dict:
+    """The data of the script of a page."""
     return json.loads(re.search(r'id="study">(.*?)</script>', page, re.DOTALL)[1])
 
 
-def frames_of(told: dict, text: str) -> np.ndarray:
+def frames_of(data: dict, text: str) -> np.ndarray:
     """uint8 `[T, H, W, 3]` of a picture of all frames, cut as the page cuts it."""
     with Image.open(io.BytesIO(base64.b64decode(text))) as image:
         sheet = np.asarray(image.convert("RGB"))
-    height, width, columns = told["height"], told["width"], told["columns"]
+    height, width, columns = data["height"], data["width"], data["columns"]
     return np.stack(
         [
             sheet[t // columns * height :, t % columns * width :][:height, :width]
-            for t in range(told["frames"])
+            for t in range(data["frames"])
         ]
     )
 
@@ -43,22 +43,22 @@ def test_every_pixel_of_both_clips_is_in_the_page(
     monkeypatch.setattr(study_page.features, "check", lambda name: kind == "webp")
     clips = make_clips(3, frames, channels=channels)
     study = study_of(clips, seed=1)
-    told = told_by(page_of(study, clips))
-    assert told["type"] == f"image/{kind}"
-    for pair, shown in zip(study.pairs, told["pairs"], strict=True):
+    data = data_of(page_of(study, clips))
+    assert data["type"] == f"image/{kind}"
+    for pair, shown in zip(study.pairs, data["pairs"], strict=True):
         numbers = {"a": pair.a, "b": pair.b}
         for run, text in zip(pair.order, shown["clips"], strict=True):
             expected = np.broadcast_to(clips[run][numbers[run]], (frames, 8, 8, 3))
-            np.testing.assert_array_equal(frames_of(told, text), expected)
+            np.testing.assert_array_equal(frames_of(data, text), expected)
 
 
 def test_the_page_does_not_hold_which_run_is_where(make_clips, study_of):
     clips = make_clips(4)
     page = page_of(study_of(clips), clips)
-    told = told_by(page)
-    assert not re.search('runs/|first"?:|rjvae|second"?:|seed', json.dumps(told))
+    data = data_of(page)
+    assert not re.search('runs/|first"?:|rjvae|second"?:|seed', json.dumps(data))
     assert "runs/" not in page and "rjvae" not in page
-    assert set(told["pairs"][0]) == {"pair", "clips"}
+    assert set(data["pairs"][0]) == {"pair", "clips"}
 
 
 def test_the_security_policy_allows_only_its_own_script_and_style(make_clips, study_of):
@@ -76,8 +76,8 @@ def test_the_security_policy_allows_only_its_own_script_and_style(make_clips, st
 def test_html_in_texts_is_escaped(make_clips, study_of):
     clips, text = make_clips(2), "</script><script>alert(1)</script> [[STYLE]] & 'ß'"
     page = page_of(study_of(clips, title=text, description=text, question=text), clips)
-    told = told_by(page)
-    assert told["title"] == told["description"] == told["question"] == text
+    data = data_of(page)
+    assert data["title"] == data["description"] == data["question"] == text
     assert page.count("</script>") == 2
 
 
@@ -87,8 +87,8 @@ def test_a_page_is_not_much_larger_than_its_clips(make_clips, study_of):
     without = page_of(study_of(make_clips(1, 1, 1)), make_clips(1, 1, 1))
     assert len(without) < 40_000
     assert len(page_of(study_of(clips), clips)) < 40_000 + 4 / 3 * raw
-    still = {run: np.full_like(videos, 9) for run, videos in clips.items()}
-    assert len(page_of(study_of(still), still)) < 45_000
+    constant = {run: np.full_like(videos, 9) for run, videos in clips.items()}
+    assert len(page_of(study_of(constant), constant)) < 45_000
 
 
 def test_a_page_that_is_too_large_is_not_written(make_clips, study_of, tmp_path, monkeypatch):

@@ -91,9 +91,9 @@ def planted(monkeypatch) -> Planted:
     metric = Planted({2: 11.0, 4: 20.0})
     monkeypatch.setitem(measuring.ALL_METRICS, "frechet", metric)
     monkeypatch.setattr(
-        measuring,
-        "context_of",
-        lambda row, run, config, evaluation: types.SimpleNamespace(
+        measuring.EvaluationContext,
+        "of_run",
+        lambda run, config, evaluation: types.SimpleNamespace(
             frames=config.frames, num=evaluation.num
         ),
     )

@@ -129,7 +129,7 @@ def test_another_classifier_means_measuring_again(table, config_of, info, tmp_pa
 def test_a_metric_without_the_value_of_a_column_is_refused(table, config_of, tmp_path, monkeypatch):
     other = types.SimpleNamespace(name="variety")
     metric = types.SimpleNamespace(unavailable_reason=lambda _: None, measure=lambda _: [other])
-    monkeypatch.setattr(measuring, "context_of", lambda *_: None)
+    monkeypatch.setattr(measuring.EvaluationContext, "of_run", lambda *_: None)
     monkeypatch.setitem(ALL_METRICS, "frechet", metric)
     choices = EvaluationConfig(num=2)
     result = RowResult(table.rows[0], "short")

@@ -101,6 +101,17 @@ def test_commands_include_the_runs_and_data_that_a_run_starts_from(table, square
     assert not os.path.exists(f"{squares}-mixed")  # planned, not made
 
 
+def test_commands_make_the_data_set_before_they_split_it(table, tmp_path):
+    runs = {"mixed": PublishedRun("rjgan", data=VIDEOS, images=True)}
+    table = dataclasses.replace(table, rows=(), runs=runs)
+    folders = {"data_dir": os.fspath(tmp_path), "source_dir": "my strips"}
+    made, split, _ = TableRuns(table, "weizmann/strips", **folders).commands("mixed")
+    folder = f"{tmp_path}/weizmann-strips"
+    expected = f"data weizmann --out_dir={folder} --variant=strips '--source_dir=my strips'"
+    assert made.endswith(expected)
+    assert split.endswith(f"data split-frames --data_dir={folder} --out_dir={folder}-mixed")
+
+
 def test_a_finished_run_is_found_and_left_as_it_is(runs, capsys):
     assert runs.state("short").endswith("-squares-debug: finished, 2 steps")
     folder = RunFolder(runs.folder("short")).path

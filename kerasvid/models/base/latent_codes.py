@@ -403,7 +403,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     # === Learned codes ===
 
     def learned_codes(self) -> dict[str, np.ndarray]:
-        """The tables by name, float32 `[rows, ...]`; `CodeTable.learned_rows` are not initial noise.
+        """The tables by name, float32 `[rows, ...]`; see also `CodeTable.learned_rows`.
 
         Example:
             >>> model.learned_codes()["static"].shape
