@@ -10,7 +10,6 @@ from kerasvid.data import load_info, make_pipeline, parse_record
 from kerasvid.data.records import decode_frames
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converters.folder import (
-    Clip,
     FolderOptions,
     describe_clips,
     find_clips,
@@ -18,7 +17,7 @@ from tfrecords_tools.converters.folder import (
     prepare,
 )
 from tfrecords_tools.media import natural_key, read_frame, resize_and_crop
-from tfrecords_tools.source_files import split_clips
+from tfrecords_tools.source_files import Clip, split_clips
 from tfrecords_tools.verify import verify
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mov": "mp4v", ".mkv": "MJPG", ".webm": "VP80"}
@@ -210,9 +209,8 @@ def test_shrinking_averages_over_areas():
 
 def clips(*sizes):
     return [
-        Clip(f"{name}/{k}", str(name), "video", ()) for name, size in enumerate(sizes)
-        for k in range(size)
-    ]  # fmt: skip
+        Clip(f"{name}/{k}", str(name), ()) for name, size in enumerate(sizes) for k in range(size)
+    ]
 
 
 def test_the_division_is_disjoint_complete_and_follows_the_seed():

@@ -113,7 +113,7 @@ def test_fewer_clips_than_wanted_are_taken_and_counted(many, tmp_path, capsys):
 
 
 def test_the_list_may_lie_in_either_folder_and_name_either_folder(many):
-    names = [clip.name for clip in golf.find_clips(many[0])]
+    names = [f"{clip.id}.jpg" for clip in golf.find_clips(many[0])]
     assert names == many[1]
     index, root = many[0] / "golf.txt", many[0] / "frames-stable-many"
     text = index.read_text()
@@ -122,8 +122,8 @@ def test_the_list_may_lie_in_either_folder_and_name_either_folder(many):
         (root / "golf.txt").write_text("".join(f"frames-stable-many/{n} 3\n\n" for n in names))
         for place in (many[0], root):
             found = golf.find_clips(place)
-            assert [clip.name for clip in found] == names
-            assert all(os.path.isfile(clip.path) for clip in found)
+            assert [f"{clip.id}.jpg" for clip in found] == names
+            assert all(os.path.isfile(clip.paths[0]) for clip in found)
     finally:
         os.remove(root / "golf.txt")
         index.write_text(text)
@@ -169,7 +169,7 @@ def test_the_size_is_found_in_any_kind_of_jpeg(tmp_path):
     before = plain[:2] + tables + remark + plain[2:]
     for data in (plain, progressive, before, cv2.imencode(".jpg", image[..., 0])[1].tobytes()):
         path.write_bytes(data)
-        assert golf.count_frames(golf.Clip(str(tmp_path), "a.jpg")) == 3
+        assert golf.count_frames(str(path)) == 3
 
 
 def _spoil(path, how):

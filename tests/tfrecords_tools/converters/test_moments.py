@@ -153,7 +153,7 @@ def test_the_lists_name_the_videos_and_without_them_the_folders_do(release):
     (release / "training" / "skiing" / "readme.txt").write_text("no video")
     listed = moments.find_clips(release, ["skiing"])
     assert [clip.id for clip in listed["train"]] == ["training/skiing/c_3"]
-    assert listed["test"][0].path == str(release / "validation" / "skiing" / "g_7.mp4")
+    assert listed["test"][0].paths == (str(release / "validation" / "skiing" / "g_7.mp4"),)
     (release / "trainingSet.csv").unlink()
     (release / "moments_categories.txt").unlink()
     found = moments.find_clips(release.parent, ["skiing"])  # the folder above does, too
