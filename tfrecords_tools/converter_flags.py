@@ -113,7 +113,7 @@ def writing_flags(out_dir: str) -> flags.FlagValues:
     """The flags --out_dir, with this help text, and --overwrite."""
     values = flags.FlagValues()
     flags.DEFINE_string("out_dir", None, out_dir, flag_values=values)
-    text = "Replacement of what is in --out_dir, if it is a data set."
+    text = "Replacement of an existing data set in --out_dir."
     flags.DEFINE_bool("overwrite", False, text, flag_values=values)
     return values
 

@@ -177,7 +177,7 @@ def test_without_pauses_there_is_one_attempt(fetch, server):
 
 
 @pytest.mark.parametrize("sent", [None, 100_000], ids=["before the answer", "in the body"])
-def test_a_server_that_hangs_is_given_up(fetch, server, tmp_path, sent):
+def test_a_server_that_hangs_raises_after_the_timeout(fetch, server, tmp_path, sent):
     def hang(handler):
         if sent:
             FileServer.send(handler, BODY[:sent], len(BODY))

@@ -135,7 +135,7 @@ def choose_models(
 ) -> list[tuple[Clip, Clip]]:
     """Chooses models by seed, or all with a line on stderr if there are fewer."""
     if len(pairs) < options.models:
-        line = f"there are {len(pairs)} complete models, not {options.models}: all are taken"
+        line = f"took all {len(pairs)} complete models; --models={options.models} asks for more"
         print(line, file=sys.stderr)
     order = np.random.default_rng(options.seed).permutation(len(pairs))
     return [pairs[k] for k in sorted(order[: options.models])]

@@ -98,7 +98,6 @@ def prepare_lpc(out_dir: Folder, source_dir: Folder | None = None, **writing: bo
         source_dir = os.path.join(os.path.dirname(os.path.abspath(out_dir)), "lpc-sheets")
         lpc_sheets.download_sheets(source_dir, progress=writing.get("progress", True))
     sheets = lpc_sheets.load_sheets(source_dir)
-
     return _write(
         out_dir,
         "sprites/lpc",

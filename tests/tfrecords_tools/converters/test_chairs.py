@@ -135,7 +135,7 @@ def test_models_are_chosen_by_seed(archive, tmp_path):
 def test_fewer_models_than_asked_for_are_all_taken_with_a_line(archive, tmp_path, capsys):
     info = _convert(archive, tmp_path / "out", models=820)
     assert info.splits["train"].count == 10
-    assert capsys.readouterr().err == "there are 5 complete models, not 820: all are taken\n"
+    assert capsys.readouterr().err == "took all 5 complete models; --models=820 asks for more\n"
 
 
 def _many(count):

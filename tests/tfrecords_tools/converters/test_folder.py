@@ -336,7 +336,7 @@ def test_linked_folders_are_classes_too_and_a_link_back_ends(tmp_path):
     assert (clip.id, clip.class_name) == ("walking/1.avi", "walking")
 
 
-def test_a_link_within_the_folder_shows_nothing_a_second_time(tmp_path):
+def test_a_link_within_the_folder_adds_no_video_twice(tmp_path):
     write_video(tmp_path / "walking" / "1.avi")
     (tmp_path / "latest").symlink_to(tmp_path / "walking")
     [clip], _ = find_clips(str(tmp_path))
