@@ -36,8 +36,7 @@ def readable_os_errors(path: str | os.PathLike) -> Iterator[None]:
 def atomic_write(path: str | os.PathLike) -> Iterator[str]:
     """Yields a temporary name beside `path` and renames it to `path` when the block succeeds.
 
-    The temporary name has the ending of `path`. An existing file stays until the new one is
-    complete; if the block fails, it stays for good.
+    The temporary name has the ending of `path`. If the block fails, an existing file stays.
 
     Raises:
         OSError: the file cannot be written; one line as of `readable_os_errors`.
@@ -74,13 +73,12 @@ def atomic_folder(
 ) -> Iterator[str]:
     """Yields an empty folder to write into, which becomes `path` when the block succeeds.
 
-    A failed block leaves `path` as it was. Folders that killed processes of this host left behind
-    are removed first.
+    A failed block leaves `path` as it was. What killed processes of this host left is removed.
 
     Args:
         path: of the folder; what is there is replaced.
-        check: raises if `path` may not be replaced. It is called before the block and again before
-            the folder is renamed, because another process may have made `path` in the meantime.
+        check: raises if `path` may not be replaced; called before the block and after it, because
+            another process may have made `path` in the meantime.
 
     Raises:
         OSError: the folder cannot be written.
@@ -181,10 +179,8 @@ def _is_running(pid: int) -> bool:
     """Whether another process of this host has this number."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return pid != os.getpid()
 
 

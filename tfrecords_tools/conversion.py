@@ -27,7 +27,7 @@ class UnreadableMedia(ValueError):
 
 
 def write_dataset(
-    out_dir: str,
+    out_dir: str | os.PathLike,
     info: DatasetInfo,
     splits: Mapping[str, Sequence[Any]],
     load: Callable[[Any], Video],
@@ -41,8 +41,8 @@ def write_dataset(
 ) -> DatasetInfo:
     """Writes a data set of records; `out_dir` appears only when it is complete.
 
-    Items are loaded and encoded on all cores and written in order. Only a few items are loaded
-    ahead, so memory does not grow with the data set. The bytes do not depend on the workers.
+    Items are loaded and encoded on all cores, a few ahead, and written in order. The bytes do not
+    depend on the number of workers.
 
     Args:
         out_dir: folder of the data set.
@@ -82,9 +82,7 @@ def write_dataset(
             split: write_split(building, split, encoder.records(items), videos_per_shard)
             for split, items in splits.items()
         }
-        fps = info.fps
-        if fps < 0 and len(encoder.rates) == 1:
-            [fps] = encoder.rates
+        fps = min(encoder.rates) if info.fps < 0 and len(encoder.rates) == 1 else info.fps
         info = dataclasses.replace(info, splits=written, fps=fps)
         write_info(building, info)
     for line in encoder.unreadable:
@@ -108,10 +106,9 @@ def new_dataset_folder(
     reads: str | os.PathLike | None = None,
     overwrite: bool = False,
 ) -> Iterator[str]:
-    """Yields an empty folder to write into, which becomes `out_dir` when the block succeeds.
+    """As `kerasvid.io.atomic_folder`, but replaces data sets only.
 
-    An exception in the block removes the folder and leaves `out_dir` as it was. An OSError or a
-    TensorFlow error in the block counts as an error of writing.
+    An OSError or a TensorFlow error in the block counts as an error of writing.
 
     Args:
         out_dir: folder of a data set, or of several.
@@ -120,17 +117,15 @@ def new_dataset_folder(
         overwrite: replace existing data sets in `out_dir`.
 
     Raises:
-        ConversionError: `out_dir` exists and is not to be replaced, at the start or the end of the
-            block, or it cannot be written.
+        ConversionError: `out_dir` exists and may not be replaced, or it cannot be written.
     """
     out_dir = os.path.abspath(os.fspath(out_dir))
 
     def check() -> None:
         place = os.path.realpath(out_dir)
         if reads is not None and os.path.commonpath([os.path.realpath(reads), place]) == place:
-            raise ConversionError(
-                f"{out_dir}: contains the data set that is read; give another --out_dir."
-            )
+            what = "contains the data set that is read"
+            raise ConversionError(f"{out_dir}: {what}; give another --out_dir.")
         if not os.path.exists(out_dir) or (os.path.isdir(out_dir) and not os.listdir(out_dir)):
             return
         what = " and ".join(holds) or "a data set"
@@ -139,10 +134,8 @@ def new_dataset_folder(
             fault = f"does not contain {what}" if holds else "is not a data set"
             raise ConversionError(f"{out_dir}: exists and {fault}; give another --out_dir.")
         if not overwrite:
-            raise ConversionError(
-                f"{out_dir}: contains {what} already; replace with --overwrite or give another "
-                "--out_dir."
-            )
+            remedy = "replace with --overwrite or give another --out_dir"
+            raise ConversionError(f"{out_dir}: contains {what} already; {remedy}.")
 
     try:
         with atomic_folder(out_dir, check) as building:
@@ -187,13 +180,12 @@ class _Encoder:
         if self.unreadable and not self.skip_unreadable:
             lines = "\n".join(self.unreadable)
             remedy = "or skip unreadable files with --skip_unreadable"
-            if len(self.unreadable) == 1:
-                raise ConversionError(
-                    f"{lines}; nothing is written: repair or remove the file, {remedy}."
-                )
+            count = len(self.unreadable)
             raise ConversionError(
-                f"{len(self.unreadable)} files are unreadable, nothing is written; repair or "
-                f"remove them, {remedy}:\n{lines}"
+                f"{lines}; nothing is written: repair or remove the file, {remedy}."
+                if count == 1
+                else f"{count} files are unreadable, nothing is written; repair or remove them, "
+                f"{remedy}:\n{lines}"
             )
 
     def _in_order(self, items: Sequence[Any]) -> Iterator[tuple[str, int, Any]]:

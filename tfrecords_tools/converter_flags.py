@@ -66,32 +66,24 @@ def run_converter(
         options: a flag is added for each of its fields.
 
     Raises:
-        SystemExit: a mistake of the user; the process ends with status 1 and one line, or several
-            lines if several files are unreadable.
+        SystemExit: a mistake of the user, with one line for each.
 
     Example:
         main = functools.partial(run_converter, __doc__, prepare, "Folder of the videos.")
     """
-    values = flags.FlagValues()
-    own = {"flag_values": values}
+    values = writing_flags("Folder of the new data set.")
+    own: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string("source_dir", None, source_help, **own)
-    flags.DEFINE_string("out_dir", None, "Folder of the new data set.", **own)
-    flags.DEFINE_bool(
-        "skip_unreadable",
-        False,
-        "Skipping of unreadable files, with a line for each; else they are an error.",
-        **own,
-    )
-    flags.DEFINE_bool(
-        "overwrite", False, "Replacement of an existing data set in --out_dir.", **own
-    )
+    unreadable = "Skipping of unreadable files, with a line for each; else they are an error."
+    flags.DEFINE_bool("skip_unreadable", False, unreadable, **own)
     variants = dict(prepare) if isinstance(prepare, Mapping) else {}
     if variants:
         names = list(variants)
         flags.DEFINE_enum("variant", names[0], names, "Variant of the data set.", **own)
     fields = dataclasses.fields(options) if options else ()
     for field in fields:
-        name, default, text = field.name, field.default, field.metadata["text"]
+        default: Any = field.default
+        name, text = field.name, field.metadata["text"]
         if field.metadata["choices"]:
             flags.DEFINE_enum(name, default, field.metadata["choices"], text, **own)
         elif isinstance(default, tuple):
@@ -110,11 +102,20 @@ def run_converter(
             chosen = {field.name: values[field.name].value for field in fields}
             lists = {name: tuple(value) for name, value in chosen.items() if type(value) is list}
             given.append(options(**{**chosen, **lists}))
-        function = variants[values.variant] if variants else prepare
+        function: Any = variants[values.variant] if variants else prepare
         switches = {"skip_unreadable": values.skip_unreadable, "overwrite": values.overwrite}
         return describe_dataset(function(*given, **switches), values.out_dir)
 
     run_command(description, values, ["out_dir"], work, arguments)
+
+
+def writing_flags(out_dir: str) -> flags.FlagValues:
+    """The flags --out_dir, with this help text, and --overwrite."""
+    values = flags.FlagValues()
+    flags.DEFINE_string("out_dir", None, out_dir, flag_values=values)
+    text = "Replacement of an existing data set in --out_dir."
+    flags.DEFINE_bool("overwrite", False, text, flag_values=values)
+    return values
 
 
 def run_command(
@@ -128,14 +129,13 @@ def run_command(
 
     Args:
         description: of the program, for --help.
-        values: its flags except --help. They are its own, so that importing its module does not
-            add flags to another program.
+        values: its flags except --help.
         required: names of the flags that must be given.
         work: called when the flags are parsed; a ValueError or OSError is a mistake of the user.
         arguments: in place of those of the process.
 
     Raises:
-        SystemExit: a mistake of the user; the process then ends with status 1.
+        SystemExit: a mistake of the user.
     """
     flags.DEFINE_bool("help", False, "Show this text.", flag_values=values)
     try:

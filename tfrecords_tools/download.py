@@ -2,16 +2,20 @@
 
 import hashlib
 import http.client
+import itertools
 import os
 import pathlib
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from kerasvid.data.shards import hash_file
 from kerasvid.io import atomic_write, readable_os_errors
 from tfrecords_tools.conversion import ConversionError, progress_bar
+
+_BLOCK = 1 << 16  # bytes in memory at a time
 
 
 class _Fault(Exception):
@@ -40,7 +44,7 @@ def download_files(
     Args:
         address: http or https; a slash and the name of a file are added.
         checksums: SHA-256 in hexadecimal by name relative to address and folder, for instance
-            "body/0.png". Each file must fit into memory.
+            "body/0.png".
         folder: where the files go; made with the first of them.
         title: of the progress bar.
         timeout: seconds without a byte after which an attempt fails.
@@ -57,40 +61,29 @@ def download_files(
     Example:
         download_files("https://example.org/v1", {"a.png": "9f86d081884c7d65..."}, "data/raw")
     """
-    folder = pathlib.Path(folder)
-    missing = [name for name, sha256 in checksums.items() if not _has(folder / name, sha256)]
+    paths = {name: pathlib.Path(folder, name) for name in checksums}
+    missing = [
+        name
+        for name, path in paths.items()
+        if not path.is_file() or hash_file(str(path))[0] != checksums[name]
+    ]
     with progress_bar(len(missing), progress and bool(missing), "files", desc=title) as bar:
         for name in missing:
             url = f"{address.rstrip('/')}/{urllib.parse.quote(name)}"
-            content = _download(url, checksums[name], timeout, pauses)
-            path = folder / name
-            try:
-                with readable_os_errors(path):
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    with atomic_write(path) as temporary:
-                        pathlib.Path(temporary).write_bytes(content)
-            except OSError as error:
-                raise ConversionError(f"{error} Or give your own copy as --source_dir.") from error
+            _download(url, paths[name], checksums[name], timeout, pauses)
             bar.update()
     return missing
 
 
-def _has(path: pathlib.Path, sha256: str) -> bool:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == sha256
-    except OSError:  # missing or unreadable; writing the file will name the fault
-        return False
-
-
-def _download(url: str, sha256: str, timeout: float, pauses: Sequence[float]) -> bytes:
-    """The content of a file, after as many attempts as `pauses` allows."""
+def _download(
+    url: str, path: pathlib.Path, sha256: str, timeout: float, pauses: Sequence[float]
+) -> None:
+    """Downloads one file, in as many attempts as `pauses` allows."""
     for attempt, pause in enumerate([*pauses, None], start=1):
         try:
-            content = _read(url, timeout)
-            found = hashlib.sha256(content).hexdigest()
-            if found == sha256:
-                return content
-            raise _Fault(f"its SHA-256 is {found[:16]}... instead of {sha256[:16]}...")
+            return _write(_read(url, timeout), path, sha256)
+        except OSError as error:  # of the disk: those of the network are faults
+            raise ConversionError(f"{error} Or give your own copy as --source_dir.") from error
         except _Fault as fault:
             if pause is None or not fault.temporary:
                 attempts = f" (tried {attempt} times)" if attempt > 1 else ""
@@ -98,24 +91,41 @@ def _download(url: str, sha256: str, timeout: float, pauses: Sequence[float]) ->
                     f"{url}: {fault}{attempts}; try again later, or give your own copy as "
                     "--source_dir."
                 ) from fault
-        time.sleep(pause)
+            time.sleep(pause)
 
 
-def _read(url: str, timeout: float) -> bytes:
+def _write(blocks: Iterator[bytes], path: pathlib.Path, sha256: str) -> None:
+    """Streams blocks to a temporary file, which becomes `path` if the checksum is right."""
+    first = next(blocks, b"")  # without an answer, no folder is made
+    digest = hashlib.sha256()
+    with readable_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            with open(temporary, "wb") as file:
+                for block in itertools.chain([first], blocks):
+                    digest.update(block)
+                    file.write(block)
+            if (found := digest.hexdigest()) != sha256:
+                raise _Fault(f"its SHA-256 is {found[:16]}... instead of {sha256[:16]}...")
+
+
+def _read(url: str, timeout: float) -> Iterator[bytes]:
+    received = 0
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
-            return response.read()
+            while block := response.read(_BLOCK):
+                received += len(block)
+                yield block
+            if response.length:  # `read` with a size does not complain
+                raise _Fault(f"cut off after {received} of {received + response.length} bytes")
     except urllib.error.HTTPError as error:
         error.close()
         temporary = error.code in (408, 429) or error.code >= 500
         raise _Fault(f"the server answers {error.code} {error.reason}", temporary) from error
-    except http.client.IncompleteRead as error:
-        received = len(error.partial)
-        total = "" if error.expected is None else f" of {received + error.expected}"
-        raise _Fault(f"cut off after {received}{total} bytes") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)  # urllib wraps the error of the connection
         if isinstance(reason, TimeoutError):
             raise _Fault(f"no answer within {timeout:g} s") from error
         what = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-        raise _Fault(f"cannot be reached ({' '.join(str(what).split())})") from error
+        how = f"cut off after {received} bytes" if received else "cannot be reached"
+        raise _Fault(f"{how} ({' '.join(str(what).split())})") from error

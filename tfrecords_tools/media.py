@@ -85,11 +85,11 @@ def open_video(path: str) -> tuple[Iterator[np.ndarray], float]:
 
 
 def iterate_strip(path: str, frame_width: int | None = None) -> Iterator[np.ndarray]:
-    """The frames of a strip, one wide image of frames side by side, each uint8 RGB [H, W, 3].
+    """The frames of a strip, side by side in one image, each uint8 RGB [H, W, 3].
 
     Raises:
-        UnreadableMedia: as `read_image`, or the width is not a multiple of the frame width, by
-            default the height.
+        UnreadableMedia: as `read_image`, or the image is not a multiple of the frame width, by
+            default its height, wide.
     """
     image = read_image(path)
     step = frame_width or image.shape[0]

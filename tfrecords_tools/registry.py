@@ -46,8 +46,7 @@ class Dataset:
 
     Args:
         name: as --dataset takes it.
-        title: what it shows, in one line.
-        needs: what it is made from, in one line.
+        title, needs: what it shows and what it is made from, a line each.
         converter: "command:function" of `COMMANDS`, called as function(out_dir, source_dir).
     """
 
@@ -57,7 +56,6 @@ class Dataset:
     converter: str
 
     def load_converter(self) -> Callable:
-        """The function of `converter`."""
         command, function = self.converter.split(":")
         return getattr(importlib.import_module(COMMANDS[command]), function)
 
@@ -122,10 +120,8 @@ def check_name(name: str) -> None:
         raise UnknownDataset(
             f"{name}: no such folder; give the folder of a data set or one of {', '.join(names())}."
         )
-    raise UnknownDataset(
-        f"There is no data set {name!r}; {nearest_names(name, names())}. The path of a folder "
-        "works too."
-    )
+    nearest = nearest_names(name, names())
+    raise UnknownDataset(f"Unknown data set {name!r}; {nearest}. Or give the path of a folder.")
 
 
 def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) -> str:
@@ -135,9 +131,6 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
         name: of a known data set, or the path of a folder (`s3://` needs the extra `io`).
         data_dir: the folder of all data sets; "sprites/lpc" becomes its subfolder "sprites-lpc".
         source_dir: raw material, for a data set that needs it.
-
-    Returns:
-        A folder for `kerasvid.data.make_pipeline`.
 
     Raises:
         UnknownDataset: neither a known name nor a folder.
@@ -172,20 +165,17 @@ def locate(
     """As `prepare`, with the description; it is `None` for a missing data set without `make`."""
     from kerasvid.data.shards import load_info
 
-    folder = folder_of(name, data_dir)
     if make or name not in names():
         folder = prepare(name, data_dir, source_dir)
-    exists = "://" in folder or (os.path.isdir(folder) and os.listdir(folder))
-    return folder, load_info(folder) if exists else None
+        return folder, load_info(folder)
+    folder = folder_of(name, data_dir)
+    return folder, load_info(folder) if os.path.isdir(folder) and os.listdir(folder) else None
 
 
 def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
-    """Finds a data set that was in `folder` once; makes it again if it is drawn by code.
+    """Finds the data set `name`, which was in `folder`; makes it again if it is drawn by code.
 
-    Args:
-        name: of the data set, as `prepare` takes it.
-        folder: where it was.
-        data_dir: the folder of all data sets now; by default the parent of `folder`.
+    By default, `data_dir` is the parent of `folder`.
 
     Raises:
         ConversionError: the data set is not there; one line.

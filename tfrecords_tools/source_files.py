@@ -1,8 +1,9 @@
 """Finds the files of a source folder and divides clips into training and test splits."""
 
 import collections
+import dataclasses
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn, TypeVar
 
 import numpy as np
@@ -10,10 +11,28 @@ import numpy as np
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.media import IMAGE_SUFFIXES, natural_key
 
+Folder = str | os.PathLike
 T = TypeVar("T")
 
 
-def check_source_dir(source_dir: str | os.PathLike | None, name: str, needs: str) -> str:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Clip:
+    """One video before it is read.
+
+    Args:
+        id: unique name in the data set.
+        class_name: empty if there is none.
+        paths: one file, or the images of the video in order.
+        identity: name of the person or object, empty if there is none.
+    """
+
+    id: str
+    class_name: str
+    paths: tuple[str, ...]
+    identity: str = ""
+
+
+def check_source_dir(source_dir: Folder | None, name: str, needs: str) -> str:
     """Returns --source_dir as a string.
 
     Raises:
@@ -27,10 +46,7 @@ def check_source_dir(source_dir: str | os.PathLike | None, name: str, needs: str
 
 
 def refuse_folder(error: OSError) -> NoReturn:
-    """Raises ConversionError for a folder that cannot be listed.
-
-    If it were skipped silently, its videos would be missing from the data set.
-    """
+    """Raises ConversionError for a folder that cannot be listed: its videos must not be missed."""
     raise ConversionError(
         f"{error.filename}: cannot be listed ({error.strerror}); check its permissions."
     )
@@ -57,25 +73,23 @@ def file_names(folder: str, suffixes: str | tuple[str, ...]) -> list[str]:
 
 
 def image_paths(folder: str) -> tuple[str, ...]:
-    """The images in a folder, in natural order, without hidden ones."""
+    """The images in a folder, as `file_names`."""
     return tuple(os.path.join(folder, name) for name in file_names(folder, IMAGE_SUFFIXES))
 
 
-def walk_folders(source_dir: str) -> Iterator[tuple[str, list[str]]]:
+def walk_folders(source_dir: Folder) -> Iterator[tuple[str, list[str]]]:
     """Every folder below a folder once, with its files in natural order; none that is hidden.
 
     Links are followed, except to folders that the walk finds without them.
-
-    Raises:
-        ConversionError: a folder cannot be listed.
     """
-    seen, source = set(), os.path.realpath(source_dir)
+    top = os.fspath(source_dir)
+    seen, source = set(), os.path.realpath(top)
 
     def is_found_without(link: str) -> bool:
         parts = os.path.relpath(os.path.realpath(link), source).split(os.sep)
         return not any(part.startswith(".") for part in parts)  # hidden, or by ".." out of it
 
-    for folder, below, names in os.walk(source_dir, onerror=refuse_folder, followlinks=True):
+    for folder, below, names in os.walk(top, onerror=refuse_folder, followlinks=True):
         paths = {name: os.path.join(folder, name) for name in below if name[0] != "."}
         below[:] = sorted(
             name
@@ -90,12 +104,7 @@ def walk_folders(source_dir: str) -> Iterator[tuple[str, list[str]]]:
         yield folder, sorted((name for name in names if name[0] != "."), key=natural_key)
 
 
-def split_clips(
-    clips: Sequence[T],
-    test_fraction: float,
-    seed: int,
-    class_of: Callable[[T], str] = lambda clip: clip.class_name,
-) -> dict[str, list[T]]:
+def split_clips(clips: Sequence[Clip], test_fraction: float, seed: int) -> dict[str, list[Clip]]:
     """Divides clips into train and test: disjoint, by seed, each class in the same proportion.
 
     Returns:
@@ -113,10 +122,10 @@ def split_clips(
             "--test_fraction=0."
         )
     shuffled = [clips[k] for k in np.random.default_rng(seed).permutation(len(clips))]
-    sizes = collections.Counter(map(class_of, clips))
+    sizes = collections.Counter(clip.class_name for clip in clips)
     seen: collections.Counter[str] = collections.Counter()
     places = []  # place of a clip in its class, from 0 to 1: the lowest of all make the test split
-    for name in map(class_of, shuffled):
+    for name in (clip.class_name for clip in shuffled):
         places.append((seen[name] + 0.5) / sizes[name])
         seen[name] += 1
     in_test = set(np.argsort(places, kind="stable")[:wanted].tolist())

@@ -6,6 +6,7 @@ Prints a line for each split and OK, or a line for each fault and ends with stat
 import dataclasses
 import hashlib
 import itertools
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,12 +25,7 @@ FAULTS_A_SHARD = 5  # more of them say nothing new
 
 @dataclasses.dataclass
 class Report:
-    """The result of a check.
-
-    Attributes:
-        faults: a line for each fault, naming the file; empty for a good data set.
-        summaries: a line for each split.
-    """
+    """The result of a check: a line for each fault, naming the file, and a line for each split."""
 
     faults: list[str] = dataclasses.field(default_factory=list)
     summaries: list[str] = dataclasses.field(default_factory=list)
@@ -50,14 +46,8 @@ def verify(folder: str) -> Report:
     """Reads a whole data set and compares it with its `dataset.json`.
 
     It checks sizes and SHA-256 of the shards, counts, the fields of every record and the size of
-    every frame. It also checks that `index` is dense, that ids are unique, and that no two splits
-    share a video.
-
-    Args:
-        folder: of the data set.
-
-    Returns:
-        Faults and summaries; a bad data set raises no error.
+    every frame, that `index` is dense, that ids are unique, and that no two splits share a video.
+    A bad data set raises no error.
 
     Example:
         >>> verify("data/sprites").faults
@@ -82,9 +72,8 @@ def verify(folder: str) -> Report:
         split, path = splits[name], os.path.join(folder, INFO_FILE)
         low, high = min(split.lengths, default=0), max(split.lengths, default=0)
         if split.count != stated.count:
-            report.faults.append(
-                f"{path}: states {stated.count} videos in {name!r}, but there are {split.count}"
-            )
+            fault = f"states {stated.count} videos in {name!r}, but there are {split.count}"
+            report.faults.append(f"{path}: {fault}")
         if (low, high) != (stated.min_length, stated.max_length):
             report.faults.append(
                 f"{path}: states lengths from {stated.min_length} to {stated.max_length} in "
@@ -184,13 +173,11 @@ def _check_numbers(record: dict[str, Any], info: DatasetInfo) -> Iterator[str]:
 
 
 def _decode(image: bytes, info: DatasetInfo) -> np.ndarray | None:
+    pixels = np.frombuffer(image, np.uint8)
     if info.encoding == "raw":
-        size = info.height * info.width * info.channels
-        frame = np.frombuffer(image, np.uint8)
-        return frame.reshape(info.frame_shape) if frame.size == size else None
-    if not image:
-        return None
-    frame = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_UNCHANGED)
+        right = pixels.size == math.prod(info.frame_shape)
+        return pixels.reshape(info.frame_shape) if right else None
+    frame: Any = cv2.imdecode(pixels, cv2.IMREAD_UNCHANGED) if image else None
     if frame is None or frame.dtype != np.uint8:
         return None
     return frame[..., None] if frame.ndim == 2 else frame  # [H, W, C]
@@ -199,7 +186,7 @@ def _decode(image: bytes, info: DatasetInfo) -> np.ndarray | None:
 def _check_disjoint(folder: str, splits: dict[str, _Split]) -> Iterator[str]:
     for first, second in itertools.combinations(splits, 2):
         ours, theirs = splits[first].pixel_hashes, splits[second].pixel_hashes
-        shared = sorted(ours.keys() & theirs.keys(), key=ours.get)
+        shared = sorted(ours.keys() & theirs.keys(), key=lambda digest: ours[digest])
         for digest in shared[:FAULTS_A_SHARD]:
             yield (
                 f"{folder}: {ours[digest]!r} of {first!r} and {theirs[digest]!r} of {second!r} "

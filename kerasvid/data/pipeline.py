@@ -1,8 +1,7 @@
 """From a folder of records to batches, as a pure function of the seed and the step.
 
 Order: list shards, interleave, parse, shuffle, repeat, pick frames (only those are decoded),
-batch, prefetch. Videos stay uint8; the training step turns them into floats on the device. The
-frames are chosen by functions that work in a graph and are stateless.
+batch, prefetch. Videos stay uint8; the training step turns them into floats on the device.
 """
 
 import os
@@ -68,7 +67,7 @@ def make_pipeline(
     Raises:
         DatasetError: the data set is missing, half-written or altered, or the first record of a
             shard is faulty. For a later record, the iteration raises a `tf.errors.OpError`;
-            `explain_record_error` makes one line of it.
+            `kerasvid.io.one_line` makes one line of it.
         ValueError: unknown split or pick, videos too short, or fewer videos than a batch holds.
 
     Example:
@@ -80,13 +79,12 @@ def make_pipeline(
     if split not in info.splits:
         raise ValueError(f"{folder}: no split {split!r}; {nearest_names(split, info.splits)}.")
     clips = info.splits[split]
-    length = picked_frames(pick, frames)
-    numbers = {"batch_size": batch_size, "frames": frames, "stride": stride}
-    for name, value in numbers.items():
-        if value < 1:
-            raise ValueError(f"{name}={value}: must be 1 or more.")
-    if start_step < 0:
-        raise ValueError(f"start_step={start_step}: must be 0 or more.")
+    if pick not in PICKS:
+        raise ValueError(f"pick={pick!r}: use one of {', '.join(PICKS)}.")
+    lowest = {"batch_size": (batch_size, 1), "frames": (frames, 1), "stride": (stride, 1)}
+    for name, (value, low) in {**lowest, "start_step": (start_step, 0)}.items():
+        if value < low:
+            raise ValueError(f"{name}={value}: must be {low} or more.")
     span = window_span(frames, stride) if pick in ("window", "start") else 1
     if clips.min_length < span:
         raise ValueError(
@@ -113,6 +111,7 @@ def make_pipeline(
 
     def load_clip(file: tf.Tensor, record: dict, clip_seed: tf.Tensor) -> dict:
         indices = pick_indices(pick, record["length"], frames, stride, clip_seed)
+        length = {"frame": 1, "ends": 2}.get(pick, frames)
         encoded = tf.ensure_shape(tf.gather(record["frames"], indices), [length])
         return {
             "video": decode_frames(encoded, info.encoding, *info.frame_shape, where=file),
@@ -210,47 +209,31 @@ def window_span(frames: int, stride: int = 1) -> int:
     return (frames - 1) * stride + 1
 
 
-def pick_window(length: tf.Tensor, frames: int, stride: int, seed: tf.Tensor) -> tf.Tensor:
-    """A random window: `frames` indices, `stride` apart; all starts have the same probability.
-
-    Args:
-        length: int scalar, frames in the video, at least `window_span(frames, stride)`.
-        frames, stride: of the window.
-        seed: int [2].
-
-    Returns:
-        int32 [frames].
-
-    Example:
-        >>> pick_window(20, frames=4, stride=2, seed=[0, 1])  # e.g. [9, 11, 13, 15]
-    """
-    starts = tf.cast(length, tf.int32) - window_span(frames, stride) + 1
-    start = tf.random.stateless_uniform([], seed, 0, starts, tf.int32)
-    return start + stride * tf.range(frames)  # [T]
-
-
-def picked_frames(pick: str, frames: int) -> int:
-    """Number of frames that a pick returns.
-
-    Raises:
-        ValueError: the pick is unknown.
-    """
-    if pick not in PICKS:
-        raise ValueError(f"pick={pick!r}: use one of {', '.join(PICKS)}.")
-    return {"frame": 1, "ends": 2}.get(pick, frames)
-
-
 def pick_indices(
     pick: str, length: tf.Tensor, frames: int, stride: int, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Frame indices of a pick: "window", "frame", "ends" or "start" of the video; int32 [T]."""
-    if pick == "window":
-        return pick_window(length, frames, stride, seed)
-    if pick == "frame":
-        return pick_window(length, 1, 1, seed)
+    """Frame indices of a pick; all windows and all frames have the same probability.
+
+    Args:
+        pick, frames, stride: as of `make_pipeline`.
+        length: int scalar, frames in the video, at least `window_span(frames, stride)`.
+        seed: int [2].
+
+    Returns:
+        int32 [T].
+
+    Example:
+        >>> pick_indices("window", 20, frames=4, stride=2, seed=[0, 1])  # e.g. [9, 11, 13, 15]
+    """
+    length = tf.cast(length, tf.int32)
     if pick == "ends":
-        return tf.stack([0, tf.cast(length, tf.int32) - 1])
-    return stride * tf.range(frames)
+        return tf.stack([0, length - 1])
+    if pick == "start":
+        return stride * tf.range(frames)
+    if pick == "frame":
+        frames = stride = 1
+    starts = length - window_span(frames, stride) + 1
+    return tf.random.stateless_uniform([], seed, 0, starts, tf.int32) + stride * tf.range(frames)
 
 
 def with_images(

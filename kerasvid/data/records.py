@@ -16,8 +16,7 @@ A record is one `tf.train.Example` a video:
 
 import dataclasses
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -69,7 +68,7 @@ class Video:
 
 @dataclasses.dataclass(frozen=True)
 class ShardInfo:
-    """One file of records: its name in the folder, records, SHA-256 and size in bytes."""
+    """One file of records: its name, number of records, SHA-256 and size in bytes."""
 
     file: str
     count: int
@@ -154,7 +153,7 @@ class DatasetInfo:
             ValueError: the text is not JSON, of another format or version, or lacks a field.
         """
         try:
-            fields = json.loads(text)
+            fields: Any = json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(f"broken JSON at line {error.lineno}") from error
         if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
@@ -166,7 +165,9 @@ class DatasetInfo:
             for name, split in fields["splits"].items():
                 shards = tuple(ShardInfo(**shard) for shard in split.pop("shards"))
                 fields["splits"][name] = SplitInfo(**split, shards=shards)
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+            for name, value in fields.items():
+                fields[name] = tuple(value) if type(value) is list else value
+            return cls(**fields)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"a missing or unknown field: {error}") from error
 
@@ -174,10 +175,19 @@ class DatasetInfo:
 def video_to_example(
     video: Video, encoding: str = "png", jpeg_quality: int = 95
 ) -> tf.train.Example:
-    """The record of a video without its `index`, which depends on the videos before it.
+    """The record of a video without its `index`, which `finish_example` adds.
+
+    Args:
+        video: frames uint8 [T, H, W, C] and their labels.
+        encoding: "png" (lossless), "jpeg" or "raw".
+        jpeg_quality: 1..100, for "jpeg" only.
 
     Raises:
-        ValueError: the video cannot become a record; one line names it.
+        ValueError: the video is empty, of another type or rank, or has no id.
+
+    Example:
+        >>> example = video_to_example(Video(np.zeros((8, 64, 64, 3), np.uint8), id="a"))
+        >>> record = finish_example(example, index=0)
     """
     if not video.id:
         raise ValueError("A video has an empty id: give each video a unique name.")
@@ -190,22 +200,18 @@ def video_to_example(
             f"Video {video.id!r}: frames are {list(shape)}; give an array [T, H, W, 1 or 3]."
         )
     frames = [_encode_frame(frame, encoding, jpeg_quality) for frame in video.frames]
-    integers = {
-        **dict(zip(("length", "height", "width", "channels"), shape, strict=True)),
-        "label": video.label,
-        "identity": video.identity,
-    }
-    feature = {name: _ints([value]) for name, value in integers.items()}
-    feature["attributes"] = _ints(video.attributes)
-    feature["fps"] = tf.train.Feature(float_list=tf.train.FloatList(value=[video.fps]))
-    texts = {"frames": frames, "encoding": [encoding.encode()], "id": [video.id.encode()]}
-    for name, values in texts.items():
-        feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-    return tf.train.Example(features=tf.train.Features(feature=feature))
-
-
-def _ints(values: Iterable[int]) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+    example = tf.train.Example()
+    feature = example.features.feature
+    for name, size in zip(("length", "height", "width", "channels"), shape, strict=True):
+        feature[name].int64_list.value[:] = [size]
+    feature["label"].int64_list.value[:] = [video.label]
+    feature["identity"].int64_list.value[:] = [video.identity]
+    feature["attributes"].int64_list.value[:] = video.attributes
+    feature["fps"].float_list.value[:] = [video.fps]
+    feature["frames"].bytes_list.value[:] = frames
+    feature["encoding"].bytes_list.value[:] = [encoding.encode()]
+    feature["id"].bytes_list.value[:] = [video.id.encode()]
+    return example
 
 
 def _encode_frame(frame: np.ndarray, encoding: str, jpeg_quality: int) -> bytes:
@@ -218,24 +224,6 @@ def _encode_frame(frame: np.ndarray, encoding: str, jpeg_quality: int) -> bytes:
     }[encoding]
     image = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) if frame.shape[-1] == 3 else frame
     return cv2.imencode("." + encoding, image, options)[1].tobytes()
-
-
-def encode_video(video: Video, index: int, encoding: str = "png", jpeg_quality: int = 95) -> bytes:
-    """Serializes a video.
-
-    Args:
-        video: frames uint8 [T, H, W, C] and their labels.
-        index: the video's position in its split.
-        encoding: "png" (lossless), "jpeg" or "raw".
-        jpeg_quality: 1..100, for "jpeg" only.
-
-    Raises:
-        ValueError: the video is empty, of another type or rank, or has no id.
-
-    Example:
-        >>> encode_video(Video(np.zeros((8, 64, 64, 3), np.uint8), id="a"), index=0)
-    """
-    return finish_example(video_to_example(video, encoding, jpeg_quality), index)
 
 
 def finish_example(example: tf.train.Example, index: int) -> bytes:
@@ -277,13 +265,8 @@ def record_faults(record: Mapping[str, Any], info: DatasetInfo) -> list[tuple[An
         (tf.equal(record[name], empty.get(name, _MISSING)), f"the field {name} is missing")
         for name in REQUIRED
     ]
-    stated = {
-        "height": info.height,
-        "width": info.width,
-        "channels": info.channels,
-        "encoding": info.encoding,
-    }
-    for name, value in stated.items():
+    for name in ("height", "width", "channels", "encoding"):
+        value = getattr(info, name)
         fault = f"{name} is not {value!r} as in dataset.json"
         faults.append((tf.not_equal(record[name], value), fault))
     count = tf.size(record["frames"], out_type=tf.int64)
@@ -306,8 +289,7 @@ def decode_frames(
 
     Args:
         encoded: string [T]; with a static T the decoders stand side by side in the graph.
-        encoding: "png", "jpeg" or "raw".
-        height, width, channels: of every frame.
+        encoding, height, width, channels: of every frame.
         where: file name for the error message, a string or a string tensor.
 
     Returns:
@@ -342,33 +324,8 @@ def decode_frames(
 
 
 def assert_record(right: tf.Tensor, where: Any, what: str) -> Any:
-    """An assertion with a text of one line, which `explain_record_error` finds again."""
+    """An assertion with a text of one line, which `kerasvid.io.one_line` finds again."""
     return tf.debugging.Assert(right, [tf.strings.join([where, f": {what}; {REMEDY}"])])
-
-
-def explain_record_error(error: tf.errors.OpError) -> str:
-    """Explains an error of an iteration over batches in one line.
-
-    Args:
-        error: raised by a dataset of `make_pipeline`, directly or out of `model.fit`.
-
-    Returns:
-        "FILE: what is wrong; what to do" for a faulty record, else the most informative line of
-        the message, at most 300 characters.
-
-    Example:
-        >>> try:
-        ...     model.fit(batches)
-        ... except tf.errors.OpError as error:
-        ...     sys.exit(f"error: {explain_record_error(error)}")
-    """
-    message = error.message or type(error).__name__
-    start = r"(?:assertion failed: \[|Summarized data: b['\"])"  # in a graph, eagerly
-    if found := re.search(rf"{start}(.+?; {re.escape(REMEDY)})", message):
-        return found[1]
-    # Out of `model.fit`, a stack trace comes before the message and the node after it.
-    found = re.search(r"^(.*\S.*)\n\s*\[\[\{\{node", message, re.MULTILINE)
-    return (found[1] if found else message.strip().split("\n")[0])[:300]
 
 
 def _are_whole(encoded: tf.Tensor, encoding: str) -> tf.Tensor:

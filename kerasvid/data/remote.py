@@ -17,9 +17,6 @@ def open_file_system(folder: str) -> None:
     The native operations of tensorflow-io load with the TensorFlow of the extra `io` only; with
     other versions it must not be imported. Other paths need nothing.
 
-    Args:
-        folder: of a data set.
-
     Raises:
         RemoteError: the file system is unknown, or tensorflow-io is missing.
 
@@ -46,8 +43,6 @@ def _is_known(folder: str) -> bool:
     """Whether there is a file system for the scheme, reachable or not."""
     try:
         tf.io.gfile.exists(folder)
-    except tf.errors.UnimplementedError:
-        return False
-    except tf.errors.OpError:
-        return True
+    except tf.errors.OpError as error:
+        return not isinstance(error, tf.errors.UnimplementedError)
     return True

@@ -39,20 +39,20 @@ class ShardWriter:
         path: of the file, on a local disk.
 
     Attributes:
-        count: records so far.
-        info: name, count, SHA-256 and size, after the block.
+        info: name, count, SHA-256 and size; it exists after the block.
 
     Example:
         >>> with ShardWriter("data/train-00000-of-00001.tfrecord") as writer:
-        ...     writer.write(encode_video(video, index=0))
+        ...     writer.write(finish_example(video_to_example(video), index=0))
         >>> writer.info.count
         1
     """
 
-    def __init__(self, path: str) -> None:
+    info: ShardInfo
+
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = os.fspath(path)
         self.count = 0
-        self.info: ShardInfo | None = None
         self._block = self._write_atomically()
 
     def __enter__(self) -> "ShardWriter":
@@ -93,7 +93,9 @@ def write_split(
     Raises:
         DatasetError: there are no records.
     """
-    lengths, written, records = [], [], iter(records)
+    lengths: list[int] = []
+    written: list[ShardInfo] = []
+    records = iter(records)
     while first := next(records, None):
         part = os.path.join(folder, f"{split}-{len(written):05d}.part")
         with ShardWriter(part) as writer:
@@ -120,7 +122,7 @@ def write_info(folder: str, info: DatasetInfo) -> None:
         file.write(info.to_json())
 
 
-def load_info(folder: str) -> DatasetInfo:
+def load_info(folder: str | os.PathLike) -> DatasetInfo:
     """Reads `dataset.json`.
 
     Raises:
@@ -142,12 +144,10 @@ def load_info(folder: str) -> DatasetInfo:
         if not files:
             raise DatasetError(f"{folder}: the folder is empty; {remedy_of(folder)}.")
         if any(SHARD_SUFFIX in name or INFO_FILE in name for name in files):
-            raise DatasetError(
-                f"{folder}: half-written, {INFO_FILE} is missing; {remedy_of(folder)}."
-            )
+            what = f"half-written, {INFO_FILE} is missing"
+            raise DatasetError(f"{folder}: {what}; {remedy_of(folder)}.")
         raise DatasetError(
-            f"{folder}: not a data set, {INFO_FILE} is missing; convert videos into a data set "
-            "with kerasvid data folder."
+            f"{folder}: {INFO_FILE} is missing; convert your videos with kerasvid data folder."
         )
     with tf.io.gfile.GFile(path, "rb") as file:
         text = file.read()
@@ -160,7 +160,7 @@ def load_info(folder: str) -> DatasetInfo:
     return info
 
 
-def check_shards(folder: str, info: DatasetInfo, deep: bool = False) -> None:
+def check_shards(folder: str | os.PathLike, info: DatasetInfo, deep: bool = False) -> None:
     """Checks that every shard is the file that was written.
 
     Args:
@@ -179,16 +179,13 @@ def check_shards(folder: str, info: DatasetInfo, deep: bool = False) -> None:
         stat = tf.io.gfile.stat(path)
         if stat.length != shard.bytes:
             what = "truncated" if stat.length < shard.bytes else "altered"
-            raise DatasetError(
-                f"{path}: {what}, {stat.length} bytes instead of {shard.bytes}; "
-                f"{remedy_of(folder)}."
-            )
+            what += f", {stat.length} bytes instead of {shard.bytes}"
+            raise DatasetError(f"{path}: {what}; {remedy_of(folder)}.")
         known = (stat.length, stat.mtime_nsec, shard.sha256)
         if deep and _verified.get(path) != known:
             if hash_file(path)[0] != shard.sha256:
-                raise DatasetError(
-                    f"{path}: altered, its SHA-256 differs from {INFO_FILE}; {remedy_of(folder)}."
-                )
+                what = f"altered, its SHA-256 differs from {INFO_FILE}"
+                raise DatasetError(f"{path}: {what}; {remedy_of(folder)}.")
             _verified[path] = known
 
 
@@ -212,8 +209,7 @@ def record_values(folder: str, split: str, key: str) -> frozenset[int]:
         key: `"label"` or `"identity"`; -1 stands for unknown.
 
     Raises:
-        DatasetError: there is no data set.
-        tf.errors.OpError: a record is damaged.
+        DatasetError, tf.errors.OpError: there is no data set, or a record is damaged.
 
     Example:
         >>> record_values("data/sprites", "test", "label")

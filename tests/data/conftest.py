@@ -5,11 +5,15 @@ import os
 import numpy as np
 import pytest
 
-from kerasvid.data.records import DatasetInfo, Video, encode_video
+from kerasvid.data.records import DatasetInfo, Video, finish_example, video_to_example
 from kerasvid.data.shards import write_info, write_split
 
 COUNTS = {"train": 23, "test": 7}
 LENGTH, SIZE = 6, 8
+
+
+def encode_video(video, index, *encoding):
+    return finish_example(video_to_example(video, *encoding), index)
 
 
 def numbered_video(index: int, split: str = "train") -> Video:

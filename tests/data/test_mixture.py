@@ -34,7 +34,7 @@ def mixed(folders, start_step=0, count=6, seed=0):
     return list(batches.take(count).as_numpy_iterator())
 
 
-def test_images_stand_beside_the_clips_and_never_among_them(folders):
+def test_images_have_a_key_of_their_own_in_a_batch(folders):
     batches = mixed(folders)
     for batch in batches:
         assert batch["video"].shape == (2, 3, 8, 8, 3) and batch["video"].max() < 6

@@ -5,7 +5,7 @@ import tensorflow as tf
 from kerasvid.data.pixels import as_floats
 
 
-def test_bytes_span_the_range_and_floats_are_there_already():
+def test_bytes_become_floats_from_minus_1_to_1_and_floats_stay():
     floats = as_floats(tf.constant([0, 51, 255], tf.uint8))
     np.testing.assert_allclose(floats, [-1.0, -0.6, 1.0], atol=1e-6)
     assert as_floats(tf.constant([0.5], tf.float16)).dtype == tf.float32
@@ -13,6 +13,6 @@ def test_bytes_span_the_range_and_floats_are_there_already():
 
 
 @pytest.mark.parametrize("dtype", [tf.int32, tf.int64, tf.bool])
-def test_pixels_of_which_the_range_is_not_known_are_refused(dtype):
+def test_pixels_of_other_types_are_refused(dtype):
     with pytest.raises(ValueError, match=f"Pixels of {dtype.name}: give uint8, or floats"):
         as_floats(tf.cast([0, 1], dtype))

@@ -11,9 +11,14 @@ from kerasvid.data.records import (
     SplitInfo,
     Video,
     decode_frames,
-    encode_video,
+    finish_example,
     parse_record,
+    video_to_example,
 )
+
+
+def encode_video(video, index, *encoding):
+    return finish_example(video_to_example(video, *encoding), index)
 
 
 def random_video(channels=3, **fields):

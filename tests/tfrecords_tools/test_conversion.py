@@ -160,7 +160,7 @@ def test_a_data_set_that_another_process_made_meanwhile_is_kept(tmp_path):
     assert len(records(tmp_path / "a")) == 3 and os.listdir(tmp_path) == ["a"]
 
 
-def test_a_source_that_cannot_be_read_is_not_taken_for_the_target(tmp_path):
+def test_an_unreadable_source_is_not_reported_as_an_unwritable_target(tmp_path):
     def load(number):
         if number == 3:
             raise PermissionError(errno.EACCES, "Permission denied", "source/3.npz")

@@ -114,7 +114,7 @@ def test_values_that_are_not_allowed_get_one_line(flag, message):
     assert stop.value.code == f"error: {message}"
 
 
-def test_options_outside_the_command_line_are_checked_too():
+def test_options_made_in_python_are_checked_too():
     with pytest.raises(ValueError, match=r"mode='x': use one of auto, strips\."):
         ToyOptions(mode="x")
 

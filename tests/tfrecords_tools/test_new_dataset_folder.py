@@ -48,7 +48,7 @@ def test_the_old_one_stays_until_the_block_ends(tmp_path):
     assert text_of(tmp_path / "a") == "new" and os.listdir(tmp_path) == ["a"]
 
 
-def test_the_old_one_comes_back_where_the_new_one_cannot_be_moved(tmp_path, monkeypatch):
+def test_the_old_data_set_is_restored_if_the_new_one_cannot_be_moved(tmp_path, monkeypatch):
     make(tmp_path / "a", "old")
     rename = os.rename
 
@@ -75,7 +75,7 @@ def test_an_exception_leaves_all_as_it_was(tmp_path):
     assert text_of(tmp_path / "a") == "old" and os.listdir(tmp_path) == ["a"]
 
 
-def test_what_a_killed_process_moved_aside_goes_only_where_it_was_replaced(tmp_path, ended):
+def test_the_replaced_folder_of_a_killed_process_is_removed_if_the_new_one_exists(tmp_path, ended):
     there, gone = (
         temporary_name(tmp_path / name).replace(str(os.getpid()), ended) + "-replaced"
         for name in ("there", "gone")

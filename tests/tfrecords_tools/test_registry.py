@@ -39,7 +39,7 @@ def test_a_missing_data_set_is_made_once_and_reused(tmp_path):
 
 
 @pytest.mark.parametrize("files", [1, 2])
-def test_an_error_that_advises_flags_of_a_converter_names_its_command(tmp_path, monkeypatch, files):
+def test_an_error_with_converter_flags_names_the_command(tmp_path, monkeypatch, files):
     def refuse(out_dir, source_dir):
         info = DatasetInfo("toy", "1", 8, 8, 3, -1.0)
 
@@ -58,7 +58,7 @@ def test_an_error_that_advises_flags_of_a_converter_names_its_command(tmp_path, 
     assert lines[-1].endswith(f"(These are flags of: {command} '--source_dir=raw files')")
 
 
-def test_an_error_that_advises_no_such_flag_stays_as_it_is(tmp_path):
+def test_an_error_without_converter_flags_is_not_changed(tmp_path):
     with pytest.raises(ConversionError, match="mug needs --source_dir") as error:
         prepare("mug", str(tmp_path))
     assert "flags of" not in str(error.value)
@@ -137,7 +137,7 @@ def test_a_data_set_of_raw_material_that_is_gone_asks_for_its_folder(tmp_path):
 
 
 @pytest.mark.parametrize("name, nearest", [("sprite", "sprites"), ("sprites-lpc", "sprites/lpc")])
-def test_unknown_names_are_answered_with_the_nearest(name, nearest):
+def test_unknown_names_raise_with_the_nearest(name, nearest):
     with pytest.raises(UnknownDataset, match=f"{name!r}; did you mean {nearest!r}"):
         prepare(name)
 

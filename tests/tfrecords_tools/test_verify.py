@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.data import shards
-from kerasvid.data.records import DatasetInfo, Video, encode_video
+from kerasvid.data.records import DatasetInfo, Video, finish_example, video_to_example
 from kerasvid.data.shards import load_info, write_info, write_split
 from tfrecords_tools.verify import main, verify
 
@@ -14,6 +14,10 @@ INFO = DatasetInfo(
     "numbers", "1", 8, 8, 3, fps=-1.0, class_names=("a", "b"),
     attribute_names=("size",), attribute_sizes=(3,),
 )  # fmt: skip
+
+
+def encode_video(video, index, *encoding):
+    return finish_example(video_to_example(video, *encoding), index)
 
 
 def video(value, **fields):

@@ -10,14 +10,13 @@ It has 1,393 models, each seen from the elevations 20 and 30 degrees at 31 azimu
 and so on to 348: 62 images of 600x600 a model.
 
 After Aich et al. (CVPR 2020): --models=820 of the models, chosen by seed, and the first
---frames=16 azimuths of each, from 000 on; the middle of each image, 400x400, becomes 64x64. The
-paper does not state its crop; 400 cuts away little but background. It counts four videos per
-model, but the archive has two elevations: here a video is one model at one elevation. The label is
-the elevation, the identity is the model.
+--frames=16 azimuths of each. The middle of each image, 400x400, becomes 64x64; the paper does not
+state its crop. A video is one model at one elevation. The label is the elevation, the identity is
+the model.
 
-The paper trains on all videos. Here a tenth of the videos is the test split, by seed: one
-elevation each of as many models, by turns; the other elevation of these models is in the training
-split. --test_fraction=0 trains on all. Models with missing images are left out and listed.
+The paper trains on all videos, as does --test_fraction=0. By default, a tenth of the videos is the
+test split, by seed: one elevation each of as many models, by turns; the other is in the training
+split. Models with missing images are left out and listed.
 """
 
 import dataclasses
@@ -26,6 +25,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +33,14 @@ from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
 from tfrecords_tools.converter_flags import Options, option, run_converter
-from tfrecords_tools.source_files import check_source_dir, file_names, named_splits, subfolders
+from tfrecords_tools.source_files import (
+    Clip,
+    Folder,
+    check_source_dir,
+    file_names,
+    named_splits,
+    subfolders,
+)
 
 SIDE = 64
 LAYOUT = "rendered_chairs/<model>/renders/image_<number>_p<020|030>_t<azimuth>_r096.png"
@@ -41,6 +48,7 @@ ELEVATIONS = (20, 30)
 AZIMUTHS = tuple(360 * k // 31 for k in range(31))
 CLASSES = tuple(f"elevation-{elevation}" for elevation in ELEVATIONS)
 SOURCE = "https://www.di.ens.fr/willow/research/seeing3Dchairs/"
+LICENCE = "its page has the terms"
 _NAME = re.compile(r"image_\d+_p(\d{3})_t(\d{3})_r\d{3}\.png", re.IGNORECASE)
 _CITATION = (
     "M. Aubry, D. Maturana, A. A. Efros, B. C. Russell and J. Sivic. Seeing 3D chairs: exemplar "
@@ -63,24 +71,11 @@ class ChairOptions(Options):
     seed: int = option(0, "Seed for the choice of models and the division into splits.", 0)
 
 
-@dataclasses.dataclass(frozen=True)
-class Clip:
-    """One video before it is read: its model, its elevation in degrees, its images in order."""
-
-    model: str
-    elevation: int
-    paths: tuple[str, ...]
-
-    @property
-    def id(self) -> str:
-        """For instance "elevation-20/1a2b8749a1756a09932a5c2746cd09a4"."""
-        return f"elevation-{self.elevation}/{self.model}"
-
-
-def find_clips(source_dir: str | os.PathLike | None, frames: int = 16) -> list[tuple[Clip, Clip]]:
+def find_clips(source_dir: Folder | None, frames: int = 16) -> list[tuple[Clip, Clip]]:
     """Lists both clips of each model, by name, without reading them.
 
-    Models with missing images are left out; a line on stderr lists them.
+    An id is for instance "elevation-20/1a2b8749a1756a09932a5c2746cd09a4". Models with missing
+    images are left out; a line on stderr lists them.
 
     Raises:
         ConversionError: the folder is missing, cannot be listed or has another layout, an image
@@ -99,16 +94,18 @@ def find_clips(source_dir: str | os.PathLike | None, frames: int = 16) -> list[t
             lacking.append(f"{model} (p{missing[0][0]:03d}_t{missing[0][1]:03d})")
             continue
         paths = tuple(images[view] for view in views)
-        complete.append((Clip(model, 20, paths[:frames]), Clip(model, 30, paths[frames:])))
+        low, high = (
+            Clip(f"{name}/{model}", name, part, model)
+            for name, part in zip(CLASSES, (paths[:frames], paths[frames:]), strict=True)
+        )
+        complete.append((low, high))
     if not found:
         raise ConversionError(f"{source_dir}: no chairs found, expected {LAYOUT}; give {_NEEDS}.")
     some = ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "")
     wanted = f"one of the first {frames} azimuths at 20 or 30 degrees, first missing: {some}"
     if not complete:
-        raise ConversionError(
-            f"{source_dir}: all {len(lacking)} models lack {wanted}; unpack the archive again or "
-            "lower --frames."
-        )
+        what = f"all {len(lacking)} models lack {wanted}"
+        raise ConversionError(f"{source_dir}: {what}; unpack the archive again or lower --frames.")
     if lacking:
         total = len(lacking) + len(complete)
         print(f"left out {len(lacking)} of {total} models that lack {wanted}", file=sys.stderr)
@@ -138,10 +135,8 @@ def choose_models(
 ) -> list[tuple[Clip, Clip]]:
     """Chooses models by seed, or all with a line on stderr if there are fewer."""
     if len(pairs) < options.models:
-        print(
-            f"there are {len(pairs)} complete models, not {options.models}: all are taken",
-            file=sys.stderr,
-        )
+        line = f"took all {len(pairs)} complete models; --models={options.models} asks for more"
+        print(line, file=sys.stderr)
     order = np.random.default_rng(options.seed).permutation(len(pairs))
     return [pairs[k] for k in sorted(order[: options.models])]
 
@@ -157,45 +152,24 @@ def split_clips(pairs: Sequence[tuple[Clip, Clip]], options: ChairOptions) -> di
 
 
 def prepare(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
-    options: ChairOptions | None = None,
-    **writing: bool,
+    out_dir: Folder, source_dir: Folder | None, options: ChairOptions | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "chairs" (see `tfrecords_tools.converters`).
-
-    Args:
-        source_dir: the folder of the models, or the one above it.
-        options: which chairs become videos, by default `ChairOptions()`.
-
-    Example:
-        prepare("data/chairs", "rendered_chairs", ChairOptions(models=100, frames=31))
-    """
+    """Writes the data set "chairs" (see `tfrecords_tools.converters`)."""
     options = options or ChairOptions()
     found = find_clips(source_dir, options.frames)
     pairs = choose_models(found, options)
-    numbers = {pair[0].model: number for number, pair in enumerate(pairs)}
+    numbers = {pair[0].identity: number for number, pair in enumerate(pairs)}
 
     def load(clip: Clip) -> Video:
-        return Video(
-            np.stack([_read_frame(path, options.crop) for path in clip.paths]),  # [T, H, W, C]
-            clip.id,
-            label=ELEVATIONS.index(clip.elevation),
-            identity=numbers[clip.model],
-        )
+        frames = np.stack([_read_frame(path, options.crop) for path in clip.paths])  # [T, H, W, C]
+        label, identity = CLASSES.index(clip.class_name), numbers[clip.identity]
+        return Video(frames, clip.id, label=label, identity=identity)
 
-    info = DatasetInfo(
-        "chairs",
-        "1",
-        height=SIDE,
-        width=SIDE,
-        class_names=CLASSES,
-        identity_names=tuple(numbers),
-        licence="its page has the terms",
-        source=f"{SOURCE}, {len(pairs)} of {len(found)} models, seed {options.seed}",
-        citation=_CITATION,
-    )
-    return write_dataset(os.fspath(out_dir), info, split_clips(pairs, options), load, **writing)
+    names: dict[str, Any] = {"class_names": CLASSES, "identity_names": tuple(numbers)}
+    source = f"{SOURCE}, {len(pairs)} of {len(found)} models, seed {options.seed}"
+    origin: dict[str, Any] = {"licence": LICENCE, "source": source, "citation": _CITATION}
+    info = DatasetInfo("chairs", "1", SIDE, SIDE, **names, **origin)
+    return write_dataset(out_dir, info, split_clips(pairs, options), load, **writing)
 
 
 def _read_frame(path: str, crop: int) -> np.ndarray:

@@ -4,25 +4,16 @@ import dataclasses
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, write_dataset
 from tfrecords_tools.converter_flags import Options, option
 from tfrecords_tools.converters import faces
-from tfrecords_tools.source_files import split_clips, subfolders
+from tfrecords_tools.source_files import Clip, Folder, split_clips, subfolders
 
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
-
-
-@dataclasses.dataclass(frozen=True)
-class Clip:
-    """One clip before it is read: its id, expression, person and images in order."""
-
-    id: str
-    class_name: str
-    person: str
-    paths: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,27 +41,22 @@ def expression_folders(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def write_clips(
-    out_dir: str | os.PathLike,
-    info: DatasetInfo,
-    clips: Sequence[Clip],
-    options: ClipOptions,
-    **writing: bool,
+    out_dir: Folder, info: DatasetInfo, clips: Sequence[Clip], options: ClipOptions, **writing: bool
 ) -> DatasetInfo:
     """Writes clips as a data set with the splits train and test.
 
     Args:
         info: name, version, origin and frame rate; the rest follows from clips and options.
-        clips: one or more.
-        options: how they become videos.
-        out_dir, **writing: as of `tfrecords_tools.converters`.
+        clips: one or more, with a person as identity.
+        out_dir, options, **writing: as of `tfrecords_tools.converters`.
 
     Raises:
         ConversionError: no clip is long enough, files are unreadable or show no face (each
             named), out_dir exists, or OpenCV has no face detector.
     """
     if options.crop_faces:
-        faces.require_detector()  # before an hour of work, not within
-    people = sorted({clip.person for clip in clips}, key=media.natural_key)
+        faces.face_detector()  # before an hour of work, not within
+    people = sorted({clip.identity for clip in clips}, key=media.natural_key)
     needed = (options.min_frames - 1) * options.stride + 1
     kept = [clip for clip in clips if len(clip.paths) >= needed]
     wanted = f"{options.min_frames} frames"
@@ -81,13 +67,9 @@ def write_clips(
             f"None of {len(clips)} clips has {wanted}; the longest has "
             f"{max(len(clip.paths) for clip in clips)} images: lower --min_frames."
         )
-    if len(kept) < len(clips):
-        print(
-            f"left out {len(clips) - len(kept)} of {len(clips)} clips with fewer than {wanted}; "
-            "see --min_frames",
-            file=sys.stderr,
-        )
-    splits = split_clips(kept, options.test_fraction, options.seed)
+    if short := len(clips) - len(kept):
+        line = f"left out {short} of {len(clips)} clips with fewer than {wanted}; see --min_frames"
+        print(line, file=sys.stderr)
     rate = info.fps / options.stride
 
     def load(clip: Clip) -> Video:
@@ -97,15 +79,10 @@ def write_clips(
             clip.id,
             rate,
             label=EXPRESSIONS.index(clip.class_name),
-            identity=people.index(clip.person),
+            identity=people.index(clip.identity),
         )
 
-    info = dataclasses.replace(
-        info,
-        height=options.size,
-        width=options.size,
-        fps=rate,
-        class_names=EXPRESSIONS,
-        identity_names=tuple(people),
-    )
-    return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
+    splits = split_clips(kept, options.test_fraction, options.seed)
+    names: dict[str, Any] = {"class_names": EXPRESSIONS, "identity_names": tuple(people)}
+    info = dataclasses.replace(info, height=options.size, width=options.size, fps=rate, **names)
+    return write_dataset(out_dir, info, splits, load, **writing)

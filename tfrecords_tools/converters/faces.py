@@ -1,6 +1,5 @@
 """Finds the face of a clip and crops all frames to the same box around it."""
 
-import dataclasses
 import os
 import threading
 from collections.abc import Iterable, Sequence
@@ -18,33 +17,16 @@ SAMPLES = 7
 MARGIN = 0.15
 _own = threading.local()
 
-
-@dataclasses.dataclass(frozen=True)
-class Box:
-    """A square in a frame: first column, first row and side, in pixels.
-
-    A box may reach outside the frame; `crop` repeats the border there.
-    """
-
-    left: int
-    top: int
-    side: int
-
-
-def require_detector() -> None:
-    """Raises ConversionError if the installed OpenCV has no face detector."""
-    _detector()
+Box = tuple[int, int, int]  # a square in a frame: first column, first row and side, in pixels
 
 
 def find_face(image: np.ndarray) -> tuple[float, float, float] | None:
-    """The largest upright frontal face in an image, uint8 RGB [H, W, 3].
+    """Centre column and row and the side, in pixels, of the largest upright frontal face.
 
-    The detector is OpenCV's boosted cascade (Viola and Jones, CVPR 2001).
-
-    Returns:
-        Column and row of its centre and its side, in pixels; None if there is no face.
+    The image is uint8 RGB [H, W, 3]. The detector is OpenCV's boosted cascade (Viola and Jones,
+    CVPR 2001).
     """
-    detector = _detector()
+    detector = face_detector()
     scale = min(1.0, DETECTION_SIZE / max(image.shape[:2]))
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)  # [H, W]
     if scale < 1:
@@ -57,15 +39,14 @@ def find_face(image: np.ndarray) -> tuple[float, float, float] | None:
     if not len(found):
         return None
     left, top, width, height = max(found, key=lambda face: face[2] * face[3])
-    face = (left + width / 2, top + height / 2, max(width, height))
-    return tuple(float(value) / scale for value in face)
+    return (left + width / 2) / scale, (top + height / 2) / scale, max(width, height) / scale
 
 
 def find_box(frames: Iterable[np.ndarray], path: str, margin: float = MARGIN) -> Box:
     """One box for a clip: the median of the faces in some of its frames, enlarged.
 
     The median ignores a false detection in a single frame. The box is moved into the frame if it
-    fits; a larger box covers the frame.
+    fits; a larger box covers the frame and reaches outside.
 
     Args:
         frames: some frames of the clip, each uint8 RGB [H, W, 3], all of one size.
@@ -73,28 +54,31 @@ def find_box(frames: Iterable[np.ndarray], path: str, margin: float = MARGIN) ->
         margin: added on each side, as a share of the face's side; 0 or more.
 
     Raises:
-        UnreadableMedia: no frame shows a face; the message names the path.
+        UnreadableMedia: no frame shows a face.
     """
-    faces, searched, height, width = [], 0, 0, 0
+    found, height, width = [], 0, 0
     for frame in frames:
-        searched += 1
         height, width = frame.shape[:2]
-        if face := find_face(frame):
-            faces.append(face)
+        found.append(find_face(frame))
+    faces = [face for face in found if face]
     if not faces:
         raise UnreadableMedia(
-            f"{path}: no upright frontal face found in {searched} frame(s) of the clip; leave it "
+            f"{path}: no upright frontal face found in {len(found)} frame(s) of the clip; leave it "
             "out or keep whole frames with --nocrop_faces"
         )
-    column, row, side = np.median(faces, axis=0)
-    side = max(1, round(side * (1 + 2 * margin)))
-    return Box(_shift(column, side, width), _shift(row, side, height), side)
+    column, row, face_side = np.median(faces, axis=0)
+    side = max(1, round(face_side * (1 + 2 * margin)))
+    return _shift(column, side, width), _shift(row, side, height), side
 
 
 def crop(frame: np.ndarray, box: Box, size: int) -> np.ndarray:
-    """Crops a frame, uint8 [H, W, C], to a box and resizes it to uint8 [size, size, C]."""
-    rows = np.arange(box.top, box.top + box.side).clip(0, frame.shape[0] - 1)
-    columns = np.arange(box.left, box.left + box.side).clip(0, frame.shape[1] - 1)
+    """Crops a frame, uint8 [H, W, C], to a box and resizes it to uint8 [size, size, C].
+
+    Outside the frame, its border is repeated.
+    """
+    left, top, side = box
+    rows = np.arange(top, top + side).clip(0, frame.shape[0] - 1)
+    columns = np.arange(left, left + side).clip(0, frame.shape[1] - 1)
     return media.resize_and_crop(frame[rows[:, None], columns], size, size)
 
 
@@ -103,11 +87,7 @@ def read_face_clip(
 ) -> np.ndarray:
     """Reads an image sequence as a clip of the face; one full frame is in memory at a time.
 
-    Args:
-        paths: the images in order, one or more.
-        size: height and width of the result.
-        margin: as in `find_box`.
-        crop_faces: if false, the middle of the frame is kept, for images that are cropped already.
+    Without `crop_faces`, the middle of the frame is kept, for images that are cropped already.
 
     Returns:
         uint8 RGB [T, size, size, 3].
@@ -121,10 +101,9 @@ def read_face_clip(
         return media.stack_frames(map(media.read_image, paths), paths[0], size, size)
     some = np.unique(np.linspace(0, len(paths) - 1, SAMPLES).round().astype(int))
     box = find_box((media.read_image(paths[k]) for k in some), paths[0], margin)
-    frames, first = [], None
+    frames, first = [], media.read_image(paths[0]).shape
     for path in paths:
         frame = media.read_image(path)
-        first = first or frame.shape
         if frame.shape != first:
             raise UnreadableMedia(f"{path}: has another size than the first image of its clip")
         frames.append(crop(frame, box, size))
@@ -137,7 +116,8 @@ def _shift(centre: float, side: int, length: int) -> int:
     return min(max(start, min(0, length - side)), max(0, length - side))
 
 
-def _detector() -> "cv2.CascadeClassifier":
+def face_detector() -> "cv2.CascadeClassifier":
+    """The detector of this thread; ConversionError if the installed OpenCV has none."""
     # One for each thread: a cascade has buffers of its own while it works.
     if hasattr(_own, "detector"):
         return _own.detector

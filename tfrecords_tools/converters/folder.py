@@ -23,7 +23,7 @@ from kerasvid.data.records import ENCODINGS, DatasetInfo, Video
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
 from tfrecords_tools.converter_flags import Options, option, run_converter
-from tfrecords_tools.source_files import check_source_dir, split_clips, walk_folders
+from tfrecords_tools.source_files import Clip, Folder, check_source_dir, split_clips, walk_folders
 
 IMAGE_MODES = ("auto", "sequences", "strips", "single")
 _LISTED = 3  # of the files that are left out
@@ -44,8 +44,9 @@ class FolderOptions(Options):
     seed: int = option(0, "Seed for the division into splits.", 0)
     images: str = option(
         "auto",
-        "Meaning of the images in a folder: one sequence, a strip each, or a single frame each; "
-        "auto takes strips if the first image is at least two frames wide, else a sequence.",
+        "Meaning of the images in a folder: sequences (together one video), strips (each a video "
+        "of frames side by side) or single (each a video of one frame); auto means strips if the "
+        "first image is two or more frames wide, else sequences.",
         choices=IMAGE_MODES,
     )
     strip_frame_width: int | None = option(
@@ -58,32 +59,21 @@ class FolderOptions(Options):
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Clip:
-    """One video before it is read.
+@dataclasses.dataclass(frozen=True, slots=True)
+class FolderClip(Clip):
+    """A clip of the kind "video", "sequence" or "strip"; its id is its path in the folder."""
 
-    Args:
-        id: path below the source folder.
-        class_name: first folder level, empty if there is none.
-        kind: "video", "sequence" or "strip".
-        paths: one file, or the images of a sequence in order.
-    """
-
-    id: str
-    class_name: str
-    kind: str
-    paths: tuple[str, ...]
+    kind: str = "video"
 
 
 def find_clips(
-    source_dir: str | os.PathLike | None, options: FolderOptions | None = None
-) -> tuple[list[Clip], list[str]]:
+    source_dir: Folder, options: FolderOptions | None = None
+) -> tuple[list[FolderClip], list[str]]:
     """Lists the videos in a folder, and its other files, in natural order, without reading them.
 
     Raises:
-        ConversionError: the folder is missing, cannot be listed or has no videos.
+        ConversionError: the folder cannot be listed or has no videos.
     """
-    source_dir = check_source_dir(source_dir, "folder", "the folder of your videos")
     options = options or FolderOptions()
     clips, others = [], []
     for folder, names in walk_folders(source_dir):
@@ -97,19 +87,17 @@ def find_clips(
                 clip_id = os.path.basename(os.path.abspath(folder)) if below == "." else below
                 class_name = below.split("/")[0] if "/" in below else ""
                 paths = tuple(os.path.join(folder, name) for name in images)
-                clips.append(Clip(clip_id, class_name, "sequence", paths))
+                clips.append(FolderClip(clip_id, class_name, paths, kind="sequence"))
             else:
                 files |= dict.fromkeys(images, "strip" if mode == "strips" else "sequence")
         prefix = "" if below == "." else f"{below}/"
         for name, kind in files.items():
-            paths = (os.path.join(folder, name),)
-            clips.append(Clip(prefix + name, prefix.split("/")[0], kind, paths))
+            path = os.path.join(folder, name)
+            clips.append(FolderClip(prefix + name, prefix.split("/")[0], (path,), kind=kind))
         others += [prefix + name for name in names if name not in images and name not in videos]
     if not clips:
-        raise ConversionError(
-            f"{source_dir}: no videos found; put video files (MP4, AVI and so on), strips or "
-            "subfolders of images there."
-        )
+        what = "video files (MP4, AVI and so on), strips or subfolders of images"
+        raise ConversionError(f"{source_dir}: no videos found; put {what} there.")
     return sorted(clips, key=lambda clip: media.natural_key(clip.id)), others
 
 
@@ -123,7 +111,7 @@ def _image_mode(first_image: str, options: FolderOptions) -> str:
     return "strips" if strips else "sequences"
 
 
-def describe_clips(clips: Sequence[Clip], others: Sequence[str]) -> str:
+def describe_clips(clips: Sequence[FolderClip], others: Sequence[str]) -> str:
     """Describes the result of `find_clips` in one line."""
     kinds = collections.Counter(clip.kind for clip in clips)
     found = [f"{count} {kind}{'s' * (count > 1)}" for kind, count in sorted(kinds.items())]
@@ -135,37 +123,30 @@ def describe_clips(clips: Sequence[Clip], others: Sequence[str]) -> str:
 
 
 def prepare(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
+    out_dir: Folder,
+    source_dir: Folder | None,
     options: FolderOptions | None = None,
     **writing: bool,
 ) -> DatasetInfo:
-    """Converts a folder of videos into a data set (see `tfrecords_tools.converters`).
-
-    Args:
-        source_dir: folder of videos, image sequences and strips; its first level names classes.
-        options: how they become videos, by default `FolderOptions()`.
-
-    Example:
-        >>> prepare("data/mine", "my_videos", FolderOptions(height=64, width=64))
-    """
+    """Converts a folder of videos into a data set (see `tfrecords_tools.converters`)."""
     options = options or FolderOptions()
+    source_dir = check_source_dir(source_dir, "folder", "the folder of your videos")
     clips, others = find_clips(source_dir, options)
     print(describe_clips(clips, others), file=sys.stderr)
     splits = split_clips(clips, options.test_fraction, options.seed)
     classes = sorted({clip.class_name for clip in clips} - {""}, key=media.natural_key)
     labels = {name: number for number, name in enumerate(classes)}
 
-    def load(clip: Clip) -> Video:
+    def load(clip: FolderClip) -> Video:
         path, rate = clip.paths[0], -1.0
         if clip.kind == "video":
-            frames, rate = media.open_video(path)
+            found, rate = media.open_video(path)
         elif clip.kind == "strip":
-            frames = media.iterate_strip(path, options.strip_frame_width)
+            found = media.iterate_strip(path, options.strip_frame_width)
         else:
-            frames = map(media.read_image, clip.paths)
+            found = map(media.read_image, clip.paths)
         frames = media.stack_frames(
-            frames, path, options.height, options.width, options.max_frames, options.min_frames
+            found, path, options.height, options.width, options.max_frames, options.min_frames
         )
         return Video(frames, clip.id, options.fps or rate, labels.get(clip.class_name, -1))
 
@@ -179,7 +160,7 @@ def prepare(
         class_names=tuple(classes),
         source=os.path.basename(os.path.abspath(source_dir)),
     )
-    return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
+    return write_dataset(out_dir, info, splits, load, **writing)
 
 
 main = functools.partial(

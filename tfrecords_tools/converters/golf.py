@@ -7,19 +7,15 @@
     frames-stable-many/<video>/<clip>.jpg    the frames of a clip, 128x128, one below the other
     golf.txt                                 <video>/<clip>.jpg of one clip a line
 
-The authors' code writes and reads this layout (extra/stabilize_videos_many.py and
-data/donkey_video2.lua of https://github.com/cvondrick/videogan): a folder for each Flickr video,
-possibly below other folders, with its stabilized clips of 16 to 34 frames. Only the first word of
-a line of the list counts. The identity of a clip is its folder. There are no labels.
+This is the layout of https://github.com/cvondrick/videogan: a folder for each Flickr video, with
+its stabilized clips of 16 to 34 frames. Only the first word of a line of the list counts. The
+identity of a clip is its folder. There are no labels.
 
 A record holds the first 32 frames, shrunk to 64x64, of one of 500 clips, which are chosen by seed.
-That serves both papers: VGAN trains on all 32 frames, "Non-Adversarial Video Synthesis with
-Learned Priors" (CVPR 2020) on 16 frames of 500 random videos, for which training takes windows of
-16. Clips of fewer than --frames, at the end of a video or of a scene, are left out and counted.
---frames=16 stores 16 frames and leaves out hardly any clip; --clips=0 takes all clips.
-
-Neither paper divides the clips, so there is one split, "train". The second paper keeps only clips
-"pertaining to golf action as close as possible"; its list is not public.
+VGAN trains on all 32 frames, "Non-Adversarial Video Synthesis with Learned Priors" (CVPR 2020) on
+16 frames of 500 random videos; its list of clips is not public. Clips of fewer than --frames are
+left out and counted. --clips=0 takes all clips. Neither paper divides the clips, so there is one
+split, "train".
 """
 
 import dataclasses
@@ -27,6 +23,7 @@ import functools
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -35,7 +32,7 @@ from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
 from tfrecords_tools.converter_flags import Options, option, run_converter
-from tfrecords_tools.source_files import check_source_dir
+from tfrecords_tools.source_files import Clip, Folder, check_source_dir
 
 SIDE = 64
 STRIP_SIDE = 128  # of a frame in a strip
@@ -63,31 +60,11 @@ class GolfOptions(Options):
     seed: int = option(0, "Seed for the choice of clips.", 0)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Clip:
-    """One strip: the folder frames-stable-many and the strip's path below it."""
-
-    root: str
-    name: str
-
-    @property
-    def path(self) -> str:
-        """Of the file."""
-        return os.path.join(self.root, self.name)
-
-    @property
-    def id(self) -> str:
-        """For instance "1234567890.mp4/0003"."""
-        return os.path.splitext(self.name)[0]
-
-    @property
-    def video(self) -> str:
-        """The folder, which stands for the source video; empty where there is none."""
-        return os.path.dirname(self.name)
-
-
-def find_clips(source_dir: str | os.PathLike | None) -> list[Clip]:
+def find_clips(source_dir: Folder | None) -> list[Clip]:
     """Lists the clips of golf.txt, in its order, each once, without opening them.
+
+    An id is for instance "1234567890.mp4/0003". The identity is the folder, which stands for the
+    source video.
 
     Raises:
         ConversionError: the folder or golf.txt is missing, or golf.txt lists no JPEG files.
@@ -104,38 +81,32 @@ def find_clips(source_dir: str | os.PathLike | None) -> list[Clip]:
     names = [word.removeprefix(f"{ROOT}/") for word in words if word.lower().endswith(".jpg")]
     if not names:
         raise ConversionError(f"{index}: lists no JPEG files; {LAYOUT} of {SOURCE}.")
-    if len(names) < len(words):
-        others = len(words) - len(names)
-        print(
-            f"{index}: {others} of {len(words)} lines are not names of JPEG files", file=sys.stderr
-        )
-    return [Clip(root, name) for name in dict.fromkeys(names)]
+    if others := len(words) - len(names):
+        line = f"{index}: {others} of {len(words)} lines are not names of JPEG files"
+        print(line, file=sys.stderr)
+    return [
+        Clip(os.path.splitext(name)[0], "", (os.path.join(root, name),), os.path.dirname(name))
+        for name in dict.fromkeys(names)
+    ]
 
 
-def count_frames(clip: Clip) -> int:
+def count_frames(path: str) -> int:
     """Number of frames in a strip, from the head of its file; else UnreadableMedia."""
     try:
-        with PIL.Image.open(clip.path, formats=["JPEG"]) as image:
+        with PIL.Image.open(path, formats=["JPEG"]) as image:
             width, height = image.size
     except FileNotFoundError as error:
-        raise UnreadableMedia(f"{clip.path}: missing, but listed in {INDEX}") from error
+        raise UnreadableMedia(f"{path}: missing, but listed in {INDEX}") from error
     except PIL.UnidentifiedImageError as error:
-        raise UnreadableMedia(f"{clip.path}: cannot be read as a JPEG image") from error
+        raise UnreadableMedia(f"{path}: cannot be read as a JPEG image") from error
     except OSError as error:
-        raise UnreadableMedia(f"{clip.path}: cannot be read ({error.strerror or error})") from error
+        raise UnreadableMedia(f"{path}: cannot be read ({error.strerror or error})") from error
     if width != STRIP_SIDE or height % STRIP_SIDE:
         raise UnreadableMedia(
-            f"{clip.path}: {width} pixels wide and {height} high, expected frames of "
+            f"{path}: {width} pixels wide and {height} high, expected frames of "
             f"{STRIP_SIDE}x{STRIP_SIDE}, one below the other"
         )
     return height // STRIP_SIDE
-
-
-def read_strip(clip: Clip, frames: int) -> np.ndarray:
-    """First frames of a strip, shrunk: uint8 RGB [T, 64, 64, 3]; else UnreadableMedia."""
-    count = count_frames(clip)
-    strip = media.read_image(clip.path).reshape(count, STRIP_SIDE, STRIP_SIDE, 3)
-    return media.stack_frames(strip, clip.path, SIDE, SIDE, frames, frames)  # [T, H, W, C]
 
 
 def draw_clips(
@@ -143,19 +114,16 @@ def draw_clips(
 ) -> list[Clip]:
     """Chooses clips by seed and reports on stderr which clips are left out.
 
-    With `skip_unreadable`, other clips replace unreadable ones. Otherwise unreadable clips are
-    among the clips returned, so that reading names each of them.
+    Unreadable clips are replaced with `skip_unreadable`, else returned: reading names each of them.
 
     Raises:
         ConversionError: no clip is readable and long enough.
     """
     wanted = options.clips or len(clips)
-    drawn: list[Clip] = []
-    counts: list[int] = []
-    faults: list[str] = []
+    drawn, counts, faults = [], [], []
     for number in np.random.default_rng(options.seed).permutation(len(clips)):
         try:
-            counts.append(count_frames(clips[number]))
+            counts.append(count_frames(clips[number].paths[0]))
             taken = counts[-1] >= options.frames
         except UnreadableMedia as error:
             faults.append(str(error))
@@ -188,8 +156,8 @@ def draw_clips(
 
 
 def prepare(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
+    out_dir: Folder,
+    source_dir: Folder | None,
     options: GolfOptions | None = None,
     *,
     skip_unreadable: bool = False,
@@ -197,36 +165,26 @@ def prepare(
 ) -> DatasetInfo:
     """Writes the data set "golf" (see `tfrecords_tools.converters`).
 
-    Args:
-        source_dir: the folder of frames-stable-many and golf.txt.
-        options: which clips become videos, by default `GolfOptions()`.
-        skip_unreadable: choose others for unreadable clips, with a line for each.
-
-    Example:
-        prepare("data/golf", "TINYVIDEO", GolfOptions(clips=2000))
+    With `skip_unreadable`, other clips replace unreadable ones.
     """
     options = options or GolfOptions()
     clips = find_clips(source_dir)
     drawn = draw_clips(clips, options, skip_unreadable)
-    videos = sorted({clip.video for clip in drawn} - {""}, key=media.natural_key)
+    videos = sorted({clip.identity for clip in drawn} - {""}, key=media.natural_key)
     numbers = {video: number for number, video in enumerate(videos)}
 
     def load(clip: Clip) -> Video:
-        frames = read_strip(clip, options.frames)
-        return Video(frames, clip.id, identity=numbers.get(clip.video, -1))
+        path = clip.paths[0]
+        count = count_frames(path)
+        strip = media.read_image(path).reshape(count, STRIP_SIDE, STRIP_SIDE, 3)
+        frames = media.stack_frames(strip, path, SIDE, SIDE, options.frames, options.frames)
+        return Video(frames, clip.id, identity=numbers.get(clip.identity, -1))
 
-    info = DatasetInfo(
-        "golf",
-        "1",
-        height=SIDE,
-        width=SIDE,
-        identity_names=tuple(videos),
-        licence=LICENCE,
-        source=f"{SOURCE}, drawn with seed {options.seed} from {len(clips)} clips",
-        citation=CITATION,
-    )
+    source = f"{SOURCE}, drawn with seed {options.seed} from {len(clips)} clips"
+    origin: dict[str, Any] = {"licence": LICENCE, "source": source, "citation": CITATION}
+    info = DatasetInfo("golf", "1", SIDE, SIDE, identity_names=tuple(videos), **origin)
     writing["skip_unreadable"] = skip_unreadable
-    return write_dataset(os.fspath(out_dir), info, {"train": drawn}, load, **writing)
+    return write_dataset(out_dir, info, {"train": drawn}, load, **writing)
 
 
 main = functools.partial(

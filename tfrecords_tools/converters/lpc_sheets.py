@@ -28,11 +28,8 @@ FRAME_OFFSETS = {
     "spellcard": (0, 1, 2, 3, 4, 5, 4, 6),
     "slash": (0, 1, 2, 3, 4, 5, 4, 0),
 }
-FIRST_CELL = {
-    "walk": {"front": 131, "left": 118, "right": 144},
-    "spellcard": {"front": 26, "left": 13, "right": 39},
-    "slash": {"front": 182, "left": 169, "right": 195},
-}
+FIRST_CELL = {"walk": 118, "spellcard": 13, "slash": 169}  # of the row of the left view
+VIEW_ROWS = {"left": 0, "front": 1, "right": 2}
 SOURCE = (
     "the Liberated Pixel Cup art as arranged in the public repository YingzhenLi/Sprites "
     "(CC-BY-SA 3.0 / GPL 3.0, with attribution)"
@@ -74,7 +71,7 @@ SHEET_CHECKSUMS = {
 
 def clip_cells(action: str, view: str) -> tuple[int, ...]:
     """Cell numbers of a clip's eight frames; cell n is row n // 13, column n % 13 of a sheet."""
-    first = FIRST_CELL[action][view]
+    first = FIRST_CELL[action] + COLUMNS * VIEW_ROWS[view]
     return tuple(first + offset for offset in FRAME_OFFSETS[action])
 
 
@@ -82,17 +79,13 @@ def _read_sheet(path: pathlib.Path) -> np.ndarray:
     """One sheet as RGBA, uint8 [1344, 832, 4]."""
     if not path.is_file():
         raise ConversionError(f"{path}: the sheet is missing; {_REMEDY}.")
-    try:
-        sheet = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    except (OSError, cv2.error) as error:
-        raise ConversionError(f"{path}: the sheet cannot be read; {_REMEDY}.") from error
+    sheet = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if sheet is None:
         raise ConversionError(f"{path}: not a readable PNG; {_REMEDY}.")
-    if sheet.shape != (SHEET_HEIGHT, SHEET_WIDTH, 4) or sheet.dtype != np.uint8:
-        height, width, *channels = sheet.shape
+    shape = (SHEET_HEIGHT, SHEET_WIDTH, 4)
+    if sheet.shape != shape or sheet.dtype != np.uint8:
         raise ConversionError(
-            f"{path}: a {width}x{height} image with {channels[0] if channels else 1} channel(s) "
-            f"instead of a sheet of {SHEET_WIDTH}x{SHEET_HEIGHT} with 4; {_REMEDY}."
+            f"{path}: the image is {list(sheet.shape)} instead of {list(shape)}; {_REMEDY}."
         )
     return cv2.cvtColor(sheet, cv2.COLOR_BGRA2RGBA)
 
@@ -131,10 +124,7 @@ def load_sheets(source_dir: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def compose_clip(
-    sheets: Mapping[str, np.ndarray],
-    attributes: tuple[int, int, int, int],
-    action: str,
-    view: str,
+    sheets: Mapping[str, np.ndarray], attributes: tuple[int, ...], action: str, view: str
 ) -> np.ndarray:
     """Lays a character's sheets over each other, on black: uint8 RGB [8, 64, 64, 3].
 

@@ -9,14 +9,11 @@
     Moments_in_Time_Raw/validation/<class>/<name>.mp4    validationSet.csv
 
 A line of the CSV files is <class>/<name>.mp4,<class>,<agreeing>,<disagreeing annotators>, without
-a header, as the README.txt of the release explains. A CSV file lists the videos of its folder;
-without it, all videos in the folder count. moments_categories.txt, the classes with their numbers,
-is not needed: here labels are the positions in --classes.
+a header. Without a CSV file, all videos in the folder count. Labels are positions in --classes.
 
 "Generating Video from Images" (Penington, Teo and Wang) takes erupting and skiing, the default, at
 30 frames of 64x64. Of each video, 30 frames spread evenly are resized and cropped to the centre.
-The folder training is the split "train". The folder validation is "test"; it has 100 videos per
-class, as many as in the tests of that work.
+The folder training is the split "train". The folder validation is "test", 100 videos a class.
 """
 
 import csv
@@ -25,6 +22,7 @@ import difflib
 import functools
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +30,7 @@ from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, write_dataset
 from tfrecords_tools.converter_flags import Options, option, run_converter
-from tfrecords_tools.source_files import check_source_dir, file_names, subfolders
+from tfrecords_tools.source_files import Clip, Folder, check_source_dir, file_names, subfolders
 
 SIDE = 64
 SPLITS = {"train": "training", "test": "validation"}  # the folder of each
@@ -43,7 +41,7 @@ CITATION = (
     "Understanding. PAMI 2019. arXiv:1801.03150."
 )
 LICENCE = f"under the licence of the data set, granted on application ({SOURCE})"
-ORIGIN = {"licence": LICENCE, "source": SOURCE, "citation": CITATION}
+ORIGIN: dict[str, Any] = {"licence": LICENCE, "source": SOURCE, "citation": CITATION}
 _NEEDS = (
     f"the folder of training and validation, {LAYOUT}; Moments in Time needs an application, the "
     f"form is at {SOURCE} ({CITATION})"
@@ -67,19 +65,10 @@ class MomentsOptions(Options):
             )
 
 
-@dataclasses.dataclass(frozen=True)
-class Clip:
-    """One video: its id, e.g. "training/skiing/yt-abc_3", its class and its file."""
-
-    id: str
-    class_name: str
-    path: str
-
-
-def find_clips(
-    source_dir: str | os.PathLike | None, classes: Sequence[str]
-) -> dict[str, list[Clip]]:
+def find_clips(source_dir: Folder | None, classes: Sequence[str]) -> dict[str, list[Clip]]:
     """Lists the videos of some classes by split, class and name, without opening them.
+
+    An id is for instance "training/skiing/yt-abc_3".
 
     Raises:
         ConversionError: a folder is missing, a class is unknown or has no videos, or a CSV file
@@ -121,7 +110,7 @@ def _class_clips(root: str, folder: str, class_name: str) -> list[Clip]:
     if not files:
         raise ConversionError(f"{where}: no videos (*.mp4) of the class {class_name!r} found.")
     return [
-        Clip(f"{folder}/{os.path.splitext(file)[0]}", class_name, os.path.join(home, file))
+        Clip(f"{folder}/{os.path.splitext(file)[0]}", class_name, (os.path.join(home, file),))
         for file in files
     ]
 
@@ -155,39 +144,28 @@ def spread(count: int, frames: int) -> np.ndarray:
     return (2 * np.arange(frames) + 1) * count // (2 * frames)
 
 
-def read_clip(clip: Clip, frames: int, label: int) -> Video:
-    """Reads frames spread evenly over a video, resized and cropped to the centre."""
-    found, rate = media.open_video(clip.path)
-    video = media.stack_frames(found, clip.path, SIDE, SIDE, min_frames=frames)  # [T, H, W, C]
-    rate = rate * frames / len(video) if rate > 0 else -1.0
-    return Video(video[spread(len(video), frames)], clip.id, rate, label)
-
-
 def prepare(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
+    out_dir: Folder,
+    source_dir: Folder | None,
     options: MomentsOptions | None = None,
     **writing: bool,
 ) -> DatasetInfo:
-    """Writes "moments", or e.g. "moments/diving-surfing" (see `tfrecords_tools.converters`).
-
-    Args:
-        source_dir: the folder of training and validation, or the one above it.
-        options: which videos are read, and how, by default `MomentsOptions()`.
-
-    Example:
-        prepare("data/diving", "Moments_in_Time_Raw", MomentsOptions(classes=("diving",)))
-    """
+    """Writes "moments", or e.g. "moments/diving-surfing" (see `tfrecords_tools.converters`)."""
     options = options or MomentsOptions()
     splits = find_clips(source_dir, options.classes)
-    default = options.classes == MomentsOptions().classes
+    frames = options.frames
 
     def load(clip: Clip) -> Video:
-        return read_clip(clip, options.frames, options.classes.index(clip.class_name))
+        found, rate = media.open_video(clip.paths[0])
+        video = media.stack_frames(found, clip.paths[0], SIDE, SIDE, min_frames=frames)
+        rate = rate * frames / len(video) if rate > 0 else -1.0
+        label = options.classes.index(clip.class_name)
+        return Video(video[spread(len(video), frames)], clip.id, rate, label)
 
+    default = options.classes == MomentsOptions().classes
     name = "moments" if default else f"moments/{'-'.join(options.classes)}"
     info = DatasetInfo(name, "1", SIDE, SIDE, class_names=options.classes, **ORIGIN)
-    return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
+    return write_dataset(out_dir, info, splits, load, **writing)
 
 
 main = functools.partial(

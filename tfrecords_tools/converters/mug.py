@@ -8,30 +8,26 @@
 
 Labels are anger, disgust, fear, happiness, sadness and surprise, as in MoCoGAN and the paper on
 residual vectors; neutral is left out. The identity is the subject. A record is a whole take,
-cropped to its face. Takes of fewer than --min_frames frames are left out and counted.
-
-The papers train on all takes. Here a tenth of the takes of each expression is the test split, by
-seed; the people in it are in the training split, too. --test_fraction=0 trains on all.
+cropped to its face. Takes of fewer than --min_frames frames are left out and counted. A tenth of
+the takes of each expression is the test split, by seed; the people in it are in the training split,
+too. The papers train on all takes, as does --test_fraction=0.
 """
 
 import functools
 import os
 import re
+from typing import Any
 
 from kerasvid.data.records import DatasetInfo
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converter_flags import run_converter
-from tfrecords_tools.converters.expressions import (
-    Clip,
-    ClipOptions,
-    expression_folders,
-    write_clips,
-)
-from tfrecords_tools.source_files import check_source_dir, image_paths, subfolders
+from tfrecords_tools.converters.expressions import ClipOptions, expression_folders, write_clips
+from tfrecords_tools.source_files import Clip, Folder, check_source_dir, image_paths, subfolders
 
 LAYOUT = "subjects3/<subject>/<expression>/take<NNN>/img_<NNNN>.jpg"
 SOURCE = "https://mug.ee.auth.gr/fed/"
 FPS = 19.0
+LICENCE = f"for research, under the licence agreement of the database ({SOURCE})"
 _CITATION = (
     "N. Aifanti, C. Papachristou and A. Delopoulos. The MUG Facial Expression Database. "
     "WIAMIS 2010."
@@ -42,7 +38,7 @@ _NEEDS = (
 )
 
 
-def find_clips(source_dir: str | os.PathLike | None) -> list[Clip]:
+def find_clips(source_dir: Folder | None) -> list[Clip]:
     """Lists the takes of the six expressions, in natural order, without reading them.
 
     A further folder level between subject and expression, as for sessions, is allowed.
@@ -64,33 +60,20 @@ def find_clips(source_dir: str | os.PathLike | None) -> list[Clip]:
                     if re.fullmatch(r"take\d+", name, re.IGNORECASE):
                         take = os.path.join(place, name)
                         below = os.path.relpath(take, root).replace(os.sep, "/")
-                        clips.append(Clip(below, expression, subject, image_paths(take)))
+                        clips.append(Clip(below, expression, image_paths(take), subject))
     if not clips:
-        raise ConversionError(
-            f"{source_dir}: no takes of the MUG database found; expected {LAYOUT}, for instance "
-            "subjects3/001/anger/take000/img_0000.jpg."
-        )
+        example = "subjects3/001/anger/take000/img_0000.jpg"
+        what = f"no takes of the MUG database found; expected {LAYOUT}, for instance {example}"
+        raise ConversionError(f"{source_dir}: {what}.")
     return clips
 
 
 def prepare(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
-    options: ClipOptions | None = None,
-    **writing: bool,
+    out_dir: Folder, source_dir: Folder | None, options: ClipOptions | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "mug" (see `tfrecords_tools.converters`).
-
-    Args:
-        source_dir: the folder that contains subjects3, or subjects3 itself.
-        options: how takes become videos, by default `ClipOptions()`.
-
-    Example:
-        prepare("data/mug", "MUG", ClipOptions(min_frames=32, stride=2))
-    """
-    licence = f"for research, under the licence agreement of the database ({SOURCE})"
-    origin = {"licence": licence, "source": SOURCE, "citation": _CITATION}
-    info = DatasetInfo("mug", "1", 64, 64, fps=FPS, **origin)
+    """Writes the data set "mug" (see `tfrecords_tools.converters`)."""
+    origin: dict[str, Any] = {"licence": LICENCE, "source": SOURCE, "citation": _CITATION}
+    info = DatasetInfo("mug", "1", 64, 64, 3, FPS, **origin)
     return write_clips(out_dir, info, find_clips(source_dir), options or ClipOptions(), **writing)
 
 

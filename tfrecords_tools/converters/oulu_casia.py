@@ -9,29 +9,22 @@
 By default it takes the near-infrared videos in strong light, the NIR of the paper on residual
 vectors; --spectrum and --light choose others. Labels are anger, disgust, fear, happiness, sadness
 and surprise. The identity is the person. A record is a whole sequence, from neutral to the height
-of the expression, cropped to its face. It is stored as RGB, also if the images are grey.
-Sequences of fewer than --min_frames frames are left out and counted.
-
-A tenth of the sequences of each expression is the test split, by seed; the people in it are in
-the training split, too.
+of the expression, cropped to its face, as RGB. Sequences of fewer than --min_frames frames are left
+out and counted. A tenth of the sequences of each expression is the test split, by seed; the people
+in it are in the training split, too.
 """
 
 import dataclasses
 import functools
 import os
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from kerasvid.data.records import DatasetInfo
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converter_flags import option, run_converter
-from tfrecords_tools.converters.expressions import (
-    Clip,
-    ClipOptions,
-    expression_folders,
-    write_clips,
-)
-from tfrecords_tools.source_files import check_source_dir, image_paths, subfolders
+from tfrecords_tools.converters.expressions import ClipOptions, expression_folders, write_clips
+from tfrecords_tools.source_files import Clip, Folder, check_source_dir, image_paths, subfolders
 
 LAYOUT = "OriginalImg/<NI|VL>/<Strong|Weak|Dark>/P<NNN>/<Expression>/<NNN>.jpeg"
 SOURCE = (
@@ -64,7 +57,7 @@ class OuluOptions(ClipOptions):
 
 
 def find_clips(
-    source_dir: str | os.PathLike | None, spectrum: str = "ni", light: str = "strong"
+    source_dir: Folder | None, spectrum: str = "ni", light: str = "strong"
 ) -> list[Clip]:
     """Lists the sequences of one spectrum and light, in natural order, without reading them.
 
@@ -80,7 +73,7 @@ def find_clips(
         if re.fullmatch(r"P\d{3}", person, re.IGNORECASE):
             for expression, place in expression_folders(os.path.join(folder, person)):
                 below = os.path.relpath(place, root).replace(os.sep, "/")
-                clips.append(Clip(below, expression, person.upper(), image_paths(place)))
+                clips.append(Clip(below, expression, image_paths(place), person.upper()))
     return clips or _refuse(folder, "no sequences")
 
 
@@ -113,27 +106,16 @@ def _refuse(folder: str, what: str) -> NoReturn:
 
 
 def prepare(
-    out_dir: str | os.PathLike,
-    source_dir: str | os.PathLike | None = None,
-    options: OuluOptions | None = None,
-    **writing: bool,
+    out_dir: Folder, source_dir: Folder | None, options: OuluOptions | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes "oulu_casia", or for instance "oulu_casia/vl-weak" (see `tfrecords_tools.converters`).
-
-    Args:
-        source_dir: the folder of NI and VL, or one up to two levels above it.
-        options: which sequences become videos, and how, by default `OuluOptions()`.
-
-    Example:
-        prepare("data/oulu_casia-vl", "OriginalImg", OuluOptions(spectrum="vl"))
-    """
+    """Writes "oulu_casia", or e.g. "oulu_casia/vl-weak" (see `tfrecords_tools.converters`)."""
     options = options or OuluOptions()
     clips = find_clips(source_dir, options.spectrum, options.light)
     default = (options.spectrum, options.light) == (SPECTRA[0], LIGHTS[0])
     name = "oulu_casia" if default else f"oulu_casia/{options.spectrum}-{options.light}"
     licence = "for research, under the licence agreement with the University of Oulu"
-    origin = {"licence": licence, "source": SOURCE, "citation": _CITATION}
-    info = DatasetInfo(name, "1", 64, 64, fps=FPS, **origin)
+    origin: dict[str, Any] = {"licence": licence, "source": SOURCE, "citation": _CITATION}
+    info = DatasetInfo(name, "1", 64, 64, 3, FPS, **origin)
     return write_clips(out_dir, info, clips, options, **writing)
 
 

@@ -4,14 +4,11 @@
         --fraction=0.25 --seed=0
 
 This is the data of the action exchange in section 4.3.2 of "Non-Adversarial Video Synthesis with
-Learned Priors" (CVPR 2020). The new data set has the videos of some pairs in the split "train" and
-the videos of the other pairs in "test". The label is the action. Every identity and every label
-keeps a pair in "train", so that a model can learn each of them, but never both together as in
-"test".
+Learned Priors" (CVPR 2020). All videos of a pair go to the same split. Every identity and every
+label keeps a pair in "train", so that a model can learn each of them, but not the pairs in "test".
 
---fraction is the share of the pairs that occur, not of the videos: all videos of a pair go to the
-same split. The videos come from --splits, by default from the training split alone. Several
-splits, as in --splits=train,test, are joined first and then divided anew.
+--fraction is the share of the pairs, not of the videos. Several splits, as in --splits=train,test,
+are joined first and then divided anew.
 """
 
 import collections
@@ -30,6 +27,7 @@ from tfrecords_tools.converter_flags import describe_dataset, run_command
 from tfrecords_tools.derived.read_records import (
     check_choice,
     check_source,
+    division_flags,
     length_of,
     read_records,
     with_origin,
@@ -37,7 +35,6 @@ from tfrecords_tools.derived.read_records import (
 
 Pair = tuple[int, int]  # identity and label of a video
 TRAIN, TEST = "train", "test"
-_PASSES = 3  # over the records: to find the pairs, and to write each of the two splits
 
 
 def hold_out_pairs(
@@ -56,11 +53,10 @@ def hold_out_pairs(
 
     Args:
         folder: of a data set whose videos have an identity and a label.
-        out_dir: folder of the new data set.
+        out_dir, overwrite, progress: as of `write_dataset`.
         fraction: share of the pairs to hold out, above 0 and below 1; at least one pair.
         seed: of the choice of these pairs.
         splits: of the data set to read, in the order of the videos.
-        overwrite, progress: as of `write_dataset`.
 
     Returns:
         The description of the new data set, and the held-out pairs.
@@ -80,14 +76,14 @@ def hold_out_pairs(
         raise ConversionError(f"{folder}: no split to read; give one of {', '.join(info.splits)}.")
     for split in splits:
         if split not in info.splits:
-            raise ConversionError(
-                f"{folder}: has no split {split!r}; give --splits of {', '.join(info.splits)}."
-            )
+            known = ", ".join(info.splits)
+            raise ConversionError(f"{folder}: has no split {split!r}; give --splits of {known}.")
     info = dataclasses.replace(info, splits={split: info.splits[split] for split in splits})
     count = sum(split.count for split in info.splits.values())
     with new_dataset_folder(out_dir, reads=folder, overwrite=overwrite) as building:
         check_source(folder, info)
-        with progress_bar(_PASSES * count, progress, "records") as bar:
+        # The records are read three times: to find the pairs, and to write each of the two splits.
+        with progress_bar(3 * count, progress, "records") as bar:
 
             def read_all() -> Iterator[tf.train.Example]:
                 for split in info.splits:
@@ -107,10 +103,8 @@ def hold_out_pairs(
                     "data set in which all videos have both."
                 )
             held_out = choose_pairs(counts, fraction, seed)
-            written = {
-                TRAIN: write_split(building, TRAIN, records(counts.keys() - held_out)),
-                TEST: write_split(building, TEST, records(held_out)),
-            }
+            kept = {TRAIN: counts.keys() - held_out, TEST: held_out}
+            written = {name: write_split(building, name, records(kept[name])) for name in kept}
         choice = f"fraction={fraction}, seed={seed} and splits={','.join(info.splits)}"
         info = with_origin(info, f"by hold_out_pairs with {choice}")
         info = dataclasses.replace(info, name=f"{info.name}/pairs", splits=written)
@@ -121,8 +115,7 @@ def hold_out_pairs(
 def choose_pairs(pairs: Collection[Pair], fraction: float, seed: int) -> frozenset[Pair]:
     """Chooses the pairs to hold out; the others have every identity and every label.
 
-    The pairs are tried in a random order. A pair is held out if its identity and its label have
-    another pair left. So a larger fraction holds out the same pairs and further ones.
+    Pairs are tried in a random order, so a larger fraction holds out the same pairs and more.
 
     Raises:
         ConversionError: the fraction or the seed is out of range, or there are not enough pairs.
@@ -168,26 +161,13 @@ def _pair(example: tf.train.Example) -> Pair:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    values = flags.FlagValues()
-    own = {"flag_values": values}
-    flags.DEFINE_string("data_dir", None, "Folder of the data set to read.", **own)
-    flags.DEFINE_string("out_dir", None, "Folder of the new data set.", **own)
-    flags.DEFINE_float("fraction", 0.25, "Share of the pairs to hold out.", **own)
-    flags.DEFINE_integer("seed", 0, "Seed for the choice of these pairs.", 0, **own)
-    flags.DEFINE_list("splits", [TRAIN], "Splits of the data set to read.", **own)
-    flags.DEFINE_bool(
-        "overwrite", False, "Replacement of an existing data set in --out_dir.", **own
-    )
+    values = division_flags("Folder of the new data set.", 0.25, "pairs to hold out")
+    text = "Splits of the data set to read."
+    flags.DEFINE_list("splits", [TRAIN], text, flag_values=values)
 
     def work() -> list[str]:
-        info, held_out = hold_out_pairs(
-            values.data_dir,
-            values.out_dir,
-            values.fraction,
-            values.seed,
-            splits=values.splits,
-            overwrite=values.overwrite,
-        )
+        given = values.data_dir, values.out_dir, values.fraction, values.seed
+        info, held_out = hold_out_pairs(*given, splits=values.splits, overwrite=values.overwrite)
         first = f"Held out {len(held_out)} pairs of an identity and a label."
         return [first, *describe_dataset(info, values.out_dir)]
 

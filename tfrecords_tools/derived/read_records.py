@@ -3,13 +3,26 @@
 import dataclasses
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
+from absl import flags
 from google.protobuf.message import DecodeError
 
 from kerasvid.data.records import REMEDY, DatasetInfo
 from kerasvid.data.shards import DatasetError, check_shards
 from tfrecords_tools.conversion import ConversionError
+from tfrecords_tools.converter_flags import writing_flags
+
+
+def division_flags(out_dir: str, fraction: float, what: str) -> flags.FlagValues:
+    """The flags of a command that divides a data set; `what` says of what --fraction is a share."""
+    values = writing_flags(out_dir)
+    own: dict[str, Any] = {"flag_values": values}
+    flags.DEFINE_string("data_dir", None, "Folder of the data set to read.", **own)
+    flags.DEFINE_float("fraction", fraction, f"Share of the {what}.", **own)
+    flags.DEFINE_integer("seed", 0, f"Seed for the choice of the {what}.", 0, **own)
+    return values
 
 
 def check_choice(fraction: float, seed: int) -> None:

@@ -3,24 +3,22 @@
     kerasvid data split-frames --data_dir=data/mug --out_dir=data/mug-mixed
 
 This is the mixed data of section 5.1 of "Jointly Trained Image and Video Generation using Residual
-Vectors" (WACV 2020), by default with half of the videos split. It writes two data sets:
+Vectors" (WACV 2020). It writes two data sets:
 
     data/mug-mixed/videos    the other training videos, and all test videos
     data/mug-mixed/images    the frames of the chosen training videos, and of all test videos
 
-A frame is a video of length 1. It keeps label, identity, attributes and, byte for byte, its
-encoded image; its id is the id of its video with "/frame-0003".
+A frame is a video of length 1. It keeps label, identity, attributes and its encoded image; its id
+is the id of its video with "/frame-0003".
 """
 
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
 
 import numpy as np
 import tensorflow as tf
 import tqdm
-from absl import flags
 
 from kerasvid.data.records import DatasetInfo, finish_example
 from kerasvid.data.shards import check_shards, load_info, write_info, write_split
@@ -29,6 +27,7 @@ from tfrecords_tools.converter_flags import run_command
 from tfrecords_tools.derived.read_records import (
     check_choice,
     check_source,
+    division_flags,
     length_of,
     read_records,
     with_origin,
@@ -37,7 +36,6 @@ from tfrecords_tools.registry import folder_of, locate
 
 PARTS = ("videos", "images")
 TRAIN = "train"
-IMAGES_PER_SHARD = 16384
 
 
 def split_frames(
@@ -55,14 +53,10 @@ def split_frames(
 
     Args:
         folder: of a data set with a split "train"; its other splits go into both data sets.
-        out_dir: folder of the two data sets.
+        out_dir, overwrite, progress: as of `write_dataset`.
         fraction: share of the training videos to split, above 0 and below 1; each of the two data
             sets gets at least one video.
         seed: of the choice of these videos.
-        overwrite, progress: as of `write_dataset`.
-
-    Returns:
-        The descriptions of both data sets.
 
     Raises:
         DatasetError: the data set is missing, half-written or altered.
@@ -84,27 +78,15 @@ def split_frames(
     return written[0], written[1]
 
 
-def divided_folder(name: str, data_dir: str = "data") -> str:
-    """The folder of both parts of a data set, for instance `data_dir`/weizmann-strips-mixed."""
-    return f"{os.path.normpath(folder_of(name, data_dir))}-mixed"
-
-
 def locate_half(
-    name: str,
-    half: str,
-    data_dir: str = "data",
-    source_dir: str | None = None,
-    make: bool = True,
+    name: str, half: str, data_dir: str = "data", source_dir: str | None = None, make: bool = True
 ) -> tuple[str, DatasetInfo | None]:
     """The folder of one half of a data set and its description, made at first use.
 
     Args:
-        name: of the whole data set, as `registry.locate` takes it.
+        name, data_dir, source_dir, make: of the whole data set, as `registry.locate` takes them.
+            The halves are beside it.
         half: "videos", or "images" for the frames of the other training videos.
-        data_dir: the folder of all data sets; the halves are beside the whole data set.
-        source_dir: raw material, for a data set that needs it.
-        make: make what is missing, also the whole data set; otherwise the description of a
-            missing data set is `None`.
 
     Raises:
         ValueError: the half is unknown.
@@ -116,7 +98,7 @@ def locate_half(
     """
     if half not in PARTS:
         raise ValueError(f"half={half!r}: use {' or '.join(PARTS)}.")
-    divided = divided_folder(name, data_dir)
+    divided = f"{os.path.normpath(folder_of(name, data_dir))}-mixed"
     folder = os.path.join(divided, half)
     if not os.path.isdir(divided):
         whole, _ = locate(name, data_dir, source_dir, make)
@@ -132,26 +114,18 @@ def choose_videos(info: DatasetInfo, fraction: float, seed: int) -> frozenset[in
     """The training videos to split, by `index`; they follow from count, fraction and seed."""
     check_choice(fraction, seed)
     if TRAIN not in info.splits:
-        raise ConversionError(
-            f"{info.name}: has no split {TRAIN!r} but {', '.join(info.splits)}; give a data set "
-            "with training videos."
-        )
+        what = f"has no split {TRAIN!r} but {', '.join(info.splits)}"
+        raise ConversionError(f"{info.name}: {what}; give a data set with training videos.")
     count = info.splits[TRAIN].count
     if count < 2:
-        raise ConversionError(
-            f"{info.name}: {count} training video cannot be divided; give a data set with more."
-        )
+        what = f"{count} training video cannot be divided"
+        raise ConversionError(f"{info.name}: {what}; give a data set with more.")
     wanted = min(max(round(fraction * count), 1), count - 1)
     return frozenset(np.random.default_rng(seed).permutation(count)[:wanted].tolist())
 
 
 def _write_part(
-    folder: str,
-    building: str,
-    info: DatasetInfo,
-    part: str,
-    chosen: AbstractSet[int],
-    bar: tqdm.tqdm,
+    folder: str, building: str, info: DatasetInfo, part: str, chosen: frozenset[int], bar: tqdm.tqdm
 ) -> DatasetInfo:
     place = os.path.join(building, part)
     os.makedirs(place)
@@ -167,8 +141,8 @@ def _write_part(
                 yield finish_example(record, index), length_of(record)
                 index += 1
 
-    size = {"videos_per_shard": IMAGES_PER_SHARD} if images else {}
-    splits = {split: write_split(place, split, records(split), **size) for split in info.splits}
+    size = 16384 if images else 512  # records of a shard
+    splits = {split: write_split(place, split, records(split), size) for split in info.splits}
     fps = -1.0 if images else info.fps  # an image has no frame rate
     info = dataclasses.replace(info, name=f"{info.name}/{part}", fps=fps, splits=splits)
     write_info(place, info)
@@ -192,22 +166,11 @@ def _frames(video: tf.train.Example) -> Iterator[tf.train.Example]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a mistake of the user ends it with one line on stderr and status 1."""
-    values = flags.FlagValues()
-    own = {"flag_values": values}
-    flags.DEFINE_string("data_dir", None, "Folder of the data set to read.", **own)
-    flags.DEFINE_string("out_dir", None, "Folder of the two new data sets.", **own)
-    flags.DEFINE_float("fraction", 0.5, "Share of the training videos to split.", **own)
-    flags.DEFINE_integer("seed", 0, "Seed for the choice of these videos.", 0, **own)
-    flags.DEFINE_bool("overwrite", False, "Replacement of existing data sets in --out_dir.", **own)
+    values = division_flags("Folder of the two new data sets.", 0.5, "training videos to split")
 
     def work() -> list[str]:
-        parts = split_frames(
-            values.data_dir,
-            values.out_dir,
-            values.fraction,
-            values.seed,
-            overwrite=values.overwrite,
-        )
+        given = values.data_dir, values.out_dir, values.fraction, values.seed
+        parts = split_frames(*given, overwrite=values.overwrite)
         count = load_info(values.data_dir).splits[TRAIN].count
         chosen = count - parts[0].splits[TRAIN].count
         lines = [f"Split {chosen} of {count} training videos into frames."]

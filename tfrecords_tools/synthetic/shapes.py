@@ -14,13 +14,13 @@ the same share of both folders; MoCoGAN trains on all.
 """
 
 import functools
-import os
+from typing import Any
 
 from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import write_dataset
 from tfrecords_tools.converter_flags import run_converter
-from tfrecords_tools.converters.strips import Strip, find_strips, read_strip
-from tfrecords_tools.source_files import split_clips
+from tfrecords_tools.converters.strips import find_strips, read_strip
+from tfrecords_tools.source_files import Clip, Folder, split_clips
 from tfrecords_tools.synthetic import shapes_drawing
 from tfrecords_tools.synthetic.shapes_drawing import COLOURS, MOTIONS, RADII, SHAPES, SIDE
 
@@ -46,13 +46,9 @@ def list_clips() -> dict[str, range]:
 
 
 def prepare_embedded(
-    out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
+    out_dir: Folder, source_dir: Folder | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "shapes", drawn by code (see `tfrecords_tools.converters`).
-
-    Example:
-        prepare_embedded("data/shapes")
-    """
+    """Writes the data set "shapes", drawn by code (see `tfrecords_tools.converters`)."""
     info = DatasetInfo(
         "shapes",
         "1",
@@ -67,7 +63,7 @@ def prepare_embedded(
         source="drawn by tfrecords_tools/synthetic/shapes_drawing.py",
         citation=f"After the shape motion data of: {_CITATION}",
     )
-    return write_dataset(os.fspath(out_dir), info, list_clips(), _drawn, **writing)
+    return write_dataset(out_dir, info, list_clips(), _drawn, **writing)
 
 
 def _drawn(number: int) -> Video:
@@ -82,36 +78,20 @@ def _drawn(number: int) -> Video:
     )
 
 
-def prepare_strips(
-    out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
-) -> DatasetInfo:
-    """Writes the data set "shapes/strips" of MoCoGAN (see `tfrecords_tools.converters`).
-
-    Args:
-        source_dir: folder with the subfolders 0 and 1 of PNG strips.
-
-    Example:
-        prepare_strips("data/shapes-strips", "mocogan/data/shapes")
-    """
+def prepare_strips(out_dir: Folder, source_dir: Folder | None, **writing: bool) -> DatasetInfo:
+    """Writes the data set "shapes/strips" of MoCoGAN (see `tfrecords_tools.converters`)."""
     strips = find_strips(source_dir, STRIP_CLASSES, ".png", SOURCE)
     class_names = tuple(STRIP_CLASSES.values())
 
-    def load(strip: Strip) -> Video:
+    def load(strip: Clip) -> Video:
         frames = read_strip(strip, STRIP_FRAMES)
         return Video(frames, strip.id, label=class_names.index(strip.class_name))
 
-    info = DatasetInfo(
-        "shapes/strips",
-        "1",
-        height=SIDE,
-        width=SIDE,
-        class_names=class_names,
-        licence="sample data of MoCoGAN, for non-commercial use",
-        source=SOURCE,
-        citation=_CITATION,
-    )
-    splits = split_clips(strips, STRIP_TEST_FRACTION, STRIP_SEED)
-    return write_dataset(os.fspath(out_dir), info, splits, load, **writing)
+    licence = "sample data of MoCoGAN, for non-commercial use"
+    origin: dict[str, Any] = {"licence": licence, "source": SOURCE, "citation": _CITATION}
+    info = DatasetInfo("shapes/strips", "1", SIDE, SIDE, class_names=class_names, **origin)
+    splits = split_clips(list(strips.values()), STRIP_TEST_FRACTION, STRIP_SEED)
+    return write_dataset(out_dir, info, splits, load, **writing)
 
 
 main = functools.partial(

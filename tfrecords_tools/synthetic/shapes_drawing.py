@@ -49,28 +49,19 @@ SHAPES: dict[str, tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], float]] 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """What a clip shows.
-
-    Args:
-        number: of the clip, 0, 1, 2, ...
-        motion: one of `MOTIONS`.
-        shape, colour, size: names in `SHAPES`, `COLOURS` and `RADII`.
-        centres: float64 [T, 2], column and row of the centroid; pixel i reaches from i to i + 1.
-    """
+    """What a clip shows: names in `MOTIONS`, `SHAPES`, `COLOURS` and `RADII`, and a path."""
 
     number: int
     motion: str
     shape: str
     colour: str
     size: str
+    # [T, 2], column and row of the centroid; pixel i reaches from i to i + 1
     centres: np.ndarray = dataclasses.field(compare=False)
 
 
 def plan_clip(number: int, seed: int = 0, frames: int = FRAMES) -> Clip:
-    """Draws the parameters of a clip by seed: what moves, along which curve, and how fast when.
-
-    Motions take turns, so that each number of clips has its labels in equal shares.
-    """
+    """Draws the parameters of a clip by seed; motions take turns."""
     random = np.random.default_rng([seed, number])
     motion = MOTIONS[number % len(MOTIONS)]
     shape, colour, size = (str(random.choice(list(names))) for names in (SHAPES, COLOURS, RADII))

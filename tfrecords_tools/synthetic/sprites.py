@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +21,13 @@ from tfrecords_tools.conversion import write_dataset
 from tfrecords_tools.converter_flags import run_converter
 from tfrecords_tools.converters import lpc_sheets
 from tfrecords_tools.converters.lpc_sheets import ATTRIBUTES, VALUES, VIEWS
+from tfrecords_tools.source_files import Folder
 from tfrecords_tools.synthetic import sprites_drawing
 
 CHARACTERS = VALUES ** len(ATTRIBUTES)
 TRAIN_CHARACTERS = 1000
 SPLIT_SEED = 423  # the one of Li & Mandt's script, so that their split is reproduced
 FPS = 8.0
-_SHEETS_FOLDER = "lpc-sheets"  # where downloaded sheets stay, beside the data set
 _CITATION = (
     "Yingzhen Li and Stephan Mandt. Disentangled Sequential Autoencoder. ICML 2018. "
     "arXiv:1803.02991."
@@ -46,7 +47,7 @@ class Clip:
     view: str
 
     @property
-    def attributes(self) -> tuple[int, int, int, int]:
+    def attributes(self) -> tuple[int, ...]:
         """Values of body, bottomwear, topwear and hair: the character's digits in base 6."""
         return tuple(map(int, np.unravel_index(self.character, (VALUES,) * len(ATTRIBUTES))))
 
@@ -71,13 +72,9 @@ def list_clips(actions: Sequence[str]) -> dict[str, list[Clip]]:
 
 
 def prepare_embedded(
-    out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
+    out_dir: Folder, source_dir: Folder | None = None, **writing: bool
 ) -> DatasetInfo:
-    """Writes the data set "sprites", drawn by code (see `tfrecords_tools.converters`).
-
-    Example:
-        prepare_embedded("data/sprites")
-    """
+    """Writes the data set "sprites", drawn by code (see `tfrecords_tools.converters`)."""
     sprites_drawing.drawn_layers()  # once, before the threads of the writer ask for it
     return _write(
         out_dir,
@@ -91,31 +88,21 @@ def prepare_embedded(
     )
 
 
-def prepare_lpc(
-    out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
-) -> DatasetInfo:
+def prepare_lpc(out_dir: Folder, source_dir: Folder | None = None, **writing: bool) -> DatasetInfo:
     """Writes the data set "sprites/lpc", of the sheets (see `tfrecords_tools.converters`).
 
-    Args:
-        source_dir: folder of the sheets, see `lpc_sheets.load_sheets`. By default the sheets are
-            downloaded, 0.4 MB, to the folder lpc-sheets beside out_dir and kept there.
-
-    Example:
-        prepare_lpc("data/sprites-lpc")
+    Without source_dir, the sheets are downloaded, 0.4 MB, to the folder lpc-sheets beside out_dir
+    and kept there.
     """
     if not source_dir:
-        source_dir = os.path.join(os.path.dirname(os.path.abspath(out_dir)), _SHEETS_FOLDER)
+        source_dir = os.path.join(os.path.dirname(os.path.abspath(out_dir)), "lpc-sheets")
         lpc_sheets.download_sheets(source_dir, progress=writing.get("progress", True))
     sheets = lpc_sheets.load_sheets(source_dir)
-
-    def compose(attributes: tuple[int, int, int, int], action: str, view: str) -> np.ndarray:
-        return lpc_sheets.compose_clip(sheets, attributes, action, view)
-
     return _write(
         out_dir,
         "sprites/lpc",
         lpc_sheets.ACTIONS,
-        compose,
+        functools.partial(lpc_sheets.compose_clip, sheets),
         writing,
         licence=_SHEETS_LICENCE,
         source=lpc_sheets.SOURCE,
@@ -124,18 +111,18 @@ def prepare_lpc(
 
 
 def _write(
-    out_dir: str | os.PathLike,
+    out_dir: Folder,
     name: str,
     actions: Sequence[str],
-    frames_of: Callable[[tuple[int, int, int, int], str, str], np.ndarray],
+    frames_of: Callable[[tuple[int, ...], str, str], np.ndarray],
     writing: dict[str, bool],
-    **origin: str,
+    **origin: Any,
 ) -> DatasetInfo:
     info = DatasetInfo(
         name,
         "1",
-        height=64,
-        width=64,
+        64,
+        64,
         fps=FPS,
         class_names=tuple(f"{action}/{view}" for action in actions for view in VIEWS),
         identity_names=tuple(Clip(c, "", "").character_name for c in range(CHARACTERS)),
@@ -154,7 +141,7 @@ def _write(
             attributes=clip.attributes,
         )
 
-    return write_dataset(os.fspath(out_dir), info, list_clips(actions), load, **writing)
+    return write_dataset(out_dir, info, list_clips(actions), load, **writing)
 
 
 main = functools.partial(

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 SIZE = 64
 SHADES = 5  # of each material: outline, dark, middle, light, highlight
@@ -94,20 +95,20 @@ class Canvas:
 
     def tube(
         self,
-        points: Sequence[Sequence[float]],
+        points: Sequence[Sequence[float] | np.ndarray],
         radii: Sequence[float],
         material: str,
         outline: bool = True,
     ) -> None:
         """A round tube through points (x, y) with a radius at each: limbs, sleeves, braids."""
-        points = np.asarray(points, np.float64)
+        joints = np.asarray(points, np.float64)  # [J, 2]
         margin = max(radii) + 2
-        at = _window(*(points.min(0) - margin), *(points.max(0) + margin))
+        at = _window(*(joints.min(0) - margin), *(joints.max(0) + margin))
         x, y = X[at], Y[at]
         nearest = np.full(x.shape, np.inf)
         normal_x, normal_y = np.zeros(x.shape), np.zeros(x.shape)
-        for i in range(len(points) - 1):
-            (ax, ay), (dx, dy) = points[i], points[i + 1] - points[i]
+        for i in range(len(joints) - 1):
+            (ax, ay), (dx, dy) = joints[i], joints[i + 1] - joints[i]
             along = ((x - ax) * dx + (y - ay) * dy) / max(dx * dx + dy * dy, 1e-9)
             along = np.clip(along, 0, 1)
             radius = radii[i] + along * (radii[i + 1] - radii[i])
@@ -132,7 +133,7 @@ class Canvas:
         self,
         top: tuple[float, float],
         bottom_x: float,
-        widths: Sequence[float],
+        widths: npt.ArrayLike,
         material: str,
         folds: int = 0,
         outline: bool = True,
@@ -141,15 +142,15 @@ class Canvas:
 
         With `folds`, darker creases run down it, so many across its width.
         """
-        widths = np.asarray(widths, np.float64)
-        count = len(widths)
+        half = np.asarray(widths, np.float64)
+        count = len(half)
         first = round(top[1])
-        reach = widths.max() + abs(bottom_x - top[0]) + 3
+        reach = half.max() + abs(bottom_x - top[0]) + 3
         at = _window(top[0] - reach, first - 2, top[0] + reach, first + count + 1)
         x, y = X[at], Y[at]
         row = np.clip(y - first, 0, count - 1).astype(int)
         centre = np.rint((top[0] + (bottom_x - top[0]) * row / max(count - 1, 1)) * 2) / 2
-        across = (x - centre) / widths[row]
+        across = (x - centre) / half[row]
         mask = (np.abs(across) <= 1) & (y >= first) & (y < first + count)
         down = row / max(count - 1, 1)
         light = lambert(np.clip(across * 0.92, -1, 1), 0.75 * down - 0.55)
@@ -158,17 +159,15 @@ class Canvas:
             light = light - 0.45 * (crease & (down > 0.15))
         self.paint(mask, light, material, at, outline)
 
-    def wedge(
-        self, points: Sequence[Sequence[float]], material: str, light: float = 0.5, outline=True
-    ) -> None:
+    def wedge(self, points: npt.ArrayLike, material: str, light: float = 0.5, outline=True) -> None:
         """A convex polygon of one brightness."""
-        points = np.asarray(points, np.float64)
-        at = _window(*(points.min(0) - 2), *(points.max(0) + 2))
+        corners = np.asarray(points, np.float64)
+        at = _window(*(corners.min(0) - 2), *(corners.max(0) + 2))
         x, y = X[at], Y[at]
-        following = np.roll(points, -1, axis=0)
+        following = np.roll(corners, -1, axis=0)
         sides = [
             (bx - ax) * (y - ay) - (by - ay) * (x - ax)
-            for (ax, ay), (bx, by) in zip(points, following, strict=True)
+            for (ax, ay), (bx, by) in zip(corners, following, strict=True)
         ]
         mask = np.all(np.stack(sides) >= -1e-9, 0) | np.all(np.stack(sides) <= 1e-9, 0)
         self.paint(mask, np.full(mask.shape, light), material, at, outline)

@@ -11,19 +11,14 @@ _TORSO_TOP = 33
 
 
 def draw_arm(canvas: Canvas, figure: Figure, limb: int, value: int) -> None:
-    """One arm in the sleeve of a top, and its hand.
-
-    Args:
-        limb: 0 the arm that holds the blade, 1 the other.
-        value: 0 bare, 1 short sleeve, 2 and 5 long sleeve, 3 armour, 4 wide sleeve.
-    """
+    """One arm: 0 bare, 1 in a short sleeve, 2 and 5 a long one, 3 armour, 4 a wide sleeve."""
     top, trim = f"top{value}", f"trim{value}"
     shoulder, elbow, hand = figure.shoulders[limb], figure.elbows[limb], figure.hands[limb]
     joints = [shoulder, elbow, hand]
     wrist = elbow + 0.72 * (hand - elbow)
     canvas.tube(joints, [2.5, 2.1, 1.9], "skin")
     if value == 0:
-        canvas.ball(*shoulder, 2.6, 2.4, trim)
+        canvas.ball(shoulder[0], shoulder[1], 2.6, 2.4, trim)
     elif value == 1:
         canvas.tube([shoulder, shoulder + 0.75 * (elbow - shoulder)], [3.1, 3.2], top)
         canvas.tube([shoulder + 0.72 * (elbow - shoulder), elbow], [2.9, 2.2], trim, outline=False)
@@ -39,7 +34,7 @@ def draw_arm(canvas: Canvas, figure: Figure, limb: int, value: int) -> None:
     elif value == 4:
         canvas.tube([shoulder, elbow, wrist], [3.0, 3.2, 4.2], top)
         canvas.tube([wrist, elbow + 0.8 * (hand - elbow)], [3.6, 3.6], trim, outline=False)
-    canvas.ball(*hand, 2.3, 2.3, "skin")
+    canvas.ball(hand[0], hand[1], 2.3, 2.3, "skin")
 
 
 def _half_pixel(x: float) -> float:
@@ -52,11 +47,7 @@ def _bob(figure: Figure) -> int:
 
 
 def draw_torso(canvas: Canvas, figure: Figure, value: int) -> None:
-    """The chest in one of six tops.
-
-    Args:
-        value: 0 vest, 1 striped shirt, 2 belted tunic, 3 armour, 4 robe, 5 jacket.
-    """
+    """The chest: 0 vest, 1 striped shirt, 2 belted tunic, 3 armour, 4 robe, 5 jacket."""
     top, trim, facing = f"top{value}", f"trim{value}", figure.facing
     x, y = _half_pixel(figure.shoulders[:, 0].mean()), _TORSO_TOP + _bob(figure)
     hip_x = figure.hip[0]
@@ -106,11 +97,7 @@ def draw_torso(canvas: Canvas, figure: Figure, value: int) -> None:
 
 
 def draw_legs(canvas: Canvas, figure: Figure, value: int) -> None:
-    """Both legs in one of six bottoms, with shoes.
-
-    Args:
-        value: 0 trousers, 1 shorts, 2 short skirt, 3 long skirt, 4 baggy trousers, 5 striped hose.
-    """
+    """Both legs: 0 trousers, 1 shorts, 2 and 3 short and long skirt, 4 baggy trousers, 5 hose."""
     # The far leg first; in a front view, the one behind.
     order = (1, 0) if figure.facing else np.argsort(figure.feet[:, 1])
     for limb in order:

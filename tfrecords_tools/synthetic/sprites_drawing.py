@@ -18,16 +18,8 @@ _BLADE_LENGTH = 13
 _TRAIL_FRAMES = (3, 4, 5)
 _MIN_SWEEP = 0.9  # radians that leave a trail
 
-# From back to front: the layer and the attribute that it depends on.
-_LAYERS = (
-    ("hair behind", 3),
-    ("arm behind", 2),
-    ("legs", 1),
-    ("torso", 2),
-    ("head", 0),
-    ("hair", 3),
-    ("arms", 2),
-)
+_LAYERS = ("hair behind", "arm behind", "legs", "torso", "head", "hair", "arms")  # back to front
+_ATTRIBUTES = (3, 2, 1, 2, 0, 3, 2)  # the number of the attribute that each layer depends on
 
 
 def _draw_glow(canvas: Canvas, pose: Figure, limb: int) -> None:
@@ -78,7 +70,7 @@ def _draw_arms(behind: Canvas, ahead: Canvas, action: str, view: str, frame: int
     pose = figure(action, view, frame)
     for limb in (1, 0):
         canvas = behind if pose.facing and limb == 1 else ahead
-        if limb == 0 and pose.blade is not None:
+        if limb == 0 and pose.blade.any():
             if frame in _TRAIL_FRAMES:
                 _draw_trail(canvas, figure(action, view, frame - 1), pose)
             _draw_blade(canvas, pose)
@@ -93,7 +85,7 @@ def drawn_layers() -> np.ndarray:
     layers = np.zeros(shape, np.uint8)
     for value, a, v, t in np.ndindex(shape[1:5]):
         pose = figure(ACTIONS[a], VIEWS[v], t)
-        drawn = {name: Canvas() for name, _ in _LAYERS}
+        drawn = {name: Canvas() for name in _LAYERS}
         draw_hair(drawn["hair behind"], drawn["hair"], pose, value)
         draw_head(drawn["head"], pose, value)
         draw_torso(drawn["torso"], pose, value)
@@ -104,15 +96,12 @@ def drawn_layers() -> np.ndarray:
     return layers
 
 
-def draw_clip(attributes: tuple[int, int, int, int], action: str, view: str) -> np.ndarray:
+def draw_clip(attributes: tuple[int, ...], action: str, view: str) -> np.ndarray:
     """Draws a character in action, on black: uint8 RGB [8, 64, 64, 3].
 
-    Args:
-        attributes: values of body, bottomwear, topwear and hair, each 0..5.
-        action, view: one of `ACTIONS` and one of `VIEWS`.
-
     Raises:
-        ValueError: a value is not in 0..5, or an action or view is unknown.
+        ValueError: a value of body, bottomwear, topwear or hair is not in 0..5, or the action is
+            not one of `ACTIONS`, or the view of `VIEWS`.
     """
     if len(attributes) != 4 or not all(0 <= value < VALUES for value in attributes):
         raise ValueError(f"attributes={attributes}: give four values from 0 to {VALUES - 1}.")
@@ -120,7 +109,7 @@ def draw_clip(attributes: tuple[int, int, int, int], action: str, view: str) -> 
         raise ValueError(f"No clip {action}/{view}: use actions {ACTIONS} and views {VIEWS}.")
     layers = drawn_layers()[:, :, ACTIONS.index(action), VIEWS.index(view)]
     index = np.zeros(layers.shape[2:], np.uint8)  # [8, 64, 64]
-    for layer, (_, attribute) in enumerate(_LAYERS):
+    for layer, attribute in enumerate(_ATTRIBUTES):
         drawn = layers[layer, attributes[attribute]]
         np.copyto(index, drawn, where=drawn > 0)
     return palette(attributes[0]).take(index, axis=0)  # [8, 64, 64, 3], faster than indexing

@@ -1,5 +1,7 @@
 """Heads and the six hair styles of the drawn sprites."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tfrecords_tools.synthetic.sprites_canvas import RAMP, Canvas, X, Y, lambert
@@ -99,7 +101,7 @@ class _Strands:
         across = np.abs((self.u - root[0]) * dv - (self.v - root[1]) * du) / length
         return (along >= 0) & (along <= 1) & (across <= width * (1 - along))
 
-    def tube(self, points: list[tuple[float, float]], radii: list[float]) -> None:
+    def tube(self, points: Sequence[tuple[float, float]], radii: Sequence[float]) -> None:
         """A tail or braid, points in coordinates of the head."""
         x, y = self.figure.head
         self.canvas.tube([(x + u * self.facing, y + v) for u, v in points], radii, self.material)
@@ -116,15 +118,12 @@ class _Strands:
 
 
 def draw_hair(back: Canvas, front: Canvas, figure: Figure, value: int) -> None:
-    """Paints one of the six styles: what falls behind the body on `back`, the rest on `front`.
-
-    Args:
-        value: 0 spikes, 1 long, 2 pony tail, 3 afro, 4 mohawk, 5 braids.
-    """
+    """Paints one of `_STYLES`: what falls behind the body on `back`, the rest on `front`."""
     _STYLES[value](_Strands(back, figure, value), _Strands(front, figure, value), figure)
 
 
 def _spikes(back: _Strands, front: _Strands, figure: Figure) -> None:
+    tips: list[tuple[float, float]]
     if figure.facing:
         tips = [(9, -13), (2, -18), (-7, -17), (-14, -11), (-16, -3), (-14, 6)]
     else:
@@ -174,6 +173,7 @@ def _afro(back: _Strands, front: _Strands, figure: Figure) -> None:
 
 def _mohawk(back: _Strands, front: _Strands, figure: Figure) -> None:
     sway, u, v = 0.5 * figure.sway, front.u, front.v
+    tips: list[tuple[float, float]]
     if figure.facing:
         tips = [(11, -13), (6, -18.5), (-1, -20), (-8, -18), (-14, -12), (-16, -4), (-13, 4)]
         radius = np.hypot(u, v + 1)

@@ -9,13 +9,12 @@ import math
 
 import numpy as np
 
-ACTIONS = ("walk", "spellcast", "slash")
-VIEWS = ("front", "left", "right")
 FRAMES = 8
 CENTRE, HEAD_Y, SHOULDER_Y, HIP_Y, GROUND_Y = 31.5, 24, 35, 46, 57
 SHOULDER_X, HIP_X = 7.0, 3.5
 _SIDES = (-1, 1)
 FACING = {"front": 0, "left": -1, "right": 1}
+VIEWS = tuple(FACING)
 
 
 def _table(text: str) -> np.ndarray:
@@ -51,12 +50,9 @@ _SLASH = _table("""
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A pose as seen in a view: joints as screen points [2, 2] by (limb, xy), and more.
+    """A pose as seen in a view: joints as screen points [2, 2] by (limb, xy), and more."""
 
-    `facing` is 0 in the front view, -1 to the left, 1 to the right.
-    """
-
-    facing: int
+    facing: int  # 0 in the front view, -1 to the left, 1 to the right
     head: np.ndarray
     hip: np.ndarray
     shoulders: np.ndarray
@@ -67,9 +63,9 @@ class Figure:
     feet: np.ndarray
     sway: float  # of hair and skirts, pixels
     stride: float  # how far the feet are apart, pixels
-    glow: int = 0
-    eyes_closed: bool = False
-    blade: np.ndarray | None = None
+    glow: int
+    eyes_closed: bool
+    blade: np.ndarray  # its direction [2], 0 if there is none
 
 
 @dataclasses.dataclass
@@ -133,6 +129,7 @@ def _slash(frame: int) -> _Pose:
 
 
 _POSES = {"walk": _walk, "spellcast": _spellcast, "slash": _slash}
+ACTIONS = tuple(_POSES)
 
 
 def _project(joints: np.ndarray, facing: int) -> np.ndarray:
@@ -165,7 +162,7 @@ def figure(action: str, view: str, frame: int) -> Figure:
     if facing:  # the chest is turned a little, so that spread arms are seen
         for arms in (pose.elbows, pose.hands):
             arms[:, 2] += 0.8 * arms[:, 0]
-    blade = None
+    blade = np.zeros(2)
     if pose.blade is not None:
         x, y, z = pose.blade
         direction = np.array([facing * (z + 0.3 * x), y] if facing else [x, y + 0.3 * z])

@@ -4,24 +4,22 @@
 
 It is drawn by code and needs no files. It has the structure of the rendered chairs (see
 `converters.chairs`), which it can replace: 16 solids in 8 colours are 128 identities, each seen
-from two elevations, 20 and 40 degrees, which are the labels: 256 clips. All clips have the same
-motion: they begin at azimuth 0, the front of the solid, and turn it to the right by 1/31 of a full
-turn per frame, 174 degrees in 16 frames, as the first half of the chairs' 31 azimuths. So the
-frames at one time of all clips of a class show the same view, and a model may share what changes
-over time across a class.
+from two elevations, 20 and 40 degrees, which are the labels: 256 clips. All clips begin at azimuth
+0, the front of the solid, and turn it to the right by 1/31 of a full turn per frame, as the first
+half of the chairs' 31 azimuths. So all clips of a class show the same view at the same time.
 
 Of each solid, one colour lacks one elevation in the training split, by seed: 240 training clips,
 in which every identity occurs, and 16 test clips, eight an elevation and two a colour.
 """
 
 import functools
-import os
 
 import numpy as np
 
 from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import write_dataset
 from tfrecords_tools.converter_flags import run_converter
+from tfrecords_tools.source_files import Folder, named_splits
 from tfrecords_tools.synthetic import turntable_drawing
 from tfrecords_tools.synthetic.turntable_drawing import COLOURS, ELEVATIONS, SIDE, Clip
 from tfrecords_tools.synthetic.turntable_solids import SOLIDS, make_solid
@@ -42,20 +40,11 @@ def list_clips() -> dict[str, list[Clip]]:
     )
     held_out = {Clip(*case) for case in zip(SOLIDS, colours, elevations, strict=True)}
     clips = [Clip(s, c, e) for s in SOLIDS for c in COLOURS for e in ELEVATIONS]
-    return {
-        "train": [clip for clip in clips if clip not in held_out],
-        "test": [clip for clip in clips if clip in held_out],
-    }
+    return named_splits(clips, [clip in held_out for clip in clips])
 
 
-def prepare(
-    out_dir: str | os.PathLike, source_dir: str | os.PathLike | None = None, **writing: bool
-) -> DatasetInfo:
-    """Writes the data set "turntable", drawn by code (see `tfrecords_tools.converters`).
-
-    Example:
-        prepare("data/turntable")
-    """
+def prepare(out_dir: Folder, source_dir: Folder | None = None, **writing: bool) -> DatasetInfo:
+    """Writes the data set "turntable", drawn by code (see `tfrecords_tools.converters`)."""
     info = DatasetInfo(
         "turntable",
         "1",
@@ -73,7 +62,7 @@ def prepare(
     )
     for name in SOLIDS:
         make_solid(name)  # once, before the threads of the writer ask for it
-    return write_dataset(os.fspath(out_dir), info, list_clips(), _drawn, **writing)
+    return write_dataset(out_dir, info, list_clips(), _drawn, **writing)
 
 
 def _drawn(clip: Clip) -> Video:

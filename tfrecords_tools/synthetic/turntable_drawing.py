@@ -65,7 +65,6 @@ def view(vectors: np.ndarray, turned: float, elevation: float) -> np.ndarray:
 def project(points: np.ndarray, side: int = SIDE) -> np.ndarray:
     """Projects points [..., 3] of `view` to column, row and inverse depth, float64 [..., 3].
 
-    The image of the sphere of radius 1 about the origin is a circle with a margin to the border.
     `side` is the size of the image in samples; sample i reaches from i to i + 1. Inverse depth,
     unlike depth, is linear over the image of a facet.
     """
@@ -160,11 +159,8 @@ def draw_solid(
 ) -> np.ndarray:
     """Draws a solid as it turns: uint8 RGB [T, 64, 64, 3].
 
-    Args:
-        solid: the mesh.
-        colour: RGB, 0..255, at full light.
-        elevation: degrees of the camera above the solid.
-        turned: [T], degrees that the solid has turned in each frame.
+    The colour is RGB at full light, the elevation that of the camera in degrees; `turned` [T] are
+    the degrees that the solid has turned in each frame.
     """
     tone = np.where(solid.marked, MARK, 1.0)[:, None]
     lamp = LIGHT / np.linalg.norm(LIGHT)

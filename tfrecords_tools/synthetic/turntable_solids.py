@@ -10,24 +10,18 @@ import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 SIDES = 36  # of what is round: facets of 10 degrees, at which the sectors of marks may begin
 
 
 @dataclasses.dataclass(frozen=True)
 class Solid:
-    """A mesh of F triangles.
+    """A mesh of F triangles."""
 
-    Args:
-        corners: float64 [F, 3, 3], x, y and z of the three corners of each facet.
-        normals: float64 [F, 3, 3], unit vectors, of the surface at these corners; they differ
-            from those of the facet where the surface is round.
-        marked: bool [F], the facets of the darker tone.
-    """
-
-    corners: np.ndarray
-    normals: np.ndarray
-    marked: np.ndarray
+    corners: np.ndarray  # float64 [F, 3, 3], x, y and z of the three corners of each facet
+    normals: np.ndarray  # float64 [F, 3, 3], unit vectors of the surface at these corners
+    marked: np.ndarray  # bool [F], the facets of the darker tone
 
 
 def join(*parts: Solid) -> Solid:
@@ -64,20 +58,17 @@ def box(low: Sequence[float], high: Sequence[float], marked: bool = False) -> So
 
 
 def lathe(
-    profile: Sequence[tuple[float, float]],
+    profile: npt.ArrayLike,
     marks: Sequence[tuple[float, float]] = (),
-    normals: Sequence[tuple[float, float]] | None = None,
+    normals: np.ndarray | None = None,
 ) -> Solid:
-    """The surface of a profile that turns about the y axis.
+    """The surface of a profile [K, 2], radius and y upwards outside, turned about the y axis.
 
-    Args:
-        profile: [K, 2], radius and y, upwards where the outside is; it begins and ends on the axis
-            or is closed.
-        marks: sectors of the darker tone, in degrees from the front to the right.
-        normals: [K, 2], the surface at the points of the profile; by default it has edges there.
+    `marks` are sectors of the darker tone, in degrees from the front to the right. `normals`
+    [K, 2] are those of the surface at the points of the profile; by default it has edges there.
     """
-    profile = np.array(profile, float)
-    ends = np.stack([profile[:-1], profile[1:]], axis=1)  # [K-1, 2 ends, 2]
+    points = np.array(profile, float)
+    ends = np.stack([points[:-1], points[1:]], axis=1)  # [K-1, 2 ends, 2]
     if normals is None:
         along = ends[:, 1] - ends[:, 0]
         across = np.stack([along[:, 1], -along[:, 0]], axis=1)
@@ -144,13 +135,8 @@ def place(solid: Solid, offset: Sequence[float] = (0, 0, 0), up: str = "y") -> S
 def _legs(x: float, z: float, width: float, bottom: float, top: float) -> Solid:
     """Four legs whose outer edges are `x` and `z` away from the axis."""
     lefts, backs = (-x, x - width), (-z, z - width)
-    return _boxes(
-        *(
-            ((left, bottom, back), (left + width, top, back + width))
-            for left in lefts
-            for back in backs
-        )
-    )
+    starts = [(left, back) for left in lefts for back in backs]
+    return _boxes(*(((x, bottom, z), (x + width, top, z + width)) for x, z in starts))
 
 
 def _boxes(*corners: tuple[Sequence[float], Sequence[float]]) -> Solid:

@@ -14,6 +14,7 @@ from tfrecords_tools import registry
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converters import chairs
 from tfrecords_tools.converters.chairs import ChairOptions
+from tfrecords_tools.source_files import Clip
 from tfrecords_tools.verify import verify
 
 # As the archive has them.
@@ -121,7 +122,7 @@ def test_models_are_chosen_by_seed(archive, tmp_path):
 
     def chosen(models, seed):
         options = ChairOptions(models=models, seed=seed)
-        return [low.model for low, _ in chairs.choose_models(pairs, options)]
+        return [low.identity for low, _ in chairs.choose_models(pairs, options)]
 
     assert len(chosen(3, 0)) == 3 and chosen(3, 0) == sorted(chosen(3, 0)) == chosen(3, 0)
     assert set(chosen(2, 0)) < set(chosen(3, 0))
@@ -134,21 +135,24 @@ def test_models_are_chosen_by_seed(archive, tmp_path):
 def test_fewer_models_than_asked_for_are_all_taken_with_a_line(archive, tmp_path, capsys):
     info = _convert(archive, tmp_path / "out", models=820)
     assert info.splits["train"].count == 10
-    assert capsys.readouterr().err == "there are 5 complete models, not 820: all are taken\n"
+    assert capsys.readouterr().err == "took all 5 complete models; --models=820 asks for more\n"
 
 
 def _many(count):
     """Pairs of clips without images."""
-    return [tuple(chairs.Clip(f"{k:04d}", e, ()) for e in (20, 30)) for k in range(count)]
+    return [
+        tuple(Clip(f"{name}/{k:04d}", name, (), f"{k:04d}") for name in chairs.CLASSES)
+        for k in range(count)
+    ]
 
 
 def test_a_tenth_of_the_videos_is_held_out_with_the_other_elevation_in_training():
     splits = chairs.split_clips(_many(820), ChairOptions())
     train, test = splits["train"], splits["test"]
     assert (len(train), len(test)) == (1476, 164) and len(set(train) | set(test)) == 1640
-    assert {clip.model for clip in train} == {f"{k:04d}" for k in range(820)}
-    assert len({clip.model for clip in test}) == 164
-    assert [sum(clip.elevation == e for clip in test) for e in (20, 30)] == [82, 82]
+    assert {clip.identity for clip in train} == {f"{k:04d}" for k in range(820)}
+    assert len({clip.identity for clip in test}) == 164
+    assert [sum(clip.class_name == name for clip in test) for name in chairs.CLASSES] == [82, 82]
     assert chairs.split_clips(_many(820), ChairOptions()) == splits
     assert chairs.split_clips(_many(820), ChairOptions(seed=1)) != splits
 

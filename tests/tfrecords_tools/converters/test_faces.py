@@ -8,7 +8,13 @@ import pytest
 
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia
 from tfrecords_tools.converters import faces
-from tfrecords_tools.converters.faces import Box, crop, find_box, find_face, read_face_clip
+from tfrecords_tools.converters.faces import (
+    crop,
+    face_detector,
+    find_box,
+    find_face,
+    read_face_clip,
+)
 
 MOUTH_ROW = 0.68 / 2  # below the centre of the drawn head, as a share of its width
 
@@ -92,17 +98,17 @@ def test_a_false_find_and_a_miss_do_not_move_the_box(monkeypatch):
     monkeypatch.setattr(faces, "find_face", lambda image: next(finds))
     box = find_box([np.zeros((100, 120, 3), np.uint8)] * 6, "a", margin=0.25)
     # Medians by hand: column 52, row 41, side 20; with the margin 30.
-    assert box == Box(left=37, top=26, side=30)
+    assert box == (37, 26, 30)  # column, row, side
 
 
 @pytest.mark.parametrize(
     "face, expected",
     [
-        ((10, 50, 20), Box(0, 35, 30)),
-        ((112, 94, 20), Box(90, 70, 30)),
-        ((60, 50, 72), Box(6, -4, 108)),  # wider than the frame is high
-        ((20, 20, 72), Box(0, -8, 108)),
-        ((60, 50, 100), Box(-15, -25, 150)),  # larger than the frame
+        ((10, 50, 20), (0, 35, 30)),
+        ((112, 94, 20), (90, 70, 30)),
+        ((60, 50, 72), (6, -4, 108)),  # wider than the frame is high
+        ((20, 20, 72), (0, -8, 108)),
+        ((60, 50, 100), (-15, -25, 150)),  # larger than the frame
     ],
 )
 def test_a_box_stays_inside_the_frame_or_covers_it(monkeypatch, face, expected):
@@ -112,15 +118,15 @@ def test_a_box_stays_inside_the_frame_or_covers_it(monkeypatch, face, expected):
 
 def test_a_crop_is_what_lies_in_the_box_and_repeats_the_border_outside():
     frame = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    np.testing.assert_array_equal(crop(frame, Box(4, 3, 10), 10), frame[3:13, 4:14])
+    np.testing.assert_array_equal(crop(frame, (4, 3, 10), 10), frame[3:13, 4:14])
     padded = np.pad(frame, ((7, 8), (5, 0), (0, 0)), mode="edge")
-    np.testing.assert_array_equal(crop(frame, Box(-5, -7, 35), 35), padded)
+    np.testing.assert_array_equal(crop(frame, (-5, -7, 35), 35), padded)
 
 
 def test_shrinking_a_crop_averages_over_areas():
     frame = np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8)
     means = frame[4:36, 2:34].reshape(8, 4, 8, 4, 3).mean((1, 3))
-    np.testing.assert_allclose(crop(frame, Box(2, 4, 32), 8), means, atol=0.51)
+    np.testing.assert_allclose(crop(frame, (2, 4, 32), 8), means, atol=0.51)
 
 
 def test_a_clip_without_a_face_is_refused_by_name(tmp_path):
@@ -149,7 +155,7 @@ def test_an_opencv_without_cascades_is_named(monkeypatch):
     monkeypatch.delattr(cv2, "CascadeClassifier")  # as in OpenCV 5
     monkeypatch.setattr(cv2, "__version__", "5.0.0")
     with pytest.raises(ConversionError, match=r"OpenCV 5\.0\.0 .*>=4\.11,<5") as caught:
-        faces.require_detector()
+        face_detector()
     assert "\n" not in str(caught.value)
 
 
@@ -157,12 +163,12 @@ def test_an_opencv_without_cascades_is_named(monkeypatch):
 def test_a_missing_cascade_file_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))
     with pytest.raises(ConversionError, match=faces.CASCADE):
-        faces.require_detector()
+        face_detector()
 
 
 def test_each_thread_has_a_detector_of_its_own_and_finds_the_same(draw_face):
     images = [draw_face(centre=(70 + 10 * k, 80)) for k in range(6)]
-    assert faces._detector() is faces._detector()
+    assert face_detector() is face_detector()
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        assert pool.submit(faces._detector).result() is not faces._detector()
+        assert pool.submit(face_detector).result() is not face_detector()
         assert list(pool.map(find_face, images)) == [find_face(image) for image in images]

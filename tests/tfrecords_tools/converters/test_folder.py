@@ -10,7 +10,6 @@ from kerasvid.data import load_info, make_pipeline, parse_record
 from kerasvid.data.records import decode_frames
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converters.folder import (
-    Clip,
     FolderOptions,
     describe_clips,
     find_clips,
@@ -18,7 +17,7 @@ from tfrecords_tools.converters.folder import (
     prepare,
 )
 from tfrecords_tools.media import natural_key, read_frame, resize_and_crop
-from tfrecords_tools.source_files import split_clips
+from tfrecords_tools.source_files import Clip, split_clips
 from tfrecords_tools.verify import verify
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mov": "mp4v", ".mkv": "MJPG", ".webm": "VP80"}
@@ -210,9 +209,8 @@ def test_shrinking_averages_over_areas():
 
 def clips(*sizes):
     return [
-        Clip(f"{name}/{k}", str(name), "video", ()) for name, size in enumerate(sizes)
-        for k in range(size)
-    ]  # fmt: skip
+        Clip(f"{name}/{k}", str(name), ()) for name, size in enumerate(sizes) for k in range(size)
+    ]
 
 
 def test_the_division_is_disjoint_complete_and_follows_the_seed():
@@ -338,7 +336,7 @@ def test_linked_folders_are_classes_too_and_a_link_back_ends(tmp_path):
     assert (clip.id, clip.class_name) == ("walking/1.avi", "walking")
 
 
-def test_a_link_within_the_folder_shows_nothing_a_second_time(tmp_path):
+def test_a_link_within_the_folder_adds_no_video_twice(tmp_path):
     write_video(tmp_path / "walking" / "1.avi")
     (tmp_path / "latest").symlink_to(tmp_path / "walking")
     [clip], _ = find_clips(str(tmp_path))

@@ -91,7 +91,7 @@ def test_the_identity_is_the_folder_of_the_source_video(tmp_path):
     assert found == {"x/10/0000": 1, "x/9/0000": 0, "x/10/0001": 1, "alone": -1}
 
 
-def test_the_seed_draws_the_clips_and_more_clips_keep_those_of_fewer(many):
+def test_the_seed_chooses_the_clips_and_more_clips_include_fewer(many):
     clips = golf.find_clips(many[0])
 
     def draw(count, seed=0):
@@ -112,8 +112,8 @@ def test_fewer_clips_than_wanted_are_taken_and_counted(many, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_list_may_lie_in_either_folder_and_name_either_folder(many):
-    names = [clip.name for clip in golf.find_clips(many[0])]
+def test_golf_txt_may_be_in_either_folder_with_paths_from_either(many):
+    names = [f"{clip.id}.jpg" for clip in golf.find_clips(many[0])]
     assert names == many[1]
     index, root = many[0] / "golf.txt", many[0] / "frames-stable-many"
     text = index.read_text()
@@ -122,8 +122,8 @@ def test_the_list_may_lie_in_either_folder_and_name_either_folder(many):
         (root / "golf.txt").write_text("".join(f"frames-stable-many/{n} 3\n\n" for n in names))
         for place in (many[0], root):
             found = golf.find_clips(place)
-            assert [clip.name for clip in found] == names
-            assert all(os.path.isfile(clip.path) for clip in found)
+            assert [f"{clip.id}.jpg" for clip in found] == names
+            assert all(os.path.isfile(clip.paths[0]) for clip in found)
     finally:
         os.remove(root / "golf.txt")
         index.write_text(text)
@@ -149,7 +149,7 @@ def test_short_clips_are_left_out_and_counted(tmp_path, capsys):
     assert capsys.readouterr().err == said
 
 
-def test_all_clips_are_all_that_are_long_enough_whichever_is_drawn_first(tmp_path):
+def test_all_clips_means_every_clip_that_is_long_enough(tmp_path):
     source = _release(tmp_path, {f"v/{number}.jpg": 1 + number % 2 for number in range(6)})
     clips = golf.find_clips(source)
     for seed in range(4):
@@ -169,7 +169,7 @@ def test_the_size_is_found_in_any_kind_of_jpeg(tmp_path):
     before = plain[:2] + tables + remark + plain[2:]
     for data in (plain, progressive, before, cv2.imencode(".jpg", image[..., 0])[1].tobytes()):
         path.write_bytes(data)
-        assert golf.count_frames(golf.Clip(str(tmp_path), "a.jpg")) == 3
+        assert golf.count_frames(str(path)) == 3
 
 
 def _spoil(path, how):

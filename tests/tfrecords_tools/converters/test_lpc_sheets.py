@@ -94,9 +94,12 @@ def test_a_missing_sheet_is_named(source, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda path: cv2.imwrite(str(path), np.zeros((64, 64, 4), np.uint8)), "64x64 image"),
-        (lambda path: cv2.imwrite(str(path), np.zeros((1344, 832, 3), np.uint8)), r"3 channel"),
-        (lambda path: cv2.imwrite(str(path), np.zeros((1344, 832), np.uint8)), r"1 channel"),
+        (lambda path: cv2.imwrite(str(path), np.zeros((64, 64, 4), np.uint8)), r"\[64, 64, 4\]"),
+        (
+            lambda path: cv2.imwrite(str(path), np.zeros((1344, 832, 3), np.uint8)),
+            r"832, 3\]",
+        ),
+        (lambda path: cv2.imwrite(str(path), np.zeros((1344, 832), np.uint8)), r"1344, 832\]"),
         (lambda path: path.write_bytes(b"not a picture"), "not a readable PNG"),
         (lambda path: path.write_bytes(b""), r"shoes.1\.png"),
     ],

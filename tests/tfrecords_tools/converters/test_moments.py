@@ -140,20 +140,20 @@ def test_thirty_frames_of_ninety_are_the_default(tmp_path):
         np.testing.assert_array_equal(record["video"], frames[1::3])
 
 
-def test_other_classes_are_labelled_in_the_order_they_are_named(tmp_path, release):
+def test_labels_follow_the_order_of_the_classes_flag(tmp_path, release):
     info = _prepare(release, tmp_path / "out", classes=("skiing", "diving"))
     assert info.name == "moments/skiing-diving" and info.class_names == ("skiing", "diving")
     labels = {"training/skiing/c_3": 0, "training/diving/d_4": 1, "training/diving/e_5": 1}
     assert _labels(tmp_path / "out", "train") == labels
 
 
-def test_the_lists_name_the_videos_and_without_them_the_folders_do(release):
+def test_csv_files_list_the_videos_else_the_folders_do(release):
     (release / "training" / "skiing" / "extra.mp4").write_bytes(b"not listed")
     (release / "training" / "skiing" / "._c_3.mp4").write_bytes(b"hidden")
     (release / "training" / "skiing" / "readme.txt").write_text("no video")
     listed = moments.find_clips(release, ["skiing"])
     assert [clip.id for clip in listed["train"]] == ["training/skiing/c_3"]
-    assert listed["test"][0].path == str(release / "validation" / "skiing" / "g_7.mp4")
+    assert listed["test"][0].paths == (str(release / "validation" / "skiing" / "g_7.mp4"),)
     (release / "trainingSet.csv").unlink()
     (release / "moments_categories.txt").unlink()
     found = moments.find_clips(release.parent, ["skiing"])  # the folder above does, too
@@ -203,7 +203,7 @@ def test_a_video_that_cannot_be_used_is_named_or_left_out(tmp_path, release, cap
         ("", "classes=: give at least one class"),
     ],
 )
-def test_wrong_classes_are_answered_with_those_that_are_there(tmp_path, release, classes, said):
+def test_wrong_classes_raise_with_the_known_ones(tmp_path, release, classes, said):
     arguments = [f"--source_dir={release}", f"--out_dir={tmp_path / 'out'}"]
     with pytest.raises(SystemExit, match=said) as stop:
         moments.main([*arguments, f"--classes={classes}"])

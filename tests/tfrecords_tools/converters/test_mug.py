@@ -67,7 +67,7 @@ def convert(root, out, **options):
 @pytest.mark.parametrize("below", ["", "subjects3"])
 def test_the_takes_of_six_expressions_are_found_from_either_folder(database, below):
     clips = mug.find_clips(database[0] / below)
-    assert [(clip.id, clip.class_name, clip.person, len(clip.paths)) for clip in clips] == [
+    assert [(clip.id, clip.class_name, clip.identity, len(clip.paths)) for clip in clips] == [
         ("001/anger/take000", "anger", "001", 4),
         ("001/anger/take002", "anger", "001", 6),
         ("001/happiness/take000", "happiness", "001", 2),

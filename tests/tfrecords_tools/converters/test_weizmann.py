@@ -70,8 +70,8 @@ def _names():
 )
 def test_person_action_and_take_are_read_off_the_name(name, parts):
     clip = weizmann.parse_name(f"some/where/{name}")
-    assert (clip.person, clip.action, clip.take) == parts
-    assert clip.id == f"{parts[0]}_{parts[1]}{parts[2]}" and clip.path == f"some/where/{name}"
+    assert (clip.identity, clip.class_name) == parts[:2]
+    assert clip.id == f"{parts[0]}_{parts[1]}{parts[2]}" and clip.paths == (f"some/where/{name}",)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_video_of_each_action_is_held_out_with_all_its_takes():
     splits = weizmann.split_clips(clips)
     train, test = splits["train"], splits["test"]
     assert len(clips) == 93 and sorted([*train, *test], key=clips.index) == clips
-    cells = [{(clip.person, clip.action) for clip in part} for part in (train, test)]
+    cells = [{(clip.identity, clip.class_name) for clip in part} for part in (train, test)]
     assert not cells[0] & cells[1]
     assert sorted(action for _, action in cells[1]) == sorted(weizmann.ACTIONS)
     assert {person for person, _ in cells[1]} == set(weizmann.PERSONS)

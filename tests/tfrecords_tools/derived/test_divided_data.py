@@ -8,7 +8,7 @@ import pytest
 from kerasvid.data import DatasetError, load_info
 from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import write_dataset
-from tfrecords_tools.derived.split_frames import divided_folder, locate_half
+from tfrecords_tools.derived.split_frames import locate_half
 
 
 @pytest.fixture
@@ -36,7 +36,8 @@ def test_halves_are_made_once_and_found_again(whole):
 
 
 def test_halves_of_a_known_data_set_lie_beside_it():
-    assert divided_folder("weizmann/strips", "d") == "d/weizmann-strips-mixed"
+    folder, _ = locate_half("weizmann/strips", "images", "d", make=False)
+    assert folder == "d/weizmann-strips-mixed/images"
 
 
 def test_an_unknown_half_and_a_damaged_one_are_refused(whole):

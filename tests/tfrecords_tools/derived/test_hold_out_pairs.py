@@ -250,7 +250,7 @@ def test_a_record_is_written_before_the_next_is_read(source, tmp_path, monkeypat
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("side", [3, 12])
-def test_a_fraction_out_of_reach_is_answered_with_one_within_reach(side, seed):
+def test_a_fraction_that_is_too_large_raises_with_the_largest_possible(side, seed):
     pairs = set(itertools.product(range(side), range(side)))
     with pytest.raises(ConversionError) as stop:
         choose_pairs(pairs, 0.95, seed)

@@ -96,7 +96,7 @@ def test_a_shard_that_cannot_be_read_is_reported_when_it_is_reached(tmp_path):
     assert names == [b"a"] * 3 and f"{tmp_path / 'b.tfrecord'}: cannot be read (" in fault
 
 
-def test_a_source_that_cannot_be_read_is_no_data_set_error_of_tensorflow(tmp_path, monkeypatch):
+def test_an_unreadable_source_raises_a_dataset_error(tmp_path, monkeypatch):
     def refuse(folder, info, deep):
         raise tf.errors.PermissionDeniedError(None, None, "a.tfrecord;\nPermission denied")
 
