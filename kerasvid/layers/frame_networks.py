@@ -74,7 +74,7 @@ def strided_encoder(
 def strided_decoder(*sizes: Any, **named: Any) -> dict[str, Any]:
     """Arguments of `FrameDecoder` for the way back from `strided_encoder`; as `patch_decoder`."""
     fixed = {"kernel_size": 5, "transposed": True, "patch": 1, "normalization": "batch"}
-    return patch_decoder(*sizes, **named, **fixed)
+    return {**patch_decoder(*sizes, **named), **fixed}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
