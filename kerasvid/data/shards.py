@@ -146,9 +146,8 @@ def load_info(folder: str | os.PathLike) -> DatasetInfo:
         if any(SHARD_SUFFIX in name or INFO_FILE in name for name in files):
             what = f"half-written, {INFO_FILE} is missing"
             raise DatasetError(f"{folder}: {what}; {remedy_of(folder)}.")
-        raise DatasetError(
-            f"{folder}: {INFO_FILE} is missing; convert your videos with kerasvid data folder."
-        )
+        what = f"not a data set, {INFO_FILE} is missing"
+        raise DatasetError(f"{folder}: {what}; convert videos with kerasvid data folder.")
     with tf.io.gfile.GFile(path, "rb") as file:
         text = file.read()
     try:

@@ -50,7 +50,7 @@ def novelty(
         raise ValueError(
             f"{len(samples)} samples and {len(held_out)} held-out clips: use one or more of each."
         )
-    both = counted_clips([samples, held_out], None, "sampled and held-out")
+    both = counted_clips([samples, held_out], None, "sampled or held-out")
     queries = np.concatenate([as_bytes(clips) for clips in both])
     training = (as_bytes(clips) for clips in counted_clips(training_batches, None, "training"))
     distances = l2_distances(queries, nearest_clips(queries, training)[0])

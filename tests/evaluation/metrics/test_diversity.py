@@ -48,13 +48,13 @@ def test_copies_are_nearer_than_new_clips():
     [
         (
             {"samples": clips(2, shape=(5, 4, 4, 3))},
-            "sampled clips have the shape .* Use the same T",
+            "held-out clips have the shape .* Use the same T",
         ),
         ({"samples": clips(0)}, "0 samples and 3 held-out clips"),
         ({"training_batches": []}, "no training clips"),
         ({"training_batches": [clips(3, shape=(5, 4, 4, 3))]}, "same T"),
         ({"held_out": clips(3, 2)}, "Every held-out clip is a training clip"),
-        ({"samples": np.full([2, 3, 4, 4, 3], np.nan)}, "sampled clips: pixels of clip 0"),
+        ({"samples": np.full([2, 3, 4, 4, 3], np.nan)}, "held-out clips: pixels of clip 0"),
     ],
 )
 def test_unusable_clips_are_an_error_of_one_line(arguments, message):

@@ -28,7 +28,7 @@ def test_scores_are_means_over_clips_of_the_published_formulas(true, shown):
     errors = ((true / 255.0 - shown / 255.0) ** 2).reshape(9, -1)
     l2, psnr = np.sqrt(errors.sum(axis=1)), -10.0 * np.log10(errors.mean(axis=1))
     ssim = [tf.image.ssim(tf.constant(a), tf.constant(b), 255) for a, b in zip(true, shown)]  # noqa: B905
-    assert found.clips == 9 and found.equal == 0
+    assert found.l2.size == 9 and found.equal == 0
     assert found.l2.mean == pytest.approx(l2.mean(), rel=1e-9)
     assert found.l2.std == pytest.approx(l2.std(), rel=1e-9)
     assert found.psnr.mean == pytest.approx(psnr.mean(), rel=1e-9)
@@ -51,7 +51,7 @@ def test_equal_clips_reach_the_bounds_and_have_no_psnr(true):
 def test_equal_clips_among_others_are_counted_apart(true, shown):
     shown[[0, 5]] = true[[0, 5]]
     found = reconstruction_scores(in_pairs(true, shown))
-    assert found.equal == 2 and found.psnr.count == 7 and math.isfinite(found.psnr.mean)
+    assert found.equal == 2 and found.psnr.size == 7 and math.isfinite(found.psnr.mean)
 
 
 def test_floats_are_rounded_to_bytes(true, shown):

@@ -53,7 +53,7 @@ def test_ssim_equals_that_of_tensorflow():
     np.testing.assert_allclose(structural_similarity(x, y), expected, atol=1e-4)
 
 
-def test_equal_images_is_one_and_of_worse_ones_less():
+def test_equal_frames_score_one_and_worse_ones_less():
     x = images(2, 24, 24)
     np.testing.assert_allclose(structural_similarity(x, x), 1.0, atol=1e-6)
     flat = np.full_like(x, 255)

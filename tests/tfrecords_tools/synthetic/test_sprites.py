@@ -120,7 +120,8 @@ def test_lpc_records_hold_the_composed_clip(tmp_path, few_characters, shared_dat
     source = shared_data / "lpc_sprites"
     out_dir = tmp_path / "sprites-lpc"
     sprites.main(["--variant=lpc", f"--source_dir={source}", f"--out_dir={out_dir}"])
-    assert "18 train, 9 test clips" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "train: 18 videos of 8" in printed and "test: 9 videos of 8" in printed
     description = json.loads((out_dir / "dataset.json").read_text())
     assert description["name"] == "sprites/lpc" and "CC-BY-SA 3.0" in description["licence"]
     assert description["class_names"][3] == "spellcard/front"
@@ -141,7 +142,7 @@ def test_lpc_without_sheets_downloads_them_once(
     sprites.prepare_lpc(given, shared_data / "lpc_sprites", progress=False)
     assert asked == []
     sprites.main(["--variant=lpc", f"--out_dir={fetched}"])
-    assert "25/25 files, 0.4 MB" in capsys.readouterr().err and len(asked) == 25
+    assert "25/25 [" in capsys.readouterr().err and len(asked) == 25
     assert (fetched / "dataset.json").read_text() == (given / "dataset.json").read_text()
     kept = tmp_path / "data" / "lpc-sheets"
     assert len(list(kept.glob("*/*.png"))) == 25
