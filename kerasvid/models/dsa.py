@@ -190,8 +190,8 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
                   + kl_motion sum_t KL[q(z_t | ...) || p(z_t | z_<t)]
                   + shared I(f, z)
 
-        with the scale and the weights of `schedule`, `shared` 0 in the paper, and the sample z_<t
-        of the posterior. Arguments and returns are those of `Trainer`.
+        with the scale and the weights of `schedule`, `shared` 0 in the paper, and the posterior's
+        sample z_<t. Arguments and returns as in `Trainer`.
         """
         video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         q_content, content, q_motion, motion = self.posteriors(video, noise, training)
@@ -212,14 +212,9 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
 
         scale = weights["observation_scale"]
         reconstruction = share * losses.gaussian_reconstruction_loss(frames, shown, scale)
-        bound = reconstruction + weights["kl_content"] * kl_content
-        bound += weights["kl_motion"] * kl_motion
-        terms = {
-            "reconstruction_loss": reconstruction,
-            "kl_content": kl_content,
-            "kl_motion": kl_motion,
-            "psnr": losses.psnr(frames, shown),
-        }
+        kl = {"kl_content": kl_content, "kl_motion": kl_motion}
+        bound = reconstruction + sum(weights[name] * kl[name] for name in self.kl_terms)
+        terms = {"reconstruction_loss": reconstruction, **kl, "psnr": losses.psnr(frames, shown)}
         if self.shared is not None:
             both = content, tf.reduce_mean(motion, axis=1)  # [B, D], [B, E]
             terms["shared"] = self.shared.term(*both)

@@ -167,7 +167,7 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
                   + kl_residual sum_t KL[q(delta_t | x_t, mu) || p(delta_t | delta_<t, mu)]
 
         with the scale and the weights of `schedule`, `summary_weight` 0 in the paper, and the
-        sample delta_<t of the posterior. Arguments and returns are those of `Trainer`.
+        posterior's sample delta_<t. Arguments and returns as in `Trainer`.
         """
         video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         q_summary, summary, q_residual, residual = self.posteriors(video, noise, training)
@@ -185,14 +185,9 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
 
         scale = weights["observation_scale"]
         reconstruction = share * losses.gaussian_reconstruction_loss(frames, shown, scale)
-        bound = reconstruction + weights["kl_summary"] * kl_summary
-        bound += weights["kl_residual"] * kl_residual
-        terms = {
-            "reconstruction_loss": reconstruction,
-            "kl_summary": kl_summary,
-            "kl_residual": kl_residual,
-            "psnr": losses.psnr(frames, shown),
-        }
+        kl = {"kl_summary": kl_summary, "kl_residual": kl_residual}
+        bound = reconstruction + sum(weights[name] * kl[name] for name in self.kl_terms)
+        terms = {"reconstruction_loss": reconstruction, **kl, "psnr": losses.psnr(frames, shown)}
         if self.summary_weight:
             on_summary = share * losses.gaussian_reconstruction_loss(frames, summary_frame, scale)
             bound += self.summary_weight * on_summary
