@@ -70,10 +70,10 @@ def strided_encoder(
     return {"channels": channels, "strides": strides, "features": features, **fixed}
 
 
-def strided_decoder(*sizes: Any, upsampling: Sequence[int]) -> dict[str, Any]:
-    """Arguments of `FrameDecoder` for the way back from `strided_encoder`; as `patch_decoder`."""
+def strided_decoder(*sizes: Any) -> dict[str, Any]:
+    """Arguments of `FrameDecoder` for the way back from `strided_encoder`, of `patch_decoder`'s."""
     fixed = {"kernel_size": 5, "transposed": True, "patch": 1, "normalization": "batch"}
-    return {**patch_decoder(*sizes, upsampling=upsampling), **fixed}
+    return {**patch_decoder(*sizes), **fixed}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

@@ -43,7 +43,7 @@ from kerasvid.layers.frame_networks import (
     strided_encoder,
 )
 from kerasvid.layers.gaussian_head import GaussianHead
-from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames
+from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames, repeated
 from kerasvid.models.base.protocols import ImagePrior, SummaryEncoder, Swappable
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
@@ -147,8 +147,8 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
         features = over_frames(self.encoder, video, training=training)  # [B, T, F]
         q_summary = self.summary_head.posterior(self.summarizer(features))
         summary = distributions.reparameterize(q_summary, noise.get("summary"))  # [B, D]
-        beside = tf.repeat(summary[:, None], video.shape[1], axis=1)  # [B, T, D]
-        joined = tf.concat([features, tf.cast(beside, features.dtype)], axis=-1)
+        beside = repeated(tf.cast(summary, features.dtype), video.shape[1])  # [B, T, D]
+        joined = tf.concat([features, beside], axis=-1)
         q_residual = self.residual_head.posterior(joined)
         residual = distributions.reparameterize(q_residual, noise.get("residual"))  # [B, T, D]
         return q_summary, summary, q_residual, residual
@@ -303,7 +303,7 @@ RJVAE.PRESETS = {
         "residual_units": 512,
         "prior_units": 512,
         "encoder": strided_encoder((256, 256, 256, 256), (1, 2, 2, 2), (2048,), features=1024),
-        "decoder": strided_decoder((2048,), 256, (256, 256, 256), upsampling=(2, 2, 2)),
+        "decoder": strided_decoder((2048,), 256, (256, 256, 256), (2, 2, 2)),
         "schedule": {"observation_scale": (0.5, 0.5)},
     },
 }
