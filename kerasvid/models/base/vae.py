@@ -112,8 +112,8 @@ class VariationalModel(Trainer):
     def test_step(self, data) -> dict:
         """The losses at the end of the schedule, and the PSNR of posterior means.
 
-        The KL terms are those of posterior samples: at the means, teacher forcing would leave out
-        how far a sample of one step moves the prior of the next. The noise is the same each time.
+        The KL terms are of posterior samples, by the same noise each time: at the means, teacher
+        forcing would leave out how far a sample of one step moves the prior of the next.
         """
         video = self.video_of(data)
         key = replica_key(EVALUATION_SEED, tf.constant(0))
@@ -245,9 +245,8 @@ def fit_prior(
 
 
 def _gaussians(means, stds):
-    return tfp.distributions.MultivariateNormalDiag(
-        tf.cast(means, tf.float32), tf.cast(stds, tf.float32)
-    )
+    means, stds = tf.cast(means, tf.float32), tf.cast(stds, tf.float32)
+    return tfp.distributions.MultivariateNormalDiag(means, stds)
 
 
 def _learner(prior: AggregatePrior, means, stds, steps: int, rate: float, seed: int):
