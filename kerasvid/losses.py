@@ -21,8 +21,7 @@ def coarse_error(target: tf.Tensor, prediction: tf.Tensor, levels: int) -> tf.Te
     pixels.
 
     Args:
-        target: `[B, T, H, W, C]`, H and W static multiples of 2^levels.
-        prediction: the same shape.
+        target, prediction: `[B, T, H, W, C]`, H and W static multiples of 2^levels.
         levels: L, at least 1.
 
     Returns:
@@ -49,8 +48,7 @@ def gaussian_reconstruction_loss(
     """-log N(target; prediction, scale^2 I) without D log(scale sqrt(2 pi)): `[B, ...] -> [B]`.
 
     Args:
-        target: `[B, ...]` pixels in [-1, 1].
-        prediction: the same shape.
+        target, prediction: `[B, ...]` pixels in [-1, 1].
         scale: positive scalar, the standard deviation of an observed pixel.
     """
     return squared_error(target, prediction) / (2.0 * tf.square(scale))
@@ -184,9 +182,8 @@ def pyramid_loss(target: tf.Tensor, prediction: tf.Tensor, levels: int) -> tf.Te
     """The Laplacian pyramid loss of images, 1 / (H W C) sum_l 2^(2l) |L^l(v) - L^l(v')|_1.
 
     Args:
-        target: `[..., H, W, C]` float32.
-        prediction: the same shape.
-        levels: of the pyramid, see `laplacian_pyramid`.
+        target, prediction: `[..., H, W, C]` float32.
+        levels: of the `laplacian_pyramid`.
 
     Returns:
         A loss for each image, `[...]`.

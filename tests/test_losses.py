@@ -90,7 +90,7 @@ def test_adversarial_losses_are_those_worked_out_by_hand(kind):
     np.testing.assert_allclose(losses.generator_loss(logits, kind), generator, atol=2e-6)
 
 
-def test_the_logistic_losses_are_logarithms_of_what_the_discriminator_says():
+def test_the_logistic_losses_are_logarithms_of_probabilities():
     logits = np.random.default_rng(0).normal(size=[5]) * 3
     said = 1 / (1 + np.exp(-logits))  # D(x)
     rows = tf.constant(logits[:, None], tf.float32)
@@ -242,7 +242,7 @@ def test_clips_without_triplets_are_refused():
     assert "\n" not in str(error.value)
 
 
-def test_a_thing_beside_its_place_has_a_way_to_go_in_cells_alone():
+def test_a_displaced_object_has_a_gradient_in_cells_alone():
     frame = np.zeros([1, 1, 16, 16, 1], np.float32)
     near, far = frame.copy(), frame.copy()
     frame[0, 0, 0:2, 0:2] = near[0, 0, 0:2, 4:6] = far[0, 0, 0:2, 12:14] = 1.0

@@ -55,12 +55,11 @@ def patch_decoder(
     seed_channels: int,
     channels: Sequence[int],
     upsampling: Sequence[int],
-    **rest: Any,
 ) -> dict[str, Any]:
     """Arguments of `FrameDecoder` for the way back from `patch_encoder`, by sub-pixels."""
     sizes = {"dense_units": dense_units, "seed_channels": seed_channels, "channels": channels}
     fixed = {"kernel_size": 3, "transposed": False, "patch": 4, "normalization": "none"}
-    return {**sizes, "upsampling": upsampling, **fixed, **rest}
+    return {**sizes, "upsampling": upsampling, **fixed}
 
 
 def strided_encoder(
@@ -71,10 +70,10 @@ def strided_encoder(
     return {"channels": channels, "strides": strides, "features": features, **fixed}
 
 
-def strided_decoder(*sizes: Any, **named: Any) -> dict[str, Any]:
-    """Arguments of `FrameDecoder` for the way back from `strided_encoder`; as `patch_decoder`."""
+def strided_decoder(*sizes: Any) -> dict[str, Any]:
+    """Arguments of `FrameDecoder` for the way back from `strided_encoder`, of `patch_decoder`'s."""
     fixed = {"kernel_size": 5, "transposed": True, "patch": 1, "normalization": "batch"}
-    return {**patch_decoder(*sizes, **named), **fixed}
+    return {**patch_decoder(*sizes), **fixed}
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

@@ -119,9 +119,7 @@ class RecurrentPrior(KeepsArguments, keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class NoiseGRU(KeepsArguments, keras.layers.Layer):
-    """A GRU that turns fresh noise at every step into a sequence: R_M of MoCoGAN and its kin.
-
-    h_t = GRU([noise_t, condition], h_(t-1)); the outputs are the states h_1..T themselves.
+    """R_M of MoCoGAN: h_t = GRU([noise_t, condition], h_(t-1)), with the states as its outputs.
 
     Args:
         units: E, the size of an output.

@@ -315,8 +315,7 @@ CVAE.PRESETS = {
         "decoded_frames": 4,
         "schedule": {"observation_scale": (0.1, 1.0), "kl_video": (0.5, 1.0), "steps": 3_000},
     },
-    # The poster's sizes and length. It gives no layers: a pyramid of strided convolutions with
-    # batch normalization, and back, much as in DCGAN.
+    # The poster's sizes and length. It gives no layers: strided convolutions as in DCGAN.
     "paper": {
         "frames": 30,
         "video_dim": 600,

@@ -44,7 +44,7 @@ from kerasvid.layers.frame_networks import (
     strided_encoder,
 )
 from kerasvid.layers.gaussian_head import GaussianHead
-from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames
+from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames, repeated
 from kerasvid.models.base.protocols import Swappable
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
@@ -158,21 +158,17 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         return {"content": (self.content_dim,), "motion": (frames, self.motion_dim)}
 
-    def motion_features(self, features: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
-        """What the motion posterior is read from, `[B, T, E]`."""
-        if self.posterior == "factorised":
-            return features
-        beside = tf.repeat(content[:, None], features.shape[1], axis=1)  # [B, T, D]
-        joined = tf.concat([features, tf.cast(beside, features.dtype)], axis=-1)
-        return self.motion_rnn(self.motion_context(joined))
-
     def posteriors(self, video, noise: Mapping | None, training: bool = False):
         """q(f | x_1..T), a draw from it, q(z_t | ...), a draw from it."""
         noise = noise or {}
         features = over_frames(self.encoder, video, training=training)  # [B, T, F]
         q_content = self.content_head.posterior(self.content_summarizer(features))
         content = distributions.reparameterize(q_content, noise.get("content"))  # [B, D]
-        q_motion = self.motion_head.posterior(self.motion_features(features, content))
+        if self.posterior == "full":
+            beside = repeated(tf.cast(content, features.dtype), video.shape[1])  # [B, T, D]
+            joined = tf.concat([features, beside], axis=-1)
+            features = self.motion_rnn(self.motion_context(joined))
+        q_motion = self.motion_head.posterior(features)
         motion = distributions.reparameterize(q_motion, noise.get("motion"))  # [B, T, E]
         return q_content, content, q_motion, motion
 
@@ -190,19 +186,18 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
                   + kl_motion sum_t KL[q(z_t | ...) || p(z_t | z_<t)]
                   + shared I(f, z)
 
-        with the scale and the weights of `schedule`, `shared` 0 in the paper, and the sample z_<t
-        of the posterior. Arguments and returns are those of `Trainer`.
+        with the scale and the weights of `schedule`, `shared` 0 in the paper, and the posterior's
+        sample z_<t. Arguments and returns as in `Trainer`.
         """
         video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         q_content, content, q_motion, motion = self.posteriors(video, noise, training)
         kl_content = self.content_prior.divergence(q_content, content if noise else None)
         kl_motion = distributions.kl_divergence(q_motion, self.prior.teacher_forced(motion))
         statistics = {"content": self.content_prior.moments(q_content)}
-        if self.start_prior is not None:
-            first = q_motion[:, 0]
-            kl_first = self.start_prior.divergence(first, motion[:, 0] if noise else None)
+        if (start := self.start_prior) is not None:
+            kl_first = start.divergence(q_motion[:, 0], motion[:, 0] if noise else None)
             kl_motion = tf.concat([kl_first[:, None], kl_motion[:, 1:]], axis=1)
-            statistics["start"] = self.start_prior.moments(first)
+            statistics["start"] = start.moments(q_motion[:, 0])
         kl_motion = tf.reduce_sum(kl_motion, axis=1)  # [B, T] -> [B]
 
         codes = join(content, motion)  # [B, T, D + E]
@@ -212,14 +207,9 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
 
         scale = weights["observation_scale"]
         reconstruction = share * losses.gaussian_reconstruction_loss(frames, shown, scale)
-        bound = reconstruction + weights["kl_content"] * kl_content
-        bound += weights["kl_motion"] * kl_motion
-        terms = {
-            "reconstruction_loss": reconstruction,
-            "kl_content": kl_content,
-            "kl_motion": kl_motion,
-            "psnr": losses.psnr(frames, shown),
-        }
+        kl = {"kl_content": kl_content, "kl_motion": kl_motion}
+        bound = reconstruction + sum(weights[name] * kl[name] for name in self.kl_terms)
+        terms = {"reconstruction_loss": reconstruction, **kl, "psnr": losses.psnr(frames, shown)}
         if self.shared is not None:
             both = content, tf.reduce_mean(motion, axis=1)  # [B, D], [B, E]
             terms["shared"] = self.shared.term(*both)
@@ -295,8 +285,7 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
 
 def join(content: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
     """The content beside the motion at every frame: `[B, D]`, `[B, T, E]` -> `[B, T, D + E]`."""
-    beside = tf.repeat(content[:, None], motion.shape[1], axis=1)
-    return tf.concat([beside, motion], axis=-1)
+    return tf.concat([repeated(content, motion.shape[1]), motion], axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -411,7 +400,7 @@ DSA.PRESETS = {
         "motion_units": 512,
         "prior_units": 512,
         "encoder": strided_encoder((256, 256, 256, 256), (1, 2, 2, 2), (2048,), features=1024),
-        "decoder": strided_decoder((2048,), 256, (256, 256, 256), upsampling=(2, 2, 2)),
+        "decoder": strided_decoder((2048,), 256, (256, 256, 256), (2, 2, 2)),
         "schedule": {"observation_scale": (0.5, 0.5)},
     },
 }

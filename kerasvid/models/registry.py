@@ -98,10 +98,7 @@ def _register(keras: Any) -> None:
 
 
 def register_when_keras_is_imported() -> None:
-    """Registers the models for `load_model`: now, or as soon as Keras is imported.
-
-    Keras loads a class from a file only if it is registered, and importing Keras takes seconds.
-    """
+    """Registers the models for `load_model`, now or once Keras, slow to import, is imported."""
     if "keras" in sys.modules:
         _register(sys.modules["keras"])
     else:

@@ -43,7 +43,7 @@ from kerasvid.layers.frame_networks import (
     strided_encoder,
 )
 from kerasvid.layers.gaussian_head import GaussianHead
-from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames
+from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames, repeated
 from kerasvid.models.base.protocols import ImagePrior, SummaryEncoder, Swappable
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
@@ -147,8 +147,8 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
         features = over_frames(self.encoder, video, training=training)  # [B, T, F]
         q_summary = self.summary_head.posterior(self.summarizer(features))
         summary = distributions.reparameterize(q_summary, noise.get("summary"))  # [B, D]
-        beside = tf.repeat(summary[:, None], video.shape[1], axis=1)  # [B, T, D]
-        joined = tf.concat([features, tf.cast(beside, features.dtype)], axis=-1)
+        beside = repeated(tf.cast(summary, features.dtype), video.shape[1])  # [B, T, D]
+        joined = tf.concat([features, beside], axis=-1)
         q_residual = self.residual_head.posterior(joined)
         residual = distributions.reparameterize(q_residual, noise.get("residual"))  # [B, T, D]
         return q_summary, summary, q_residual, residual
@@ -167,7 +167,7 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
                   + kl_residual sum_t KL[q(delta_t | x_t, mu) || p(delta_t | delta_<t, mu)]
 
         with the scale and the weights of `schedule`, `summary_weight` 0 in the paper, and the
-        sample delta_<t of the posterior. Arguments and returns are those of `Trainer`.
+        posterior's sample delta_<t. Arguments and returns as in `Trainer`.
         """
         video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         q_summary, summary, q_residual, residual = self.posteriors(video, noise, training)
@@ -185,14 +185,9 @@ class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappa
 
         scale = weights["observation_scale"]
         reconstruction = share * losses.gaussian_reconstruction_loss(frames, shown, scale)
-        bound = reconstruction + weights["kl_summary"] * kl_summary
-        bound += weights["kl_residual"] * kl_residual
-        terms = {
-            "reconstruction_loss": reconstruction,
-            "kl_summary": kl_summary,
-            "kl_residual": kl_residual,
-            "psnr": losses.psnr(frames, shown),
-        }
+        kl = {"kl_summary": kl_summary, "kl_residual": kl_residual}
+        bound = reconstruction + sum(weights[name] * kl[name] for name in self.kl_terms)
+        terms = {"reconstruction_loss": reconstruction, **kl, "psnr": losses.psnr(frames, shown)}
         if self.summary_weight:
             on_summary = share * losses.gaussian_reconstruction_loss(frames, summary_frame, scale)
             bound += self.summary_weight * on_summary
@@ -308,7 +303,7 @@ RJVAE.PRESETS = {
         "residual_units": 512,
         "prior_units": 512,
         "encoder": strided_encoder((256, 256, 256, 256), (1, 2, 2, 2), (2048,), features=1024),
-        "decoder": strided_decoder((2048,), 256, (256, 256, 256), upsampling=(2, 2, 2)),
+        "decoder": strided_decoder((2048,), 256, (256, 256, 256), (2, 2, 2)),
         "schedule": {"observation_scale": (0.5, 0.5)},
     },
 }

@@ -10,7 +10,6 @@ from kerasvid.layers.aggregate_prior import CouplingFlow
 @pytest.fixture
 def flow() -> CouplingFlow:
     flow = CouplingFlow(size=6, couplings=3, units=8)
-    flow.build()
     for index, head in enumerate(flow.heads):
         head.kernel.assign(0.5 * tf.random.stateless_normal(head.kernel.shape, [1, index]))
     return flow

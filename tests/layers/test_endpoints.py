@@ -24,13 +24,13 @@ def ends():
 
 
 @pytest.mark.parametrize("frames", [2, 3, 30])
-def test_places_go_from_0_to_1_in_equal_steps(frames):
+def test_times_go_from_0_to_1_in_equal_steps(frames):
     rows = frame_times(2, frames).numpy()
     np.testing.assert_allclose(rows, [np.linspace(0, 1, frames)] * 2, atol=1e-7)
     assert (rows[:, 0] == 0.0).all() and (rows[:, -1] == 1.0).all()
 
 
-def test_a_single_frame_has_no_two_ends():
+def test_a_single_frame_is_refused():
     with pytest.raises(ValueError, match="frames=1 must be at least 2") as error:
         frame_times(1, 1)
     assert "\n" not in str(error.value)
@@ -44,7 +44,7 @@ def test_the_features_of_a_time_are_itself_and_four_waves():
     np.testing.assert_allclose(features, np.stack(expected, axis=-1), atol=1e-6)
 
 
-def test_frames_turn_into_the_ends_at_their_places_alone(ends):
+def test_frames_equal_the_endpoints_at_times_0_and_1_alone(ends):
     times, drawn = frame_times(3, 100), tf.random.stateless_normal([3, 100, 8, 8, 3], [1, 2])
     shown = with_exact_endpoints(drawn, *ends, times)
     np.testing.assert_array_equal(shown[:, 0], ends[0])
@@ -59,7 +59,7 @@ def test_frames_turn_into_the_ends_at_their_places_alone(ends):
     np.testing.assert_array_equal(straight(*ends, times)[:, -1], ends[1])
 
 
-def test_one_network_codes_both_ends(ends):
+def test_one_network_encodes_both_endpoints(ends):
     encoder = EndpointsEncoder(4, ENCODER)
     codes = encoder(*ends)
     assert codes.shape == (3, 8) and codes.dtype == tf.float32
@@ -68,7 +68,7 @@ def test_one_network_codes_both_ends(ends):
     assert np.abs(codes[:, :4] - codes[:, 4:]).max() > 1e-3
 
 
-def test_a_frame_depends_on_its_place_and_not_on_the_others(ends):
+def test_a_frame_depends_on_its_own_time_alone(ends):
     decoder = TimedDecoder((8, 8, 3), 16, decoder={**DECODER, "patch": 2})
     latents, times = tf.random.stateless_normal([3, 5], [3, 4]), frame_times(3, 5)
     frames = decoder(latents, times, *ends)

@@ -58,7 +58,7 @@ def test_frames_that_patches_do_not_tile_are_refused_in_one_line():
     one_line(error)
 
 
-def test_the_encoder_asks_for_as_many_strides_as_channels():
+def test_the_encoder_needs_as_many_strides_as_channels():
     with pytest.raises(ValueError, match="2 channels but 1 strides") as error:
         FrameEncoder(channels=(4, 4), strides=(1,))
     one_line(error)
@@ -109,7 +109,7 @@ def test_sizes_that_do_not_fit_are_refused_in_one_line(size):
     one_line(error)
 
 
-def test_the_decoder_asks_for_as_many_factors_as_channels():
+def test_the_decoder_needs_as_many_factors_as_channels():
     with pytest.raises(ValueError, match="2 channels but 1 upsampling") as error:
         FrameDecoder((16, 16, 3), channels=(4, 4), upsampling=(2,))
     one_line(error)

@@ -66,7 +66,7 @@ def test_a_transposed_convolution_has_the_values_and_gradients_of_the_plain_one(
 def test_a_penalty_of_the_gradient_has_the_gradients_of_the_plain_convolution(jit):
     inputs, kernel = gaussian(2, 8, 8, 3), gaussian(4, 4, 3, 5, seed=1)
 
-    def penalty_slopes(convolve):
+    def penalty_gradients(convolve):
         def slopes(inputs, kernel):
             with tf.GradientTape() as outer:
                 outer.watch([inputs, kernel])
@@ -78,8 +78,8 @@ def test_a_penalty_of_the_gradient_has_the_gradients_of_the_plain_convolution(ji
 
         return traced_function(slopes, jit)(inputs, kernel)
 
-    ours = penalty_slopes(lambda x, w: strided_convolution(x, w, 2))
-    assert_equal(ours, penalty_slopes(lambda x, w: tf.nn.conv2d(x, w, 2, "SAME")))
+    ours = penalty_gradients(lambda x, w: strided_convolution(x, w, 2))
+    assert_equal(ours, penalty_gradients(lambda x, w: tf.nn.conv2d(x, w, 2, "SAME")))
     assert float(tf.reduce_max(tf.abs(ours[1]))) > 0.01
 
 
@@ -129,7 +129,7 @@ def test_the_gradient_is_tensorflows_own_where_that_is_quicker(monkeypatch):
         ((1, 2), {}, "give one number for both axes"),
     ],
 )
-def test_what_would_change_nothing_is_refused(layer, strides, extras, message):
+def test_unsupported_arguments_are_refused(layer, strides, extras, message):
     with pytest.raises(ValueError, match=message) as error:
         layer(5, 4, strides, **extras)
     assert "\n" not in str(error.value)

@@ -57,7 +57,7 @@ def test_whole_pixels_shift_an_image_and_repeat_its_border(random, down, right):
     np.testing.assert_array_equal(result, image[0][rows][:, columns])
 
 
-def test_the_gradient_moves_a_displacement_towards_what_should_be_seen():
+def test_the_gradient_moves_a_displacement_towards_the_target():
     ramp = tf.reshape(tf.range(8.0), [1, 1, 8, 1])  # brighter to the right, one a pixel
     displacement = tf.fill([1, 1, 1, 8, 2], 0.25)
     with tf.GradientTape() as tape:
@@ -68,7 +68,7 @@ def test_the_gradient_moves_a_displacement_towards_what_should_be_seen():
     np.testing.assert_allclose(slopes[:7, 0], 0.0, atol=1e-6)
 
 
-def test_a_displacement_along_what_is_constant_beyond_the_border_has_no_slope():
+def test_a_displacement_beyond_the_border_has_no_gradient():
     ramp = tf.reshape(tf.range(8.0), [1, 1, 8, 1])
     displacement = tf.zeros([1, 1, 1, 8, 2])
     with tf.GradientTape() as tape:
@@ -101,7 +101,7 @@ def sigmoid(x):
     return 1.0 / (1.0 + np.exp(-x))
 
 
-def test_frames_are_composed_as_the_formula_says(random):
+def test_frames_are_composed_by_the_formula(random):
     """Displacements, visibilities and cover by loops over everything."""
     first, last = pixels(random, 2, 4, 6, 3), pixels(random, 2, 4, 6, 3)
     raw = 4.0 * pixels(random, 2, 3, 4, 6, 3 + EXTRA_CHANNELS)
@@ -128,7 +128,7 @@ def between_centres(values, times):
     return values[low] + (at - low) * (values[low + 1] - values[low])
 
 
-def test_cells_move_as_one_and_what_lies_between_their_centres_follows(random):
+def test_cells_move_as_one_and_pixels_between_centres_are_interpolated(random):
     said = pixels(random, 2, 3, 8, 12, 2)
     found = coherent(tf.constant(said), 4)
     cells = said.reshape(2, 3, 2, 4, 3, 4, 2).mean(axis=(3, 5))  # [B, T, 2, 3, 2]
@@ -146,7 +146,7 @@ def test_cells_move_as_one_and_what_lies_between_their_centres_follows(random):
     )
 
 
-def test_a_decoder_that_says_nothing_shows_the_linear_interpolation_under_a_veil(random):
+def test_a_decoder_of_zeros_shows_the_linear_interpolation_under_grey(random):
     first, last = pixels(random, 1, 4, 4, 1), pixels(random, 1, 4, 4, 1)
     zeros, times = tf.zeros([1, 2, 4, 4, 1 + EXTRA_CHANNELS]), tf.constant([[0.25, 1.0]])
     result = composed(zeros, tf.constant(first), tf.constant(last), times)

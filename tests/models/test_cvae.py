@@ -136,7 +136,7 @@ def test_of_some_decoded_frames_the_losses_keep_their_expectation(model, video, 
 
 
 @pytest.mark.parametrize("frames", [4, 2])
-def test_exact_ends_cost_nothing(model, video, noise, frames):
+def test_exact_endpoints_have_no_loss(model, video, noise, frames):
     video = video[:, :frames]
     exact = make_model(exact_endpoints=True, **WEIGHTS, schedule=model.schedule)
     exact.set_weights(model.get_weights())
@@ -165,7 +165,7 @@ def test_encoding_gives_the_posterior_mean(model, video):
         model.encode(video[:, :, :4])
 
 
-def test_reconstruction_is_that_of_the_posterior_mean_and_the_ends(model, video):
+def test_reconstruction_is_that_of_the_posterior_mean_and_the_endpoints(model, video):
     videos = as_pixels(video)
     latents = model.posterior(videos / np.float32(127.5) - 1.0).mean()
     expected = model.infill(video[:, 0], video[:, -1], {"video": latents}, 4)
@@ -200,7 +200,7 @@ def test_the_poster_is_the_default_and_its_sizes_are_the_preset_paper():
 
 
 @pytest.mark.slow
-def test_a_best_guess_comes_near_what_is_certain(moving_squares):
+def test_a_best_guess_is_close_to_the_predictable_part(moving_squares):
     """Clips of one motion: once trained, the clip of z_video = 0 beats the linear interpolation."""
     import keras
 

@@ -1,4 +1,4 @@
-"""What two vectors say alike is measured by their canonical correlations, and can be removed."""
+"""Shared information of two vectors: canonical correlations, and a gradient that removes them."""
 
 import numpy as np
 import pytest
@@ -96,7 +96,7 @@ def test_moments_that_are_not_finite_are_left_out():
     assert np.array_equal(layer.mean, np.zeros(6)) and np.array_equal(layer.covariance, np.eye(6))
 
 
-def test_descent_takes_what_is_shared_out_of_the_one_and_leaves_what_is_not():
+def test_descent_removes_shared_information_and_keeps_the_rest():
     """a = A [label, own] + noise: the label drowns in the noise, the other stays."""
     random = np.random.RandomState(0)
     label, own = random.choice([-1.0, 1.0], (512, 1)), random.normal(size=(512, 1))

@@ -26,7 +26,7 @@ class AveragedAdam(keras.optimizers.Adam):
 
 
 def inner_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
-    """The optimizer that updates the weights, inside its loss scaling if there is any."""
+    """The optimizer that updates the weights, without its loss scaling."""
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 

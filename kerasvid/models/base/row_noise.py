@@ -10,15 +10,12 @@ Shapes = Mapping[str, Sequence[int]]
 
 
 def row_noise(shapes: Shapes, batch: int, seed: int = 0) -> dict[str, tf.Tensor]:
-    """Named standard Gaussians; row i depends on (seed, i) alone, never on the batch size.
+    """Named standard Gaussians `[B, ...]`; row i depends on (seed, i) alone, not on the batch size.
 
     Args:
         shapes: of one row, by name.
         batch: B, at least 1.
         seed: any integer.
-
-    Returns:
-        float32 tensors `[B, ...]` by name.
 
     Example:
         >>> row_noise({"latent": (100,)}, batch=4, seed=7)["latent"].shape

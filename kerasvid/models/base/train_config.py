@@ -135,9 +135,8 @@ class Ramp:
     """A value that moves from `start` to `end` in the first `steps` steps and stays there.
 
     Args:
-        start: value at step 0.
-        end: value from step `steps` on.
-        steps: length of the way; 0 means `end` at once.
+        start, end: values at step 0 and from step `steps` on.
+        steps: at least 0; 0 means `end` at once.
         geometric: move in the logarithm, not in the value; both ends must be positive.
     """
 
@@ -166,8 +165,7 @@ def is_pair(value: Any) -> bool:
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number and no bool."""
-    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return is_real and math.isfinite(value)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def is_whole(value: Any, least: int | None = None) -> bool:

@@ -52,9 +52,9 @@ def draw_noise(shapes: Mapping[str, Sequence[int]], batch: tf.Tensor, key: tf.Te
 def clip_across_replicas(
     gradients: Sequence[tf.Tensor], clip_norm: float, loss_scale: tf.Tensor | float = 1.0
 ) -> list[tf.Tensor]:
-    """Scales gradients so that their sum over the replicas has at most the norm `clip_norm`.
+    """Gradients whose sum over the replicas has at most the norm `clip_norm`.
 
-    Optimizers clip each replica's share by itself, which depends on how the batch was divided.
+    Optimizers would clip each replica's share, which depends on how the batch was divided.
     """
     context = tf.distribute.get_replica_context()
     total = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
@@ -64,10 +64,7 @@ def clip_across_replicas(
 
 
 def share_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Gradients that are NaN on every replica where they are not finite on one.
-
-    Loss scaling asks the first replica alone whether to skip a step.
-    """
+    """Gradients NaN on every replica if not finite on one: loss scaling asks only the first."""
     finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
     context = tf.distribute.get_replica_context()
     spread = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(finite, 0.0, float("nan")))
@@ -237,7 +234,7 @@ class Trainer(KeepsArguments, keras.Model):
         Args:
             batch: with `"video"`, `[B, T, H, W, C]` float32 in [-1, 1].
             noise: of `training_noise_shapes`; in an evaluation, of `noise_shapes`.
-            step: float32 scalar, by which schedules go.
+            step: of the schedules, a float32 scalar.
             training: as in Keras.
 
         Returns:
@@ -317,10 +314,7 @@ class Trainer(KeepsArguments, keras.Model):
         optimizer.apply(gradients, variables)
 
     def sync_batch_norm(self) -> None:
-        """Averages batch norm's running statistics over the replicas, in replica context.
-
-        Each replica has seen its own rows, and only the statistics of the first are saved.
-        """
+        """Averages batch norm's statistics over the replicas: only those of the first are saved."""
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync == 1:
             return
@@ -369,8 +363,7 @@ def decoded_part(
 ) -> list[tf.Tensor]:
     """The frames to decode of sequences `[B, T, ...]`: `[B, count, ...]` each.
 
-    The order of the Gaussians `[B, T]` in `noise[DECODED]` chooses different frames, each equally
-    likely. Without them all frames are decoded.
+    The order of the Gaussians `[B, T]` in `noise[DECODED]` chooses; without them all are decoded.
     """
     if DECODED not in noise:
         return list(sequences)

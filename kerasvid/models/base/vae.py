@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kerasvid import losses
+from kerasvid import distributions, losses
 from kerasvid.layers.aggregate_prior import AggregatePrior
 from kerasvid.models.base.train_config import Ramp, WarmupCosine, is_pair
 from kerasvid.models.base.trainer import (
@@ -112,8 +112,8 @@ class VariationalModel(Trainer):
     def test_step(self, data) -> dict:
         """The losses at the end of the schedule, and the PSNR of posterior means.
 
-        The KL terms are those of posterior samples: at the means, teacher forcing would leave out
-        how far a sample of one step moves the prior of the next. The noise is the same each time.
+        The KL terms are of posterior samples, by the same noise each time: at the means, teacher
+        forcing would leave out how far a sample of one step moves the prior of the next.
         """
         video = self.video_of(data)
         key = replica_key(EVALUATION_SEED, tf.constant(0))
@@ -245,9 +245,8 @@ def fit_prior(
 
 
 def _gaussians(means, stds):
-    return tfp.distributions.MultivariateNormalDiag(
-        tf.cast(means, tf.float32), tf.cast(stds, tf.float32)
-    )
+    means, stds = tf.cast(means, tf.float32), tf.cast(stds, tf.float32)
+    return tfp.distributions.MultivariateNormalDiag(means, stds)
 
 
 def _learner(prior: AggregatePrior, means, stds, steps: int, rate: float, seed: int):
@@ -262,12 +261,11 @@ def _learner(prior: AggregatePrior, means, stds, steps: int, rate: float, seed: 
     def updates(count, means, stds):
         for _ in tf.range(count):
             keys = tf.stack([tf.cast(seed, tf.int32), tf.cast(optimizer.iterations, tf.int32)])
-            chosen = tf.random.stateless_uniform(
-                [BATCH], keys, maxval=tf.shape(means)[0], dtype=tf.int32
-            )
+            size = tf.shape(means)[0]
+            chosen = tf.random.stateless_uniform([BATCH], keys, 0, size, tf.int32)
             posterior = _gaussians(tf.gather(means, chosen), tf.gather(stds, chosen))
             noise = tf.random.stateless_normal([BATCH, prior.latent_dim], keys + [0, 2**20])
-            draw = posterior.mean() + posterior.stddev() * noise
+            draw = distributions.reparameterize(posterior, noise)
             with tf.GradientTape() as tape:
                 loss = tf.reduce_mean(prior.divergence(posterior, draw))
             optimizer.apply(tape.gradient(loss, variables), variables)

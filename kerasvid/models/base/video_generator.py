@@ -168,8 +168,7 @@ class VideoGenerator(WithPresets):
         """Videos on the way from one noise to another, spherical: as long as Gaussian noise is.
 
         Args:
-            noise_a: of `sample_noise`, B rows.
-            noise_b: the same shapes.
+            noise_a, noise_b: of `sample_noise`, B rows each.
             steps: videos on each way, both ends included; at least 2.
             frames: T, as for `codes`.
 

@@ -10,7 +10,7 @@ def test_all_are_decoded_where_no_fewer_are_asked_for():
     assert choice_shapes(3, 8) == {"decoded_frames": (8,)}
 
 
-def test_chosen_frames_are_different_and_equally_likely_in_every_place():
+def test_chosen_frames_are_different_and_equally_likely_at_every_position():
     random_inputs = tf.random.stateless_normal([6000, 4], [1, 2])
     numbers = tf.tile(tf.range(4)[None], [6000, 1])  # [B, T]
     chosen = decoded_part({"decoded_frames": random_inputs}, 3, numbers)[0].numpy()

@@ -72,7 +72,7 @@ def test_clips_depend_on_the_seed_and_not_at_temperature_0(model, endpoints):
         assert (videos != guesses[0]).any()
 
 
-def test_a_row_depends_on_its_number_and_its_own_ends_alone(model, endpoints):
+def test_a_row_depends_on_its_number_and_its_own_endpoints_alone(model, endpoints):
     videos = model.between(*endpoints, seed=5).astype(int)
     others = endpoints.copy()
     others[:, 1:] = 255 - others[:, 1:]

@@ -30,7 +30,7 @@ def test_a_ramp_ends_at_infinity_and_without_steps_at_once(geometric, steps):
 
 
 @pytest.mark.parametrize("ends", [(0.0, 1.0), (1.0, 0.0), (-1.0, 1.0)])
-def test_a_geometric_ramp_asks_for_positive_ends(ends):
+def test_a_geometric_ramp_needs_positive_values(ends):
     with pytest.raises(ValueError, match="positive ends"):
         Ramp(*ends, 10, geometric=True)
 

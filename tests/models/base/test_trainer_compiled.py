@@ -73,9 +73,7 @@ def test_compiled_gradients_are_the_uncompiled_ones(strategy_of, videos, referen
 
 
 @pytest.mark.slow
-def test_a_compiled_function_in_float16_goes_the_way_of_float32(
-    precision, strategy_of, videos, reference
-):
+def test_a_compiled_step_in_float16_is_close_to_float32(precision, strategy_of, videos, reference):
     precision("mixed_float16")
     # From a scale that no gradient overflows, else the first steps are left out.
     scaled = lambda: keras.optimizers.LossScaleOptimizer(descent(), initial_scale=64.0)  # noqa: E731
