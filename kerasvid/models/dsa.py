@@ -194,7 +194,8 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         kl_content = self.content_prior.divergence(q_content, content if noise else None)
         kl_motion = distributions.kl_divergence(q_motion, self.prior.teacher_forced(motion))
         statistics = {"content": self.content_prior.moments(q_content)}
-        if (start := self.start_prior) is not None:
+        start = self.start_prior
+        if start is not None:
             kl_first = start.divergence(q_motion[:, 0], motion[:, 0] if noise else None)
             kl_motion = tf.concat([kl_first[:, None], kl_motion[:, 1:]], axis=1)
             statistics["start"] = start.moments(q_motion[:, 0])
