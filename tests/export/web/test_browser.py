@@ -31,7 +31,7 @@ def make_run(tmp_path_factory, moving_squares, write_squares, save_new_run):
         values = {"frames": FRAMES, "training.batch_size": 4}
         options = {"precision": "float32", "seed": 0}
         config = make_config(name, "squares", data, load_info(data), "debug", values, **options)
-        return save_new_run(config, tmp_path_factory.mktemp("runs") / name, scale=1.5)
+        return save_new_run(config, tmp_path_factory.mktemp("runs") / name, scale=1.2)
 
     return make
 
