@@ -200,7 +200,7 @@ def measure_preference(answers: Sequence[Answer], study: Study) -> Preference:
     by_pairs = None
     if len(names) > 1 and len(means) > 1:
         mean = bootstrap_interval(means, LEVEL)
-        share = Share(mean.mean * mean.count, mean.count, mean.low, mean.high, None)
+        share = Share(mean.mean * mean.size, mean.size, mean.low, mean.high, None)
         by_pairs = Line(BY_PAIRS, share, None)
     raters = [_line(name, [a for a in answers if a.rater == name], study) for name in names]
     sides = [[answer and answer.side for answer in column] for column in zip(*table, strict=True)]
