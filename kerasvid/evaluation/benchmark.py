@@ -153,11 +153,9 @@ def measure_training(config: RunConfig, steps: int, rows: int | None = None) -> 
     Raises:
         ValueError: The model has no such codes.
     """
+    sized = config if rows is None else with_rows(config, rows)
     batch = next(iter(config.clips()))
-    sized, each = config, [batch]
-    if rows is not None:
-        sized = with_rows(config, rows)
-        each = batches_of_random_rows(batch, rows, WARM_UP + steps)
+    each = [batch] if rows is None else batches_of_random_rows(batch, rows, WARM_UP + steps)
     batches = itertools.cycle(each)
     model = sized.make_model()
     sized.compile(model)

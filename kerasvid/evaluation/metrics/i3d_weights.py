@@ -70,7 +70,7 @@ def weights_digest(values: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
     for name in sorted(values):
         digest.update(name.encode() + b"\0")
-        digest.update(np.asarray(values[name], "<f4").tobytes())
+        digest.update(tf.convert_to_tensor(values[name]).numpy().astype("<f4").tobytes())
     return digest.hexdigest()
 
 
