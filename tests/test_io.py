@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kerasvid.io import atomic_folder, atomic_write, lock, new_file, readable_os_errors
-from kerasvid.visualization import grids
+from kerasvid.visualization import writers
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_full_disk_is_reported_with_the_name_of_the_file(tmp_path, context):
 
 @pytest.mark.parametrize(
     ("write", "ending"),
-    [(grids.write_png, "png"), (grids.write_gif, "gif"), (grids.write_mp4, "mp4")],
+    [(writers.write_png, "png"), (writers.write_gif, "gif"), (writers.write_mp4, "mp4")],
 )
 def test_an_incomplete_picture_is_reported(tmp_path, small_files_only, write, ending):
     frames = np.random.default_rng(0).integers(0, 255, [8, 128, 128, 3], np.uint8)

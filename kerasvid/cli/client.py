@@ -19,7 +19,8 @@ from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
 from kerasvid.export.serving.client import PORTS, SERVICES, Client, as_video
 from kerasvid.export.serving.served_signature import ServingError
 from kerasvid.io import atomic_write
-from kerasvid.visualization.grids import clip_rows, grid, mosaic, write_gif, write_mp4, write_png
+from kerasvid.visualization.grids import clip_rows, grid, mosaic
+from kerasvid.visualization.writers import write_gif, write_mp4, write_png
 
 COLUMNS = 4  # clips beside each other
 ENDINGS = (".gif", ".mp4", ".png", ".npz")

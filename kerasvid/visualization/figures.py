@@ -14,7 +14,7 @@ from kerasvid.models.base.protocols import Encoder, ExchangeableCodes, ImagePrio
 from kerasvid.models.base.video_generator import VideoGenerator
 from kerasvid.models.linear_interpolation import LinearInterpolation
 from kerasvid.naming import nearest_names
-from kerasvid.visualization import grids
+from kerasvid.visualization import grids, writers
 from kerasvid.visualization.nearest_clip import l2_distances, nearest_clips
 from kerasvid.visualization.panels import reconstructed
 
@@ -75,11 +75,11 @@ class Figure:
         """Writes `name.png`, `name.gif` and `name.mp4` and returns their paths."""
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
         paths = [pathlib.Path(folder) / f"{name}.{ending}" for ending in ("png", "gif", "mp4")]
-        grids.write_png(paths[0], self.image)
-        grids.write_gif(paths[1], self.animation, fps)
+        writers.write_png(paths[0], self.image)
+        writers.write_gif(paths[1], self.animation, fps)
         # Players stop at the end: repeat a short clip for 3 seconds.
         rounds = max(1, round(3.0 * fps / len(self.animation)))
-        grids.write_mp4(paths[2], self.animation, fps, rounds)
+        writers.write_mp4(paths[2], self.animation, fps, rounds)
         return paths
 
 

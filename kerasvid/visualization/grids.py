@@ -1,17 +1,12 @@
-"""Videos as grids of frames, and the files they are written to: PNG, GIF and MP4.
+"""Videos as grids of frames, single or in motion.
 
 Frames are uint8 `[H, W, C]`, RGB or grey.
 """
 
-import os
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
-
-from kerasvid.io import atomic_write
 
 GAP = 2  # pixels between frames
 BACKGROUND = 32
@@ -100,49 +95,3 @@ def mosaic(rows: Sequence[Sequence[np.ndarray]], scale: int | None = None) -> np
     frames = min(len(video) for row in rows for video in row if video is not None)
     at = ([[None if v is None else v[t] for v in row] for row in rows] for t in range(frames))
     return np.stack([grid(frame, scale) for frame in at])
-
-
-def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
-    """Writes an image `[H, W, 3]` atomically."""
-    with atomic_write(path) as temporary:
-        if not cv2.imwrite(temporary, image[..., ::-1]):
-            raise _cannot_write(path)
-
-
-def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> None:
-    """Writes an endless animation of `[T, H, W, 3]` atomically; each frame has its own palette."""
-    images = [Image.fromarray(frame).quantize(256) for frame in np.ascontiguousarray(frames)]
-    animation: dict[str, Any] = {
-        "save_all": True,
-        "duration": round(1000 / fps),
-        "loop": 0,
-        "optimize": False,
-    }
-    with atomic_write(path) as temporary:
-        images[0].save(temporary, append_images=images[1:], **animation)
-
-
-def write_mp4(
-    path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0, repeats: int = 1
-) -> None:
-    """Writes `[T, H, W, 3]`, `repeats` times, atomically; as VP9 if OpenCV has it."""
-    height, width = (side + side % 2 for side in frames.shape[1:3])  # codecs need even sides
-    pad = ((0, height - frames.shape[1]), (0, width - frames.shape[2]), (0, 0))
-    with atomic_write(path) as temporary:
-        for codec in ("vp09", "mp4v"):  # browsers play the first
-            code = cv2.VideoWriter.fourcc(*codec)
-            writer = cv2.VideoWriter(temporary, cv2.CAP_FFMPEG, code, fps, (width, height))
-            if writer.isOpened():
-                break
-        else:
-            raise _cannot_write(path)
-        for frame in list(frames) * repeats:
-            padded = np.pad(frame, pad, constant_values=BACKGROUND)
-            writer.write(np.ascontiguousarray(padded[..., ::-1]))
-        writer.release()
-        if not cv2.VideoCapture(temporary).isOpened():
-            raise _cannot_write(path)
-
-
-def _cannot_write(path: str | os.PathLike) -> OSError:
-    return OSError(f"{path}: cannot be written. Check that the disk is not full.")

@@ -9,7 +9,7 @@ import keras
 
 from kerasvid.models.base.averaging import best_weights
 from kerasvid.training.callbacks.step_callback import StepCallback, global_step
-from kerasvid.visualization import grids
+from kerasvid.visualization import writers
 from kerasvid.visualization.panels import panel_animation, panel_image, sample_panel
 
 FIRST_STEP = 100
@@ -62,6 +62,6 @@ class SampleWriter(StepCallback):
         self.folder.mkdir(parents=True, exist_ok=True)
         panel = sample_panel(model, self.held_out["video"], count=8, seed=0, rows=self.held_out)
         path = self.folder / f"{name}.png"
-        grids.write_gif(path.with_suffix(".gif"), panel_animation(panel), self.fps)
-        grids.write_png(path, panel_image(panel))
+        writers.write_gif(path.with_suffix(".gif"), panel_animation(panel), self.fps)
+        writers.write_png(path, panel_image(panel))
         print(f"\nsamples: {path}", flush=True)
