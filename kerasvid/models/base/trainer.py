@@ -115,11 +115,11 @@ class Trainer(KeepsArguments, keras.Model):
     term_names: tuple[str, ...] = ("loss",)
     evaluation_names: tuple[str, ...] = ()
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs) -> None:
         super().__init__(autocast=False, **kwargs)  # noise and latents stay float32
         names = (*self.term_names, *self.evaluation_names)
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
-        self._compiled = None
+        self._compiled: Any = None
         self.optimizers: dict[str, keras.optimizers.Optimizer] = {}
         # Not the optimizer's count of updates: loss scaling skips some, and a skipped step has
         # used up its batch and its noise.
