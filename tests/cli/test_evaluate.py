@@ -74,7 +74,7 @@ def test_mistakes_are_one_line_and_change_nothing(app_here, run, tmp_path):
         (["--metrics=fcs"], "--metrics=fcs: "),
         (["--metrics=frechet"], "--metrics=frechet: squares has no classes"),
         (["--metrics=between", "--num=9"], "--num=9: the split 'test' of squares has 8 clips"),
-        (["--split=val"], "--split=val: squares has the splits train, test"),
+        (["--split=val"], "--split=val: squares has no such split. Use one of train, test"),
         (["--frames=7"], "Use fewer --frames"),
         (["--run_dir=nowhere"], "nowhere: there is no run"),
         ([f"--run_dir={moved.path}"], "--data_dir"),
