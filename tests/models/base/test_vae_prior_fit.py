@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from kerasvid.data.pixels import as_floats
 from kerasvid.layers.aggregate_prior import AggregatePrior
 from kerasvid.models.base import vae
 from kerasvid.models.base.vae import fit_prior
-from kerasvid.models.base.video_generator import as_video_tensor
 from kerasvid.models.dsa import DSA
 from kerasvid.models.rjvae import RJVAE
 
@@ -122,7 +122,7 @@ def test_a_model_fits_the_priors_that_follow_its_posteriors(kind, moving_squares
     fits = model.fit_priors([{"video": videos[:12]}, {"video": videos[12:]}], steps=20)
     assert set(fits) == names
     assert all(fit.after < fit.before for fit in fits.values())
-    posterior = model.aggregated(as_video_tensor(videos))[min(names)]
+    posterior = model.aggregated(as_floats(tf.constant(videos)))[min(names)]
     learned = np.arange(24) % 10 != 0
     means = posterior.mean().numpy()[learned]
     np.testing.assert_allclose(getattr(model, min(names)).mean, means.mean(axis=0), atol=1e-5)
