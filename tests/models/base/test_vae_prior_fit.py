@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerasvid.data.pixels import as_floats
 from kerasvid.layers.aggregate_prior import AggregatePrior
