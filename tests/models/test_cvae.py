@@ -222,7 +222,7 @@ def test_a_best_guess_is_close_to_the_predictable_part(moving_squares):
 
 @pytest.mark.parametrize(
     ("cell", "message"),
-    [(3, "does not divide frames of 8x8"), (0, "1 or more"), (2.0, "a whole number")],
+    [(3, "divides both sides of frames of 8x8"), (0, "1 or more"), (2.0, "a whole number")],
 )
 def test_frames_are_made_of_whole_cells(cell, message):
     with pytest.raises(ValueError, match=message) as error:

@@ -7,11 +7,6 @@ from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.dsa import DSA, POSTERIORS, join
 
 
-def floats(videos):
-    """float32 in [-1, 1] of uint8 videos."""
-    return as_floats(tf.constant(videos))
-
-
 @pytest.fixture(params=POSTERIORS, scope="module")
 def model(request):
     return DSA.from_preset("debug", image_shape=(16, 16, 3), frames=4, posterior=request.param)
@@ -54,7 +49,7 @@ def test_the_motion_prior_does_not_know_the_content(model):
 
 
 def test_the_factorised_posterior_sees_its_own_frame_and_the_full_one_all(model, videos):
-    video = floats(videos)
+    video = as_floats(tf.constant(videos))
     before = model.posteriors(video, None)[2].mean()
     for frame in range(4):
         flip = 1.0 - 2.0 * tf.one_hot(frame, 4)[None, :, None, None, None]
@@ -68,7 +63,7 @@ def test_the_factorised_posterior_sees_its_own_frame_and_the_full_one_all(model,
 
 
 def test_only_the_full_posterior_depends_on_the_content(model, videos):
-    video = floats(videos)
+    video = as_floats(tf.constant(videos))
     noise = model.sample_noise(3, seed=1)
     means = [
         model.posteriors(video, {"content": noise["content"] + shift})[2].mean()
@@ -79,7 +74,7 @@ def test_only_the_full_posterior_depends_on_the_content(model, videos):
 
 
 def test_the_content_posterior_sees_every_frame(model, videos):
-    video = floats(videos)
+    video = as_floats(tf.constant(videos))
     before = model.posteriors(video, None)[0].mean()
     for frame in range(4):
         flip = 1.0 - 2.0 * tf.one_hot(frame, 4)[None, :, None, None, None]
@@ -89,10 +84,10 @@ def test_the_content_posterior_sees_every_frame(model, videos):
 
 def test_the_content_term_is_scored_against_the_standard_normal(model, videos):
     noise = model.sample_noise(3, seed=4)
-    q_content = model.posteriors(floats(videos), noise)[0]
+    q_content = model.posteriors(as_floats(tf.constant(videos)), noise)[0]
     mean, deviation = q_content.mean().numpy(), q_content.stddev().numpy()
     expected = -np.log(deviation) + (deviation**2 + mean**2) / 2.0 - 0.5
-    kl, _ = losses_of(model, floats(videos), noise)
+    kl, _ = losses_of(model, as_floats(tf.constant(videos)), noise)
     np.testing.assert_allclose(kl["kl_content"], expected.sum(axis=-1), rtol=1e-4)
     assert kl["kl_motion"].shape == (3,)
 
@@ -138,7 +133,7 @@ def test_the_first_motion_vector_is_drawn_by_its_own_prior_and_leads_the_others(
 
 def test_the_motion_term_scores_each_vector_by_the_prior_that_draws_it(started, videos):
     noise = started.sample_noise(3, seed=4)
-    video = floats(videos)
+    video = as_floats(tf.constant(videos))
     _, _, posterior, motion = started.posteriors(video, noise)
     mean, deviation = posterior.mean().numpy(), posterior.stddev().numpy()
     entropy = np.log(deviation[:, 0]).sum(axis=-1) + 0.5 * 4 * (1.0 + np.log(2.0 * np.pi))
@@ -157,12 +152,16 @@ def test_the_motion_term_scores_each_vector_by_the_prior_that_draws_it(started, 
 
 
 def test_both_priors_follow_the_posteriors_they_belong_to(started, videos):
-    _, statistics = losses_of(started, floats(videos), started.sample_noise(3, seed=2))
+    _, statistics = losses_of(
+        started, as_floats(tf.constant(videos)), started.sample_noise(3, seed=2)
+    )
     assert {name: len(moments) for name, moments in statistics.items()} == {
         "content": 2,
         "start": 2,
     }
-    q_motion = started.posteriors(floats(videos), started.sample_noise(3, seed=2))[2]
+    q_motion = started.posteriors(as_floats(tf.constant(videos)), started.sample_noise(3, seed=2))[
+        2
+    ]
     expected = q_motion.mean().numpy()[:, 0].mean(axis=0)
     np.testing.assert_allclose(statistics["start"]["mean"], expected, atol=1e-6)
 
@@ -177,7 +176,7 @@ def unsharing():
 
 
 def test_the_shared_term_is_of_draws_of_the_content_and_the_mean_motion(unsharing, videos):
-    video = floats(videos)
+    video = as_floats(tf.constant(videos))
     noise = unsharing.sample_noise(3)
     _, statistics = losses_of(unsharing, video, noise)
     _, content, _, motion = unsharing.posteriors(video, noise)
@@ -193,7 +192,7 @@ def test_the_shared_term_is_of_draws_of_the_content_and_the_mean_motion(unsharin
 
 
 def test_the_shared_term_moves_the_content_and_not_the_motion(unsharing, videos):
-    video = floats(videos)
+    video = as_floats(tf.constant(videos))
     for _ in range(3):
         unsharing.update_running_statistics(losses_of(unsharing, video, None)[1])
     with tf.GradientTape() as tape:
@@ -206,7 +205,7 @@ def test_the_shared_term_moves_the_content_and_not_the_motion(unsharing, videos)
 
 
 def test_the_shared_term_counts_by_its_weight(unsharing, videos):
-    video = floats(videos)
+    video = as_floats(tf.constant(videos))
     noise = unsharing.sample_noise(3)
     terms, _ = losses_of(unsharing, video, noise, 20.0)
     bound = terms["reconstruction_loss"] + terms["kl_content"] + terms["kl_motion"]

@@ -7,11 +7,6 @@ from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.rjvae import RJVAE
 
 
-def floats(videos):
-    """float32 in [-1, 1] of uint8 videos."""
-    return as_floats(tf.constant(videos))
-
-
 @pytest.fixture(scope="module")
 def model():
     model = RJVAE.from_preset("debug", image_shape=(16, 16, 3), frames=4, prior_scale=2.0)
@@ -69,7 +64,7 @@ def test_without_residuals_every_frame_is_the_summary_frame(model, monkeypatch):
 
 
 def test_a_residual_posterior_sees_its_own_frame_and_the_summary(model, videos):
-    video = floats(videos)
+    video = as_floats(tf.constant(videos))
     changed = tf.concat([video[:, :2], -video[:, 2:3], video[:, 3:]], axis=1)
     _, summary, before, _ = model.posteriors(video, None)
     features = tf.reshape(model.encoder(tf.reshape(changed, [-1, 16, 16, 3])), [3, 4, -1])
@@ -85,7 +80,9 @@ def test_a_residual_posterior_sees_its_own_frame_and_the_summary(model, videos):
 
 def test_posteriors_draw_with_the_noise_they_are_given(model, videos):
     noise = model.sample_noise(3, seed=4)
-    q_summary, summary, q_residual, residual = model.posteriors(floats(videos), noise)
+    q_summary, summary, q_residual, residual = model.posteriors(
+        as_floats(tf.constant(videos)), noise
+    )
     expected = q_summary.mean() + q_summary.stddev() * noise["summary"]
     np.testing.assert_allclose(summary, expected, atol=1e-6)
     expected = q_residual.mean() + q_residual.stddev() * noise["residual"]
@@ -94,10 +91,10 @@ def test_posteriors_draw_with_the_noise_they_are_given(model, videos):
 
 def test_the_summary_term_is_scored_against_the_prior_of_its_scale(model, videos):
     noise = model.sample_noise(3, seed=4)
-    q_summary = model.posteriors(floats(videos), noise)[0]
+    q_summary = model.posteriors(as_floats(tf.constant(videos)), noise)[0]
     mean, deviation = q_summary.mean().numpy(), q_summary.stddev().numpy()
     expected = np.log(2.0 / deviation) + (deviation**2 + mean**2) / 8.0 - 0.5
-    batch = {"video": floats(videos)}
+    batch = {"video": as_floats(tf.constant(videos))}
     terms, _ = model.compute_losses(batch, noise, tf.constant(0.0), training=False)
     np.testing.assert_allclose(terms["kl_summary"], expected.sum(axis=-1), rtol=1e-4)
     assert terms["kl_residual"].shape == (3,)

@@ -13,11 +13,6 @@ from kerasvid.models.dsa import DSA
 from kerasvid.models.rjvae import RJVAE
 
 
-def floats(videos):
-    """float32 in [-1, 1] of uint8 videos."""
-    return as_floats(tf.constant(videos))
-
-
 def clustered(rows=400, seed=0, deviation=0.1):
     """Means in four clusters on a ring, far from the origin, and deviations."""
     random = np.random.RandomState(seed)
@@ -128,7 +123,7 @@ def test_a_model_fits_the_priors_that_follow_its_posteriors(kind, moving_squares
     fits = model.fit_priors([{"video": videos[:12]}, {"video": videos[12:]}], steps=20)
     assert set(fits) == names
     assert all(fit.after < fit.before for fit in fits.values())
-    posterior = model.aggregated(floats(videos))[min(names)]
+    posterior = model.aggregated(as_floats(tf.constant(videos)))[min(names)]
     learned = np.arange(24) % 10 != 0
     means = posterior.mean().numpy()[learned]
     np.testing.assert_allclose(getattr(model, min(names)).mean, means.mean(axis=0), atol=1e-5)
