@@ -51,7 +51,7 @@ def read_image(path: str) -> np.ndarray:
         raise UnreadableMedia(f"{path}: cannot be read as an image")
     # The decoder fills the missing part of a truncated PNG with black.
     if data[:8].tobytes() == _PNG_START and _PNG_END not in data[-4096:].tobytes():
-        raise UnreadableMedia(f"{path}: truncated, the end is missing")
+        raise UnreadableMedia(f"{path}: the end of the file is missing")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -194,5 +194,7 @@ def load_study(folder: str | os.PathLike) -> Study:
         why = error.strerror or error
         raise StudyError(f"{path}: cannot be read ({why}). Give the folder of a study.") from error
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise StudyError(f"{path}: not the key of a study ({error}). Restore the file.") from error
+        raise StudyError(
+            f"{path}: not the key file of a comparison study ({error}). Restore it from a copy."
+        ) from error
     return study

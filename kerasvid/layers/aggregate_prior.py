@@ -181,7 +181,9 @@ class CouplingFlow(KeepsArguments, keras.layers.Layer):
     def __init__(self, size: int, couplings: int = 8, units: int = 128, **kwargs):
         super().__init__(autocast=False, **kwargs)
         if size % 2:
-            raise ValueError(f"A flow over {size} axes cannot halve them: use an even size.")
+            raise ValueError(
+                f"The flow splits a vector of size {size} into two halves. Use an even size."
+            )
         self.size, self.couplings, self.units = size, couplings, units
         dense, float32 = keras.layers.Dense, {"dtype": "float32"}
         self.hidden_1 = [dense(units, **float32) for _ in range(couplings)]

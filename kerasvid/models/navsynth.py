@@ -203,7 +203,9 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         if self.conditional:
             label = action if label is None and self.transient_by == "label" else label
             if label is None:
-                raise ValueError("label is missing: a conditional generator needs one per action.")
+                raise ValueError(
+                    "label is missing. The generator is conditional: give a label for each action."
+                )
             rows["label"] = self.checked_rows("label", label)
         check_same_batch(**rows)
         codes = {"static": self.static_codes(static), "transient": self.transient_codes(transient)}

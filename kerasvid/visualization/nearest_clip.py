@@ -57,7 +57,9 @@ def nearest_clips(
         better = reached < best
         best[better], nearest[better] = reached[better], clips[choice[better]]
     if len(queries) and not np.isfinite(best).all():
-        raise ValueError("There are no clips to compare to. Give at least one.")
+        raise ValueError(
+            "batches is empty. The search for the nearest clip needs at least one clip."
+        )
     return nearest, clip_psnr(queries, nearest)
 
 

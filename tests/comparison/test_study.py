@@ -95,10 +95,13 @@ def test_a_study_of_single_images_asks_about_images():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not the key of a study"),
+        ("", "not the key file of a comparison study"),
         ("[1]", "the format is not kerasvid-study"),
         ('{"format": "kerasvid-study", "format_version": 2}', "version 2, only 1 is supported"),
-        ('{"format": "kerasvid-study", "format_version": 1}', "not the key of a study"),
+        (
+            '{"format": "kerasvid-study", "format_version": 1}',
+            "not the key file of a comparison study",
+        ),
     ],
 )
 def test_a_damaged_key_is_refused_in_one_line(tmp_path, text, message):
@@ -112,7 +115,7 @@ def test_a_key_with_invalid_pairs_is_refused(study, tmp_path):
     for change in ({"pairs": []}, {"layout": "round"}, {"id": "x"}, {"runs": {}}):
         fields = {**json.loads(study.to_json()), **change}
         (tmp_path / "study.json").write_text(json.dumps(fields))
-        with pytest.raises(StudyError, match="not the key of a study"):
+        with pytest.raises(StudyError, match="not the key file of a comparison study"):
             load_study(tmp_path)
     with pytest.raises(StudyError, match=r"none: cannot be read .No such file"):
         load_study(tmp_path / "none")

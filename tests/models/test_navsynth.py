@@ -201,7 +201,8 @@ def test_an_exchange_takes_the_label_where_codes_are_by_video(model, pairs, labe
     np.testing.assert_array_equal(shown, labelled.recall(index=[2, 3], label=[1, 0]))
     assert (shown != labelled.recall(index=[2, 3], label=[0, 1])).any()
     with pytest.raises(
-        ValueError, match=r"^label is missing: a conditional generator needs one per"
+        ValueError,
+        match=r"^label is missing. The generator is conditional: give a label for each action",
     ) as error:
         labelled.exchange(identity=[2], action=[3])
     assert one_line(error)

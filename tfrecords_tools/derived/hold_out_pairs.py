@@ -73,7 +73,9 @@ def hold_out_pairs(
     check_choice(fraction, seed)
     info = load_info(folder)
     if not splits:
-        raise ConversionError(f"{folder}: no split to read; give one of {', '.join(info.splits)}.")
+        raise ConversionError(
+            f"{folder}: --splits is empty. Name one or more of {', '.join(info.splits)}."
+        )
     for split in splits:
         if split not in info.splits:
             known = ", ".join(info.splits)

@@ -172,7 +172,9 @@ def frechet_video_distance(
         >>> frechet_video_distance(real, generated, features, clips=624).distance
     """
     if clips < 2:
-        raise ValueError(f"clips={clips} is too small. Use 2 or more of each set.")
+        raise ValueError(
+            f"clips={clips} is too small. Compare 2 or more real clips with as many generated ones."
+        )
     groups = max(1, min(groups, clips))
     real, shape = _moments(counted_clips(real_batches, clips, "real"), features, groups)
     batches = counted_clips(generated_batches, clips, "generated", shape=shape)

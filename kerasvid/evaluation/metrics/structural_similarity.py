@@ -36,7 +36,7 @@ def structural_similarity(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
     """
     if clips.shape != others.shape or clips.ndim != 5:
         raise ValueError(
-            f"Clips of {clips.shape} and of {others.shape}: use the same shape [B, T, H, W, C]."
+            f"The clips have the shapes {clips.shape} and {others.shape}. Give both the same shape."
         )
     if clips.dtype != np.uint8 or others.dtype != np.uint8:
         raise ValueError(f"Clips of {clips.dtype} and of {others.dtype}: use uint8.")

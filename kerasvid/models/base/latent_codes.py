@@ -501,7 +501,9 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         if not self.conditional:
             label = None
         elif label is None:
-            raise ValueError("label is missing: a conditional generator needs one for each video.")
+            raise ValueError(
+                "label is missing. The generator is conditional: give a label for each video."
+            )
         else:
             label = self.checked_rows("label", label)
             check_same_batch(videos=video, label=label)

@@ -98,7 +98,7 @@ def nan_features(videos):
     [
         ({"count": 9}, "There are 8 real clips, not 9"),
         ({"generated": clips(7)}, "There are 7 generated clips, not 8"),
-        ({"count": 1}, "Use 2 or more of each set"),
+        ({"count": 1}, "Compare 2 or more real clips"),
         ({"generated": clips(8, frames=5)}, "Use the same T"),
         ({"features": nan_features}, "Features are not finite"),
         ({"features": lambda c: c}, r"Use a function to \[B, D\]"),

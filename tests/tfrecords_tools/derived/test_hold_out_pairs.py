@@ -356,7 +356,10 @@ def test_the_command_line_states_the_counts(source, tmp_path, capsys):
             ["--data_dir=source", "--out_dir=new", "--splits=train,val"],
             "source: has no split 'val'; give --splits of train, test",
         ),
-        (["--data_dir=source", "--out_dir=new", "--splits="], "no split to read; give one of tr"),
+        (
+            ["--data_dir=source", "--out_dir=new", "--splits="],
+            "--splits is empty. Name one or more of tr",
+        ),
         (["source"], "source: is not a flag"),
     ],
 )
