@@ -348,7 +348,7 @@ def test_codes_of_new_videos_are_of_the_rank_of_the_learned_ones(moving_squares)
 
 def test_a_conditional_generator_needs_labels(pairs, moving_squares):
     videos = moving_squares(2, 8)
-    with pytest.raises(ValueError, match="needs one for each video"):
+    with pytest.raises(ValueError, match="give a label for each video"):
         pairs.encode(videos, steps=1)
     assert pairs.encode(videos, steps=1, label=[0, 3])["codes"].shape == (2, 8, 8 + 4 + 4)
 

@@ -47,5 +47,5 @@ def test_psnr_of_black_and_white_is_zero():
 def test_other_lengths_and_no_clips_raise_an_error():
     with pytest.raises(ValueError, match="the same T"):
         nearest_clips(clips(1, 0), [clips(2, 1, (5, 4, 4, 3))])
-    with pytest.raises(ValueError, match="no clips"):
+    with pytest.raises(ValueError, match="at least one clip"):
         nearest_clips(clips(1, 0), [])
