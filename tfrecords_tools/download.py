@@ -117,7 +117,8 @@ def _read(url: str, timeout: float) -> Iterator[bytes]:
                 received += len(block)
                 yield block
             if response.length:  # `read` with a size does not complain
-                raise _Fault(f"cut off after {received} of {received + response.length} bytes")
+                size = received + response.length
+                raise _Fault(f"the download stopped after {received} of {size} bytes")
     except urllib.error.HTTPError as error:
         error.close()
         temporary = error.code in (408, 429) or error.code >= 500

@@ -185,7 +185,7 @@ def load_study(folder: str | os.PathLike) -> Study:
         pairs = tuple(Pair(**pair) for pair in fields.pop("pairs"))
         study = Study(**fields, pairs=pairs)
         if not pairs or len({pair.pair for pair in pairs}) < len(pairs):
-            raise ValueError("pairs are missing or repeated")
+            raise ValueError("some pairs are missing or repeated")
         if study.layout not in SIDES or any(pair.first not in RUNS for pair in pairs):
             raise ValueError("unknown layout or run")
         if not re.fullmatch("[0-9a-f]{12}", study.id) or not all(study.names.values()):

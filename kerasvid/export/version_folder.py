@@ -37,7 +37,7 @@ def check_version_folder(path: str | os.PathLike) -> pathlib.Path:
         raise ValueError(f"{text}: the last part must be a version number from 1 on. Give {free}.")
     if path.exists() or path.is_symlink():
         free = path.with_name(str(_next_free(path.parent)))
-        raise ValueError(f"{text}: exists already and is never replaced. Give {free}.")
+        raise ValueError(f"{text}: exists already, and a version is never replaced. Use {free}.")
     return path
 
 

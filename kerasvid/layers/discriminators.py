@@ -69,7 +69,7 @@ class ImageDiscriminator(KeepsArguments, keras.layers.Layer):
         self.strides = tuple(strides) if strides is not None else (2,) * len(self.channels)
         if len(self.channels) != len(self.strides):
             raise ValueError(
-                f"{len(self.channels)} channels but {len(self.strides)} strides. Give as many."
+                f"{len(self.channels)} channels but {len(self.strides)} strides. Use equal numbers."
             )
         self.kernel_size, self.patch, self.score = kernel_size, patch, score
         self.normalization, self.spectral, self.categories = normalization, spectral, categories

@@ -245,7 +245,8 @@ def known_cells(path: str | os.PathLike) -> dict[tuple[str, str], dict[str, Cell
         return known
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"{path}: not a reproduced table ({str(error)[:80]}). Move it away to measure again."
+            f"{path}: not a file of kerasvid reproduce ({str(error)[:80]}). "
+            "Rename it to measure again."
         ) from error
 
 

@@ -31,7 +31,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     count = int(match[1]) if match[1] else max(len(gpus), 1)
     if gpus and count > len(gpus):
         raise ValueError(f"strategy={name!r} needs {count} GPUs, but this machine has {len(gpus)}. "
-                         f"Use mirrored:{len(gpus)} or less.")  # fmt: skip
+                         f"Use mirrored:N with N at most {len(gpus)}.")  # fmt: skip
     if not gpus:
         cpu = tf.config.list_physical_devices("CPU")[0]
         virtual = [tf.config.LogicalDeviceConfiguration()] * count

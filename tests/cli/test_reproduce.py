@@ -82,7 +82,7 @@ def test_mistakes_are_one_line_and_write_nothing(app_here, actions, tmp_path):
             ["--table=between_frames", "--run=dsa=x"],
             "--run=dsa=...: between_frames has no such run. Use linear",
         ),
-        (["--table=between_frames", "--dataset=spirtes"], "Unknown data set 'spirtes'; did you mean"),
+        (["--table=between_frames", "--dataset=spirtes"], "Unknown data set 'spirtes'; did you"),
         (["--table=between_frames", "--preset=bas"], "has no preset 'bas': did you mean 'base'?"),
         (["--table=between_frames", "x"], "'x' is not a flag"),
     ):

@@ -43,7 +43,7 @@ def test_an_existing_version_stays_and_the_error_names_the_next_number(tmp_path)
 
 def test_a_version_of_another_process_is_not_replaced(tmp_path):
     with (
-        pytest.raises(ValueError, match="is never replaced"),
+        pytest.raises(ValueError, match="a version is never replaced"),
         new_version_folder(tmp_path / "1") as building,
     ):
         (building / "ours").touch()

@@ -90,7 +90,9 @@ def test_written_values_are_read_again_also_infinite_ones(made, tmp_path):
 def test_another_file_is_refused_and_kept(text, tmp_path):
     path = tmp_path / "table.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"table.json: not a reproduced table .* Move it away"):
+    with pytest.raises(
+        ValueError, match=r"table.json: not a file of kerasvid reproduce .* Rename it"
+    ):
         known_cells(path)
     assert path.read_text() == text
 

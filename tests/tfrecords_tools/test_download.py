@@ -150,7 +150,7 @@ def test_an_address_without_the_file_is_named_after_one_attempt(fetch, server, t
 def test_a_body_that_is_cut_off_is_refused(fetch, server, tmp_path):
     server.faults["a.png"] = [_cut_off] * 3
     said = _failure(fetch)
-    assert f"a.png: cut off after 100000 of {len(BODY)} bytes (tried 3 times)" in said
+    assert f"a.png: the download stopped after 100000 of {len(BODY)} bytes (tried 3 times)" in said
     assert server.asked == ["a.png"] * 3 and _files_in(tmp_path / "raw") == set()
 
 

@@ -102,7 +102,7 @@ def choose_versions(
         raise ValueError(f"--count works with --policy=latest, not with {policy}.")
     if policy == "latest" and (stable or canary):
         raise ValueError("--stable, --canary: --policy=latest drops a labelled version as soon as "
-                         "a newer one exists. Use --policy=specific or all.")  # fmt: skip
+                         "a newer one exists. Use --policy=specific or --policy=all.")  # fmt: skip
     if keep and policy != "specific":
         raise ValueError(f"--keep works with --policy=specific, not with {policy}.")
     named = [(f"--{label}", *pair) for label, of in labels.items() for pair in of.items()]

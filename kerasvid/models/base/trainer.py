@@ -282,7 +282,7 @@ class Trainer(KeepsArguments, keras.Model):
             raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {video.shape}.")
         if video.shape[1] is None:
             raise ValueError(
-                "The number of frames is unknown. Give clips of one length, or compile again."
+                "The number of frames is unknown. Give clips of equal length or call compile again."
             )
         return as_floats(video)
 

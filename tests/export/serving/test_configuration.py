@@ -126,7 +126,7 @@ def test_strange_names_survive_the_text_form(parsed):
 def test_flags_that_do_not_fit_together_are_refused():
     for arguments, message in (
         (("newest",), "Unknown policy 'newest': .*Known: all, latest, specific"),
-        (("latest", 1, {"rjvae": 1}), "Use --policy=specific or all"),
+        (("latest", 1, {"rjvae": 1}), "Use --policy=specific or --policy=all"),
         (("all", 2), "--count works with --policy=latest"),
         (("all", 1, None, None, [("rjvae", 1)]), "--keep works with --policy=specific"),
         (("all", 1, {"rjvea": 1}), "--stable: unknown model 'rjvea': did you mean 'rjvae'"),
