@@ -69,7 +69,7 @@ def temporary_name(path: str | os.PathLike) -> str:
 
 @contextlib.contextmanager
 def atomic_folder(
-    path: str | os.PathLike, check: Callable[[], None] | None = None
+    path: str | os.PathLike, check: Callable[[], None] | None = None, replace: bool = True
 ) -> Iterator[str]:
     """Yields an empty folder to write into, which becomes `path` when the block succeeds.
 
@@ -79,6 +79,7 @@ def atomic_folder(
         path: of the folder; what is there is replaced.
         check: raises if `path` may not be replaced; called before the block and after it, because
             another process may have made `path` in the meantime.
+        replace: what is there; otherwise a folder that appears in the last moment is an error.
 
     Raises:
         OSError: the folder cannot be written.
@@ -99,7 +100,7 @@ def atomic_folder(
             for name in names:
                 _flush(os.path.join(folder, name))
         check()
-        replace_folder(building, path)
+        (replace_folder if replace else os.rename)(building, path)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

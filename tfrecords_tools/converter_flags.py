@@ -42,7 +42,8 @@ class Options:
             if allowed["choices"] and value not in allowed["choices"]:
                 known = ", ".join(allowed["choices"])
                 raise ConversionError(f"{field.name}={value!r}: use one of {known}.")
-            if (low is not None and value < low) or (high is not None and value > high):
+            # Negated, so that NaN is out of bounds.
+            if not ((low is None or value >= low) and (high is None or value <= high)):
                 bounds = f"{low} or more" if high is None else f"from {low} to {high}"
                 raise ConversionError(f"{field.name}={value}: must be {bounds}.")
 

@@ -18,7 +18,7 @@ from absl import flags
 from kerasvid.io import one_line
 
 TRACEBACK = "KERASVID_TRACEBACK"  # set this variable to see where an error comes from
-PRECISIONS = ["auto", "float32", "mixed_bfloat16", "mixed_float16"]
+PRECISIONS = ["auto", "float32", "mixed_bfloat16", "mixed_float16"]  # as `resolve_precision`
 
 
 class Define:
@@ -159,8 +159,7 @@ def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("\nInterrupted. Run the same command again to continue from the last checkpoint.",
-              file=sys.stderr)  # fmt: skip
+        print("\nInterrupted. Run the same command again.", file=sys.stderr)
         sys.exit(130)
     except kinds as error:
         if os.environ.get(TRACEBACK):

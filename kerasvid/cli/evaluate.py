@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.evaluation.context import EvaluationConfig
     from kerasvid.evaluation.evaluate import check_metrics, evaluate_run
-    from kerasvid.evaluation.report import read_evaluation
+    from kerasvid.evaluation.report import Evaluation, read_evaluation
     from kerasvid.training.run_folder import ERRORS, RunFolder
     from tfrecords_tools import registry
 
@@ -48,11 +48,16 @@ def main(argv: list[str]) -> None:
         earlier = read_evaluation(run.path)  # a damaged file is an error before the work begins
         folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
         config = dataclasses.replace(config, data_folder=folder)
-        write: Any = lambda each: each.write(run.path)  # noqa: E731
+
+        def write(evaluation: Evaluation) -> None:
+            nonlocal earlier
+            if earlier is not None and not earlier.same_weights(evaluation):
+                replaced = f"step {earlier.step}, {earlier.weights} weights"
+                print(f"evaluation.json: replaces the values of {replaced}", file=sys.stderr)
+            earlier = None
+            evaluation.write(run.path)
+
         evaluation = evaluate_run(run, EvaluationConfig(**fields), _F.metrics, config, write)
-        if earlier is not None and not earlier.same_weights(evaluation):
-            replaced = f"step {earlier.step}, {earlier.weights} weights"
-            print(f"evaluation.json: replaced the values of {replaced}", file=sys.stderr)
         for name, why in evaluation.left_out.items():
             print(f"{name}: left out, {why}", file=sys.stderr)
         if not evaluation.measured:

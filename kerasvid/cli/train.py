@@ -76,8 +76,7 @@ def main(argv: list[str]) -> None:
                                  "number of steps is unknown. Use --steps.")  # fmt: skip
             return print(describe_run(config, config.make_model(), run_dir))
         with run.lock():
-            if not config.data_is_known:
-                config = _config(run, replicas, values, prepare=True)
+            config = _config(run, replicas, values, prepare=True)  # refuses damaged data
             outcome = train(config, run, strategy)
     if outcome.signal is None:
         done = "trained" if outcome.trained else "finished already (lengthen it with --steps)"

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasvid.comparison.study import RUNS, StudyError
 from kerasvid.data import load_info
-from kerasvid.evaluation.generated_clips import filling, generated_clips, generated_images
+from kerasvid.evaluation.generated_clips import generated_clips, generated_images, infilling
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.protocols import ImagePrior
 from kerasvid.training.callbacks.checkpoints import saved_step
@@ -61,7 +61,7 @@ def made_clips(
     elif isinstance(model, InBetween):
         real = real_clips(config, count, frames, seed).clips
         split = np.split(real, range(_BATCH, count, _BATCH))
-        batches = map(filling(model, _BATCH, seed), split)
+        batches = map(infilling(model, _BATCH, seed), split)
     else:
         batches = generated_clips(model, _BATCH, frames, seed)
     return np.concatenate([*itertools.islice(batches, math.ceil(count / _BATCH))])[:count]

@@ -22,7 +22,7 @@ from kerasvid.naming import nearest_names
 SHUFFLE_BYTES = 256 << 20  # largest shuffle buffer by default
 INTERLEAVED_SHARDS = 4
 READ_BYTES = 1 << 20
-PICKS = ("window", "frame", "ends", "start")
+PICKS = ("window", "frame", "endpoints", "start")
 
 
 def make_pipeline(
@@ -51,7 +51,7 @@ def make_pipeline(
         batch_size: number of videos in a batch, B.
         frames: number of frames in a clip, T, for the picks "window" and "start".
         stride: distance of two frames of a clip in the video.
-        pick: "window" (random), "frame" (one, random), "ends" (first and last) or "start".
+        pick: "window" (random), "frame" (one, random), "endpoints" (first and last) or "start".
         seed: of the order and the windows.
         start_step: number of batches to skip at the start, without decoding them.
         repeat: repeat without end; otherwise one epoch.
@@ -111,7 +111,7 @@ def make_pipeline(
 
     def load_clip(file: tf.Tensor, record: dict, clip_seed: tf.Tensor) -> dict:
         indices = pick_indices(pick, record["length"], frames, stride, clip_seed)
-        length = {"frame": 1, "ends": 2}.get(pick, frames)
+        length = {"frame": 1, "endpoints": 2}.get(pick, frames)
         encoded = tf.ensure_shape(tf.gather(record["frames"], indices), [length])
         return {
             "video": decode_frames(encoded, info.encoding, *info.frame_shape, where=file),
@@ -226,7 +226,7 @@ def pick_indices(
         >>> pick_indices("window", 20, frames=4, stride=2, seed=[0, 1])  # e.g. [9, 11, 13, 15]
     """
     length = tf.cast(length, tf.int32)
-    if pick == "ends":
+    if pick == "endpoints":
         return tf.stack([0, length - 1])
     if pick == "start":
         return stride * tf.range(frames)

@@ -13,7 +13,7 @@ from kerasvid.data import DatasetInfo, load_info
 from kerasvid.data.pipeline import window_span
 from kerasvid.data.shards import hash_file
 from kerasvid.evaluation.classifiers.store import TrainedClassifier, trained_classifier
-from kerasvid.evaluation.generated_clips import filling, generated_clips
+from kerasvid.evaluation.generated_clips import generated_clips, infilling
 from kerasvid.evaluation.metrics.intervals import GROUPS, NORMAL, Interval
 from kerasvid.evaluation.report import Measured
 from kerasvid.models.base.averaging import ema_ready
@@ -214,7 +214,7 @@ class EvaluationContext:
     def generated(self) -> Iterator[np.ndarray]:
         """Generated clips uint8 `[N, T, H, W, C]`, from noise or between frames of real clips."""
         if self.infills:
-            return map(filling(self.model, self.batch, self.seed), self.real())
+            return map(infilling(self.model, self.batch, self.seed), self.real())
         return generated_clips(self.model, self.batch, self.frames, self.seed)
 
     @property

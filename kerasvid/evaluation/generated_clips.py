@@ -61,7 +61,7 @@ def _stream(
     return (_pixels(make(tf.constant(first)), "generated", batch) for first in firsts)
 
 
-def filling(
+def infilling(
     model: Any, batch: int, seed: int = 0, temperature: float = 1.0
 ) -> Callable[[np.ndarray], np.ndarray]:
     """A function of consecutive batches of real clips to clips between their endpoints.
@@ -80,12 +80,12 @@ def filling(
 
     run, seen = _in_batches(fill, batch, "infilled"), 0
 
-    def fill_next(clips: np.ndarray) -> np.ndarray:
+    def infill_next(clips: np.ndarray) -> np.ndarray:
         nonlocal seen
         first, seen = seen, seen + len(clips)
         return run(clips, np.arange(first, seen, dtype=np.int32))
 
-    return fill_next
+    return infill_next
 
 
 def reconstruction(model: Any, batch: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -15,8 +15,8 @@ from kerasvid.evaluation.classifiers.store import TrainedClassifier
 from kerasvid.evaluation.classifiers.train import named_heads
 from kerasvid.evaluation.context import OF_ANSWERS, OF_GROUPS, OF_RATIO, EvaluationContext
 from kerasvid.evaluation.generated_clips import (
-    filling,
     generated_images,
+    infilling,
     recall,
     recombination,
     reconstruction,
@@ -26,12 +26,12 @@ from kerasvid.evaluation.metrics.disentanglement import labels_kept
 from kerasvid.evaluation.metrics.diversity import novelty, variety
 from kerasvid.evaluation.metrics.frame_consistency import frame_consistencies
 from kerasvid.evaluation.metrics.fvd import I3DFeatures, frechet_video_distance
-from kerasvid.evaluation.metrics.i3d import LEAST_FRAMES
+from kerasvid.evaluation.metrics.i3d import MIN_FRAMES
 from kerasvid.evaluation.metrics.inception_score import answer_intervals, inception_score
 from kerasvid.evaluation.metrics.intervals import GROUPS, bootstrap_interval, interval_of_replicates
 from kerasvid.evaluation.metrics.motion_consistency import (
     DIFFERENCES,
-    LEAST_SIZE,
+    MIN_SIZE,
     VGG16Features,
     motion_consistency_score,
 )
@@ -115,11 +115,11 @@ def infilled(context: EvaluationContext) -> Iterator[Measured]:
     temperatures = {"samples": 1.0, "best_guess": 0.0}
     if not model.noise_shapes(context.frames):  # a deterministic model
         temperatures = {"model": 1.0}
-    fills = {n: filling(model, context.batch, context.seed, t) for n, t in temperatures.items()}
-    linear = filling(LinearInterpolation(model.image_shape, context.frames), context.batch)
+    fills = {n: infilling(model, context.batch, context.seed, t) for n, t in temperatures.items()}
+    linear = infilling(LinearInterpolation(model.image_shape, context.frames), context.batch)
     names = [*fills, "linear_interpolation"]
     distances: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for clips in counted_clips(context.real(), count, "real", least_frames=2):
+    for clips in counted_clips(context.real(), count, "real", min_frames=2):
         for name, fill in {**fills, "linear_interpolation": linear}.items():
             distances[name].append(l2_distances(fill(clips), clips))
     straight = np.concatenate(distances["linear_interpolation"])
@@ -169,8 +169,8 @@ def fvd(context: EvaluationContext) -> Iterator[Measured]:
 def no_i3d(context: EvaluationContext) -> str | None:
     if context.evaluation_config.i3d_weights is None:
         return "needs the weights of I3D. Use --i3d_weights"
-    if context.frames < LEAST_FRAMES and context.evaluation_config.padding is None:
-        return f"I3D needs {LEAST_FRAMES} frames, but clips have {context.frames}. Use --padding"
+    if context.frames < MIN_FRAMES and context.evaluation_config.padding is None:
+        return f"I3D needs {MIN_FRAMES} frames, but clips have {context.frames}. Use --padding"
     return None
 
 
@@ -206,8 +206,8 @@ def motion_consistency(context: EvaluationContext) -> Iterator[Measured]:
 def no_vgg(context: EvaluationContext) -> str | None:
     if context.evaluation_config.vgg_weights is None:
         return "needs the weights of VGG16. Use --vgg_weights"
-    if min(context.info.frame_shape[:2]) < LEAST_SIZE:
-        return f"VGG16 needs frames of {LEAST_SIZE}x{LEAST_SIZE} or more"
+    if min(context.info.frame_shape[:2]) < MIN_SIZE:
+        return f"VGG16 needs frames of {MIN_SIZE}x{MIN_SIZE} or more"
     return no_motion(context)
 
 

@@ -62,7 +62,7 @@ def new_version_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         ...     tf.saved_model.save(module, building)
     """
     check: Callable = lambda: check_version_folder(path)  # noqa: E731
-    with readable_os_errors(path), atomic_folder(path, check) as building:
+    with readable_os_errors(path), atomic_folder(path, check, replace=False) as building:
         try:
             yield pathlib.Path(building)
         except (tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError) as error:

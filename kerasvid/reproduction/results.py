@@ -171,7 +171,8 @@ class Reproduced:
         """Writes `name.json` and `name.md`, and returns their paths."""
         folder = pathlib.Path(out_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, default=str) + "\n"
+        facts = _finite(self.as_dict())
+        text = json.dumps(facts, indent=1, ensure_ascii=False, default=str, allow_nan=False) + "\n"
         paths = [folder / f"{name}.json", folder / f"{name}.md"]
         for path, content in zip(paths, (text, self.markdown()), strict=True):
             with atomic_write(path) as temporary:
@@ -265,3 +266,12 @@ def _four_digits(value: float) -> str:
 
 def _listed(title: str, items: Sequence[str]) -> list[str]:
     return [f"{title}:", "", *(f"- {item}" for item in items), ""] if items else []
+
+
+def _finite(value: Any) -> Any:
+    """Numbers that JSON does not have, at any depth, as text."""
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

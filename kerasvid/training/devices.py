@@ -5,6 +5,7 @@ import re
 
 import tensorflow as tf
 
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 
@@ -61,7 +62,12 @@ def resolve_precision(precision: str) -> str:
 
     That is bfloat16 on TPUs and on CPUs with instructions for it, float16 on GPUs from compute
     capability 7.0, and float32 elsewhere.
+
+    Raises:
+        ValueError: an unknown precision.
     """
+    if precision not in ("auto", *PRECISIONS):
+        raise ValueError(f"precision={precision!r} is unknown. Use auto, {', '.join(PRECISIONS)}.")
     if precision != "auto":
         return precision
     if tf.config.list_physical_devices("TPU"):
@@ -69,5 +75,8 @@ def resolve_precision(precision: str) -> str:
     if gpus := tf.config.list_physical_devices("GPU"):
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
         return "mixed_float16" if capability and capability >= (7, 0) else "float32"
-    features = set(_CPUINFO.read_text().split() if _CPUINFO.exists() else [])
+    try:
+        features = set(_CPUINFO.read_text().split())
+    except OSError:  # not Linux, or not readable
+        features = set()
     return "mixed_bfloat16" if features & {"avx512_bf16", "amx_bf16"} else "float32"

@@ -122,7 +122,7 @@ def interpolations(inputs: FigureInputs) -> Figure:
     """From one sample to another, a pair a row; the image shows the middle frame of each video."""
     model, pairs = inputs.model, max(1, inputs.count // 2)
     noise = [model.sample_noise(pairs, inputs.frames, inputs.seed + i) for i in (0, 1)]
-    videos = model.interpolate(*noise, steps=8)  # [B, 8, T, H, W, C]
+    videos = model.interpolate(*noise, steps=8, frames=inputs.frames)  # [B, 8, T, H, W, C]
     middle = videos[:, :, videos.shape[2] // 2]
     image = grids.captioned(grids.grid(middle, inputs.scale), "from one sample to another")
     return Figure(image, grids.mosaic(videos, inputs.scale))

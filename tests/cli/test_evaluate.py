@@ -60,7 +60,7 @@ def test_values_of_another_step_are_replaced(app_here, run):
     older = json.loads(path.read_text()) | {"step": 7}
     path.write_text(json.dumps(older))
     status, _, err = app_here("evaluate", *flags)
-    assert (status, err) == (0, "evaluation.json: replaced the values of step 7, trained weights\n")
+    assert (status, err) == (0, "evaluation.json: replaces the values of step 7, trained weights\n")
     assert json.loads(path.read_text())["step"] == 1
 
 

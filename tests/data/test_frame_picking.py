@@ -34,6 +34,6 @@ def test_single_frames_reach_both_ends():
 
 
 def test_ends_and_start():
-    np.testing.assert_array_equal(pick_indices("ends", 9, 8, 1, [0, 0]), [0, 8])
-    np.testing.assert_array_equal(pick_indices("ends", 1, 8, 1, [0, 0]), [0, 0])
+    np.testing.assert_array_equal(pick_indices("endpoints", 9, 8, 1, [0, 0]), [0, 8])
+    np.testing.assert_array_equal(pick_indices("endpoints", 1, 8, 1, [0, 0]), [0, 0])
     np.testing.assert_array_equal(pick_indices("start", 9, 3, 2, [0, 0]), [0, 2, 4])

@@ -117,7 +117,7 @@ def test_endless_streams_have_infinite_cardinality(dataset):
 
 
 def test_ends_and_single_frames(dataset):
-    batch = take(make_pipeline(dataset, batch_size=4, pick="ends"), 1)[0]
+    batch = take(make_pipeline(dataset, batch_size=4, pick="endpoints"), 1)[0]
     np.testing.assert_array_equal(batch["video"][:, :, 0, 0, 1], [[0, 5]] * 4)
     frames = [
         frame

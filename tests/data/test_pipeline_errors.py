@@ -149,7 +149,7 @@ def test_only_picked_frames_are_decoded(altered_dataset):
 
     folder = altered_dataset(spoil)
     assert consume(folder, pick="start")["video"].shape == (23, 3, 8, 8, 3)
-    assert consume(folder, pick="ends")["video"].shape == (23, 2, 8, 8, 3)
+    assert consume(folder, pick="endpoints")["video"].shape == (23, 2, 8, 8, 3)
     with pytest.raises(tf.errors.InvalidArgumentError):
         next(iter(make_pipeline(folder, batch_size=23, frames=4, pick="start")))
 
@@ -187,7 +187,7 @@ def test_windows_longer_than_the_shortest_video_are_refused_up_front(dataset):
     with pytest.raises(ValueError, match=r"span 7.*has 6.*fewer frames"):
         make_pipeline(dataset, batch_size=2, frames=3, stride=3)
     make_pipeline(dataset, batch_size=2, frames=3, stride=2)
-    make_pipeline(dataset, batch_size=2, frames=9, pick="ends")
+    make_pipeline(dataset, batch_size=2, frames=9, pick="endpoints")
 
 
 def test_a_batch_larger_than_the_split_is_refused(dataset):
@@ -196,7 +196,7 @@ def test_a_batch_larger_than_the_split_is_refused(dataset):
 
 
 def test_an_unknown_pick_names_the_known_ones(dataset):
-    refused(dataset, "'middle'", "window, frame, ends, start", pick="middle")
+    refused(dataset, "'middle'", "window, frame, endpoints, start", pick="middle")
 
 
 @pytest.mark.parametrize("name", ["batch_size", "frames", "stride"])

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.evaluation.generated_clips import (
-    filling,
     generated_clips,
     generated_images,
+    infilling,
     recall,
     recombination,
     reconstruction,
@@ -73,7 +73,7 @@ def test_images_are_the_rows_of_generate_images(rjvae):
 def test_clips_are_infilled_as_by_between(cvae, moving_squares):
     real = moving_squares(5, 4)
     for temperature in (0.0, 1.0):
-        made = map(filling(cvae, 3, 7, temperature), [real[:3], real[3:]])
+        made = map(infilling(cvae, 3, 7, temperature), [real[:3], real[3:]])
         expected = cvae.between(real[:, 0], real[:, -1], 4, 7, temperature)
         close(np.concatenate(list(made)), expected)
 

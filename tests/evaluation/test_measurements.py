@@ -113,7 +113,7 @@ def test_i3d_and_vgg16_get_their_weights_and_padding(
     context = context_of(i3d_weights="i3d.npz", vgg_weights="vgg.h5", padding="mirror")
     monkeypatch.setattr(measurements, "I3DFeatures", features)
     monkeypatch.setattr(measurements, "VGG16Features", features)
-    monkeypatch.setattr(measurements, "LEAST_SIZE", 16)
+    monkeypatch.setattr(measurements, "MIN_SIZE", 16)
     found = values_of(context, "fvd", "motion_consistency")
     assert given_to == [("i3d.npz", "mirror"), ("vgg.h5",)]
     made = context.model.generate(CLIPS)
@@ -162,7 +162,7 @@ def test_shuffled_frames_are_worse_for_metrics_of_motion_and_equal_for_images(
     monkeypatch.setattr(
         measurements, "VGG16Features", lambda weights: lambda f: f.reshape(len(f), -1)
     )
-    monkeypatch.setattr(measurements, "LEAST_SIZE", 16)
+    monkeypatch.setattr(measurements, "MIN_SIZE", 16)
     monkeypatch.setattr(measurements, "IMAGES", 24)
     metrics = ("frechet", "motion_consistency", "image_inception")
 

@@ -169,7 +169,7 @@ def test_every_model_names_its_paper(name):
 def test_errors_are_one_line(run, export, version, tmp_path, capsys):
     (tmp_path / "file").touch()
     for given, message in (
-        ([f"--out={version}"], f"never replaced. Give {version.with_name('2')}"),
+        ([f"--out={version}"], f"never replaced. Use {version.with_name('2')}"),
         ([f"--out={tmp_path}/rjvae"], "must be a version number"),
         ([f"--out={tmp_path}/file/1"], "cannot be written"),
         ([f"--out={tmp_path}/1", "--run_dir=nowhere"], "nowhere: there is no run"),

@@ -33,7 +33,7 @@ def test_an_existing_version_stays_and_the_error_names_the_next_number(tmp_path)
         (tmp_path / str(number)).mkdir()
     (tmp_path / "notes").mkdir()
     with (
-        pytest.raises(ValueError, match=f"never replaced. Give {tmp_path / '10'}"),
+        pytest.raises(ValueError, match=f"never replaced. Use {tmp_path / '10'}"),
         new_version_folder(tmp_path / "2"),
     ):
         pass

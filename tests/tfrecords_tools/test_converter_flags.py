@@ -6,6 +6,7 @@ import pytest
 from absl import flags
 
 from kerasvid.data.records import DatasetInfo, SplitInfo
+from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converter_flags import Options, option, run_command, run_converter
 
 SPLITS = {"train": SplitInfo(5, 1, 1, ()), "test": SplitInfo(2, 1, 1, ())}
@@ -132,3 +133,8 @@ def test_the_flags_of_the_process_stay_as_they_were():
     convert(["--out_dir=new"])
     convert_with_options(["--out_dir=new"])
     assert set(flags.FLAGS) == before
+
+
+def test_nan_is_out_of_every_range():
+    with pytest.raises(ConversionError, match="margin=nan: must be from 0 to 1"):
+        ToyOptions(margin=float("nan"))

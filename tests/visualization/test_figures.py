@@ -5,6 +5,7 @@ import pytest
 
 from kerasvid.models.base import protocols
 from kerasvid.models.base.in_between import InBetween
+from kerasvid.models.registry import model_class
 from kerasvid.visualization.figures import FIGURES, FigureInputs, between_images, figures_of
 
 ROWS = {"index": np.array([4, 2]), "identity": np.array([0, 1]), "label": np.array([2, 3])}
@@ -153,3 +154,9 @@ def test_several_videos_between_two_images_make_a_figure():
     figure = between_images(Between(), clip(3)[0], clip(4)[0], count=2, frames=5, scale=1)
     assert figure.animation.shape[0] == 5 and figure.image.shape[:2] == (2 * 10 + 2, 5 * 10 + 2)
     assert (figure.image[5, 5::10] == 14).all() and (figure.image[15, 5::10] == 14).all()
+
+
+def test_interpolations_have_the_frames_that_are_asked_for():
+    model = model_class("glo").from_preset("debug", image_shape=(8, 8, 3), frames=4, videos=3)
+    figure = FIGURES["interpolations"].draw(FigureInputs(model, count=2, frames=3))
+    assert len(figure.animation) == 3

@@ -97,7 +97,7 @@ def count_frames(path: str) -> int:
             width, height = image.size
     except FileNotFoundError as error:
         raise UnreadableMedia(f"{path}: missing, but listed in {INDEX}") from error
-    except PIL.UnidentifiedImageError as error:
+    except (PIL.UnidentifiedImageError, PIL.Image.DecompressionBombError) as error:
         raise UnreadableMedia(f"{path}: cannot be read as a JPEG image") from error
     except OSError as error:
         raise UnreadableMedia(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 
-def checked_clips(clips: np.ndarray, what: str, least_frames: int = 1) -> np.ndarray:
+def checked_clips(clips: np.ndarray, what: str, min_frames: int = 1) -> np.ndarray:
     """The clips, unchanged, after a check.
 
     Args:
         clips: `[B, T, H, W, C]`, uint8, or float in [-1, 1].
         what: Kind of the clips in errors, e.g. `"real"`.
-        least_frames: Smallest T.
+        min_frames: Smallest T.
 
     Raises:
         ValueError: Other axes or types, too few frames, or pixels that are not finite or outside
@@ -23,9 +23,9 @@ def checked_clips(clips: np.ndarray, what: str, least_frames: int = 1) -> np.nda
     clips = np.asarray(clips)
     if clips.ndim != 5:
         raise ValueError(f"{what} clips have the shape {clips.shape}. Use [B, T, H, W, C].")
-    if clips.shape[1] < least_frames:
+    if clips.shape[1] < min_frames:
         raise ValueError(
-            f"{what} clips have {clips.shape[1]} frames. Use {least_frames} frames or more."
+            f"{what} clips have {clips.shape[1]} frames. Use {min_frames} frames or more."
         )
     if clips.dtype == np.uint8:
         return clips
@@ -46,7 +46,7 @@ def counted_clips(
     batches: Iterable[np.ndarray],
     count: int | None,
     what: str,
-    least_frames: int = 1,
+    min_frames: int = 1,
     shape: tuple[int, ...] | None = None,
 ) -> Iterator[np.ndarray]:
     """Batches of `count` clips in total, each after `checked_clips`. Later clips are not read.
@@ -54,7 +54,7 @@ def counted_clips(
     Args:
         batches: `[B, T, H, W, C]` each, with the same T, H, W, C.
         count: Number of clips; `None` for all.
-        what, least_frames: As in `checked_clips`.
+        what, min_frames: As in `checked_clips`.
         shape: Required `(T, H, W, C)`; by default that of the first batch.
 
     Raises:
@@ -68,7 +68,7 @@ def counted_clips(
         raise ValueError(f"clips={count}: use 1 or more {what} clips.")
     seen = 0
     for clips in batches:
-        clips = checked_clips(clips, what, least_frames)
+        clips = checked_clips(clips, what, min_frames)
         if shape is not None and clips.shape[1:] != shape:
             raise ValueError(
                 f"{what} clips have the shape {clips.shape[1:]}, earlier clips {shape}. Use the "

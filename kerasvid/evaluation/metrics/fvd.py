@@ -30,7 +30,7 @@ from kerasvid.evaluation.metrics.frechet import (
     frechet_standard_error,
     gaussian_distance,
 )
-from kerasvid.evaluation.metrics.i3d import I3D, IMAGE_SIZE, LEAST_FRAMES
+from kerasvid.evaluation.metrics.i3d import I3D, IMAGE_SIZE, MIN_FRAMES
 from kerasvid.evaluation.metrics.i3d_weights import load_i3d, weights_digest
 
 PADDINGS: dict[str, Any] = {"last": "edge", "mirror": "reflect", "loop": "wrap"}  # modes of np.pad
@@ -106,8 +106,8 @@ class I3DFeatures(ClipFeatures):
             "weights": self._digest,
             "resize": f"bilinear to {IMAGE_SIZE}x{IMAGE_SIZE}, no anti-aliasing, no crop",
             "centres": self.centres,
-            "padding": self.padding if frames < LEAST_FRAMES else None,
-            "seen_frames": max(frames, LEAST_FRAMES),
+            "padding": self.padding if frames < MIN_FRAMES else None,
+            "seen_frames": max(frames, MIN_FRAMES),
             "range": "[-1, 1]",
         }
 
@@ -115,7 +115,7 @@ class I3DFeatures(ClipFeatures):
         """float32 `[B, 400]` of clips `[B, T, H, W, C]` in [-1, 1], C 1 or 3."""
         if clips.shape[-1] not in (1, 3):
             raise ValueError(f"Clips of {clips.shape[-1]} channels: use grey or RGB clips.")
-        clips = padded_in_time(clips, LEAST_FRAMES, self.padding)
+        clips = padded_in_time(clips, MIN_FRAMES, self.padding)
         parts = [clips[i : i + TOGETHER] for i in range(0, len(clips), TOGETHER)]
         return np.concatenate([self._logits(tf.constant(part)).numpy() for part in parts])
 

@@ -20,7 +20,7 @@ import tensorflow as tf
 PREFIX = "RGB/inception_i3d"
 CLASSES = 400
 IMAGE_SIZE = 224
-LEAST_FRAMES = 10  # the average pool covers 2 steps of 8 frames
+MIN_FRAMES = 10  # the average pool covers 2 steps of 8 frames
 
 # Channels of the four branches: b0, b1 (a, b), b2 (a, b), b3.
 MIXED = {
@@ -111,10 +111,10 @@ class I3D(keras.Model):
             ValueError: Frames of another size, or fewer than 10.
         """
         frames, *size = clips.shape[1:]
-        if tuple(size) != (IMAGE_SIZE, IMAGE_SIZE, 3) or (frames or LEAST_FRAMES) < LEAST_FRAMES:
+        if tuple(size) != (IMAGE_SIZE, IMAGE_SIZE, 3) or (frames or MIN_FRAMES) < MIN_FRAMES:
             raise ValueError(
                 f"Clips of the shape {tuple(clips.shape)}: I3D needs [B, T, {IMAGE_SIZE}, "
-                f"{IMAGE_SIZE}, 3] with {LEAST_FRAMES} frames or more."
+                f"{IMAGE_SIZE}, 3] with {MIN_FRAMES} frames or more."
             )
         values = clips
         for block in (*(name for name in self.units if "/" not in name), *MIXED):

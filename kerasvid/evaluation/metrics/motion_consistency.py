@@ -29,7 +29,7 @@ from kerasvid.evaluation.metrics.intervals import jackknife_standard_error
 
 DIFFERENCES = ("signed", "absolute")
 LAYER = "block3_conv3"  # with its ReLU: relu3_3
-LEAST_SIZE = 32
+MIN_SIZE = 32
 # Of ImageNet, in the order blue, green, red and levels of 0 to 255, with which VGG16 was trained.
 MEANS = (103.939, 116.779, 123.68)
 
@@ -71,10 +71,10 @@ class VGG16Features:
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:
         """float32 `[N, H // 4, W // 4, 256]` of frames `[N, H, W, C]` in [-1, 1], C 1 or 3."""
-        if min(frames.shape[1:3]) < LEAST_SIZE or frames.shape[-1] not in (1, 3):
+        if min(frames.shape[1:3]) < MIN_SIZE or frames.shape[-1] not in (1, 3):
             raise ValueError(
                 f"Frames of {tuple(frames.shape[1:])}: VGG16 needs grey or RGB frames of "
-                f"{LEAST_SIZE}x{LEAST_SIZE} or more."
+                f"{MIN_SIZE}x{MIN_SIZE} or more."
             )
         return self._features(tf.constant(frames)).numpy()
 
@@ -128,7 +128,7 @@ def motion_consistency_score(
     if differences not in DIFFERENCES:
         raise ValueError(f"differences={differences!r}: use {' or '.join(DIFFERENCES)}.")
     real = _MeanDifference(features, differences, groups)
-    real.update(counted_clips(real_batches, clips, "real", least_frames=2))
+    real.update(counted_clips(real_batches, clips, "real", min_frames=2))
     generated = _MeanDifference(features, differences, groups)
     generated.update(counted_clips(generated_batches, clips, "generated", 2, real.shape))
     apart = float(np.sum(np.square(real.mean() - generated.mean())))

@@ -43,7 +43,7 @@ def _requests(path: pathlib.Path) -> list[tuple[str, dict[str, np.ndarray]]]:
     except (tf.errors.DataLossError, DecodeError) as error:
         raise ReplayError(f"{path}: is damaged after record {len(requests)}. Export this version "
                           "again.") from error  # fmt: skip
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ReplayError(f"{path}: record {len(requests) + 1} {error}.") from error
     if len(requests) > MAX_RECORDS:
         raise ReplayError(f"{path}: has more than {MAX_RECORDS} records, which a server refuses. "

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import math
+import os
 import random
 import time
 import urllib.parse
@@ -84,7 +85,8 @@ class RestService:
         if version is not None:
             self._version += f"/{'versions' if isinstance(version, int) else 'labels'}/{label}"
         self._session = requests.Session()
-        self._session.auth = lambda request: request  # no password of a .netrc file
+        self._session.trust_env = False  # no proxies of the environment, no password of a .netrc
+        self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
 
     def signatures(self) -> dict[str, ServedSignature]:
         """The signatures of the model by name."""
@@ -174,7 +176,7 @@ class RestService:
         status, answer = response.status_code, None
         try:
             answer = json.loads(text, object_hook=_bytes_of_object)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:  # TypeError: bytes that are not a text
             if status == 200:  # others may be pages of a proxy
                 raise self._unexpected("an answer that is not JSON") from error
         if status == 200:

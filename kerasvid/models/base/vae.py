@@ -180,12 +180,14 @@ def resolve_schedule(
         if name not in (*names, "steps"):
             known = nearest_names(name, (*names, "steps"))
             raise ValueError(f"The schedule has no {name!r}: {known}.")
-        if name == "steps" and not isinstance(value, numbers.Real):
-            raise ValueError(f"schedule.steps={value!r} must be a number of steps.")
+        if name == "steps" and not (isinstance(value, numbers.Real) and value >= 0):
+            raise ValueError(f"schedule.steps={value!r} must be a number of steps, 0 or more.")
         if name != "steps" and not is_pair(value):
             raise ValueError(f"schedule.{name}={value!r} must be a pair: [start, end].")
         if name != "steps" and min(value) < 0:
             raise ValueError(f"schedule.{name}={value!r} must not be negative: use 0 or more.")
+        if name == "observation_scale" and min(value) == 0:
+            raise ValueError(f"schedule.{name}={value!r} must be two positive numbers.")
     pairs = {n: schedule.get(n, (0.0, 0.0) if n in further_terms else (1.0, 1.0)) for n in names}
     pairs = {name: tuple(float(value) for value in pair) for name, pair in pairs.items()}
     return {**pairs, "steps": schedule["steps"]}

@@ -55,7 +55,7 @@ def spoiled(value):
 )
 def test_wrong_clips_are_an_error_of_one_line(batch, message):
     with pytest.raises(ValueError, match=message) as error:
-        list(counted_clips([batch], None, "real", least_frames=2))
+        list(counted_clips([batch], None, "real", min_frames=2))
     assert "\n" not in str(error.value)
 
 

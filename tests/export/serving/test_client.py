@@ -45,6 +45,13 @@ def one_line(error: pytest.ExceptionInfo) -> str:
 # === What is asked and answered ===
 
 
+def test_proxies_of_the_environment_are_not_used(client_of, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret@127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert client_of().generate([3]).shape == (1, 4, 16, 16, 3)
+
+
 def test_videos_of_seeds_are_sent_as_jpeg_and_nearly_unchanged(client_of, rest, expected_video):
     client = client_of()
     videos = client.generate([3, 5])

@@ -57,8 +57,8 @@ def batch(model, moving_squares):
         ({"kl_summary": "12"}, "must be a pair"),
         ({"kl_summary": ("a", "b")}, "must be a pair"),
         ({"kl_residual": (-1.0, 1.0)}, "must not be negative"),
-        ({"observation_scale": (0.0, 1.0)}, "positive ends"),
-        ({"steps": -5}, "-5 steps"),
+        ({"observation_scale": (0.0, 1.0)}, "must be two positive numbers"),
+        ({"steps": -5}, "steps=-5 must be a number of steps, 0 or more"),
         ({"steps": "many"}, "steps='many'"),
     ],
 )

@@ -179,6 +179,11 @@ def _spoil(path, how):
         _write_strip(path, 2, width=130)
     elif how == "lying":  # frames side by side
         _write_strip(path, 1, width=256)
+    elif how == "huge":  # by its head alone, beyond what PIL opens
+        content = bytearray(path.read_bytes())
+        head = content.index(b"\xff\xc0") + 5
+        content[head : head + 4] = b"\xff\xff\xff\xff"
+        path.write_bytes(content)
     elif how == "uneven":
         _write_strip(path, 2, height=300)
     elif how == "text":
@@ -198,6 +203,7 @@ def _spoil(path, how):
         ("uneven", "128 pixels wide and 300 high, expected frames of 128x128"),
         ("text", "cannot be read as a JPEG image"),
         ("png", "cannot be read as a JPEG image"),
+        ("huge", "cannot be read as a JPEG image"),
         ("truncated", "cannot be read as an image"),
     ],
 )
