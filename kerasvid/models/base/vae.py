@@ -9,7 +9,6 @@ second stage of Dai, Wipf: "Diagnosing and Enhancing VAE Models", ICLR 2019. Dra
 fall where the decoder was trained.
 """
 
-import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -180,7 +179,7 @@ def resolve_schedule(
         if name not in (*names, "steps"):
             known = nearest_names(name, (*names, "steps"))
             raise ValueError(f"The schedule has no {name!r}: {known}.")
-        if name == "steps" and not (isinstance(value, numbers.Real) and value >= 0):
+        if name == "steps" and not (isinstance(value, int | float) and value >= 0):
             raise ValueError(f"schedule.steps={value!r} must be a number of steps, 0 or more.")
         if name != "steps" and not is_pair(value):
             raise ValueError(f"schedule.{name}={value!r} must be a pair: [start, end].")
