@@ -19,7 +19,7 @@ WORKER = """
 import sys
 import tensorflow as tf
 strategy = tf.distribute.MultiWorkerMirroredStrategy()  # before anything else starts TensorFlow
-from tests.training.test_workers import trained
+from tests.models.base.test_trainer_workers import trained
 trained(strategy).save_weights(sys.argv[1])
 """
 
