@@ -253,7 +253,7 @@ def test_a_conditional_generator_refuses_unknown_labels(clips):
 def test_frames_of_another_size_raise_one_line(clips):
     model = make_model()
     model.compile("adam", jit_compile=False)
-    with pytest.raises(ValueError, match=r"Frames are \(8, 8, 1\), .* takes \(8, 8, 3\). Resize"):
+    with pytest.raises(ValueError, match=r"frames are \(8, 8, 1\), .* takes \(8, 8, 3\). Resize"):
         model.fit(batch_of(clips[..., :1]), verbose=0)
 
 
