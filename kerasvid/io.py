@@ -69,7 +69,7 @@ def temporary_name(path: str | os.PathLike) -> str:
 
 @contextlib.contextmanager
 def atomic_folder(
-    path: str | os.PathLike, check: Callable[[], None] | None = None, replace: bool = True
+    path: str | os.PathLike, check: Callable[[], object] | None = None, replace: bool = True
 ) -> Iterator[str]:
     """Yields an empty folder to write into, which becomes `path` when the block succeeds.
 

@@ -22,19 +22,17 @@ def test_squared_error_sums_everything_but_the_batch(pair):
 
 
 @pytest.mark.parametrize("scale", [0.05, 1.0, 3.0])
-def test_gaussian_energy_is_the_negative_log_density_without_its_constant(pair, scale):
+def test_the_gaussian_loss_is_the_negative_log_density_without_its_constant(pair, scale):
     target, prediction = pair
     size = target[0].size
     deviation = target.astype("float64") - prediction
     log_density = -0.5 * (deviation / scale) ** 2 - np.log(scale * np.sqrt(2 * np.pi))
     expected = -log_density.reshape(3, -1).sum(axis=1) - size * np.log(scale * np.sqrt(2 * np.pi))
-    energy = losses.gaussian_reconstruction_loss(
-        tf.constant(target), tf.constant(prediction), scale
-    )
-    np.testing.assert_allclose(energy, expected, rtol=1e-4)
+    loss = losses.gaussian_reconstruction_loss(tf.constant(target), tf.constant(prediction), scale)
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
 
 
-def test_a_perfect_reconstruction_has_no_energy(pair):
+def test_a_perfect_reconstruction_has_no_loss(pair):
     target = tf.constant(pair[0])
     np.testing.assert_array_equal(
         losses.gaussian_reconstruction_loss(target, target, 0.1), np.zeros(3)

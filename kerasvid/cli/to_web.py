@@ -4,6 +4,7 @@ kerasvid export web --run_dir=runs/rjvae-sprites --out=demo
 python -m http.server --directory demo --bind 127.0.0.1 8000
 """
 
+import functools
 import os
 
 from absl import flags, logging
@@ -30,10 +31,10 @@ def main(argv: list[str]) -> None:
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, RuntimeUnavailable, *ERRORS):
-        check_target(_F.out, _F.overwrite)  # before minutes of work
+        check = functools.partial(check_target, _F.out, _F.overwrite)
+        check()  # before minutes of work
         run = load_for_export(_F.run_dir)
         print(f"{run.config.model} on {run.config.dataset}, weights of {run.weights}", flush=True)
-        check = lambda: check_target(_F.out, _F.overwrite)  # noqa: E731
         with readable_os_errors(_F.out), atomic_folder(_F.out, check) as building:
             page = write_page(run, building, _F.frames, _F.clips, _F.runtime_dir)
         size = os.path.getsize(os.path.join(_F.out, page["file"])) / 2**20

@@ -101,7 +101,7 @@ def compare(
         ValueError: a form cannot be run, or gives other shapes; one line with its name.
 
     Example:
-        >>> rows = compare(run, make_forms(run, pathlib.Path("/tmp/forms")))
+        >>> rows = compare(run, make_forms(run, pathlib.Path("forms")))
     """
     frames = run.model.frames if frames is None else frames
     decode = noise_signatures(run.model, frames)["decode"]

@@ -2,10 +2,11 @@
 
 import contextlib
 import errno
+import functools
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import keras
 import tensorflow as tf
@@ -61,7 +62,7 @@ def new_version_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         >>> with new_version_folder("export/models/rjvae/1") as building:
         ...     tf.saved_model.save(module, building)
     """
-    check: Callable = lambda: check_version_folder(path)  # noqa: E731
+    check = functools.partial(check_version_folder, path)
     with readable_os_errors(path), atomic_folder(path, check, replace=False) as building:
         try:
             yield pathlib.Path(building)

@@ -187,8 +187,7 @@ def copy_weights(model: keras.Model, source: keras.Model) -> tuple[list[str], li
     """
     own, theirs = parts_of(model), parts_of(source)
     shared = [name for name in own if name in theirs]
-    shapes = lambda layer: [tuple(weight.shape) for weight in layer.weights]  # noqa: E731
-    alike = [name for name in shared if shapes(own[name]) == shapes(theirs[name])]
+    alike = [name for name in shared if _shapes(own[name]) == _shapes(theirs[name])]
     if not alike:
         why = f"{', '.join(shared)} has other sizes" if shared else "they have no part in common"
         raise ValueError(
@@ -200,6 +199,10 @@ def copy_weights(model: keras.Model, source: keras.Model) -> tuple[list[str], li
         if isinstance(own[name], CodeTable):
             own[name].forget_momentum()
     return alike, [name for name in own if name not in alike]
+
+
+def _shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]
 
 
 def parts_of(model: keras.Model) -> dict[str, keras.Layer]:

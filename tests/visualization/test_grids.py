@@ -1,18 +1,9 @@
-"""Grids of frames, and PNG, GIF and MP4 files."""
+"""Grids of frames, single or in motion."""
 
 import numpy as np
 import pytest
 
 from kerasvid.visualization import grids
-
-
-def ramp(frames=5, size=16):
-    """Few colours that change from frame to frame, RGB: `[T, H, W, 3]`."""
-    video = np.zeros([frames, size, size, 3], np.uint8)
-    for t in range(frames):
-        video[t, :, : size // 2] = (250, 40 * t, 0)
-        video[t, : size // 2, size // 2 :] = (0, 30, 200)
-    return video
 
 
 def test_a_grid_puts_frames_in_rows_and_columns_two_pixels_apart():

@@ -128,8 +128,7 @@ class RestService:
         """The server's JSON answer; attempts are repeated as long as the time allows."""
         payload = None
         if body is not None:
-            encode = lambda value: {"b64": base64.b64encode(value).decode()}  # noqa: E731
-            payload = json.dumps(body, allow_nan=False, default=encode).encode()
+            payload = json.dumps(body, allow_nan=False, default=_object_of_bytes).encode()
         deadline, retry = time.monotonic() + self._limits.timeout, self._retry
         while True:
             try:
@@ -228,6 +227,10 @@ def _cause(error: BaseException) -> BaseException:
         if isinstance(inner, BaseException):
             return _cause(inner)
     return error
+
+
+def _object_of_bytes(value: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(value).decode()}
 
 
 def _bytes_of_object(value: dict) -> dict | bytes:

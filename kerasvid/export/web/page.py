@@ -143,8 +143,14 @@ def _directions(decode: Signature, roles: dict[str, str], pairs: np.ndarray | No
         floats = pairs.astype(np.float32) / 127.5 - 1.0
         given = {"first": floats[:, 0], "last": floats[:, 1]}
     found = leading_directions(decode, names, DIRECTIONS, given=given)
-    vector = lambda each: [round(float(part), 7) for part in each.vector]  # noqa: E731
-    return [{"noise": d.noise, "share": round(d.share, 4), "vector": vector(d)} for d in found]
+    return [
+        {
+            "noise": each.noise,
+            "share": round(each.share, 4),
+            "vector": [round(float(part), 7) for part in each.vector],
+        }
+        for each in found
+    ]
 
 
 def _endpoints(run: ExportedRun) -> np.ndarray | None:

@@ -1,5 +1,6 @@
 """Noise of which a row does not depend on how many rows there are."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
@@ -45,7 +46,7 @@ def noise_of_seeds(shapes: Shapes, seeds: tf.Tensor) -> dict[str, tf.Tensor]:
     fits = tf.reduce_all((seeds >= 0) & (seeds <= LARGEST_SEED))
     with tf.control_dependencies([tf.debugging.Assert(fits, [message, seeds], summarize=8)]):
         words = tf.stack([seeds % 2**31, seeds // 2**31], axis=-1)  # [B, 2]
-    first_row = lambda key: tf.random.experimental.stateless_fold_in(key, 0)  # noqa: E731
+    first_row = functools.partial(tf.random.experimental.stateless_fold_in, data=0)
     return _each(shapes, first_row, tf.cast(words, tf.int32))
 
 

@@ -2,7 +2,7 @@
 
 The server binary is in no package registry. What stands in for it: its REST interface written
 after its documentation, and its gRPC interface by its own messages and service classes. Both run
-real SavedModels, and both can be told to fail as a real one does.
+real SavedModels, and both can be asked to fail as a real one does.
 """
 
 import base64
@@ -191,7 +191,7 @@ class RestHandler(http.server.BaseHTTPRequestHandler):
         if fault is None:
             return self._send(*self._answer(body))
         if isinstance(fault, int):
-            return self._send(fault, {"error": f"told to fail with {fault}"})
+            return self._send(fault, {"error": f"asked to fail with {fault}"})
         getattr(self, f"_{fault}")(body)
 
     def _send(self, status: int, answer: dict, **headers):
@@ -366,7 +366,7 @@ def grpc_double(served_models):
             self.times.append(time.monotonic())
             fault = self.faults.pop(0) if self.faults else None
             if isinstance(fault, str):
-                context.abort(grpc.StatusCode[fault], f"told to fail with {fault}")
+                context.abort(grpc.StatusCode[fault], f"asked to fail with {fault}")
             if fault:
                 time.sleep(fault)
             version = spec.version.value if spec.HasField("version") else None

@@ -164,8 +164,8 @@ def test_the_last_error_names_the_number_of_attempts(client_of, rest):
     with pytest.raises(ServingError) as error:
         client.generate([1])
     assert one_line(error) == (
-        f"{rest.address}: status 503: told to fail with 503 (3 attempts). The server is overloaded "
-        "or starting. Try again later."
+        f"{rest.address}: status 503: asked to fail with 503 (3 attempts). The server is "
+        "overloaded or starting. Try again later."
     )
     assert len(rest.seen) == 3
 
@@ -182,7 +182,7 @@ def test_permanent_errors_are_not_retried(client_of, rest, pauses, fault):
         "no_json": "sends an answer that is not JSON. Is this TensorFlow Serving's REST port",
         "other_output": "outputs that serving_default does not have (shape [2, 2] in place of",
     }
-    assert messages.get(fault, f"status {fault}: told to fail with {fault}") in one_line(error)
+    assert messages.get(fault, f"status {fault}: asked to fail with {fault}") in one_line(error)
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip"])
@@ -359,7 +359,7 @@ def test_large_grpc_requests_are_retried_too(grpc_client_of, grpc_double):
 
 def test_the_last_grpc_error_names_the_number_of_attempts(grpc_client_of, grpc_double):
     grpc_double.faults = ["UNAVAILABLE"] * 9
-    with pytest.raises(ServingError, match=r"told to fail with UNAVAILABLE \(3 attempts\)\. The"):
+    with pytest.raises(ServingError, match=r"asked to fail with UNAVAILABLE \(3 attempts\)\. The"):
         grpc_client_of(backoff=0.01, retries=2).signatures()
     assert len(grpc_double.seen) == 3
     with pytest.raises(ServingError, match=r"\(1 attempt\)"):
@@ -374,7 +374,7 @@ def test_permanent_grpc_errors_are_one_line_and_not_retried(
     with pytest.raises(ServingError) as error:
         grpc_client_of().signatures()
     address = grpc_double.address
-    assert one_line(error) == f"{address}: INVALID_ARGUMENT: told to fail with INVALID_ARGUMENT"
+    assert one_line(error) == f"{address}: INVALID_ARGUMENT: asked to fail with INVALID_ARGUMENT"
     assert len(grpc_double.seen) == 1
     with pytest.raises(ServingError) as error:
         grpc_client_of(version=7).generate([1])
