@@ -48,7 +48,7 @@ def main(argv: list[str]) -> None:
         if counting:
             return _count()
         if len(_F.runs) != 2 or not _F.out:
-            raise ValueError("Give two --runs=runs/a,runs/b and --out, or --study and --answers.")
+            raise ValueError("Give --runs=runs/a,runs/b with --out, or --study with --answers.")
     _make()
 
 

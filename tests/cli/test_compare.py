@@ -68,9 +68,9 @@ def test_a_study_is_made_answered_and_counted(app_here, run, tmp_path):
 
 def test_mistakes_are_refused_in_one_line(app_here, run, tmp_path):
     for flags, message in (
-        ([], "Give two --runs=runs/a,runs/b and --out, or --study and --answers"),
-        (["--runs=a,b"], "Give two --runs"),
-        (["--runs=a", "--out=x"], "Give two --runs"),
+        ([], "Give --runs=runs/a,runs/b with --out, or --study with --answers"),
+        (["--runs=a,b"], "Give --runs=runs/a,runs/b with --out"),
+        (["--runs=a", "--out=x"], "Give --runs=runs/a,runs/b with --out"),
         (["--runs=nowhere,real", "--out=x"], "nowhere: there is no run"),
         ([f"--runs={run},{run}", "--out=x"], "give two different runs, or a run and real"),
         ([f"--runs={run},real", "--out=x", "--frames=9"], "a clip needs 9 frames"),

@@ -140,7 +140,7 @@ def make_classifier_config(
         network = classifier.resolved(info.frame_shape, **(network or {}))
     except TypeError as error:
         name = classifier.__name__
-        raise ClassifierError(f"network: {error}. Use arguments of {name}.") from error
+        raise ClassifierError(f"argument network: {error}. Use arguments of {name}.") from error
     steps = STEPS[kind] if steps is None else steps
     batch_size = BATCH_SIZES[kind] if batch_size is None else batch_size
     frames, stride = (1, 1) if kind == "frame" else (frames, stride)
