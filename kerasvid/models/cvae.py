@@ -198,7 +198,8 @@ class CVAE(InBetween, VariationalModel, Encoder):
         video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         if training and self.exact_endpoints and video.shape[1] < 3:
             raise ValueError(
-                "Clips of 2 frames have no frame to learn with exact_endpoints=True. Give 3 or more."
+                "Clips of 2 frames have no frame to learn with exact_endpoints=True. "
+                "Give 3 or more."
             )
         q_video = self.posterior(video, training)
         latents = distributions.reparameterize(q_video, noise.get("video"))
