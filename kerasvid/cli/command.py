@@ -161,6 +161,8 @@ def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     except KeyboardInterrupt:
         print("\nInterrupted. Run the same command again.", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # `kerasvid.cli.main` ends quietly
+        raise
     except kinds as error:
         if os.environ.get(TRACEBACK):
             raise

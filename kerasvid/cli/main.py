@@ -1,6 +1,7 @@
 """The console command `kerasvid`: the name of a command, then its flags."""
 
 import importlib
+import os
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -43,7 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: the command is unknown or fails. One line on stderr says why.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def _run(given: list[str]) -> None:
     if given[:1] in ([], ["help"], ["--help"], ["-h"]):
         return print(_usage(COMMANDS))
     if given == ["--version"]:

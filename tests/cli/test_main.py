@@ -1,6 +1,8 @@
 """The console command `kerasvid`: its commands, groups and version."""
 
 import importlib
+import subprocess
+import sys
 
 import pytest
 
@@ -45,3 +47,13 @@ def test_every_command_has_a_module_with_flags(name):
     module = importlib.import_module(COMMANDS[name])
     assert callable(module.main)
     assert name.startswith("data ") or module.FLAGS is not None
+
+
+@pytest.mark.parametrize("given", [["list"], ["--help"]])
+def test_a_reader_that_ends_early_gets_no_trace(given):
+    code = f"from kerasvid.cli.main import main; main({given})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.communicate(timeout=600)[1] == b"" and process.returncode == 141
