@@ -69,7 +69,7 @@ def main(argv: list[str]) -> None:
         config = _config(run, replicas, values, prepare=False)
         run.check_source(config)
         if config.data_is_known:  # what is not made yet cannot be compared
-            run.check_settings(config)
+            run.check_unchanged(config)
         if _F.dry_run:
             if not config.data_digest and _F.epochs is not None:
                 raise ValueError(f"--epochs={_F.epochs}: {_F.dataset} is not made yet, so the "

@@ -8,7 +8,7 @@ from typing import Any
 from kerasvid.models.registry import model_class
 from kerasvid.reproduction.published import PublishedRun, Table
 from kerasvid.reproduction.results import Cell, Section
-from kerasvid.training.config import FROM_DATA, RunConfig, apply_settings
+from kerasvid.training.config import FROM_DATA, RunConfig, apply_overrides
 
 LONGEST = 60  # letters of a value
 
@@ -69,7 +69,7 @@ def of_runs(runs: Mapping[str, tuple[PublishedRun, RunConfig]]) -> list[str]:
 
 
 def _of_run(published: PublishedRun, config: RunConfig) -> list[str]:
-    hyperparameters, training = apply_settings(
+    hyperparameters, training = apply_overrides(
         model_class(published.model), published.preset, published.values
     )
     wanted = _flat({**hyperparameters, "training": dataclasses.asdict(training)})

@@ -15,7 +15,7 @@ from kerasvid.reproduction.published import IMAGES, WHOLE, Table
 from kerasvid.training.callbacks.checkpoints import saved_step, saved_steps
 from kerasvid.training.config import (
     RunConfig,
-    apply_settings,
+    apply_overrides,
     digest_of,
     make_config,
     training_split,
@@ -108,7 +108,7 @@ class TableRuns:
         values = dict(published.values)
         preset = published.preset if self.preset == "paper" else self.preset
         folder, info = self.locate(published.data, make)
-        hyperparameters, training = apply_settings(cls, preset, values)
+        hyperparameters, training = apply_overrides(cls, preset, values)
         if hyperparameters["frames"] > 1:  # a model of videos: clips that fit into them
             frames = self.frames or hyperparameters["frames"]
             if info:
@@ -220,7 +220,7 @@ class TableRuns:
                 self.ready(source)
             config = self.make_config(name, make=True)
             try:
-                run.check_settings(config)
+                run.check_unchanged(config)
             except RunError as error:  # it names the flag of a single run
                 raise RunError(str(error).replace("--run_dir", "--runs_dir")) from error
         if (step := saved_at(run)) > config.steps:

@@ -243,7 +243,7 @@ def make_config(
         >>> config = make_config("rjvae", "sprites", "data/sprites", load_info("data/sprites"),
         ...                      preset="debug", values={"latent_dim": 5}, seed=0)
     """
-    hyperparameters, training = apply_settings(model_class(model), preset, values or {})
+    hyperparameters, training = apply_overrides(model_class(model), preset, values or {})
     given = {name: rest.pop(name, None) for name in ("steps", "batch_size")}
     given = {name: value for name, value in given.items() if value is not None}
     training = dataclasses.replace(training, **given)
@@ -380,16 +380,16 @@ def _argument_types(cls: type) -> dict[str, Any]:
     return {name: kind for name, (kind, _) in constructor_arguments(cls).items()}
 
 
-def apply_settings(
+def apply_overrides(
     cls: type[WithPresets], preset: str, values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], TrainConfig]:
-    """All hyper-parameters and the training of a preset, with settings replaced by dotted key.
+    """All hyper-parameters and the training of a preset, with values replaced by dotted key.
 
     Raises:
         ValueError: the preset or a key is unknown, or a value has a wrong type or range.
 
     Example:
-        >>> hyperparameters, training = apply_settings(RJVAE, "debug", {"encoder.channels": [8]})
+        >>> hyperparameters, training = apply_overrides(RJVAE, "debug", {"encoder.channels": [8]})
     """
     if preset not in cls.PRESETS:
         known = nearest_names(preset, cls.PRESETS)

@@ -121,7 +121,7 @@ class RunFolder:
             except RunError as error:
                 raise RunError(f"--init_from={error}") from error
 
-    def check_settings(self, config: RunConfig) -> None:
+    def check_unchanged(self, config: RunConfig) -> None:
         """Raises `RunError` with the differences if the run was started with other settings."""
         if self.exists() and (differences := self.load_config().differences(config)):
             raise RunError(
@@ -133,11 +133,11 @@ class RunFolder:
         """Writes `config.json` and removes what a killed process left half-written.
 
         Raises:
-            RunError: as `check_settings`, or the file cannot be written. Nothing is changed then.
+            RunError: as `check_unchanged`, or the file cannot be written. Nothing is changed then.
         """
         if not self.chief:
             return
-        self.check_settings(config)
+        self.check_unchanged(config)
         for leftover in self.path.rglob("partial-*"):
             leftover.unlink(missing_ok=True)
         try:

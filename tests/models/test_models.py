@@ -208,7 +208,7 @@ def test_interpolation_ends_at_what_its_noises_show(model):
     np.testing.assert_array_equal(videos[:, -1], model.render(b))
     with pytest.raises(ValueError, match="at least 2"):
         model.interpolate(a, b, steps=1)
-    with pytest.raises(ValueError, match="both ends need the same batch and frames"):
+    with pytest.raises(ValueError, match="both need the same batch and frames"):
         model.interpolate(a, model.sample_noise(1, seed=2))
 
 

@@ -11,7 +11,7 @@ from kerasvid.reproduction.published import (
     figure_value,
     published_table,
 )
-from kerasvid.training.config import apply_settings
+from kerasvid.training.config import apply_overrides
 from tfrecords_tools import registry
 
 
@@ -21,7 +21,7 @@ def test_the_model_of_every_run_takes_its_hyperparameters(name):
         assert run.model in MODELS
         cls = model_class(run.model)
         for preset in {"base", run.preset}:
-            hyperparameters, training = apply_settings(cls, preset, run.values)
+            hyperparameters, training = apply_overrides(cls, preset, run.values)
             assert training.steps >= 1
             for key, value in run.values.items():
                 group, _, name = key.partition(".")

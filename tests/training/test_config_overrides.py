@@ -5,12 +5,12 @@ import pytest
 from kerasvid.models.image_gan import ImageGAN
 from kerasvid.models.mocogan import MoCoGAN
 from kerasvid.models.rjvae import RJVAE
-from kerasvid.training.config import apply_settings
+from kerasvid.training.config import apply_overrides
 
 
 def test_settings_replace_parts_of_a_copy_of_the_preset():
     values = {"latent_dim": 5, "encoder.features": 7, "training.batch_size": 3}
-    chosen, training = apply_settings(RJVAE, "debug", values)
+    chosen, training = apply_overrides(RJVAE, "debug", values)
     preset = RJVAE.PRESETS["debug"]
     assert chosen["latent_dim"] == 5 and chosen["encoder"]["features"] == 7
     assert chosen["encoder"]["channels"] == preset["encoder"]["channels"]
@@ -40,7 +40,7 @@ def test_settings_replace_parts_of_a_copy_of_the_preset():
 )
 def test_unknown_keys_and_wrong_types_raise_one_line(key, value, message):
     with pytest.raises(ValueError, match=message) as error:
-        apply_settings(RJVAE, "debug", {key: value})
+        apply_overrides(RJVAE, "debug", {key: value})
     assert "\n" not in str(error.value)
 
 
@@ -54,7 +54,7 @@ def test_unknown_keys_and_wrong_types_raise_one_line(key, value, message):
 )
 def test_categories_are_set_for_the_model_and_not_for_a_part(cls, key, advice):
     with pytest.raises(ValueError, match="unknown key") as error:
-        apply_settings(cls, "debug", {key: 3})
+        apply_overrides(cls, "debug", {key: 3})
     assert advice in str(error.value) and "discriminator.categories'" not in str(error.value)
     assert ("categories" in str(error.value).split("Known: ")[1].split(", ")) == (cls is MoCoGAN)
 
@@ -71,6 +71,6 @@ def test_categories_are_set_for_the_model_and_not_for_a_part(cls, key, advice):
     ],
 )
 def test_values_of_the_annotated_type_are_accepted(key, value):
-    chosen, _ = apply_settings(RJVAE, "debug", {key: value})
+    chosen, _ = apply_overrides(RJVAE, "debug", {key: value})
     group, _, name = key.rpartition(".")
     assert (chosen[group] if group else chosen)[name] == value

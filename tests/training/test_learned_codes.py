@@ -9,7 +9,7 @@ import tensorflow as tf
 from kerasvid.data import DatasetInfo, Video, load_info
 from kerasvid.models.navsynth import Navsynth
 from kerasvid.training.clips import evaluation_split, shown_batch
-from kerasvid.training.config import apply_settings, make_config
+from kerasvid.training.config import apply_overrides, make_config
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import RunFolder
 from tfrecords_tools.conversion import write_dataset
@@ -63,7 +63,7 @@ def test_the_data_set_gives_the_number_of_codes(config_of):
 
 def test_the_sizes_of_the_data_cannot_be_set():
     with pytest.raises(ValueError, match=r"--set=videos=\.\.\.: unknown key"):
-        apply_settings(Navsynth, "debug", {"videos": 3})
+        apply_overrides(Navsynth, "debug", {"videos": 3})
 
 
 def test_codes_by_an_unknown_field_raise_one_line(config_of, persons):

@@ -169,7 +169,7 @@ class VideoGenerator(WithPresets):
 
         Args:
             noise_a, noise_b: of `sample_noise`, B rows each.
-            steps: videos on each way, both ends included; at least 2.
+            steps: videos on each way, with the first and the last; at least 2.
             frames: T, as for `codes`.
 
         Returns:
@@ -183,11 +183,11 @@ class VideoGenerator(WithPresets):
             >>> model.interpolate(noise_a, noise_b, steps=5)  # uint8 [2, 5, T, H, W, C]
         """
         if steps < 2:
-            raise ValueError(f"steps={steps} must be at least 2: both ends are included.")
+            raise ValueError(f"steps={steps} must be at least 2, for the first and the last video.")
         for name, start in noise_a.items():
             if name not in noise_b or start.shape != noise_b[name].shape:
                 raise ValueError(
-                    f"The noises differ in {name!r}: both ends need the same batch and frames."
+                    f"The noises differ in {name!r}: both need the same batch and frames."
                 )
         rows = []
         for fraction in np.linspace(0.0, 1.0, steps):
