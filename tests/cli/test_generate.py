@@ -73,7 +73,7 @@ def test_figures_from_noise_need_no_data(app_here, run, tmp_path):
     other.begin(config)
     model = config.make_model()
     config.compile(model)
-    save_model(model, other.model)
+    save_model(model, other.model, config)
     status, _, err = app_here("generate", f"--run_dir={other.path}", "--count=2")
     assert status == 0 and len(err.splitlines()) == 1
     assert "does not contain the data set gone/squares" in err

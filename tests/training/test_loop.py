@@ -93,9 +93,7 @@ def test_a_run_writes_its_configuration_metrics_samples_and_model(finished_run):
 
 
 def _as_json(config):
-    import json
-
-    return {"hyperparameters": json.loads(config.to_json())["hyperparameters"]}
+    return {"hyperparameters": config.as_dict()["hyperparameters"]}
 
 
 def test_a_checkpoint_is_shown_with_its_averaged_weights(config_of, tmp_path):
@@ -136,7 +134,7 @@ def test_settings_are_compared_where_the_data_lies_on_another_file_system(
 
 
 def test_held_out_videos_are_evaluated_without_samples_too(config_of):
-    callbacks, _ = _make_callbacks(config_of(6, model="rjvae"), RunFolder("nowhere"))
+    callbacks, *_ = _make_callbacks(config_of(6, model="rjvae"), RunFolder("nowhere"))
     (held_out,) = [each for each in callbacks if isinstance(each, HeldOutEvaluation)]
     assert [held_out.due(step) for step in (1, 5, 6)] == [False, False, True]
 
@@ -313,7 +311,7 @@ def test_steps_that_loss_scaling_skipped_count(config_of, tmp_path):
     config.compile(model)
     model.steps_taken.assign(2)  # and the optimizer's count is 0
     run.checkpoints.mkdir()
-    save_model(model, run.checkpoints / "step-000002.keras")
+    save_model(model, run.checkpoints / "step-000002.keras", config)
     assert saved_step(run.checkpoints / "step-000002.keras") == 2
     _, outcome = run_to_end(config, tmp_path)
     assert (outcome.step, outcome.trained) == (3, 1)
