@@ -90,6 +90,7 @@ def test_a_configuration_with_a_flipped_bit_is_refused_or_the_same(config_of, tm
     run = RunFolder(tmp_path)
     run.begin(config_of())
     good, expected = run.config_path.read_bytes(), run.load_config()
+    refused = 0
     for place in range(0, 8 * len(good), every):
         changed = bytearray(good)
         changed[place // 8] ^= 1 << place % 8
@@ -98,8 +99,8 @@ def test_a_configuration_with_a_flipped_bit_is_refused_or_the_same(config_of, tm
             assert run.load_config() == expected
         except RunError as error:
             assert str(error).startswith(f"{run.config_path}: ") and "\n" not in str(error)
-        else:
-            assert good[place // 8 : place // 8 + 1].isspace()
+            refused += 1
+    assert refused * every > 6 * len(good)  # white space, or 1E-05 for 1e-05, changes nothing
 
 
 def test_the_source_of_weights_is_checked_before_anything_is_written(config_of, tmp_path):
