@@ -223,4 +223,5 @@ def one_line(message: str) -> str:
         message = failed[1].replace("] [", " ").replace(" : ", ": ")
     elif text:
         message = text[1]
+    message = re.sub(r"\{\{function_node [^}]*\}\}|\[Op:\w+\]( name:)?", "", message)
     return " ".join(message.split())

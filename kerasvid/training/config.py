@@ -43,7 +43,7 @@ class RunConfig:
         hyperparameters: all of the model's.
         training: how the model is trained.
         dataset, data_folder: name of the data set, and its folder.
-        data_digest: of the shards of training and evaluation; "" while the data is not made yet.
+        data_digest: of `digest_of`; "" while the data is not made yet.
         precision: dtype policy, resolved.
         seed: of weights, noise and data order.
         jit_compile: "auto", True or False.
@@ -327,17 +327,24 @@ def _check_data(config: RunConfig, info: DatasetInfo) -> None:
 
 
 def digest_of(info: DatasetInfo | None, images_folder: str | None = None) -> str:
-    """Digest of the shards of the training and the held-out split, and of the images' shards."""
+    """Digest of the data that a run reads, and of the images; "" without a description.
+
+    It covers the shards of the training and the held-out split and the names that labels,
+    identities and attributes stand for.
+    """
     if info is None:
         return ""
-    splits = [info.splits[name] for name in ("train", held_out_split(info)) if name]
-    if images_folder:
-        splits.append(training_split(load_info(images_folder)))
-    digest = hashlib.sha256()
-    for split in splits:
-        for shard in split.shards:
-            digest.update(shard.sha256.encode())
-    return digest.hexdigest()[:16]
+    of_images = load_info(images_folder) if images_folder else None
+    splits = {name: info.splits[name] for name in ("train", held_out_split(info)) if name}
+    attributes = info.attribute_names, info.attribute_sizes
+    read = {
+        "shards": {
+            name: [shard.sha256 for shard in clips.shards] for name, clips in splits.items()
+        },
+        "names": [info.class_names, info.identity_names, *attributes],
+        "images": [each.sha256 for each in training_split(of_images).shards] if of_images else [],
+    }
+    return hashlib.sha256(json.dumps(read).encode()).hexdigest()[:16]
 
 
 def training_split(info: DatasetInfo) -> SplitInfo:
