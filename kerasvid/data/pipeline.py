@@ -157,7 +157,7 @@ def _epoch(
         deterministic=True,
     )
     dataset = dataset.map(
-        lambda file, *record: (file, parse_checked(file, *record, info, split)),
+        lambda file, *record: (file, parse_checked(info, split, file, *record)),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )

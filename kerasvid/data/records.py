@@ -177,8 +177,8 @@ class DatasetInfo:
                 f"{len(self.attribute_names)} attribute_names but {len(self.attribute_sizes)} "
                 "attribute_sizes: give one size for each name."
             )
-        for name, size in zip(self.attribute_names, self.attribute_sizes, strict=True):
-            _check_range(f"size of the attribute {name!r}", size, 1, 2**31 - 1)
+        for name, values in zip(self.attribute_names, self.attribute_sizes, strict=True):
+            _check_range(f"size of the attribute {name!r}", values, 1, 2**31 - 1)
         for name, value in vars(self).items():
             if isinstance(value, (str, tuple)) and _SURROGATES.search("".join(map(str, value))):
                 raise ValueError(f"{name} has bytes that are no text: rename the files it is from.")
@@ -274,7 +274,7 @@ def _from_json(kind: Any, value: Any, where: str = "") -> Any:
     """Makes an object of the type `kind` of a value of JSON; a ValueError names the field."""
     outer, inner = typing.get_origin(kind), typing.get_args(kind)
     is_object = outer is collections.abc.Mapping or dataclasses.is_dataclass(kind)
-    expected = list if outer is tuple else dict if is_object else kind
+    expected: Any = list if outer is tuple else dict if is_object else kind
     if type(value) is not expected and not (kind is float and type(value) is int):
         raise ValueError(f"{where} is not {_KINDS[expected]}")
     if outer is tuple:

@@ -229,15 +229,15 @@ def _identity(path: str, folder: str) -> tuple[int, ...]:
         DatasetError: it is no regular file. A pipe would be waited for without end.
     """
     if "://" in path:
-        found = tf.io.gfile.stat(path)
-        regular, identity = not found.is_directory, (found.length, found.mtime_nsec)
+        remote = tf.io.gfile.stat(path)
+        regular, identity = not remote.is_directory, [remote.length, remote.mtime_nsec]
     else:
         own = os.stat(path)
         regular = stat.S_ISREG(own.st_mode)
-        identity = (own.st_size, own.st_ctime_ns, own.st_mtime_ns, own.st_dev, own.st_ino)
+        identity = [own.st_size, own.st_ctime_ns, own.st_mtime_ns, own.st_dev, own.st_ino]
     if not regular:
         raise DatasetError(f"{path}: not a file; {remedy_of(folder)}.")
-    return identity
+    return tuple(identity)
 
 
 def hash_file(path: str) -> tuple[str, int]:
@@ -279,7 +279,7 @@ def read_shard(file: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tf.data.D
 
 
 def parse_checked(
-    file: tf.Tensor, place: tf.Tensor, serialized: tf.Tensor, info: DatasetInfo, split: str
+    info: DatasetInfo, split: str, file: tf.Tensor, place: tf.Tensor, serialized: tf.Tensor
 ) -> dict[str, tf.Tensor]:
     """Parses a record of `read_shard`; a fault raises an error that names the file."""
     record = parse_record(serialized)
@@ -305,7 +305,7 @@ def read_split(folder: str | os.PathLike, info: DatasetInfo, split: str) -> tf.d
     """
     shards = tf.data.Dataset.from_tensor_slices(split_files(os.fspath(folder), info.splits[split]))
     return shards.flat_map(read_shard).map(
-        lambda *record: parse_checked(*record, info, split), num_parallel_calls=tf.data.AUTOTUNE
+        lambda *record: parse_checked(info, split, *record), num_parallel_calls=tf.data.AUTOTUNE
     )
 
 
