@@ -87,13 +87,13 @@ def make_pipeline(
     span = window_span(frames, stride) if pick in ("window", "start") else 1
     if clips.min_length < span:
         raise ValueError(
-            f"{frames} frames with stride {stride} span {span}, but the shortest video of "
-            f"{split!r} has {clips.min_length}; use fewer frames or a smaller stride."
+            f"{folder}: {frames} frames with stride {stride} span {span}, but the shortest video "
+            f"of {split!r} has {clips.min_length}; use fewer frames or a smaller stride."
         )
     if (repeat or drop_remainder) and batch_size > clips.count:
         raise ValueError(
-            f"batch_size={batch_size}: the split {split!r} has {clips.count} videos; use "
-            f"{clips.count} or fewer."
+            f"{folder}: batch_size={batch_size}, but the split {split!r} has {clips.count} videos; "
+            f"use {clips.count} or fewer."
         )
     check_shards(folder, info, deep=verify)
     check_first_records(folder, info, split)
