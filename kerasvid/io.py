@@ -1,4 +1,4 @@
-"""Atomic writes, locks, checksums and readable errors of the operating system.
+"""Atomic writes, locks, checksums, readable OS errors and texts of other people.
 
 This is the only module that renames or locks a file. A file or folder appears complete or not at
 all: it is written under a temporary name beside its place, flushed to the disk and renamed.
@@ -20,6 +20,7 @@ from typing import Any
 import filelock
 
 ABANDONED_SECONDS = 24 * 60 * 60  # of half-written files of another host
+LONGEST_NAME = 150  # bytes of a name that temporary names have in them whole; 255 is the limit
 
 
 @contextlib.contextmanager
@@ -53,7 +54,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[str]:
         ...     pathlib.Path(temporary).write_text("{}")
     """
     folder, name = os.path.split(os.fspath(path))
-    temporary = os.path.join(folder, f"partial-{_process()}-{name}")
+    temporary = os.path.join(folder, f"partial-{_process()}-{_shortened(name)}")
     remove_leftovers(folder, name)
     try:
         with readable_os_errors(path):
@@ -72,7 +73,8 @@ def replace_file(temporary: str | os.PathLike, path: str | os.PathLike) -> None:
 
 def temporary_name(path: str | os.PathLike) -> str:
     """A name beside `path` that no other process uses, on no host of a shared disk."""
-    return f"{os.fspath(path)}.tmp-{_process()}"
+    folder, name = os.path.split(os.fspath(path))
+    return os.path.join(folder, f"{_shortened(name)}.tmp-{_process()}")
 
 
 @contextlib.contextmanager
@@ -194,12 +196,22 @@ def _is_running(pid: int) -> bool:
 
 
 def _host() -> str:
-    return re.sub(r"[^\w.-]", "_", socket.gethostname())
+    return re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())[:64]
 
 
 def _process() -> str:
     """A name of this host and process."""
     return f"{_host()}-{os.getpid()}"
+
+
+def _shortened(name: str) -> str:
+    """A name to which more can be added: of a long one, a digest and the last characters."""
+    if len(os.fsencode(name)) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    while len(os.fsencode(name)) > LONGEST_NAME - len(digest):
+        name = name[1:]
+    return digest + name
 
 
 def _flush(path: str | os.PathLike) -> None:
@@ -217,7 +229,7 @@ def remove_leftovers(folder: str | os.PathLike, name: str | None = None) -> None
         folder: where they are; it may be missing.
         name: of the file or folder that they were to become; any if `None`.
     """
-    target, host = ".+" if name is None else re.escape(name), re.escape(_host())
+    target, host = ".+" if name is None else re.escape(_shortened(name)), re.escape(_host())
     ours, any_host = (
         rf"partial-{process}-{target}|{target}\.tmp-{process}(?:-replaced)?"
         for process in (rf"{host}-(\d+)", r".+-\d+")
@@ -286,4 +298,22 @@ def one_line(message: str) -> str:
         message = failed[1].replace("] [", " ").replace(" : ", ": ")
     elif text:
         message = text[1]
+    message = re.sub(r"\{\{function_node [^}]*\}\}|\[Op:\w+\]( name:)?", "", message)
     return " ".join(message.split())
+
+
+def markdown_text(text: str) -> str:
+    """A text of a file or a person as one line that Markdown shows as it is: no HTML, no markup.
+
+    Example:
+        >>> markdown_text("# CC0\\n<b>*free*</b>")
+        '\\\\# CC0 &lt;b>\\\\*free\\\\*&lt;/b>'
+    """
+    text = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    text = re.sub(
+        r"([\\`*\[\]|~$]|(?<!\w)_|_(?!\w))",
+        r"\\\1",
+        text.replace("&", "&amp;").replace("<", "&lt;"),
+    )
+    # What begins a heading, a list, a line or a quote.
+    return re.sub(r"^(\d*)([.)#=+-][#=+-]*(?= |$)|>)", r"\1\\\2", text)

@@ -11,7 +11,16 @@ import sys
 import numpy as np
 import pytest
 
-from kerasvid.io import atomic_folder, atomic_write, lock, new_file, readable_os_errors
+from kerasvid.io import (
+    atomic_folder,
+    atomic_write,
+    lock,
+    markdown_text,
+    new_file,
+    one_line,
+    readable_os_errors,
+    temporary_name,
+)
 from kerasvid.visualization import writers
 
 
@@ -50,6 +59,67 @@ def test_an_incomplete_picture_is_reported(tmp_path, small_files_only, write, en
     with pytest.raises(OSError, match=f"step.{ending}: cannot be written{why}"):
         write(path, frames[0] if ending == "png" else frames)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a" * 250 + ".keras", "ä" * 124 + ".keras", "." + "a" * 250])
+def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path, name):
+    for path in (tmp_path / name[-255:], tmp_path / f"b{name[-250:]}"):
+        with atomic_write(path) as temporary:
+            assert temporary.endswith(name[-6:])
+            pathlib.Path(temporary).write_text("x")
+        path.unlink()
+        for content in ("first", "second"):
+            with atomic_folder(path) as building:
+                pathlib.Path(building, "a").write_text(content)
+            assert (path / "a").read_text() == content
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_long_names_of_the_same_end_have_different_temporary_names(tmp_path):
+    one, other = (tmp_path / (letter + "x" * 240) for letter in "ab")
+    with atomic_write(one) as first, atomic_write(other) as second:
+        assert first != second
+        for path in (first, second):
+            pathlib.Path(path).write_text(path)
+    assert one.read_text() == first and other.read_text() == second
+
+
+def test_what_a_killed_process_left_of_a_long_name_is_removed(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    path = tmp_path / ("a" * 250)
+    ours = temporary_name(path).removesuffix(str(os.getpid()))
+    pathlib.Path(f"{ours}{ended.pid}").mkdir()
+    with atomic_folder(path):
+        pass
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("CC-BY-SA 3.0, image_shape 64x64", "CC-BY-SA 3.0, image_shape 64x64"),
+        ("-1.5", "-1.5"),
+        ("12.3 (11.9 to 12.8)", "12.3 (11.9 to 12.8)"),
+        ("a\n# b\r\n\u2028- c\x1b\u202e", "a # b - c"),
+        ("# a", "\\# a"),
+        ("- a", "\\- a"),
+        ("12. a", "12\\. a"),
+        ("---", "\\---"),
+        ("> a", "\\> a"),
+        ("<script>&lt;", "&lt;script>&amp;lt;"),
+        ("[a](b) ![c](d)", "\\[a\\](b) !\\[c\\](d)"),
+        ("`a` *b* _c_ a|b ~~d~~ $e$ \\<", "\\`a\\` \\*b\\* \\_c\\_ a\\|b "
+         "\\~\\~d\\~\\~ \\$e\\$ \\\\&lt;"),
+    ],
+)  # fmt: skip
+def test_a_text_of_others_is_one_line_without_markup(text, shown):
+    assert markdown_text(text) == shown
+
+
+def test_an_error_of_a_graph_is_named_without_its_functions():
+    text = "{{function_node __wrapped__IteratorGetNext}} a; No such file [Op:IteratorGetNext] name:"
+    assert one_line(text) == "a; No such file"
 
 
 def test_a_failed_write_keeps_the_earlier_file(tmp_path):

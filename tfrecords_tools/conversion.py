@@ -13,7 +13,13 @@ from typing import Any
 import tensorflow as tf
 import tqdm
 
-from kerasvid.data.records import DatasetInfo, Video, finish_example, video_to_example
+from kerasvid.data.records import (
+    DatasetInfo,
+    Video,
+    check_split_name,
+    finish_example,
+    video_to_example,
+)
 from kerasvid.data.shards import INFO_FILE, write_info, write_split
 from kerasvid.io import atomic_folder
 
@@ -70,6 +76,10 @@ def write_dataset(
         >>> write_dataset("data/mine", info, {"train": paths}, load=read_video)
     """
     for split, items in splits.items():
+        try:
+            check_split_name(split)
+        except ValueError as error:
+            raise ConversionError(f"{out_dir}: {error}") from error
         if not len(items):
             raise ConversionError(f"{out_dir}: the split {split!r} is empty; add a video.")
     total = sum(map(len, splits.values()))
@@ -220,4 +230,15 @@ class _Encoder:
                 f"Video {video.id!r}: {len(video.attributes)} attributes, but the data set has "
                 f"{len(self.info.attribute_names)} names; give one value for each name."
             )
+        sizes = {"label": len(self.info.class_names), "identity": len(self.info.identity_names)}
+        numbers = [(name, getattr(video, name), size or None) for name, size in sizes.items()]
+        numbers += zip(
+            self.info.attribute_names, video.attributes, self.info.attribute_sizes, strict=True
+        )
+        for name, number, size in numbers:
+            if number < -1 or (size and number >= size):
+                raise ConversionError(
+                    f"Video {video.id!r}: {name} is {number}, but the data set has "
+                    f"{size or 'numbers from 0'}; give -1 for an unknown one."
+                )
         return video.id, len(video.frames), example

@@ -17,6 +17,7 @@ from kerasvid.comparison import agreement
 from kerasvid.comparison.answers import Answer
 from kerasvid.comparison.study import Study
 from kerasvid.evaluation.metrics.intervals import bootstrap_interval
+from kerasvid.io import markdown_text
 
 FORMAT = "kerasvid-preference"
 LEVEL = 0.95
@@ -140,23 +141,23 @@ class Preference(NamedTuple):
     def markdown(self) -> str:
         """For `preference.md`."""
         study = self.study
-        head, *rows = [[_escaped(cell) for cell in row] for row in self._rows()]
+        head, *rows = [[markdown_text(cell) for cell in row] for row in self._rows()]
         shown = f"{len(study.pairs)} pairs of clips, {study.frames} frames each, {study.layout}"
         lines = [
-            f"# {_escaped(study.question)}",
+            f"# {markdown_text(study.question)}",
             "",
-            _escaped(self.conclusion),
+            markdown_text(self.conclusion),
             "",
             tabulate(rows, head, "pipe", colalign=_ALIGNMENT, disable_numparse=True),
             "",
-            *(f"- {_escaped(remark)}" for remark in self._remarks()),
+            *(f"- {markdown_text(remark)}" for remark in self._remarks()),
             f"- {shown}, {study.fps:g} frames a second; study {study.id}, seed {study.seed}.",
             "- Intervals: Wilson, 95 %, for independent answers; by pairs: bootstrap over pairs. "
             "p: exact two-sided binomial test of 1/2.",
         ]
         for known in study.runs.values():
             facts = ", ".join(f"{k} {v}" for k, v in known.items() if k != "name")
-            lines.append(f"- {_escaped(known['name'])}: {_escaped(facts)}")
+            lines.append(f"- {markdown_text(known['name'])}: {markdown_text(facts)}")
         return "\n".join(lines) + "\n"
 
     def _rows(self) -> list[list[str]]:
@@ -234,8 +235,3 @@ def _line(rater: str, answers: Sequence[Answer], study: Study) -> Line:
 
 def _p(value: float | None) -> str:
     return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _escaped(text: str) -> str:
-    """One line that ends no table cell and is no HTML: raters choose their names."""
-    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")

@@ -8,20 +8,19 @@ import os
 
 import tensorflow as tf
 
-from kerasvid.data.records import (
-    DatasetInfo,
-    assert_record,
-    decode_frames,
-    parse_record,
-    record_faults,
-    remedy_of,
+from kerasvid.data.records import DatasetInfo, decode_frames
+from kerasvid.data.shards import (
+    check_first_records,
+    check_shards,
+    load_info,
+    parse_checked,
+    read_shard,
+    split_files,
 )
-from kerasvid.data.shards import DatasetError, check_shards, load_info
 from kerasvid.naming import nearest_names
 
 SHUFFLE_BYTES = 256 << 20  # largest shuffle buffer by default
 INTERLEAVED_SHARDS = 4
-READ_BYTES = 1 << 20
 PICKS = ("window", "frame", "endpoints", "start")
 
 
@@ -88,24 +87,23 @@ def make_pipeline(
     span = window_span(frames, stride) if pick in ("window", "start") else 1
     if clips.min_length < span:
         raise ValueError(
-            f"{frames} frames with stride {stride} span {span}, but the shortest video of "
-            f"{split!r} has {clips.min_length}; use fewer frames or a smaller stride."
+            f"{folder}: {frames} frames with stride {stride} span {span}, but the shortest video "
+            f"of {split!r} has {clips.min_length}; use fewer frames or a smaller stride."
         )
     if (repeat or drop_remainder) and batch_size > clips.count:
         raise ValueError(
-            f"batch_size={batch_size}: the split {split!r} has {clips.count} videos; use "
-            f"{clips.count} or fewer."
+            f"{folder}: batch_size={batch_size}, but the split {split!r} has {clips.count} videos; "
+            f"use {clips.count} or fewer."
         )
     check_shards(folder, info, deep=verify)
-    files = [os.path.join(folder, shard.file) for shard in clips.shards]
-    _check_first_records(folder, files, info)
+    check_first_records(folder, info, split)
 
     first_epoch, offset = divmod(start_step * batch_size, clips.count)
     mean_bytes = sum(shard.bytes for shard in clips.shards) / clips.count
     buffer = shuffle_buffer or max(1, min(clips.count, int(SHUFFLE_BYTES / max(mean_bytes, 1))))
 
     def epoch_dataset(epoch: tf.Tensor) -> tf.data.Dataset:
-        dataset = _epoch(files, info, seed, epoch, shuffle, buffer)
+        dataset = _epoch(folder, info, split, seed, epoch, shuffle, buffer)
         skipped = tf.where(tf.equal(epoch, first_epoch), tf.constant(offset, tf.int64), 0)
         return dataset.skip(skipped)
 
@@ -135,20 +133,23 @@ def make_pipeline(
 
 
 def _epoch(
-    files: list[str], info: DatasetInfo, seed: int, epoch: tf.Tensor, shuffle: bool, buffer: int
+    folder: str,
+    info: DatasetInfo,
+    split: str,
+    seed: int,
+    epoch: tf.Tensor,
+    shuffle: bool,
+    buffer: int,
 ) -> tf.data.Dataset:
     """One epoch of (file, parsed record, seed of the clip), every video once."""
     epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
-    paths = tf.constant(files)
+    shards = split_files(folder, info.splits[split])
     if shuffle:
-        paths = tf.random.experimental.stateless_shuffle(paths, epoch_seed)
-
-    def read(file: tf.Tensor) -> tf.data.Dataset:
-        dataset = tf.data.TFRecordDataset(file, buffer_size=READ_BYTES)
-        return dataset.map(lambda record: (file, record))
-
-    dataset = tf.data.Dataset.from_tensor_slices(paths).interleave(
-        read,
+        order = tf.range(len(info.splits[split].shards))
+        order = tf.random.experimental.stateless_shuffle(order, epoch_seed)
+        shards = tuple(tf.gather(each, order) for each in shards)
+    dataset = tf.data.Dataset.from_tensor_slices(shards).interleave(
+        read_shard,
         # Unshuffled, one shard after the other keeps the order of `index`.
         cycle_length=INTERLEAVED_SHARDS if shuffle else 1,
         block_length=16,
@@ -156,7 +157,7 @@ def _epoch(
         deterministic=True,
     )
     dataset = dataset.map(
-        lambda file, record: (file, _parse_checked(file, record, info)),
+        lambda file, *record: (file, parse_checked(info, split, file, *record)),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
@@ -172,36 +173,6 @@ def _epoch(
             tf.random.experimental.stateless_fold_in(epoch_seed, position),
         )
     )
-
-
-def _parse_checked(file: tf.Tensor, serialized: tf.Tensor, info: DatasetInfo) -> dict:
-    """Parses a record; a fault raises an error that names the file."""
-    record = parse_record(serialized)
-    checks = [
-        assert_record(tf.logical_not(wrong), file, what)
-        for wrong, what in record_faults(record, info)
-    ]
-    with tf.control_dependencies(checks):
-        return {name: tf.identity(value) for name, value in record.items()}
-
-
-def _check_first_records(folder: str, files: list[str], info: DatasetInfo) -> None:
-    """Finds data of another format before training starts; `verify` checks every record."""
-    for file in files:
-        try:
-            serialized = next(iter(tf.data.TFRecordDataset(file, buffer_size=READ_BYTES).take(1)))
-            record = parse_record(serialized)
-        except (StopIteration, tf.errors.OpError, UnicodeDecodeError) as error:
-            raise DatasetError(f"{file}: no readable record; {remedy_of(folder)}.") from error
-        faults = [what for wrong, what in record_faults(record, info) if wrong]
-        if not faults:
-            try:
-                decode_frames(record["frames"][:1], info.encoding, *info.frame_shape)
-            except (tf.errors.OpError, ValueError):
-                size = "x".join(map(str, info.frame_shape))
-                faults = [f"a frame does not decode to {size} as in dataset.json"]
-        if faults:
-            raise DatasetError(f"{file}: {faults[0]}; {remedy_of(folder)}.")
 
 
 def window_span(frames: int, stride: int = 1) -> int:

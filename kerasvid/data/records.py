@@ -14,8 +14,12 @@ A record is one `tf.train.Example` a video:
 | attributes | int64 list | further class numbers, possibly empty |
 """
 
+import collections.abc
 import dataclasses
+import hashlib
 import json
+import re
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,12 +28,24 @@ import numpy as np
 import tensorflow as tf
 
 FORMAT = "kerasvid-records"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+SHARD_SUFFIX = ".tfrecord"
+RECORD_BYTES = 16  # that a TFRecord file has for each record beside its content
+MAX_SIDE = 65535  # pixels of an image that PNG and JPEG files hold in OpenCV and TensorFlow
+MAX_FPS = 1e6
 ENCODINGS = ("png", "jpeg", "raw")
 REQUIRED = ("encoding", "index", "id", "length", "height", "width", "channels")
 REMEDY = "delete the folder and prepare the data set again."
 # First and last bytes of an encoded frame; cameras append to JPEGs.
 _MARKS = {"png": (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"), "jpeg": (b"\xff\xd8\xff", b"")}
+_KINDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
+_SURROGATES = re.compile(r"[\ud800-\udfff]")  # bytes of a file name that are not UTF-8
 _MISSING = -(2**31)  # the parser's stand-in for an absent integer
 
 
@@ -68,22 +84,43 @@ class Video:
 
 @dataclasses.dataclass(frozen=True)
 class ShardInfo:
-    """One file of records: its name, number of records, SHA-256 and size in bytes."""
+    """One file of records: its name, number of records, SHA-256 and size in bytes.
+
+    Raises:
+        ValueError: the SHA-256 is none, or the file cannot hold so many records.
+    """
 
     file: str
     count: int
     sha256: str
     bytes: int
 
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError("sha256 is not 64 hexadecimal digits")
+        _check_range("count", self.count, 1, self.bytes // RECORD_BYTES)
+
 
 @dataclasses.dataclass(frozen=True)
 class SplitInfo:
-    """One split: number of videos, shortest and longest in frames, and its shards."""
+    """One split: number of videos, shortest and longest in frames, and its shards.
+
+    Raises:
+        ValueError: there are no shards, their counts do not add up, or the lengths are no range.
+    """
 
     count: int
     min_length: int
     max_length: int
     shards: tuple[ShardInfo, ...]
+
+    def __post_init__(self) -> None:
+        if not self.shards:
+            raise ValueError("there are no shards")
+        if (total := sum(shard.count for shard in self.shards)) != self.count:
+            raise ValueError(f"count is {self.count}, but the shards have {total} videos")
+        _check_range("max_length", self.max_length, 1, 2**31 - 1)
+        _check_range("min_length", self.min_length, 1, self.max_length)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +138,8 @@ class DatasetInfo:
         splits: by name, filled in by the writer.
 
     Raises:
-        ValueError: a size, the encoding or the attributes are invalid.
+        ValueError: a size, the frame rate, the encoding, the attributes, a text or the name of a
+            split or of a shard is invalid.
 
     Example:
         >>> DatasetInfo("mine", "1", height=64, width=64, channels=3, fps=25.0)
@@ -126,14 +164,29 @@ class DatasetInfo:
     def __post_init__(self) -> None:
         if self.encoding not in ENCODINGS:
             raise ValueError(f"encoding={self.encoding!r}: use one of {', '.join(ENCODINGS)}.")
-        if self.height < 1 or self.width < 1 or self.channels not in (1, 3):
+        sides_fit = all(1 <= side <= MAX_SIDE for side in (self.height, self.width))
+        if not sides_fit or self.channels not in (1, 3):
             size = f"{self.height}x{self.width}x{self.channels}"
-            raise ValueError(f"Frames of {size}: use positive sizes and 1 or 3 channels.")
+            raise ValueError(
+                f"Frames of {size}: use sides of 1 to {MAX_SIDE}, and 1 or 3 channels."
+            )
+        if self.fps != -1 and not 0 < self.fps < MAX_FPS:
+            raise ValueError(f"fps={self.fps}: use frames per second below {MAX_FPS:g}, or -1.")
         if len(self.attribute_names) != len(self.attribute_sizes):
             raise ValueError(
                 f"{len(self.attribute_names)} attribute_names but {len(self.attribute_sizes)} "
                 "attribute_sizes: give one size for each name."
             )
+        for name, values in zip(self.attribute_names, self.attribute_sizes, strict=True):
+            _check_range(f"size of the attribute {name!r}", values, 1, 2**31 - 1)
+        for name, value in vars(self).items():
+            if isinstance(value, (str, tuple)) and _SURROGATES.search("".join(map(str, value))):
+                raise ValueError(f"{name} has bytes that are no text: rename the files it is from.")
+        for split, clips in self.splits.items():
+            check_split_name(split)
+            for number, shard in enumerate(clips.shards):
+                if shard.file != shard_name(split, number, len(clips.shards)):
+                    raise ValueError(f"{shard.file!r} is not the name of shard {number} of {split}")
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
@@ -141,35 +194,105 @@ class DatasetInfo:
         return self.height, self.width, self.channels
 
     def to_json(self) -> str:
-        """The text of `dataset.json`."""
-        head = {"format": FORMAT, "format_version": FORMAT_VERSION}
-        return json.dumps({**head, **dataclasses.asdict(self)}, indent=1, ensure_ascii=False) + "\n"
+        """The text of `dataset.json`, with a SHA-256 of the rest of it in the field "digest"."""
+        fields = dataclasses.asdict(self)
+        head = {"format": FORMAT, "format_version": FORMAT_VERSION, "digest": _digest(fields)}
+        return json.dumps({**head, **fields}, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "DatasetInfo":
+    def from_json(cls, text: str, edited: bool = False) -> "DatasetInfo":
         """Reads what `to_json` wrote.
 
+        Args:
+            text: of `dataset.json`.
+            edited: whether a digest that differs is accepted.
+
         Raises:
-            ValueError: the text is not JSON, of another format or version, or lacks a field.
+            ValueError: the text is not JSON, of another format or version, altered, or has a field
+                that is missing, unknown, of another type or out of range.
         """
         try:
-            fields: Any = json.loads(text)
+            fields: Any = json.loads(
+                text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
+            )
+            if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
+                raise ValueError(f"not a {FORMAT} description")
+            version = fields.pop("format_version", None)
+            if version != FORMAT_VERSION:
+                found = version if type(version) is int else "unknown"
+                raise ValueError(f"format version {found}, this code reads {FORMAT_VERSION}")
+            if fields.pop("digest", None) != _digest(fields) and not edited:
+                raise ValueError(
+                    "altered, its digest differs (accept an edit of your own with kerasvid data "
+                    "verify --accept_edits)"
+                )
         except json.JSONDecodeError as error:
             raise ValueError(f"broken JSON at line {error.lineno}") from error
-        if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
-            raise ValueError(f"not a {FORMAT} description")
-        version = fields.pop("format_version", None)
-        if version != FORMAT_VERSION:
-            raise ValueError(f"format version {version}, this code reads version {FORMAT_VERSION}")
-        try:
-            for name, split in fields["splits"].items():
-                shards = tuple(ShardInfo(**shard) for shard in split.pop("shards"))
-                fields["splits"][name] = SplitInfo(**split, shards=shards)
-            for name, value in fields.items():
-                fields[name] = tuple(value) if type(value) is list else value
-            return cls(**fields)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"a missing or unknown field: {error}") from error
+        except RecursionError as error:
+            raise ValueError("broken JSON, too many nested brackets") from error
+        return _from_json(cls, fields)
+
+
+def shard_name(split: str, number: int, shards: int) -> str:
+    """The file name of a shard.
+
+    Example:
+        >>> shard_name("train", 0, 4)
+        'train-00000-of-00004.tfrecord'
+    """
+    return f"{split}-{number:05d}-of-{shards:05d}{SHARD_SUFFIX}"
+
+
+def check_split_name(name: str) -> None:
+    """Raises ValueError unless file names can begin with this name."""
+    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
+        raise ValueError(f"split {name[:100]!r}: use 1 to 100 letters, digits, '-', '_' and '.'.")
+
+
+def _check_range(what: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{what} is {value}, not from {low} to {high}")
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    """SHA-256 of the fields of a description, in their order."""
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a field occurs twice")
+    return fields
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _from_json(kind: Any, value: Any, where: str = "") -> Any:
+    """Makes an object of the type `kind` of a value of JSON; a ValueError names the field."""
+    outer, inner = typing.get_origin(kind), typing.get_args(kind)
+    is_object = outer is collections.abc.Mapping or dataclasses.is_dataclass(kind)
+    expected: Any = list if outer is tuple else dict if is_object else kind
+    if type(value) is not expected and not (kind is float and type(value) is int):
+        raise ValueError(f"{where} is not {_KINDS[expected]}")
+    if outer is tuple:
+        return tuple(_from_json(inner[0], each, f"{where}[{i}]") for i, each in enumerate(value))
+    if outer is collections.abc.Mapping:
+        return {k: _from_json(inner[1], each, f"{where}.{k[:100]}") for k, each in value.items()}
+    if not is_object:
+        return value
+    hints, prefix = typing.get_type_hints(kind), f"{where}: " if where else ""
+    if wrong := sorted(hints.keys() ^ value.keys()):
+        raise ValueError(f"{prefix}a missing or unknown field {wrong[0][:100]!r}")
+    fields = {
+        k: _from_json(hint, value[k], f"{where}.{k}".lstrip(".")) for k, hint in hints.items()
+    }
+    try:
+        return kind(**fields)
+    except ValueError as error:
+        raise ValueError(f"{prefix}{error}") from error
 
 
 def video_to_example(
@@ -258,8 +381,17 @@ def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     return tf.io.parse_single_example(serialized, features)
 
 
-def record_faults(record: Mapping[str, Any], info: DatasetInfo) -> list[tuple[Any, str]]:
-    """Pairs of a condition and the fault that it means, of a parsed record or its tensors."""
+def record_faults(
+    record: Mapping[str, Any], info: DatasetInfo, split: str, index: Any
+) -> list[tuple[Any, str]]:
+    """Pairs of a condition and the fault that it means, of a parsed record or its tensors.
+
+    Args:
+        record: of `parse_record`.
+        info: the description of the data set.
+        split: that the record is in.
+        index: its place in the split.
+    """
     empty = {"encoding": b"", "id": b""}
     faults = [
         (tf.equal(record[name], empty.get(name, _MISSING)), f"the field {name} is missing")
@@ -269,17 +401,37 @@ def record_faults(record: Mapping[str, Any], info: DatasetInfo) -> list[tuple[An
         value = getattr(info, name)
         fault = f"{name} is not {value!r} as in dataset.json"
         faults.append((tf.not_equal(record[name], value), fault))
-    count = tf.size(record["frames"], out_type=tf.int64)
-    attributes = len(info.attribute_names)
-    return [
-        *faults,
+    count, clips = tf.size(record["frames"], out_type=tf.int64), info.splits[split]
+    attributes, expected = record["attributes"], len(info.attribute_sizes)
+    number, sizes = tf.size(attributes), tf.constant(info.attribute_sizes, tf.int64)
+    compared = tf.minimum(number, expected)
+    faults += [
         (tf.equal(count, 0), "the field frames is missing or empty"),
         (tf.not_equal(record["length"], count), "length is not the number of frames"),
         (
-            tf.not_equal(tf.size(record["attributes"]), attributes),
-            f"attributes are not {attributes} numbers as in dataset.json",
+            (count < clips.min_length) | (count > clips.max_length),
+            f"length is not from {clips.min_length} to {clips.max_length} as in dataset.json",
+        ),
+        (tf.not_equal(record["index"], index), "index is not the place in the split"),
+        (
+            tf.not_equal(number, expected),
+            f"attributes are not {expected} numbers as in dataset.json",
+        ),
+        (
+            tf.reduce_any(attributes < -1)
+            | tf.reduce_any(attributes[:compared] >= sizes[:compared]),
+            "an attribute is not from -1 to its size less 1 in dataset.json",
         ),
     ]
+    for name, names in (("label", info.class_names), ("identity", info.identity_names)):
+        high = len(names) - 1 if names else tf.int64.max
+        fault = (
+            f"{name} is not from -1 to {high} as in dataset.json"
+            if names
+            else f"{name} is below -1"
+        )
+        faults.append(((record[name] < -1) | (record[name] > high), fault))
+    return faults
 
 
 def decode_frames(
@@ -323,9 +475,9 @@ def decode_frames(
     return tf.stack([decode(image) for image in tf.unstack(encoded)])  # [T, H, W, C]
 
 
-def assert_record(right: tf.Tensor, where: Any, what: str) -> Any:
+def assert_record(right: tf.Tensor, where: Any, what: Any) -> Any:
     """An assertion with a text of one line, which `kerasvid.io.one_line` finds again."""
-    return tf.debugging.Assert(right, [tf.strings.join([where, f": {what}; {REMEDY}"])])
+    return tf.debugging.Assert(right, [tf.strings.join([where, ": ", what, f"; {REMEDY}"])])
 
 
 def _are_whole(encoded: tf.Tensor, encoding: str) -> tf.Tensor:

@@ -10,24 +10,32 @@ import functools
 import hashlib
 import itertools
 import os
+import stat
+import time
 from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 
 from kerasvid.data.records import (
+    SHARD_SUFFIX,
     DatasetError,
     DatasetInfo,
     ShardInfo,
     SplitInfo,
+    assert_record,
+    decode_frames,
     parse_record,
+    record_faults,
     remedy_of,
+    shard_name,
 )
 from kerasvid.data.remote import open_file_system
-from kerasvid.io import atomic_write, replace_file
+from kerasvid.io import atomic_write, one_line, replace_file
 
 INFO_FILE = "dataset.json"
-SHARD_SUFFIX = ".tfrecord"
-_verified: dict[str, tuple[int, int, str]] = {}  # path -> size, modification time, SHA-256
+READ_BYTES = 1 << 20
+RECENT_NS = 2 * 10**9  # within which a second change of a file may leave its time as it is
+_verified: dict[str, tuple[tuple[int, ...], str]] = {}  # path -> identity, SHA-256
 
 
 class ShardWriter:
@@ -107,7 +115,7 @@ def write_split(
     if not written:
         raise DatasetError(f"{folder}: the split {split!r} has no videos; add at least one.")
     for number, shard in enumerate(written):  # only now is the number of shards known
-        name = f"{split}-{number:05d}-of-{len(written):05d}{SHARD_SUFFIX}"
+        name = shard_name(split, number, len(written))
         replace_file(os.path.join(folder, shard.file), os.path.join(folder, name))
         written[number] = dataclasses.replace(shard, file=name)
     return SplitInfo(len(lengths), min(lengths), max(lengths), tuple(written))
@@ -122,12 +130,16 @@ def write_info(folder: str, info: DatasetInfo) -> None:
         file.write(info.to_json())
 
 
-def load_info(folder: str | os.PathLike) -> DatasetInfo:
+def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
     """Reads `dataset.json`.
+
+    Args:
+        folder: of the data set.
+        edited: whether a `dataset.json` that was edited by hand is accepted.
 
     Raises:
         DatasetError: the folder is missing, empty, half-written or not a data set, or its
-            description is broken or of another format version.
+            description is broken, altered, of another format version or not readable.
         RemoteError: the folder is on a file system that cannot be read.
 
     Example:
@@ -137,23 +149,27 @@ def load_info(folder: str | os.PathLike) -> DatasetInfo:
     folder = os.fspath(folder)
     open_file_system(folder)
     path = os.path.join(folder, INFO_FILE)
-    if not tf.io.gfile.isdir(folder):
-        raise DatasetError(f"{folder}: no such folder; prepare the data set first.")
-    if not tf.io.gfile.exists(path):
-        files = tf.io.gfile.listdir(folder)
-        if not files:
-            raise DatasetError(f"{folder}: the folder is empty; {remedy_of(folder)}.")
-        if any(SHARD_SUFFIX in name or INFO_FILE in name for name in files):
-            what = f"half-written, {INFO_FILE} is missing"
-            raise DatasetError(f"{folder}: {what}; {remedy_of(folder)}.")
-        what = f"not a data set, {INFO_FILE} is missing"
-        raise DatasetError(f"{folder}: {what}; convert videos with kerasvid data folder.")
-    with tf.io.gfile.GFile(path, "rb") as file:
-        text = file.read()
+    with _readable(folder):
+        if not tf.io.gfile.isdir(folder):
+            raise DatasetError(f"{folder}: no such folder; prepare the data set first.")
+        if not tf.io.gfile.exists(path):
+            files = tf.io.gfile.listdir(folder)
+            if not files:
+                raise DatasetError(f"{folder}: the folder is empty; {remedy_of(folder)}.")
+            if any(SHARD_SUFFIX in name or INFO_FILE in name for name in files):
+                what = f"half-written, {INFO_FILE} is missing"
+                raise DatasetError(f"{folder}: {what}; {remedy_of(folder)}.")
+            what = f"not a data set, {INFO_FILE} is missing"
+            raise DatasetError(f"{folder}: {what}; convert videos with kerasvid data folder.")
+    with _readable(path):
+        _identity(path, folder)
+        with tf.io.gfile.GFile(path, "rb") as file:
+            text = file.read()
     try:
-        info = DatasetInfo.from_json(text.decode())
+        info = DatasetInfo.from_json(text.decode(), edited)
     except ValueError as error:
-        raise DatasetError(f"{path}: {error}; {remedy_of(folder)}.") from error
+        what = str(error).rstrip(".")
+        raise DatasetError(f"{path}: {what}; {remedy_of(folder)}.") from error
     if not info.splits:
         raise DatasetError(f"{path}: lists no splits; {remedy_of(folder)}.")
     return info
@@ -168,24 +184,60 @@ def check_shards(folder: str | os.PathLike, info: DatasetInfo, deep: bool = Fals
         deep: also compare the SHA-256 of every shard, once per process for unchanged files.
 
     Raises:
-        DatasetError: a shard is missing, truncated or altered.
+        DatasetError: a shard is missing, truncated, altered or not readable.
     """
+    for split in info.splits.values():
+        for shard in split.shards:
+            check_shard(folder, shard, deep)
+
+
+def check_shard(folder: str | os.PathLike, shard: ShardInfo, deep: bool = False) -> None:
+    """As `check_shards`, for one shard."""
     folder = os.fspath(folder)
-    for shard in (shard for split in info.splits.values() for shard in split.shards):
-        path = os.path.join(folder, shard.file)
+    path = os.path.join(folder, shard.file)
+    with _readable(path):
         if not tf.io.gfile.exists(path):
             raise DatasetError(f"{path}: the shard is missing; {remedy_of(folder)}.")
-        stat = tf.io.gfile.stat(path)
-        if stat.length != shard.bytes:
-            what = "truncated" if stat.length < shard.bytes else "altered"
-            what += f", {stat.length} bytes instead of {shard.bytes}"
+        identity, started = _identity(path, folder), time.time_ns()
+        size, changed = identity[:2]
+        if size != shard.bytes:
+            what = "truncated" if size < shard.bytes else "altered"
+            what += f", {size} bytes instead of {shard.bytes}"
             raise DatasetError(f"{path}: {what}; {remedy_of(folder)}.")
-        known = (stat.length, stat.mtime_nsec, shard.sha256)
-        if deep and _verified.get(path) != known:
+        if deep and _verified.get(path) != (identity, shard.sha256):
             if hash_file(path)[0] != shard.sha256:
                 what = f"altered, its SHA-256 differs from {INFO_FILE}"
                 raise DatasetError(f"{path}: {what}; {remedy_of(folder)}.")
-            _verified[path] = known
+            if started - changed > RECENT_NS:
+                _verified[path] = identity, shard.sha256
+
+
+@contextlib.contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Turns an error of the file system into a DatasetError of one line."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        why = f"cannot be read ({one_line(str(error))}); check the path and its permissions"
+        raise DatasetError(f"{path}: {why}.") from error
+
+
+def _identity(path: str, folder: str) -> tuple[int, ...]:
+    """Size and time of the last change of a file in ns, and what else a change of it changes.
+
+    Raises:
+        DatasetError: it is no regular file. A pipe would be waited for without end.
+    """
+    if "://" in path:
+        remote = tf.io.gfile.stat(path)
+        regular, identity = not remote.is_directory, [remote.length, remote.mtime_nsec]
+    else:
+        own = os.stat(path)
+        regular = stat.S_ISREG(own.st_mode)
+        identity = [own.st_size, own.st_ctime_ns, own.st_mtime_ns, own.st_dev, own.st_ino]
+    if not regular:
+        raise DatasetError(f"{path}: not a file; {remedy_of(folder)}.")
+    return tuple(identity)
 
 
 def hash_file(path: str) -> tuple[str, int]:
@@ -198,7 +250,91 @@ def hash_file(path: str) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-@functools.lru_cache(maxsize=32)
+def read_shard(file: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tf.data.Dataset:
+    """The serialized records of a shard, in a graph or eagerly.
+
+    Args:
+        file: path, a string scalar.
+        first: place of its first record in the split, an int64 scalar.
+        count: number of its records, an int64 scalar.
+
+    Returns:
+        A dataset of (file, place in the split, serialized record). Where a record is damaged,
+        missing or one too many, the iteration raises an error that names the file.
+    """
+    # The error of a damaged record names no file; without it, the records end there.
+    records = tf.data.TFRecordDataset(file, buffer_size=READ_BYTES).ignore_errors()
+    end = tf.data.Dataset.from_tensors((tf.constant(b""), True))
+    records = records.map(lambda record: (record, False)).concatenate(end).enumerate()
+    what = tf.strings.join(["not ", tf.strings.as_string(count), " readable records"])
+
+    def check(place: tf.Tensor, item: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        record, ended = item
+        right = tf.equal(ended, tf.equal(place, count))
+        with tf.control_dependencies([assert_record(right, file, what)]):
+            return file, first + place, tf.identity(record), ended
+
+    records = records.map(check).filter(lambda *item: tf.logical_not(item[-1]))
+    return records.map(lambda file, place, record, _: (file, place, record))
+
+
+def parse_checked(
+    info: DatasetInfo, split: str, file: tf.Tensor, place: tf.Tensor, serialized: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Parses a record of `read_shard`; a fault raises an error that names the file."""
+    record = parse_record(serialized)
+    faults = record_faults(record, info, split, place)
+    wrong = tf.stack([condition for condition, _ in faults])
+    what = tf.gather([text for _, text in faults], tf.argmax(wrong))  # the first one
+    with tf.control_dependencies([assert_record(~tf.reduce_any(wrong), file, what)]):
+        return {name: tf.identity(value) for name, value in record.items()}
+
+
+def split_files(folder: str, clips: SplitInfo) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The arguments of `read_shard` for each shard of a split: paths, first places and counts."""
+    counts = [shard.count for shard in clips.shards]
+    paths = [os.path.join(folder, shard.file) for shard in clips.shards]
+    counts = tf.constant(counts, tf.int64)
+    return tf.constant(paths), tf.cumsum(counts, exclusive=True), counts
+
+
+def read_split(folder: str | os.PathLike, info: DatasetInfo, split: str) -> tf.data.Dataset:
+    """The parsed records of a split in order, without decoding their frames.
+
+    A damaged or wrong record raises an error in the iteration, which names the file.
+    """
+    shards = tf.data.Dataset.from_tensor_slices(split_files(os.fspath(folder), info.splits[split]))
+    return shards.flat_map(read_shard).map(
+        lambda *record: parse_checked(info, split, *record), num_parallel_calls=tf.data.AUTOTUNE
+    )
+
+
+def check_first_records(folder: str, info: DatasetInfo, split: str) -> None:
+    """Finds data of another format before training starts; `verify` checks every record.
+
+    Raises:
+        DatasetError: the first record of a shard is faulty.
+    """
+    place = 0
+    for shard in info.splits[split].shards:
+        path = os.path.join(folder, shard.file)
+        try:
+            serialized = next(iter(tf.data.TFRecordDataset(path, buffer_size=READ_BYTES).take(1)))
+            record = parse_record(serialized)
+        except (StopIteration, tf.errors.OpError, UnicodeDecodeError) as error:
+            raise DatasetError(f"{path}: no readable record; {remedy_of(folder)}.") from error
+        faults = [what for wrong, what in record_faults(record, info, split, place) if wrong]
+        if not faults:
+            try:
+                decode_frames(record["frames"][:1], info.encoding, *info.frame_shape)
+            except (tf.errors.OpError, ValueError):
+                size = "x".join(map(str, info.frame_shape))
+                faults = [f"a frame does not decode to {size} as in dataset.json"]
+        if faults:
+            raise DatasetError(f"{path}: {faults[0]}; {remedy_of(folder)}.")
+        place += shard.count
+
+
 def record_values(folder: str, split: str, key: str) -> frozenset[int]:
     """The different values of a field in the records of a split, without decoding frames.
 
@@ -214,8 +350,11 @@ def record_values(folder: str, split: str, key: str) -> frozenset[int]:
         >>> record_values("data/sprites", "test", "label")
         frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8})
     """
-    files = [os.path.join(folder, shard.file) for shard in load_info(folder).splits[split].shards]
-    values = tf.data.TFRecordDataset(files).map(
-        lambda record: parse_record(record)[key], num_parallel_calls=tf.data.AUTOTUNE
-    )
-    return frozenset(int(value) for batch in values.batch(256) for value in batch.numpy())
+    return _record_values(folder, split, key, load_info(folder).to_json())
+
+
+@functools.lru_cache(maxsize=32)
+def _record_values(folder: str, split: str, key: str, description: str) -> frozenset[int]:
+    records = read_split(folder, DatasetInfo.from_json(description), split)
+    values = records.map(lambda record: record[key]).batch(256)
+    return frozenset(int(value) for batch in values.as_numpy_iterator() for value in batch)

@@ -13,7 +13,14 @@ from typing import Any
 
 from tabulate import tabulate
 
-from kerasvid.io import atomic_write, lock, parse_sealed_json, readable_os_errors, sealed_json
+from kerasvid.io import (
+    atomic_write,
+    lock,
+    markdown_text,
+    parse_sealed_json,
+    readable_os_errors,
+    sealed_json,
+)
 
 JSON, MARKDOWN, LOCK = "evaluation.json", "evaluation.md", ".evaluation.lock"
 FORMAT = "kerasvid-evaluation"
@@ -123,22 +130,27 @@ class Evaluation:
     def table(self, style: str = "plain") -> str:
         """The values as a table; `style` is a table format of `tabulate`."""
         alignment = ("left", *["right"] * (len(HEAD) - 1))
-        rows = [each.cells() for each in self.measured]
+        rows: list[tuple[str, ...]] = [each.cells() for each in self.measured]
+        if style == "github":
+            rows = [tuple(map(markdown_text, row)) for row in rows]
         return tabulate(rows, HEAD, style, colalign=alignment, disable_numparse=True)
 
     def markdown(self) -> str:
         """The table, then the common part of all protocols, then the rest by metric."""
         common = _common(each.protocol for each in self.measured)
-        lines = [f"# {self.heading()}", "", self.table("github"), ""]
+        lines = [f"# {markdown_text(self.heading())}", "", self.table("github"), ""]
         lines += ["Protocol of all values:", "", *_bullets(common)]
         for metric in dict.fromkeys(each.metric for each in self.measured):
             values = [each for each in self.measured if each.metric == metric]
             shared = _common(each.protocol for each in values)
             of_metric = {k: v for k, v in shared.items() if k not in common}
-            lines += ["", f"## {metric}", "", *_bullets(of_metric)]
+            lines += ["", f"## {markdown_text(metric)}", "", *_bullets(of_metric)]
             for each in values:
                 if own := {k: v for k, v in each.protocol.items() if k not in shared}:
-                    lines += [f"- {each.name}", *(f"  {line}" for line in _bullets(own))]
+                    lines += [
+                        f"- {markdown_text(each.name)}",
+                        *(f"  {line}" for line in _bullets(own)),
+                    ]
         if self.left_out:
             lines += ["", "## Left out", "", *_bullets(self.left_out)]
         return "\n".join(lines) + "\n"
@@ -223,9 +235,10 @@ def _bullets(facts: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, value in facts.items():
         if isinstance(value, Mapping):
-            lines += [f"- {name}", *(f"  - {k}: {_text(v)}" for k, v in value.items())]
+            inner = (f"{k}: {_text(v)}" for k, v in value.items())
+            lines += [f"- {markdown_text(name)}", *(f"  - {markdown_text(each)}" for each in inner)]
         else:
-            lines.append(f"- {name}: {_text(value)}")
+            lines.append(f"- {markdown_text(f'{name}: {_text(value)}')}")
     return lines
 
 

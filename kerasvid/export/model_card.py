@@ -20,6 +20,7 @@ from tabulate import tabulate
 import kerasvid
 from kerasvid.export.exported_run import ExportedRun, dataset_info
 from kerasvid.export.signatures import Signature
+from kerasvid.io import markdown_text
 from kerasvid.training.callbacks.checkpoints import read_record
 from kerasvid.training.config import RunConfig
 from kerasvid.training.summary import parameter_count
@@ -134,11 +135,11 @@ def as_markdown(card: Mapping[str, Any]) -> str:
     """The card as a Markdown page."""
     facts = {key: card[key] for key in ("summary", "model", "preset", "paper", "parameters",
                                         "frame_shape", "exported", "software")}  # fmt: skip
-    metrics = [(f"`{name}`", f"{value:,.6g}") for name, value in card["metrics"].items()]
+    metrics = [(markdown_text(name), f"{value:,.6g}") for name, value in card["metrics"].items()]
     table = tabulate(metrics, ("metric", "last value"), "github", disable_numparse=True)
     sections = ("weights", "training", "data")
     return "\n\n".join([
-        f"# {card['name']}",
+        f"# {markdown_text(card['name'])}",
         _list(facts),
         *(f"## {each.capitalize()}\n\n{_list(card[each])}" for each in sections),
         "## Metrics of the run",
@@ -160,7 +161,7 @@ def _list(facts: Mapping[str, Any]) -> str:
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
         if value not in (None, ""):
-            lines.append(f"- {key.replace('_', ' ').capitalize()}: {value}")
+            lines.append(f"- {key.replace('_', ' ').capitalize()}: {markdown_text(str(value))}")
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ from kerasvid.export.measured_form import FORMS, GENERATE, GRAPH, ONNX, SAVED_MO
 from kerasvid.export.sample_inputs import sample_inputs
 from kerasvid.export.saved_model import save_signatures, served_signatures
 from kerasvid.export.signatures import noise_signatures
+from kerasvid.io import markdown_text
 
 KINDS = {"none": "float32", "float16": "float16", "dynamic": "dynamic range", "integer": "integer"}
 COLUMNS = ("form", "max", "mean", "psnr_db", "size_mb", "latency_ms", "memory_mb", "speed")
@@ -152,4 +153,6 @@ def _in_own_process(file: pathlib.Path, name: str, **task: Any) -> dict[str, flo
 def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows of `compare` as a Markdown table."""
     cells = [[row[key] for key in COLUMNS] for row in rows]
+    for row in cells:
+        row[0] = markdown_text(row[0])  # the path of an export
     return tabulate(cells, HEADERS, "pipe", floatfmt=FORMATS)

@@ -12,7 +12,7 @@ from typing import Any, cast
 from tabulate import tabulate
 
 from kerasvid.evaluation.report import SIGNS, Measured
-from kerasvid.io import atomic_write
+from kerasvid.io import atomic_write, markdown_text
 from kerasvid.reproduction.published import REAL, Column, Part, Row, Table, figure_value
 
 
@@ -157,10 +157,10 @@ class Reproduced:
         lines = [f"# {self.table.name}: {self.table.title}", "", f"{self.table.paper}.", ""]
         for section in self.sections:
             lines += [self._grid(section), ""]
-            if problems := [f"- {r.row.name}: {r.problem}" for r in section.rows if r.problem]:
-                lines += [*problems, ""]
+            if problems := [f"{r.row.name}: {r.problem}" for r in section.rows if r.problem]:
+                lines += [*(f"- {markdown_text(each)}" for each in problems), ""]
             lines += self._rankings(section)
-            lines += _listed(f"Deviations, {section.dataset}", section.deviations)
+            lines += _listed(f"Deviations, {markdown_text(section.dataset)}", section.deviations)
         lines += _listed("Notes", self.table.notes)
         commands = list(dict.fromkeys(line for each in self.sections for line in each.commands))
         if commands:
@@ -187,7 +187,7 @@ class Reproduced:
         for result in section.rows:
             figures = [result.row.figures[p.name].get(c.name, "") for p in parts for c in columns]
             rows.append([result.row.name, *map(result.shown, columns), *figures])
-        escaped = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]  # H(y|x)
+        escaped = [[markdown_text(cell) for cell in row] for row in (head, *rows)]
         return tabulate(escaped[1:], escaped[0], "github", disable_numparse=True)
 
     def _rankings(self, section: Section) -> list[str]:
@@ -195,7 +195,7 @@ class Reproduced:
         lines = []
         for column in self.table.columns:
             if column.better and sum(column.name in row.cells for row in section.rows) > 1:
-                orders = [f"{section.dataset}: {ranking(section, column)}"]
+                orders = [f"{markdown_text(section.dataset)}: {ranking(section, column)}"]
                 orders += [f"{p.name}: {ranking(section, column, p.name)}" for p in section.parts]
                 lines.append(f"{column.name}, best first. {'; '.join(orders)}.")
         if any("≈" in line for line in lines):

@@ -44,8 +44,7 @@ class RunConfig:
         hyperparameters: all of the model's.
         training: how the model is trained.
         dataset, data_folder: name of the data set, and its folder.
-        data_digest: of the shards of training and evaluation; "" while the data is not made yet.
-            `clips` refuses other data.
+        data_digest: of `digest_of`; "" while the data is not made yet. `clips` refuses other data.
         precision: dtype policy, resolved.
         seed: of weights, noise and data order.
         jit_compile: "auto", True or False.
@@ -356,14 +355,18 @@ def _check_data(config: RunConfig, info: DatasetInfo) -> None:
 
 
 def digest_of(info: DatasetInfo | None, splits: Sequence[str] | None = None) -> str:
-    """Digest of the shards of some splits; by default of the training and the held-out split."""
+    """Digest of the data that a run reads; "" without a description.
+
+    It covers the names that labels, identities and attributes stand for, and the shards of some
+    splits, by default of the training and the held-out split.
+    """
     if info is None:
         return ""
-    digest = hashlib.sha256()
-    for name in splits or filter(None, ("train", held_out_split(info))):
-        for shard in info.splits[name].shards:
-            digest.update(shard.sha256.encode())
-    return digest.hexdigest()[:16]
+    names = splits or filter(None, ("train", held_out_split(info)))
+    shards = {name: [shard.sha256 for shard in info.splits[name].shards] for name in names}
+    attributes = info.attribute_names, info.attribute_sizes
+    read = {"shards": shards, "names": [info.class_names, info.identity_names, *attributes]}
+    return hashlib.sha256(json.dumps(read).encode()).hexdigest()[:16]
 
 
 def images_digest(folder: str | None) -> str:

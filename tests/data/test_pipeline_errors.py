@@ -1,4 +1,6 @@
+import dataclasses
 import os
+import shutil
 
 import keras
 import pytest
@@ -6,7 +8,7 @@ import tensorflow as tf
 
 from kerasvid.data.pipeline import make_pipeline
 from kerasvid.data.records import finish_example, video_to_example
-from kerasvid.data.shards import DatasetError
+from kerasvid.data.shards import DatasetError, hash_file, load_info, write_info
 from kerasvid.io import one_line
 
 FIRST_SHARD = "train-00000-of-00004.tfrecord"
@@ -137,6 +139,108 @@ def test_a_wrong_number_of_attributes_names_the_file(altered_dataset):
         feature["attributes"].int64_list.value[:] = [1]
 
     refused(altered_dataset(shorten), FIRST_SHARD, "attributes are not 2", "delete the folder")
+
+
+def outcome(folder, **arguments):
+    """The line of the error of reading a whole epoch, of checked or of unchecked shards."""
+    with pytest.raises((DatasetError, tf.errors.OpError)) as caught:
+        for _ in make_pipeline(folder, batch_size=5, frames=3, repeat=False, **arguments):
+            pass
+    line = one_line(str(caught.value))
+    assert line.endswith("prepare the data set again.") and "function_node" not in line
+    return line
+
+
+@pytest.mark.parametrize("which", [8, 12])  # in the middle and at the start of a shard
+@pytest.mark.parametrize(
+    ("field", "numbers", "said"),
+    [
+        ("index", [7], "index is not the place in the split"),
+        ("index", [99], "index is not the place in the split"),
+        ("index", [-1], "index is not the place in the split"),
+        ("label", [3], "label is not from -1 to 2"),
+        ("label", [-2], "label is not from -1 to 2"),
+        ("identity", [-2], "identity is below -1"),
+        ("attributes", [2, 0], "an attribute is not from -1 to its size less 1"),
+        ("attributes", [0, -2], "an attribute is not from -1 to its size less 1"),
+        ("attributes", [1], "attributes are not 2 numbers"),
+    ],
+)
+def test_numbers_out_of_their_range_name_the_file(altered_dataset, which, field, numbers, said):
+    def change(feature):
+        feature[field].int64_list.value[:] = numbers
+
+    line = outcome(altered_dataset(change, which=[which]))
+    assert said in line and f"train-0000{which // 6}-of-00004.tfrecord: " in line
+
+
+def test_a_video_of_another_length_than_the_description_states_names_the_file(altered_dataset):
+    def shorten(feature):
+        del feature["frames"].bytes_list.value[2:]
+        feature["length"].int64_list.value[:] = [2]
+
+    line = outcome(altered_dataset(shorten, which=[8]))
+    assert "train-00001-of-00004.tfrecord: length is not from 6 to 6 as in dataset.json" in line
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_damaged_record_of_an_unchecked_shard_names_the_file(dataset, shuffle):
+    path = os.path.join(dataset, "train-00002-of-00004.tfrecord")
+    with open(path, "r+b") as file:
+        file.seek(os.path.getsize(path) // 2)
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 1]))
+    line = outcome(dataset, verify=False, shuffle=shuffle)
+    assert line.startswith(f"{path}: not 6 readable records; delete the folder")
+
+
+def restated(folder, change):
+    """Gives a data set right checksums for what `change` does to the bytes of its shards."""
+    info = load_info(folder)
+    shards = [os.path.join(folder, shard.file) for shard in info.splits["train"].shards]
+    change(shards)
+    stated = [
+        dataclasses.replace(shard, sha256=hash_file(path)[0], bytes=os.path.getsize(path))
+        for shard, path in zip(info.splits["train"].shards, shards, strict=True)
+    ]
+    train = dataclasses.replace(info.splits["train"], shards=tuple(stated))
+    write_info(folder, dataclasses.replace(info, splits={**info.splits, "train": train}))
+
+
+def swap(shards):
+    os.rename(shards[1], shards[1] + "-x")
+    os.rename(shards[2], shards[1])
+    os.rename(shards[1] + "-x", shards[2])
+
+
+def copy_first(shards):
+    shutil.copy(shards[0], shards[1])
+
+
+def copy_test(shards):
+    shutil.copy(os.path.join(os.path.dirname(shards[0]), "test-00000-of-00002.tfrecord"), shards[1])
+
+
+def drop_last_record(shards):
+    records = list(tf.data.TFRecordDataset(shards[1]).as_numpy_iterator())
+    with tf.io.TFRecordWriter(shards[1]) as writer:
+        for record in records[:-1]:
+            writer.write(record)
+
+
+def add_a_record(shards):
+    with open(shards[1], "ab") as file, open(shards[2], "rb") as other:
+        file.write(other.read())
+
+
+@pytest.mark.parametrize("change", [swap, copy_first, copy_test, drop_last_record, add_a_record])
+def test_shards_of_right_checksums_with_other_records_are_refused_by_name(dataset, change):
+    restated(dataset, change)
+    line = outcome(dataset)
+    assert line.startswith(f"{dataset}/train-0000")
+    wanted = "not 6 readable records" if "record" in change.__name__ else "index is not the place"
+    assert wanted in line
 
 
 def test_records_of_another_kind_name_the_file(make_dataset):

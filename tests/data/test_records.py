@@ -1,4 +1,6 @@
 import dataclasses
+import functools
+import json
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from kerasvid.data.records import (
     decode_frames,
     finish_example,
     parse_record,
+    shard_name,
     video_to_example,
 )
 
@@ -101,7 +104,7 @@ def test_a_bad_video_is_named_in_one_line(frames, what):
 
 
 def test_a_description_survives_json():
-    shard = ShardInfo("train-00000-of-00001.tfrecord", 3, "ab", 99)
+    shard = ShardInfo("train-00000-of-00001.tfrecord", 3, "ab" * 32, 99)
     info = DatasetInfo(
         "sprites/lpc", "1", 64, 48, 3, -1.0, class_names=("gehen", "schlägt"),
         attribute_names=("hair",), attribute_sizes=(6,), licence="CC-BY-SA 3.0",
@@ -110,19 +113,102 @@ def test_a_description_survives_json():
     assert DatasetInfo.from_json(info.to_json()) == info
 
 
+def described(**fields):
+    """A description with two splits."""
+    splits = {
+        split: SplitInfo(
+            4, 2, 6, tuple(ShardInfo(shard_name(split, k, 2), 2, f"{k}" * 64, 99) for k in (0, 1))
+        )
+        for split in ("train", "test")
+    }
+    names = {"class_names": ("a", "b"), "attribute_names": ("hat",), "attribute_sizes": (3,)}
+    return DatasetInfo("a", "1", 8, 8, 3, 12.0, **{**names, "splits": splits, **fields})
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
         (lambda text: text[:40], "broken JSON"),
+        (lambda text: "[" * 100_000, "broken JSON"),
         (lambda text: "[]", "not a kerasvid-records"),
-        (lambda text: text.replace('"format_version": 1', '"format_version": 7'), "version 7"),
-        (lambda text: text.replace('"height"', '"hight"'), "hight"),
+        (lambda text: text.replace('"format_version": 2', '"format_version": 7'), "version 7"),
+        (lambda text: text.replace('"format_version": 2', '"format_version": [2]'), "unknown"),
+        (lambda text: text.replace('"height"', '"hight"'), "h.*ght"),
+        (lambda text: text.replace('"height": 8', '"height": NaN'), "NaN is not a number"),
+        (lambda text: text.replace('"height": 8', '"height": 8, "height": 8'), "occurs twice"),
+        (lambda text: text.replace('"height": 8', f'"height": {10**300}'), "sides of 1 to"),
     ],
 )
 def test_a_broken_description_is_refused(change, message):
-    text = DatasetInfo("a", "1", 8, 8, 3, -1.0).to_json()
-    with pytest.raises(ValueError, match=message):
-        DatasetInfo.from_json(change(text))
+    with pytest.raises(ValueError, match=message) as caught:
+        DatasetInfo.from_json(change(described().to_json()), edited=True)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_a_description_that_was_edited_is_refused_unless_that_is_accepted():
+    text = described().to_json()
+    for old, new in (('"version": "1"', '"version": "2"'), ("12.0", "12.5"), ('"a",', '"c",')):
+        assert old in text
+        with pytest.raises(ValueError, match=r"altered, its digest differs .*--accept_edits"):
+            DatasetInfo.from_json(text.replace(old, new))
+    assert DatasetInfo.from_json(text.replace("12.0", "12.5"), edited=True).fps == 12.5
+
+
+def test_the_layout_of_the_text_and_the_digest_s_own_place_do_not_matter():
+    fields = json.loads(described().to_json())
+    fields["digest"] = fields.pop("digest")
+    assert DatasetInfo.from_json(json.dumps(fields)) == described()
+
+
+@pytest.mark.parametrize(
+    "place, value, message",
+    [
+        ("height", "8", "height is not a whole number"),
+        ("height", 8.0, "height is not a whole number"),
+        ("height", True, "height is not a whole number"),
+        ("height", 70_000, "Frames of 70000x8x3"),
+        ("fps", None, "fps is not a number"),
+        ("fps", 0, "fps=0"),
+        ("name", 5, "name is not a text"),
+        ("licence", "\ud800", "licence has bytes that are no text"),
+        ("class_names", "ab", "class_names is not a list"),
+        ("class_names", [5], r"class_names\[0\] is not a text"),
+        ("attribute_sizes", [0], "size of the attribute 'hat' is 0, not from 1 to"),
+        ("splits", [], "splits is not an object"),
+        ("splits", {"train": 5}, r"splits\.train is not an object"),
+        ("splits.train", {}, r"splits\.train: a missing or unknown field 'count'"),
+        ("splits.train.count", {}, r"splits\.train\.count is not a whole number"),
+        ("splits.train.count", 5, r"splits\.train: count is 5, but the shards have 4"),
+        ("splits.train.min_length", None, r"splits\.train\.min_length is not a whole number"),
+        ("splits.train.min_length", 7, r"splits\.train: min_length is 7, not from 1 to 6"),
+        ("splits.train.shards", [], r"splits\.train: there are no shards"),
+        ("splits.train.shards.0", 5, r"splits\.train\.shards\[0\] is not an object"),
+        ("splits.train.shards.0.file", 5, r"shards\[0\]\.file is not a text"),
+        ("splits.train.shards.0.bytes", "x", r"shards\[0\]\.bytes is not a whole number"),
+        ("splits.train.shards.0.bytes", 31, r"shards\[0\]: count is 2, not from 1 to 1"),
+        ("splits.train.shards.0.count", 0, r"shards\[0\]: count is 0"),
+        ("splits.train.shards.0.sha256", "ab", r"shards\[0\]: sha256 is not 64"),
+        ("splits.train.shards.0.file", "../train-00000-of-00002.tfrecord", "is not the name of"),
+        ("splits.train.shards.0.file", "train-00001-of-00002.tfrecord", "is not the name of"),
+        ("splits.train.shards.0.file", "test-00000-of-00002.tfrecord", "is not the name of"),
+        ("splits.train.more", 1, r"splits\.train: a missing or unknown field 'more'"),
+    ],
+)
+def test_a_field_of_a_wrong_type_or_out_of_range_is_named(place, value, message):
+    fields = json.loads(described().to_json())
+    *parents, last = [int(part) if part.isdigit() else part for part in place.split(".")]
+    inner = functools.reduce(lambda outer, part: outer[part], parents, fields)
+    inner[last] = value
+    with pytest.raises(ValueError, match=message) as caught:
+        DatasetInfo.from_json(json.dumps(fields), edited=True)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../a", ".a", "a b", "a" * 101])
+def test_a_split_has_a_name_that_files_can_begin_with(name):
+    splits = {name: SplitInfo(2, 1, 1, (ShardInfo(shard_name(name, 0, 1), 2, "0" * 64, 99),))}
+    with pytest.raises(ValueError, match=r"split .*: use 1 to 100 letters"):
+        described(splits=splits)
 
 
 @pytest.mark.parametrize(

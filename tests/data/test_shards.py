@@ -1,12 +1,23 @@
+import dataclasses
 import hashlib
 import os
 import re
+import shutil
+import time
 
 import pytest
 import tensorflow as tf
 
 from kerasvid.data import shards
-from kerasvid.data.shards import DatasetError, ShardWriter, check_shards, load_info, write_split
+from kerasvid.data.records import finish_example, video_to_example
+from kerasvid.data.shards import (
+    DatasetError,
+    ShardWriter,
+    check_shards,
+    load_info,
+    record_values,
+    write_split,
+)
 
 
 def refused(folder, *words):
@@ -107,17 +118,35 @@ def test_a_flipped_byte_is_refused_by_name(dataset):
     refused(dataset, name, "SHA-256", "delete the folder")
 
 
-def test_a_byte_flipped_after_a_first_check_is_found(dataset):
+def test_a_byte_flipped_right_after_a_first_check_is_found(dataset):
+    path = os.path.join(dataset, "train-00002-of-00004.tfrecord")
+    for _ in range(20):  # the clock of a file system has steps of some milliseconds
+        check_shards(dataset, load_info(dataset), deep=True)
+        before = os.stat(path)
+        flip_byte(path)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        refused(dataset, "train-00002-of-00004.tfrecord", "SHA-256")
+        flip_byte(path)
+
+
+def test_a_shard_replaced_by_another_of_the_same_size_and_time_is_found(dataset, monkeypatch):
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 10 * 10**9)  # as if the files were old
     check_shards(dataset, load_info(dataset), deep=True)
     path = os.path.join(dataset, "train-00002-of-00004.tfrecord")
-    flip_byte(path)
-    os.utime(path, ns=(0, os.stat(path).st_mtime_ns + 10**9))
+    before = os.stat(path)
+    shutil.copy2(path, f"{path}-copy")
+    flip_byte(f"{path}-copy")
+    os.utime(f"{path}-copy", ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.replace(f"{path}-copy", path)
     refused(dataset, "train-00002-of-00004.tfrecord", "SHA-256")
 
 
 def test_unchanged_files_are_hashed_once(dataset, monkeypatch):
     hashed = []
     original = shards.hash_file
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 10 * 10**9)
     monkeypatch.setattr(shards, "hash_file", lambda path: hashed.append(path) or original(path))
     for _ in range(3):
         check_shards(dataset, load_info(dataset), deep=True)
@@ -131,3 +160,31 @@ def test_a_broken_description_names_the_file(dataset):
         file.seek(0)
         file.write(re.sub(r'"format_version": \d+', '"format_version": 99', text))
     refused(dataset, path, "version 99", "delete the folder")
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "train-00000-of-00004.tfrecord"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_regular_file_is_refused_without_waiting(dataset, name, make):
+    path = os.path.join(dataset, name)
+    os.remove(path)
+    make(path)
+    refused(dataset, path, "not a file", "delete the folder")
+
+
+def test_a_shard_that_cannot_be_read_is_refused_by_name(dataset, monkeypatch):
+    def refuse(path):
+        raise tf.errors.PermissionDeniedError(None, None, f"{path};\nPermission denied")
+
+    monkeypatch.setattr(shards, "hash_file", refuse)
+    refused(dataset, "train-00000-of-00004.tfrecord: cannot be read", "check the path and its")
+
+
+def test_the_values_of_a_data_set_are_read_again_when_it_changes(
+    make_dataset, numbered_video, tmp_path
+):
+    for label in (0, 1):
+        videos = [dataclasses.replace(numbered_video(k), label=label) for k in range(23)]
+        records = [finish_example(video_to_example(v), k) for k, v in enumerate(videos)]
+        folder = make_dataset("changing", records)
+        assert record_values(folder, "train", "label") == {label}
+        shutil.rmtree(folder)

@@ -139,6 +139,18 @@ def test_numbers_have_four_digits(value, shown):
     assert row.split()[1] == shown
 
 
+def test_texts_of_files_forge_nothing_on_the_page():
+    forged = "x\n\n# Forged <b>|`"
+    value = measured(f"psnr/{forged}", protocol={"weights": forged, forged: {forged: forged}})
+    made = dataclasses.replace(evaluation(value, left_out={forged: forged}), dataset=forged)
+    page = made.markdown()
+    assert "<" not in page and "\n# Forged" not in page and r"x # Forged &lt;b>\|\`" in page
+    assert [line for line in page.splitlines() if line.startswith("#")][1:] == [
+        "## psnr", "## Left out"
+    ]  # fmt: skip
+    assert made.table().count("\n") > 0
+
+
 def test_the_page_has_the_common_protocol_once():
     classifier = {"classifier": {"kind": "clip", "accuracy": {"action": 0.998}}}
     values = (

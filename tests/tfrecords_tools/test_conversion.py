@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import os
 import pathlib
@@ -223,6 +224,28 @@ def test_wrong_sizes_and_repeated_ids_are_refused_by_name(tmp_path):
     refused(tmp_path / "a", "id 'clip-0'", splits={"train": [0], "test": [0]})
     refused(tmp_path / "a", "'test' is empty", splits={"train": [0], "test": []})
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"label": 2}, "label is 2, but the data set has 2"),
+        ({"label": -2}, "label is -2"),
+        ({"identity": -2}, "identity is -2, but the data set has numbers from 0"),
+        ({"attributes": (3,)}, "hat is 3, but the data set has 3"),
+    ],
+)
+def test_numbers_that_the_description_does_not_have_are_refused_by_name(tmp_path, fields, said):
+    names = {"class_names": ("a", "b"), "attribute_names": ("hat",), "attribute_sizes": (3,)}
+    info = DatasetInfo("numbers", "1", 8, 8, 3, fps=-1.0, **names)
+    load = lambda k: dataclasses.replace(video(k), **{"attributes": (0,), **fields})  # noqa: E731
+    with pytest.raises(ConversionError, match=f"'clip-0': {said}"):
+        write_dataset(tmp_path / "a", info, {"train": [0]}, load, progress=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_split_whose_name_files_cannot_begin_with_is_refused_first(tmp_path):
+    refused(tmp_path / "a", "a: split '../b': use 1 to 100 letters", splits={"../b": [0]})
 
 
 def load_or_refuse(number):

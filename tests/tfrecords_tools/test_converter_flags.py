@@ -5,11 +5,14 @@ import dataclasses
 import pytest
 from absl import flags
 
-from kerasvid.data.records import DatasetInfo, SplitInfo
+from kerasvid.data.records import DatasetInfo, ShardInfo, SplitInfo, shard_name
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converter_flags import Options, option, run_command, run_converter
 
-SPLITS = {"train": SplitInfo(5, 1, 1, ()), "test": SplitInfo(2, 1, 1, ())}
+SPLITS = {
+    split: SplitInfo(count, 1, 1, (ShardInfo(shard_name(split, 0, 1), count, "0" * 64, 999),))
+    for split, count in (("train", 5), ("test", 2))
+}
 INFO = DatasetInfo("mine", "1", 4, 4, 1, -1.0, splits=SPLITS)
 PRINTED = """\
 train: 5 videos of 1 to 1 frames, 4x4

@@ -56,7 +56,7 @@ def test_a_shard_that_may_not_be_read_is_named(make, monkeypatch):
 
     folder = make()
     monkeypatch.setattr(shards, "hash_file", refuse)
-    has_fault(folder, "train-00000", "cannot be read; check its permissions")
+    has_fault(folder, "train-00000", "cannot be read", "check the path and its permissions")
 
 
 def altered(value, change):
@@ -136,7 +136,7 @@ def test_a_frame_of_another_size_or_that_does_not_decode_is_found(make):
 
 def test_gaps_in_the_index_are_found(make):
     train = [encode_video(video(k), index) for k, index in enumerate((0, 2))]
-    has_fault(make(train), "index is 2 instead of 1")
+    has_fault(make(train), "record 1: index is not the place in the split")
 
 
 def test_a_repeated_id_is_found(make):
@@ -145,25 +145,65 @@ def test_a_repeated_id_is_found(make):
 
 
 def test_the_same_pixels_in_two_splits_are_found(make):
-    twin = dataclasses.replace(video(3), id="another name")
+    twin = dataclasses.replace(video(2), id="another name")
     folder = make(test=[encode_video(twin, 0)])
-    has_fault(folder, "'clip-3' of 'train'", "'another name' of 'test'", "same pixels")
+    has_fault(folder, "'clip-2' of 'train'", "'another name' of 'test'", "same pixels")
 
 
 def test_numbers_without_a_name_are_found(make):
     train = [encode_video(video(0, label=2), 0), encode_video(video(1, attributes=(3,)), 1)]
     folder = make(train)
-    has_fault(folder, "label is 2", "2 names")
-    has_fault(folder, "'size' is 3")
+    has_fault(folder, "record 0: label is not from -1 to 1 as in dataset.json")
+    has_fault(folder, "record 1: an attribute is not from -1 to its size less 1 in dataset.json")
 
 
 def test_wrong_totals_are_found(make):
     folder = make()
     info = load_info(folder)
-    split = dataclasses.replace(info.splits["train"], count=7, max_length=9)
+    shard = dataclasses.replace(info.splits["train"].shards[1], count=3)
+    shards = info.splits["train"].shards[0], shard
+    split = dataclasses.replace(info.splits["train"], count=7, max_length=9, shards=shards)
     write_info(folder, dataclasses.replace(info, splits={**info.splits, "train": split}))
     has_fault(folder, "dataset.json", "states 7 videos in 'train', but there are 6")
     has_fault(folder, "lengths from 2 to 9", "from 2 to 3")
+
+
+def edit(folder, old, new):
+    path = os.path.join(folder, "dataset.json")
+    with open(path) as file:
+        text = file.read()
+    assert old in text
+    with open(path, "w") as file:
+        file.write(text.replace(old, new))
+
+
+def test_an_edit_by_hand_is_accepted_on_request_if_nothing_else_is_wrong(make, capsys):
+    folder = make()
+    edit(folder, '"licence": ""', '"licence": "CC0"')
+    has_fault(folder, "dataset.json: altered, its digest differs", "--accept_edits")
+    main(["--accept_edits", folder])
+    assert capsys.readouterr().out.splitlines()[-1] == "OK"
+    assert load_info(folder).licence == "CC0" and verify(folder).faults == []
+    edit(folder, '"max_length": 3', '"max_length": 4')
+    with pytest.raises(SystemExit, match="states lengths from 2 to 4 in 'train'"):
+        main([folder, "--accept_edits"])
+    has_fault(folder, "dataset.json: altered")
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "train-00000-of-00002.tfrecord"])
+def test_a_pipe_in_place_of_a_file_is_a_fault(make, name):
+    folder = make()
+    os.remove(os.path.join(folder, name))
+    os.mkfifo(os.path.join(folder, name))
+    has_fault(folder, name, "not a file")
+
+
+def test_an_id_that_is_no_text_is_no_other_fault(make):
+    def change(feature):
+        feature["id"].bytes_list.value[:] = [b"\xff"]
+
+    train = [altered(0, change), encode_video(video(1), 1)]
+    assert verify(make(train)).faults == []
 
 
 def test_files_that_the_description_does_not_know_are_found(make):

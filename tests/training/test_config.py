@@ -6,9 +6,10 @@ import os
 import keras
 import pytest
 
-from kerasvid.data import DatasetError, DatasetInfo, Video, load_info
+from kerasvid.data import DatasetError, DatasetInfo, SplitInfo, Video, load_info
+from kerasvid.data.records import shard_name
 from kerasvid.models.registry import MODELS, model_class
-from kerasvid.training.config import make_config
+from kerasvid.training.config import digest_of, make_config
 from tfrecords_tools.conversion import write_dataset
 
 
@@ -105,6 +106,23 @@ def test_the_digest_covers_held_out_videos(config_of, tmp_path, moving_squares, 
     videos[15] ^= 1
     other = config_of(folder=write_squares(tmp_path / "other", videos, 12))
     assert [line.split()[0] for line in config_of().differences(other)] == ["data_digest"]
+
+
+def test_the_digest_covers_names_and_which_split_a_shard_is_in(squares):
+    info = load_info(squares)
+    other = [
+        dataclasses.replace(info, **{name: ("a", "b")})
+        for name in ("class_names", "identity_names")
+    ]
+    other.append(dataclasses.replace(info, attribute_names=("a",), attribute_sizes=(2,)))
+    (one,), (two,) = (info.splits[split].shards for split in ("train", "test"))
+    shards = [
+        dataclasses.replace(shard, file=shard_name("train", k, 2))
+        for k, shard in enumerate((one, two))
+    ]
+    other.append(dataclasses.replace(info, splits={"train": SplitInfo(20, 4, 4, tuple(shards))}))
+    assert len({digest_of(each) for each in (info, *other)}) == 5
+    assert digest_of(dataclasses.replace(info, licence="CC0")) == digest_of(info)
 
 
 def test_categories_must_be_as_many_as_classes(config_of, tmp_path, moving_squares):

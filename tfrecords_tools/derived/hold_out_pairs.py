@@ -21,12 +21,11 @@ import tensorflow as tf
 from absl import flags
 
 from kerasvid.data.records import DatasetInfo, finish_example
-from kerasvid.data.shards import load_info, write_info, write_split
+from kerasvid.data.shards import check_shards, load_info, write_info, write_split
 from tfrecords_tools.conversion import ConversionError, new_dataset_folder, progress_bar
 from tfrecords_tools.converter_flags import describe_dataset, run_command
 from tfrecords_tools.derived.read_records import (
     check_choice,
-    check_source,
     division_flags,
     length_of,
     read_records,
@@ -83,7 +82,7 @@ def hold_out_pairs(
     info = dataclasses.replace(info, splits={split: info.splits[split] for split in splits})
     count = sum(split.count for split in info.splits.values())
     with new_dataset_folder(out_dir, reads=folder, overwrite=overwrite) as building:
-        check_source(folder, info)
+        check_shards(folder, info, deep=True)
         # The records are read three times: to find the pairs, and to write each of the two splits.
         with progress_bar(3 * count, progress, "records") as bar:
 

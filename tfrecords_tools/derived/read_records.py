@@ -10,7 +10,8 @@ from absl import flags
 from google.protobuf.message import DecodeError
 
 from kerasvid.data.records import REMEDY, DatasetInfo
-from kerasvid.data.shards import DatasetError, check_shards
+from kerasvid.data.shards import DatasetError
+from kerasvid.io import one_line
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converter_flags import writing_flags
 
@@ -33,39 +34,34 @@ def check_choice(fraction: float, seed: int) -> None:
         raise ConversionError(f"seed={seed}: must be 0 or more.")
 
 
-def check_source(folder: str | os.PathLike, info: DatasetInfo) -> None:
-    """Checks size and SHA-256 of every shard in `info`; DatasetError as `check_shards`."""
-    try:
-        check_shards(folder, info, deep=True)
-    except tf.errors.OpError as error:
-        raise _unreadable(os.fspath(folder), error) from error
-
-
 def read_records(
     folder: str | os.PathLike, info: DatasetInfo, split: str
 ) -> Iterator[tf.train.Example]:
     """Reads the records of a split one by one, in order, without decoding their frames.
 
     Yields:
-        A record with at least one frame, the right `length` and an `id`.
+        A record with at least one frame, the right `length` and `index`, and an `id`.
 
     Raises:
         DatasetError: a shard cannot be read, is damaged, has too few records or records of
             another format; the message names the shard.
     """
+    first = 0
     for shard in info.splits[split].shards:
         path = os.path.join(folder, shard.file)
         count = 0
         try:
             for serialized in tf.data.TFRecordDataset(path).as_numpy_iterator():
-                yield _parse(serialized, path)
+                yield _parse(serialized, path, first + count)
                 count += 1
         except tf.errors.DataLossError as error:
             raise DatasetError(f"{path}: record {count} is damaged; {REMEDY}") from error
         except tf.errors.OpError as error:
-            raise _unreadable(path, error) from error
+            why = f"cannot be read ({one_line(str(error))}); check the path and its permissions"
+            raise DatasetError(f"{path}: {why}.") from error
         if count != shard.count:
             raise DatasetError(f"{path}: {count} records instead of {shard.count}; {REMEDY}")
+        first += count
 
 
 def length_of(record: tf.train.Example) -> int:
@@ -79,7 +75,7 @@ def with_origin(info: DatasetInfo, how: str) -> DatasetInfo:
     return dataclasses.replace(info, source=f"{info.source}; {origin}" if info.source else origin)
 
 
-def _parse(serialized: bytes, path: str) -> tf.train.Example:
+def _parse(serialized: bytes, path: str, place: int) -> tf.train.Example:
     try:
         example = tf.train.Example.FromString(serialized)
     except DecodeError as error:
@@ -88,9 +84,6 @@ def _parse(serialized: bytes, path: str) -> tf.train.Example:
     frames, stated = feature["frames"].bytes_list.value, feature["length"].int64_list.value
     if not frames or list(stated) != [len(frames)] or len(feature["id"].bytes_list.value) != 1:
         raise DatasetError(f"{path}: a record lacks frames, length or id; {REMEDY}")
+    if list(feature["index"].int64_list.value) != [place]:
+        raise DatasetError(f"{path}: index is not the place in the split; {REMEDY}")
     return example
-
-
-def _unreadable(path: str, error: tf.errors.OpError) -> DatasetError:
-    what = " ".join(str(error.message).split())
-    return DatasetError(f"{path}: cannot be read ({what}); check the path and its permissions.")

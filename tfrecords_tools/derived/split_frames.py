@@ -26,7 +26,6 @@ from tfrecords_tools.conversion import ConversionError, new_dataset_folder, prog
 from tfrecords_tools.converter_flags import run_command
 from tfrecords_tools.derived.read_records import (
     check_choice,
-    check_source,
     division_flags,
     length_of,
     read_records,
@@ -71,7 +70,7 @@ def split_frames(
     chosen = choose_videos(info, fraction, seed)
     total = len(PARTS) * sum(split.count for split in info.splits.values())
     with new_dataset_folder(out_dir, holds=PARTS, reads=folder, overwrite=overwrite) as building:
-        check_source(folder, info)
+        check_shards(folder, info, deep=True)
         info = with_origin(info, f"by split_frames with fraction={fraction} and seed={seed}")
         with progress_bar(total, progress, "records") as bar:
             written = [_write_part(folder, building, info, part, chosen, bar) for part in PARTS]

@@ -10,7 +10,6 @@ videos, drawn with a fixed seed. The classifier never learns from them.
 
 import dataclasses
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -19,9 +18,10 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from kerasvid.data import DatasetInfo, check_shards, load_info, make_pipeline, parse_record
+from kerasvid.data import DatasetInfo, check_shards, load_info, make_pipeline
 from kerasvid.data.pipeline import window_span
 from kerasvid.data.pixels import as_floats
+from kerasvid.data.shards import read_split
 from kerasvid.evaluation.classifiers.networks import CLASSIFIERS
 from kerasvid.training.config import digest_of, held_out_split, training_split
 from kerasvid.training.devices import resolve_precision
@@ -170,8 +170,8 @@ class ClassifierData:
     """The labelled clips of a data set for training and testing a classifier.
 
     Raises:
-        ClassifierError: No label is known in both parts, a label is out of range, or there are too
-            few videos to hold some out.
+        ClassifierError: No label is known in both parts, or there are too few videos to hold some
+            out.
         DatasetError: The data set is absent or damaged.
     """
 
@@ -206,11 +206,6 @@ class ClassifierData:
             tested = self._labels(self.split)
         known = {}
         for name, classes in self.config.heads.items():
-            if (highest := max(learned[name].max(), tested[name].max())) >= classes:
-                raise ClassifierError(
-                    f"{self.folder}: {name} {highest} occurs, but dataset.json has {classes} "
-                    "classes. Convert the data set again."
-                )
             if len(set(learned[name]) - {-1}) > 1 and tested[name].max() >= 0:
                 known[name] = classes
         if not known:
@@ -224,14 +219,11 @@ class ClassifierData:
         """Labels int `[N]` by head, in the order of the records."""
         number = len(self.info.attribute_names)
 
-        def labels(record: tf.Tensor) -> dict[str, tf.Tensor]:
-            parsed = parse_record(record)
-            attributes = tf.ensure_shape(parsed["attributes"], [number])
-            return {"label": parsed["label"], "attributes": attributes}
+        def labels(record: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            attributes = tf.ensure_shape(record["attributes"], [number])
+            return {"label": record["label"], "attributes": attributes}
 
-        files = [os.path.join(self.folder, each.file) for each in self.info.splits[split].shards]
-        records = tf.data.TFRecordDataset(files)
-        batches = records.map(labels, num_parallel_calls=tf.data.AUTOTUNE).batch(256)
+        batches = read_split(self.folder, self.info, split).map(labels).batch(256)
         parts = [self._by_head(batch, self.config.heads) for batch in batches.as_numpy_iterator()]
         return {name: np.concatenate([part[name] for part in parts]) for name in self.config.heads}
 
