@@ -139,6 +139,7 @@ def _fit(config: RunConfig, run: RunFolder, model: keras.Model, start: int) -> G
             shuffle=False,
         )
     except BaseException as error:
+        print(flush=True)  # ends the line of the progress bar
         for callback in callbacks:  # Keras does not do it: free signals and files
             callback.on_train_end()
         if not isinstance(error, NotFinite):

@@ -1,6 +1,7 @@
 """The console command `kerasvid`: its commands, groups and version."""
 
 import importlib
+import os
 import subprocess
 import sys
 
@@ -57,3 +58,18 @@ def test_a_reader_that_ends_early_gets_no_trace(given):
     )
     process.stdout.close()
     assert process.communicate(timeout=600)[1] == b"" and process.returncode == 141
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_one_line():
+    code = "from kerasvid.cli.main import main; main(['list'])"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, b"error: the disk is full; free some space.\n")
+
+
+@pytest.mark.slow
+def test_converters_and_verify_print_nothing_of_tensorflow(run_python, squares):
+    main = "import sys; from kerasvid.cli.main import main; main(sys.argv[1:])"
+    status, out, err = run_python("-c", main, "data", "verify", squares)
+    assert (status, err) == (0, "") and out.endswith("OK\n")

@@ -78,7 +78,7 @@ def test_a_half_written_data_set_is_refused(dataset, left):
     }
     if left in name:
         open(os.path.join(dataset, name[left]), "w").close()
-    refused(dataset, "half-written", dataset, "delete the folder")
+    refused(dataset, "half-written", dataset, "restore it")
 
 
 def test_a_truncated_shard_is_refused_by_name(dataset):

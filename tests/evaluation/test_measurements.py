@@ -34,7 +34,10 @@ def test_frechet_distance_is_that_of_the_classifiers_features(
     assert protocol["split"] == "test" and protocol["frames"] == 4 and protocol["seed"] == 0
     assert protocol["features"]["weights"] == classifiers("clip").model.weights_digest()
     assert protocol["features"]["accuracy"] == {"action": 1.0, "colour": 1.0}
-    assert protocol["features"]["note"] == "24 clips for 32 features: covariances lack rank"
+    assert (
+        protocol["features"]["note"]
+        == "24 clips for 32 features are too few: covariances lack rank"
+    )
 
 
 def test_equal_sets_are_at_the_bounds(context_of, classifiers, values_of, real_clips, showing):

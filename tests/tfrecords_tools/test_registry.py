@@ -73,7 +73,7 @@ def test_an_empty_folder_counts_as_missing(tmp_path):
 def test_a_half_written_data_set_is_not_used(tmp_path):
     folder = prepare("toy/small", str(tmp_path))
     os.remove(os.path.join(folder, "dataset.json"))
-    with pytest.raises(DatasetError, match=r"half-written.*delete the folder"):
+    with pytest.raises(DatasetError, match=r"half-written.*restore it"):
         prepare("toy/small", str(tmp_path))
 
 
