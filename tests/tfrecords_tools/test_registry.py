@@ -128,6 +128,12 @@ def test_a_folder_that_was_given_by_its_path_is_found_again(tmp_path):
         find_again(folder, folder)
 
 
+def test_a_data_set_that_was_in_the_current_folder_is_missed_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConversionError, match=r"^\.: does not contain the data set ./squares"):
+        find_again("squares", "squares")
+
+
 def test_a_data_set_of_raw_material_that_is_gone_asks_for_its_folder(tmp_path):
     gone = str(tmp_path / "data" / "weizmann")
     with pytest.raises(
