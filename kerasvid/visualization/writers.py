@@ -17,7 +17,7 @@ def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
     with atomic_write(path) as temporary:
         # OpenCV writes BGR. It gets no name, which it may take for another.
         encoded = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))[1]
-        pathlib.Path(temporary).write_bytes(encoded)  # `tofile` does not say why it fails
+        pathlib.Path(temporary).write_bytes(encoded.tobytes())  # `tofile` does not say why it fails
 
 
 def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> None:

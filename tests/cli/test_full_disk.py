@@ -86,9 +86,9 @@ def test_a_full_disk_is_named_in_one_line_and_earlier_files_stay(
     assert "the disk is full" in lines[0] and named in lines[0], err
     after = files_of(disk)
     assert after.items() >= before.items()
-    # A run keeps its description and its lock; nothing else is left of a failed command.
-    left = {pathlib.Path(path).name for path in after.keys() - before.keys()}
-    assert left <= {"config.json", ".lock", "metrics.csv"}, left
+    # A run keeps its description, its lock and its log; nothing else is left of a failed command.
+    left = {pathlib.Path(path).name.partition(".out.")[0] for path in after.keys() - before.keys()}
+    assert left <= {"config.json", ".lock", "metrics.csv", "events"}, left
 
 
 def test_a_finished_evaluation_stays_on_a_full_disk(disk, run_dir, squares, run_python):
