@@ -172,18 +172,10 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def quiet_unless_failing(*kinds: type[BaseException]) -> Iterator[None]:
-    """Hides stderr, also of C++ code; shows it if the block fails, except with one of `kinds`.
-
-    Without a folder for temporary files, nothing is hidden.
-    """
-    try:
-        hidden = tempfile.TemporaryFile()  # noqa: SIM115
-    except OSError:
-        yield
-        return
+    """Hides stderr, also of C++ code; shows it if the block fails, except with one of `kinds`."""
     sys.stderr.flush()
     terminal = os.dup(2)
-    with hidden:
+    with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
             yield
