@@ -30,17 +30,17 @@ _REMEDIES = {
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def described(error: OSError) -> str:
-    """The file, the cause and what to do; of an error of our own, its text.
+def described(error: BaseException) -> str:
+    """Of an error of the operating system the file, the cause and what to do; else its text.
 
     Example:
         >>> described(PermissionError(errno.EACCES, "Permission denied", "runs/x/config.json"))
         'runs/x/config.json: Permission denied; check the permissions.'
     """
-    if "No usable temporary directory" in str(error):
-        return f"{error.strerror or error}. Set TMPDIR to a folder that can be written to."
-    if not error.strerror:
-        return str(error)
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error) or type(error).__name__
+    if "No usable temporary directory" in error.strerror:
+        return f"{error.strerror}. Set TMPDIR to a folder that can be written to."
     remedy = _REMEDIES.get(error.errno or 0)
     cause = "the disk is full" if error.errno in _FULL else error.strerror
     named = isinstance(error.filename, (str, bytes))

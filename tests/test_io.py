@@ -61,6 +61,7 @@ def test_an_error_of_the_system_says_where_and_what_to_do(number, said):
 
 def test_an_error_without_a_file_keeps_its_cause():
     assert described(OSError("a.png: is broken")) == "a.png: is broken"
+    assert described(ValueError()) == "ValueError"
     assert described(OSError(errno.ENOSPC, "No space")) == "the disk is full; free some space."
 
 

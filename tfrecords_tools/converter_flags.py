@@ -156,7 +156,7 @@ def run_command(
     try:
         lines = work()
     except (ValueError, OSError, tf.errors.OpError) as error:
-        sys.exit(f"error: {described(error) if isinstance(error, OSError) else error}")
+        sys.exit(f"error: {described(error)}")
     print(*lines, sep="\n")
 
 

@@ -245,8 +245,7 @@ def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     except kinds as error:
         if os.environ.get(TRACEBACK):
             raise
-        text = described(error) if isinstance(error, OSError) else str(error)
-        kind = type(error).__name__  # TensorFlow may not be imported
+        text, kind = described(error), type(error).__name__  # TensorFlow may not be imported
         text, full = one_line(text), re.search("No space|quota|open files", text)
         if kind == "ResourceExhaustedError" and not full:
             text += "; out of memory. Use a smaller --batch_size or fewer frames (--set=frames=T)."

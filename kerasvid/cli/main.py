@@ -83,7 +83,7 @@ def _run(given: list[str]) -> None:
     if given[0] == "data":
         start_tensorflow()
         module = importlib.import_module(COMMANDS[name])
-        with one_line_errors(OSError):
+        with one_line_errors(OSError, importlib.import_module("tensorflow").errors.OpError):
             return module.main(rest)
     module = importlib.import_module(COMMANDS[name])
     if name == "list":

@@ -79,7 +79,8 @@ def test_a_full_disk_is_named_in_one_line_and_earlier_files_stay(
     before = files_of(disk)
     flags = text.format(run=run_dir, squares=squares, disk=disk).split()
     main = "import sys; from kerasvid.cli.main import main; main(sys.argv[1:])"
-    status, _, err = run_python("-c", main, *name.split(), *flags)
+    status, out, err = run_python("-c", main, *name.split(), *flags)
+    assert not out or out.endswith("\n")  # the error begins a line on a terminal, too
     lines = [line for line in err.splitlines() if "error:" in line]
     assert status == 1 and "Traceback" not in err, err
     assert len(lines) == 1 and lines[0].startswith("error: "), err

@@ -68,6 +68,18 @@ def test_output_that_cannot_be_written_is_one_line():
     assert (done.returncode, done.stderr) == (1, b"error: the disk is full; free some space.\n")
 
 
+@pytest.mark.parametrize("name", ["data verify", "train"])
+def test_a_folder_in_place_of_a_description_is_one_line(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / "dataset.json").mkdir(parents=True)
+    given = ["mine"] if name == "data verify" else ["--dataset=./mine", "--run_dir=run"]
+    with pytest.raises(SystemExit) as end:
+        main([*name.split(), *given])
+    lines = [*capsys.readouterr().err.splitlines(), str(end.value.code)]
+    said = [line for line in lines if line not in ("", "1")]
+    assert len(said) == 1 and "mine/dataset.json" in said[0] and "Is a directory" in said[0]
+
+
 @pytest.mark.slow
 def test_converters_and_verify_print_nothing_of_tensorflow(run_python, squares):
     main = "import sys; from kerasvid.cli.main import main; main(sys.argv[1:])"
