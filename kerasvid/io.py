@@ -21,6 +21,37 @@ import filelock
 
 ABANDONED_SECONDS = 24 * 60 * 60  # of half-written files of another host
 LONGEST_NAME = 150  # bytes of a name that temporary names have in them whole; 255 is the limit
+# What to do about an error of the operating system.
+_REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EFBIG: "raise the limit of file sizes",
+    errno.EACCES: "check the permissions",
+    errno.EPERM: "check the permissions",
+    errno.EROFS: "give a folder that can be written to",
+    errno.EEXIST: "move it away",
+    errno.EISDIR: "a file must be there: move the folder away",
+    errno.ENOTDIR: "a folder must be there: move the file away",
+}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def described(error: BaseException) -> str:
+    """Of an error of the operating system the file, the cause and what to do; else its text.
+
+    Example:
+        >>> described(PermissionError(errno.EACCES, "Permission denied", "runs/x/config.json"))
+        'runs/x/config.json: Permission denied; check the permissions.'
+    """
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error) or type(error).__name__
+    if "No usable temporary directory" in error.strerror:
+        return f"{error.strerror}. Set TMPDIR to a folder that can be written to."
+    remedy = _REMEDIES.get(error.errno or 0)
+    cause = "the disk is full" if error.errno in _FULL else error.strerror
+    named = isinstance(error.filename, (str, bytes))
+    name = f"{os.fsdecode(error.filename)}: " if named else ""
+    return f"{name}{cause}{f'; {remedy}' if remedy else ''}."
 
 
 @contextlib.contextmanager
@@ -29,14 +60,25 @@ def readable_os_errors(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        why = "the disk is full, free some space" if full else f"{error.strerror or error}"
-        text = f"{os.fspath(path)}: cannot be written ({why})"
+        if error.filename is not None and not _concerns(error.filename, path):
+            raise  # of a file that the block reads
+        cause = "the disk is full" if error.errno in _FULL else f"{error.strerror or error}"
+        text = f"{os.fspath(path)}: cannot be written ({cause})"
         if str(error).startswith(text.partition(" (")[0]):  # an inner block named it
             raise
-        readable = OSError(f"{text}; earlier files are kept, run the same command again.")
+        remedy = _REMEDIES.get(error.errno or 0, "check the path")
+        readable = OSError(f"{text}. Earlier files are kept: {remedy}, then run the command again.")
         readable.errno = error.errno
         raise readable from error
+
+
+def _concerns(name: str | bytes | int, path: str | os.PathLike) -> bool:
+    """Whether an error that names one file may come from the writing of another."""
+    if isinstance(name, int):
+        return True
+    name, path = os.path.abspath(os.fsdecode(name)), os.path.abspath(path)
+    beside = os.path.dirname(name) == os.path.dirname(path)
+    return beside or name.startswith(path) or path.startswith(name)
 
 
 @contextlib.contextmanager
@@ -98,6 +140,8 @@ def atomic_folder(
         >>> with atomic_folder("data/mine") as building:
         ...     pathlib.Path(building, "dataset.json").write_text("{}")
     """
+    if not os.fspath(path):  # it would be the current folder
+        raise ValueError("The name of the new folder is empty; give a name.")
     check = check or (lambda: None)
     check()
     path = os.path.abspath(os.fspath(path))

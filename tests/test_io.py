@@ -14,6 +14,7 @@ import pytest
 from kerasvid.io import (
     atomic_folder,
     atomic_write,
+    described,
     lock,
     markdown_text,
     new_file,
@@ -46,6 +47,53 @@ def test_a_full_disk_is_reported_with_the_name_of_the_file(tmp_path, context):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert "\n" not in str(error.value)
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EACCES, "a/b: Permission denied; check the permissions."),
+        (errno.EISDIR, "a/b: Is a directory; a file must be there: move the folder away."),
+        (errno.ENOSPC, "a/b: the disk is full; free some space."),
+        (errno.EIO, "a/b: Input/output error."),
+    ],
+)
+def test_an_error_of_the_system_says_where_and_what_to_do(number, said):
+    assert described(OSError(number, os.strerror(number), "a/b")) == said
+
+
+def test_an_error_without_a_file_keeps_its_cause():
+    assert described(OSError("a.png: is broken")) == "a.png: is broken"
+    assert described(ValueError()) == "ValueError"
+    assert described(OSError(errno.ENOSPC, "No space")) == "the disk is full; free some space."
+
+
+def test_a_write_that_is_not_permitted_does_not_blame_the_disk(tmp_path):
+    with (
+        pytest.raises(OSError, match=r"a: cannot be written \(Permission denied\)") as error,
+        atomic_write(tmp_path / "a") as temporary,
+    ):
+        raise PermissionError(errno.EACCES, "Permission denied", temporary)
+    assert "permissions" in str(error.value) and "disk" not in str(error.value)
+
+
+def test_a_file_that_cannot_be_read_while_another_is_written_is_named(tmp_path):
+    with (
+        pytest.raises(PermissionError) as error,
+        atomic_write(tmp_path / "new" / "a"),
+    ):
+        raise PermissionError(errno.EACCES, "Permission denied", "source/b")
+    assert error.value.filename == "source/b"
+
+
+def test_a_folder_without_a_name_does_not_replace_the_current_one(tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "work").touch()
+    monkeypatch.chdir(here)
+    with pytest.raises(ValueError, match="name of the new folder is empty"), atomic_folder(""):
+        pass
+    assert (here / "work").exists()
 
 
 @pytest.mark.parametrize(

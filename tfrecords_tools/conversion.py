@@ -14,6 +14,7 @@ import tensorflow as tf
 import tqdm
 
 from kerasvid.data.records import (
+    DatasetError,
     DatasetInfo,
     Video,
     check_split_name,
@@ -21,7 +22,7 @@ from kerasvid.data.records import (
     video_to_example,
 )
 from kerasvid.data.shards import INFO_FILE, write_info, write_split
-from kerasvid.io import atomic_folder
+from kerasvid.io import atomic_folder, temporary_name
 
 
 class ConversionError(ValueError):
@@ -150,12 +151,15 @@ def new_dataset_folder(
     try:
         with atomic_folder(out_dir, check) as building:
             yield building
+    except DatasetError as error:
+        raise DatasetError(str(error).replace(temporary_name(out_dir), out_dir)) from error
     except (OSError, tf.errors.OpError) as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space" in str(error)
         if full or isinstance(error, tf.errors.ResourceExhaustedError):
             why = "the disk is full; free some space or give another --out_dir."
         else:
-            what = " ".join(str(error).split())
+            what = getattr(error, "strerror", None) or str(error)
+            what = " ".join(what.replace(temporary_name(out_dir), out_dir).split())
             why = f"cannot be written ({what}); check the path and its permissions."
         raise ConversionError(f"{out_dir}: {why}") from error
 

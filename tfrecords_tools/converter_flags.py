@@ -7,9 +7,11 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import tensorflow as tf
 from absl import flags
 
 from kerasvid.data.records import DatasetInfo
+from kerasvid.io import described
 from tfrecords_tools.conversion import ConversionError
 
 
@@ -132,7 +134,7 @@ def run_command(
         description: of the program, for --help.
         values: its flags except --help.
         required: names of the flags that must be given.
-        work: called when the flags are parsed; a ValueError or OSError is a mistake of the user.
+        work: called when the flags are parsed; its errors of values and files get one line.
         arguments: in place of those of the process.
 
     Raises:
@@ -153,8 +155,8 @@ def run_command(
             sys.exit(f"error: --{name} is missing; see --help.")
     try:
         lines = work()
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        sys.exit(f"error: {described(error)}")
     print(*lines, sep="\n")
 
 

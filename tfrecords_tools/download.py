@@ -11,8 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 
-from kerasvid.data.shards import hash_file
-from kerasvid.io import atomic_write, readable_os_errors
+from kerasvid.io import atomic_write, described, readable_os_errors
 from tfrecords_tools.conversion import ConversionError, progress_bar
 
 _BLOCK = 1 << 16  # bytes in memory at a time
@@ -62,17 +61,21 @@ def download_files(
         download_files("https://example.org/v1", {"a.png": "9f86d081884c7d65..."}, "data/raw")
     """
     paths = {name: pathlib.Path(folder, name) for name in checksums}
-    missing = [
-        name
-        for name, path in paths.items()
-        if not path.is_file() or hash_file(str(path))[0] != checksums[name]
-    ]
+    missing = [name for name, path in paths.items() if _checksum(path) != checksums[name]]
     with progress_bar(len(missing), progress and bool(missing), "files", desc=title) as bar:
         for name in missing:
             url = f"{address.rstrip('/')}/{urllib.parse.quote(name)}"
             _download(url, paths[name], checksums[name], timeout, pauses)
             bar.update()
     return missing
+
+
+def _checksum(path: pathlib.Path) -> str | None:
+    """SHA-256 of a file, `None` if there is none; ConversionError if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    except OSError as error:
+        raise ConversionError(described(error)) from error
 
 
 def _download(

@@ -195,7 +195,7 @@ def find_again(name: str, folder: str, data_dir: str | None = None) -> str:
             why = one_line(str(error)).rstrip(".")
             raise ConversionError(f"{why}; or give --data_dir.") from error
         return folder
-    data_dir = data_dir or os.path.dirname(folder)
+    data_dir = data_dir or os.path.dirname(folder) or os.curdir
     if name not in names():  # it was given by its path
         name = os.path.join(data_dir, os.path.basename(os.path.normpath(folder)))
     try:

@@ -42,7 +42,8 @@ define.float("fps", 8.0, "Frames per second.", 0.1)
 define.integer("scale", None, "Enlargement of a frame; by default to 64 pixels.", lower_bound=1)
 define.float("timeout", 60.0, "Seconds for a request with its retries.", 0.001)
 define.float("connect_timeout", 5.0, "Seconds for a connection.", 0.001)
-define.integer("retries", 3, "Retries after transient errors, such as a full queue.", 0)
+define.integer("retries", 3, "Retries after transient errors, such as a full queue; gRPC: at "
+               "most 4.", 0)  # fmt: skip
 define.bool("list", False, "List of the model's versions and signatures; nothing is called.")
 
 

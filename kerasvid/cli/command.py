@@ -1,24 +1,32 @@
 """What the commands of `kerasvid` share: flags, a quiet start and errors of one line."""
 
 import ast
+import codecs
 import contextlib
 import functools
 import importlib.util
+import io
 import json
 import os
 import pathlib
 import re
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from absl import flags
 
-from kerasvid.io import one_line
+from kerasvid.io import described, one_line
 
 TRACEBACK = "KERASVID_TRACEBACK"  # set this variable to see where an error comes from
+INTERRUPTED = "\nInterrupted. Run the same command again."
 PRECISIONS = ["auto", "float32", "mixed_bfloat16", "mixed_float16"]  # as `resolve_precision`
+TEXTS = {"title", "question", "description"}  # flags whose value may be empty
+# For terminals that lack these characters. Others become \\uXXXX.
+PLAIN = {"━": "=", "↑": "^", "↓": "v", "±": "+-", "×": "x", "…": "...", "–": "-"}
 
 
 class Define:
@@ -122,7 +130,44 @@ def run_app(
         rest = values([sys.argv[0], *given])
         if rest[1:] and not positional:  # such as `-set x=1` or `model=dsa`
             raise ValueError(f"{rest[1]!r} is not a flag. Write --flag=value.")
+        for name in set(values) - TEXTS:  # such as --out=$UNSET
+            if values[name].present and values[name].value == "":
+                raise ValueError(f"--{name}=: the value is empty. Give one, or omit the flag.")
     main(rest)
+
+
+def expand_home(argument: str) -> str:
+    """An argument of a command in which each `~` that begins a path is the home folder.
+
+    A path begins the argument, or follows `=` or `,`: the shell expands the first only.
+
+    Example:
+        >>> expand_home("--run=dsa=~/runs/dsa")
+        '--run=dsa=/home/anna/runs/dsa'
+    """
+    return re.sub(
+        r"(?:(?<=[=,])|^)~[\w.-]*(?=[/,]|$)", lambda m: os.path.expanduser(m[0]), argument
+    )
+
+
+def print_any_character() -> None:
+    """Makes stdout and stderr print every text: in any encoding, and to nowhere if closed."""
+    codecs.register_error("kerasvid", _plain)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="kerasvid")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """The stand-ins for characters that cannot be encoded, as an error handler of codecs."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    known = (PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode() for c in text)
+    return "".join(known), error.end
 
 
 @contextlib.contextmanager
@@ -135,7 +180,7 @@ def quiet_unless_failing(*kinds: type[BaseException]) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            if not isinstance(error, kinds):
+            if not isinstance(error, (KeyboardInterrupt, *kinds)):
                 hidden.seek(0)
                 os.write(terminal, hidden.read())
             raise
@@ -148,27 +193,63 @@ def quiet_unless_failing(*kinds: type[BaseException]) -> Iterator[None]:
 def start_tensorflow() -> None:
     """Imports TensorFlow without the harmless lines that it prints about CUDA and oneDNN."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quiet_unless_failing():
+    with ends_at_once(), quiet_unless_failing():
         tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _on_interrupt(handler: Any) -> Iterator[None]:
+    """Sets what Ctrl-C does; nothing where it is ignored, or outside of the main thread."""
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def ends_at_once() -> Iterator[None]:
+    """Within the block, Ctrl-C ends the process at once with one line and the status 130.
+
+    It is for imports: they leave nothing behind, and some of them lose a KeyboardInterrupt.
+    """
+    terminal = os.dup(2)  # stderr may be hidden when the signal comes
+
+    def end(*_: object) -> None:
+        os.write(terminal, f"{INTERRUPTED}\n".encode())
+        os._exit(130)
+
+    try:
+        with _on_interrupt(end):
+            yield
+    finally:
+        os.close(terminal)
 
 
 @contextlib.contextmanager
 def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     """Turns these exceptions and Ctrl-C into one line on stderr and an exit status other than 0."""
     try:
-        yield
+        with _on_interrupt(signal.default_int_handler):
+            yield
     except KeyboardInterrupt:
-        print("\nInterrupted. Run the same command again.", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # `kerasvid.cli.main` ends quietly
         raise
     except kinds as error:
         if os.environ.get(TRACEBACK):
             raise
-        text, kind = str(error), type(error).__name__  # TensorFlow may not be imported
+        text, kind = described(error), type(error).__name__  # TensorFlow may not be imported
         text, full = one_line(text), re.search("No space|quota|open files", text)
         if kind == "ResourceExhaustedError" and not full:
             text += "; out of memory. Use a smaller --batch_size or fewer frames (--set=frames=T)."
+        if kind == "PermissionDeniedError":
+            text += ". Check the permissions."
         print(f"error: {text}", file=sys.stderr)
         sys.exit(1)

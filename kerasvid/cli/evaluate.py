@@ -64,4 +64,6 @@ def main(argv: list[str]) -> None:
             raise ValueError(f"{_F.run_dir}: no metric could be measured.")
         print(evaluation.heading())
         print(evaluation.table())
+        for note in evaluation.notes():
+            print(f"Note: {note}", file=sys.stderr)
         print(f"{run.path / 'evaluation.json'}\n{run.path / 'evaluation.md'}")

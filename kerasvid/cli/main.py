@@ -8,7 +8,15 @@ from collections.abc import Iterable, Sequence
 import tabulate
 
 import kerasvid
-from kerasvid.cli.command import one_line_errors, run_app, summary_of
+from kerasvid.cli.command import (
+    ends_at_once,
+    expand_home,
+    one_line_errors,
+    print_any_character,
+    run_app,
+    start_tensorflow,
+    summary_of,
+)
 from kerasvid.naming import nearest_names
 from tfrecords_tools.registry import COMMANDS as DATA
 
@@ -44,12 +52,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: the command is unknown or fails. One line on stderr says why.
     """
+    given = [expand_home(text) for text in (sys.argv[1:] if arguments is None else arguments)]
+    print_any_character()
     try:
-        _run(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()
+        with one_line_errors(OSError):
+            with ends_at_once():
+                _run(given)
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output, such as `head`, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:  # Python would try it once more, and print a trace
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(given: list[str]) -> None:
@@ -64,9 +80,12 @@ def _run(given: list[str]) -> None:
     with one_line_errors(ValueError):
         if name not in COMMANDS:
             raise ValueError(f"kerasvid {name}: unknown command; {nearest_names(name, COMMANDS)}.")
-    module = importlib.import_module(COMMANDS[name])
     if given[0] == "data":
-        return module.main(rest)
+        start_tensorflow()
+        module = importlib.import_module(COMMANDS[name])
+        with one_line_errors(OSError, importlib.import_module("tensorflow").errors.OpError):
+            return module.main(rest)
+    module = importlib.import_module(COMMANDS[name])
     if name == "list":
         rest = ["--list", *rest]
     run_app(module.main, module.FLAGS, module.__doc__, rest, positional=name == "replay")

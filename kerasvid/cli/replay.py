@@ -15,8 +15,9 @@ FLAGS = flags.FlagValues()
 def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.export.serving.replay import replay
+    from kerasvid.training.run_folder import ERRORS
 
-    with one_line_errors(ValueError):
+    with one_line_errors(ValueError, *ERRORS):
         if len(argv) != 2:
             raise ValueError("Give one version folder, as export/models/rjvae/1.")
         done = replay(argv[1])

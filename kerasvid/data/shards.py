@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 import tensorflow as tf
 
 from kerasvid.data.records import (
+    FORMAT,
     SHARD_SUFFIX,
     DatasetError,
     DatasetInfo,
@@ -157,8 +158,9 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
             if not files:
                 raise DatasetError(f"{folder}: the folder is empty; {remedy_of(folder)}.")
             if any(SHARD_SUFFIX in name or INFO_FILE in name for name in files):
-                what = f"half-written, {INFO_FILE} is missing"
-                raise DatasetError(f"{folder}: {what}; {remedy_of(folder)}.")
+                what = f"half-written or of another program, {INFO_FILE} is missing"
+                remedy = "restore it, or convert the videos with kerasvid data folder"
+                raise DatasetError(f"{folder}: {what}; {remedy}.")
             what = f"not a data set, {INFO_FILE} is missing"
             raise DatasetError(f"{folder}: {what}; convert videos with kerasvid data folder.")
     with _readable(path):
@@ -169,7 +171,9 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
         info = DatasetInfo.from_json(text.decode(), edited)
     except ValueError as error:
         what = str(error).rstrip(".")
-        raise DatasetError(f"{path}: {what}; {remedy_of(folder)}.") from error
+        ours = FORMAT.encode() in text
+        remedy = remedy_of(folder) if ours else "give the folder of a data set of kerasvid"
+        raise DatasetError(f"{path}: {what}; {remedy}.") from error
     if not info.splits:
         raise DatasetError(f"{path}: lists no splits; {remedy_of(folder)}.")
     return info

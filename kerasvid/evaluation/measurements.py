@@ -179,7 +179,7 @@ def _distance(context: EvaluationContext, name: str, features: Callable) -> Meas
     found = frechet_video_distance(context.real(), context.generated(), features, count, GROUPS)
     facts, size = dict(found.features), found.features.get("size", 400)
     if count <= size:
-        facts["note"] = f"{count} clips for {size} features: covariances lack rank"
+        facts["note"] = f"{count} clips for {size} features are too few: covariances lack rank"
     return context.reported_alone(
         name, found.distance, LOWER, count, found.std, 0.0, **from_real(context), features=facts
     )

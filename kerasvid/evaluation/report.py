@@ -127,6 +127,13 @@ class Evaluation:
             f"seed{'s' * (len(seeds) > 1)} {' and '.join(seeds)}"
         )
 
+    def notes(self) -> list[str]:
+        """What limits a value, one line each."""
+        found = ((each.name, each.protocol.get("features")) for each in self.measured)
+        return [
+            f"{name}: {f['note']}" for name, f in found if isinstance(f, Mapping) and "note" in f
+        ]
+
     def table(self, style: str = "plain") -> str:
         """The values as a table; `style` is a table format of `tabulate`."""
         alignment = ("left", *["right"] * (len(HEAD) - 1))

@@ -172,6 +172,7 @@ def _fit(
             shuffle=False,
         )
     except BaseException as error:
+        print(flush=True)  # ends the line of the progress bar
         for callback in callbacks:  # Keras does not do it: free signals and files
             callback.on_train_end()
         if not isinstance(error, NotFinite):

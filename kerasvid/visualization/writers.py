@@ -1,6 +1,7 @@
 """Images and animations to PNG, GIF and MP4 files, which appear whole or not at all."""
 
 import os
+import pathlib
 from typing import Any
 
 import cv2
@@ -14,8 +15,9 @@ from kerasvid.visualization.grids import BACKGROUND
 def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
     """Writes an image `[H, W, 3]` atomically."""
     with atomic_write(path) as temporary:
-        if not cv2.imwrite(temporary, image[..., ::-1]):
-            raise _cannot_write(path)
+        # OpenCV writes BGR. It gets no name, which it may take for another.
+        encoded = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))[1]
+        pathlib.Path(temporary).write_bytes(encoded.tobytes())  # `tofile` does not say why it fails
 
 
 def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> None:
@@ -38,20 +40,17 @@ def write_mp4(
     height, width = (side + side % 2 for side in frames.shape[1:3])  # codecs need even sides
     pad = ((0, height - frames.shape[1]), (0, width - frames.shape[2]), (0, 0))
     with atomic_write(path) as temporary:
+        pathlib.Path(temporary).touch()  # OpenCV does not say why it cannot
         for codec in ("vp09", "mp4v"):  # browsers play the first
             code = cv2.VideoWriter.fourcc(*codec)
             writer = cv2.VideoWriter(temporary, cv2.CAP_FFMPEG, code, fps, (width, height))
             if writer.isOpened():
                 break
         else:
-            raise _cannot_write(path)
+            raise OSError(f"{path}: OpenCV cannot write MP4. Install opencv-python-headless again.")
         for frame in list(frames) * repeats:
             padded = np.pad(frame, pad, constant_values=BACKGROUND)
             writer.write(np.ascontiguousarray(padded[..., ::-1]))
         writer.release()
         if not cv2.VideoCapture(temporary).isOpened():
-            raise _cannot_write(path)
-
-
-def _cannot_write(path: str | os.PathLike) -> OSError:
-    return OSError(f"{path}: cannot be written. Check that the disk is not full.")
+            raise OSError(f"{path}: cannot be written. Check that the disk is not full.")

@@ -1,11 +1,25 @@
 """What all commands share: settings, errors of one line, and the commands that they name next."""
 
+import io
+import os
 import pathlib
+import sys
+import tempfile
 
 import pytest
 import tensorflow as tf
+from absl import flags
 
-from kerasvid.cli.command import one_line, one_line_errors, parse_assignments
+from kerasvid.cli.command import (
+    Define,
+    expand_home,
+    one_line,
+    one_line_errors,
+    parse_assignments,
+    print_any_character,
+    quiet_unless_failing,
+    run_app,
+)
 from kerasvid.naming import command_line, python_command
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -98,6 +112,121 @@ def test_a_command_without_a_script_is_named_as_kerasvid(monkeypatch):
     monkeypatch.setattr("sys.argv", ["apps/reproduce.py"])
     monkeypatch.chdir(ROOT)
     assert command_line("data split-frames", "--seed=1") == "kerasvid data split-frames --seed=1"
+
+
+# === Files, terminals and signals ===
+
+
+def test_a_file_that_cannot_be_read_is_named_with_a_remedy(capsys):
+    with pytest.raises(SystemExit) as end, one_line_errors(OSError):
+        raise PermissionError(13, "Permission denied", "runs/x/config.json")
+    line = "error: runs/x/config.json: Permission denied; check the permissions.\n"
+    assert (end.value.code, capsys.readouterr().err) == (1, line)
+
+
+def test_a_missing_folder_for_temporary_files_has_a_remedy(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [os.fspath(tmp_path / "no")])
+    with pytest.raises(SystemExit), one_line_errors(OSError), quiet_unless_failing():
+        pass
+    line = capsys.readouterr().err
+    assert "Set TMPDIR to a folder that can be written to." in line
+    assert len(line.splitlines()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_any_text_can_be_printed_on_any_terminal(encoding, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding=encoding))
+    monkeypatch.setattr("sys.stderr", None)  # closed by the user
+    print_any_character()
+    print("↑ ━ ± 文 a\udcff", flush=True)
+    print("nowhere", file=sys.stderr)
+    text = written.getvalue().decode(encoding)
+    assert text.endswith("a\\udcff\n")
+    plain = {"ascii": "^ = +- \\u6587 ", "cp1252": "^ = ± \\u6587 ", "utf-8": "↑ ━ ± 文 "}
+    assert text.startswith(plain[encoding])
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("--run_dir=~/runs/x", "--run_dir=/home/anna/runs/x"),
+        ("--run_dir=~", "--run_dir=/home/anna"),
+        ("~/x", "/home/anna/x"),
+        ("--runs=~/a,~/b", "--runs=/home/anna/a,/home/anna/b"),
+        ("--run=dsa=~/runs/dsa", "--run=dsa=/home/anna/runs/dsa"),
+        ("--run_dir=a~/b", "--run_dir=a~/b"),
+        ("--title=~ 5 clips", "--title=~ 5 clips"),
+        ("--out=x~", "--out=x~"),
+    ],
+)
+def test_the_home_folder_is_known_by_its_short_name(given, expected, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    assert expand_home(given) == expected
+
+
+def test_an_empty_value_is_not_the_current_folder(capsys):
+    values = flags.FlagValues()
+    Define(values).string("out", None, "Folder.")
+    Define(values).string("title", None, "Title.")
+    called = []
+    with pytest.raises(SystemExit):
+        run_app(called.append, values, "", ["--out="])
+    line = "error: --out=: the value is empty. Give one, or omit the flag.\n"
+    assert (called, capsys.readouterr().err) == ([], line)
+
+
+def test_an_empty_text_is_a_text(capsys):
+    values = flags.FlagValues()
+    Define(values).string("title", None, "Title.")
+    run_app(lambda rest: print("done"), values, "", ["--title="])
+    assert capsys.readouterr().out == "done\n"
+
+
+def test_ctrl_c_is_one_line_and_status_130(run_python):
+    code = """
+import os, signal
+from kerasvid.cli.command import one_line_errors
+signal.signal(signal.SIGINT, own := lambda *_: None)  # a test's process may ignore the signal
+try:
+    with one_line_errors():
+        os.kill(os.getpid(), signal.SIGINT)
+finally:
+    print(signal.getsignal(signal.SIGINT) == own)
+"""
+    expected = (130, "True\n", "\nInterrupted. Run the same command again.\n")
+    assert run_python("-c", code) == expected
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_ctrl_c_during_imports_ends_the_process_at_once(run_python, hidden):
+    code = f"""
+import contextlib, os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test's process may ignore it
+from kerasvid.cli.command import ends_at_once, quiet_unless_failing
+hiding = quiet_unless_failing if {hidden} else contextlib.nullcontext
+with ends_at_once(), hiding():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:  # as some native modules do
+        raise ImportError("lost")
+"""
+    expected = (130, "", "\nInterrupted. Run the same command again.\n")
+    assert run_python("-c", code) == expected
+
+
+def test_ctrl_c_that_is_ignored_stays_ignored(run_python):
+    code = """
+import os, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as the shell does for `command &`
+from kerasvid.cli.command import ends_at_once, one_line_errors
+for block in (ends_at_once, one_line_errors):
+    with block():
+        os.kill(os.getpid(), signal.SIGINT)
+print("done")
+"""
+    assert run_python("-c", code) == (0, "done\n", "")
 
 
 # === Settings ===

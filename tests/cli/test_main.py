@@ -1,6 +1,7 @@
 """The console command `kerasvid`: its commands, groups and version."""
 
 import importlib
+import os
 import subprocess
 import sys
 
@@ -57,3 +58,30 @@ def test_a_reader_that_ends_early_gets_no_trace(given):
     )
     process.stdout.close()
     assert process.communicate(timeout=600)[1] == b"" and process.returncode == 141
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_one_line():
+    code = "from kerasvid.cli.main import main; main(['list'])"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, b"error: the disk is full; free some space.\n")
+
+
+@pytest.mark.parametrize("name", ["data verify", "train"])
+def test_a_folder_in_place_of_a_description_is_one_line(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / "dataset.json").mkdir(parents=True)
+    given = ["mine"] if name == "data verify" else ["--dataset=./mine", "--run_dir=run"]
+    with pytest.raises(SystemExit) as end:
+        main([*name.split(), *given])
+    lines = [*capsys.readouterr().err.splitlines(), str(end.value.code)]
+    said = [line for line in lines if line not in ("", "1")]
+    assert len(said) == 1 and "mine/dataset.json" in said[0] and "Is a directory" in said[0]
+
+
+@pytest.mark.slow
+def test_converters_and_verify_print_nothing_of_tensorflow(run_python, squares):
+    main = "import sys; from kerasvid.cli.main import main; main(sys.argv[1:])"
+    status, out, err = run_python("-c", main, "data", "verify", squares)
+    assert (status, err) == (0, "") and out.endswith("OK\n")

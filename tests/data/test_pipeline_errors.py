@@ -279,7 +279,7 @@ def test_empty_and_half_written_folders_are_refused(tmp_path, dataset):
     (tmp_path / "empty").mkdir()
     refused(str(tmp_path / "empty"), "empty", "prepare the data set again", error=DatasetError)
     os.remove(os.path.join(dataset, "dataset.json"))
-    refused(dataset, "half-written", "delete the folder", error=DatasetError)
+    refused(dataset, "half-written", "restore it", error=DatasetError)
 
 
 def test_an_unknown_split_lists_the_nearest(dataset):

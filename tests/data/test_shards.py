@@ -77,6 +77,17 @@ def test_a_folder_of_other_files_is_no_data_set(tmp_path):
     refused(str(tmp_path), "not a data set", "kerasvid data folder")
 
 
+def test_files_of_another_program_are_not_to_be_deleted(tmp_path):
+    (tmp_path / "train-00000-of-00001.tfrecord").write_bytes(b"x")
+    with pytest.raises(DatasetError, match=r"dataset\.json is missing") as error:
+        load_info(tmp_path)
+    assert "delete" not in str(error.value)
+    (tmp_path / "dataset.json").write_text('{"format": "of another program"}')
+    with pytest.raises(DatasetError, match="not a kerasvid-records description") as error:
+        load_info(tmp_path)
+    assert "delete" not in str(error.value)
+
+
 @pytest.mark.parametrize("left", ["shards", "temporary shard", "temporary description"])
 def test_a_half_written_data_set_is_refused(dataset, left):
     os.remove(os.path.join(dataset, "dataset.json"))
@@ -89,7 +100,7 @@ def test_a_half_written_data_set_is_refused(dataset, left):
     }
     if left in name:
         open(os.path.join(dataset, name[left]), "w").close()
-    refused(dataset, "half-written", dataset, "delete the folder")
+    refused(dataset, "half-written", dataset, "restore it")
 
 
 def test_a_truncated_shard_is_refused_by_name(dataset):

@@ -9,6 +9,7 @@ from kerasvid.evaluation.metrics.disentanglement import labels_kept
 from kerasvid.evaluation.metrics.diversity import novelty
 from kerasvid.evaluation.metrics.frame_consistency import frame_consistencies
 from kerasvid.evaluation.metrics.structural_similarity import structural_similarity
+from kerasvid.evaluation.report import Evaluation
 from kerasvid.models.linear_interpolation import LinearInterpolation
 from kerasvid.visualization.nearest_clip import l2_distances
 
@@ -34,7 +35,12 @@ def test_frechet_distance_is_that_of_the_classifiers_features(
     assert protocol["split"] == "test" and protocol["frames"] == 4 and protocol["seed"] == 0
     assert protocol["features"]["weights"] == classifiers("clip").model.weights_digest()
     assert protocol["features"]["accuracy"] == {"action": 1.0, "colour": 1.0}
-    assert protocol["features"]["note"] == "24 clips for 32 features: covariances lack rank"
+    assert (
+        protocol["features"]["note"]
+        == "24 clips for 32 features are too few: covariances lack rank"
+    )
+    notes = Evaluation("", "", "", 0, "", "", 0, (found,)).notes()
+    assert notes == ["frechet: 24 clips for 32 features are too few: covariances lack rank"]
 
 
 def test_equal_sets_are_at_the_bounds(context_of, classifiers, values_of, real_clips, showing):

@@ -251,3 +251,16 @@ def test_progress_ends_with_the_whole_on_stderr(fetch, capsys):
     assert "3/3 " in printed.err and printed.err.count("\n") == 1
     fetch(title="the sheets", progress=True)
     assert capsys.readouterr().err == ""  # nothing to fetch, nothing to say
+
+
+def test_a_file_that_cannot_be_read_is_named_and_kept(fetch, tmp_path, monkeypatch):
+    fetch()
+
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", denied)
+    with pytest.raises(ConversionError) as error:
+        fetch()
+    said = str(error.value)
+    assert said == f"{tmp_path / 'raw' / 'a.png'}: Permission denied; check the permissions."

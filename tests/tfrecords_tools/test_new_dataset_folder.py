@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import tensorflow as tf
 
+from kerasvid.data.records import DatasetError
 from kerasvid.io import temporary_name
 from tfrecords_tools.conversion import ConversionError, new_dataset_folder
 
@@ -135,3 +136,21 @@ def test_errors_of_the_disk_get_one_line(tmp_path, error, said):
         raise error
     assert str(caught.value).startswith(f"{tmp_path / 'a'}: ") and "\n" not in str(caught.value)
     assert os.listdir(tmp_path) == []
+
+
+def test_errors_name_the_folder_and_not_its_temporary_name(tmp_path):
+    for kind, expected in ((DatasetError, DatasetError), (OSError, ConversionError)):
+        with pytest.raises(expected) as error, new_dataset_folder(tmp_path / "a") as building:
+            raise kind(f"{building}/train-00000.part: no videos")
+        assert f"{tmp_path / 'a'}/train-00000.part: no videos" in str(error.value)
+
+
+def test_an_error_of_permissions_does_not_blame_the_disk(tmp_path):
+    with (
+        pytest.raises(
+            ConversionError, match=r"a: cannot be written \(Permission denied\)"
+        ) as error,
+        new_dataset_folder(tmp_path / "a") as building,
+    ):
+        raise PermissionError(13, "Permission denied", building)
+    assert "disk" not in str(error.value) and "permissions" in str(error.value)

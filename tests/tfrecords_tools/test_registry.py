@@ -73,7 +73,7 @@ def test_an_empty_folder_counts_as_missing(tmp_path):
 def test_a_half_written_data_set_is_not_used(tmp_path):
     folder = prepare("toy/small", str(tmp_path))
     os.remove(os.path.join(folder, "dataset.json"))
-    with pytest.raises(DatasetError, match=r"half-written.*delete the folder"):
+    with pytest.raises(DatasetError, match=r"half-written.*restore it"):
         prepare("toy/small", str(tmp_path))
 
 
@@ -126,6 +126,12 @@ def test_a_folder_that_was_given_by_its_path_is_found_again(tmp_path):
         ConversionError, match=r"does not contain the data set .*toy-small; give its parent"
     ):
         find_again(folder, folder)
+
+
+def test_a_data_set_that_was_in_the_current_folder_is_missed_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConversionError, match=r"^\.: does not contain the data set ./squares"):
+        find_again("squares", "squares")
 
 
 def test_a_data_set_of_raw_material_that_is_gone_asks_for_its_folder(tmp_path):

@@ -29,7 +29,7 @@ from kerasvid.export.serving.served_signature import (
 )
 
 TRANSIENT_CODES = ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")
-MAX_ATTEMPTS = 5  # of gRPC itself
+MAX_RETRIES = 4  # gRPC itself makes no more
 UNCONNECTED = ("failed to connect", "DNS resolution failed", "name resolution", "Domain name not")
 
 
@@ -41,7 +41,7 @@ class GrpcService:
         model, version, limits: as of `RestService`; gRPC makes at most 4 retries.
 
     Raises:
-        ValueError: the address is malformed.
+        ValueError: the address is malformed, or there are more retries.
     """
 
     def __init__(self, address: str, model: str, version: int | str | None, limits: Limits):
@@ -51,7 +51,10 @@ class GrpcService:
             raise ValueError(f"Address {address!r} is malformed. Write host:port, as in "
                              "localhost:8500.")  # fmt: skip
         self._model, self._version, self._timeout = model, version, limits.timeout
-        self._attempts = min(limits.retries + 1, MAX_ATTEMPTS)
+        if limits.retries > MAX_RETRIES:
+            raise ValueError(f"retries={limits.retries}: gRPC makes at most {MAX_RETRIES}. Give 0 "
+                             f"to {MAX_RETRIES}, or use the protocol rest.")  # fmt: skip
+        self._attempts = limits.retries + 1
         options = [
             # Videos are larger than gRPC's limit of 4 MiB.
             ("grpc.max_receive_message_length", -1),

@@ -367,6 +367,12 @@ def test_the_last_grpc_error_names_the_number_of_attempts(grpc_client_of, grpc_d
     assert len(grpc_double.seen) == 4
 
 
+def test_more_retries_than_grpc_makes_are_refused(free_address):
+    with pytest.raises(ValueError, match=r"retries=5: gRPC makes at most 4\. Give 0 to 4, or use"):
+        Client(free_address, "rjvae", protocol="grpc", retries=5)
+    Client(free_address, "rjvae", protocol="rest", retries=5)
+
+
 def test_permanent_grpc_errors_are_one_line_and_not_retried(
     grpc_client_of, grpc_double, free_address
 ):

@@ -114,6 +114,17 @@ def test_the_command_prints_a_line_for_each_request(version_dir, run_command, ca
     assert summary.startswith("2 requests in ")
 
 
+def test_requests_that_may_not_be_read_are_one_line(version_dir, run_command, capsys, monkeypatch):
+    def refuse(path):
+        raise tf.errors.PermissionDeniedError(None, None, f"{path}; Permission denied")
+
+    write(version_dir, request())
+    monkeypatch.setattr(tf.data, "TFRecordDataset", refuse)
+    assert run_command("replay", os.fspath(version_dir)) == 1
+    err = capsys.readouterr().err
+    assert err.endswith("; Permission denied. Check the permissions.\n") and err.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_saved_model_cli_shows_and_runs_what_a_server_sees(version_dir, tmp_path):
     pixels = np.zeros([2, 16, 16, 3], np.uint8)
