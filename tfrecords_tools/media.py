@@ -115,14 +115,15 @@ def is_strip(path: str, frame_width: int | None = None) -> bool:
 def is_row_of_frames(path: str, other: str, frame_width: int | None = None) -> bool:
     """Whether an image of the size of another is a strip rather than the frame before the other.
 
-    The parts of a strip resemble each other more than they resemble another strip.
+    The parts of a strip resemble each other more than they resemble another strip. Two parts tell
+    nothing: they may be the views of a stereo camera.
 
     Raises:
         UnreadableMedia: as `read_image`.
     """
     image, following = (read_image(each).astype(np.int16) for each in (path, other))
     step = frame_width or image.shape[0]
-    if image.shape != following.shape or image.shape[1] <= step or image.shape[1] % step:
+    if image.shape != following.shape or image.shape[1] < 3 * step or image.shape[1] % step:
         return False
     within = np.abs(image[:, step:] - image[:, :-step]).mean()
     return 0 < within < 0.8 * np.abs(image - following).mean()
