@@ -16,7 +16,7 @@ from kerasvid.data.records import (
     record_faults,
     remedy_of,
 )
-from kerasvid.data.shards import DatasetError, check_shards, load_info
+from kerasvid.data.shards import DatasetError, check_shards, load_info, shortest_video
 from kerasvid.naming import nearest_names
 
 SHUFFLE_BYTES = 256 << 20  # largest shuffle buffer by default
@@ -89,7 +89,8 @@ def make_pipeline(
     if clips.min_length < span:
         raise ValueError(
             f"{frames} frames with stride {stride} span {span}, but the shortest video of "
-            f"{split!r} has {clips.min_length}; use fewer frames or a smaller stride."
+            f"{split!r} has {clips.min_length}; use fewer frames or a smaller stride. "
+            + shortest_video(folder, info, split, span)
         )
     if (repeat or drop_remainder) and batch_size > clips.count:
         raise ValueError(

@@ -35,6 +35,7 @@ from tfrecords_tools.source_files import Clip, Folder, check_source_dir, split_c
 
 IMAGE_MODES = ("auto", "sequences", "strips", "single")
 _LISTED = 3  # of the files that are left out
+_LONG = 500  # frames, from which on reading takes longer than decoding a clip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -304,6 +305,9 @@ def prepare(
     info = write_dataset(out_dir, info, splits, load, **writing)
     if cut:
         print(describe_cut(lengths, cut, options.clip_stride or cut), file=sys.stderr)
+    elif (longest := max(clips.max_length for clips in info.splits.values())) > _LONG:
+        print(f"the longest video has {longest} frames, and training reads a whole video for each "
+              "clip: cut long videos with --clip_frames", file=sys.stderr)  # fmt: skip
     return info
 
 

@@ -12,6 +12,7 @@ from kerasvid.data import load_info, parse_record
 from kerasvid.data.records import decode_frames
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError
+from tfrecords_tools.converters import folder
 from tfrecords_tools.converters.folder import FolderOptions, cut_clips, main, prepare
 from tfrecords_tools.verify import verify
 
@@ -134,6 +135,16 @@ def test_a_video_too_long_for_a_record_is_refused_before_the_rest_is_read(tmp_pa
 def convert_again(tmp_path, **options):
     options = FolderOptions(8, 8, test_fraction=0, **options)
     return prepare(tmp_path / "again", tmp_path / "in", options, progress=False)
+
+
+def test_long_videos_that_are_not_cut_are_pointed_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(folder, "_LONG", 4)
+    write_video(tmp_path / "in" / "anna", 5)
+    convert(tmp_path)
+    assert "longest video has 5 frames" in (said := capsys.readouterr().err)
+    assert "--clip_frames" in said
+    convert_again(tmp_path, max_frames=4)
+    assert "--clip_frames" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
