@@ -5,10 +5,13 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import errno
+import itertools
 import os
+import pickle
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import IO, Any
 
 import tensorflow as tf
 import tqdm
@@ -16,13 +19,16 @@ import tqdm
 from kerasvid.data.records import (
     DatasetError,
     DatasetInfo,
+    SplitInfo,
     Video,
     check_split_name,
     finish_example,
     video_to_example,
 )
-from kerasvid.data.shards import INFO_FILE, write_info, write_split
+from kerasvid.data.shards import INFO_FILE, ShardWriter, write_info, write_split
 from kerasvid.io import atomic_folder, temporary_name
+
+_BYTES_IN_MEMORY = 8 << 20  # of the records of one item that wait to be written; the rest on disk
 
 
 class ConversionError(ValueError):
@@ -37,7 +43,7 @@ def write_dataset(
     out_dir: str | os.PathLike,
     info: DatasetInfo,
     splits: Mapping[str, Sequence[Any]],
-    load: Callable[[Any], Video],
+    load: Callable[[Any], Video | Iterable[Video]],
     *,
     videos_per_shard: int = 512,
     workers: int | None = None,
@@ -49,20 +55,22 @@ def write_dataset(
     """Writes a data set of records; `out_dir` appears only when it is complete.
 
     Items are loaded and encoded on all cores, a few ahead, and written in order. The bytes do not
-    depend on the number of workers.
+    depend on the number of workers. An item of many videos is never in memory as a whole.
 
     Args:
         out_dir: folder of the data set.
         info: its description without splits; every video must have its frame size. An `fps`
             of -1 becomes the common frame rate of the videos, if they have one.
         splits: the items of each split by name; the position in the list becomes `index`.
-        load: makes one `Video` of an item, on any thread; frames uint8 [T, H, W, C].
+        load: makes one `Video` of an item, or yields several, on any thread; frames uint8
+            [T, H, W, C].
         videos_per_shard: number of videos in a file.
         workers: number of threads, by default one for each core.
         progress: show a progress bar on stderr.
         overwrite: replace an existing data set in `out_dir`.
-        skip_unreadable: skip files for which `load` raises `UnreadableMedia` or OSError, and
-            print a line for each.
+        skip_unreadable: skip items for which `load` raises `UnreadableMedia` or OSError, and
+            print a line for each. Classes and identities that keep no video are left out, so that
+            those after them get lower numbers, and splits too, except the first; a line names each.
         jpeg_quality: 1..100, for the encoding "jpeg".
 
     Returns:
@@ -70,7 +78,8 @@ def write_dataset(
 
     Raises:
         ConversionError: out_dir exists, the disk is full, a file is unreadable, a split is
-            empty, or a video has a wrong size or the id of another. Nothing is written then.
+            empty, the first has no readable video, or a video has a wrong size or the id of
+            another. Nothing is written then.
 
     Example:
         >>> info = DatasetInfo("mine", "1", height=64, width=64, channels=3, fps=25.0)
@@ -88,17 +97,81 @@ def write_dataset(
         new_dataset_folder(out_dir, overwrite=overwrite) as building,
         progress_bar(total, progress) as bar,
     ):
-        encoder = _Encoder(info, load, workers, skip_unreadable, jpeg_quality, bar)
-        written = {
-            split: write_split(building, split, encoder.records(items), videos_per_shard)
-            for split, items in splits.items()
-        }
+        encoder = _Encoder(info, load, workers, skip_unreadable, jpeg_quality, bar, building)
+        written, lost = {}, []
+        for split, items in splits.items():
+            records = encoder.records(items)
+            if first := next(records, None):
+                records = itertools.chain([first], records)
+                written[split] = write_split(building, split, records, videos_per_shard)
+            elif not written:
+                lines = "\n".join(f"skipped {line}" for line in encoder.unreadable)
+                raise ConversionError(
+                    f"{out_dir}: the split {split!r} has no readable video, nothing is written; "
+                    f"repair or add videos:\n{lines}"
+                )
+            else:
+                lost.append(f"left out the split {split!r}: none of its videos is readable")
+        if encoder.unreadable:
+            info, written, names = _without_unused(building, info, written, encoder.used)
+            lost += names
         fps = min(encoder.rates) if info.fps < 0 and len(encoder.rates) == 1 else info.fps
         info = dataclasses.replace(info, splits=written, fps=fps)
         write_info(building, info)
-    for line in encoder.unreadable:
-        print(f"skipped {line}", file=sys.stderr)
+    for line in [f"skipped {line}" for line in encoder.unreadable] + lost:
+        print(line, file=sys.stderr)
     return info
+
+
+def _without_unused(
+    folder: str,
+    info: DatasetInfo,
+    splits: Mapping[str, SplitInfo],
+    used: Mapping[str, set[int]],
+) -> tuple[DatasetInfo, dict[str, SplitInfo], list[str]]:
+    """Leaves classes and identities without videos out of the names, and renumbers the records.
+
+    Args:
+        folder, info, splits: the data set.
+        used: the numbers in its records, for "label" and "identity".
+
+    Returns:
+        The description, the splits, and a line for each name that is left out.
+    """
+    numbers: dict[str, dict[int, int]] = {}
+    changed: dict[str, Any] = {}
+    lines = []
+    for field, key, what in (
+        ("label", "class_names", "class"), ("identity", "identity_names", "identity")
+    ):  # fmt: skip
+        names = getattr(info, key)
+        kept = sorted(used[field] & {*range(len(names))})
+        if len(kept) == len(names):
+            continue
+        numbers[field] = {old: new for new, old in enumerate(kept)}
+        changed[key] = tuple(names[old] for old in kept)
+        lines += [
+            f"left out the {what} {name!r}: none of its videos is readable"
+            for old, name in enumerate(names)
+            if old not in used[field]
+        ]
+    if not numbers:
+        return info, dict(splits), lines
+    renumbered = {}
+    for split, clips in splits.items():
+        shards = []
+        for shard in clips.shards:
+            path = os.path.join(folder, shard.file)
+            with ShardWriter(path) as writer:
+                for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+                    example = tf.train.Example.FromString(record)
+                    for field, new in numbers.items():
+                        value = example.features.feature[field].int64_list.value
+                        value[:] = [new.get(value[0], value[0])]  # -1 is none
+                    writer.write(example.SerializeToString(deterministic=True))
+            shards.append(writer.info)
+        renumbered[split] = dataclasses.replace(clips, shards=tuple(shards))
+    return dataclasses.replace(info, **changed), renumbered, lines
 
 
 def progress_bar(total: int, shown: bool = True, unit: str = "videos", **options) -> tqdm.tqdm:
@@ -165,32 +238,47 @@ def new_dataset_folder(
 
 
 class _Encoder:
-    """Turns items into serialized records, in order, with a bounded look-ahead."""
+    """Turns items into serialized records, in order, with a bounded look-ahead.
 
-    def __init__(self, info, load, workers, skip_unreadable, jpeg_quality, bar) -> None:
-        self.info, self.load, self.bar = info, load, bar
+    Attributes:
+        unreadable: a line for each item that could not be read.
+        rates: frames per second of the videos.
+        used: the values of "label" and "identity" in the records.
+    """
+
+    def __init__(self, info, load, workers, skip_unreadable, jpeg_quality, bar, folder) -> None:
+        self.info, self.load, self.bar, self.folder = info, load, bar, folder
         self.workers = workers or os.cpu_count() or 1
         self.skip_unreadable, self.jpeg_quality = skip_unreadable, jpeg_quality
         self.unreadable: list[str] = []
         self.ids: set[str] = set()
         self.rates: set[float] = set()
+        self.used: dict[str, set[int]] = {"label": set(), "identity": set()}
 
     def records(self, items: Sequence[Any]) -> Iterator[tuple[bytes, int]]:
         """Pairs of a record and its length; raises at the end if files were unreadable."""
         index = 0
-        for name, length, example in self._in_order(items):
+        for found in self._in_order(items):
             self.bar.update()
-            if example is None:
-                self.unreadable.append(name)
-            # After a fault the rest is only read, so that one run names every bad file.
-            if example is None or (self.unreadable and not self.skip_unreadable):
+            if isinstance(found, str):
+                self.unreadable.append(found)
                 continue
-            if name in self.ids:
-                raise ConversionError(f"Two videos have the id {name!r}: give unique ids.")
-            self.ids.add(name)
-            self.rates.add(round(example.features.feature["fps"].float_list.value[0], 3))
-            yield finish_example(example, index), length
-            index += 1
+            with found:
+                # After a fault the rest is only read, so that one run names every bad file.
+                if self.unreadable and not self.skip_unreadable:
+                    continue
+                for example in _read_examples(found):
+                    feature = example.features.feature
+                    name = feature["id"].bytes_list.value[0].decode()
+                    if name in self.ids:
+                        raise ConversionError(f"Two videos have the id {name!r}: give unique ids.")
+                    self.ids.add(name)
+                    self.rates.add(round(feature["fps"].float_list.value[0], 3))
+                    for field, values in self.used.items():
+                        values.add(feature[field].int64_list.value[0])
+                    length = feature["length"].int64_list.value[0]
+                    yield finish_example(example, index), length
+                    index += 1
         if self.unreadable and not self.skip_unreadable:
             lines = "\n".join(self.unreadable)
             remedy = "or skip unreadable files with --skip_unreadable"
@@ -202,7 +290,7 @@ class _Encoder:
                 f"{remedy}:\n{lines}"
             )
 
-    def _in_order(self, items: Sequence[Any]) -> Iterator[tuple[str, int, Any]]:
+    def _in_order(self, items: Sequence[Any]) -> Iterator[str | IO[bytes]]:
         pool = concurrent.futures.ThreadPoolExecutor(self.workers)
         pending: collections.deque[concurrent.futures.Future] = collections.deque()
         try:
@@ -215,34 +303,60 @@ class _Encoder:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _encode(self, item: Any) -> tuple[str, int, tf.train.Example | None]:
-        """Id, length and record of an item; or its fault, 0 and None."""
-        try:
-            video = self.load(item)
-        except UnreadableMedia as error:
-            return str(error), 0, None
-        except OSError as error:  # of the source: nothing is written here
-            return f"{error.filename or item}: cannot be read ({error.strerror or error})", 0, None
-        example = video_to_example(video, self.info.encoding, self.jpeg_quality)
-        if video.frames.shape[1:] != self.info.frame_shape:
-            raise ConversionError(
-                f"Video {video.id!r}: frames are {list(video.frames.shape[1:])}, but the data set "
-                f"has {list(self.info.frame_shape)}; resize them or correct the description."
+    def _encode(self, item: Any) -> str | IO[bytes]:
+        """A temporary file of the records of an item, or its fault."""
+        examples = self._examples(item)
+        with contextlib.ExitStack() as stack:  # a fault drops the records before it
+            file: Any = stack.enter_context(
+                tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY, dir=self.folder)
             )
-        if len(video.attributes) != len(self.info.attribute_names):
-            raise ConversionError(
-                f"Video {video.id!r}: {len(video.attributes)} attributes, but the data set has "
-                f"{len(self.info.attribute_names)} names; give one value for each name."
-            )
-        sizes = {"label": len(self.info.class_names), "identity": len(self.info.identity_names)}
+            while True:
+                try:
+                    example = next(examples, None)
+                except UnreadableMedia as error:
+                    return str(error)
+                except OSError as error:  # of the source: nothing is written here
+                    return f"{error.filename or item}: cannot be read ({error.strerror or error})"
+                if example is None:
+                    break
+                pickle.dump(example.SerializeToString(), file)
+            file.seek(0)
+            stack.pop_all()
+        return file
+
+    def _examples(self, item: Any) -> Iterator[tf.train.Example]:
+        loaded = self.load(item)
+        for video in [loaded] if isinstance(loaded, Video) else loaded:
+            example = video_to_example(video, self.info.encoding, self.jpeg_quality)
+            if video.frames.shape[1:] != self.info.frame_shape:
+                raise ConversionError(
+                    f"Video {video.id!r}: frames are {list(video.frames.shape[1:])}, but the data "
+                    f"set has {list(self.info.frame_shape)}; resize them or correct the "
+                    "description."
+                )
+            if len(video.attributes) != len(self.info.attribute_names):
+                raise ConversionError(
+                    f"Video {video.id!r}: {len(video.attributes)} attributes, but the data set has "
+                    f"{len(self.info.attribute_names)} names; give one value for each name."
+                )
+            self._check_numbers(video)
+            yield example
+
+    def _check_numbers(self, video: Video) -> None:
+        info = self.info
+        sizes = {"label": len(info.class_names), "identity": len(info.identity_names)}
         numbers = [(name, getattr(video, name), size or None) for name, size in sizes.items()]
-        numbers += zip(
-            self.info.attribute_names, video.attributes, self.info.attribute_sizes, strict=True
-        )
+        numbers += zip(info.attribute_names, video.attributes, info.attribute_sizes, strict=True)
         for name, number, size in numbers:
             if number < -1 or (size and number >= size):
                 raise ConversionError(
                     f"Video {video.id!r}: {name} is {number}, but the data set has "
                     f"{size or 'numbers from 0'}; give -1 for an unknown one."
                 )
-        return video.id, len(video.frames), example
+
+
+def _read_examples(file: IO[bytes]) -> Iterator[tf.train.Example]:
+    """The records that were pickled into a file, one at a time."""
+    with contextlib.suppress(EOFError):
+        while True:
+            yield tf.train.Example.FromString(pickle.load(file))

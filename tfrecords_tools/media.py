@@ -1,16 +1,20 @@
 """Reads videos, GIFs, images and strips, frame by frame, as RGB of one size."""
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
+import PIL.Image
 
+from kerasvid.data.records import MAX_RECORD_BYTES
 from tfrecords_tools.conversion import UnreadableMedia
 
 VIDEO_SUFFIXES = (
     ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".gif",
+    ".3gp", ".3g2", ".asf", ".f4v", ".m2ts", ".mts", ".ts", ".mxf", ".ogv", ".vob",
 )  # fmt: skip
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -108,6 +112,56 @@ def is_strip(path: str, frame_width: int | None = None) -> bool:
     return width > step and width % step == 0
 
 
+def is_row_of_frames(path: str, other: str, frame_width: int | None = None) -> bool:
+    """Whether an image of the size of another is a strip rather than the frame before the other.
+
+    The parts of a strip resemble each other more than they resemble another strip. Two parts tell
+    nothing: they may be the views of a stereo camera.
+
+    Raises:
+        UnreadableMedia: as `read_image`.
+    """
+    image, following = (read_image(each).astype(np.int16) for each in (path, other))
+    step = frame_width or image.shape[0]
+    if image.shape != following.shape or image.shape[1] < 3 * step or image.shape[1] % step:
+        return False
+    within = np.abs(image[:, step:] - image[:, :-step]).mean()
+    return 0 < within < 0.8 * np.abs(image - following).mean()
+
+
+def image_size(path: str) -> tuple[int, int] | None:
+    """Width and height of an image from the head of its file, or `None` if it is unreadable."""
+    try:
+        with PIL.Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+        return None
+
+
+def fit_frames(
+    frames: Iterable[np.ndarray],
+    path: str,
+    height: int,
+    width: int,
+    max_frames: int | None = None,
+    min_frames: int = 1,
+    flag: str = "--min_frames",
+) -> Iterator[np.ndarray]:
+    """Resizes frames one by one, each to uint8 [height, width, 3], and stops at `max_frames`.
+
+    Raises:
+        UnreadableMedia: there were no frames, or fewer than `min_frames`; the message names `path`
+            and `flag`, which sets this number.
+    """
+    count = 0
+    for count, frame in enumerate(itertools.islice(frames, max_frames), 1):  # noqa: B007
+        yield resize_and_crop(frame, height, width)
+    if not count:
+        raise UnreadableMedia(f"{path}: cannot be read as a video")
+    if count < min_frames:
+        raise UnreadableMedia(f"{path}: {count} frames, expected {min_frames} or more ({flag})")
+
+
 def stack_frames(
     frames: Iterable[np.ndarray],
     path: str,
@@ -115,25 +169,24 @@ def stack_frames(
     width: int,
     max_frames: int | None = None,
     min_frames: int = 1,
+    flag: str = "--min_frames",
 ) -> np.ndarray:
-    """Resizes frames one by one, so that a long video is never in memory in full size.
-
-    Returns:
-        uint8 [T, height, width, 3].
+    """All frames of `fit_frames`, uint8 [T, height, width, 3].
 
     Raises:
-        UnreadableMedia: there are no frames, or fewer than `min_frames`; the message names `path`.
+        UnreadableMedia: as `fit_frames`, or there are more frames than a record can hold; then the
+            rest is not read.
     """
-    small = []
-    for frame in frames:
-        small.append(resize_and_crop(frame, height, width))
-        if len(small) == max_frames:
-            break
-    if not small:
-        raise UnreadableMedia(f"{path}: cannot be read as a video")
-    if len(small) < min_frames:
-        raise UnreadableMedia(f"{path}: {len(small)} frames, expected {min_frames} or more")
-    return np.stack(small)  # [T, H, W, C]
+    pixels = bytearray()  # grows in place, so that a long video is in memory once
+    for frame in fit_frames(frames, path, height, width, max_frames, min_frames, flag):
+        if len(pixels) + frame.nbytes > MAX_RECORD_BYTES:
+            most = MAX_RECORD_BYTES // frame.nbytes
+            raise UnreadableMedia(
+                f"{path}: more than {most} frames of {height}x{width}, too many for one record; "
+                "cut it into clips (--clip_frames of kerasvid data folder)"
+            )
+        pixels += frame.tobytes()
+    return np.frombuffer(pixels, np.uint8).reshape(-1, height, width, 3)
 
 
 def _unreadable(path: str, error: OSError) -> UnreadableMedia:

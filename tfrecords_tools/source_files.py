@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from typing import NoReturn, TypeVar
@@ -13,6 +14,14 @@ from tfrecords_tools.media import IMAGE_SUFFIXES, natural_key
 
 Folder = str | os.PathLike
 T = TypeVar("T")
+# What systems and network storage put beside files, in lower case; hidden names are not listed.
+LITTER = frozenset({
+    "__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder", "icon\r",
+    "$recycle.bin", "recycler", "recycled", "system volume information", "found.000",
+    "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "lost+found",
+    "@eadir", "@tmp", "@sharebin", "#recycle", "#snapshot",
+    "@recycle", "@recently-snapshot", "thmbnl",
+})  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,23 +61,33 @@ def refuse_folder(error: OSError) -> NoReturn:
     )
 
 
+def is_litter(name: str) -> bool:
+    """Whether a file or folder is hidden or made by a system or network storage.
+
+    Example:
+        >>> is_litter("._anna.mp4"), is_litter("@eaDir"), is_litter("anna.mp4")
+        (True, True, False)
+    """
+    return name.startswith(".") or name.lower() in LITTER
+
+
 def subfolders(folder: str) -> list[str]:
-    """Names of the folders in a folder, in natural order, without hidden ones."""
+    """Names of the folders in a folder, in natural order, without litter."""
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
+            names = [entry.name for entry in entries if entry.is_dir()]
     except OSError as error:
         refuse_folder(error)
-    return sorted(names, key=natural_key)
+    return sorted(itertools.filterfalse(is_litter, names), key=natural_key)
 
 
 def file_names(folder: str, suffixes: str | tuple[str, ...]) -> list[str]:
-    """Names of the files in a folder with one of some endings, in natural order, none hidden."""
+    """Names of the files in a folder with one of some endings, in natural order, no litter."""
     try:
         names = os.listdir(folder)
     except OSError as error:
         refuse_folder(error)
-    names = [name for name in names if name.lower().endswith(suffixes) and name[0] != "."]
+    names = [name for name in names if name.lower().endswith(suffixes) and not is_litter(name)]
     return sorted(names, key=natural_key)
 
 
@@ -78,7 +97,7 @@ def image_paths(folder: str) -> tuple[str, ...]:
 
 
 def walk_folders(source_dir: Folder) -> Iterator[tuple[str, list[str]]]:
-    """Every folder below a folder once, with its files in natural order; none that is hidden.
+    """Every folder below a folder once, with its files in natural order; no litter.
 
     Links are followed, except to folders that the walk finds without them.
     """
@@ -87,10 +106,10 @@ def walk_folders(source_dir: Folder) -> Iterator[tuple[str, list[str]]]:
 
     def is_found_without(link: str) -> bool:
         parts = os.path.relpath(os.path.realpath(link), source).split(os.sep)
-        return not any(part.startswith(".") for part in parts)  # hidden, or by ".." out of it
+        return not any(map(is_litter, parts))  # or by ".." out of it
 
     for folder, below, names in os.walk(top, onerror=refuse_folder, followlinks=True):
-        paths = {name: os.path.join(folder, name) for name in below if name[0] != "."}
+        paths = {name: os.path.join(folder, name) for name in below if not is_litter(name)}
         below[:] = sorted(
             name
             for name, path in paths.items()
@@ -101,7 +120,7 @@ def walk_folders(source_dir: Folder) -> Iterator[tuple[str, list[str]]]:
             below.clear()
             continue
         seen.add(real)
-        yield folder, sorted((name for name in names if name[0] != "."), key=natural_key)
+        yield folder, sorted(itertools.filterfalse(is_litter, names), key=natural_key)
 
 
 def split_clips(clips: Sequence[Clip], test_fraction: float, seed: int) -> dict[str, list[Clip]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasvid.comparison.study import RUNS, StudyError
 from kerasvid.data import load_info
+from kerasvid.data.shards import shortest_video
 from kerasvid.evaluation.generated_clips import generated_clips, generated_images, infilling
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.protocols import ImagePrior
@@ -88,7 +89,8 @@ def real_clips(config: RunConfig, count: int, frames: int, seed: int = 0) -> Sho
     if videos.min_length < span:
         raise StudyError(
             f"{config.dataset}: a clip needs {span} frames, but the split {split!r} has videos of "
-            f"{videos.min_length}. Give fewer --frames."
+            f"{videos.min_length}. Give fewer --frames. "
+            + shortest_video(config.data_folder, info, split, span)
         )
     batch = min(count, videos.count)
     batches = config.clips(split, batch_size=batch, frames=frames, pick="window", seed=seed)

@@ -15,6 +15,7 @@ from kerasvid.data.shards import (
     load_info,
     parse_checked,
     read_shard,
+    shortest_video,
     split_files,
 )
 from kerasvid.naming import nearest_names
@@ -88,7 +89,8 @@ def make_pipeline(
     if clips.min_length < span:
         raise ValueError(
             f"{folder}: {frames} frames with stride {stride} span {span}, but the shortest video "
-            f"of {split!r} has {clips.min_length}; use fewer frames or a smaller stride."
+            f"of {split!r} has {clips.min_length}; use fewer frames or a smaller stride. "
+            + shortest_video(folder, info, split, span)
         )
     if (repeat or drop_remainder) and batch_size > clips.count:
         raise ValueError(

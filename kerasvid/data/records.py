@@ -34,6 +34,7 @@ RECORD_BYTES = 16  # that a TFRecord file has for each record beside its content
 MAX_SIDE = 65535  # pixels of an image that PNG and JPEG files hold in OpenCV and TensorFlow
 MAX_FPS = 1e6
 ENCODINGS = ("png", "jpeg", "raw")
+MAX_RECORD_BYTES = 1 << 30  # of frames; protobuf ends at twice that, and readers copy records
 REQUIRED = ("encoding", "index", "id", "length", "height", "width", "channels")
 REMEDY = "delete the folder and prepare the data set again."
 # First and last bytes of an encoded frame; cameras append to JPEGs.
@@ -306,7 +307,7 @@ def video_to_example(
         jpeg_quality: 1..100, for "jpeg" only.
 
     Raises:
-        ValueError: the video is empty, of another type or rank, or has no id.
+        ValueError: the video is empty, of another type or rank, too long, or has no id.
 
     Example:
         >>> example = video_to_example(Video(np.zeros((8, 64, 64, 3), np.uint8), id="a"))
@@ -323,6 +324,10 @@ def video_to_example(
             f"Video {video.id!r}: frames are {list(shape)}; give an array [T, H, W, 1 or 3]."
         )
     frames = [_encode_frame(frame, encoding, jpeg_quality) for frame in video.frames]
+    if sum(map(len, frames)) > MAX_RECORD_BYTES:
+        raise ValueError(
+            f"Video {video.id!r}: {shape[0]} frames are too many for one record; cut it into clips."
+        )
     example = tf.train.Example()
     feature = example.features.feature
     for name, size in zip(("length", "height", "width", "channels"), shape, strict=True):

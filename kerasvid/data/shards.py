@@ -339,6 +339,28 @@ def check_first_records(folder: str, info: DatasetInfo, split: str) -> None:
         place += shard.count
 
 
+def shortest_video(folder: str, info: DatasetInfo, split: str, frames: int) -> str:
+    """Names the shortest video of a split, for the message that it has less than `frames` frames.
+
+    Example:
+        >>> shortest_video("data/mine", load_info("data/mine"), "train", frames=16)
+        "The shortest is 'walk/anna.mp4'."
+    """
+    clips = info.splits[split]
+    files = [os.path.join(folder, shard.file) for shard in clips.shards]
+    found = []
+    with contextlib.suppress(tf.errors.OpError):  # a damaged shard has a message of its own
+        records = tf.data.TFRecordDataset(files).map(parse_record)
+        records = records.map(lambda record: (record["id"], record["length"]))
+        records = records.filter(lambda _, length: tf.equal(length, clips.min_length))
+        found = [name.decode(errors="replace") for name, _ in records.take(1).as_numpy_iterator()]
+    text = f"The shortest is {found[0]!r}." if found else ""
+    if clips.max_length >= frames:
+        flags = f"--min_frames={frames} --skip_unreadable"
+        text += f" Leave such videos out with kerasvid data folder {flags}."
+    return text.strip()
+
+
 def record_values(folder: str, split: str, key: str) -> frozenset[int]:
     """The different values of a field in the records of a split, without decoding frames.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasvid.data import DatasetInfo, load_info
 from kerasvid.data.pipeline import window_span
-from kerasvid.data.shards import hash_file
+from kerasvid.data.shards import hash_file, shortest_video
 from kerasvid.evaluation.classifiers.store import TrainedClassifier, trained_classifier
 from kerasvid.evaluation.generated_clips import generated_clips, infilling
 from kerasvid.evaluation.metrics.intervals import GROUPS, NORMAL, Interval
@@ -143,12 +143,12 @@ class EvaluationContext:
         return split
 
     def _check_lengths(self) -> None:
-        shortest = self.info.splits[self.split].min_length
+        shortest, folder = self.info.splits[self.split].min_length, self.config.data_folder
         if shortest < self.span:
             raise ValueError(
                 f"--frames={self.frames}: clips with stride {self.config.training.stride} span "
                 f"{self.span} frames, but the shortest video of {self.split!r} has {shortest}. "
-                "Use fewer --frames."
+                f"Use fewer --frames. {shortest_video(folder, self.info, self.split, self.span)}"
             )
         if self.windows > (most := shortest - self.span + 1):
             raise ValueError(

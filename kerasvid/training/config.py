@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from kerasvid.data import DatasetError, DatasetInfo, SplitInfo, load_info, make_pipeline
 from kerasvid.data.pipeline import check_images_fit, window_span
+from kerasvid.data.shards import shortest_video
 from kerasvid.io import parse_sealed_json, sealed_json
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.train_config import TrainConfig
@@ -210,13 +211,21 @@ class RunConfig:
         try:
             model = cls(**self.hyperparameters, dtype=self.precision)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            why = " ".join(str(error).split())[:200].rstrip(".")
+            if self._preset_has_fault(why):
+                size = "x".join(map(str, self.hyperparameters["image_shape"][:2]))
+                advice = " Convert the videos with another --height and --width."
+                raise ValueError(
+                    f"{self.dataset} has frames of {self.image_size()}: {self.model} with "
+                    f"--preset={self.preset} cannot be built for them ({why})."
+                    + (advice if f"rames of {size}" in why else "")
+                ) from error
             preset = _flat({**cls.hyperparameters(), **cls.PRESETS.get(self.preset, {})})
             flags = [
                 f"--set={key}={value}"
                 for key, value in _flat(self.hyperparameters).items()
                 if key not in FROM_DATA and (key not in preset or preset[key] != value)
-            ] or [f"--preset={self.preset} for frames of {self.image_size()}"]
-            why = " ".join(str(error).split())[:200]
+            ]
             raise ValueError(f"{' '.join(flags)}: {self.model} cannot be built ({why})") from error
         try:
             model.check_training_length(self.frames)
@@ -224,6 +233,17 @@ class RunConfig:
             raise ValueError(f"training.frames={self.frames}: {self.model} cannot be trained on "
                              f"such clips. {error}") from error  # fmt: skip
         return model
+
+    def _preset_has_fault(self, fault: str) -> bool:
+        """Whether the preset alone, with the sizes of the data, cannot be built for a reason."""
+        cls = model_class(self.model)
+        values, _ = apply_overrides(cls, self.preset, {})
+        sizes = {key: self.hyperparameters[key] for key in FROM_DATA if key in values}
+        try:
+            cls(**{**values, **sizes}, dtype=self.precision)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            return " ".join(str(error).split())[:200].rstrip(".") == fault
+        return False
 
     def image_size(self) -> str:
         """Height, width and channels of a frame, for people: "64x64x3"."""
@@ -343,7 +363,8 @@ def _check_data(config: RunConfig, info: DatasetInfo) -> None:
         raise ValueError(
             f"frames={config.frames} with stride={config.training.stride} needs {config.span()} "
             f"frames, but the shortest video of the split 'train' of {name} has {shortest}. Set "
-            "fewer frames or a smaller training.stride."
+            "fewer frames or a smaller training.stride. "
+            + shortest_video(config.data_folder, info, "train", config.span())
         )
     categories, classes = config.hyperparameters.get("categories", 0), len(info.class_names)
     if categories and categories != classes:

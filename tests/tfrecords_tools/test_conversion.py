@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -39,8 +40,8 @@ def records(folder, split="train"):
     return [parse_record(record) for record in tf.data.TFRecordDataset(files)]
 
 
-def refused(folder, message, **options):
-    with pytest.raises(ConversionError, match=message) as caught:
+def refused(folder, message, error=ConversionError, **options):
+    with pytest.raises(error, match=message) as caught:
         write(folder, **options)
     return str(caught.value)
 
@@ -266,6 +267,107 @@ def test_unreadable_files_can_be_left_out(tmp_path, capsys):
     assert [int(r["index"]) for r in found] == list(range(8))
     assert found[2]["id"] == b"clip-3"
     assert "skipped file-2: broken" in capsys.readouterr().err
+
+
+def test_a_split_without_a_readable_video_is_left_out_by_name(tmp_path, capsys):
+    splits = {"train": [0, 1], "test": [2, 5]}
+    info = write(tmp_path / "a", splits, load=load_or_refuse, skip_unreadable=True)
+    assert set(info.splits) == {"train"} and load_info(tmp_path / "a") == info
+    assert "left out the split 'test'" in capsys.readouterr().err
+    splits = {"train": [2, 5], "test": [0]}
+    message = refused(
+        tmp_path / "b", "'train' has no readable video", splits=splits,
+        load=load_or_refuse, skip_unreadable=True,
+    )  # fmt: skip
+    assert "file-2: broken" in message and not (tmp_path / "b").exists()
+
+
+def write_named(folder, unreadable, **options):
+    """Three classes and identities of two videos each, and a video without either."""
+    names = {"class_names": ("hop", "run", "sit"), "identity_names": ("ann", "bob", "cy")}
+
+    def load(number):
+        if number in unreadable:
+            raise UnreadableMedia(f"file-{number}: broken")
+        label = number // 2 if number < 6 else -1
+        return Video(video(number).frames, f"clip-{number}", label=label, identity=label)
+
+    return write_dataset(
+        folder, dataclasses.replace(INFO, **names), {"train": [0, 2, 4, 6], "test": [1, 3, 5]},
+        load, progress=False, **options,
+    )  # fmt: skip
+
+
+def test_a_class_that_keeps_no_video_leaves_the_names_and_the_numbers(tmp_path, capsys):
+    info = write_named(tmp_path / "a", unreadable=(2, 3), skip_unreadable=True)
+    assert info.class_names == ("hop", "sit") and info.identity_names == ("ann", "cy")
+    for split, expected in (("train", [0, 1, -1]), ("test", [0, 1])):
+        found = records(tmp_path / "a", split)
+        assert [int(record["label"]) for record in found] == expected
+        assert [int(record["identity"]) for record in found] == expected
+        assert [int(record["index"]) for record in found] == [*range(len(expected))]
+    assert info == load_info(tmp_path / "a")
+    check_shards(tmp_path / "a", info, deep=True)
+    reported = capsys.readouterr().err
+    assert "left out the class 'run'" in reported and "left out the identity 'bob'" in reported
+
+
+def test_a_class_that_keeps_a_video_keeps_its_number(tmp_path, capsys):
+    info = write_named(tmp_path / "a", unreadable=(2,), skip_unreadable=True)
+    assert info.class_names == ("hop", "run", "sit")
+    assert [int(record["label"]) for record in records(tmp_path / "a", "test")] == [0, 1, 2]
+    assert "left out" not in capsys.readouterr().err
+
+
+def parts_of(number, count=3, fault=None):
+    """Yields several videos of an item; `fault` is raised after them."""
+    for part in range(count):
+        yield Video(video(number).frames, f"clip-{number}-{part}")
+    if fault:
+        raise fault
+
+
+def test_an_item_may_become_several_videos_in_order(tmp_path):
+    info = write(tmp_path / "a", {"train": range(3), "test": [3]}, parts_of, workers=2)
+    names = [record["id"].numpy().decode() for record in records(tmp_path / "a")]
+    assert names == [f"clip-{number}-{part}" for number in range(3) for part in range(3)]
+    assert [int(record["index"]) for record in records(tmp_path / "a")] == [*range(9)]
+    assert info.splits["test"].count == 3
+
+
+def test_an_item_that_ends_in_a_fault_leaves_no_video(tmp_path):
+    def load(number):
+        return parts_of(number, fault=UnreadableMedia("file-1: cut short") if number == 1 else None)
+
+    write(tmp_path / "a", {"train": range(3)}, load, skip_unreadable=True)
+    names = {record["id"].numpy().decode()[:6] for record in records(tmp_path / "a")}
+    assert names == {"clip-0", "clip-2"}
+
+
+def test_the_videos_of_an_item_are_not_held_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(conversion, "_BYTES_IN_MEMORY", 1000)
+    alive, most = [], [0]
+
+    class Frames(np.ndarray):
+        pass
+
+    def load(number):
+        for part in range(200):
+            frames = video(number).frames.view(Frames)
+            alive.append(weakref.ref(frames))
+            most[0] = max(most[0], sum(ref() is not None for ref in alive))
+            yield Video(frames, f"clip-{number}-{part}")
+            del frames
+
+    info = write(tmp_path / "a", {"train": [0]}, load)
+    assert info.splits["train"].count == 200 and most[0] <= 4
+    assert len(os.listdir(tmp_path / "a")) == 2
+
+
+def test_a_video_that_no_record_can_hold_is_refused_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("kerasvid.data.records.MAX_RECORD_BYTES", 100)
+    message = refused(tmp_path / "a", "'clip-0': 2 frames are too many .* clips", ValueError)
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize("rates, common", [((12, 12), 12.0), ((12, 25), -1.0)])

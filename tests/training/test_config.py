@@ -4,6 +4,7 @@ import dataclasses
 import os
 
 import keras
+import numpy as np
 import pytest
 
 from kerasvid.data import DatasetError, DatasetInfo, SplitInfo, Video, load_info
@@ -42,6 +43,37 @@ def test_a_failed_build_names_the_settings(config_of):
     assert "\n" not in str(error.value)
     start = "--set=frames=3 --set=code_dim=5 --set=decoder.upsampling=[]: glo cannot be built ("
     assert str(error.value).startswith(start)
+
+
+def odd_data(folder):
+    """Videos of 17x17 pixels: four of 5 frames, one of 3."""
+    lengths = {"walk/a.mp4": 5, "walk/b.mp4": 5, "walk/c.mp4": 5, "walk/d.mp4": 5}
+    lengths["walk/short.mp4"] = 3
+
+    def load(name):
+        return Video(np.zeros([lengths[name], 17, 17, 3], np.uint8), name)
+
+    write_dataset(folder, DatasetInfo("odd", "1", 17, 17), {"train": [*lengths]}, load,
+                  progress=False)  # fmt: skip
+    return os.fspath(folder)
+
+
+def test_a_size_that_the_model_cannot_make_is_blamed_on_the_data(config_of, tmp_path):
+    folder = odd_data(tmp_path / "odd")
+    with pytest.raises(ValueError) as error:
+        config_of(folder=folder, values={"frames": 3}).make_model()
+    message = str(error.value)
+    assert message.startswith("squares has frames of 17x17x3: glo with --preset=debug cannot be")
+    assert "--set" not in message and "--height and --width" in message and "\n" not in message
+
+
+def test_a_video_that_is_too_short_is_named_with_the_flags_that_leave_it_out(config_of, tmp_path):
+    folder = odd_data(tmp_path / "odd")
+    said = r"train' of squares has 3\. .*'walk/short\.mp4'\. .*--min_frames=4 --skip_unreadable\.$"
+    with pytest.raises(ValueError, match=said):
+        config_of(folder=folder, values={"frames": 4})
+    with pytest.raises(ValueError, match=r"The shortest is 'walk/short\.mp4'\.$"):
+        config_of(folder=folder, values={"frames": 6})  # longer than all
 
 
 @pytest.mark.parametrize("name", MODELS)

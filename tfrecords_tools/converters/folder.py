@@ -2,22 +2,30 @@
 
     kerasvid data folder --source_dir=my_videos --out_dir=data/mine
 
-It reads MP4, AVI, MOV, MKV, WEBM, MPEG, WMV, FLV and GIF files, image sequences (a subfolder of
-images is one video) and strips (one wide image of frames side by side). The first folder level
-below --source_dir is the class of a video:
+It reads MP4, AVI, MOV, MKV, WEBM, MPEG, MTS, 3GP, WMV, FLV, GIF and further files, image sequences
+(a subfolder of images is one video) and strips (one wide image of frames side by side). Images in a
+folder that holds videos are left out. The first folder level below --source_dir is the class of a
+video:
 
     my_videos/walking/anna.mp4          class "walking"
     my_videos/walking/bob/frame2.png    class "walking", bob's images are one video
     my_videos/bob/frame2.png            one video without a class
     my_videos/clip.gif                  one video without a class
+
+Cut long videos into clips: --clip_frames=64 makes clips of 64 frames, one after the other, and
+--clip_stride=32 lets them overlap by half. All clips of a video are in the same split.
 """
 
 import collections
 import dataclasses
 import functools
 import os
+import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from kerasvid.data.records import ENCODINGS, DatasetInfo, Video
 from tfrecords_tools import media
@@ -27,6 +35,7 @@ from tfrecords_tools.source_files import Clip, Folder, check_source_dir, split_c
 
 IMAGE_MODES = ("auto", "sequences", "strips", "single")
 _LISTED = 3  # of the files that are left out
+_LONG = 500  # frames, from which on reading takes longer than decoding a clip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +54,8 @@ class FolderOptions(Options):
     images: str = option(
         "auto",
         "Meaning of the images in a folder: sequences (together one video), strips (each a video "
-        "of frames side by side) or single (each a video of one frame); auto means strips if the "
-        "first image is two or more frames wide, else sequences.",
+        "of frames side by side) or single (each a video of one frame); auto tells "
+        "strips from sequences by the size and the content of the images.",
         choices=IMAGE_MODES,
     )
     strip_frame_width: int | None = option(
@@ -54,9 +63,24 @@ class FolderOptions(Options):
     )
     min_frames: int = option(1, "Minimal number of frames; shorter videos are unreadable.", 1)
     max_frames: int | None = option(None, "Maximal number of frames; the rest is cut off.", 1)
+    clip_frames: int | None = option(
+        None, "Number of frames of the clips into which videos are cut; by default none is cut.", 1
+    )
+    clip_stride: int | None = option(
+        None, "Distance of the first frames of two clips; by default --clip_frames.", 1
+    )
     encoding: str = option(
         "png", "Encoding of the frames: png (lossless), jpeg (smaller) or raw.", choices=ENCODINGS
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.clip_stride and not self.clip_frames:
+            raise ConversionError(f"clip_stride={self.clip_stride}: give clip_frames too.")
+        if self.clip_frames and self.max_frames and self.clip_frames > self.max_frames:
+            raise ConversionError(
+                f"clip_frames={self.clip_frames}: must be {self.max_frames} (max_frames) or less."
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,55 +95,157 @@ def find_clips(
 ) -> tuple[list[FolderClip], list[str]]:
     """Lists the videos in a folder, and its other files, in natural order, without reading them.
 
+    Images are left out where they stand beside videos: in a folder of video files, or, unless they
+    are a sequence, in one with subfolders of videos.
+
     Raises:
         ConversionError: the folder cannot be listed or has no videos.
     """
     options = options or FolderOptions()
     clips, others = [], []
-    for folder, names in walk_folders(source_dir):
-        below = os.path.relpath(folder, source_dir).replace(os.sep, "/")
-        images = [name for name in names if name.lower().endswith(media.IMAGE_SUFFIXES)]
-        videos = [name for name in names if name.lower().endswith(media.VIDEO_SUFFIXES)]
-        files = {name: "video" for name in videos}
-        if images:
-            mode = _image_mode(os.path.join(folder, images[0]), options)
-            if mode == "sequences":
-                clip_id = os.path.basename(os.path.abspath(folder)) if below == "." else below
-                class_name = below.split("/")[0] if "/" in below else ""
-                paths = tuple(os.path.join(folder, name) for name in images)
-                clips.append(FolderClip(clip_id, class_name, paths, kind="sequence"))
-            else:
-                files |= dict.fromkeys(images, "strip" if mode == "strips" else "sequence")
+    found = [
+        (folder, os.path.relpath(folder, source_dir).replace(os.sep, "/"), names)
+        for folder, names in walk_folders(source_dir)
+    ]
+    media_suffixes = (*media.IMAGE_SUFFIXES, *media.VIDEO_SUFFIXES)
+    holding = (below for _, below, names in found if _with_suffix(names, media_suffixes))
+    parents = {str(parent) for below in holding for parent in pathlib.PurePosixPath(below).parents}
+    for folder, below, names in found:
         prefix = "" if below == "." else f"{below}/"
+        images = _with_suffix(names, media.IMAGE_SUFFIXES)
+        videos = _with_suffix(names, media.VIDEO_SUFFIXES)
+        files = dict.fromkeys(videos, "video")
+        paths = tuple(os.path.join(folder, name) for name in images)
+        mode = _image_mode(paths, bool(videos), below in parents, options) if images else "none"
+        if mode == "sequences":
+            clip_id = os.path.basename(os.path.abspath(folder)) if below == "." else below
+            class_name = below.split("/")[0] if "/" in below else ""
+            clips.append(FolderClip(clip_id, class_name, paths, kind="sequence"))
+        elif mode != "none":
+            files |= dict.fromkeys(images, "strip" if mode == "strips" else "sequence")
         for name, kind in files.items():
             path = os.path.join(folder, name)
             clips.append(FolderClip(prefix + name, prefix.split("/")[0], (path,), kind=kind))
-        others += [prefix + name for name in names if name not in images and name not in videos]
+        read = {*videos, *(() if mode == "none" else images)}
+        others += [prefix + name for name in names if name not in read]
     if not clips:
         what = "video files (MP4, AVI and so on), strips or subfolders of images"
         raise ConversionError(f"{source_dir}: no videos found; put {what} there.")
     return sorted(clips, key=lambda clip: media.natural_key(clip.id)), others
 
 
-def _image_mode(first_image: str, options: FolderOptions) -> str:
+def _with_suffix(names: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
+    return [name for name in names if name.lower().endswith(suffixes)]
+
+
+def _image_mode(
+    paths: Sequence[str], beside_videos: bool, above_videos: bool, options: FolderOptions
+) -> str:
+    """How to read the images of a folder: one of `IMAGE_MODES` or "none"."""
     if options.images != "auto":
         return options.images
-    try:
-        strips = media.is_strip(first_image, options.strip_frame_width)
-    except UnreadableMedia:
-        strips = False  # reading its frames will name it
-    return "strips" if strips else "sequences"
+    if beside_videos:
+        return "none"
+    # The first image that can be read tells; reading its frames will name one that cannot.
+    for number, path in enumerate(paths):
+        try:
+            strips = media.is_strip(path, options.strip_frame_width)
+        except UnreadableMedia:
+            continue
+        if strips and _are_strips(paths[number:], options.strip_frame_width):
+            return "strips"
+        break
+    # Beside subfolders of videos, a few images are posters or logos.
+    if above_videos and (len(paths) == 1 or not _are_same(_sizes(paths))):
+        return "none"
+    return "sequences"
+
+
+def _are_strips(paths: Sequence[str], frame_width: int | None) -> bool:
+    """Whether images, the first of which is two or more frames wide, are strips.
+
+    Images of one size are the frames of a wide video, unless they look like strips.
+    """
+    if len(paths) == 1 or frame_width:
+        return True
+    if not _are_same(sizes := _sizes(paths)):
+        return _are_same([height for _, height in sizes])
+    for path in paths[1:]:
+        try:
+            return media.is_row_of_frames(paths[0], path)
+        except UnreadableMedia:
+            continue
+    return True
+
+
+def _sizes(paths: Sequence[str]) -> list[tuple[int, int]]:
+    return [*filter(None, map(media.image_size, paths))]
+
+
+def _are_same(values: Sequence) -> bool:
+    return all(value == values[0] for value in values)
 
 
 def describe_clips(clips: Sequence[FolderClip], others: Sequence[str]) -> str:
     """Describes the result of `find_clips` in one line."""
     kinds = collections.Counter(clip.kind for clip in clips)
-    found = [f"{count} {kind}{'s' * (count > 1)}" for kind, count in sorted(kinds.items())]
-    line = f"found {' and '.join(found)}"
-    if others:
-        rest = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
-        line += f"; left out: {', '.join(others[:_LISTED])}{rest}"
+    line = f"found {' and '.join(_count(kinds[kind], kind) for kind in sorted(kinds))}"
+    images = _with_suffix(others, media.IMAGE_SUFFIXES)
+    files = [name for name in others if name not in {*images}]
+    left = [f"{_count(len(images), 'image')} beside videos"] if images else []
+    left += files[:_LISTED]
+    if left:
+        rest = f" and {len(files) - _LISTED} more" if len(files) > _LISTED else ""
+        line += f"; left out: {', '.join(left)}{rest}"
     return line
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def cut_clips(
+    frames: Iterable[np.ndarray], length: int, stride: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Cuts a video into clips of one length; no more frames than that are in memory.
+
+    Args:
+        frames: [H, W, C] each.
+        length: of a clip in frames.
+        stride: distance of the first frames of two clips.
+
+    Yields:
+        The number of the first frame in the video, and the frames [length, H, W, C].
+
+    Example:
+        >>> [start for start, _ in cut_clips(np.zeros([9, 4, 4, 3], np.uint8), 4, 2)]
+        [0, 2, 4]
+    """
+    window: collections.deque[np.ndarray] = collections.deque(maxlen=length)
+    for number, frame in enumerate(frames, 1):
+        window.append(frame)
+        start = number - length
+        if start >= 0 and start % stride == 0:
+            yield start, np.stack(window)
+
+
+def count_frames(
+    frames: Iterable[np.ndarray], clip_id: str, lengths: dict[str, int]
+) -> Iterator[np.ndarray]:
+    """The same frames; their number is put into `lengths` after the last one."""
+    count = 0
+    for frame in frames:
+        yield frame
+        count += 1
+    lengths[clip_id] = count
+
+
+def describe_cut(lengths: Mapping[str, int], length: int, stride: int) -> str:
+    """Describes in one line what `cut_clips` made of videos of these lengths."""
+    clips = sum((frames - length) // stride + 1 for frames in lengths.values())
+    rest = sum((frames - length) % stride for frames in lengths.values())
+    line = f"cut {_count(len(lengths), 'video')} into {_count(clips, 'clip')} of {length} frames"
+    return line + (f"; left out: the last {_count(rest, 'frame')} of videos" if rest else "")
 
 
 def prepare(
@@ -137,7 +263,18 @@ def prepare(
     classes = sorted({clip.class_name for clip in clips} - {""}, key=media.natural_key)
     labels = {name: number for number, name in enumerate(classes)}
 
-    def load(clip: FolderClip) -> Video:
+    cut = options.clip_frames or 0
+    flag = "--clip_frames" if cut > options.min_frames else "--min_frames"
+    limits: dict[str, Any] = {
+        "height": options.height,
+        "width": options.width,
+        "max_frames": options.max_frames,
+        "min_frames": max(cut, options.min_frames),
+        "flag": flag,
+    }
+    lengths: dict[str, int] = {}  # of the videos that are cut
+
+    def load(clip: FolderClip) -> Iterator[Video]:
         path, rate = clip.paths[0], -1.0
         if clip.kind == "video":
             found, rate = media.open_video(path)
@@ -145,10 +282,15 @@ def prepare(
             found = media.iterate_strip(path, options.strip_frame_width)
         else:
             found = map(media.read_image, clip.paths)
-        frames = media.stack_frames(
-            found, path, options.height, options.width, options.max_frames, options.min_frames
-        )
-        return Video(frames, clip.id, options.fps or rate, labels.get(clip.class_name, -1))
+        path = path if len(clip.paths) == 1 else os.path.dirname(path)
+        label = labels.get(clip.class_name, -1)
+        if not cut:
+            frames = media.stack_frames(found, path, **limits)
+            yield Video(frames, clip.id, options.fps or rate, label)
+            return
+        stream = count_frames(media.fit_frames(found, path, **limits), clip.id, lengths)
+        for start, frames in cut_clips(stream, cut, options.clip_stride or cut):
+            yield Video(frames, f"{clip.id}@{start}", options.fps or rate, label)
 
     info = DatasetInfo(
         os.path.basename(os.path.abspath(out_dir)),
@@ -160,7 +302,13 @@ def prepare(
         class_names=tuple(classes),
         source=os.path.basename(os.path.abspath(source_dir)),
     )
-    return write_dataset(out_dir, info, splits, load, **writing)
+    info = write_dataset(out_dir, info, splits, load, **writing)
+    if cut:
+        print(describe_cut(lengths, cut, options.clip_stride or cut), file=sys.stderr)
+    elif (longest := max(clips.max_length for clips in info.splits.values())) > _LONG:
+        print(f"the longest video has {longest} frames, and training reads a whole video for each "
+              "clip: cut long videos with --clip_frames", file=sys.stderr)  # fmt: skip
+    return info
 
 
 main = functools.partial(
