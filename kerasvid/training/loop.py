@@ -1,7 +1,15 @@
-"""Training: how a run starts or resumes, `fit` with its callbacks, and what it ends with."""
+"""Training: how a run starts or resumes, `fit` with its callbacks, and what it ends with.
 
+Of several workers each does the same, because what reads or changes a variable may wait for the
+others. Only the chief's files are the run's: the others write to a folder that is removed.
+"""
+
+import contextlib
 import dataclasses
+import json
 import pathlib
+import tempfile
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -17,8 +25,12 @@ from kerasvid.training.callbacks.step_callback import FiniteLoss, NotFinite, glo
 from kerasvid.training.callbacks.stopping import GracefulStop
 from kerasvid.training.clips import frame_rate, held_out_batches, shown_batch
 from kerasvid.training.config import RunConfig, training_split
+from kerasvid.training.devices import is_lost_worker, of_all_workers, texts_of_all_workers
 from kerasvid.training.run_folder import RunError, RunFolder
 from kerasvid.training.summary import describe_run
+
+# Settings that a resumed run may change, but that all workers must act on at the same step.
+ACTED_ON = ("steps", "log_every", "sample_every", "checkpoint_every")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +40,7 @@ class Outcome:
     step: int  # updates made, over all resumptions
     trained: int  # updates made by this call
     signal: int | None  # number of the signal that ended it early
-    saved: pathlib.Path  # the file with the result; for a process that writes none, the folder
+    saved: pathlib.Path  # the file with the result, which the chief writes
 
 
 def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -> Outcome:
@@ -47,15 +59,42 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
         RunError: the run was started with other settings, or the loss became NaN.
         CheckpointError: a checkpoint cannot be written or read.
     """
+    try:
+        with _written_folder(run) as written:
+            outcome = _train(config, run, written, strategy)
+            of_all_workers(strategy, [outcome.step])  # one that ends early would count as lost
+            return outcome
+    except tf.errors.OpError as error:
+        if not is_lost_worker(error):
+            raise
+        raise RunError(f"Another worker was lost: it ended or cannot be reached. {_last(run)} "
+                       "Run the same command again on every worker to resume.") from error  # fmt: skip
+
+
+@contextlib.contextmanager
+def _written_folder(run: RunFolder) -> Iterator[RunFolder]:
+    """The folder that this process writes to: the run's, or another that the end removes."""
+    if run.chief:
+        yield run
+        return
+    with tempfile.TemporaryDirectory(prefix="kerasvid-worker-") as folder:
+        yield RunFolder(folder, chief=False)
+
+
+def _train(
+    config: RunConfig, run: RunFolder, written: RunFolder, strategy: tf.distribute.Strategy
+) -> Outcome:
+    """As `train`; reads `run` and writes to `written`."""
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
+    newest, finished_step = checkpoints.latest(run.checkpoints), checkpoints.saved_step(run.model)
+    _check_workers_agree(config, run, newest, finished_step, strategy)
     with strategy.scope():
         model = config.make_model()
         config.compile(model)
     print(describe_run(config, model, run.path), flush=True)
     run.begin(config)
-    newest = checkpoints.latest(run.checkpoints)
     if newest is None and (finished := _finished_without_checkpoints(config, run)):
         return finished
     start = checkpoints.restore(model, newest) if newest else 0
@@ -63,20 +102,49 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
         print(f"resuming at step {start} from {newest}", flush=True)
     elif config.init_from:
         _start_from(config.init_from, model)
-    stop = _fit(config, run, model, start) if start < config.steps else None
+    stop = _fit(config, run, written, model, start) if start < config.steps else None
     step = global_step(model)
     if stop and stop.received is not None:
-        return Outcome(step, step - start, stop.received, stop.saved or run.path)
+        saved = run.checkpoints / stop.saved.name if stop.saved else run.path
+        return Outcome(step, step - start, stop.received, saved)
     # A run may have been killed between its last checkpoint and this file.
-    if run.chief and checkpoints.saved_step(run.model) < step:
+    if finished_step < step:
         apply_ema(model)
         fits_priors = config.training.prior_steps and isinstance(model, VariationalModel)
         if fits_priors:
             _fit_priors(config, model)
-        checkpoints.save_model(model, run.model)
+        checkpoints.save_model(model, written.model)
         if fits_priors and config.sample_every:  # no sample of a step has these priors
-            _sample_writer(config, run).write("final", model)
-    return Outcome(step, step - start, None, run.model if run.chief else run.path)
+            _sample_writer(config, written).write("final", model)
+    return Outcome(step, step - start, None, run.model)
+
+
+def _check_workers_agree(
+    config: RunConfig,
+    run: RunFolder,
+    newest: pathlib.Path | None,
+    finished_step: int,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    """Raises `RunError` on every worker if one has other settings, data or files of the run."""
+    found = {"checkpoint": newest and newest.name, "step of model.keras": finished_step}
+    texts = texts_of_all_workers(strategy, json.dumps([config.to_json(), found]))
+    (settings, files), *others = map(json.loads, texts)
+    chief = RunConfig.from_json(settings)
+    for number, (settings, seen) in enumerate(others, start=1):
+        other = RunConfig.from_json(settings)
+        differences = other.differences(chief)
+        differences += [f"{name} is {getattr(other, name)}, not {getattr(chief, name)}"
+                        for name in ACTED_ON if getattr(other, name) != getattr(chief, name)]  # fmt: skip
+        if differences:
+            raise RunError(f"Worker {number} differs from worker 0: {'; '.join(differences)}. Use "
+                           "the same flags and data on every worker.")  # fmt: skip
+        differences = [f"{name} is {seen[name]}, not {value}"
+                       for name, value in files.items() if seen[name] != value]  # fmt: skip
+        if differences:
+            raise RunError(f"{run.path}: worker {number} sees other files than worker 0: "
+                           f"{'; '.join(differences)}. Use a --run_dir on a disk that all workers "
+                           "share.")  # fmt: skip
 
 
 def _fit_priors(config: RunConfig, model: VariationalModel) -> None:
@@ -117,14 +185,16 @@ def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome 
     )
 
 
-def _fit(config: RunConfig, run: RunFolder, model: keras.Model, start: int) -> GracefulStop:
+def _fit(
+    config: RunConfig, run: RunFolder, written: RunFolder, model: keras.Model, start: int
+) -> GracefulStop:
     """One call of `fit` over the endless stream of batches, from its position at step `start`."""
     count = training_split(load_info(config.data_folder)).count
     # An epoch is one progress bar, at least `log_every` steps long for a small data set.
     steps_per_epoch = max(config.log_every, round(count / config.training.batch_size), 1)
     steps_per_epoch = min(steps_per_epoch, config.steps)
     epoch = start // steps_per_epoch
-    callbacks, stop = _make_callbacks(config, run)
+    callbacks, stop = _make_callbacks(config, written)
     batches = config.clips(start_step=start)
     if config.images_folder:
         folder, size = config.images_folder, config.image_batch
@@ -143,23 +213,27 @@ def _fit(config: RunConfig, run: RunFolder, model: keras.Model, start: int) -> G
             callback.on_train_end()
         if not isinstance(error, NotFinite):
             raise
-        kept = list(checkpoints.saved_steps(run.checkpoints).values())
-        last = f"The last good checkpoint is {kept[-1]}." if kept else "There is no checkpoint yet."
-        raise RunError(f"{error} {last}") from error
+        raise RunError(f"{error} {_last(run)}") from error
     return stop
 
 
-def _make_callbacks(config: RunConfig, run: RunFolder) -> tuple[list, GracefulStop]:
-    """The callbacks in the order in which they act after a step; only the chief writes files."""
+def _last(run: RunFolder) -> str:
+    kept = list(checkpoints.saved_steps(run.checkpoints).values())
+    return f"The last good checkpoint is {kept[-1]}." if kept else "There is no checkpoint yet."
+
+
+def _make_callbacks(config: RunConfig, written: RunFolder) -> tuple[list, GracefulStop]:
+    """The callbacks in the order in which they act after a step."""
     last = config.steps
-    saver = checkpoints.Checkpoints(run.checkpoints, config.checkpoint_every, last_step=last)
-    stop = GracefulStop(saver if run.chief else None, last)
+    saver = checkpoints.Checkpoints(written.checkpoints, config.checkpoint_every, last_step=last)
+    stop = GracefulStop(saver, last)
+    log = MetricsLog(written.metrics, config.log_every, written.events, last)
     callbacks: list[keras.callbacks.Callback] = [FiniteLoss()]
     if held_out := held_out_batches(config):
         callbacks.append(HeldOutEvaluation(held_out, config.sample_every or last, last))
-    if run.chief:
-        log = MetricsLog(run.metrics, config.log_every, run.events, last)
-        callbacks += [log, saver, _sample_writer(config, run)]
+    callbacks += [log, saver]
+    if written.chief:  # a clock decides when it writes, so nothing in it may wait for the others
+        callbacks.append(_sample_writer(config, written))
     return [*callbacks, stop], stop
 
 
