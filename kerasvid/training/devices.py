@@ -1,11 +1,14 @@
 """Devices: the strategy by which they share a batch, and the precision that they are fast at."""
 
+import contextlib
 import functools
 import json
 import os
 import pathlib
 import re
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -57,15 +60,32 @@ _DIFFERS = re.compile("mismatch in the collective")  # of a worker that does som
 
 def _join_workers(text: str) -> tf.distribute.Strategy:
     addresses, own = _own_address(text)
-    print(f"worker {addresses.index(own)} at {own}: waiting for all {len(addresses)} workers to "
-          "start", flush=True)  # fmt: skip
+    if len(addresses) == 1:
+        return make_strategy("mirrored")
+    others = ", ".join(address for address in addresses if address != own)
+    print(f"worker {addresses.index(own)} of {len(addresses)} at {own}: waiting for {others}",
+          flush=True)  # fmt: skip
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        with _ended_by_signals():
+            return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError) as error:
         why = " ".join(str(error).split())[:200]
         raise ValueError(f"TF_CONFIG: {own} cannot join the workers ({why}). Use an address of "
                          "this machine with a free port, the same list on every "
                          "worker.") from error  # fmt: skip
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Lets Ctrl-C end the process in the block: Python's handler would wait for TensorFlow."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _own_address(text: str) -> tuple[list[str], str]:

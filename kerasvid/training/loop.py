@@ -9,7 +9,8 @@ import dataclasses
 import json
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -56,7 +57,8 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
 
     Raises:
         ValueError: the model cannot be built with these settings.
-        RunError: the run was started with other settings, or the loss became NaN.
+        RunError: the run was started with other settings, the loss became NaN, or another worker
+            was lost or differs from the chief.
         CheckpointError: a checkpoint cannot be written or read.
     """
     try:
@@ -67,8 +69,9 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
     except tf.errors.OpError as error:
         if not is_lost_worker(error):
             raise
-        raise RunError(f"Another worker was lost: it ended or cannot be reached. {_last(run)} "
-                       "Run the same command again on every worker to resume.") from error  # fmt: skip
+        raise RunError("Another worker was lost: it ended or cannot be reached. Read its output. "
+                       f"{_last(run)} Run the same command again on every worker to "
+                       "resume.") from error  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -133,18 +136,18 @@ def _check_workers_agree(
     chief = RunConfig.from_json(settings)
     for number, (settings, seen) in enumerate(others, start=1):
         other = RunConfig.from_json(settings)
-        differences = other.differences(chief)
-        differences += [f"{name} is {getattr(other, name)}, not {getattr(chief, name)}"
-                        for name in ACTED_ON if getattr(other, name) != getattr(chief, name)]  # fmt: skip
-        if differences:
+        acted_on = [(name, getattr(other, name), getattr(chief, name)) for name in ACTED_ON]
+        if differences := other.differences(chief) + _differences(acted_on):
             raise RunError(f"Worker {number} differs from worker 0: {'; '.join(differences)}. Use "
                            "the same flags and data on every worker.")  # fmt: skip
-        differences = [f"{name} is {seen[name]}, not {value}"
-                       for name, value in files.items() if seen[name] != value]  # fmt: skip
-        if differences:
+        if differences := _differences((name, seen[name], files[name]) for name in files):
             raise RunError(f"{run.path}: worker {number} sees other files than worker 0: "
                            f"{'; '.join(differences)}. Use a --run_dir on a disk that all workers "
                            "share.")  # fmt: skip
+
+
+def _differences(values: Iterable[tuple[str, Any, Any]]) -> list[str]:
+    return [f"{name} is {own}, not {other}" for name, own, other in values if own != other]
 
 
 def _fit_priors(config: RunConfig, model: VariationalModel) -> None:

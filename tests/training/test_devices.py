@@ -41,3 +41,13 @@ def test_a_wrong_tf_config_is_refused_in_one_line_with_an_example(monkeypatch, t
     with pytest.raises(ValueError, match=f"^TF_CONFIG.*{fault}") as error:
         make_strategy("multi_worker")
     assert "\n" not in str(error.value) and '"index": 0}}' in str(error.value)
+
+
+def test_a_cluster_of_one_worker_is_its_own_devices(monkeypatch):
+    monkeypatch.setenv(
+        "TF_CONFIG",
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}',
+    )
+    monkeypatch.setattr("tensorflow.config.set_logical_device_configuration", lambda *_: None)
+    strategy = make_strategy("multi_worker")
+    assert type(strategy).__name__ == "MirroredStrategy" and strategy.num_replicas_in_sync == 1
