@@ -1,8 +1,16 @@
 """Devices: the strategy by which they share a batch, and the precision that they are fast at."""
 
+import contextlib
+import functools
+import json
+import os
 import pathlib
 import re
+import signal
+import threading
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -15,15 +23,15 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     Args:
         name: `"none"`: one device. `"mirrored"`: all GPUs of the machine. `"mirrored:2"`: that
             many GPUs, or virtual devices of the CPU if there are none. `"multi_worker"`: the
-            machines that the environment variable TF_CONFIG names.
+            machines that the environment variable TF_CONFIG names; waits until all have started.
 
     Raises:
-        ValueError: the name is unknown, or there are fewer GPUs than it says.
+        ValueError: the name is unknown, there are fewer GPUs than it says, or TF_CONFIG is wrong.
     """
     if name == "none":
         return tf.distribute.get_strategy()
     if name == "multi_worker":
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _join_workers(os.environ.get("TF_CONFIG", ""))
     match = re.fullmatch(r"mirrored(?::([1-9]\d*))?", name)
     if not match:
         raise ValueError(f"strategy={name!r} is unknown. Use none, mirrored, mirrored:N or "
@@ -41,12 +49,133 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy([f"{kind}:{number}" for number in range(count)])
 
 
+# === Several workers ===
+
+EXAMPLE = ('{"cluster": {"worker": ["host1:5000", "host2:5000"]}, '
+           '"task": {"type": "worker", "index": 0}}')  # fmt: skip
+# Errors of TensorFlow where another worker has ended or does not answer.
+_LOST = re.compile("Restart your program to reset|unhealthy|heartbeat|Collective ops is aborted")
+_DIFFERS = re.compile("mismatch in the collective")  # of a worker that does something else
+
+
+def _join_workers(text: str) -> tf.distribute.Strategy:
+    addresses, own = _own_address(text)
+    if len(addresses) == 1:
+        return make_strategy("mirrored")
+    others = ", ".join(address for address in addresses if address != own)
+    print(f"worker {addresses.index(own)} of {len(addresses)} at {own}: waiting for {others}",
+          flush=True)  # fmt: skip
+    try:
+        with _ended_by_signals():
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    except (tf.errors.OpError, RuntimeError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise ValueError(f"TF_CONFIG: {own} cannot join the workers ({why}). Use an address of "
+                         "this machine with a free port, the same list on every "
+                         "worker.") from error  # fmt: skip
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Lets Ctrl-C end the process in the block: Python's handler would wait for TensorFlow."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _own_address(text: str) -> tuple[list[str], str]:
+    """The addresses of all workers, the chief's first, and the one of this process.
+
+    Raises:
+        ValueError: TF_CONFIG is empty, not JSON, or does not say which worker this process is.
+    """
+    if not text:
+        raise ValueError("TF_CONFIG is not set, but strategy='multi_worker' needs it. Set it to "
+                         f"{EXAMPLE}.")  # fmt: skip
+    try:
+        config = json.loads(text)
+        cluster, task = config["cluster"], config["task"]
+        addresses = {job: list(cluster[job]) for job in ("chief", "worker") if job in cluster}
+        kind, index = task["type"], task["index"]
+        own = addresses[kind][index] if index >= 0 else None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"TF_CONFIG is not JSON ({error}). Set it to {EXAMPLE}.") from error
+    except KeyError as error:
+        raise ValueError(f"TF_CONFIG has no {error}. Set it to {EXAMPLE}.") from error
+    except (IndexError, TypeError):
+        own = None
+    if own is None:
+        raise ValueError(f"TF_CONFIG: the task is not one of the cluster. Set it to {EXAMPLE}.")
+    every = [address for job in addresses.values() for address in job]
+    for address in every:
+        if not re.fullmatch(r"\S+:\d+", str(address)) or every.count(address) > 1:
+            raise ValueError(f"TF_CONFIG: {address!r} is not an address of its own, as host:port. "
+                             f"Set it to {EXAMPLE}.")  # fmt: skip
+    return every, own
+
+
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process writes the files of the run."""
-    cluster = strategy.cluster_resolver
-    if cluster is None or cluster.task_type in (None, "", "chief"):
-        return True
-    return cluster.task_id == 0 and "chief" not in cluster.cluster_spec().jobs
+    return bool(strategy.extended.should_checkpoint)
+
+
+def of_all_workers(strategy: tf.distribute.Strategy, values: Sequence[int]) -> np.ndarray:
+    """Integers of every worker. All must call this in the same order, and each waits for the rest.
+
+    Args:
+        strategy: of `make_strategy`. Without several workers there is one row.
+        values: `[K]`, the same K on every worker.
+
+    Returns:
+        int64 `[W, K]`, the chief's row first.
+
+    Raises:
+        tf.errors.OpError: a worker was lost, see `is_lost_worker`.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return np.asarray([values], np.int64)
+    by_replica = _gathering(strategy)(tf.constant(values, tf.int64)).numpy()
+    return by_replica[:: len(strategy.extended.worker_devices)]
+
+
+@functools.cache
+def _gathering(strategy: tf.distribute.Strategy):
+    """A function of `[K]` to `[R, K]`, the values of each replica."""
+
+    def rows(values):
+        context = tf.distribute.get_replica_context()
+        count, number = context.num_replicas_in_sync, context.replica_id_in_sync_group
+        mine = tf.one_hot(number, count, dtype=tf.int64)[:, None] * values  # [R, K]
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, mine)
+
+    @tf.function
+    def gather(values):
+        return strategy.experimental_local_results(strategy.run(rows, (values,)))[0]
+
+    return gather
+
+
+def texts_of_all_workers(strategy: tf.distribute.Strategy, text: str) -> list[str]:
+    """A text of every worker, as `of_all_workers`."""
+    codes = text.encode()
+    lengths = of_all_workers(strategy, [len(codes)])[:, 0]
+    padded = [*codes, *[0] * (max(lengths) - len(codes))]
+    rows = of_all_workers(strategy, padded)
+    pairs = zip(rows, lengths, strict=True)
+    return [bytes(row[:length].tolist()).decode() for row, length in pairs]
+
+
+def is_lost_worker(error: tf.errors.OpError) -> bool:
+    """Whether an error of TensorFlow means that another worker ended or cannot be reached."""
+    return bool(_LOST.search(error.message)) and not _DIFFERS.search(error.message)
+
+
+# === Kinds of devices ===
 
 
 def device_name() -> str:

@@ -1,8 +1,15 @@
-"""Training: how a run starts or resumes, `fit` with its callbacks, and what it ends with."""
+"""Training: how a run starts or resumes, `fit` with its callbacks, and what it ends with.
 
+Of several workers each does the same, because what reads or changes a variable may wait for the
+others. Only the chief's files are the run's: the others write to a folder that is removed.
+"""
+
+import contextlib
 import dataclasses
+import json
 import pathlib
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -19,8 +26,12 @@ from kerasvid.training.callbacks.step_callback import FiniteLoss, NotFinite, glo
 from kerasvid.training.callbacks.stopping import GracefulStop
 from kerasvid.training.clips import frame_rate, held_out_batches, shown_batch
 from kerasvid.training.config import RunConfig, training_split
+from kerasvid.training.devices import is_lost_worker, of_all_workers, texts_of_all_workers
 from kerasvid.training.run_folder import RunError, RunFolder
 from kerasvid.training.summary import describe_run
+
+# Settings that a resumed run may change, but that all workers must act on at the same step.
+ACTED_ON = ("steps", "log_every", "sample_every", "checkpoint_every")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +41,7 @@ class Outcome:
     step: int  # updates made, over all resumptions
     trained: int  # updates made by this call
     signal: int | None  # number of the signal that ended it early
-    saved: pathlib.Path  # the file with the result; for a process that writes none, the folder
+    saved: pathlib.Path  # the file with the result, which the chief writes
 
 
 def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -> Outcome:
@@ -46,21 +57,52 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
 
     Raises:
         ValueError: the model cannot be built with these settings.
-        RunError: the run was started with other settings, or the loss became NaN.
+        RunError: the run was started with other settings, the loss became NaN, or another worker
+            was lost or differs from the chief.
         CheckpointError: a checkpoint cannot be written or read.
     """
+    try:
+        with _written_folder(run) as written:
+            outcome = _train(config, run, written, strategy)
+            of_all_workers(strategy, [outcome.step])  # one that ends early would count as lost
+            return outcome
+    except tf.errors.OpError as error:
+        if not is_lost_worker(error):
+            raise
+        raise RunError("Another worker was lost: it ended or cannot be reached. Read its output. "
+                       f"{_last(run)} Run the same command again on every worker to "
+                       "resume.") from error  # fmt: skip
+
+
+@contextlib.contextmanager
+def _written_folder(run: RunFolder) -> Iterator[RunFolder]:
+    """The folder that this process writes to: the run's, or another that the end removes."""
+    if run.chief:
+        yield run
+        return
+    with tempfile.TemporaryDirectory(prefix="kerasvid-worker-") as folder:
+        yield RunFolder(folder, chief=False)
+
+
+def _train(
+    config: RunConfig, run: RunFolder, written: RunFolder, strategy: tf.distribute.Strategy
+) -> Outcome:
+    """As `train`; reads `run` and writes to `written`."""
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
+    saved, finished_step = checkpoints.saved_steps(run.checkpoints), _finished_step(config, run)
+    _check_workers_agree(config, run, [*saved], finished_step, strategy)
     with strategy.scope():
         model = config.make_model()
         config.compile(model)
     print(describe_run(config, model, run.path), flush=True)
     run.begin(config)
-    saved = checkpoints.saved_steps(run.checkpoints)
     found = run.restore(model, config, reversed(saved.values()))
-    if found is None and (finished := _finished_without_checkpoints(config, run)):
-        return finished
+    if found is None:
+        finished = _finished_without_checkpoints(config, run, finished_step)
+        if finished is not None:
+            return finished
     start, metrics = 0, None
     if found is not None:
         newest, record = found
@@ -68,31 +110,70 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
         print(f"resuming at step {start} from {newest}", flush=True)
     elif config.init_from:
         _start_from(config.init_from, model)
+    _check_same_step(run, start, strategy)
     if start < config.steps:
-        stop, metrics = _fit(config, run, model, start, metrics)
+        stop, metrics = _fit(config, run, written, model, start, metrics)
         if stop.received is not None:
             step = global_step(model)
-            return Outcome(step, step - start, stop.received, stop.saved or run.path)
-    elif run.chief and metrics is not None:
-        restore_rows(run.metrics, metrics["rows"])
+            saved_as = run.checkpoints / stop.saved.name if stop.saved else run.path
+            return Outcome(step, step - start, stop.received, saved_as)
+    elif metrics is not None:
+        restore_rows(written.metrics, metrics["rows"])
     step = global_step(model)
     # A run may have been killed between its last checkpoint and this file.
-    if run.chief and not _has_model(config, run, step):
+    if finished_step < step:
         apply_ema(model)
         fits_priors = config.training.prior_steps and isinstance(model, VariationalModel)
         if fits_priors:
             _fit_priors(config, model)
-        checkpoints.save_model(model, run.model, config, metrics)
+        checkpoints.save_model(model, written.model, config, metrics)
         if fits_priors and config.sample_every:  # no sample of a step has these priors
-            _sample_writer(config, run).write("final", model)
-    return Outcome(step, step - start, None, run.model if run.chief else run.path)
+            _sample_writer(config, written).write("final", model)
+    return Outcome(step, step - start, None, run.model)
 
 
-def _has_model(config: RunConfig, run: RunFolder, step: int) -> bool:
-    """Whether the finished model of a step is there and whole; names a damaged one on stderr."""
+def _check_workers_agree(
+    config: RunConfig,
+    run: RunFolder,
+    saved: Sequence[int],
+    finished_step: int,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    """Raises `RunError` on every worker if one has other settings, data or files of the run."""
+    found = {"steps of checkpoints": saved, "step of model.keras": finished_step}
+    texts = texts_of_all_workers(strategy, json.dumps([config.to_json(), found]))
+    (settings, files), *others = map(json.loads, texts)
+    chief = RunConfig.from_json(settings)
+    for number, (settings, seen) in enumerate(others, start=1):
+        other = RunConfig.from_json(settings)
+        acted_on = [(name, getattr(other, name), getattr(chief, name)) for name in ACTED_ON]
+        if differences := other.differences(chief) + _differences(acted_on):
+            raise RunError(f"Worker {number} differs from worker 0: {'; '.join(differences)}. Use "
+                           "the same flags and data on every worker.")  # fmt: skip
+        if differences := _differences((name, seen[name], files[name]) for name in files):
+            raise RunError(f"{run.path}: worker {number} sees other files than worker 0: "
+                           f"{'; '.join(differences)}. Use a --run_dir on a disk that all workers "
+                           "share.")  # fmt: skip
+
+
+def _differences(values: Iterable[tuple[str, Any, Any]]) -> list[str]:
+    return [f"{name} is {own}, not {other}" for name, own, other in values if own != other]
+
+
+def _check_same_step(run: RunFolder, start: int, strategy: tf.distribute.Strategy) -> None:
+    """Raises `RunError` on every worker if one read another checkpoint."""
+    steps = of_all_workers(strategy, [start])[:, 0]
+    if min(steps) != max(steps):
+        raise RunError(f"{run.checkpoints}: the workers can read different checkpoints, of the "
+                       f"steps {', '.join(map(str, steps))}. Use a --run_dir on a disk that all "
+                       "workers share.")  # fmt: skip
+
+
+def _finished_step(config: RunConfig, run: RunFolder) -> int:
+    """The step of the finished model; -1 without one. Names a damaged one on stderr."""
     paths = [run.model] if run.model.exists() else []
     found = checkpoints.first_readable(paths, lambda path: checkpoints.read_record(path, config))
-    return found is not None and found[1].step >= step
+    return found[1].step if found else -1
 
 
 def _fit_priors(config: RunConfig, model: VariationalModel) -> None:
@@ -115,11 +196,13 @@ def _start_from(run_dir: str, model: keras.Model) -> None:
     print(f"weights of {', '.join(copied)} from {path}{others}", flush=True)
 
 
-def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome | None:
+def _finished_without_checkpoints(
+    config: RunConfig, run: RunFolder, finished_step: int
+) -> Outcome | None:
     """The outcome of a finished run; `None` for a new one. Refuses to overwrite any other."""
     if not run.exists():
         return None
-    if _has_model(config, run, config.steps):
+    if finished_step >= config.steps:
         record = checkpoints.read_record(run.model)
         if run.chief and record.metrics is not None:
             restore_rows(run.metrics, record.metrics["rows"])
@@ -129,8 +212,7 @@ def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome 
             f"{run.checkpoints}: none of the {len(damaged)} checkpoints can be read. Restore them "
             "from a copy, or start again with another --run_dir."
         )
-    step = checkpoints.saved_step(run.model)
-    state = "is damaged" if step < 0 else f"is there (step {step})"
+    state = "is damaged" if finished_step < 0 else f"is there (step {finished_step})"
     raise RunError(
         f"{run.path}: model.keras {state}, but no checkpoint to continue from. "
         "Start again with another --run_dir."
@@ -140,24 +222,25 @@ def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome 
 def _fit(
     config: RunConfig,
     run: RunFolder,
+    written: RunFolder,
     model: keras.Model,
     start: int,
     metrics: Mapping[str, Any] | None,
-) -> tuple[GracefulStop, Mapping[str, Any] | None]:
+) -> tuple[GracefulStop, Mapping[str, Any]]:
     """One call of `fit` over the endless stream of batches, from its position at step `start`.
 
     Args:
         metrics: state of `MetricsLog` at that step; `None` for a new run.
 
     Returns:
-        Whether a signal came, and the state of `MetricsLog`, which only the chief has.
+        Whether a signal came, and the state of `MetricsLog`.
     """
     count = training_split(load_info(config.data_folder)).count
     # An epoch is one progress bar, at least `log_every` steps long for a small data set.
     steps_per_epoch = max(config.log_every, round(count / config.training.batch_size), 1)
     steps_per_epoch = min(steps_per_epoch, config.steps)
     epoch = start // steps_per_epoch
-    callbacks, stop, log = _make_callbacks(config, run, metrics)
+    callbacks, stop, log = _make_callbacks(config, written, metrics)
     batches = config.clips(start_step=start)
     if config.images_folder:
         folder, size = config.images_folder, config.image_batch
@@ -177,27 +260,35 @@ def _fit(
             callback.on_train_end()
         if not isinstance(error, NotFinite):
             raise
-        kept = list(checkpoints.saved_steps(run.checkpoints).values())
-        last = f"The last good checkpoint is {kept[-1]}." if kept else "There is no checkpoint yet."
-        raise RunError(f"{error} {last}") from error
-    return stop, log.state() if run.chief else None
+        raise RunError(f"{error} {_last(run)}") from error
+    return stop, log.state()
+
+
+def _last(run: RunFolder) -> str:
+    kept = list(checkpoints.saved_steps(run.checkpoints).values())
+    return f"The last good checkpoint is {kept[-1]}." if kept else "There is no checkpoint yet."
 
 
 def _make_callbacks(
-    config: RunConfig, run: RunFolder, metrics: Mapping[str, Any] | None = None
+    config: RunConfig, written: RunFolder, metrics: Mapping[str, Any] | None = None
 ) -> tuple[list, GracefulStop, MetricsLog]:
-    """The callbacks in the order in which they act after a step; only the chief writes files."""
+    """The callbacks in the order in which they act after a step."""
     last = config.steps
-    log = MetricsLog(run.metrics, config.log_every, run.events, last, metrics)
+    log = MetricsLog(written.metrics, config.log_every, written.events, last, metrics)
     saver = checkpoints.Checkpoints(
-        run.checkpoints, config.checkpoint_every, last_step=last, config=config, metrics=log.state
+        written.checkpoints,
+        config.checkpoint_every,
+        last_step=last,
+        config=config,
+        metrics=log.state,
     )
-    stop = GracefulStop(saver if run.chief else None, last)
+    stop = GracefulStop(saver, last)
     callbacks: list[keras.callbacks.Callback] = [FiniteLoss()]
     if held_out := held_out_batches(config):
         callbacks.append(HeldOutEvaluation(held_out, config.sample_every or last, last))
-    if run.chief:
-        callbacks += [log, saver, _sample_writer(config, run)]
+    callbacks += [log, saver]
+    if written.chief:  # a clock decides when it writes, so nothing in it may wait for the others
+        callbacks.append(_sample_writer(config, written))
     return [*callbacks, stop], stop, log
 
 

@@ -385,8 +385,56 @@ def test_a_process_that_is_not_the_chief_writes_nothing(config_of, tmp_path):
     with run.lock():
         run.begin(config)
         outcome = train(config, run, tf.distribute.get_strategy())
-    assert (outcome.step, outcome.saved) == (2, tmp_path)
+    assert (outcome.step, outcome.saved) == (2, run.model)  # which the chief writes
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lost_worker_is_named_with_the_checkpoint_to_resume_from(
+    config_of, tmp_path, monkeypatch
+):
+    text = "Collective ops is aborted by: unhealthy tasks. Restart your program to reset."
+
+    def lose(*_):
+        raise tf.errors.UnavailableError(None, None, text)
+
+    run_to_end(config_of(2), tmp_path)
+    monkeypatch.setattr(Checkpoints, "save", lose)
+    with pytest.raises(RunError, match=r"^Another worker was lost.*step-000002.*resume") as e:
+        run_to_end(config_of(4), tmp_path)
+    assert "\n" not in str(e.value)
+    text = "the record is damaged"
+    with pytest.raises(tf.errors.UnavailableError, match=text):
+        run_to_end(config_of(4), tmp_path)
+
+
+def other_worker_has(monkeypatch, change):
+    """Makes `train` see a second worker, whose text is that of this one after `change`."""
+    monkeypatch.setattr(
+        "kerasvid.training.loop.texts_of_all_workers", lambda _, text: [text, change(text)]
+    )
+
+
+@pytest.mark.parametrize(
+    "ours, theirs, named",
+    [
+        ('"seed\\": 0', '"seed\\": 3', "seed is 3, not 0"),
+        ('"log_every\\": 2', '"log_every\\": 9', "log_every is 9, not 2"),
+        ('"checkpoint": null', '"checkpoint": "step-000002.keras"', "step-000002.keras, not None"),
+    ],
+)
+def test_workers_that_differ_are_refused_before_anything_is_written(
+    config_of, tmp_path, monkeypatch, ours, theirs, named
+):
+    other_worker_has(monkeypatch, lambda text: text.replace(ours, theirs))
+    with pytest.raises(RunError, match=f"orker 1 .*{named}") as error:
+        run_to_end_without_begin(config_of(2), tmp_path / "run")
+    assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
+
+
+def run_to_end_without_begin(config, folder):
+    run = RunFolder(folder)
+    with run.lock():
+        train(config, run, tf.distribute.get_strategy())
 
 
 @pytest.mark.slow

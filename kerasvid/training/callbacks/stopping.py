@@ -7,25 +7,27 @@ import threading
 
 from kerasvid.training.callbacks.checkpoints import Checkpoints
 from kerasvid.training.callbacks.step_callback import StepCallback
+from kerasvid.training.devices import of_all_workers
 
 
 class GracefulStop(StepCallback):
     """Ends `fit` at the last step; after SIGTERM or Ctrl-C it saves a checkpoint and ends earlier.
 
-    A second signal ends the process at once. Python delivers signals only to the main thread.
+    A second signal ends the process at once. Python delivers signals only to the main thread. Of
+    several workers, all stop after the same step if one of them received a signal.
 
     Args:
-        checkpoints: the callback that saves; `None` if another process saves.
+        checkpoints: the callback that saves.
         last_step: number of updates, over all resumptions of the run; `None` for no limit.
 
     Attributes:
-        received: number of the signal, or `None`.
+        received: number of the signal that any worker received, or `None`.
         saved: path of the checkpoint that was written, or `None`.
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-    def __init__(self, checkpoints: Checkpoints | None, last_step: int | None = None):
+    def __init__(self, checkpoints: Checkpoints, last_step: int | None = None):
         super().__init__(last_step=last_step)
         self.checkpoints = checkpoints
         self.received: int | None = None
@@ -44,8 +46,9 @@ class GracefulStop(StepCallback):
             self._previous = {each: signal.signal(each, self._receive) for each in self.SIGNALS}
 
     def on_step_end(self, step: int, logs: dict) -> None:
-        if self.received is not None and not self.model.stop_training:
-            self.saved = self.checkpoints.save() if self.checkpoints else None
+        received = of_all_workers(self.model.distribute_strategy, [self.received or 0]).max()
+        if received and not self.model.stop_training:
+            self.received, self.saved = int(received), self.checkpoints.save()
             self.model.stop_training = True
         elif self.last_step is not None and step >= self.last_step:
             self.model.stop_training = True

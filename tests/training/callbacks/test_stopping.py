@@ -2,6 +2,7 @@ import os
 import signal
 
 import keras
+import numpy as np
 import pytest
 
 from kerasvid.training.callbacks.checkpoints import Checkpoints, saved_steps
@@ -39,8 +40,15 @@ def test_without_a_signal_nothing_is_saved_and_handlers_come_back(counter, fit, 
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_process_that_does_not_save_stops_too(counter, fit):
-    stop = GracefulStop(None)
-    model = fit(counter(), [0.1] * 9, [SendSignal(signal.SIGTERM, at=3), stop])
-    assert (stop.received, stop.saved) == (signal.SIGTERM, None)
-    assert int(model.optimizer.iterations.numpy()) == 4
+def test_the_signal_of_another_worker_ends_the_run_after_the_same_step(
+    counter, fit, tmp_path, monkeypatch
+):
+    steps = iter([0, 0, signal.SIGTERM])
+
+    def with_another(strategy, values):
+        return np.array([values, [next(steps)]])
+
+    monkeypatch.setattr("kerasvid.training.callbacks.stopping.of_all_workers", with_another)
+    stop = GracefulStop(Checkpoints(tmp_path, every=100))
+    fit(counter(), [0.1] * 9, [stop.checkpoints, stop])
+    assert (stop.received, stop.saved) == (signal.SIGTERM, tmp_path / "step-000003.keras")

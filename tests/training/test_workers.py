@@ -1,0 +1,172 @@
+"""Two workers on this machine that train one run by the command line."""
+
+import contextlib
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from kerasvid.training.callbacks.checkpoints import saved_steps
+from kerasvid.training.callbacks.metrics_log import read_rows
+
+ROOT = pathlib.Path(__file__).parents[2]
+SECONDS = 240  # for one command, on a busy machine too
+FLAGS = (
+    "--model=rjvae", "--preset=debug", "--set=frames=2", "--set=training.batch_size=4",
+    "--set=training.ema_momentum=0.9", "--set=training.prior_steps=5", "--set=prior_momentum=0.9",
+    "--set=prior_couplings=2", "--precision=float32", "--deterministic", "--log_every=10",
+    "--checkpoint_every=20", "--sample_every=50",
+)  # fmt: skip
+
+pytestmark = pytest.mark.slow
+
+
+def free_ports(count):
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@pytest.fixture(scope="module")
+def start(squares, tmp_path_factory):
+    """A function that starts `train` with flags and variables: a Popen. None outlives the test."""
+    processes, logs = [], tmp_path_factory.mktemp("logs")
+
+    def launch(*flags, **variables):
+        command = [sys.executable, os.fspath(ROOT / "apps" / "train.py"), *FLAGS]
+        environment = {**os.environ, "PYTHONPATH": os.fspath(ROOT), **variables}
+        path = logs / f"{len(processes)}.log"
+        with open(path, "wb") as log:
+            command += [f"--dataset={squares}", *flags]
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process.path = path
+        processes.append(process)
+        return process
+
+    yield launch
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def start_pair(start):
+    """A function that starts two workers: the chief and the other."""
+
+    def launch(folder, *flags, others=()):
+        cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+        tasks = [{"cluster": cluster, "task": {"type": "worker", "index": i}} for i in range(2)]
+        flags = ("--strategy=multi_worker", f"--run_dir={folder}", *flags)
+        return [
+            start(*flags, *(others if index else ()), TF_CONFIG=json.dumps(task))
+            for index, task in enumerate(tasks)
+        ]
+
+    return launch
+
+
+def finish(*processes, status=0):
+    """What the processes printed, after all ended with a status."""
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS)
+        assert process.returncode == status, printed(process)[-3000:]
+    return [printed(process) for process in processes]
+
+
+def printed(process):
+    return process.path.read_text(errors="replace")
+
+
+def wait_for_step(folder, step, processes):
+    end = time.monotonic() + SECONDS
+    while max(saved_steps(folder / "checkpoints"), default=0) < step:
+        assert time.monotonic() < end and all(each.poll() is None for each in processes), [
+            printed(each)[-2000:] for each in processes
+        ]
+        time.sleep(0.02)
+
+
+def assert_equal_runs(folder, expected):
+    """Weights, optimizers and rows are equal to the bit, but for the seconds."""
+    models = [keras.models.load_model(each / "model.keras") for each in (folder, expected)]
+    ours, theirs = ([*model.weights, *model.optimizer.variables] for model in models)
+    assert len(ours) > 50
+    for value, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(value.numpy(), other.numpy(), err_msg=value.path)
+    rows, others = (read_rows(each / "metrics.csv") for each in (folder, expected))
+    for row in [*rows, *others]:
+        row.pop("seconds")
+    assert rows == others
+
+
+@pytest.fixture(scope="module")
+def undisturbed(start_pair, tmp_path_factory):
+    """Folder of a run of two workers, 200 steps."""
+    folder = tmp_path_factory.mktemp("runs") / "pair"
+    for text in finish(*start_pair(folder, "--steps=200")):
+        assert "trained: 200 steps" in text and "Traceback" not in text
+    return folder
+
+
+def test_two_workers_write_what_two_replicas_of_one_process_write(start, undisturbed, tmp_path):
+    finish(start("--strategy=mirrored:2", "--steps=200", f"--run_dir={tmp_path / 'one'}"))
+    assert_equal_runs(undisturbed, tmp_path / "one")
+    for folder in ("samples", "checkpoints"):
+        both = (
+            {p.name for p in (each / folder).iterdir()} for each in (undisturbed, tmp_path / "one")
+        )
+        ours, theirs = both
+        assert ours == theirs and ours
+    left = {path.name for path in undisturbed.iterdir()} - {".lock"}
+    assert left == {"config.json", "model.keras", "checkpoints", "samples", "metrics.csv", "events"}
+
+
+def test_a_pair_whose_workers_are_killed_resumes_and_ends_bit_equal(
+    start_pair, undisturbed, tmp_path
+):
+    folder, at = tmp_path / "killed", random.Random()
+    for killed, step in ((0, 20), (1, 60), (at.randrange(2), 120)):
+        pair = start_pair(folder, "--steps=200")
+        wait_for_step(folder, step, pair)
+        time.sleep(at.uniform(0.0, 1.0))
+        pair[killed].kill()
+        (text,) = finish(pair[1 - killed], status=1)
+        error = text.splitlines()[-1]
+        assert error.startswith("error: Another worker was lost") and "same command" in error, text
+        assert f"{folder}/checkpoints/step-" in error and "Traceback" not in text
+    for text in finish(*start_pair(folder, "--steps=200")):
+        assert "resuming at step" in text and "trained: 200 steps" in text
+    assert_equal_runs(folder, undisturbed)
+
+
+def test_a_signal_to_one_worker_stops_both_with_a_checkpoint(start_pair, tmp_path):
+    folder = tmp_path / "stopped"
+    pair = start_pair(folder, "--steps=2000")
+    wait_for_step(folder, 20, pair)
+    pair[1].send_signal(signal.SIGTERM)
+    texts = finish(*pair, status=128 + signal.SIGTERM)
+    newest = list(saved_steps(folder / "checkpoints").values())[-1]
+    for text in texts:
+        assert f"saved {newest}" in text and "same command" in text and "Traceback" not in text
+
+
+def test_workers_with_other_settings_say_so(start_pair, tmp_path):
+    pair = start_pair(tmp_path / "run", "--steps=20", others=("--seed=3",))
+    for text in finish(*pair, status=1):
+        assert text.splitlines()[-1] == (
+            "error: Worker 1 differs from worker 0: seed is 3, not 0. Use the same flags and data "
+            "on every worker."
+        )
+    assert not (tmp_path / "run").exists()
