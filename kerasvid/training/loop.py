@@ -82,6 +82,8 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
         fits_priors = config.training.prior_steps and isinstance(model, VariationalModel)
         if fits_priors:
             _fit_priors(config, model)
+        if run.model.exists():  # of fewer steps, or damaged
+            print(f"{run.model}: written again at step {step}", flush=True)
         checkpoints.save_model(model, run.model, config, metrics)
         if fits_priors and config.sample_every:  # no sample of a step has these priors
             _sample_writer(config, run).write("final", model)
