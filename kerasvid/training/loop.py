@@ -126,6 +126,8 @@ def _train(
         fits_priors = config.training.prior_steps and isinstance(model, VariationalModel)
         if fits_priors:
             _fit_priors(config, model)
+        if written.model.exists():  # of fewer steps, or damaged
+            print(f"{run.model}: written again at step {step}", flush=True)
         checkpoints.save_model(model, written.model, config, metrics)
         if fits_priors and config.sample_every:  # no sample of a step has these priors
             _sample_writer(config, written).write("final", model)

@@ -24,24 +24,8 @@ _SCALAR = tf.compat.v1.SummaryMetadata(
 )
 
 
-def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The rows of a metrics file, without empty cells; none if it does not exist.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except FileNotFoundError:
-        return []
-    except csv.Error as error:
-        raise ValueError(str(error)) from error
-    return [{name: value for name, value in row.items() if value} for row in rows]
-
-
 def restore_rows(path: str | os.PathLike, rows: Sequence[Mapping[str, str]]) -> None:
-    """Makes a metrics file have exactly these rows, which a checkpoint repeats.
+    """Makes a metrics file have exactly the rows that a checkpoint repeats.
 
     Later rows are dropped. A file that begins with other rows is damaged: it is renamed to
     `metrics.csv.damaged`, and a line on stderr says so.
@@ -50,22 +34,27 @@ def restore_rows(path: str | os.PathLike, rows: Sequence[Mapping[str, str]]) -> 
         OSError: the file cannot be written; one line.
     """
     path, rows = pathlib.Path(path), list(rows)
-    found: list | None
-    try:
-        if path.read_bytes() == _text(rows).encode():
-            return
-        found, why = [*read_rows(path)], "it differs from the checkpoint"
-    except FileNotFoundError:
-        found, why = [*rows], ""
-    except ValueError as error:
-        found, why = None, str(error)
-    if found is None or found[: len(rows)] != rows:
-        damaged = path.with_name(f"{path.name}.damaged")
-        with readable_os_errors(damaged):
-            replace_file(path, damaged)
-        print(f"{path}: damaged ({why}). It is renamed to {damaged.name} and written again from "
-              "the checkpoint.", file=sys.stderr)  # fmt: skip
+    content = path.read_bytes() if path.exists() else None
+    if content == _text(rows).encode():
+        return
+    if content is not None:
+        try:
+            found, why = _parsed(content), "it differs from the checkpoint"
+        except (ValueError, csv.Error) as error:
+            found, why = [], str(error)
+        if found[: len(rows)] != rows:
+            damaged = path.with_name(f"{path.name}.damaged")
+            with readable_os_errors(damaged):
+                replace_file(path, damaged)
+            print(f"{path}: damaged ({why}). It is renamed to {damaged.name} and written again "
+                  "from the checkpoint.", file=sys.stderr)  # fmt: skip
     _write_rows(path, rows)
+
+
+def _parsed(content: bytes) -> list[dict[str, str]]:
+    """The rows of a metrics file, without empty cells."""
+    reader = csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True)
+    return [{name: value for name, value in row.items() if value} for row in reader]
 
 
 def _write_rows(path: pathlib.Path, rows: Sequence[Mapping[str, str]]) -> None:
