@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import os
 import shutil
 
@@ -11,7 +10,7 @@ import pytest
 
 from kerasvid.comparison.shown_clips import clips_of_runs, common_frame_rate, made_clips, real_clips
 from kerasvid.comparison.study import StudyError
-from kerasvid.data import load_info
+from kerasvid.data import load_info, write_info
 from kerasvid.training.config import make_config
 
 
@@ -102,8 +101,7 @@ def test_a_run_beside_its_data(rjgan, data):
 
 def test_moved_data_is_found_for_the_frame_rate_too(rjgan, data, tmp_path):
     moved = shutil.copytree(data[0], tmp_path / "moved")
-    info = json.loads((moved / "dataset.json").read_text())
-    (moved / "dataset.json").write_text(json.dumps({**info, "fps": 12.0}))
+    write_info(moved, dataclasses.replace(load_info(moved), fps=12.0))
     find = lambda config: dataclasses.replace(config, data_folder=os.fspath(moved))  # noqa: E731
     _, configs = clips_of_runs([rjgan, "real"], 2, find_data=find)
     assert common_frame_rate(configs) == 12.0
