@@ -93,7 +93,8 @@ def real_clips(config: RunConfig, count: int, frames: int, seed: int = 0) -> Sho
             + shortest_video(config.data_folder, info, split, span)
         )
     batch = min(count, videos.count)
-    batches = config.clips(split, batch_size=batch, frames=frames, pick="window", seed=seed)
+    options: dict[str, Any] = {"pick": "window", "seed": seed, "repeat": True}
+    batches = config.clips(split, batch_size=batch, frames=frames, **options)
     found: dict[bytes, np.ndarray] = {}  # by their bytes: windows of short videos can be equal
     for videos_of_round in batches.take(_ROUNDS * math.ceil(count / batch)).as_numpy_iterator():
         for clip in videos_of_round["video"]:

@@ -34,7 +34,7 @@ def make_pipeline(
     pick: str = "window",
     seed: int = 0,
     start_step: int = 0,
-    repeat: bool = True,
+    repeat: bool = False,
     shuffle: bool = True,
     shuffle_buffer: int | None = None,
     verify: bool = True,
@@ -54,7 +54,7 @@ def make_pipeline(
         pick: "window" (random), "frame" (one, random), "endpoints" (first and last) or "start".
         seed: of the order and the windows.
         start_step: number of batches to skip at the start, without decoding them.
-        repeat: repeat without end; otherwise one epoch.
+        repeat: repeat without end, as for training; otherwise one epoch, the same at each reading.
         shuffle: a new order in each epoch; otherwise the order of the records.
         shuffle_buffer: number of videos to draw from; by default the split, or 256 MB of it.
         verify: compare the SHA-256 of the shards first, once per process.
@@ -71,8 +71,9 @@ def make_pipeline(
         ValueError: unknown split or pick, videos too short, or fewer videos than a batch holds.
 
     Example:
-        >>> batches = make_pipeline("data/sprites", batch_size=32, frames=8, seed=1)
-        >>> model.fit(batches, steps_per_epoch=500)
+        >>> batches = make_pipeline("data/sprites", batch_size=32, frames=8, repeat=True)
+        >>> held_out = make_pipeline("data/sprites", "test", batch_size=32, frames=8)
+        >>> model.fit(batches, steps_per_epoch=500, validation_data=held_out)
     """
     folder = os.fspath(folder)
     info = load_info(folder)
@@ -220,7 +221,7 @@ def with_images(
     """Adds images to batches of clips, for models that learn from both.
 
     Args:
-        clips: endless batches of `make_pipeline`.
+        clips: batches of `make_pipeline`, which tell how many there are.
         folder: of a data set of images or videos; one random frame of each video is taken.
         batch_size: number of images in a batch, N.
         split: of that data set.
@@ -234,11 +235,11 @@ def with_images(
         DatasetError, ValueError: as `make_pipeline`.
 
     Example:
-        >>> clips = make_pipeline("data/mixed/videos", batch_size=8, frames=16)
+        >>> clips = make_pipeline("data/mixed/videos", batch_size=8, frames=16, repeat=True)
         >>> model.fit(with_images(clips, "data/mixed/images", batch_size=8), steps_per_epoch=100)
     """
     images = make_pipeline(
-        folder, split, batch_size, pick="frame", seed=seed, start_step=start_step
+        folder, split, batch_size, pick="frame", seed=seed, start_step=start_step, repeat=True
     )
     pairs = tf.data.Dataset.zip(clips, images)
     return pairs.map(lambda clip, image: {**clip, "image": image["video"][:, 0]})

@@ -137,7 +137,7 @@ def step_operations(config: RunConfig) -> float:
 
 def measure_data(config: RunConfig, steps: int) -> dict:
     """Speed of the input pipeline alone."""
-    batches = iter(config.clips())
+    batches = iter(config.clips(repeat=True))
     return _rates(config, median_seconds(lambda: next(batches)["video"].numpy(), steps))
 
 
@@ -239,7 +239,7 @@ def measure_evaluation(config: RunConfig, clips: int) -> dict:
     """
     model, batch = config.make_model(), config.training.batch_size
     classifier = ClipClassifier({"label": 4}, model.image_shape, config.frames)
-    real = (each["video"].numpy() for each in with_fixed_buffers(config.clips()))
+    real = (each["video"].numpy() for each in with_fixed_buffers(config.clips(repeat=True)))
     made = generated_clips(model, batch, config.frames)
     peaks, seconds = {}, 0.0
     for number in (2 * batch, clips // 4, clips, 2 * clips):  # the first warms up

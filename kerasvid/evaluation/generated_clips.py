@@ -36,7 +36,7 @@ def generated_clips(
         ValueError: The model cannot make clips of that length, or they are not finite.
 
     Example:
-        >>> real = (b["video"].numpy() for b in config.clips("test", repeat=False))
+        >>> real = (b["video"].numpy() for b in config.clips("test"))
         >>> frechet_video_distance(real, generated_clips(model, 32), features, 624)
     """
     frames = model.frames if frames is None else frames

@@ -38,7 +38,8 @@ class GLO(LatentCodeModel):
     Example:
         >>> model = GLO.from_preset("debug", videos=100)
         >>> model.compile("adam", code_rate=10.0)
-        >>> model.fit(make_pipeline("data/turntable", pick="start"), steps_per_epoch=500)
+        >>> batches = make_pipeline("data/turntable", pick="start", repeat=True)
+        >>> model.fit(batches, steps_per_epoch=500)
         >>> model.recall(index=[3, 5])  # uint8 [2, T, H, W, C]
     """
 

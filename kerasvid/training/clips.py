@@ -30,7 +30,7 @@ def held_out_batches(config: RunConfig) -> tf.data.Dataset | None:
         return None
     if split == "train":
         print("evaluating on training videos: the model has codes of these only", flush=True)
-    batches = config.clips(split, batch_size=size, pick="start", seed=0, repeat=False)
+    batches = config.clips(split, batch_size=size, pick="start", seed=0)
     return batches.take(max(1, HELD_OUT_VIDEOS // size)).cache()
 
 
@@ -79,7 +79,7 @@ def shown_batch(config: RunConfig, count: int = SHOWN_VIDEOS) -> dict[str, np.nd
     info = load_info(config.data_folder)
     split = evaluation_split(config, info)[0] or "train"
     size = min(count, info.splits[split].count)
-    batches = config.clips(split, batch_size=size, pick="start", seed=1, repeat=False)
+    batches = config.clips(split, batch_size=size, pick="start", seed=1)
     return next(batches.as_numpy_iterator())
 
 
@@ -97,7 +97,7 @@ def compared_clips(config: RunConfig, count: int) -> tuple[np.ndarray, str]:
     if chosen.count >= count or chosen.max_length <= config.span():
         clips = shown_batch(config, count)["video"]
         return clips, f"{len(clips)} {kind} clips"
-    batches = config.clips(split, batch_size=chosen.count, pick="window", seed=1)
+    batches = config.clips(split, batch_size=chosen.count, pick="window", seed=1, repeat=True)
     epochs = batches.take(math.ceil(count / chosen.count)).as_numpy_iterator()
     clips = np.concatenate([batch["video"] for batch in epochs])[:count]
     return clips, f"{count} windows of {chosen.count} {kind} clips"
@@ -106,7 +106,7 @@ def compared_clips(config: RunConfig, count: int) -> tuple[np.ndarray, str]:
 def real_clips(config: RunConfig, frames: int) -> Iterator[np.ndarray]:
     """Batches of the clips from the start of every video of all splits: uint8 `[N, T, H, W, C]`."""
     for split in load_info(config.data_folder).splits:
-        options = {"repeat": False, "shuffle": False, "drop_remainder": False, "pick": "start"}
+        options = {"shuffle": False, "drop_remainder": False, "pick": "start"}
         for batch in config.clips(split, batch_size=256, frames=frames, **options):
             yield batch["video"].numpy()
 

@@ -124,7 +124,8 @@ class RunConfig:
             split: name of the split.
             batch_size: videos a batch; by default as in training.
             frames: T of a clip; by default as in training.
-            **options: of `make_pipeline`. `pick` and `seed` are by default as in training.
+            **options: of `make_pipeline`, such as `repeat`. `pick` and `seed` are as in training if
+                they are not given.
 
         Returns:
             A dataset of dicts, as `make_pipeline`: "video" is uint8 `[B, T, H, W, C]`.

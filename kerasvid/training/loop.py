@@ -182,7 +182,7 @@ def _fit_priors(config: RunConfig, model: VariationalModel) -> None:
     """Fits the priors to the posteriors. The finished file has them, checkpoints do not."""
     steps = config.training.prior_steps
     print(f"\nfitting the priors to the posteriors, {steps:,} updates", flush=True)
-    fits = model.fit_priors(config.clips(repeat=False), steps, config.seed)
+    fits = model.fit_priors(config.clips(), steps, config.seed)
     for name, fit in fits.items():
         print(f"{name}: fitted to posteriors, {fit.before:.1f} -> {fit.after:.1f} nats", flush=True)
 
@@ -243,7 +243,7 @@ def _fit(
     steps_per_epoch = min(steps_per_epoch, config.steps)
     epoch = start // steps_per_epoch
     callbacks, stop, log = _make_callbacks(config, written, metrics)
-    batches = config.clips(start_step=start)
+    batches = config.clips(start_step=start, repeat=True)
     if config.images_folder:
         folder, size = config.images_folder, config.image_batch
         batches = with_images(batches, folder, size, seed=config.seed, start_step=start)

@@ -37,7 +37,7 @@ def nearest_clips(
         ValueError: there are no clips, or they have another shape than the queries.
 
     Example:
-        >>> batches = (batch["video"].numpy() for batch in make_pipeline(folder, repeat=False))
+        >>> batches = (batch["video"].numpy() for batch in make_pipeline(folder))
         >>> clips, psnr = nearest_clips(model.generate(8), batches)
     """
     rows = _centred(queries)  # [Q, D]

@@ -29,7 +29,8 @@ def folders(tmp_path_factory):
 
 
 def mixed(folders, start_step=0, count=6, seed=0):
-    clips = make_pipeline(folders[0], batch_size=2, frames=3, seed=seed, start_step=start_step)
+    options = {"seed": seed, "start_step": start_step, "repeat": True}
+    clips = make_pipeline(folders[0], batch_size=2, frames=3, **options)
     batches = with_images(clips, folders[1], 4, seed=seed, start_step=start_step)
     return list(batches.take(count).as_numpy_iterator())
 

@@ -34,7 +34,7 @@ def test_shapes_are_static(dataset):
 
 
 def test_fields_and_pixels_belong_together(dataset):
-    for batch in take(make_pipeline(dataset, batch_size=5, frames=3, stride=2), 9):
+    for batch in take(make_pipeline(dataset, batch_size=5, frames=3, stride=2, repeat=True), 9):
         index = batch["index"]
         np.testing.assert_array_equal(batch["video"][..., 0], np.broadcast_to(
             index[:, None, None, None], (5, 3, 8, 8)))  # fmt: skip
@@ -45,20 +45,24 @@ def test_fields_and_pixels_belong_together(dataset):
 
 
 def test_every_epoch_is_every_video_once_in_another_order(dataset):
-    stream = indices(take(make_pipeline(dataset, batch_size=5, frames=2), 3 * COUNT // 5))
+    stream = indices(
+        take(make_pipeline(dataset, batch_size=5, frames=2, repeat=True), 3 * COUNT // 5)
+    )
     epochs = [stream[:COUNT], stream[COUNT : 2 * COUNT]]
     assert all(sorted(epoch) == list(range(COUNT)) for epoch in epochs)
     assert epochs[0] != epochs[1] and epochs[0] != sorted(epochs[0])
 
 
 def test_a_small_shuffle_buffer_still_gives_every_video_once(dataset):
-    stream = indices(take(make_pipeline(dataset, batch_size=1, frames=2, shuffle_buffer=3), COUNT))
+    stream = indices(
+        take(make_pipeline(dataset, batch_size=1, frames=2, shuffle_buffer=3, repeat=True), COUNT)
+    )
     assert sorted(stream) == list(range(COUNT))
 
 
 def test_windows_differ_between_epochs(dataset):
     starts = collections.defaultdict(set)
-    for batch in take(make_pipeline(dataset, batch_size=COUNT, frames=2), 8):
+    for batch in take(make_pipeline(dataset, batch_size=COUNT, frames=2, repeat=True), 8):
         for index, start in zip(batch["index"], batch["video"][:, 0, 0, 0, 1], strict=True):
             starts[index].add(int(start))
     assert np.mean([len(found) for found in starts.values()]) > 3  # of 5 possible starts
@@ -66,23 +70,27 @@ def test_windows_differ_between_epochs(dataset):
 
 def test_the_stream_depends_on_the_seed_and_not_on_global_seeds(dataset):
     keras.utils.set_random_seed(1)
-    first = take(make_pipeline(dataset, batch_size=4, frames=3, seed=7), 12)
+    first = take(make_pipeline(dataset, batch_size=4, frames=3, seed=7, repeat=True), 12)
     keras.utils.set_random_seed(2)
-    assert_same(first, take(make_pipeline(dataset, batch_size=4, frames=3, seed=7), 12))
-    other = take(make_pipeline(dataset, batch_size=4, frames=3, seed=8), 12)
+    assert_same(
+        first, take(make_pipeline(dataset, batch_size=4, frames=3, seed=7, repeat=True), 12)
+    )
+    other = take(make_pipeline(dataset, batch_size=4, frames=3, seed=8, repeat=True), 12)
     assert indices(first) != indices(other)
 
 
 def test_iterating_twice_gives_the_same(dataset):
-    pipeline = make_pipeline(dataset, batch_size=4, frames=3)
+    pipeline = make_pipeline(dataset, batch_size=4, frames=3, repeat=True)
     assert_same(take(pipeline, 12), take(pipeline, 12))
 
 
 # 23 videos by 5: step 5 is in the second epoch, 23 is the start of an epoch again.
 @pytest.mark.parametrize("start", [1, 4, 5, 9, 23, 30])
 def test_a_resumed_stream_is_the_rest_of_the_uninterrupted_one(dataset, start):
-    whole = take(make_pipeline(dataset, batch_size=5, frames=3, seed=4), start + 6)
-    resumed = take(make_pipeline(dataset, batch_size=5, frames=3, seed=4, start_step=start), 6)
+    whole = take(make_pipeline(dataset, batch_size=5, frames=3, seed=4, repeat=True), start + 6)
+    resumed = take(
+        make_pipeline(dataset, batch_size=5, frames=3, seed=4, start_step=start, repeat=True), 6
+    )
     assert_same(whole[start:], resumed)
 
 
@@ -111,17 +119,22 @@ def test_the_remainder_can_be_kept(dataset):
     assert int(pipeline.cardinality()) == 3
 
 
+def test_a_pipeline_ends_unless_it_is_asked_to_repeat(dataset):
+    pipeline = make_pipeline(dataset, "test", batch_size=3, frames=4)
+    assert int(pipeline.cardinality()) == len(list(pipeline)) == 2
+
+
 def test_endless_streams_have_infinite_cardinality(dataset):
-    cardinality = make_pipeline(dataset, batch_size=3, frames=4).cardinality()
+    cardinality = make_pipeline(dataset, batch_size=3, frames=4, repeat=True).cardinality()
     assert int(cardinality) == tf.data.INFINITE_CARDINALITY
 
 
 def test_ends_and_single_frames(dataset):
-    batch = take(make_pipeline(dataset, batch_size=4, pick="endpoints"), 1)[0]
+    batch = take(make_pipeline(dataset, batch_size=4, pick="endpoints", repeat=True), 1)[0]
     np.testing.assert_array_equal(batch["video"][:, :, 0, 0, 1], [[0, 5]] * 4)
     frames = [
         frame
-        for batch in take(make_pipeline(dataset, batch_size=COUNT, pick="frame"), 4)
+        for batch in take(make_pipeline(dataset, batch_size=COUNT, pick="frame", repeat=True), 4)
         for frame in batch["video"][:, :, 0, 0, 1].ravel()
     ]
     assert len(frames) == 4 * COUNT and set(frames) == set(range(6))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.data.pixels import as_floats
+from kerasvid.data.pixels import as_float_frames, as_floats
 
 
 def test_bytes_become_floats_from_minus_1_to_1_and_floats_stay():
@@ -16,3 +16,17 @@ def test_bytes_become_floats_from_minus_1_to_1_and_floats_stay():
 def test_pixels_of_other_types_are_refused(dtype):
     with pytest.raises(ValueError, match=f"Pixels of {dtype.name}: give uint8, or floats"):
         as_floats(tf.cast([0, 1], dtype))
+
+
+def test_float_frames_outside_the_range_are_refused_and_bytes_never():
+    assert (
+        float(
+            tf.reduce_max(as_float_frames(np.full([1, 2, 2, 3], 255, np.uint8), "N, H, W, C", None))
+        )
+        == 1
+    )
+    as_float_frames(np.full([1, 2, 2, 3], 1.005), "N, H, W, C", None)  # rounded
+    for largest in (1.5, -255.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"first: float pixels reach .* in \[-1, 1\]") as error:
+            as_float_frames(np.full([1, 2, 2, 3], largest), "N, H, W, C", None, "first")
+        assert "\n" not in str(error.value)

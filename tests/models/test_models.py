@@ -270,6 +270,26 @@ def test_frames_of_another_size_are_refused_in_one_line(encoder, moving_squares)
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_training_on_frames_of_another_size_is_refused_in_one_line(name, moving_squares):
+    model = model_class(name).from_preset("debug", **SMALL)
+    model.compile("adam")
+    for frames in (moving_squares(3, 4, size=32), moving_squares(3, 4)[..., :1]):
+        with pytest.raises(ValueError, match=r"but the model takes \(16, 16, 3\)") as error:
+            model.fit(training_clips(model, frames), verbose=0)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["rjgan", "image_gan"])
+def test_training_on_images_of_another_size_is_refused_in_one_line(name, clips, moving_squares):
+    model = model_class(name).from_preset("debug", **SMALL)
+    model.compile("adam")
+    batch = {**training_clips(model, clips), "image": moving_squares(3, 1, size=32)[:, 0]}
+    with pytest.raises(ValueError, match=r"^image: frames are \(32, 32, 3\)") as error:
+        model.fit(batch, verbose=0)
+    assert "\n" not in str(error.value)
+
+
 # === Configuration ===
 
 

@@ -250,14 +250,15 @@ class ClassifierData:
             weights = {n: tf.cast((v >= 0) & rows, tf.float32) for n, v in labels.items()}
             return clips, {n: tf.maximum(v, 0) for n, v in labels.items()}, weights
 
-        batches = self._clips("train", config.batch_size, seed=config.seed)
+        batches = self._clips("train", config.batch_size, seed=config.seed, repeat=True)
         return batches.enumerate().map(prepare, num_parallel_calls=2).prefetch(2)
 
     def held_out_batches(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Held-out clips uint8 `[B, T, H, W, C]` and labels int `[B]` by head, always the same."""
         count = self.info.splits[self.split].count
         left = self.rounds * count
-        batches = self._clips(self.split, min(BATCH_SIZES["frame"], count), seed=1, shuffle=False)
+        size, options = min(BATCH_SIZES["frame"], count), {"shuffle": False, "repeat": True}
+        batches = self._clips(self.split, size, seed=1, **options)
         for batch in batches.as_numpy_iterator():
             rows = np.arange(len(batch["video"])) < left
             left -= int(rows.sum())

@@ -220,10 +220,13 @@ class AdversarialModel(Trainer):
         data = data[0] if isinstance(data, tuple | list) else data
         if isinstance(data, Mapping):
             if "image" in data and self.image_discriminator is not None:
-                batch["image"] = images_of(data["image"])
+                batch["image"] = images_of(data["image"], self.image_shape)
             if "label" in data and self.categories:
                 batch["label"] = data["label"]
         return batch
+
+    def check_batch(self, data: Any) -> None:
+        self.batch_of(data)
 
     def _with_known_share(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         if "label" not in batch:

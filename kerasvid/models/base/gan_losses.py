@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasvid import losses
-from kerasvid.data.pixels import as_floats
+from kerasvid.data.pixels import as_float_frames
 from kerasvid.models.base.train_config import is_number, is_pair, is_whole
 from kerasvid.naming import nearest_names
 
@@ -294,10 +294,12 @@ def divided(batch: Mapping[str, tf.Tensor], count: int) -> list[dict[str, tf.Ten
     return [{name: part[i] for name, part in parts.items()} for i in range(count)]
 
 
-def images_of(images: tf.Tensor) -> tf.Tensor:
-    """float32 `[N, H, W, C]` in [-1, 1] of images with a time axis of 1 or none."""
-    if images.shape.rank == 5 and images.shape[1] == 1:
+def images_of(images: tf.Tensor, image_shape: Sequence[int] | None = None) -> tf.Tensor:
+    """float32 `[N, H, W, C]` in [-1, 1] of images with a time axis of 1 or none.
+
+    Raises:
+        ValueError: as `as_float_frames`.
+    """
+    if len(images.shape) == 5 and images.shape[1] == 1:
         images = images[:, 0]
-    if images.shape.rank != 4:
-        raise ValueError(f'"image" has the shape {images.shape}. Use the axes [N, H, W, C].')
-    return as_floats(images)
+    return as_float_frames(images, "N, H, W, C", image_shape, "image")

@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import losses
+from kerasvid.data.pixels import as_float_frames
 from kerasvid.layers.endpoints import check_endpoints
 from kerasvid.models.base.row_noise import row_noise
 from kerasvid.models.base.video_generator import (
     WithPresets,
-    as_float_frames,
     as_pixels,
     check_same_batch,
 )

@@ -254,16 +254,9 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
             InvalidArgumentError: a table has no such row, or the batch has an index beyond the
                 `videos` that stages are counted by.
         """
-        # A grey batch would train a colour model by broadcasting.
-        video = as_video_tensor(self.video_of(data), self.image_shape)
-        self.check_training_length(video.shape[1])
+        self.check_batch(data)
+        video = self.video_of(data)
         data = data[0] if isinstance(data, tuple | list) else data
-        for key in self.row_counts:
-            if not isinstance(data, Mapping) or key not in data:
-                raise ValueError(
-                    f'The batch has no "{key}", by which codes are looked up. Use the batches of '
-                    "make_pipeline, or dicts with it."
-                )
         counts = dict(self.row_counts)
         if training and self.stages is not None and "index" in data:
             counts["index"] = self.videos
@@ -272,6 +265,16 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         codes = {name: table(by_table[name]) for name, table in self.tables().items()}
         label = rows["label"] if self.conditional else None
         return {"video": video, "codes": codes, "label": label}, by_table
+
+    def check_batch(self, data: Any) -> None:
+        super().check_batch(data)
+        data = data[0] if isinstance(data, tuple | list) else data
+        for key in self.row_counts:
+            if not isinstance(data, Mapping) or key not in data:
+                raise ValueError(
+                    f'The batch has no "{key}", by which codes are looked up. Use the batches of '
+                    "make_pipeline, or dicts with it."
+                )
 
     def check_training_length(self, frames: int) -> None:
         if frames != self.frames:

@@ -8,19 +8,25 @@ A step may decode some frames of a clip, chosen at random: decoding costs most o
 over some frames has the expectation of the mean over all.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import itertools
+import types
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from kerasvid.data.pixels import as_floats
+from kerasvid.data.pixels import as_float_frames
+from kerasvid.io import one_line
 from kerasvid.layers.compilation import traced_function
 from kerasvid.naming import KeepsArguments
 
 JIT_CHOICES = ("auto", True, False)
 EVALUATION_SEED = 0x5EED  # of the noise of every evaluation
 COMPILE_ARGUMENTS = ("run_eagerly", "steps_per_execution", "auto_scale_loss")  # of Keras
+CHECKED_ROWS = 32  # of arrays that `fit` is given
 
 
 def resolve_jit(jit_compile: str | bool) -> bool:
@@ -104,9 +110,11 @@ class Trainer(KeepsArguments, keras.Model):
     of its own. A subclass keeps its constructor's arguments as `KeepsArguments` describes.
 
     The batches of `fit` are dicts with a `"video"` of uint8 `[B, T, H, W, C]` (the pipeline's), or
-    that tensor alone; float videos are in [-1, 1].
+    that tensor alone; float videos are in [-1, 1]. `fit` and the other methods of Keras check the
+    first batch before they trace a graph.
 
     Attributes:
+        image_shape: `(H, W, C)` of the videos; `None` for any.
         term_names: the reported terms, `"loss"` among them, which is what is minimised.
         evaluation_names: what evaluations report beside the terms.
         optimizers: by network, after `compile`.
@@ -114,12 +122,14 @@ class Trainer(KeepsArguments, keras.Model):
 
     term_names: tuple[str, ...] = ("loss",)
     evaluation_names: tuple[str, ...] = ()
+    image_shape: tuple[int, ...] | None = None
 
     def __init__(self, **kwargs) -> None:
         super().__init__(autocast=False, **kwargs)  # noise and latents stay float32
         names = (*self.term_names, *self.evaluation_names)
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
         self._compiled: Any = None
+        self._fitting = False
         self.optimizers: dict[str, keras.optimizers.Optimizer] = {}
         # Not the optimizer's count of updates: loss scaling skips some, and a skipped step has
         # used up its batch and its noise.
@@ -268,8 +278,10 @@ class Trainer(KeepsArguments, keras.Model):
         """The float32 video `[B, T, H, W, C]` in [-1, 1] of a batch of the pipeline or `fit`.
 
         Raises:
-            ValueError: the dict has no `"video"`, the video not five axes, or an unknown length, as
-                where a second `fit` brings clips of another length.
+            ValueError: the dict has no `"video"`, the video not five axes, frames that are not of
+                `image_shape`, floats outside [-1, 1], or an unknown length, as where a second `fit`
+                brings clips of another length.
+            InvalidArgumentError: a replica has no video of the batch.
         """
         video = batch[0] if isinstance(batch, tuple | list) else batch
         if isinstance(video, Mapping):
@@ -278,13 +290,87 @@ class Trainer(KeepsArguments, keras.Model):
                     f'The batch has no "video", only {", ".join(sorted(video))}. Add the videos.'
                 )
             video = video["video"]
-        if video.shape.rank != 5:
-            raise ValueError(f"Videos need the axes [B, T, H, W, C], not the shape {video.shape}.")
+        video = as_float_frames(video, "B, T, H, W, C", self.image_shape)
         if video.shape[1] is None:
             raise ValueError(
                 "The number of frames is unknown. Give clips of equal length or call compile again."
             )
-        return as_floats(video)
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas == 1 or video.shape[0] is not None:
+            return video
+        message = f"The last batch has fewer videos than the {replicas} replicas. Batch with "
+        message += "drop_remainder=True, or leave some videos out."
+        enough = tf.debugging.Assert(tf.shape(video)[0] > 0, [message])
+        with tf.control_dependencies([enough]):
+            return tf.identity(video)
+
+    def check_batch(self, data: Any) -> None:
+        """Raises ValueError for a batch that the model cannot learn from."""
+        self.check_training_length(self.video_of(data).shape[1])
+
+    def checked_data(self, data: Any, batch_size: int | None, steps: int | None) -> Any:
+        """The data of `fit`, `evaluate` or `predict`, after `check_batch` of its first batch.
+
+        Data of bytes in a `tf.data.Dataset` is not read: its shapes tell enough.
+
+        Raises:
+            ValueError: as `check_batch`, or a data set without end comes without a number of steps.
+        """
+        if isinstance(data, tf.data.Dataset):
+            if steps is None and int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
+                raise ValueError(
+                    "The data set repeats without end. Give the number of steps (steps_per_epoch, "
+                    "validation_steps or steps), or a data set that ends."
+                )
+            with tf.Graph().as_default():
+                self.check_batch(tf.nest.map_structure(_placeholder, data.element_spec))
+            if any(spec.dtype.is_floating for spec in tf.nest.flatten(data.element_spec)):
+                for batch in data.take(1):
+                    self.check_batch(batch)
+        elif isinstance(data, types.GeneratorType):
+            for batch in data:
+                self.check_batch(batch)
+                return (each for each in itertools.chain([batch], data))
+        elif isinstance(data, keras.utils.PyDataset):
+            self.check_batch(data[0])
+        elif isinstance(data, Mapping | list | tuple | np.ndarray | tf.Tensor):
+            rows, arrays = batch_size or CHECKED_ROWS, np.ndarray | tf.Tensor
+            first = lambda v: v[:rows] if isinstance(v, arrays) else v  # noqa: E731
+            self.check_batch(tf.nest.map_structure(first, data))
+        return data
+
+    def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):
+        """As in Keras, after a check of the first batches of both data sets."""
+        x = self.checked_data(x, batch_size, kwargs.get("steps_per_epoch"))
+        if (validation := kwargs.get("validation_data")) is not None:
+            size = kwargs.get("validation_batch_size") or batch_size
+            validation = self.checked_data(validation, size, kwargs.get("validation_steps"))
+            kwargs["validation_data"] = validation
+        self._fitting = True
+        try:
+            with _one_line_assertions():
+                return super().fit(x, y, batch_size, *args, **kwargs)
+        finally:
+            self._fitting = False
+
+    def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
+        """As in Keras, after a check of the first batch."""
+        if not self._fitting:  # `fit` has checked its validation data
+            x = self.checked_data(x, batch_size, kwargs.get("steps"))
+        with _one_line_assertions():
+            return super().evaluate(x, y, batch_size, *args, **kwargs)
+
+    def train_on_batch(self, x, *args, **kwargs):
+        """As in Keras, after a check of the batch."""
+        self.check_batch(x)
+        with _one_line_assertions():
+            return super().train_on_batch(x, *args, **kwargs)
+
+    def test_on_batch(self, x, *args, **kwargs):
+        """As in Keras, after a check of the batch."""
+        self.check_batch(x)
+        with _one_line_assertions():
+            return super().test_on_batch(x, *args, **kwargs)
 
     def train_step(self, data) -> dict:
         """One update, in replica context."""
@@ -340,6 +426,21 @@ class Trainer(KeepsArguments, keras.Model):
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None) -> None:
         """Does nothing: constructors make every variable. Keras would average over workers."""
+
+
+def _placeholder(spec: tf.TensorSpec) -> tf.Tensor:
+    return tf.compat.v1.placeholder(spec.dtype, spec.shape)
+
+
+@contextlib.contextmanager
+def _one_line_assertions() -> Iterator[None]:
+    """Leaves the assertion's own text in an error of a graph, without the stack of its nodes."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if "assertion failed" not in error.message:
+            raise
+        raise tf.errors.InvalidArgumentError(None, None, one_line(error.message)) from error
 
 
 DECODED = "decoded_frames"  # the noise whose order chooses the frames

@@ -144,7 +144,8 @@ class VariationalModel(Trainer):
             By prior, without the fixed ones, the mean divergence of held-out posteriors from it.
 
         Example:
-            >>> model.fit(batches.repeat(), steps_per_epoch=5000)
+            >>> model.fit(make_pipeline(folder, repeat=True), steps_per_epoch=5000)
+            >>> batches = make_pipeline(folder)
             >>> model.fit_priors(batches)
             {'content_prior': PriorFit(before=15.1, after=10.4)}
         """

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.data.pixels import as_floats
+from kerasvid.data.pixels import as_float_frames
 from kerasvid.models.base.row_noise import row_noise
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.naming import constructor_arguments, nearest_names
@@ -73,27 +73,8 @@ def as_pixels(videos: tf.Tensor) -> np.ndarray | tf.Tensor:
 
 
 def as_video_tensor(videos: np.ndarray | tf.Tensor, image_shape: Sequence[int]) -> tf.Tensor:
-    """float32 `[B, T, H, W, C]` in [-1, 1] of uint8 videos, or of float ones already there.
-
-    Raises:
-        ValueError: not five axes, or frames that are not of `image_shape`.
-    """
+    """float32 `[B, T, H, W, C]` in [-1, 1] of videos, checked as in `as_float_frames`."""
     return as_float_frames(videos, "B, T, H, W, C", image_shape)
-
-
-def as_float_frames(
-    frames: np.ndarray | tf.Tensor, axes: str, image_shape: Sequence[int], name: str = "videos"
-) -> tf.Tensor:
-    """The same of frames with any axes; a `name` for the error messages."""
-    frames = tf.convert_to_tensor(frames)
-    if frames.shape.rank != len(axes.split()):
-        raise ValueError(f"{name}: frames need the axes [{axes}], not the shape {frames.shape}.")
-    if not frames.shape[-3:].is_compatible_with(image_shape):
-        raise ValueError(
-            f"{name}: frames are {tuple(frames.shape[-3:])}, but the model takes "
-            f"{tuple(image_shape)}. Resize them."
-        )
-    return as_floats(frames)
 
 
 def check_same_batch(**videos: np.ndarray | tf.Tensor) -> None:

@@ -42,6 +42,9 @@ class LinearModel(Trainer):
             scaled = self.scaled(loss)
         return {"loss": loss}, tape.gradient(scaled, self.trainable_variables), {}
 
+    def test_step(self, data):
+        return self.tracked({"loss": tf.reduce_mean(self.video_of(data))})
+
 
 @pytest.fixture(scope="session")
 def linear_model():

@@ -141,7 +141,105 @@ def test_videos_without_a_time_axis_are_refused_with_their_shape(linear_model):
         model.video_of({"frames": tf.zeros([4, 2, 2, 2, 3])})
 
 
+METHODS = ("fit", "validation", "evaluate", "train_on_batch", "test_on_batch")
+
+
+def call(model, method, given):
+    """Gives data to a method of Keras; `"validation"` to `fit` beside faultless videos."""
+    if method == "validation":
+        return model.fit(float_videos(4), validation_data=given, verbose=0)
+    quiet = {} if method.endswith("on_batch") else {"verbose": 0}
+    return getattr(model, method)(given, **quiet)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("largest", [255.0, np.nan], ids=str)
+def test_floats_beyond_the_range_are_refused_before_the_first_step(linear_model, method, largest):
+    model = linear_model(SIZE)
+    model.compile("sgd")
+    videos = float_videos(4)
+    videos[1, 1] = largest
+    with pytest.raises(
+        ValueError, match=rf"pixels reach {largest:g} .* in \[-1, 1\]\. Give"
+    ) as error:
+        call(model, method, videos)
+    assert "\n" not in str(error.value)
+    assert int(model.steps_taken.numpy()) == 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_wrong_axes_are_refused_in_one_line(linear_model, method):
+    model = linear_model(SIZE)
+    model.compile("sgd")
+    model.fit(float_videos(4), verbose=0)  # of a traced step the shape would be unknown
+    with pytest.raises(
+        ValueError, match=r"\[B, T, H, W, C\], not the shape \(4, 2, 2, 3\)"
+    ) as error:
+        call(model, method, float_videos(4)[:, 0])
+    assert "\n" not in str(error.value)
+
+
+def wrapped(kind, videos):
+    """Videos as the kinds of data that `fit` takes, one batch of 4 each."""
+    if kind == "dataset":
+        return batches(videos, 4)
+    if kind == "generator":
+        return ((part,) for part in np.split(videos, len(videos) // 4))
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return len(videos) // 4
+
+        def __getitem__(self, index):
+            return videos[4 * index : 4 * index + 4]
+
+    return Batches()
+
+
+@pytest.mark.filterwarnings("ignore:Your `PyDataset` class should call")
+@pytest.mark.parametrize("kind", ["dataset", "generator", "pydataset"])
+def test_the_check_of_the_first_batch_takes_every_kind_of_data_and_no_batch_away(
+    linear_model, kind
+):
+    model = linear_model(SIZE)
+    model.compile("sgd")
+    with pytest.raises(ValueError, match=r"reach 127\.5 and must be"):
+        model.fit(wrapped(kind, 127.5 * np.ones([4, 2, 2, 2, 3])), verbose=0)
+    data = model.checked_data(wrapped(kind, float_videos(12)), None, None)
+    read = [data[index] for index in range(len(data))] if kind == "pydataset" else list(data)
+    np.testing.assert_array_equal(
+        np.concatenate([np.asarray(b) for b in read]).ravel(), float_videos(12).ravel()
+    )
+
+
+def test_data_without_end_need_a_number_of_steps(linear_model):
+    model = linear_model(SIZE)
+    model.compile("sgd")
+    endless = batches(float_videos(4), 4).repeat()
+    for method in ("fit", "validation", "evaluate"):
+        with pytest.raises(ValueError, match=r"repeats without end\. Give the number of") as error:
+            call(model, method, endless)
+        assert "\n" not in str(error.value)
+    model.fit(endless, steps_per_epoch=2, validation_data=endless, validation_steps=1, verbose=0)
+    model.evaluate(endless, steps=1, verbose=0)
+    assert int(model.steps_taken.numpy()) == 2
+
+
 # === Several replicas ===
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_a_last_batch_smaller_than_the_replicas_is_refused_in_one_line(
+    linear_model, strategy_of, method
+):
+    with strategy_of(2).scope():
+        model = linear_model(SIZE)
+        model.compile("sgd", jit_compile=False)
+    uneven = tf.data.Dataset.from_tensor_slices(float_videos(5)).batch(4)
+    message = r"^The last batch has fewer videos than the 2 replicas\. Batch with drop_remainder"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message) as error:
+        getattr(model, method)(uneven, verbose=0)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("clip_norm", [None, 0.2])
@@ -201,13 +299,13 @@ def test_the_logged_loss_is_the_mean_over_steps_and_replicas(linear_model, strat
 
 
 @pytest.mark.parametrize("clip_norm", [None, 100.0])
-@pytest.mark.parametrize("overflowing", [slice(0, 2), slice(2, 4)], ids=["first", "second"])
+@pytest.mark.parametrize("overflowing", [slice(4, 6), slice(6, 8)], ids=["first", "second"])
 def test_an_overflow_on_any_replica_skips_the_step_on_all(
     precision, linear_model, strategy_of, overflowing, clip_norm
 ):
     precision("mixed_float16")
     videos, strategy = float_videos(8), strategy_of(2)
-    expected = -videos[4:].reshape(4, SIZE).mean(axis=0)  # the second step alone
+    expected = -videos[:4].reshape(4, SIZE).mean(axis=0)  # the first step alone
     videos[overflowing] = 3e38
     model = fitted(linear_model, strategy, videos, 4, clip_norm=clip_norm)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
@@ -242,6 +340,7 @@ def test_a_step_that_loss_scaling_skips_has_used_its_noise(linear_model, precisi
     precision("mixed_float16")
     model = linear_model(SIZE)
     model.compile("sgd", jit_compile=False)
-    model.fit(batches(np.full([4, 2, 2, 2, 3], np.inf, "float32"), 4), verbose=0)
-    assert int(model.optimizer.inner_optimizer.iterations.numpy()) == 0
-    assert int(model.steps_taken.numpy()) == 1
+    overflowing = np.full([4, 2, 2, 2, 3], np.inf, "float32")
+    model.fit(batches(np.concatenate([float_videos(4), overflowing]), 4), verbose=0)
+    assert int(model.optimizer.inner_optimizer.iterations.numpy()) == 1
+    assert int(model.steps_taken.numpy()) == 2
