@@ -117,7 +117,8 @@ def _train(
         if fits_priors:
             _fit_priors(config, model)
         checkpoints.save_model(model, written.model)
-        if fits_priors and config.sample_every:  # no sample of a step has these priors
+        # No sample of a step has these priors.
+        if fits_priors and config.sample_every and written.chief:
             _sample_writer(config, written).write("final", model)
     return Outcome(step, step - start, None, run.model)
 
