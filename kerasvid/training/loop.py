@@ -129,7 +129,8 @@ def _train(
         if written.model.exists():  # of fewer steps, or damaged
             print(f"{run.model}: written again at step {step}", flush=True)
         checkpoints.save_model(model, written.model, config, metrics)
-        if fits_priors and config.sample_every:  # no sample of a step has these priors
+        # No sample of a step has these priors.
+        if fits_priors and config.sample_every and written.chief:
             _sample_writer(config, written).write("final", model)
     return Outcome(step, step - start, None, run.model)
 

@@ -154,9 +154,7 @@ class MetricsLog(StepCallback):
         return {"rows": self._rows, "held_out": self._held_out, "means": self._read_means()}
 
     def _read_means(self) -> list[float] | None:
-        # Only all workers together can read a mean over workers.
-        strategy = self.model.distribute_strategy
-        if self._reset_due or isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        if self._reset_due:
             return None
         return [float(variable.numpy()) for variable in _means(self.model)]
 
