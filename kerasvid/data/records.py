@@ -26,7 +26,7 @@ import tensorflow as tf
 FORMAT = "kerasvid-records"
 FORMAT_VERSION = 1
 ENCODINGS = ("png", "jpeg", "raw")
-MAX_RECORD_BYTES = 1 << 30  # of frames; protobuf ends at twice that, and readers copy records
+MAX_RECORD_BYTES = 1 << 30  # of frames; protobuf ends at 2 GiB, and readers copy records
 REQUIRED = ("encoding", "index", "id", "length", "height", "width", "channels")
 REMEDY = "delete the folder and prepare the data set again."
 # First and last bytes of an encoded frame; cameras append to JPEGs.
