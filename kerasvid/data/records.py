@@ -34,7 +34,7 @@ RECORD_BYTES = 16  # that a TFRecord file has for each record beside its content
 MAX_SIDE = 65535  # pixels of an image that PNG and JPEG files hold in OpenCV and TensorFlow
 MAX_FPS = 1e6
 ENCODINGS = ("png", "jpeg", "raw")
-MAX_RECORD_BYTES = 1 << 30  # of frames; protobuf ends at twice that, and readers copy records
+MAX_RECORD_BYTES = 1 << 30  # of frames; protobuf ends at 2 GiB, and readers copy records
 REQUIRED = ("encoding", "index", "id", "length", "height", "width", "channels")
 REMEDY = "delete the folder and prepare the data set again."
 # First and last bytes of an encoded frame; cameras append to JPEGs.

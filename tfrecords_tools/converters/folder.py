@@ -93,8 +93,9 @@ class FolderClip(Clip):
 def find_clips(
     source_dir: Folder, options: FolderOptions | None = None
 ) -> tuple[list[FolderClip], list[str]]:
-    """Lists the videos in a folder, and its other files, in natural order, without reading them.
+    """Lists the videos in a folder, and its other files, in natural order.
 
+    Images are read as far as it takes to tell strips from sequences; videos are not.
     Images are left out where they stand beside videos: in a folder of video files, or, unless they
     are a sequence, in one with subfolders of videos.
 
@@ -144,7 +145,7 @@ def _image_mode(
     """How to read the images of a folder: one of `IMAGE_MODES` or "none"."""
     if options.images != "auto":
         return options.images
-    if beside_videos:
+    if beside_videos or (above_videos and len(paths) == 1):  # a thumbnail or a poster
         return "none"
     # The first image that can be read tells; reading its frames will name one that cannot.
     for number, path in enumerate(paths):
@@ -155,10 +156,7 @@ def _image_mode(
         if strips and _are_strips(paths[number:], options.strip_frame_width):
             return "strips"
         break
-    # Beside subfolders of videos, a few images are posters or logos.
-    if above_videos and (len(paths) == 1 or not _are_same(_sizes(paths))):
-        return "none"
-    return "sequences"
+    return "none" if above_videos and not _are_same(_sizes(paths)) else "sequences"
 
 
 def _are_strips(paths: Sequence[str], frame_width: int | None) -> bool:
@@ -191,7 +189,7 @@ def describe_clips(clips: Sequence[FolderClip], others: Sequence[str]) -> str:
     kinds = collections.Counter(clip.kind for clip in clips)
     line = f"found {' and '.join(_count(kinds[kind], kind) for kind in sorted(kinds))}"
     images = _with_suffix(others, media.IMAGE_SUFFIXES)
-    files = [name for name in others if name not in {*images}]
+    files = [name for name in others if not name.lower().endswith(media.IMAGE_SUFFIXES)]
     left = [f"{_count(len(images), 'image')} beside videos"] if images else []
     left += files[:_LISTED]
     if left:

@@ -110,7 +110,7 @@ def test_images_beside_videos_are_read_on_request(tmp_path):
     assert [kind for _, kind, _ in found(tmp_path, images="single")] == ["video", "sequence"]
 
 
-@pytest.mark.parametrize("widths", [[20], [20, 30]])
+@pytest.mark.parametrize("widths", [[20], [32], [20, 30]])
 def test_posters_above_folders_of_videos_are_left_alone(tmp_path, widths):
     touch(tmp_path / "walk" / "anna" / "1.mp4")
     for number, width in enumerate(widths):
