@@ -32,6 +32,8 @@ VALUES = (
     None, True, -1, 0, 1, 3, 5, 2**31, 2**63, 10**40, 1e400, float("nan"), 0.5, "", "x", "train",
     "../train", "\ud800", [], [0], ["a"], ["a", "a"], {}, {"train": 5}, [[]],
 )  # fmt: skip
+# What a message about an edit with a new digest names: a file, or the split of the folder.
+CAUSES = ("dataset.json", ".tfrecord", "no split 't", "of 'train' has", "of 'test' has")
 SIDE, COUNTS = 2, {"train": 4, "test": 2}
 
 
@@ -201,10 +203,10 @@ def test_no_edit_of_the_description_is_trusted(campaign_of):
         path.write_text(json.dumps(edited))
         campaign.check("edit, old digest", what, ["dataset.json"])
         # The digest states that a person meant the edit; types and ranges still hold.
-        if what.startswith("(") and number % 4 and "digest" not in what:
+        if what.startswith("(") and number % 9 and "digest" not in what:
             continue
         path.write_text(with_digest(edited))
-        campaign.check("edit, new digest", what, ["dataset.json", ".tfrecord", "no split"])
+        campaign.check("edit, new digest", what, CAUSES)
     campaign.finish(1000)
     same = campaign.kinds["edit, old digest", "same"]
     assert same <= len(VALUES), f"{same} edits with an old digest changed nothing"
@@ -256,7 +258,9 @@ def test_no_damage_of_a_shard_goes_unsaid(campaign_of, checked):
             if not checked and step % 4:
                 continue
             file.write_bytes(altered)
-            campaign.check("shard", f"{file.name}: {what}", [".tfrecord"], checked, verify=checked)
+            verified = checked and step % 4 == 0
+            name = f"{file.name}: {what}"
+            campaign.check("shard", name, [".tfrecord"], verified, verify=checked)
         file.unlink()
         campaign.check("shard", f"{file.name} removed", [file.name], verify=checked)
         for make in (os.mkfifo, os.mkdir):
