@@ -13,6 +13,7 @@ import pathlib
 import re
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -298,6 +299,38 @@ def remove_leftovers(folder: str | os.PathLike, name: str | None = None) -> None
                 entry.unlink(missing_ok=True)
 
 
+def check_is_file(path: str | os.PathLike) -> None:
+    """Checks that a path is no folder, pipe or device: a pipe would be waited for without end.
+
+    Raises:
+        OSError: it is, or nothing is there.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """The text of a file, in UTF-8.
+
+    Raises:
+        OSError: as `check_is_file`, or the file cannot be read.
+        ValueError: it is not UTF-8.
+    """
+    check_is_file(path)
+    return pathlib.Path(path).read_text(encoding="utf-8")
+
+
+def parse_json(text: str) -> Any:
+    """As `json.loads`, with a ValueError also for text that is nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def sealed_json(fields: Mapping[str, Any]) -> str:
     """The text of a JSON file of named fields, with a checksum of them as the last one.
 
@@ -316,7 +349,7 @@ def parse_sealed_json(text: str) -> dict[str, Any]:
     Raises:
         ValueError: the text is not JSON, or its fields do not have its checksum.
     """
-    fields = json.loads(text)
+    fields = parse_json(text)
     if not isinstance(fields, dict) or "checksum" not in fields:
         raise ValueError("it has no checksum")
     if fields.pop("checksum") != _fields_digest(fields):

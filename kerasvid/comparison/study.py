@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasvid.io import parse_json, read_text
+
 FORMAT = "kerasvid-study"
 FORMAT_VERSION = 1
 KEY_FILE, PAGE_FILE = "study.json", "index.html"
@@ -177,7 +179,7 @@ def load_study(folder: str | os.PathLike) -> Study:
     path = pathlib.Path(folder)
     path = path / KEY_FILE if path.is_dir() else path
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = parse_json(read_text(path))
         if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
             raise ValueError(f"the format is not {FORMAT}")
         if (version := fields.pop("format_version", None)) != FORMAT_VERSION:

@@ -18,6 +18,7 @@ from kerasvid.io import (
     lock,
     markdown_text,
     parse_sealed_json,
+    read_text,
     readable_os_errors,
     sealed_json,
 )
@@ -208,7 +209,7 @@ def read_evaluation(folder: str | os.PathLike) -> Evaluation | None:
     """
     path = pathlib.Path(folder) / JSON
     try:
-        fields = parse_sealed_json(path.read_text(encoding="utf-8"))
+        fields = parse_sealed_json(read_text(path))
         if fields.pop("format") != FORMAT:
             raise ValueError(f"the format is not {FORMAT}")
         fields["measured"] = tuple(Measured.from_dict(each) for each in fields["measured"])

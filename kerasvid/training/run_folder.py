@@ -83,7 +83,7 @@ class RunFolder:
             RunError: there is no run, or its configuration is damaged.
         """
         try:
-            return RunConfig.from_json(self.config_path.read_text(encoding="utf-8"))
+            return RunConfig.from_json(io.read_text(self.config_path))
         except OSError as error:
             if not self.exists():
                 raise RunError(f"{self.path}: there is no run. Train one first.") from error

@@ -40,6 +40,7 @@ from kerasvid.io import (
     atomic_folder,
     lock,
     parse_sealed_json,
+    read_text,
     readable_os_errors,
     sealed_json,
 )
@@ -229,7 +230,7 @@ def load_classifier(
     description, file = path / "classifier.json", path / "classifier.keras"
     remedy = f"Delete the folder {path} to train it again."
     try:
-        stored = parse_sealed_json(description.read_text(encoding="utf-8"))
+        stored = parse_sealed_json(read_text(description))
         if stored["format"] != FORMAT or stored["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format {stored['format']} {stored['format_version']}")
         own = ClassifierConfig(**stored["config"])

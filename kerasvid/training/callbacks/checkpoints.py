@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasvid.io import atomic_write
+from kerasvid.io import atomic_write, check_is_file
 from kerasvid.training.callbacks.step_callback import NotFinite, StepCallback, global_step
 from kerasvid.training.config import RunConfig
 
@@ -75,6 +75,7 @@ def save_model(
 
 def _digests(path: str | os.PathLike) -> tuple[bytes, bytes]:
     """The SHA-256 of a file without its end, and the one that is its end."""
+    check_is_file(path)
     digest, left = hashlib.sha256(), os.path.getsize(path) - _DIGEST_SIZE
     with open(path, "rb") as file:
         while left > 0:

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasvid.io import atomic_write, readable_os_errors, replace_file
+from kerasvid.io import atomic_write, check_is_file, readable_os_errors
 from kerasvid.models.base.averaging import best_weights
 from kerasvid.training.callbacks.step_callback import StepCallback
 
@@ -34,20 +34,23 @@ def restore_rows(path: str | os.PathLike, rows: Sequence[Mapping[str, str]]) -> 
         OSError: the file cannot be written; one line.
     """
     path, rows = pathlib.Path(path), list(rows)
-    content = path.read_bytes() if path.exists() else None
-    if content == _text(rows).encode():
-        return
-    if content is not None:
-        try:
-            found, why = _parsed(content), "it differs from the checkpoint"
-        except (ValueError, csv.Error) as error:
-            found, why = [], str(error)
-        if found[: len(rows)] != rows:
-            damaged = path.with_name(f"{path.name}.damaged")
-            with readable_os_errors(damaged):
-                replace_file(path, damaged)
-            print(f"{path}: damaged ({why}). It is renamed to {damaged.name} and written again "
-                  "from the checkpoint.", file=sys.stderr)  # fmt: skip
+    found: list | None
+    try:
+        check_is_file(path)
+        content = path.read_bytes()
+        if content == _text(rows).encode():
+            return
+        found, why = _parsed(content), "it differs from the checkpoint"
+    except FileNotFoundError:
+        found, why = rows, ""
+    except (OSError, ValueError, csv.Error) as error:
+        found, why = None, getattr(error, "strerror", None) or str(error)
+    if found is None or found[: len(rows)] != rows:
+        damaged = path.with_name(f"{path.name}.damaged")
+        with readable_os_errors(damaged):
+            os.replace(path, damaged)
+        print(f"{path}: damaged ({why}). It is renamed to {damaged.name} and written again from "
+              "the checkpoint.", file=sys.stderr)  # fmt: skip
     _write_rows(path, rows)
 
 
