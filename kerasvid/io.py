@@ -1,4 +1,4 @@
-"""Atomic writes, locks and readable errors of the operating system.
+"""Atomic writes, locks, checksums and readable errors of the operating system.
 
 This is the only module that renames or locks a file. A file or folder appears complete or not at
 all: it is written under a temporary name beside its place, flushed to the disk and renamed.
@@ -6,14 +6,20 @@ all: it is written under a temporary name beside its place, flushed to the disk 
 
 import contextlib
 import errno
+import hashlib
+import json
 import os
 import pathlib
 import re
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import filelock
+
+ABANDONED_SECONDS = 24 * 60 * 60  # of half-written files of another host
 
 
 @contextlib.contextmanager
@@ -36,7 +42,8 @@ def readable_os_errors(path: str | os.PathLike) -> Iterator[None]:
 def atomic_write(path: str | os.PathLike) -> Iterator[str]:
     """Yields a temporary name beside `path` and renames it to `path` when the block succeeds.
 
-    The temporary name has the ending of `path`. If the block fails, an existing file stays.
+    The temporary name has the ending of `path`. If the block fails, an existing file stays. What
+    killed processes left of an earlier write is removed.
 
     Raises:
         OSError: the file cannot be written; one line as of `readable_os_errors`.
@@ -47,6 +54,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[str]:
     """
     folder, name = os.path.split(os.fspath(path))
     temporary = os.path.join(folder, f"partial-{_process()}-{name}")
+    remove_leftovers(folder, name)
     try:
         with readable_os_errors(path):
             yield temporary
@@ -73,7 +81,7 @@ def atomic_folder(
 ) -> Iterator[str]:
     """Yields an empty folder to write into, which becomes `path` when the block succeeds.
 
-    A failed block leaves `path` as it was. What killed processes of this host left is removed.
+    A failed block leaves `path` as it was. What killed processes left is removed.
 
     Args:
         path: of the folder; what is there is replaced.
@@ -91,7 +99,7 @@ def atomic_folder(
     check = check or (lambda: None)
     check()
     path = os.path.abspath(os.fspath(path))
-    _remove_leftovers(path)
+    remove_leftovers(*os.path.split(path))
     building = temporary_name(path)
     try:
         os.makedirs(building)
@@ -185,10 +193,13 @@ def _is_running(pid: int) -> bool:
     return pid != os.getpid()
 
 
+def _host() -> str:
+    return re.sub(r"[^\w.-]", "_", socket.gethostname())
+
+
 def _process() -> str:
     """A name of this host and process."""
-    host = re.sub(r"[^\w.-]", "_", socket.gethostname())
-    return f"{host}-{os.getpid()}"
+    return f"{_host()}-{os.getpid()}"
 
 
 def _flush(path: str | os.PathLike) -> None:
@@ -196,17 +207,68 @@ def _flush(path: str | os.PathLike) -> None:
         os.fsync(file.fileno())
 
 
-def _remove_leftovers(path: str) -> None:
-    """Removes the folders of killed processes of this host; other hosts have other numbers."""
-    parent, name = os.path.split(path)
-    ours = temporary_name(name).removesuffix(str(os.getpid()))
-    for entry in os.listdir(parent) if os.path.isdir(parent) else []:
-        match = re.fullmatch(re.escape(ours) + r"(\d+)(-replaced)?", entry)
-        if not match or _is_running(int(match[1])):
-            continue
-        # A replaced folder whose place is empty is all there is.
-        if not match[2] or os.path.isdir(path):
-            shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)
+def remove_leftovers(folder: str | os.PathLike, name: str | None = None) -> None:
+    """Removes the half-written files and folders that killed processes left in a folder.
+
+    A process of this host can be asked whether it has ended. What a process of another host writes
+    counts as left when nothing has changed in it for a day.
+
+    Args:
+        folder: where they are; it may be missing.
+        name: of the file or folder that they were to become; any if `None`.
+    """
+    name, host = ".+" if name is None else re.escape(name), re.escape(_host())
+    ours, any_host = (
+        rf"partial-{process}-{name}|{name}\.tmp-{process}(?:-replaced)?"
+        for process in (rf"{host}-(\d+)", r".+-\d+")
+    )
+    with contextlib.suppress(FileNotFoundError):
+        for entry in list(os.scandir(folder or ".")):
+            if match := re.fullmatch(ours, entry.name):
+                ended = not _is_running(int(match[1] or match[2]))
+            elif re.fullmatch(any_host, entry.name):
+                changed = entry.stat(follow_symlinks=False).st_mtime
+                ended = time.time() - changed > ABANDONED_SECONDS
+            else:
+                continue
+            # A replaced folder whose place is empty is all there is.
+            place = entry.path.rpartition(".tmp-")[0]
+            if not ended or (entry.name.endswith("-replaced") and not os.path.isdir(place)):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                pathlib.Path(entry.path).unlink(missing_ok=True)
+
+
+def sealed_json(fields: Mapping[str, Any]) -> str:
+    """The text of a JSON file of named fields, with their SHA-256 as the last one.
+
+    Example:
+        >>> parse_sealed_json(sealed_json({"seed": 3}))
+        {'seed': 3}
+    """
+    plain = json.loads(json.dumps(fields))
+    plain["sha256"] = _fields_digest(plain)
+    return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def parse_sealed_json(text: str) -> dict[str, Any]:
+    """The fields of a text that `sealed_json` made.
+
+    Raises:
+        ValueError: the text is not JSON, or its fields differ from their SHA-256.
+    """
+    fields = json.loads(text)
+    if not isinstance(fields, dict) or "sha256" not in fields:
+        raise ValueError("it has no field sha256")
+    if fields.pop("sha256") != _fields_digest(fields):
+        raise ValueError("altered, its SHA-256 differs from its field sha256")
+    return fields
+
+
+def _fields_digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def one_line(message: str) -> str:

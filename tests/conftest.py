@@ -136,7 +136,7 @@ def save_new_run():
         config.compile(model)
         for weight in model.trainable_weights:
             weight.assign(weight * scale)
-        save_model(model, run.model)
+        save_model(model, run.model, config)
         return run.path
 
     return save

@@ -1,6 +1,7 @@
 """Files and folders appear complete or not at all, and errors name the file."""
 
 import errno
+import os
 import pathlib
 import resource
 import signal
@@ -104,3 +105,25 @@ with lock({str(tmp_path / "lock")!r}):
         process.wait()
         with lock(tmp_path / "lock", wait=True):
             pass
+
+
+@pytest.mark.parametrize("name", ["a.json", "step-5.keras"])
+def test_half_written_files_of_killed_processes_go_at_the_next_write(tmp_path, name):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with atomic_write(tmp_path / name) as temporary:
+        own = pathlib.Path(temporary)
+        left, running, other = (
+            own.with_name(own.name.replace(f"-{os.getpid()}-", f"{host}-{pid}-"))
+            for host, pid in (("", ended.pid), ("", os.getppid()), ("-other", ended.pid))
+        )
+        for path in (own, left, running, other):
+            path.touch()
+    with atomic_write(tmp_path / name) as temporary:
+        pathlib.Path(temporary).touch()
+    assert set(tmp_path.iterdir()) == {tmp_path / name, running, other}
+    os.utime(other, (0, 0))  # nothing has changed for a day
+    os.utime(running, (0, 0))
+    with atomic_write(tmp_path / name) as temporary:
+        pathlib.Path(temporary).touch()
+    assert set(tmp_path.iterdir()) == {tmp_path / name, running}

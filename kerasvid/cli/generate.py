@@ -42,6 +42,7 @@ def main(argv: list[str]) -> None:
         if not images and _F["temperature"].present:
             raise ValueError("--temperature needs --first and --last. Give both images.")
     start_tensorflow()
+    from kerasvid.data import DatasetError, load_info
     from kerasvid.models.registry import model_class
     from kerasvid.training.clips import figure_inputs
     from kerasvid.training.run_folder import ERRORS, RunFolder
@@ -63,7 +64,8 @@ def main(argv: list[str]) -> None:
             if names != without_data:
                 folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
                 config = dataclasses.replace(config, data_folder=folder)
-        except ConversionError as error:
+                config.check_data(load_info(folder))
+        except (ConversionError, DatasetError) as error:
             if _F.show or not without_data:
                 raise
             print(f"{error} Showing only {', '.join(without_data)}.", file=sys.stderr)

@@ -20,7 +20,7 @@ from kerasvid.models.base.averaging import ema_ready
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.clips import with_fixed_buffers
-from kerasvid.training.config import RunConfig, held_out_split
+from kerasvid.training.config import RunConfig, digest_of, held_out_split
 from kerasvid.training.run_folder import RunFolder
 
 MAX_CLIPS = 2048  # of each set, by default
@@ -86,6 +86,7 @@ class EvaluationContext:
 
     Raises:
         ValueError: There is no such split, or its videos are shorter than a clip.
+        DatasetError: The data is absent, or not that of the run.
 
     Example:
         >>> run = RunFolder("runs/dsa-sprites")
@@ -105,6 +106,7 @@ class EvaluationContext:
         self.model, self.config, self.evaluation_config = model, config, evaluation_config
         self.step, self.averaged, self.saved = step, averaged, saved
         self.info: DatasetInfo = load_info(config.data_folder)
+        config.check_data(self.info)
         self.frames = evaluation_config.frames or config.frames
         self.seed, self.batch = evaluation_config.seed, evaluation_config.batch
         self.windows = evaluation_config.windows
@@ -254,7 +256,8 @@ class EvaluationContext:
         return {
             "model": config.model,
             "dataset": config.dataset,
-            "data_digest": config.data_digest,
+            "data_digest": digest_of(self.info),
+            "split_digest": digest_of(self.info, [self.split]),
             "step": self.step,
             "weights": "averaged" if self.averaged else "trained",
             "saved": self.saved[:16],

@@ -5,7 +5,6 @@ evaluation of the same weights adds its values; one of other weights replaces th
 """
 
 import dataclasses
-import json
 import math
 import os
 import pathlib
@@ -14,9 +13,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from kerasvid.io import atomic_write
+from kerasvid.io import atomic_write, lock, parse_sealed_json, readable_os_errors, sealed_json
 
-JSON, MARKDOWN = "evaluation.json", "evaluation.md"
+JSON, MARKDOWN, LOCK = "evaluation.json", "evaluation.md", ".evaluation.lock"
 FORMAT = "kerasvid-evaluation"
 HIGHER, LOWER = "higher", "lower"
 SIGNS = {HIGHER: "↑", LOWER: "↓", None: ""}
@@ -168,13 +167,14 @@ class Evaluation:
             OSError: The files cannot be written. The existing ones are kept.
         """
         folder = pathlib.Path(folder)
-        whole = self.joined(read_evaluation(folder))
-        fields = {"format": FORMAT, **{f.name: getattr(whole, f.name) for f in FIELDS}}
-        fields["measured"] = [each.as_dict() for each in whole.measured]
-        text = json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        for name, content in ((JSON, text), (MARKDOWN, whole.markdown())):
-            with atomic_write(folder / name) as temporary:
-                pathlib.Path(temporary).write_text(content, encoding="utf-8")
+        # Another evaluation of this run may write meanwhile.
+        with readable_os_errors(folder / JSON), lock(folder / LOCK, wait=True):
+            whole = self.joined(read_evaluation(folder))
+            fields = {"format": FORMAT, **{f.name: getattr(whole, f.name) for f in FIELDS}}
+            fields["measured"] = [each.as_dict() for each in whole.measured]
+            for name, text in ((JSON, sealed_json(fields)), (MARKDOWN, whole.markdown())):
+                with atomic_write(folder / name) as temporary:
+                    pathlib.Path(temporary).write_text(text, encoding="utf-8")
         return whole
 
 
@@ -189,7 +189,7 @@ def read_evaluation(folder: str | os.PathLike) -> Evaluation | None:
     """
     path = pathlib.Path(folder) / JSON
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = parse_sealed_json(path.read_text(encoding="utf-8"))
         if fields.pop("format") != FORMAT:
             raise ValueError(f"the format is not {FORMAT}")
         fields["measured"] = tuple(Measured.from_dict(each) for each in fields["measured"])

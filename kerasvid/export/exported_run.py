@@ -71,7 +71,6 @@ def dataset_info(config: RunConfig) -> tuple[DatasetInfo | None, str]:
     """The description of a run's data set, or `None` and why it is not available."""
     try:
         info = load_info(config.data_folder)
-        digest = digest_of(info, config.images_folder)
     except (DatasetError, OSError, tf.errors.OpError):
         return None, "was not found"
-    return (info, "") if digest == config.data_digest else (None, "had changed")
+    return (info, "") if digest_of(info) == config.data_digest else (None, "had changed")

@@ -20,9 +20,8 @@ from tabulate import tabulate
 import kerasvid
 from kerasvid.export.exported_run import ExportedRun, dataset_info
 from kerasvid.export.signatures import Signature
-from kerasvid.training.callbacks.metrics_log import read_rows
+from kerasvid.training.callbacks.checkpoints import read_record
 from kerasvid.training.config import RunConfig
-from kerasvid.training.run_folder import RunFolder
 from kerasvid.training.summary import parameter_count
 
 CARD_FORMAT = 1
@@ -101,13 +100,12 @@ def paper_of(model: Any) -> str | None:
 
 
 def _last_metrics(run: ExportedRun) -> dict[str, float]:
-    """The last value of every column of `metrics.csv` up to the step of the weights."""
+    """The last value of every column of `metrics.csv`, which the file of the weights repeats."""
     metrics: dict[str, float] = {}
-    for row in read_rows(RunFolder(run.folder).metrics):
-        if int(row["step"]) <= run.step:
-            read = {key: float(text) for key, text in row.items() if key and text}
-            # JSON has no infinities.
-            metrics |= {key: value for key, value in read.items() if math.isfinite(value)}
+    for row in (read_record(run.weights).metrics or {}).get("rows", []):
+        read = {key: float(text) for key, text in row.items()}
+        # JSON has no infinities.
+        metrics |= {key: value for key, value in read.items() if math.isfinite(value)}
     return metrics
 
 

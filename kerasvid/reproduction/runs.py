@@ -17,6 +17,7 @@ from kerasvid.training.config import (
     RunConfig,
     apply_overrides,
     digest_of,
+    images_digest,
     make_config,
     training_split,
 )
@@ -246,7 +247,8 @@ class TableRuns:
             raise RunError(f"{flag}: a run of {config.model}. Give a run of {published.model}.")
         folder, info = self.locate(published.data, make=True)
         images = self.locate(IMAGES, make=True)[0] if published.images else None
-        if digest_of(info, images) != config.data_digest:
+        digests = digest_of(info), images_digest(images)
+        if digests != (config.data_digest, config.images_digest):
             other = f"{flag}: trained on other data ({config.dataset})"
             raise RunError(f"{other}. Give a run that was trained on {folder}.")
         return dataclasses.replace(config, data_folder=folder, images_folder=images)

@@ -13,8 +13,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasvid.data import DatasetInfo, SplitInfo, load_info, make_pipeline
+from kerasvid.data import DatasetError, DatasetInfo, SplitInfo, load_info, make_pipeline
 from kerasvid.data.pipeline import check_images_fit, window_span
+from kerasvid.io import parse_sealed_json, sealed_json
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import WithPresets
@@ -44,6 +45,7 @@ class RunConfig:
         training: how the model is trained.
         dataset, data_folder: name of the data set, and its folder.
         data_digest: of the shards of training and evaluation; "" while the data is not made yet.
+            `clips` refuses other data.
         precision: dtype policy, resolved.
         seed: of weights, noise and data order.
         jit_compile: "auto", True or False.
@@ -53,6 +55,7 @@ class RunConfig:
         init_from: absolute path of the run whose weights this run starts from, or `None`.
         images, images_folder: data set of images that are trained on beside the videos, and its
             folder; or `None`.
+        images_digest: of the shards of these images, or "".
         log_every, sample_every, checkpoint_every: steps.
 
     Example:
@@ -78,6 +81,7 @@ class RunConfig:
     init_from: str | None = None
     images: str | None = None
     images_folder: str | None = None
+    images_digest: str = ""
     log_every: int = 50
     sample_every: int = 500
     checkpoint_every: int = 500
@@ -126,8 +130,9 @@ class RunConfig:
             A dataset of dicts, as `make_pipeline`: "video" is uint8 `[B, T, H, W, C]`.
 
         Raises:
-            DatasetError: the data set is absent or damaged.
+            DatasetError: the data set is absent, damaged, or not the one of the run.
         """
+        self.check_data(load_info(self.data_folder))
         return make_pipeline(
             self.data_folder,
             split,
@@ -137,23 +142,46 @@ class RunConfig:
             **{"pick": self.training.pick, "seed": self.seed, **options},
         )
 
+    def check_data(self, info: DatasetInfo) -> None:
+        """Raises `DatasetError` if the data set in `data_folder` is not the one of the run."""
+        if (digest := digest_of(info)) != self.data_digest:
+            raise DatasetError(
+                f"{self.data_folder}: not the data set that the run was trained on (its digest is "
+                f"{digest}, not {self.data_digest}). Restore it, or give --data_dir."
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields by name, in types of JSON."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def from_dict(cls, fields: Any) -> "RunConfig":
+        """The inverse of `as_dict`.
+
+        Raises:
+            ValueError: a field is missing or unknown.
+        """
+        try:
+            return cls(**{**fields, "training": TrainConfig(**fields["training"])})
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"not the configuration of a run ({error})") from error
+
     def to_json(self) -> str:
-        """The text of `config.json`."""
-        return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
+        """The text of `config.json`, with a checksum."""
+        return sealed_json(self.as_dict())
 
     @classmethod
     def from_json(cls, text: str) -> "RunConfig":
         """Reads what `to_json` wrote.
 
         Raises:
-            ValueError: the text is not JSON or lacks a field.
+            ValueError: the text is not JSON, is altered, or lacks a field.
         """
         try:
-            fields = json.loads(text)
-            fields["training"] = TrainConfig(**fields["training"])
-            return cls(**fields)
-        except (TypeError, KeyError, json.JSONDecodeError) as error:
+            fields = parse_sealed_json(text)
+        except ValueError as error:
             raise ValueError(f"not the configuration of a run ({error})") from error
+        return cls.from_dict(fields)
 
     def differences(self, other: "RunConfig") -> list[str]:
         """The fields that `other` would compute differently, as "latent_dim is 8, not 10".
@@ -168,7 +196,7 @@ class RunConfig:
         ]
 
     def _compared(self) -> dict[str, Any]:
-        fields = json.loads(self.to_json())  # which makes lists of tuples
+        fields = self.as_dict()
         flat = _flat({**fields.pop("hyperparameters"), **fields})
         return {key: value for key, value in flat.items() if key not in FREE}
 
@@ -267,7 +295,8 @@ def make_config(
         training=training,
         dataset=dataset,
         data_folder=data_folder,
-        data_digest=digest_of(info, rest.get("images_folder")),
+        data_digest=digest_of(info),
+        images_digest=images_digest(rest.get("images_folder")),
         precision=resolve_precision(precision),
         init_from=os.path.realpath(init_from) if init_from else None,
         **rest,
@@ -326,18 +355,20 @@ def _check_data(config: RunConfig, info: DatasetInfo) -> None:
         check_images_fit(config.images_folder, info.frame_shape)
 
 
-def digest_of(info: DatasetInfo | None, images_folder: str | None = None) -> str:
-    """Digest of the shards of the training and the held-out split, and of the images' shards."""
+def digest_of(info: DatasetInfo | None, splits: Sequence[str] | None = None) -> str:
+    """Digest of the shards of some splits; by default of the training and the held-out split."""
     if info is None:
         return ""
-    splits = [info.splits[name] for name in ("train", held_out_split(info)) if name]
-    if images_folder:
-        splits.append(training_split(load_info(images_folder)))
     digest = hashlib.sha256()
-    for split in splits:
-        for shard in split.shards:
+    for name in splits or filter(None, ("train", held_out_split(info))):
+        for shard in info.splits[name].shards:
             digest.update(shard.sha256.encode())
     return digest.hexdigest()[:16]
+
+
+def images_digest(folder: str | None) -> str:
+    """Digest of the shards of a data set of images to train on; "" without one."""
+    return digest_of(load_info(folder), ["train"]) if folder else ""
 
 
 def training_split(info: DatasetInfo) -> SplitInfo:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,7 +13,7 @@ from kerasvid.layers.code_table import CodeTable
 from kerasvid.models.base.averaging import apply_ema
 from kerasvid.models.base.vae import VariationalModel
 from kerasvid.training.callbacks import checkpoints
-from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog
+from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog, restore_rows
 from kerasvid.training.callbacks.samples import SampleWriter
 from kerasvid.training.callbacks.step_callback import FiniteLoss, NotFinite, global_step
 from kerasvid.training.callbacks.stopping import GracefulStop
@@ -55,28 +57,42 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
         config.compile(model)
     print(describe_run(config, model, run.path), flush=True)
     run.begin(config)
-    newest = checkpoints.latest(run.checkpoints)
-    if newest is None and (finished := _finished_without_checkpoints(config, run)):
+    saved = checkpoints.saved_steps(run.checkpoints)
+    found = run.restore(model, config, reversed(saved.values()))
+    if found is None and (finished := _finished_without_checkpoints(config, run)):
         return finished
-    start = checkpoints.restore(model, newest) if newest else 0
-    if start:
+    start, metrics = 0, None
+    if found is not None:
+        newest, record = found
+        start, metrics = record.step, record.metrics
         print(f"resuming at step {start} from {newest}", flush=True)
     elif config.init_from:
         _start_from(config.init_from, model)
-    stop = _fit(config, run, model, start) if start < config.steps else None
+    if start < config.steps:
+        stop, metrics = _fit(config, run, model, start, metrics)
+        if stop.received is not None:
+            step = global_step(model)
+            return Outcome(step, step - start, stop.received, stop.saved or run.path)
+    elif run.chief and metrics is not None:
+        restore_rows(run.metrics, metrics["rows"])
     step = global_step(model)
-    if stop and stop.received is not None:
-        return Outcome(step, step - start, stop.received, stop.saved or run.path)
     # A run may have been killed between its last checkpoint and this file.
-    if run.chief and checkpoints.saved_step(run.model) < step:
+    if run.chief and not _has_model(config, run, step):
         apply_ema(model)
         fits_priors = config.training.prior_steps and isinstance(model, VariationalModel)
         if fits_priors:
             _fit_priors(config, model)
-        checkpoints.save_model(model, run.model)
+        checkpoints.save_model(model, run.model, config, metrics)
         if fits_priors and config.sample_every:  # no sample of a step has these priors
             _sample_writer(config, run).write("final", model)
     return Outcome(step, step - start, None, run.model if run.chief else run.path)
+
+
+def _has_model(config: RunConfig, run: RunFolder, step: int) -> bool:
+    """Whether the finished model of a step is there and whole; names a damaged one on stderr."""
+    paths = [run.model] if run.model.exists() else []
+    found = checkpoints.first_readable(paths, lambda path: checkpoints.read_record(path, config))
+    return found is not None and found[1].step >= step
 
 
 def _fit_priors(config: RunConfig, model: VariationalModel) -> None:
@@ -101,30 +117,47 @@ def _start_from(run_dir: str, model: keras.Model) -> None:
 
 def _finished_without_checkpoints(config: RunConfig, run: RunFolder) -> Outcome | None:
     """The outcome of a finished run; `None` for a new one. Refuses to overwrite any other."""
+    if not run.exists():
+        return None
+    if _has_model(config, run, config.steps):
+        record = checkpoints.read_record(run.model)
+        if run.chief and record.metrics is not None:
+            restore_rows(run.metrics, record.metrics["rows"])
+        return Outcome(record.step, 0, None, run.model)
     if damaged := checkpoints.saved_steps(run.checkpoints):
         raise RunError(
             f"{run.checkpoints}: none of the {len(damaged)} checkpoints can be read. Restore them "
             "from a copy, or start again with another --run_dir."
         )
-    if not run.model.exists():
-        return None
     step = checkpoints.saved_step(run.model)
-    if step >= config.steps:
-        return Outcome(step, 0, None, run.model)
+    state = "is damaged" if step < 0 else f"is there (step {step})"
     raise RunError(
-        f"{run.path}: model.keras is there (step {step}), but no checkpoint to continue from. "
+        f"{run.path}: model.keras {state}, but no checkpoint to continue from. "
         "Start again with another --run_dir."
     )
 
 
-def _fit(config: RunConfig, run: RunFolder, model: keras.Model, start: int) -> GracefulStop:
-    """One call of `fit` over the endless stream of batches, from its position at step `start`."""
+def _fit(
+    config: RunConfig,
+    run: RunFolder,
+    model: keras.Model,
+    start: int,
+    metrics: Mapping[str, Any] | None,
+) -> tuple[GracefulStop, Mapping[str, Any] | None]:
+    """One call of `fit` over the endless stream of batches, from its position at step `start`.
+
+    Args:
+        metrics: state of `MetricsLog` at that step; `None` for a new run.
+
+    Returns:
+        Whether a signal came, and the state of `MetricsLog`, which only the chief has.
+    """
     count = training_split(load_info(config.data_folder)).count
     # An epoch is one progress bar, at least `log_every` steps long for a small data set.
     steps_per_epoch = max(config.log_every, round(count / config.training.batch_size), 1)
     steps_per_epoch = min(steps_per_epoch, config.steps)
     epoch = start // steps_per_epoch
-    callbacks, stop = _make_callbacks(config, run)
+    callbacks, stop, log = _make_callbacks(config, run, metrics)
     batches = config.clips(start_step=start)
     if config.images_folder:
         folder, size = config.images_folder, config.image_batch
@@ -146,21 +179,25 @@ def _fit(config: RunConfig, run: RunFolder, model: keras.Model, start: int) -> G
         kept = list(checkpoints.saved_steps(run.checkpoints).values())
         last = f"The last good checkpoint is {kept[-1]}." if kept else "There is no checkpoint yet."
         raise RunError(f"{error} {last}") from error
-    return stop
+    return stop, log.state() if run.chief else None
 
 
-def _make_callbacks(config: RunConfig, run: RunFolder) -> tuple[list, GracefulStop]:
+def _make_callbacks(
+    config: RunConfig, run: RunFolder, metrics: Mapping[str, Any] | None = None
+) -> tuple[list, GracefulStop, MetricsLog]:
     """The callbacks in the order in which they act after a step; only the chief writes files."""
     last = config.steps
-    saver = checkpoints.Checkpoints(run.checkpoints, config.checkpoint_every, last_step=last)
+    log = MetricsLog(run.metrics, config.log_every, run.events, last, metrics)
+    saver = checkpoints.Checkpoints(
+        run.checkpoints, config.checkpoint_every, last_step=last, config=config, metrics=log.state
+    )
     stop = GracefulStop(saver if run.chief else None, last)
     callbacks: list[keras.callbacks.Callback] = [FiniteLoss()]
     if held_out := held_out_batches(config):
         callbacks.append(HeldOutEvaluation(held_out, config.sample_every or last, last))
     if run.chief:
-        log = MetricsLog(run.metrics, config.log_every, run.events, last)
         callbacks += [log, saver, _sample_writer(config, run)]
-    return [*callbacks, stop], stop
+    return [*callbacks, stop], stop, log
 
 
 def _sample_writer(config: RunConfig, run: RunFolder) -> SampleWriter:

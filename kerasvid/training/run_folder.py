@@ -1,10 +1,12 @@
 """The folder of a run: its files, its configuration and the model that is saved in it."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 
 import keras
 import tensorflow as tf
@@ -39,7 +41,7 @@ class RunFolder:
 
     `config.json` is its `RunConfig`, `model.keras` the finished model, `checkpoints/` has what a
     resumed run continues from, `samples/` a PNG and a GIF of each time, `metrics.csv` and `events/`
-    the metrics over the steps.
+    the metrics over the steps. Each file of weights repeats the config and the metrics.
 
     Args:
         path: of the folder.
@@ -56,13 +58,26 @@ class RunFolder:
         self.checkpoints, self.samples = self.path / "checkpoints", self.path / "samples"
         self.metrics, self.events = self.path / "metrics.csv", self.path / "events"
 
+    def weights(self) -> list[pathlib.Path]:
+        """The files with weights, readable or not: the newest first.
+
+        The finished model is before the checkpoint of its step. A damaged one is the first.
+        """
+        files = list(reversed(checkpoints.saved_steps(self.checkpoints).items()))
+        if not self.model.exists():
+            return [path for _, path in files]
+        step = checkpoints.saved_step(self.model)
+        later = [path for number, path in files if number > step >= 0]
+        return [*later, self.model, *(path for _, path in files[len(later) :])]
+
     def exists(self) -> bool:
         """Whether a run was started here and has saved weights."""
-        saved = self.model.exists() or checkpoints.saved_steps(self.checkpoints)
-        return self.config_path.exists() and bool(saved)
+        return self.model.exists() or bool(checkpoints.saved_steps(self.checkpoints))
 
     def load_config(self) -> RunConfig:
         """The configuration that the run was started with.
+
+        Without `config.json`, it is that of the newest weights.
 
         Raises:
             RunError: there is no run, or its configuration is damaged.
@@ -70,9 +85,29 @@ class RunFolder:
         try:
             return RunConfig.from_json(self.config_path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise RunError(f"{self.path}: there is no run. Train one first.") from error
+            if not self.exists():
+                raise RunError(f"{self.path}: there is no run. Train one first.") from error
+            return self._config_of_weights
         except ValueError as error:
-            raise RunError(f"{self.config_path}: {error}. Use another --run_dir.") from error
+            rest = "Delete it: the saved weights repeat it." if self.exists() else "Delete it."
+            raise RunError(f"{self.config_path}: {error}. {rest}") from error
+
+    @functools.cached_property
+    def _config_of_weights(self) -> RunConfig:
+        """The configuration in the newest weights."""
+        found = checkpoints.first_readable(self.weights())
+        if found is None:
+            raise RunError(
+                f"{self.config_path}: missing, and no saved weights can be read. Restore it from a "
+                "copy or use another --run_dir."
+            )
+        path, record = found
+        try:
+            config = RunConfig.from_dict(record.config)
+        except ValueError as error:
+            raise RunError(f"{path}: {error}. Use another --run_dir.") from error
+        print(f"{self.config_path}: missing. Using the settings in {path}.", file=sys.stderr)
+        return config
 
     def keep_precision(self, precision: str) -> str:
         """The run's own precision in place of "auto", so that any machine can resume it."""
@@ -117,9 +152,10 @@ class RunFolder:
             source = RunFolder(config.init_from)
             try:
                 source.load_config()
-                source.newest()
             except RunError as error:
                 raise RunError(f"--init_from={error}") from error
+            if not source.exists():
+                raise RunError(f"--init_from={source.nothing_saved()}")
 
     def check_unchanged(self, config: RunConfig) -> None:
         """Raises `RunError` with the differences if the run was started with other settings."""
@@ -130,7 +166,7 @@ class RunFolder:
             )
 
     def begin(self, config: RunConfig) -> None:
-        """Writes `config.json` and removes what a killed process left half-written.
+        """Writes `config.json` and removes what killed processes left half-written.
 
         Raises:
             RunError: as `check_unchanged`, or the file cannot be written. Nothing is changed then.
@@ -138,42 +174,54 @@ class RunFolder:
         if not self.chief:
             return
         self.check_unchanged(config)
-        for leftover in self.path.rglob("partial-*"):
-            leftover.unlink(missing_ok=True)
+        for folder in (self.path, self.checkpoints, self.samples):
+            io.remove_leftovers(folder)
         try:
             with io.atomic_write(self.config_path) as temporary:
                 pathlib.Path(temporary).write_text(config.to_json(), encoding="utf-8")
         except OSError as error:
             raise RunError(str(error)) from error
 
-    def newest(self) -> pathlib.Path:
-        """The file with the newest weights: the finished model, or a checkpoint of a later step.
+    def nothing_saved(self) -> str:
+        """The message about a run without weights."""
+        return f"{self.path}: the run has saved nothing yet. Train it for longer."
 
-        Raises:
-            RunError: the run has saved nothing yet.
+    def restore(
+        self, model: keras.Model, config: RunConfig, paths: Iterable[pathlib.Path]
+    ) -> tuple[pathlib.Path, checkpoints.Record] | None:
+        """Restores the first of some files that can be; names the others on stderr.
+
+        Args:
+            model: a compiled model of the run.
+            config: of the run; a file of other settings is not restored.
+            paths: of the files.
         """
-        checkpoint = checkpoints.latest(self.checkpoints)
-        step = checkpoints.saved_step(checkpoint) if checkpoint else -1
-        if self.model.exists() and checkpoints.saved_step(self.model) >= step:
-            return self.model
-        if checkpoint is None:
-            raise RunError(f"{self.path}: the run has saved nothing yet. Train it for longer.")
-        return checkpoint
+        return checkpoints.first_readable(
+            paths, lambda path: checkpoints.restore(model, path, config)
+        )
 
     def load_model(self, averaged: bool = True) -> tuple[keras.Model, pathlib.Path]:
-        """The model with the newest weights, and the file that they are from.
+        """The model with the newest weights that can be read, and the file that they are from.
 
         Args:
             averaged: whether a checkpoint's averaged weights are used. A finished file has no
                 others.
 
         Raises:
-            RunError: the run has saved nothing yet.
+            RunError: the run has saved nothing yet, or nothing that can be read.
         """
-        config, source = self.load_config(), self.newest()
+        config = self.load_config()
+        if not self.exists():
+            raise RunError(self.nothing_saved())
         model = config.make_model()
         config.compile(model)
-        checkpoints.restore(model, source)
+        found = self.restore(model, config, self.weights())
+        if found is None:
+            raise RunError(
+                f"{self.path}: no saved weights can be read. Restore them from a copy or train "
+                "again with another --run_dir."
+            )
+        source, _ = found
         if averaged and source != self.model:
             apply_ema(model)
         return model, source

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from kerasvid.data import load_info
+from kerasvid.evaluation.report import read_evaluation
 from kerasvid.training.config import make_config
 from kerasvid.training.devices import make_strategy
 from kerasvid.training.loop import train
@@ -57,8 +58,9 @@ def test_values_of_another_step_are_replaced(app_here, run):
     path = run.path / "evaluation.json"
     flags = (f"--run_dir={run.path}", "--metrics=frame_consistency")
     assert app_here("evaluate", *flags)[0] == 0
-    older = json.loads(path.read_text()) | {"step": 7}
-    path.write_text(json.dumps(older))
+    older = dataclasses.replace(read_evaluation(run.path), step=7)
+    path.unlink()
+    older.write(run.path)
     status, _, err = app_here("evaluate", *flags)
     assert (status, err) == (0, "evaluation.json: replaces the values of step 7, trained weights\n")
     assert json.loads(path.read_text())["step"] == 1

@@ -1,6 +1,7 @@
 """Figures of a run and videos between two images, from the command line."""
 
 import dataclasses
+import shutil
 
 import cv2
 import numpy as np
@@ -61,6 +62,20 @@ def test_a_run_has_the_figures_of_its_model(app_here, run):
     assert (status, err) == (0, "samples: linear_interpolation does not have this figure.\n")
 
 
+def test_figures_of_other_data_than_that_of_the_run_are_refused(
+    app_here, run, tmp_path, moving_squares, write_squares
+):
+    other = RunFolder(shutil.copytree(run.path, tmp_path / "other"))
+    folder = write_squares(tmp_path / "squares", moving_squares(32, 6, seed=1), 24)
+    other.config_path.write_text(
+        dataclasses.replace(run.load_config(), data_folder=folder).to_json()
+    )
+    for command, flag in (("generate", "--show=between"), ("evaluate", "--metrics=between")):
+        status, _, err = app_here(command, f"--run_dir={other.path}", flag)
+        assert status == 1 and len(err.splitlines()) == 1
+        assert err.startswith(f"error: {folder}: not the data set that the run was trained on")
+
+
 def test_figures_from_noise_need_no_data(app_here, run, tmp_path):
     config = dataclasses.replace(
         run.load_config(),
@@ -73,7 +88,7 @@ def test_figures_from_noise_need_no_data(app_here, run, tmp_path):
     other.begin(config)
     model = config.make_model()
     config.compile(model)
-    save_model(model, other.model)
+    save_model(model, other.model, config)
     status, _, err = app_here("generate", f"--run_dir={other.path}", "--count=2")
     assert status == 0 and len(err.splitlines()) == 1
     assert "does not contain the data set gone/squares" in err

@@ -1,11 +1,15 @@
 """Values with their protocol, in a run's folder."""
 
+import concurrent.futures
+import contextlib
 import dataclasses
 import json
 import math
+import threading
 
 import pytest
 
+from kerasvid.evaluation import report
 from kerasvid.evaluation.report import Evaluation, Measured, read_evaluation
 
 SHARED = {"model": "dsa", "frames": 8, "image_shape": [64, 64, 3]}
@@ -28,7 +32,8 @@ def test_a_written_evaluation_is_read_again(tmp_path):
     assert whole.write(tmp_path) == whole == read_evaluation(tmp_path)
     text = (tmp_path / "evaluation.json").read_text()
     assert json.loads(text)["measured"][1]["value"] == "-inf" and "Infinity" not in text
-    assert {path.name for path in tmp_path.iterdir()} == {"evaluation.json", "evaluation.md"}
+    names = {path.name for path in tmp_path.iterdir()} - {".evaluation.lock"}
+    assert names == {"evaluation.json", "evaluation.md"}
     assert read_evaluation(tmp_path / "nothing") is None
 
 
@@ -66,6 +71,35 @@ def test_the_heading_names_all_splits_and_seeds(tmp_path):
     found = read_evaluation(tmp_path)
     assert found.heading().endswith("real clips of 'train' and 'test', seeds 3 and 0")
     assert evaluation().heading().endswith("real clips of 'test', seed 0")
+
+
+def test_two_evaluations_at_once_keep_the_values_of_both(tmp_path, monkeypatch):
+    both_have_read, read = threading.Barrier(2), report.read_evaluation
+
+    def read_and_wait(folder):
+        found = read(folder)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_have_read.wait(0.2)
+        return found
+
+    monkeypatch.setattr(report, "read_evaluation", read_and_wait)
+    values = [evaluation(measured(name)) for name in ("fvd", "frechet")]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(lambda each: each.write(tmp_path), values))
+    assert {each.name for each in read(tmp_path).measured} == {"fvd", "frechet"}
+
+
+def test_a_file_with_a_flipped_bit_is_refused_or_the_same(tmp_path):
+    whole, path = evaluation().write(tmp_path), tmp_path / "evaluation.json"
+    good = path.read_bytes()
+    for place in range(0, 8 * len(good), 7):
+        changed = bytearray(good)
+        changed[place // 8] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            assert read_evaluation(tmp_path) == whole
+        except ValueError as error:
+            assert str(error).startswith(f"{path}: not an evaluation")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": "other"}', '{"format": 1, "measured": 2}'])

@@ -41,7 +41,7 @@ def save(run, path, step):
         model.steps_taken.assign(step)
     for average in getattr(optimizer, "_model_variables_moving_average", []):
         average.assign(np.full(average.shape, 7.0))
-    save_model(model, path)
+    save_model(model, path, config)
     return model
 
 

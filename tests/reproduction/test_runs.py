@@ -1,7 +1,6 @@
 """The runs of a table: their configs and folders, what is trained and what is found."""
 
 import dataclasses
-import json
 import os
 
 import pytest
@@ -39,7 +38,7 @@ def of(table, squares, tmp_path):
 def changed_run(runs, **fields):
     """The folder of the run "short", its configuration changed."""
     run = RunFolder(runs.folder("short"))
-    run.config_path.write_text(json.dumps({**json.loads(run.config_path.read_text()), **fields}))
+    run.config_path.write_text(dataclasses.replace(run.load_config(), **fields).to_json())
     return os.fspath(run.path)
 
 

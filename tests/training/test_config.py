@@ -6,7 +6,7 @@ import os
 import keras
 import pytest
 
-from kerasvid.data import DatasetInfo, Video, load_info
+from kerasvid.data import DatasetError, DatasetInfo, Video, load_info
 from kerasvid.models.registry import MODELS, model_class
 from kerasvid.training.config import make_config
 from tfrecords_tools.conversion import write_dataset
@@ -176,3 +176,9 @@ def test_init_from_is_compared_by_its_real_path(config_of, tmp_path, monkeypatch
     (found,) = config.differences(config_of(init_from="runs/other"))
     assert found.startswith(f"init_from is {config.init_from}, not ")
     assert [line.split()[0] for line in config.differences(config_of())] == ["init_from"]
+
+
+def test_clips_of_other_data_than_that_of_the_run_are_refused(config_of, squares):
+    config = dataclasses.replace(config_of(), data_digest="0" * 16)
+    with pytest.raises(DatasetError, match=f"{squares}: not the data set .*, not {'0' * 16}"):
+        config.clips("test")

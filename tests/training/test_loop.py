@@ -1,5 +1,6 @@
 """Runs in one process: what they write, how they resume, and what they refuse."""
 
+import csv
 import dataclasses
 import os
 import shutil
@@ -93,9 +94,7 @@ def test_a_run_writes_its_configuration_metrics_samples_and_model(finished_run):
 
 
 def _as_json(config):
-    import json
-
-    return {"hyperparameters": json.loads(config.to_json())["hyperparameters"]}
+    return {"hyperparameters": config.as_dict()["hyperparameters"]}
 
 
 def test_a_checkpoint_is_shown_with_its_averaged_weights(config_of, tmp_path):
@@ -136,7 +135,7 @@ def test_settings_are_compared_where_the_data_lies_on_another_file_system(
 
 
 def test_held_out_videos_are_evaluated_without_samples_too(config_of):
-    callbacks, _ = _make_callbacks(config_of(6, model="rjvae"), RunFolder("nowhere"))
+    callbacks, *_ = _make_callbacks(config_of(6, model="rjvae"), RunFolder("nowhere"))
     (held_out,) = [each for each in callbacks if isinstance(each, HeldOutEvaluation)]
     assert [held_out.due(step) for step in (1, 5, 6)] == [False, False, True]
 
@@ -182,6 +181,112 @@ def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_again(finished):
         run_to_end(of_steps(config, 6), run.path)
     assert "\n" not in str(error.value)
     assert (run.metrics.read_bytes(), run.model.read_bytes()) == (metrics, model)
+
+
+def flip(path, place=None, bit=0):
+    """Flips one bit of a file, by default in its middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 if place is None else place] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def rows_of(run):
+    with open(run.metrics) as file:
+        return [{**row, "seconds": None} for row in csv.DictReader(file)]
+
+
+def test_an_interrupted_run_writes_the_metrics_of_an_uninterrupted_one(
+    config_of, tmp_path, monkeypatch
+):
+    every = {"log_every": 4, "checkpoint_every": 3, "sample_every": 7}
+    config = config_of(10, **every)  # with epochs of 4 steps
+    whole, _ = run_to_end(config, tmp_path / "whole")
+    save = Checkpoints.save
+
+    def save_or_fail(self):
+        if int(self.model.steps_taken.numpy()) == 9:
+            raise OSError("interrupted")
+        return save(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", save_or_fail)
+        with pytest.raises(OSError, match="interrupted"):
+            run_to_end(config, tmp_path / "parts")
+    parts, outcome = run_to_end(config, tmp_path / "parts")
+    assert (outcome.step, outcome.trained) == (10, 4)
+    assert [int(row["step"]) for row in rows_of(whole)] == [4, 8, 10]
+    assert rows_of(parts) == rows_of(whole) and rows_of(whole)[1]["val_loss"]
+
+
+@pytest.mark.parametrize("break_", [flip, lambda path: path.write_bytes(b"")])
+def test_a_damaged_model_is_written_again_from_the_last_checkpoint(finished, capsys, break_):
+    config, run = finished
+    expected = weights_of(run.model)
+    break_(run.model)
+    _, outcome = run_to_end(config, run.path)
+    assert (outcome.step, outcome.trained, saved_step(run.model)) == (4, 0, 4)
+    assert f"{run.model}: damaged (" in capsys.readouterr().err
+    for value, other in zip(expected, weights_of(run.model), strict=True):
+        np.testing.assert_array_equal(other, value)
+
+
+def test_a_damaged_model_without_checkpoints_is_an_error(finished):
+    config, run = finished
+    flip(run.model)
+    shutil.rmtree(run.checkpoints)
+    with pytest.raises(RunError, match=r"model\.keras is damaged, but no checkpoint"):
+        run_to_end(config, run.path)
+
+
+def test_a_run_with_damaged_weights_resumes_and_is_shown_from_older_ones(finished, capsys):
+    config, run = finished
+    run.model.unlink()
+    older, newest = saved_steps(run.checkpoints).values()
+    flip(newest, newest.read_bytes().index(b"PK\x01\x02") + 6, bit=6)  # the version of the archive
+    _, source = run.load_model()
+    assert source == older and f"{newest}: damaged (" in capsys.readouterr().err
+    _, outcome = run_to_end(config, run.path)
+    assert (outcome.step, outcome.trained) == (4, 2) and saved_step(newest) == 4
+    assert f"{newest}: damaged (" in capsys.readouterr().err
+
+
+def test_without_its_configuration_a_run_goes_on_with_its_own_settings_only(finished, capsys):
+    config, run = finished
+    before = run.config_path.read_bytes()
+    run.config_path.unlink()
+    with pytest.raises(RunError, match="started with other settings: seed is 0, not 4"):
+        run_to_end(dataclasses.replace(config, seed=4), run.path)
+    assert not run.config_path.exists()
+    assert f"config.json: missing. Using the settings in {run.model}." in capsys.readouterr().err
+    assert RunFolder(run.path).load_config() == dataclasses.replace(config, **_as_json(config))
+    run_to_end(config, run.path)
+    assert run.config_path.read_bytes() == before
+    run.config_path.unlink()
+    for path in (run.model, *saved_steps(run.checkpoints).values()):
+        flip(path)
+    with pytest.raises(RunError, match=r"config\.json: missing, and no saved weights can be read"):
+        run_to_end(config, run.path)
+
+
+def test_a_configuration_of_another_run_does_not_fit_the_weights(finished, capsys):
+    config, run = finished
+    other = dataclasses.replace(config, seed=4)
+    run.config_path.write_text(other.to_json())
+    with pytest.raises(RunError, match="none of the 2 checkpoints can be read"):
+        run_to_end(other, run.path)
+    with pytest.raises(RunError, match="no saved weights can be read"):
+        run.load_model()
+    assert "saved with other settings (seed is 0, not 4)" in capsys.readouterr().err
+
+
+def test_damaged_metrics_of_a_finished_run_are_written_again(finished, capsys):
+    config, run = finished
+    before = run.metrics.read_bytes()
+    flip(run.metrics)
+    run_to_end(config, run.path)
+    assert run.metrics.read_bytes() == before
+    assert (run.path / "metrics.csv.damaged").exists()
+    assert f"{run.metrics}: damaged (" in capsys.readouterr().err
 
 
 def test_a_small_held_out_split_is_evaluated_nearly_whole(config_of):
@@ -236,7 +341,7 @@ def test_images_beside_the_videos_are_trained_on_and_compared(config_of, squares
     for value, other in zip(weights_of(whole.model), weights_of(parts.model), strict=True):
         np.testing.assert_array_equal(other, value)
     without = config_of(4, {"training.image_batch": 3}, model="rjgan")
-    assert [line.split()[0] for line in config.differences(without)] == ["data_digest"]
+    assert [line.split()[0] for line in config.differences(without)] == ["images_digest"]
     with pytest.raises(ValueError, match="glo has no image discriminator") as error:
         config_of(4, **images)
     assert "\n" not in str(error.value)
@@ -313,7 +418,7 @@ def test_steps_that_loss_scaling_skipped_count(config_of, tmp_path):
     config.compile(model)
     model.steps_taken.assign(2)  # and the optimizer's count is 0
     run.checkpoints.mkdir()
-    save_model(model, run.checkpoints / "step-000002.keras")
+    save_model(model, run.checkpoints / "step-000002.keras", config)
     assert saved_step(run.checkpoints / "step-000002.keras") == 2
     _, outcome = run_to_end(config, tmp_path)
     assert (outcome.step, outcome.trained) == (3, 1)

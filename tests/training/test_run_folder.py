@@ -2,9 +2,12 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
+from kerasvid.io import temporary_name
 from kerasvid.training.run_folder import RunError, RunFolder, default_folder
 
 
@@ -20,15 +23,28 @@ def test_a_run_is_named_after_its_model_and_its_data(dataset, folder):
     assert default_folder("dsa", dataset) == folder
 
 
-def test_half_written_files_of_a_killed_process_are_removed(config_of, tmp_path):
-    kept = tmp_path / "samples" / "step-000001.png"
+def partial(name, pid):
+    """The name of a half-written file of a process of this host."""
+    host = temporary_name("").removesuffix(f"-{os.getpid()}").removeprefix(".tmp-")
+    return f"partial-{host}-{pid}-{name}"
+
+
+def test_half_written_files_of_killed_processes_alone_are_removed(config_of, tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    kept = [
+        tmp_path / "samples" / "step-000001.png",
+        tmp_path / partial("evaluation.json", os.getppid()),  # another process evaluates
+    ]
     for folder in ("samples", "checkpoints"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "partial-7-a.png").touch()
-    for path in (tmp_path / "partial-7-model.keras", kept):
+        (tmp_path / folder / partial("a.png", ended.pid)).touch()
+    for path in (tmp_path / partial("evaluation.json", ended.pid), *kept):
         path.touch()
+    replaced = tmp_path / (temporary_name("a").replace(str(os.getpid()), str(ended.pid)))
+    replaced.mkdir()
     RunFolder(tmp_path).begin(config_of(6))
-    assert sorted(tmp_path.rglob("*.*")) == [tmp_path / "config.json", kept]
+    assert set(tmp_path.rglob("*.*")) == {tmp_path / "config.json", *kept}
 
 
 def test_a_new_folder_without_files_is_removed(tmp_path):
@@ -67,6 +83,23 @@ def test_a_damaged_configuration_is_named(tmp_path):
         RunFolder(tmp_path).load_config()
     with pytest.raises(RunError, match="there is no run"):
         RunFolder(tmp_path / "none").load_config()
+
+
+@pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_configuration_with_a_flipped_bit_is_refused_or_the_same(config_of, tmp_path, every):
+    run = RunFolder(tmp_path)
+    run.begin(config_of())
+    good, expected = run.config_path.read_bytes(), run.load_config()
+    for place in range(0, 8 * len(good), every):
+        changed = bytearray(good)
+        changed[place // 8] ^= 1 << place % 8
+        run.config_path.write_bytes(changed)
+        try:
+            assert run.load_config() == expected
+        except RunError as error:
+            assert str(error).startswith(f"{run.config_path}: ") and "\n" not in str(error)
+        else:
+            assert good[place // 8 : place // 8 + 1].isspace()
 
 
 def test_the_source_of_weights_is_checked_before_anything_is_written(config_of, tmp_path):

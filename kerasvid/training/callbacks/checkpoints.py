@@ -1,46 +1,116 @@
-"""Checkpoints: the model with its optimizers, each file complete at every moment."""
+"""Checkpoints: the model with its optimizers, each file complete at every moment.
 
+A file is a `.keras` archive with one more member, `run.json`: the `Record` of the run. It ends with
+the SHA-256 of all bytes before it, as the archive's comment, so that no change goes unnoticed.
+"""
+
+import dataclasses
+import hashlib
+import json
 import os
 import pathlib
 import re
 import sys
 import warnings
 import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
 from kerasvid.io import atomic_write
 from kerasvid.training.callbacks.step_callback import NotFinite, StepCallback, global_step
+from kerasvid.training.config import RunConfig
+
+RECORD = "run.json"
+_DIGEST_SIZE = 64  # bytes of a hexadecimal SHA-256
 
 
 class CheckpointError(RuntimeError):
     """A checkpoint cannot be written or read; the message names the file and what to do."""
 
 
-def save_model(model: keras.Model, path: str | os.PathLike) -> None:
-    """Saves a `.keras` file atomically, with its step as the archive's comment.
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What a file says of the run that saved it.
+
+    Args:
+        step: updates made.
+        config: fields of the run's `RunConfig`; `None` if no run saved the file.
+        metrics: state of `MetricsLog`, or `None`.
+    """
+
+    step: int
+    config: Mapping[str, Any] | None = None
+    metrics: Mapping[str, Any] | None = None
+
+
+def save_model(
+    model: keras.Model,
+    path: str | os.PathLike,
+    config: RunConfig | None = None,
+    metrics: Mapping[str, Any] | None = None,
+) -> None:
+    """Saves a `.keras` file atomically, with its record and a checksum.
 
     Raises:
         CheckpointError: the disk is full or the path is not writable. Older files remain.
     """
+    record = Record(global_step(model), config and config.as_dict(), metrics)
     try:
         with atomic_write(path) as temporary:
             model.save(temporary)
-            with zipfile.ZipFile(temporary, "a") as archive:
-                archive.comment = b"step %d" % global_step(model)
+            with zipfile.ZipFile(temporary, "a", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(RECORD, json.dumps(dataclasses.asdict(record)))
+                archive.comment = b"0" * _DIGEST_SIZE
+            digest, _ = _digests(temporary)
+            with open(temporary, "r+b") as file:
+                file.seek(-_DIGEST_SIZE, os.SEEK_END)
+                file.write(digest)
     except OSError as error:
         raise CheckpointError(str(error)) from error
+
+
+def _digests(path: str | os.PathLike) -> tuple[bytes, bytes]:
+    """The SHA-256 of a file without its end, and the one that is its end."""
+    digest, left = hashlib.sha256(), os.path.getsize(path) - _DIGEST_SIZE
+    with open(path, "rb") as file:
+        while left > 0:
+            digest.update(block := file.read(min(left, 1 << 22)))
+            left -= len(block) or left  # the file may have become shorter
+        return digest.hexdigest().encode(), file.read()
+
+
+def read_record(path: str | os.PathLike, config: RunConfig | None = None) -> Record:
+    """The record in a file of `save_model`, after a check of all its bytes.
+
+    Args:
+        path: of the file.
+        config: settings that the file must have been saved with, if given.
+
+    Raises:
+        CheckpointError: the file is missing, is not as it was written, or is of other settings.
+    """
+    try:
+        found, stated = _digests(path)
+        if found != stated:
+            raise ValueError("its SHA-256 differs from the one at its end")
+        with zipfile.ZipFile(path) as archive:
+            record = Record(**json.loads(archive.read(RECORD)))
+    except Exception as error:  # the archive and its member raise many kinds
+        raise CheckpointError(f"{path}: damaged ({_line(error)})") from error
+    if config and (differences := _differences(record, config)):
+        raise CheckpointError(f"{path}: saved with other settings ({differences})")
+    return record
 
 
 def saved_step(path: str | os.PathLike) -> int:
     """The step at which `save_model` wrote a file; -1 if there is none or it cannot be read."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            match = re.fullmatch(rb"step (\d+)", archive.comment)
-    except (OSError, zipfile.BadZipFile):
+        return read_record(path).step
+    except CheckpointError:
         return -1
-    return int(match[1]) if match else -1
 
 
 def saved_steps(folder: str | os.PathLike) -> dict[int, pathlib.Path]:
@@ -50,29 +120,45 @@ def saved_steps(folder: str | os.PathLike) -> dict[int, pathlib.Path]:
     return dict(sorted((int(match[1]), path) for path, match in matches.items() if match))
 
 
-def latest(folder: str | os.PathLike) -> pathlib.Path | None:
-    """The newest checkpoint that can be read, or `None`; warns of damaged ones on stderr."""
-    for path in reversed(saved_steps(folder).values()):
+def first_readable(
+    paths: Iterable[pathlib.Path], read: Callable[[pathlib.Path], Record] = read_record
+) -> tuple[pathlib.Path, Record] | None:
+    """The first of some files that can be read, and its record; names the others on stderr.
+
+    Args:
+        paths: of the files, the best first.
+        read: function that raises `CheckpointError` for a file that it cannot read.
+    """
+    for path in paths:
         try:
-            with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()
-        except (OSError, zipfile.BadZipFile) as error:
-            damaged = str(error)
-        if damaged is None:
-            return path
-        print(f"{path}: skipped, the file is damaged ({damaged}).", file=sys.stderr)
+            return path, read(path)
+        except CheckpointError as error:
+            print(f"{error}. Skipped.", file=sys.stderr)
     return None
 
 
-def restore(model: keras.Model, path: str | os.PathLike) -> int:
+def latest(folder: str | os.PathLike) -> pathlib.Path | None:
+    """The newest checkpoint that can be read, or `None`; names damaged ones on stderr."""
+    found = first_readable(reversed(saved_steps(folder).values()))
+    return found and found[0]
+
+
+def restore(model: keras.Model, path: str | os.PathLike, config: RunConfig | None = None) -> Record:
     """Loads weights, optimizers and loss scale of a checkpoint into a compiled model.
 
+    Args:
+        model: the model.
+        path: of the checkpoint.
+        config: as in `read_record`.
+
     Returns:
-        The step at which it was saved.
+        What the file says of its run, such as its `step`.
 
     Raises:
-        CheckpointError: the file is damaged or is of another architecture.
+        CheckpointError: the file is damaged, is of another architecture or other settings, or has
+            weights that are not finite. The model may have some of its weights.
     """
+    record = read_record(path, config)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     try:
@@ -80,12 +166,31 @@ def restore(model: keras.Model, path: str | os.PathLike) -> int:
             # Keras would continue with a new optimizer.
             warnings.filterwarnings("error", message="Skipping variable loading")
             model.load_weights(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, UserWarning) as error:
-        why = " ".join(str(error).split())[:200]
-        raise CheckpointError(
-            f"{path}: cannot be restored ({why}). Delete it to continue from the one before."
-        ) from error
-    return global_step(model)
+        if wrong := _weight_not_finite(model):
+            raise ValueError(wrong)
+    except Exception as error:  # Keras and HDF5 raise many kinds
+        raise CheckpointError(f"{path}: cannot be restored ({_line(error)})") from error
+    return record
+
+
+def _differences(record: Record, config: RunConfig) -> str:
+    try:
+        saved = RunConfig.from_dict(record.config)
+    except ValueError as error:
+        return str(error)
+    return "; ".join(saved.differences(config))
+
+
+def _weight_not_finite(model: keras.Model) -> str | None:
+    """A message about a weight that is NaN or infinite, if there is one."""
+    for variable in model.variables:
+        if not np.isfinite(np.sum(variable.numpy(), dtype=np.float64)):
+            return f"The weight {variable.path} is not finite"
+    return None
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".")
 
 
 class Checkpoints(StepCallback):
@@ -96,18 +201,27 @@ class Checkpoints(StepCallback):
         every: steps between checkpoints.
         keep: number of files to keep, at least 1.
         last_step: last step of the run, which gets a checkpoint in any case.
+        config: of the run, for the files' record.
+        metrics: function that returns the state of the metrics, for the record.
 
     Example:
         >>> model.fit(batches, callbacks=[Checkpoints("run/checkpoints", every=500)])
-        >>> restore(model, latest("run/checkpoints"))
+        >>> restore(model, latest("run/checkpoints")).step
         500
     """
 
     def __init__(
-        self, folder: str | os.PathLike, every: int, keep: int = 3, last_step: int | None = None
+        self,
+        folder: str | os.PathLike,
+        every: int,
+        keep: int = 3,
+        last_step: int | None = None,
+        config: RunConfig | None = None,
+        metrics: Callable[[], Mapping[str, Any]] | None = None,
     ):
         super().__init__(every, last_step)
         self.folder, self.keep = pathlib.Path(folder), keep
+        self.config, self.metrics = config, metrics
 
     def on_train_begin(self, logs=None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -124,11 +238,10 @@ class Checkpoints(StepCallback):
             CheckpointError: the file cannot be written.
         """
         step = global_step(self.model)
-        for variable in self.model.variables:
-            if not np.isfinite(np.sum(variable.numpy(), dtype=np.float64)):
-                raise NotFinite(f"The weight {variable.path} is not finite", step)
+        if wrong := _weight_not_finite(self.model):
+            raise NotFinite(wrong, step)
         path = self.folder / f"step-{step:06d}.keras"
-        save_model(self.model, path)
+        save_model(self.model, path, self.config, self.metrics and self.metrics())
         # After a complete new file only older ones are deleted, and none of later steps.
         older = [old for number, old in saved_steps(self.folder).items() if number < step]
         for old in older[: max(0, len(older) - self.keep + 1)]:

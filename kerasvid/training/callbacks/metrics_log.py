@@ -3,17 +3,20 @@
 import contextlib
 import csv
 import errno
+import io
 import os
 import pathlib
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kerasvid.io import atomic_write, readable_os_errors
+from kerasvid.io import atomic_write, readable_os_errors, replace_file
 from kerasvid.models.base.averaging import best_weights
-from kerasvid.training.callbacks.step_callback import StepCallback, global_step
+from kerasvid.training.callbacks.step_callback import StepCallback
 
 _SCALAR = tf.compat.v1.SummaryMetadata(
     plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
@@ -22,11 +25,73 @@ _SCALAR = tf.compat.v1.SummaryMetadata(
 
 
 def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The rows of a metrics file; none if it does not exist."""
-    if not os.path.exists(path):
+    """The rows of a metrics file, without empty cells; none if it does not exist.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except FileNotFoundError:
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    return [{name: value for name, value in row.items() if value} for row in rows]
+
+
+def restore_rows(path: str | os.PathLike, rows: Sequence[Mapping[str, str]]) -> None:
+    """Makes a metrics file have exactly these rows, which a checkpoint repeats.
+
+    Later rows are dropped. A file that begins with other rows is damaged: it is renamed to
+    `metrics.csv.damaged`, and a line on stderr says so.
+
+    Raises:
+        OSError: the file cannot be written; one line.
+    """
+    path, rows = pathlib.Path(path), list(rows)
+    try:
+        if path.read_bytes() == _text(rows).encode():
+            return
+        found, why = read_rows(path), "it differs from the checkpoint"
+    except FileNotFoundError:
+        found, why = rows, ""
+    except ValueError as error:
+        found, why = None, str(error)
+    if found is None or found[: len(rows)] != rows:
+        damaged = path.with_name(f"{path.name}.damaged")
+        with readable_os_errors(damaged):
+            replace_file(path, damaged)
+        print(f"{path}: damaged ({why}). It is renamed to {damaged.name} and written again from "
+              "the checkpoint.", file=sys.stderr)  # fmt: skip
+    _write_rows(path, rows)
+
+
+def _write_rows(path: pathlib.Path, rows: Sequence[Mapping[str, str]]) -> None:
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary:
+        pathlib.Path(temporary).write_bytes(_text(rows).encode())
+
+
+def _text(rows: Sequence[Mapping[str, str]]) -> str:
+    """The text of a metrics file."""
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, _columns(rows))
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _columns(rows: Iterable[Mapping[str, str]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _means(model: keras.Model) -> list[keras.Variable]:
+    """The variables that the running means of a model's metrics are made of."""
+    return [variable for metric in model.metrics for variable in metric.variables]
 
 
 class HeldOutEvaluation(StepCallback):
@@ -49,7 +114,7 @@ class HeldOutEvaluation(StepCallback):
         if not self.due(step):
             return
         # Training and evaluation share their trackers, and the means of training go on.
-        trackers = [variable for metric in self.model.metrics for variable in metric.variables]
+        trackers = _means(self.model)
         means = [variable.numpy() for variable in trackers]
         try:
             with best_weights(self.model):
@@ -65,14 +130,15 @@ class HeldOutEvaluation(StepCallback):
 class MetricsLog(StepCallback):
     """Writes a row each `every` steps: means of the metrics, learning rate, seconds of training.
 
-    The means are over the steps since the row before or, if it is later, the start of the epoch.
-    On resuming, rows after the checkpoint are dropped.
+    The means are over the steps since the row before. A resumed run with the `state` of its
+    checkpoint writes the rows of an uninterrupted one.
 
     Args:
         path: of the CSV file. Its columns are `step`, `seconds`, `learning_rate` and the metrics.
         every: steps between rows.
         events: folder for TensorBoard events, or `None`.
         last_step: last step of the run, which gets a row in any case.
+        resumed: what `state` returned at the step where training goes on; `None` for a new file.
     """
 
     def __init__(
@@ -81,27 +147,50 @@ class MetricsLog(StepCallback):
         every: int = 50,
         events: str | os.PathLike | None = None,
         last_step: int | None = None,
+        resumed: Mapping[str, Any] | None = None,
     ):
         super().__init__(every, last_step)
         self.path, self.events = pathlib.Path(path), events
+        resumed = resumed or {"rows": [], "held_out": {}, "means": None}
+        self._rows: list[dict[str, str]] = list(resumed["rows"])
+        self._held_out: dict[str, float] = dict(resumed["held_out"])  # since the last row
+        self._kept_means: list[float] | None = resumed["means"]  # over a reset by `fit`
         self._columns: list[str] = []
-        self._held_out: dict = {}  # since the last row
         self._reset_due = False
         self._writer = None
 
+    def state(self) -> dict[str, Any]:
+        """What a resumed run goes on from, in types of JSON: the rows, and what is not in one."""
+        return {"rows": self._rows, "held_out": self._held_out, "means": self._read_means()}
+
+    def _read_means(self) -> list[float] | None:
+        # Only all workers together can read a mean over workers.
+        strategy = self.model.distribute_strategy
+        if self._reset_due or isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            return None
+        return [float(variable.numpy()) for variable in _means(self.model)]
+
     def on_train_begin(self, logs=None) -> None:
-        start = global_step(self.model)
-        rows = [row for row in read_rows(self.path) if int(row["step"]) <= start]
-        self._columns = list(rows[0]) if rows else []
-        earlier = float(rows[-1].get("seconds") or 0.0) if rows else 0.0
+        restore_rows(self.path, self._rows)
+        self._columns = _columns(self._rows)
+        earlier = float(self._rows[-1].get("seconds") or 0.0) if self._rows else 0.0
         self._started = time.monotonic() - earlier
-        self._rewrite(rows)
         if self.events is not None:
             with _readable_errors(self.events):
                 self._writer = tf.summary.create_file_writer(os.fspath(self.events))
 
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        if self._kept_means is not None:  # `fit` has just reset them
+            for variable, value in zip(_means(self.model), self._kept_means, strict=True):
+                variable.assign(value)
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        self._kept_means = self._read_means()
+
     def on_step_end(self, step: int, logs: dict) -> None:
-        self._held_out |= {name: v for name, v in logs.items() if name.startswith("val_")}
+        self._held_out |= {
+            name: float(value) for name, value in logs.items() if name.startswith("val_")
+        }
         if not self.due(step):
             return
         row = {
@@ -110,7 +199,7 @@ class MetricsLog(StepCallback):
             **{name: float(value) for name, value in {**logs, **self._held_out}.items()},
         }
         self._held_out = {}
-        self._append({"step": step, **{name: f"{value:.6g}" for name, value in row.items()}})
+        self._append({"step": str(step), **{name: f"{value:.6g}" for name, value in row.items()}})
         if self._writer is not None:
             with _readable_errors(self.events), self._writer.as_default(step=step):
                 for name, value in row.items():
@@ -128,23 +217,15 @@ class MetricsLog(StepCallback):
         if self._writer is not None:
             self._writer.close()
 
-    def _append(self, row: dict) -> None:
-        if new := [name for name in row if name not in self._columns]:
-            rows = read_rows(self.path)
-            self._columns += new
-            return self._rewrite([*rows, row])
+    def _append(self, row: dict[str, str]) -> None:
+        self._rows.append(row)
+        if not row.keys() <= set(self._columns):
+            self._columns = _columns(self._rows)
+            return _write_rows(self.path, self._rows)
         with readable_os_errors(self.path), open(self.path, "a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(row)
-
-    def _rewrite(self, rows: list[dict]) -> None:
-        if not self._columns:
-            self.path.unlink(missing_ok=True)
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(self.path) as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, self._columns)
-            writer.writeheader()
-            writer.writerows(rows)
+            file.flush()
+            os.fsync(file.fileno())  # before the checkpoint that repeats it
 
 
 @contextlib.contextmanager

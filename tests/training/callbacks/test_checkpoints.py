@@ -1,4 +1,6 @@
 import errno
+import struct
+import zipfile
 
 import keras
 import numpy as np
@@ -9,6 +11,7 @@ from kerasvid.training.callbacks.checkpoints import (
     Checkpoints,
     latest,
     restore,
+    save_model,
     saved_steps,
 )
 from kerasvid.training.callbacks.step_callback import FiniteLoss, NotFinite
@@ -53,7 +56,7 @@ def test_restoring_brings_weights_and_optimizer_back(counter, fit, tmp_path):
 
     fit(model, [0.3, -0.1, 0.2], [Checkpoints(tmp_path, every=3), Watch()])
     other = counter(keras.optimizers.Adam(0.1, use_ema=True))
-    assert restore(other, latest(tmp_path)) == 3
+    assert restore(other, latest(tmp_path)).step == 3
     restored = [v.numpy() for v in [other.w, *other.optimizer.variables]]
     assert len(restored) > 5
     for value, expected in zip(restored, state["values"], strict=True):
@@ -73,16 +76,86 @@ def test_a_truncated_checkpoint_is_reported_and_the_one_before_taken(
     newest = tmp_path / "step-000004.keras"
     newest.write_bytes(newest.read_bytes()[:-100])
     assert latest(tmp_path) == tmp_path / "step-000002.keras"
-    assert "step-000004.keras: skipped" in capsys.readouterr().err
+    assert "step-000004.keras: damaged" in capsys.readouterr().err
 
 
-def test_a_flipped_byte_is_noticed(counter, fit, tmp_path):
-    fit(counter(), [0.1] * 2, [Checkpoints(tmp_path, every=2)])
-    path = tmp_path / "step-000002.keras"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    assert latest(tmp_path) is None
+@pytest.fixture
+def saved(counter, fit, tmp_path):
+    """The newest of two checkpoints."""
+    fit(counter(), [0.1] * 4, [Checkpoints(tmp_path, every=2)])
+    return tmp_path / "step-000004.keras"
+
+
+def headers_of(path):
+    """The ranges of an archive that are not the content of a member: its headers, by name."""
+    with zipfile.ZipFile(path) as archive:
+        members, directory = archive.infolist(), archive.start_dir
+    found, content = {}, path.read_bytes()
+    for member in members:
+        name, extra = struct.unpack("<HH", content[member.header_offset + 26 :][:4])
+        found[member.filename] = range(
+            member.header_offset, member.header_offset + 30 + name + extra
+        )
+    end = content.rindex(b"PK\x05\x06")
+    return {**found, "directory": range(directory, end), "end record": range(end, len(content))}
+
+
+def assert_the_one_before_is_taken(path, flips, capsys):
+    content = path.read_bytes()
+    for byte, bit in flips:
+        changed = bytearray(content)
+        changed[byte] ^= 1 << bit
+        path.write_bytes(changed)
+        assert latest(path.parent) == path.with_name("step-000002.keras"), (byte, bit)
+        assert capsys.readouterr().err.startswith(f"{path}: damaged ("), (byte, bit)
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_named_and_the_one_before_taken(saved, capsys):
+    first = {name: part[0] for name, part in headers_of(saved).items()}
+    version, comment = first["directory"] + 6, first["end record"] + 22
+    flips = [(byte + offset, 1) for byte in first.values() for offset in (0, 4, 10)]
+    flips += [(version, 6), (comment, 0), (saved.stat().st_size - 1, 2)]
+    flips += [(saved.stat().st_size // 2, 0)]
+    assert_the_one_before_is_taken(saved, flips, capsys)
+
+
+@pytest.mark.slow
+def test_every_bit_of_the_headers_of_a_checkpoint_is_checked(saved, capsys):
+    parts = headers_of(saved).values()
+    flips = [(byte, bit) for part in parts for byte in part for bit in range(8)]
+    assert len(flips) > 4000
+    assert_the_one_before_is_taken(saved, flips, capsys)
+
+
+def test_a_checkpoint_that_was_packed_again_is_not_trusted(saved):
+    with zipfile.ZipFile(saved) as archive:
+        members, comment = (
+            {name: archive.read(name) for name in archive.namelist()},
+            archive.comment,
+        )
+    with zipfile.ZipFile(saved, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+        archive.comment = comment
+    assert latest(saved.parent).name == "step-000002.keras"
+
+
+def test_weights_that_are_not_finite_are_never_restored(counter, tmp_path):
+    model = counter()
+    model.optimizer.build(model.trainable_variables)
+    model.w.assign([0.0, np.nan, 0.0])
+    save_model(model, tmp_path / "step-000001.keras")
+    with pytest.raises(CheckpointError, match=r"cannot be restored \(The weight .* is not finite"):
+        restore(counter(), tmp_path / "step-000001.keras")
+
+
+def test_a_checkpoint_of_other_settings_is_refused(counter, config_of, tmp_path):
+    path, model = tmp_path / "step-000001.keras", counter()
+    model.optimizer.build(model.trainable_variables)
+    save_model(model, path, config_of(seed=1))
+    restore(counter(), path, config_of(9, seed=1))
+    with pytest.raises(CheckpointError, match=r"saved with other settings \(seed is 1, not 2\)"):
+        restore(counter(), path, config_of(seed=2))
 
 
 def test_a_full_disk_leaves_older_checkpoints_and_no_rest(counter, fit, tmp_path, monkeypatch):

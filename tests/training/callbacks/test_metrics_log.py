@@ -1,10 +1,13 @@
 import csv
+import itertools
+import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog
+from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog, restore_rows
 
 
 def read(path):
@@ -26,16 +29,87 @@ def test_a_row_has_the_means_since_the_row_before(counter, fit, tmp_path):
     assert seconds == sorted(seconds)
 
 
-def test_resuming_drops_later_rows_and_goes_on(counter, fit, tmp_path):
+def without_seconds(path):
+    return [{**row, "seconds": None} for row in read(path)]
+
+
+class StateAt(keras.callbacks.Callback):
+    """Keeps the state of a log after a step, as a checkpoint does."""
+
+    def __init__(self, log, step):
+        super().__init__()
+        self.log, self.step = log, step
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.optimizer.iterations.numpy()) == self.step:
+            self.state = json.loads(json.dumps(self.log.state()))
+
+
+@pytest.mark.parametrize("step", [3, 4, 6, 7])
+def test_a_resumed_run_writes_the_rows_of_an_uninterrupted_one(counter, fit, tmp_path, step):
+    values, paths = [0.1, 0.3, 0.5, 0.9, 0.2, 0.7, 0.4, 0.8, 0.6, 0.35], []
+    for name in ("whole", "parts"):
+        paths.append(tmp_path / f"{name}.csv")
+        log, evaluation = (
+            MetricsLog(paths[-1], 4, last_step=10),
+            HeldOutEvaluation(held_out_batches(), 3),
+        )
+        state = StateAt(log, step)
+        fit(counter(), values[: None if name == "whole" else 9], [evaluation, log, state])
+    resumed = counter()
+    resumed.w.assign(-np.cumsum(values)[step - 1] * np.ones(3))
+    resumed.optimizer.iterations.assign(step)
+    log = MetricsLog(paths[1], 4, last_step=10, resumed=state.state)
+    fit(resumed, values[step:], [HeldOutEvaluation(held_out_batches(), 3), log])
+    rows = without_seconds(paths[0])
+    assert [int(row["step"]) for row in rows] == [4, 8, 10]
+    assert without_seconds(paths[1]) == rows
+
+
+def test_the_means_go_on_over_the_end_of_an_epoch(counter, tmp_path):
+    path, model = tmp_path / "metrics.csv", counter()
+    values = np.reshape(np.float32([0.1, 0.3, 0.5, 0.9, 0.2, 0.7]), [-1, 1, 1, 1, 1])
+    batches = tf.data.Dataset.from_tensor_slices(values * np.ones([6, 2, 8, 8, 3], "float32"))
+    log = MetricsLog(path, every=4, last_step=6)
+    model.fit(batches.batch(1), verbose=0, epochs=2, steps_per_epoch=3, callbacks=[log])
+    found = [float(row["loss"]) for row in read(path)]
+    np.testing.assert_allclose(found, [0.45, 0.45], rtol=1e-5)
+
+
+ROWS = [{"step": "2", "loss": "0.25"}, {"step": "4", "loss": "0.5", "val_loss": "1e-05"}]
+
+
+def test_every_flipped_bit_of_the_metrics_is_said_and_no_row_is_lost(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    path, damaged = tmp_path / "metrics.csv", tmp_path / "metrics.csv.damaged"
+    restore_rows(path, ROWS)
+    good = path.read_bytes()
+    assert good == b"step,loss,val_loss\r\n2,0.25,\r\n4,0.5,1e-05\r\n" and not damaged.exists()
+    for place, bit in itertools.product(range(len(good)), range(8)):
+        changed = bytearray(good)
+        changed[place] ^= 1 << bit
+        path.write_bytes(changed)
+        restore_rows(path, ROWS)
+        assert path.read_bytes() == good
+        said = capsys.readouterr().err
+        if place < len(good) - 1:  # the last line break has no row after it
+            assert said.startswith(f"{path}: damaged (") and len(said.splitlines()) == 1
+            assert damaged.read_bytes() == changed
+            damaged.unlink()
+
+
+@pytest.mark.parametrize(
+    "later", [b"", b"6,0.1,2\r\n", b"6,0.1", b"1", b"6,0.1,2,7\r\n8"]
+)  # fmt: skip
+def test_what_a_killed_run_wrote_after_its_checkpoint_is_no_damage(tmp_path, capsys, later):
     path = tmp_path / "metrics.csv"
-    fit(counter(), [0.1] * 6, [MetricsLog(path, every=2)])
-    model = counter()
-    model.optimizer.iterations.assign(4)
-    fit(model, [0.2] * 4, [MetricsLog(path, every=2)])
-    rows = read(path)
-    assert [int(row["step"]) for row in rows] == [2, 4, 6, 8]
-    np.testing.assert_allclose([float(r["loss"]) for r in rows], [0.1, 0.1, 0.2, 0.2], rtol=1e-5)
-    assert path.read_text().count("step") == 1
+    restore_rows(path, ROWS)
+    good = path.read_bytes()
+    path.write_bytes(good + later)
+    restore_rows(path, ROWS)
+    restore_rows(path, ROWS[:1])  # the checkpoint before
+    assert path.read_bytes() == b"step,loss\r\n2,0.25\r\n"
+    assert capsys.readouterr().err == "" and list(tmp_path.iterdir()) == [path]
 
 
 def test_held_out_metrics_do_not_change_the_means(counter, fit, tmp_path):
