@@ -217,39 +217,40 @@ def remove_leftovers(folder: str | os.PathLike, name: str | None = None) -> None
         folder: where they are; it may be missing.
         name: of the file or folder that they were to become; any if `None`.
     """
-    name, host = ".+" if name is None else re.escape(name), re.escape(_host())
+    target, host = ".+" if name is None else re.escape(name), re.escape(_host())
     ours, any_host = (
-        rf"partial-{process}-{name}|{name}\.tmp-{process}(?:-replaced)?"
+        rf"partial-{process}-{target}|{target}\.tmp-{process}(?:-replaced)?"
         for process in (rf"{host}-(\d+)", r".+-\d+")
     )
-    with contextlib.suppress(FileNotFoundError):
-        for entry in list(os.scandir(folder or ".")):
+    with contextlib.suppress(OSError):  # the write itself says what is wrong with the folder
+        for entry in pathlib.Path(folder).iterdir():
             if match := re.fullmatch(ours, entry.name):
                 ended = not _is_running(int(match[1] or match[2]))
             elif re.fullmatch(any_host, entry.name):
-                changed = entry.stat(follow_symlinks=False).st_mtime
-                ended = time.time() - changed > ABANDONED_SECONDS
+                ended = time.time() - entry.lstat().st_mtime > ABANDONED_SECONDS
             else:
                 continue
             # A replaced folder whose place is empty is all there is.
-            place = entry.path.rpartition(".tmp-")[0]
-            if not ended or (entry.name.endswith("-replaced") and not os.path.isdir(place)):
+            place, _, _ = entry.name.rpartition(".tmp-")
+            if not ended or (
+                entry.name.endswith("-replaced") and not (entry.parent / place).is_dir()
+            ):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, ignore_errors=True)
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
             else:
-                pathlib.Path(entry.path).unlink(missing_ok=True)
+                entry.unlink(missing_ok=True)
 
 
 def sealed_json(fields: Mapping[str, Any]) -> str:
-    """The text of a JSON file of named fields, with their SHA-256 as the last one.
+    """The text of a JSON file of named fields, with a checksum of them as the last one.
 
     Example:
         >>> parse_sealed_json(sealed_json({"seed": 3}))
         {'seed': 3}
     """
     plain = json.loads(json.dumps(fields))
-    plain["sha256"] = _fields_digest(plain)
+    plain["checksum"] = _fields_digest(plain)
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -257,13 +258,13 @@ def parse_sealed_json(text: str) -> dict[str, Any]:
     """The fields of a text that `sealed_json` made.
 
     Raises:
-        ValueError: the text is not JSON, or its fields differ from their SHA-256.
+        ValueError: the text is not JSON, or its fields do not have its checksum.
     """
     fields = json.loads(text)
-    if not isinstance(fields, dict) or "sha256" not in fields:
-        raise ValueError("it has no field sha256")
-    if fields.pop("sha256") != _fields_digest(fields):
-        raise ValueError("altered, its SHA-256 differs from its field sha256")
+    if not isinstance(fields, dict) or "checksum" not in fields:
+        raise ValueError("it has no checksum")
+    if fields.pop("checksum") != _fields_digest(fields):
+        raise ValueError("altered, its fields do not have its checksum")
     return fields
 
 

@@ -30,11 +30,11 @@ def of_steps(config, steps):
     return dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
 
 
-def run_to_end(config, folder):
+def run_to_end(config, folder, strategy=None):
     run = RunFolder(folder)
     with run.lock():
         run.begin(config)
-        return run, train(config, run, tf.distribute.get_strategy())
+        return run, train(config, run, strategy or tf.distribute.get_strategy())
 
 
 @pytest.fixture(scope="module")
@@ -195,12 +195,14 @@ def rows_of(run):
         return [{**row, "seconds": None} for row in csv.DictReader(file)]
 
 
+@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_interrupted_run_writes_the_metrics_of_an_uninterrupted_one(
-    config_of, tmp_path, monkeypatch
+    config_of, strategy_of, tmp_path, monkeypatch, replicas
 ):
     every = {"log_every": 4, "checkpoint_every": 3, "sample_every": 7}
-    config = config_of(10, **every)  # with epochs of 4 steps
-    whole, _ = run_to_end(config, tmp_path / "whole")
+    config = config_of(10, replicas=replicas, **every)  # with epochs of 4 steps
+    strategy = strategy_of(replicas)
+    whole, _ = run_to_end(config, tmp_path / "whole", strategy)
     save = Checkpoints.save
 
     def save_or_fail(self):
@@ -211,8 +213,8 @@ def test_an_interrupted_run_writes_the_metrics_of_an_uninterrupted_one(
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", save_or_fail)
         with pytest.raises(OSError, match="interrupted"):
-            run_to_end(config, tmp_path / "parts")
-    parts, outcome = run_to_end(config, tmp_path / "parts")
+            run_to_end(config, tmp_path / "parts", strategy)
+    parts, outcome = run_to_end(config, tmp_path / "parts", strategy)
     assert (outcome.step, outcome.trained) == (10, 4)
     assert [int(row["step"]) for row in rows_of(whole)] == [4, 8, 10]
     assert rows_of(parts) == rows_of(whole) and rows_of(whole)[1]["val_loss"]

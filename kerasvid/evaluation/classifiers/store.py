@@ -36,7 +36,13 @@ from kerasvid.evaluation.classifiers.train import (
     train_classifier,
 )
 from kerasvid.evaluation.metrics.fvd import ClipFeatures
-from kerasvid.io import atomic_folder, lock, readable_os_errors
+from kerasvid.io import (
+    atomic_folder,
+    lock,
+    parse_sealed_json,
+    readable_os_errors,
+    sealed_json,
+)
 from kerasvid.training.devices import resolve_precision
 
 FORMAT = "kerasvid-classifier"
@@ -223,7 +229,7 @@ def load_classifier(
     description, file = path / "classifier.json", path / "classifier.keras"
     remedy = f"Delete the folder {path} to train it again."
     try:
-        stored = json.loads(description.read_text(encoding="utf-8"))
+        stored = parse_sealed_json(description.read_text(encoding="utf-8"))
         if stored["format"] != FORMAT or stored["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format {stored['format']} {stored['format_version']}")
         own = ClassifierConfig(**stored["config"])
@@ -283,7 +289,7 @@ def _train_and_write(path: pathlib.Path, data: ClassifierData) -> None:
             "weights": model.weights_digest(),
             "sha256": hash_file(file)[0],
         }
-        text = json.dumps(stored, indent=1) + "\n"
+        text = sealed_json(stored)
         pathlib.Path(building, "classifier.json").write_text(text, encoding="utf-8")
 
 

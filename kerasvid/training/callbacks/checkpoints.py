@@ -57,7 +57,8 @@ def save_model(
     Raises:
         CheckpointError: the disk is full or the path is not writable. Older files remain.
     """
-    record = Record(global_step(model), config and config.as_dict(), metrics)
+    fields = None if config is None else config.as_dict()
+    record = Record(global_step(model), fields, metrics)
     try:
         with atomic_write(path) as temporary:
             model.save(temporary)

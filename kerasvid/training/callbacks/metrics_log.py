@@ -50,12 +50,13 @@ def restore_rows(path: str | os.PathLike, rows: Sequence[Mapping[str, str]]) -> 
         OSError: the file cannot be written; one line.
     """
     path, rows = pathlib.Path(path), list(rows)
+    found: list | None
     try:
         if path.read_bytes() == _text(rows).encode():
             return
-        found, why = read_rows(path), "it differs from the checkpoint"
+        found, why = [*read_rows(path)], "it differs from the checkpoint"
     except FileNotFoundError:
-        found, why = rows, ""
+        found, why = [*rows], ""
     except ValueError as error:
         found, why = None, str(error)
     if found is None or found[: len(rows)] != rows:

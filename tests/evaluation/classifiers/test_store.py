@@ -15,6 +15,7 @@ from kerasvid.evaluation.classifiers import store, train
 from kerasvid.evaluation.classifiers.store import folder_name, load_classifier, trained_classifier
 from kerasvid.evaluation.classifiers.train import ClassifierError, make_classifier_config
 from kerasvid.evaluation.metrics.fvd import frechet_video_distance
+from kerasvid.io import parse_sealed_json, sealed_json
 
 ENCODER = {"channels": (16, 32), "strides": (2, 2), "patch": 2, "features": 32}
 SMALL = {
@@ -225,6 +226,7 @@ def test_two_processes_train_one_classifier(walks, tmp_path, untrained, monkeypa
         (lambda path: (path / "classifier.json").unlink(), "no classifier "),
         (lambda path: (path / "classifier.json").write_text("{"), "classifier.json: damaged"),
         (lambda path: _change(path, format="other"), "classifier.json: damaged"),
+        (lambda path: _alter(path), "classifier.json: damaged .altered"),
         (lambda path: _change(path, clips=None, sha256=1), "altered"),
         (lambda path: _change(path, confusion=[]), "classifier.json: damaged"),
         (lambda path: _change_config(path, kind="voice"), "classifier.json: damaged"),
@@ -247,14 +249,21 @@ def _append(path):
     path.write_bytes(path.read_bytes() + b"x")
 
 
+def _stored(path):
+    return parse_sealed_json((path / "classifier.json").read_text())
+
+
 def _change(path, **values):
-    stored = json.loads((path / "classifier.json").read_text())
-    (path / "classifier.json").write_text(json.dumps({**stored, **values}))
+    (path / "classifier.json").write_text(sealed_json({**_stored(path), **values}))
 
 
 def _change_config(path, **values):
-    stored = json.loads((path / "classifier.json").read_text())
-    _change(path, config={**stored["config"], **values})
+    _change(path, config={**_stored(path)["config"], **values})
+
+
+def _alter(path):
+    text = (path / "classifier.json").read_text()
+    (path / "classifier.json").write_text(text.replace('"clips": ', '"clips": 1'))
 
 
 def test_a_classifier_can_be_loaded_by_its_path(clip_classifier):
