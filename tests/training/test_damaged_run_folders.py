@@ -13,7 +13,6 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.training import loop
-from kerasvid.training.callbacks.metrics_log import read_rows
 from kerasvid.training.run_folder import ERRORS, RunFolder
 
 pytestmark = pytest.mark.slow
@@ -49,7 +48,11 @@ def runs(config_of, tmp_path_factory):
     """The config of a run, the run at its end, and another run of the same sizes."""
     folder = tmp_path_factory.mktemp("runs")
     config = config_of(4)
-    return config, run_to_end(config, folder / "run"), run_to_end(config_of(4, seed=1), folder / "b")
+    return (
+        config,
+        run_to_end(config, folder / "run"),
+        run_to_end(config_of(4, seed=1), folder / "b"),
+    )
 
 
 def damage(path: pathlib.Path, other: pathlib.Path, draw: random.Random) -> str:
@@ -104,7 +107,7 @@ DAMAGES = {
     "bytes appended": append,
     "emptied": lambda path, data, other, draw: path.touch(),
     "a folder": make_a_folder,
-    # "a pipe": make_a_pipe,
+    "a pipe": make_a_pipe,
     "deleted": lambda path, data, other, draw: None,
     "of another run": exchange,
 }
@@ -119,7 +122,7 @@ def test_damage_is_found_named_or_without_effect(runs, tmp_path, monkeypatch, pa
 
     monkeypatch.setattr(loop, "_fit", would_train)
     known = weights_of(whole.load_model()[0])
-    rows = read_rows(whole.metrics)
+    rows = whole.metrics.read_bytes()
     draw = random.Random(part)
     names = ["config.json", "metrics.csv", "model.keras"]
     names += [f"checkpoints/{path.name}" for path in sorted(whole.checkpoints.glob("*.keras"))]
@@ -128,9 +131,9 @@ def test_damage_is_found_named_or_without_effect(runs, tmp_path, monkeypatch, pa
         folder = tmp_path / f"{case}"
         shutil.copytree(whole.path, folder)
         name = draw.choice(names)
+        if draw.random() < 0.3 and name != "model.keras":  # killed before its end
+            (folder / "model.keras").unlink()
         what = damage(folder / name, another.path / name, draw)
-        if draw.random() < 0.3:  # the run ends in the middle
-            (folder / "model.keras").unlink(missing_ok=True)
         said = io.StringIO()
         try:
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
@@ -148,7 +151,7 @@ def test_damage_is_found_named_or_without_effect(runs, tmp_path, monkeypatch, pa
         else:
             if not same(weights_of(model), known):
                 faults.append(f"{what}: other weights")
-            if read_rows(run.metrics) != rows and "metrics.csv" not in said.getvalue():
+            if run.metrics.read_bytes() != rows and "metrics.csv" not in said.getvalue():
                 faults.append(f"{what}: rows lost without a word")
         shutil.rmtree(folder)
     assert not faults, "\n".join(faults)
