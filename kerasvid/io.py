@@ -32,6 +32,28 @@ def readable_os_errors(path: str | os.PathLike) -> Iterator[None]:
         raise readable from error
 
 
+def check_unicode_name(path: str | os.PathLike) -> None:
+    """Checks a name before OpenCV or TensorFlow sees it: OpenCV crashes on a lone byte in it.
+
+    Raises:
+        OSError: a file or folder of the path has a name that is not Unicode.
+    """
+    name = os.path.abspath(os.fspath(path))
+    if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise OSError(errno.EILSEQ, "its name is not UTF-8, rename it", shown_name(path))
+
+
+def shown_name(path: str | os.PathLike) -> str:
+    """A path as one line of printable text; what cannot be printed is escaped.
+
+    Example:
+        >>> shown_name("a\\nb.mp4")
+        'a\\\\nb.mp4'
+    """
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[str]:
     """Yields a temporary name beside `path` and renames it to `path` when the block succeeds.

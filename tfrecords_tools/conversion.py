@@ -7,9 +7,10 @@ import dataclasses
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tqdm
 
@@ -82,12 +83,18 @@ def write_dataset(
             split: write_split(building, split, encoder.records(items), videos_per_shard)
             for split, items in splits.items()
         }
-        fps = min(encoder.rates) if info.fps < 0 and len(encoder.rates) == 1 else info.fps
+        common = info.fps < 0 and is_one_rate(encoder.rates)
+        fps = float(np.median(list(encoder.rates))) if common else info.fps
         info = dataclasses.replace(info, splits=written, fps=fps)
         write_info(building, info)
     for line in encoder.unreadable:
         print(f"skipped {line}", file=sys.stderr)
     return info
+
+
+def is_one_rate(rates: Collection[float]) -> bool:
+    """Whether frame rates are known and the same but for 1 %, as the clocks of cameras drift."""
+    return min(rates, default=-1.0) > 0 and max(rates) <= 1.01 * min(rates)
 
 
 def progress_bar(total: int, shown: bool = True, unit: str = "videos", **options) -> tqdm.tqdm:

@@ -17,11 +17,19 @@ import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 
 from kerasvid.data.records import ENCODINGS, DatasetInfo, Video
+from kerasvid.io import shown_name
 from tfrecords_tools import media
-from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
+from tfrecords_tools.conversion import (
+    ConversionError,
+    UnreadableMedia,
+    is_one_rate,
+    write_dataset,
+)
 from tfrecords_tools.converter_flags import Options, option, run_converter
 from tfrecords_tools.source_files import Clip, Folder, check_source_dir, split_clips, walk_folders
 
@@ -39,14 +47,19 @@ class FolderOptions(Options):
 
     height: int = option(64, "Height of a frame in pixels.", 1)
     width: int = option(64, "Width of a frame in pixels.", 1)
-    fps: float | None = option(None, "Frames per second; by default as in the files.")
+    fps: float | None = option(
+        None,
+        "Frames per second, to which videos are resampled; by default every frame is kept.",
+        0.01,
+        1000,
+    )
     test_fraction: float = option(0.1, "Share of the videos in the test split; 0 makes none.")
     seed: int = option(0, "Seed for the division into splits.", 0)
     images: str = option(
         "auto",
         "Meaning of the images in a folder: sequences (together one video), strips (each a video "
         "of frames side by side) or single (each a video of one frame); auto means strips if the "
-        "first image is two or more frames wide, else sequences.",
+        "first image is two or more frames wide, a video each if it is animated, else sequences.",
         choices=IMAGE_MODES,
     )
     strip_frame_width: int | None = option(
@@ -89,7 +102,8 @@ def find_clips(
                 paths = tuple(os.path.join(folder, name) for name in images)
                 clips.append(FolderClip(clip_id, class_name, paths, kind="sequence"))
             else:
-                files |= dict.fromkeys(images, "strip" if mode == "strips" else "sequence")
+                kinds = {"strips": "strip", "animations": "video"}
+                files |= dict.fromkeys(images, kinds.get(mode, "sequence"))
         prefix = "" if below == "." else f"{below}/"
         for name, kind in files.items():
             path = os.path.join(folder, name)
@@ -105,6 +119,8 @@ def _image_mode(first_image: str, options: FolderOptions) -> str:
     if options.images != "auto":
         return options.images
     try:
+        if media.is_animation(first_image):
+            return "animations"
         strips = media.is_strip(first_image, options.strip_frame_width)
     except UnreadableMedia:
         strips = False  # reading its frames will name it
@@ -117,9 +133,31 @@ def describe_clips(clips: Sequence[FolderClip], others: Sequence[str]) -> str:
     found = [f"{count} {kind}{'s' * (count > 1)}" for kind, count in sorted(kinds.items())]
     line = f"found {' and '.join(found)}"
     if others:
-        rest = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
-        line += f"; left out: {', '.join(others[:_LISTED])}{rest}"
+        line += f"; left out: {_first_names(others)}"
     return line
+
+
+def describe_timing(timing: Mapping[str, tuple[float, bool]]) -> list[str]:
+    """Warnings of videos whose frames are not evenly spaced, or not as those of other videos.
+
+    Args:
+        timing: of each video by id: frames per second, -1 where unknown, and whether they vary.
+    """
+    lines, remedy = [], "give --fps to resample to one rate"
+    if uneven := sorted((name for name in timing if timing[name][1]), key=media.natural_key):
+        names = _first_names([*map(shown_name, uneven)])
+        lines.append(f"warning: the frame rate of {names} is variable; {remedy}")
+    rates = [rate for rate, _ in timing.values() if rate > 0]
+    if rates and not is_one_rate(rates):
+        lines.append(
+            f"warning: the videos have {min(rates):g} to {max(rates):g} frames per second; {remedy}"
+        )
+    return lines
+
+
+def _first_names(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{', '.join(names[:_LISTED])}{rest}"
 
 
 def prepare(
@@ -137,10 +175,13 @@ def prepare(
     classes = sorted({clip.class_name for clip in clips} - {""}, key=media.natural_key)
     labels = {name: number for number, name in enumerate(classes)}
 
+    timing: dict[str, tuple[float, bool]] = {}
+
     def load(clip: FolderClip) -> Video:
-        path, rate = clip.paths[0], -1.0
+        path, rate = clip.paths[0], options.fps or -1.0
+        found: Iterable[np.ndarray]
         if clip.kind == "video":
-            found, rate = media.open_video(path)
+            found = media.open_video(path, options.fps)
         elif clip.kind == "strip":
             found = media.iterate_strip(path, options.strip_frame_width)
         else:
@@ -148,7 +189,10 @@ def prepare(
         frames = media.stack_frames(
             found, path, options.height, options.width, options.max_frames, options.min_frames
         )
-        return Video(frames, clip.id, options.fps or rate, labels.get(clip.class_name, -1))
+        if isinstance(found, media.VideoFrames):
+            rate = found.rate
+            timing[clip.id] = (rate, found.is_variable and options.fps is None)
+        return Video(frames, clip.id, rate, labels.get(clip.class_name, -1))
 
     info = DatasetInfo(
         os.path.basename(os.path.abspath(out_dir)),
@@ -160,7 +204,10 @@ def prepare(
         class_names=tuple(classes),
         source=os.path.basename(os.path.abspath(source_dir)),
     )
-    return write_dataset(out_dir, info, splits, load, **writing)
+    info = write_dataset(out_dir, info, splits, load, **writing)
+    for line in describe_timing(timing):
+        print(line, file=sys.stderr)
+    return info
 
 
 main = functools.partial(

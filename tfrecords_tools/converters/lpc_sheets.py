@@ -79,7 +79,8 @@ def _read_sheet(path: pathlib.Path) -> np.ndarray:
     """One sheet as RGBA, uint8 [1344, 832, 4]."""
     if not path.is_file():
         raise ConversionError(f"{path}: the sheet is missing; {_REMEDY}.")
-    sheet = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    data = np.fromfile(path, np.uint8)
+    sheet = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if sheet is None:
         raise ConversionError(f"{path}: not a readable PNG; {_REMEDY}.")
     shape = (SHEET_HEIGHT, SHEET_WIDTH, 4)
