@@ -5,9 +5,13 @@ shown: rotated as the file says, and with square pixels once they are resized.
 """
 
 import contextlib
+import json
 import os
 import re
 import struct
+import subprocess
+import sys
+import threading
 from collections.abc import Iterable, Iterator
 
 import cv2
@@ -119,7 +123,7 @@ def _pages(image: Image.Image) -> list[int]:
     """Numbers of the images in a file, without previews, masks and stand-ins for an animation."""
     if image.format not in _ANIMATIONS:
         return [0]
-    numbers = range(getattr(image, "n_frames", 1))
+    numbers = [*range(getattr(image, "n_frames", 1))]
     if image.format == "TIFF":
         kinds = []
         for number in numbers:
@@ -127,7 +131,7 @@ def _pages(image: Image.Image) -> list[int]:
             kinds.append(image.tag_v2.get(254, 0))  # type: ignore[attr-defined]
         image.seek(0)
         numbers = [n for n in numbers if not kinds[n] & 5] or [0]  # 1: reduced, 4: a mask
-    return list(numbers)[bool(image.info.get("default_image")) :]
+    return numbers[bool(image.info.get("default_image")) :]
 
 
 def _rgb(image: Image.Image, path: str) -> np.ndarray:
@@ -289,6 +293,7 @@ def open_video(path: str, fps: float | None = None) -> VideoFrames:
     capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         return VideoFrames(iter(()))
+    _check_interlacing(path)
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # by default, versions differ
     kind = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) & 0xFFFFFFFF
     # The alpha of WebM is a second video: the track says so with the element AlphaMode.
@@ -348,6 +353,66 @@ def _capture_frames(
     if count and _is_cut_short(path, head, stated, rate, count, last):
         missing = f"; {count} of {stated:.0f} frames are left" if stated > 0 else ""
         raise UnreadableMedia(f"{shown_name(path)}: the file is cut short{missing}")
+
+
+# OpenCV from 4.13 on gives frames of arbitrary memory for interlaced videos. It reports success, and
+# a line on the stderr of the process, so a process of its own reads the first frames.
+_READ_FIRST_FRAMES = """
+import sys
+sys.path[:] = sys.argv[1:]
+import json, os, tempfile
+log = tempfile.TemporaryFile()
+os.dup2(log.fileno(), 2)
+import cv2
+for line in sys.stdin:
+    video = cv2.VideoCapture(json.loads(line), cv2.CAP_FFMPEG)
+    for _ in range(3):
+        video.read()
+    os.lseek(2, 0, os.SEEK_SET)
+    print(int(b"interlaced to progressive" in os.read(2, 1 << 20)), flush=True)
+    os.ftruncate(2, 0)
+    os.lseek(2, 0, os.SEEK_SET)
+"""
+
+
+class _InterlacingCheck:
+    """Finds interlaced videos that the installed OpenCV cannot read, from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen | None = None
+
+    def __call__(self, path: str) -> None:
+        """Raises UnreadableMedia if a video is interlaced, or if reading it kills a process."""
+        if tuple(map(int, cv2.__version__.split(".")[:2])) < (4, 12):
+            return
+        with self._lock:
+            if self._process is None:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", _READ_FIRST_FRAMES, *sys.path],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    # With a log level of OpenCV, the lines would go to stdout.
+                    env={k: v for k, v in os.environ.items() if k[:13] != "OPENCV_FFMPEG"},
+                    text=True,
+                )
+            assert self._process.stdin and self._process.stdout
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(json.dumps(os.path.abspath(path)) + "\n")
+                self._process.stdin.flush()
+            answer = self._process.stdout.readline().strip()
+            if not answer:
+                self._process = None
+        if not answer:
+            raise UnreadableMedia(f"{shown_name(path)}: cannot be read (OpenCV crashes)")
+        if answer == "1":
+            raise UnreadableMedia(
+                f"{shown_name(path)}: is interlaced, which OpenCV {cv2.__version__} cannot read; "
+                "convert it, for instance with ffmpeg -i IN -vf yadif OUT"
+            )
+
+
+_check_interlacing = _InterlacingCheck()
 
 
 def _is_cut_short(
