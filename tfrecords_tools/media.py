@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 
 import cv2
@@ -27,7 +28,7 @@ VIDEO_SUFFIXES = (
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 BACKGROUND = 0  # black, as behind the characters of `sprites`
 _ANIMATIONS = ("GIF", "PNG", "WEBP", "TIFF")
-_IMAGES = (*_ANIMATIONS, "JPEG", "MPO", "BMP", "DIB", "PPM")  # MPO: JPEG with a preview
+_IMAGES = (*_ANIMATIONS, "JPEG", "BMP", "DIB", "PPM")
 # FFmpeg's codes of pixel formats with transparency: letters, or two and two numbers.
 _TRANSPARENT = re.compile(
     rb"BGRA|RGBA|ARGB|ABGR|RBA@|BRA@|AYUV|VUYA|(?:Y4|G4|Y2)[\0-\x1f]", re.DOTALL
@@ -38,6 +39,7 @@ _WHOLE = 0.9  # of the stated frames: with fewer, a file is cut short
 _TOLERANCE = 1e-3  # s, to which some containers round times
 
 # Broken files get one line, ours.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 getattr(cv2.utils, "logging", cv2).setLogLevel(2)  # errors; versions have it in either place
 
@@ -121,7 +123,7 @@ def _broken(path: str, error: Exception) -> UnreadableMedia:
 
 def _pages(image: Image.Image) -> list[int]:
     """Numbers of the images in a file, without previews, masks and stand-ins for an animation."""
-    if image.format not in _ANIMATIONS:
+    if image.format not in _ANIMATIONS:  # such as a JPEG with a preview
         return [0]
     numbers = [*range(getattr(image, "n_frames", 1))]
     if image.format == "TIFF":
@@ -137,9 +139,10 @@ def _pages(image: Image.Image) -> list[int]:
 def _rgb(image: Image.Image, path: str) -> np.ndarray:
     """The current page as uint8 RGB [H, W, 3]."""
     image.load()
+    is_tiff = image.format == "TIFF"
     with contextlib.suppress(SyntaxError, ValueError, KeyError, TypeError, struct.error):
         image = ImageOps.exif_transpose(image)
-    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+    if image.mode == "F" or (image.mode == "I" and is_tiff):
         kind = "floating-point numbers" if image.mode == "F" else "32-bit numbers"
         raise UnreadableMedia(
             f"{shown_name(path)}: its pixels are {kind}; convert it to 8 or 16 bits"
@@ -158,31 +161,6 @@ def read_frame(path: str, height: int, width: int, channels: int) -> np.ndarray:
     """A frame uint8 [height, width, channels], RGB or grey; UnreadableMedia as `read_image`."""
     frame = resize_and_crop(read_image(path), height, width)
     return frame if channels == 3 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None]
-
-
-def iterate_strip(path: str, frame_width: int | None = None) -> Iterator[np.ndarray]:
-    """The frames of a strip, side by side in one image, each uint8 RGB [H, W, 3].
-
-    Raises:
-        UnreadableMedia: as `read_image`, or the image is not a multiple of the frame width, by
-            default its height, wide.
-    """
-    image = read_image(path)
-    step = frame_width or image.shape[0]
-    if image.shape[1] % step:
-        raise UnreadableMedia(
-            f"{shown_name(path)}: the width {image.shape[1]} is not a multiple of the frame width "
-            f"{step}"
-        )
-    for left in range(0, image.shape[1], step):
-        yield image[:, left : left + step]
-
-
-def is_strip(path: str, frame_width: int | None = None) -> bool:
-    """Whether an image is two or more whole frames wide; UnreadableMedia as `read_image`."""
-    height, width = read_image(path).shape[:2]
-    step = frame_width or height
-    return width > step and width % step == 0
 
 
 # === Videos ===
@@ -355,8 +333,8 @@ def _capture_frames(
         raise UnreadableMedia(f"{shown_name(path)}: the file is cut short{missing}")
 
 
-# OpenCV from 4.13 on gives frames of arbitrary memory for interlaced videos. It reports success, and
-# a line on the stderr of the process, so a process of its own reads the first frames.
+# OpenCV from 4.13 on gives arbitrary memory as the frames of interlaced videos. It reports success,
+# and FFmpeg a line on the stderr of the process: so a process of its own reads the first frames.
 _READ_FIRST_FRAMES = """
 import sys
 sys.path[:] = sys.argv[1:]
@@ -463,6 +441,34 @@ def _stated_size(head: bytes) -> float:
     if head.startswith(b"FLV") and size_at >= 0:
         return struct.unpack(">d", head[size_at + 9 : size_at + 17])[0]
     return 0
+
+
+# === Strips and clips ===
+
+
+def iterate_strip(path: str, frame_width: int | None = None) -> Iterator[np.ndarray]:
+    """The frames of a strip, side by side in one image, each uint8 RGB [H, W, 3].
+
+    Raises:
+        UnreadableMedia: as `read_image`, or the image is not a multiple of the frame width, by
+            default its height, wide.
+    """
+    image = read_image(path)
+    step = frame_width or image.shape[0]
+    if image.shape[1] % step:
+        raise UnreadableMedia(
+            f"{shown_name(path)}: the width {image.shape[1]} is not a multiple of the frame width "
+            f"{step}"
+        )
+    for left in range(0, image.shape[1], step):
+        yield image[:, left : left + step]
+
+
+def is_strip(path: str, frame_width: int | None = None) -> bool:
+    """Whether an image is two or more whole frames wide; UnreadableMedia as `read_image`."""
+    height, width = read_image(path).shape[:2]
+    step = frame_width or height
+    return width > step and width % step == 0
 
 
 def stack_frames(

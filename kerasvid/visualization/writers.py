@@ -1,6 +1,7 @@
 """Images and animations to PNG, GIF and MP4 files, which appear whole or not at all."""
 
 import os
+import pathlib
 from typing import Any
 
 import cv2
@@ -14,9 +15,8 @@ from kerasvid.visualization.grids import BACKGROUND
 def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
     """Writes an image `[H, W, 3]` atomically."""
     with atomic_write(path) as temporary:
-        # OpenCV writes BGR. It gets no name, which it may take for another.
-        encoded = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))[1]
-        encoded.tofile(temporary)
+        encoded = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))[1]  # BGR to OpenCV
+        pathlib.Path(temporary).write_bytes(encoded.tobytes())
 
 
 def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> None:

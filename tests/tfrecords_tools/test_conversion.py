@@ -245,7 +245,9 @@ def test_unreadable_files_can_be_left_out(tmp_path, capsys):
     assert "skipped file-2: broken" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("rates, common", [((12, 12), 12.0), ((12, 25), -1.0)])
+@pytest.mark.parametrize(
+    "rates, common", [((12, 12), 12.0), ((12, 25), -1.0), ((29.9, 30.1), 30.0), ((12, -1), -1.0)]
+)
 def test_a_common_frame_rate_is_stated(tmp_path, rates, common):
     def load(number):
         return Video(video(number).frames, str(number), fps=rates[number])

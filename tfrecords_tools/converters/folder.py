@@ -133,7 +133,8 @@ def describe_clips(clips: Sequence[FolderClip], others: Sequence[str]) -> str:
     found = [f"{count} {kind}{'s' * (count > 1)}" for kind, count in sorted(kinds.items())]
     line = f"found {' and '.join(found)}"
     if others:
-        line += f"; left out: {_first_names(others)}"
+        rest = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
+        line += f"; left out: {', '.join(others[:_LISTED])}{rest}"
     return line
 
 
@@ -145,7 +146,8 @@ def describe_timing(timing: Mapping[str, tuple[float, bool]]) -> list[str]:
     """
     lines, remedy = [], "give --fps to resample to one rate"
     if uneven := sorted((name for name in timing if timing[name][1]), key=media.natural_key):
-        names = _first_names([*map(shown_name, uneven)])
+        names = ", ".join(map(shown_name, uneven[:_LISTED]))
+        names += f" and {len(uneven) - _LISTED} more" if len(uneven) > _LISTED else ""
         lines.append(f"warning: the frame rate of {names} is variable; {remedy}")
     rates = [rate for rate, _ in timing.values() if rate > 0]
     if rates and not is_one_rate(rates):
@@ -153,11 +155,6 @@ def describe_timing(timing: Mapping[str, tuple[float, bool]]) -> list[str]:
             f"warning: the videos have {min(rates):g} to {max(rates):g} frames per second; {remedy}"
         )
     return lines
-
-
-def _first_names(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f"{', '.join(names[:_LISTED])}{rest}"
 
 
 def prepare(
