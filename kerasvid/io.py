@@ -32,14 +32,18 @@ def readable_os_errors(path: str | os.PathLike) -> Iterator[None]:
         raise readable from error
 
 
+def is_unicode(name: str) -> bool:
+    """Whether a name from the file system is text, without bytes that are not UTF-8."""
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def check_unicode_name(path: str | os.PathLike) -> None:
     """Checks a name before OpenCV or TensorFlow sees it: OpenCV crashes on a lone byte in it.
 
     Raises:
         OSError: a file or folder of the path has a name that is not Unicode.
     """
-    name = os.path.abspath(os.fspath(path))
-    if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+    if not is_unicode(os.path.abspath(os.fspath(path))):
         raise OSError(errno.EILSEQ, "its name is not UTF-8, rename it", shown_name(path))
 
 

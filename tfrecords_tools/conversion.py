@@ -16,7 +16,7 @@ import tqdm
 
 from kerasvid.data.records import DatasetInfo, Video, finish_example, video_to_example
 from kerasvid.data.shards import INFO_FILE, write_info, write_split
-from kerasvid.io import atomic_folder
+from kerasvid.io import atomic_folder, check_unicode_name
 
 
 class ConversionError(ValueError):
@@ -129,6 +129,10 @@ def new_dataset_folder(
     out_dir = os.path.abspath(os.fspath(out_dir))
 
     def check() -> None:
+        try:
+            check_unicode_name(out_dir)
+        except OSError as error:
+            raise ConversionError(f"{error.filename}: {error.strerror}.") from error
         place = os.path.realpath(out_dir)
         if reads is not None and os.path.commonpath([os.path.realpath(reads), place]) == place:
             what = "contains the data set that is read"

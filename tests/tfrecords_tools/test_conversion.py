@@ -270,3 +270,9 @@ def test_a_progress_bar_is_quiet_on_request_and_keeps_other_lines(capsys):
     print("done", file=sys.stderr)
     shown = capsys.readouterr().err
     assert re.search("3/3 .*records/s", shown) and shown.endswith("\ndone\n")
+
+
+def test_a_folder_whose_name_is_not_unicode_is_refused(tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    with pytest.raises(ConversionError, match=r"caf\\xe9: its name is not UTF-8, rename it"):
+        write(odd)

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from kerasvid.data.records import ENCODINGS, DatasetInfo, Video
-from kerasvid.io import shown_name
+from kerasvid.io import is_unicode, shown_name
 from tfrecords_tools import media
 from tfrecords_tools.conversion import (
     ConversionError,
@@ -169,7 +169,8 @@ def prepare(
     clips, others = find_clips(source_dir, options)
     print(describe_clips(clips, others), file=sys.stderr)
     splits = split_clips(clips, options.test_fraction, options.seed)
-    classes = sorted({clip.class_name for clip in clips} - {""}, key=media.natural_key)
+    names = {clip.class_name for clip in clips if is_unicode(clip.class_name)}  # others: unreadable
+    classes = sorted(names - {""}, key=media.natural_key)
     labels = {name: number for number, name in enumerate(classes)}
 
     timing: dict[str, tuple[float, bool]] = {}
