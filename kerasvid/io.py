@@ -51,7 +51,7 @@ def described(error: BaseException) -> str:
     remedy = _REMEDIES.get(error.errno or 0)
     cause = "the disk is full" if error.errno in _FULL else error.strerror
     named = isinstance(error.filename, (str, bytes))
-    name = f"{os.fsdecode(error.filename)}: " if named else ""
+    name = f"{shown_name(error.filename)}: " if named else ""
     return f"{name}{cause}{f'; {remedy}' if remedy else ''}."
 
 
@@ -80,6 +80,32 @@ def _concerns(name: str | bytes | int, path: str | os.PathLike) -> bool:
     name, path = os.path.abspath(os.fsdecode(name)), os.path.abspath(path)
     beside = os.path.dirname(name) == os.path.dirname(path)
     return beside or name.startswith(path) or path.startswith(name)
+
+
+def is_unicode(name: str) -> bool:
+    """Whether a name from the file system is text, without bytes that are not UTF-8."""
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def check_unicode_name(path: str | os.PathLike) -> None:
+    """Checks a name before OpenCV or TensorFlow sees it: OpenCV crashes on a lone byte in it.
+
+    Raises:
+        OSError: a file or folder of the path has a name that is not Unicode.
+    """
+    if not is_unicode(os.path.abspath(os.fspath(path))):
+        raise OSError(errno.EILSEQ, "its name is not UTF-8, rename it", shown_name(path))
+
+
+def shown_name(path: str | bytes | os.PathLike) -> str:
+    """A path as one line of printable text; what cannot be printed is escaped.
+
+    Example:
+        >>> shown_name("a\\nb.mp4")
+        'a\\\\nb.mp4'
+    """
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @contextlib.contextmanager

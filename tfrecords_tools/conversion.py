@@ -10,9 +10,10 @@ import os
 import pickle
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
+import numpy as np
 import tensorflow as tf
 import tqdm
 
@@ -26,7 +27,7 @@ from kerasvid.data.records import (
     video_to_example,
 )
 from kerasvid.data.shards import INFO_FILE, ShardWriter, write_info, write_split
-from kerasvid.io import atomic_folder, temporary_name
+from kerasvid.io import atomic_folder, check_unicode_name, temporary_name
 
 _BYTES_IN_MEMORY = 8 << 20  # of the records of one item that wait to be written; the rest on disk
 
@@ -63,7 +64,7 @@ def write_dataset(
             of -1 becomes the common frame rate of the videos, if they have one.
         splits: the items of each split by name; the position in the list becomes `index`.
         load: makes one `Video` of an item, or yields several, on any thread; frames uint8
-            [T, H, W, C].
+            [T, H, W, C]. Several get the frame rate of the last one, when all has been read.
         videos_per_shard: number of videos in a file.
         workers: number of threads, by default one for each core.
         progress: show a progress bar on stderr.
@@ -115,7 +116,8 @@ def write_dataset(
         if encoder.unreadable:
             info, written, names = _without_unused(building, info, written, encoder.used)
             lost += names
-        fps = min(encoder.rates) if info.fps < 0 and len(encoder.rates) == 1 else info.fps
+        common = info.fps < 0 and is_one_rate(encoder.rates)
+        fps = float(np.median(list(encoder.rates))) if common else info.fps
         info = dataclasses.replace(info, splits=written, fps=fps)
         write_info(building, info)
     for line in [f"skipped {line}" for line in encoder.unreadable] + lost:
@@ -174,6 +176,11 @@ def _without_unused(
     return dataclasses.replace(info, **changed), renumbered, lines
 
 
+def is_one_rate(rates: Collection[float]) -> bool:
+    """Whether frame rates are known and the same but for 1 %, as the clocks of cameras drift."""
+    return min(rates, default=-1.0) > 0 and max(rates) <= 1.01 * min(rates)
+
+
 def progress_bar(total: int, shown: bool = True, unit: str = "videos", **options) -> tqdm.tqdm:
     """A progress bar on stderr; in a log file it is updated every 10 s only."""
     pause = 0.2 if sys.stderr.isatty() else 10.0
@@ -206,6 +213,10 @@ def new_dataset_folder(
     out_dir = os.path.abspath(os.fspath(out_dir))
 
     def check() -> None:
+        try:
+            check_unicode_name(out_dir)
+        except OSError as error:
+            raise ConversionError(f"{error.filename}: {error.strerror}.") from error
         place = os.path.realpath(out_dir)
         if reads is not None and os.path.commonpath([os.path.realpath(reads), place]) == place:
             what = "contains the data set that is read"
@@ -263,17 +274,19 @@ class _Encoder:
             if isinstance(found, str):
                 self.unreadable.append(found)
                 continue
-            with found:
+            file, rate = found
+            with file:
                 # After a fault the rest is only read, so that one run names every bad file.
                 if self.unreadable and not self.skip_unreadable:
                     continue
-                for example in _read_examples(found):
+                for example in _read_examples(file):
                     feature = example.features.feature
                     name = feature["id"].bytes_list.value[0].decode()
                     if name in self.ids:
                         raise ConversionError(f"Two videos have the id {name!r}: give unique ids.")
                     self.ids.add(name)
-                    self.rates.add(round(feature["fps"].float_list.value[0], 3))
+                    feature["fps"].float_list.value[:] = [rate]
+                    self.rates.add(round(rate, 3))
                     for field, values in self.used.items():
                         values.add(feature[field].int64_list.value[0])
                     length = feature["length"].int64_list.value[0]
@@ -290,7 +303,7 @@ class _Encoder:
                 f"{remedy}:\n{lines}"
             )
 
-    def _in_order(self, items: Sequence[Any]) -> Iterator[str | IO[bytes]]:
+    def _in_order(self, items: Sequence[Any]) -> Iterator[str | tuple[IO[bytes], float]]:
         pool = concurrent.futures.ThreadPoolExecutor(self.workers)
         pending: collections.deque[concurrent.futures.Future] = collections.deque()
         try:
@@ -303,9 +316,9 @@ class _Encoder:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _encode(self, item: Any) -> str | IO[bytes]:
-        """A temporary file of the records of an item, or its fault."""
-        examples = self._examples(item)
+    def _encode(self, item: Any) -> str | tuple[IO[bytes], float]:
+        """A temporary file of the records of an item and their frame rate, or its fault."""
+        examples, rate = self._examples(item), -1.0
         with contextlib.ExitStack() as stack:  # a fault drops the records before it
             file: Any = stack.enter_context(
                 tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY, dir=self.folder)
@@ -319,10 +332,11 @@ class _Encoder:
                     return f"{error.filename or item}: cannot be read ({error.strerror or error})"
                 if example is None:
                     break
+                rate = example.features.feature["fps"].float_list.value[0]
                 pickle.dump(example.SerializeToString(), file)
             file.seek(0)
             stack.pop_all()
-        return file
+        return file, rate
 
     def _examples(self, item: Any) -> Iterator[tf.train.Example]:
         loaded = self.load(item)

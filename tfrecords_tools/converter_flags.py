@@ -1,7 +1,6 @@
 """The command lines of converters: flags in, a data set or one line on stderr out."""
 
 import dataclasses
-import os
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -99,7 +98,6 @@ def run_converter(
             flags.DEFINE_integer(name, default, text, **own)
 
     def work() -> list[str]:
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # broken files get one line, ours
         given = [values.out_dir, values.source_dir]
         if options:
             chosen = {field.name: values[field.name].value for field in fields}

@@ -1,15 +1,27 @@
-"""Reads videos, GIFs, images and strips, frame by frame, as RGB of one size."""
+"""Reads videos, animations, images and strips, frame by frame, as RGB of one size.
 
+Transparent pixels show `BACKGROUND`, whatever colours they hide. Frames lie as they are to be
+shown: rotated as the file says, and with square pixels once they are resized.
+"""
+
+import contextlib
 import itertools
+import json
 import os
 import re
+import struct
+import subprocess
+import sys
+import threading
+import warnings
 from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
-import PIL.Image
+from PIL import Image, ImageOps
 
 from kerasvid.data.records import MAX_RECORD_BYTES
+from kerasvid.io import check_unicode_name, one_line, shown_name
 from tfrecords_tools.conversion import UnreadableMedia
 
 VIDEO_SUFFIXES = (
@@ -17,7 +29,23 @@ VIDEO_SUFFIXES = (
     ".3gp", ".3g2", ".asf", ".f4v", ".m2ts", ".mts", ".ts", ".mxf", ".ogv", ".vob",
 )  # fmt: skip
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+BACKGROUND = 0  # black, as behind the characters of `sprites`
+_ANIMATIONS = ("GIF", "PNG", "WEBP", "TIFF")
+_IMAGES = (*_ANIMATIONS, "JPEG", "BMP", "DIB", "PPM")
+# FFmpeg's codes of pixel formats with transparency: letters, or two and two numbers.
+_TRANSPARENT = re.compile(
+    rb"BGRA|RGBA|ARGB|ABGR|RBA@|BRA@|AYUV|VUYA|(?:Y4|G4|Y2)[\0-\x1f]", re.DOTALL
+)
+# A cover picture in a file of sound: an image at the rate of a clock.
+_COVER_CODECS, _COVER_RATE = (b"MJPG", b"MPNG", b"jpeg", b"png "), 90000
+_ORIENTATION = 0x0112  # of EXIF
+_WHOLE = 0.9  # of the stated frames: with fewer, a file is cut short
+_TOLERANCE = 1e-3  # s, to which some containers round times
+
+# Broken files get one line, ours.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+getattr(cv2.utils, "logging", cv2).setLogLevel(2)  # errors; versions have it in either place
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -26,37 +54,111 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
 
 
-def resize_and_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes an image until it covers a size, then crops the centre: uint8 [height, width, C]."""
-    scale = max(height / image.shape[0], width / image.shape[1])
-    size = (max(width, round(image.shape[1] * scale)), max(height, round(image.shape[0] * scale)))
+def resize_and_crop(
+    image: np.ndarray, height: int, width: int, pixel_aspect: float = 1.0
+) -> np.ndarray:
+    """Resizes an image until it covers a size, then crops the centre: uint8 [height, width, C].
+
+    `pixel_aspect` is the width of a pixel of the image over its height; the result's are square.
+    """
+    rows, columns = image.shape[0], image.shape[1] * pixel_aspect
+    scale = max(height / rows, width / columns)
+    size = (max(width, round(columns * scale)), max(height, round(rows * scale)))
     # Averaging over areas shrinks without aliasing, but does not enlarge.
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    shrinks = size[0] <= image.shape[1] and size[1] <= image.shape[0]
     if size != image.shape[1::-1]:
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         image = cv2.resize(image, size, interpolation=how)
     top, left = (size[1] - height) // 2, (size[0] - width) // 2
     return np.ascontiguousarray(image[top : top + height, left : left + width])
 
 
+# === Images ===
+
+
 def read_image(path: str) -> np.ndarray:
-    """One image as uint8 RGB [H, W, 3].
+    """One image as uint8 RGB [H, W, 3], turned as its EXIF orientation says.
+
+    16 bits become 8. Transparent pixels show `BACKGROUND`.
 
     Raises:
-        UnreadableMedia: the file cannot be read, is not an image or is broken.
+        UnreadableMedia: the file cannot be read, is not an image, is broken, has floating-point
+            pixels, or is an animation or has several pages.
     """
+    with _image(path, _IMAGES) as image:
+        if pages := len(_pages(image)) - 1:
+            raise UnreadableMedia(
+                f"{shown_name(path)}: holds {pages + 1} images, not one; convert it to a video "
+                "or to single images"
+            )
+        return _rgb(image, path)
+
+
+def is_animation(path: str) -> bool:
+    """Whether a file is an animation or an image of several pages, which `open_video` reads."""
+    with contextlib.suppress(UnreadableMedia), _image(path, _ANIMATIONS) as image:
+        return len(_pages(image)) > 1
+    return False
+
+
+@contextlib.contextmanager
+def _image(path: str, formats: tuple[str, ...]) -> Iterator[Image.Image]:
+    """An open image; what goes wrong in the block becomes UnreadableMedia."""
     try:
-        data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        check_unicode_name(path)
+        with open(path, "rb") as file, Image.open(file, formats=formats) as image:
+            yield image
+    except UnreadableMedia:
+        raise
     except OSError as error:
+        if error.errno is None:  # Pillow's own
+            raise _broken(path, error) from error
         raise _unreadable(path, error) from error
-    except cv2.error:  # for instance more pixels than OpenCV takes
-        image = None
-    if image is None:
-        raise UnreadableMedia(f"{path}: cannot be read as an image")
-    # The decoder fills the missing part of a truncated PNG with black.
-    if data[:8].tobytes() == _PNG_START and _PNG_END not in data[-4096:].tobytes():
-        raise UnreadableMedia(f"{path}: the end of the file is missing")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    except Exception as error:  # Pillow raises what its parsers meet
+        raise _broken(path, error) from error
+
+
+def _broken(path: str, error: Exception) -> UnreadableMedia:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return UnreadableMedia(f"{shown_name(path)}: cannot be read as an image")
+    why = one_line(str(error)) or type(error).__name__
+    return UnreadableMedia(f"{shown_name(path)}: cannot be read as an image ({why})")
+
+
+def _pages(image: Image.Image) -> list[int]:
+    """Numbers of the images in a file, without previews, masks and stand-ins for an animation."""
+    if image.format not in _ANIMATIONS:  # such as a JPEG with a preview
+        return [0]
+    numbers = [*range(getattr(image, "n_frames", 1))]
+    if image.format == "TIFF":
+        kinds = []
+        for number in numbers:
+            image.seek(number)
+            kinds.append(image.tag_v2.get(254, 0))  # type: ignore[attr-defined]
+        image.seek(0)
+        numbers = [n for n in numbers if not kinds[n] & 5] or [0]  # 1: reduced, 4: a mask
+    return numbers[bool(image.info.get("default_image")) :]
+
+
+def _rgb(image: Image.Image, path: str) -> np.ndarray:
+    """The current page as uint8 RGB [H, W, 3]."""
+    image.load()
+    is_tiff = image.format == "TIFF"
+    with contextlib.suppress(SyntaxError, ValueError, KeyError, TypeError, struct.error):
+        image = ImageOps.exif_transpose(image)
+    if image.mode == "F" or (image.mode == "I" and is_tiff):
+        kind = "floating-point numbers" if image.mode == "F" else "32-bit numbers"
+        raise UnreadableMedia(
+            f"{shown_name(path)}: its pixels are {kind}; convert it to 8 or 16 bits"
+        )
+    if image.mode.startswith("I"):  # 16 bits
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    if not image.has_transparency_data:
+        return np.array(image.convert("RGB"))
+    rgba = np.asarray(image.convert("RGBA")).astype(np.uint16)
+    weight = rgba[..., 3:]
+    return ((rgba[..., :3] * weight + BACKGROUND * (255 - weight) + 127) // 255).astype(np.uint8)
 
 
 def read_frame(path: str, height: int, width: int, channels: int) -> np.ndarray:
@@ -65,27 +167,287 @@ def read_frame(path: str, height: int, width: int, channels: int) -> np.ndarray:
     return frame if channels == 3 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None]
 
 
-def open_video(path: str) -> tuple[Iterator[np.ndarray], float]:
-    """Frames of a video or GIF, each uint8 RGB [H, W, 3], and the rate, -1 where unknown.
+# === Videos ===
+
+
+class VideoFrames:
+    """The frames of a video, each uint8 RGB [H, W, 3], to be iterated once; see `open_video`.
+
+    Attributes:
+        pixel_aspect: width of a pixel over its height, for `resize_and_crop`.
+    """
+
+    def __init__(
+        self,
+        timed: Iterator[tuple[np.ndarray, float | None]],
+        stated_rate: float = -1.0,
+        pixel_aspect: float = 1.0,
+        fps: float | None = None,
+    ):
+        self.pixel_aspect = pixel_aspect
+        self._timed, self._stated, self._fps = timed, stated_rate, fps
+        self._times: list[float] = []
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self._fps is None:
+            return (frame for frame, _ in self._with_times())
+        return self._at_rate(self._fps)
+
+    @property
+    def is_variable(self) -> bool:
+        """Whether the frames read so far were clearly not as long as each other in the file.
+
+        That is, a tenth of the time would have to move between frames to make them even.
+        """
+        gaps = np.diff(self._times)
+        return bool(np.abs(gaps - np.median(gaps)).sum() > 0.1 * gaps.sum()) if gaps.size else False
+
+    @property
+    def rate(self) -> float:
+        """Frames per second, -1 where unknown; of a variable rate, the mean of the frames read."""
+        if self._fps is not None:
+            return self._fps
+        if len(self._times) < 2:
+            return self._stated
+        mean = (len(self._times) - 1) / (self._times[-1] - self._times[0])
+        # Times may be rounded; a file of variable rate may state how often its clock ticks.
+        fits = not self.is_variable and abs(mean / self._stated - 1) < 0.05
+        return self._stated if fits else round(mean, 3)
+
+    def _with_times(self) -> Iterator[tuple[np.ndarray, float | None]]:
+        """The frames and their times in seconds, which increase from 0; None where unknown."""
+        start = None
+        for frame, time in self._timed:
+            if time is not None:
+                start = time if start is None else start
+                time -= start
+                if self._times and not time > self._times[-1]:  # some files lack a few
+                    time = self._times[-1] + self._gap()
+                self._times.append(time)
+            yield frame, time
+
+    def _gap(self) -> float:
+        """Seconds from a frame to the next one, as a guess."""
+        if len(self._times) > 1:
+            return float(np.median(np.diff(self._times[-32:])))
+        return 1 / self._stated if self._stated > 0 else 0.04
+
+    def _at_rate(self, fps: float) -> Iterator[np.ndarray]:
+        """At each time k / fps the frame that is shown then; all frames if times are unknown."""
+        held, given = None, 0
+        for frame, time in self._with_times():
+            if time is None:
+                yield frame
+                continue
+            while held is not None and given / fps < time - _TOLERANCE:
+                yield held
+                given += 1
+            held = frame
+        while held is not None and given / fps < self._times[-1] + self._gap() - _TOLERANCE:
+            yield held
+            given += 1
+
+
+def open_video(path: str, fps: float | None = None) -> VideoFrames:
+    """Opens a video, GIF, animated WebP or PNG, or TIFF of several pages.
+
+    Args:
+        path: of the file.
+        fps: rate to resample to, by repeating and leaving out frames; by default all frames are
+            given as they are.
 
     Raises:
-        UnreadableMedia: the file cannot be opened; a broken video yields no frames.
+        UnreadableMedia: the file cannot be opened, or has transparency that OpenCV would ignore.
+            Iterating raises it where a file is cut short. A file that cannot be decoded yields no
+            frames.
     """
     try:
-        open(path, "rb").close()  # OpenCV does not say why
+        check_unicode_name(path)
+        with open(path, "rb") as file:
+            head = file.read(1 << 16)
     except OSError as error:
         raise _unreadable(path, error) from error
-    capture = cv2.VideoCapture(os.path.abspath(path))
-    rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
+    if head[:4] in (b"GIF8", b"\x89PNG", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") or (
+        head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    ):
+        return VideoFrames(_animation_frames(path), fps=fps)
+    # A name alone could be taken for a pattern of image names, or for an option.
+    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        return VideoFrames(iter(()))
+    _check_interlacing(path)
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # by default, versions differ
+    kind = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) & 0xFFFFFFFF
+    # The alpha of WebM is a second video: the track says so with the element AlphaMode.
+    webm = head.startswith(b"\x1a\x45\xdf\xa3") and b"\x53\xc0\x81\x01" in head
+    if webm or _TRANSPARENT.match(kind.to_bytes(4, "little")):
+        capture.release()
+        raise UnreadableMedia(
+            f"{shown_name(path)}: has transparency, and the colours below it would show; convert "
+            "it to a video without transparency or to PNG images"
+        )
+    across, along = (capture.get(p) for p in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
+    aspect = across / along if across > 0 and along > 0 else 1.0
+    if capture.get(cv2.CAP_PROP_ORIENTATION_META) % 180:
+        aspect = 1 / aspect
+    rate, codec = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FOURCC))
+    if rate == _COVER_RATE and codec.to_bytes(4, "little") in _COVER_CODECS:
+        capture.release()
+        raise UnreadableMedia(f"{shown_name(path)}: has a cover picture but no video")
+    rate = round(rate, 3) if 0 < rate < 1000 else -1.0
+    return VideoFrames(_capture_frames(capture, path, head, rate), rate, aspect, fps)
 
-    def frames() -> Iterator[np.ndarray]:
-        try:
-            while (read := capture.read())[0]:
-                yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
-        finally:
-            capture.release()
 
-    return frames(), round(rate, 3) if 0 < rate < 1000 else -1.0
+def _animation_frames(path: str) -> Iterator[tuple[np.ndarray, float | None]]:
+    time: float | None = 0.0
+    with _image(path, _ANIMATIONS) as image:
+        if image.format == "GIF":
+            _check_end(path, b"\0;")
+        for number in _pages(image):
+            image.seek(number)
+            yield _rgb(image, path), time
+            shown = image.info.get("duration")  # ms, of a TIFF None
+            # As players do: a GIF that states no time, or hardly any, shows a frame for 0.1 s.
+            shown = 100 if image.format == "GIF" and (shown or 0) < 20 else shown
+            time = None if shown is None or time is None else time + shown / 1000
+
+
+def _check_end(path: str, end: bytes) -> None:
+    """Raises UnreadableMedia if a file does not end with some bytes, and little behind them."""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - 256))
+        if end not in file.read():
+            raise UnreadableMedia(f"{shown_name(path)}: the end of the file is missing")
+
+
+def _capture_frames(
+    capture: cv2.VideoCapture, path: str, head: bytes, rate: float
+) -> Iterator[tuple[np.ndarray, float | None]]:
+    stated, count, last = capture.get(cv2.CAP_PROP_FRAME_COUNT), 0, 0.0
+    try:
+        while (read := capture.read())[0]:
+            count += 1
+            time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            last = max(last, time)
+            yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), time
+    finally:
+        capture.release()
+    if count and _is_cut_short(path, head, stated, rate, count, last):
+        missing = f"; {count} of {stated:.0f} frames are left" if stated > 0 else ""
+        raise UnreadableMedia(f"{shown_name(path)}: the file is cut short{missing}")
+
+
+# OpenCV from 4.13 on gives arbitrary memory as the frames of interlaced videos. It reports success,
+# and FFmpeg a line on the stderr of the process: so a process of its own reads the first frames.
+_READ_FIRST_FRAMES = """
+import sys
+sys.path[:] = sys.argv[1:]
+import json, os, tempfile
+log = tempfile.TemporaryFile()
+os.dup2(log.fileno(), 2)
+import cv2
+for line in sys.stdin:
+    video = cv2.VideoCapture(json.loads(line), cv2.CAP_FFMPEG)
+    for _ in range(3):
+        video.read()
+    os.lseek(2, 0, os.SEEK_SET)
+    print(int(b"interlaced to progressive" in os.read(2, 1 << 20)), flush=True)
+    os.ftruncate(2, 0)
+    os.lseek(2, 0, os.SEEK_SET)
+"""
+
+
+class _InterlacingCheck:
+    """Finds interlaced videos that the installed OpenCV cannot read, from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen | None = None
+
+    def __call__(self, path: str) -> None:
+        """Raises UnreadableMedia if a video is interlaced, or if reading it kills a process."""
+        if tuple(map(int, cv2.__version__.split(".")[:2])) < (4, 12):
+            return
+        with self._lock:
+            if self._process is None:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", _READ_FIRST_FRAMES, *sys.path],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    # With a log level of OpenCV, the lines would go to stdout.
+                    env={k: v for k, v in os.environ.items() if k[:13] != "OPENCV_FFMPEG"},
+                    text=True,
+                )
+            assert self._process.stdin and self._process.stdout
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(json.dumps(os.path.abspath(path)) + "\n")
+                self._process.stdin.flush()
+            answer = self._process.stdout.readline().strip()
+            if not answer:
+                self._process = None
+        if not answer:
+            raise UnreadableMedia(f"{shown_name(path)}: cannot be read (OpenCV crashes)")
+        if answer == "1":
+            raise UnreadableMedia(
+                f"{shown_name(path)}: is interlaced, which OpenCV {cv2.__version__} cannot read; "
+                "convert it, for instance with ffmpeg -i IN -vf yadif OUT"
+            )
+
+
+_check_interlacing = _InterlacingCheck()
+
+
+def _is_cut_short(
+    path: str, head: bytes, stated: float, rate: float, count: int, time: float
+) -> bool:
+    """Whether clearly fewer frames were read than a file states.
+
+    Clearly is below 90 %, of the frames and of their time: a video of variable rate has fewer
+    frames than its duration times its rate. Two kinds of file need a second look. In MP4 and AVI
+    the count is exact, but an edit list may hide frames: what counts is how many are in the file.
+    In others the count is a guess from the duration, which may be that of the sound: the file must
+    be shorter than it states too.
+
+    Args:
+        path: of the video.
+        head: its first bytes.
+        stated: number of frames that it states, 0 or less where unknown.
+        rate: frames per second, -1 where unknown.
+        count: number of frames read.
+        time: of the last one, in seconds.
+    """
+    enough = _WHOLE * stated
+    if stated > 0 and (count >= enough or (rate > 0 and time * rate + 1 >= enough)):
+        return False
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide") or head[:4] == b"RIFF":
+        packets = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
+        packets.set(cv2.CAP_PROP_FORMAT, -1)  # encoded frames
+        found = 0
+        while packets.grab():
+            found += 1
+        packets.release()
+        return found < enough
+    return _stated_size(head) > os.path.getsize(path)
+
+
+def _stated_size(head: bytes) -> float:
+    """Number of bytes that a Matroska, WebM, ASF (WMV) or FLV file says it has; 0 where unknown."""
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        start = head.find(b"\x18\x53\x80\x67") + 4  # the element Segment
+        length = 9 - head[start].bit_length() if start > 3 else 9
+        size = int.from_bytes(head[start : start + length], "big") & ((1 << 7 * length) - 1)
+        unknown = length > 8 or size == (1 << 7 * length) - 1
+        return 0 if unknown else start + length + size
+    properties = head.find(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
+    if properties >= 0:
+        return int.from_bytes(head[properties + 40 : properties + 48], "little")
+    size_at = head.find(b"filesize\0")
+    if head.startswith(b"FLV") and size_at >= 0:
+        return struct.unpack(">d", head[size_at + 9 : size_at + 17])[0]
+    return 0
+
+
+# === Strips and clips ===
 
 
 def iterate_strip(path: str, frame_width: int | None = None) -> Iterator[np.ndarray]:
@@ -99,7 +461,8 @@ def iterate_strip(path: str, frame_width: int | None = None) -> Iterator[np.ndar
     step = frame_width or image.shape[0]
     if image.shape[1] % step:
         raise UnreadableMedia(
-            f"{path}: the width {image.shape[1]} is not a multiple of the frame width {step}"
+            f"{shown_name(path)}: the width {image.shape[1]} is not a multiple of the frame width "
+            f"{step}"
         )
     for left in range(0, image.shape[1], step):
         yield image[:, left : left + step]
@@ -131,11 +494,12 @@ def is_row_of_frames(path: str, other: str, frame_width: int | None = None) -> b
 
 def image_size(path: str) -> tuple[int, int] | None:
     """Width and height of an image from the head of its file, or `None` if it is unreadable."""
-    try:
-        with PIL.Image.open(path) as image:
-            return image.size
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
-        return None
+    with contextlib.suppress(UnreadableMedia), _image(path, _IMAGES) as image:
+        # To look for the orientation, a PNG without one in its head would be read whole.
+        known = image.format != "PNG" or "exif" in image.info
+        turned = known and image.getexif().get(_ORIENTATION, 1) >= 5  # by 90 degrees
+        return image.size[::-1] if turned else image.size
+    return None
 
 
 def fit_frames(
@@ -149,17 +513,22 @@ def fit_frames(
 ) -> Iterator[np.ndarray]:
     """Resizes frames one by one, each to uint8 [height, width, 3], and stops at `max_frames`.
 
+    Pixels of `VideoFrames` that are not square become so.
+
     Raises:
         UnreadableMedia: there were no frames, or fewer than `min_frames`; the message names `path`
             and `flag`, which sets this number.
     """
+    aspect = frames.pixel_aspect if isinstance(frames, VideoFrames) else 1.0
     count = 0
     for count, frame in enumerate(itertools.islice(frames, max_frames), 1):  # noqa: B007
-        yield resize_and_crop(frame, height, width)
+        yield resize_and_crop(frame, height, width, aspect)
     if not count:
-        raise UnreadableMedia(f"{path}: cannot be read as a video")
+        raise UnreadableMedia(f"{shown_name(path)}: cannot be read as a video")
     if count < min_frames:
-        raise UnreadableMedia(f"{path}: {count} frames, expected {min_frames} or more ({flag})")
+        raise UnreadableMedia(
+            f"{shown_name(path)}: {count} frames, expected {min_frames} or more ({flag})"
+        )
 
 
 def stack_frames(
@@ -182,12 +551,12 @@ def stack_frames(
         if len(pixels) + frame.nbytes > MAX_RECORD_BYTES:
             most = MAX_RECORD_BYTES // frame.nbytes
             raise UnreadableMedia(
-                f"{path}: more than {most} frames of {height}x{width}, too many for one record; "
-                "cut it into clips (--clip_frames of kerasvid data folder)"
+                f"{shown_name(path)}: more than {most} frames of {height}x{width}, too many for "
+                "one record; cut it into clips (--clip_frames of kerasvid data folder)"
             )
         pixels += frame.tobytes()
     return np.frombuffer(pixels, np.uint8).reshape(-1, height, width, 3)
 
 
 def _unreadable(path: str, error: OSError) -> UnreadableMedia:
-    return UnreadableMedia(f"{path}: cannot be read ({error.strerror or error})")
+    return UnreadableMedia(f"{shown_name(path)}: cannot be read ({error.strerror or error})")

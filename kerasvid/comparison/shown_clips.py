@@ -179,11 +179,8 @@ def clips_of_runs(
 
 
 def common_frame_rate(configs: Sequence[RunConfig]) -> float:
-    """Frames a second of clips, the data's rate over the stride; a StudyError if runs differ."""
-    rates = {
-        f"{c.dataset} at stride {c.training.stride}": frame_rate(c) / c.training.stride
-        for c in configs
-    }
+    """Frames a second of the clips of runs; a StudyError if they differ."""
+    rates = {f"{c.dataset} at stride {c.training.stride}": frame_rate(c) for c in configs}
     if len(set(rates.values())) > 1:
         listed = ", ".join(f"{rate:g} of {name}" for name, rate in rates.items())
         raise StudyError(f"The clips have different frame rates: {listed}. Give --fps.")

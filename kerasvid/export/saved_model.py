@@ -145,7 +145,11 @@ def _decoded(name: str, encoded: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor
                "of this one are")  # fmt: skip
 
     def decode(image):
-        pixels = tf.io.decode_image(image, channels=shape[-1], expand_animations=False)
+        pixels = _on_black(tf.io.decode_image(image, channels=0, expand_animations=False))
+        # Grey becomes RGB, which becomes grey again where the model is.
+        pixels = tf.broadcast_to(pixels, tf.concat([tf.shape(pixels)[:2], [3]], axis=0))
+        if shape[-1] == 1:
+            pixels = tf.image.rgb_to_grayscale(pixels)
         found = tf.shape(pixels)[:2]
         fits = tf.reduce_all(tf.equal(found, shape[:2]))
         with tf.control_dependencies([tf.debugging.Assert(fits, [message, found], summarize=2)]):
@@ -154,6 +158,16 @@ def _decoded(name: str, encoded: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor
         return tf.image.resize_with_crop_or_pad(pixels, *shape[:2])
 
     return tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec(shape, tf.uint8))
+
+
+def _on_black(pixels: tf.Tensor) -> tf.Tensor:
+    """uint8 [H, W, 1 or 3] of pixels with or without transparency, which shows black."""
+    channels = tf.shape(pixels)[-1]
+    opaque = channels % 2  # grey and RGB; grey and RGB with transparency have 2 and 4
+    colors = tf.cast(pixels[..., : channels - 1 + opaque], tf.int32)
+    weight = tf.cast(pixels[..., -1:], tf.int32)
+    weight = tf.where(opaque == 1, tf.fill(tf.shape(weight), 255), weight)
+    return tf.cast((colors * weight + 127) // 255, tf.uint8)
 
 
 # === Rows and checks ===

@@ -112,12 +112,15 @@ def real_clips(config: RunConfig, frames: int) -> Iterator[np.ndarray]:
 
 
 def frame_rate(config: RunConfig) -> float:
-    """Frames a second of the data; 8 if the data does not state it or is not here any more."""
+    """Frames a second of clips: the rate of the data over the stride.
+
+    If the data does not state its rate, or is not here any more, 8 stands for it.
+    """
     try:
         fps = load_info(config.data_folder).fps
     except (DatasetError, OSError, tf.errors.OpError):
-        return 8.0
-    return fps if fps > 0 else 8.0
+        fps = -1.0
+    return (fps if fps > 0 else 8.0) / config.training.stride
 
 
 def figure_inputs(

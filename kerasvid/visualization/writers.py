@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from kerasvid.io import atomic_write
+from kerasvid.io import atomic_write, check_unicode_name
 from kerasvid.visualization.grids import BACKGROUND
 
 
@@ -25,7 +25,7 @@ def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> 
     images = [Image.fromarray(frame).quantize(256) for frame in np.ascontiguousarray(frames)]
     animation: dict[str, Any] = {
         "save_all": True,
-        "duration": round(1000 / fps),
+        "duration": max(20, round(1000 / fps)),  # players show shorter frames for 100 ms
         "loop": 0,
         "optimize": False,
     }
@@ -36,7 +36,12 @@ def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> 
 def write_mp4(
     path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0, repeats: int = 1
 ) -> None:
-    """Writes `[T, H, W, 3]`, `repeats` times, atomically; as VP9 if OpenCV has it."""
+    """Writes `[T, H, W, 3]`, `repeats` times, atomically; as VP9 if OpenCV has it.
+
+    Raises:
+        OSError: the file cannot be written, or its name is not Unicode, on which OpenCV crashes.
+    """
+    check_unicode_name(path)
     height, width = (side + side % 2 for side in frames.shape[1:3])  # codecs need even sides
     pad = ((0, height - frames.shape[1]), (0, width - frames.shape[2]), (0, 0))
     with atomic_write(path) as temporary:
@@ -52,5 +57,5 @@ def write_mp4(
             padded = np.pad(frame, pad, constant_values=BACKGROUND)
             writer.write(np.ascontiguousarray(padded[..., ::-1]))
         writer.release()
-        if not cv2.VideoCapture(temporary).isOpened():
+        if not cv2.VideoCapture(temporary, cv2.CAP_FFMPEG).isOpened():
             raise OSError(f"{path}: cannot be written. Check that the disk is not full.")

@@ -99,6 +99,17 @@ def test_a_video_between_encoded_images_is_that_between_their_pixels(between):
         np.testing.assert_allclose(video.mean((1, 2, 3)), [40, 120, 200], atol=0.5)
 
 
+def test_colours_below_the_transparency_of_encoded_images_do_not_show(between):
+    hidden = tf.constant([[[200, 200, 200, 0]]], tf.uint8) + tf.zeros([8, 16, 4], tf.uint8)
+    half = tf.constant([[[200, 128]]], tf.uint8) + tf.zeros([8, 16, 2], tf.uint8)  # grey
+    pictures = {"first_bytes": tf.io.encode_png(hidden)[None],
+                "last_bytes": tf.io.encode_png(half)[None]}  # fmt: skip
+    more = {"seed": as_seeds(1), "temperature": tf.constant([0.0])}
+    frames = between["between_jpeg"](**pictures, **more)["frames_bytes"][0]
+    shown = np.stack([tf.io.decode_jpeg(frame) for frame in frames])
+    np.testing.assert_allclose(shown.mean((1, 2, 3)), [0, 50, 100], atol=1.5)
+
+
 def test_images_of_another_size_and_other_bytes_are_refused(between):
     good, other = (tf.io.encode_png(tf.zeros([8, width, 3], tf.uint8)) for width in (16, 8))
     given = {"seed": as_seeds(0), "temperature": tf.constant([1.0]), "first_bytes": good[None]}

@@ -370,7 +370,9 @@ def test_a_video_that_no_record_can_hold_is_refused_in_one_line(tmp_path, monkey
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("rates, common", [((12, 12), 12.0), ((12, 25), -1.0)])
+@pytest.mark.parametrize(
+    "rates, common", [((12, 12), 12.0), ((12, 25), -1.0), ((29.9, 30.1), 30.0), ((12, -1), -1.0)]
+)
 def test_a_common_frame_rate_is_stated(tmp_path, rates, common):
     def load(number):
         return Video(video(number).frames, str(number), fps=rates[number])
@@ -393,3 +395,9 @@ def test_a_progress_bar_is_quiet_on_request_and_keeps_other_lines(capsys):
     print("done", file=sys.stderr)
     shown = capsys.readouterr().err
     assert re.search("3/3 .*records/s", shown) and shown.endswith("\ndone\n")
+
+
+def test_a_folder_whose_name_is_not_unicode_is_refused(tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    with pytest.raises(ConversionError, match=r"caf\\xe9: its name is not UTF-8, rename it"):
+        write(odd)

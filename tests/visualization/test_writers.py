@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -54,3 +56,23 @@ def test_a_failed_write_keeps_the_old_image(tmp_path):
         writers.write_png(path, np.zeros([0, 0, 3], np.uint8))
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_quick_gif_is_not_shown_slower_than_it_can_be(tmp_path):
+    writers.write_gif(tmp_path / "a.gif", ramp(), fps=120)
+    with Image.open(tmp_path / "a.gif") as animation:
+        assert animation.info["duration"] == 20  # players take less for 100 ms
+
+
+def test_names_that_are_not_unicode_do_not_end_the_process(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    try:
+        os.mkdir(folder)
+    except OSError:
+        pytest.skip("this file system has Unicode names only")
+    path = os.fsdecode(folder)
+    writers.write_png(f"{path}/a.png", ramp()[0])
+    writers.write_gif(f"{path}/a.gif", ramp())
+    assert sorted(os.listdir(folder)) == [b"a.gif", b"a.png"]
+    with pytest.raises(OSError, match="its name is not UTF-8, rename it"):
+        writers.write_mp4(f"{path}/a.mp4", ramp())

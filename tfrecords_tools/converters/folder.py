@@ -28,8 +28,14 @@ from typing import Any
 import numpy as np
 
 from kerasvid.data.records import ENCODINGS, DatasetInfo, Video
+from kerasvid.io import is_unicode, shown_name
 from tfrecords_tools import media
-from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
+from tfrecords_tools.conversion import (
+    ConversionError,
+    UnreadableMedia,
+    is_one_rate,
+    write_dataset,
+)
 from tfrecords_tools.converter_flags import Options, option, run_converter
 from tfrecords_tools.source_files import Clip, Folder, check_source_dir, split_clips, walk_folders
 
@@ -48,14 +54,20 @@ class FolderOptions(Options):
 
     height: int = option(64, "Height of a frame in pixels.", 1)
     width: int = option(64, "Width of a frame in pixels.", 1)
-    fps: float | None = option(None, "Frames per second; by default as in the files.")
+    fps: float | None = option(
+        None,
+        "Frames per second, to which videos are resampled; by default every frame is kept.",
+        0.01,
+        1000,
+    )
     test_fraction: float = option(0.1, "Share of the videos in the test split; 0 makes none.")
     seed: int = option(0, "Seed for the division into splits.", 0)
     images: str = option(
         "auto",
         "Meaning of the images in a folder: sequences (together one video), strips (each a video "
-        "of frames side by side) or single (each a video of one frame); auto tells "
-        "strips from sequences by the size and the content of the images.",
+        "of frames side by side) or single (each a video of one frame); auto tells strips from "
+        "sequences by the size and the content of the images, and reads each image as a video if "
+        "the first one is animated.",
         choices=IMAGE_MODES,
     )
     strip_frame_width: int | None = option(
@@ -95,9 +107,9 @@ def find_clips(
 ) -> tuple[list[FolderClip], list[str]]:
     """Lists the videos in a folder, and its other files, in natural order.
 
-    Images are read as far as it takes to tell strips from sequences; videos are not.
-    Images are left out where they stand beside videos: in a folder of video files, or, unless they
-    are a sequence, in one with subfolders of videos.
+    Images are read as far as it takes to tell strips from sequences; videos are not. They are left
+    out where they stand beside videos: in a folder of video files, unless they are animations, or,
+    unless they are a sequence, in one with subfolders of videos.
 
     Raises:
         ConversionError: the folder cannot be listed or has no videos.
@@ -115,15 +127,19 @@ def find_clips(
         prefix = "" if below == "." else f"{below}/"
         images = _with_suffix(names, media.IMAGE_SUFFIXES)
         videos = _with_suffix(names, media.VIDEO_SUFFIXES)
+        if videos and options.images == "auto":
+            videos += [name for name in images if media.is_animation(os.path.join(folder, name))]
+            images = []
         files = dict.fromkeys(videos, "video")
         paths = tuple(os.path.join(folder, name) for name in images)
-        mode = _image_mode(paths, bool(videos), below in parents, options) if images else "none"
+        mode = _image_mode(paths, below in parents, options) if images else "none"
         if mode == "sequences":
             clip_id = os.path.basename(os.path.abspath(folder)) if below == "." else below
             class_name = below.split("/")[0] if "/" in below else ""
             clips.append(FolderClip(clip_id, class_name, paths, kind="sequence"))
         elif mode != "none":
-            files |= dict.fromkeys(images, "strip" if mode == "strips" else "sequence")
+            kinds = {"strips": "strip", "animations": "video"}
+            files |= dict.fromkeys(images, kinds.get(mode, "sequence"))
         for name, kind in files.items():
             path = os.path.join(folder, name)
             clips.append(FolderClip(prefix + name, prefix.split("/")[0], (path,), kind=kind))
@@ -139,16 +155,16 @@ def _with_suffix(names: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
     return [name for name in names if name.lower().endswith(suffixes)]
 
 
-def _image_mode(
-    paths: Sequence[str], beside_videos: bool, above_videos: bool, options: FolderOptions
-) -> str:
-    """How to read the images of a folder: one of `IMAGE_MODES` or "none"."""
+def _image_mode(paths: Sequence[str], above_videos: bool, options: FolderOptions) -> str:
+    """How to read the images of a folder: one of `IMAGE_MODES`, "animations" or "none"."""
     if options.images != "auto":
         return options.images
-    if beside_videos or (above_videos and len(paths) == 1):  # a thumbnail or a poster
-        return "none"
     # The first image that can be read tells; reading its frames will name one that cannot.
     for number, path in enumerate(paths):
+        if media.is_animation(path):
+            return "animations"
+        if above_videos and len(paths) == 1:  # a poster
+            return "none"
         try:
             strips = media.is_strip(path, options.strip_frame_width)
         except UnreadableMedia:
@@ -191,7 +207,7 @@ def describe_clips(clips: Sequence[FolderClip], others: Sequence[str]) -> str:
     images = _with_suffix(others, media.IMAGE_SUFFIXES)
     files = [name for name in others if not name.lower().endswith(media.IMAGE_SUFFIXES)]
     left = [f"{_count(len(images), 'image')} beside videos"] if images else []
-    left += files[:_LISTED]
+    left += map(shown_name, files[:_LISTED])
     if left:
         rest = f" and {len(files) - _LISTED} more" if len(files) > _LISTED else ""
         line += f"; left out: {', '.join(left)}{rest}"
@@ -246,6 +262,25 @@ def describe_cut(lengths: Mapping[str, int], length: int, stride: int) -> str:
     return line + (f"; left out: the last {_count(rest, 'frame')} of videos" if rest else "")
 
 
+def describe_timing(timing: Mapping[str, tuple[float, bool]]) -> list[str]:
+    """Warnings of videos whose frames are not evenly spaced, or not as those of other videos.
+
+    Args:
+        timing: of each video by id: frames per second, -1 where unknown, and whether they vary.
+    """
+    lines, remedy = [], "give --fps to resample to one rate"
+    if uneven := sorted((name for name in timing if timing[name][1]), key=media.natural_key):
+        names = ", ".join(map(shown_name, uneven[:_LISTED]))
+        names += f" and {len(uneven) - _LISTED} more" if len(uneven) > _LISTED else ""
+        lines.append(f"warning: the frame rate of {names} is variable; {remedy}")
+    rates = [rate for rate, _ in timing.values() if rate > 0]
+    if rates and not is_one_rate(rates):
+        lines.append(
+            f"warning: the videos have {min(rates):g} to {max(rates):g} frames per second; {remedy}"
+        )
+    return lines
+
+
 def prepare(
     out_dir: Folder,
     source_dir: Folder | None,
@@ -258,7 +293,8 @@ def prepare(
     clips, others = find_clips(source_dir, options)
     print(describe_clips(clips, others), file=sys.stderr)
     splits = split_clips(clips, options.test_fraction, options.seed)
-    classes = sorted({clip.class_name for clip in clips} - {""}, key=media.natural_key)
+    names = {clip.class_name for clip in clips if is_unicode(clip.class_name)}  # others: unreadable
+    classes = sorted(names - {""}, key=media.natural_key)
     labels = {name: number for number, name in enumerate(classes)}
 
     cut = options.clip_frames or 0
@@ -272,23 +308,32 @@ def prepare(
     }
     lengths: dict[str, int] = {}  # of the videos that are cut
 
+    timing: dict[str, tuple[float, bool]] = {}
+
     def load(clip: FolderClip) -> Iterator[Video]:
-        path, rate = clip.paths[0], -1.0
+        path = clip.paths[0]
+        found: Iterable[np.ndarray]
         if clip.kind == "video":
-            found, rate = media.open_video(path)
+            found = media.open_video(path, options.fps)
         elif clip.kind == "strip":
             found = media.iterate_strip(path, options.strip_frame_width)
         else:
             found = map(media.read_image, clip.paths)
         path = path if len(clip.paths) == 1 else os.path.dirname(path)
         label = labels.get(clip.class_name, -1)
+
+        def rate() -> float:  # of the frames that have been read
+            return found.rate if isinstance(found, media.VideoFrames) else options.fps or -1.0
+
         if not cut:
             frames = media.stack_frames(found, path, **limits)
-            yield Video(frames, clip.id, options.fps or rate, label)
-            return
-        stream = count_frames(media.fit_frames(found, path, **limits), clip.id, lengths)
-        for start, frames in cut_clips(stream, cut, options.clip_stride or cut):
-            yield Video(frames, f"{clip.id}@{start}", options.fps or rate, label)
+            yield Video(frames, clip.id, rate(), label)
+        else:
+            stream = count_frames(media.fit_frames(found, path, **limits), clip.id, lengths)
+            for start, frames in cut_clips(stream, cut, options.clip_stride or cut):
+                yield Video(frames, f"{clip.id}@{start}", rate(), label)
+        if isinstance(found, media.VideoFrames):
+            timing[clip.id] = (found.rate, found.is_variable and options.fps is None)
 
     info = DatasetInfo(
         os.path.basename(os.path.abspath(out_dir)),
@@ -306,6 +351,8 @@ def prepare(
     elif (longest := max(clips.max_length for clips in info.splits.values())) > _LONG:
         print(f"the longest video has {longest} frames, and training reads a whole video for each "
               "clip: cut long videos with --clip_frames", file=sys.stderr)  # fmt: skip
+    for line in describe_timing(timing):
+        print(line, file=sys.stderr)
     return info
 
 

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import PIL.Image
+from PIL import Image
 
 from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools import media
@@ -93,11 +93,11 @@ def find_clips(source_dir: Folder | None) -> list[Clip]:
 def count_frames(path: str) -> int:
     """Number of frames in a strip, from the head of its file; else UnreadableMedia."""
     try:
-        with PIL.Image.open(path, formats=["JPEG"]) as image:
+        with Image.open(path, formats=["JPEG"]) as image:
             width, height = image.size
     except FileNotFoundError as error:
         raise UnreadableMedia(f"{path}: missing, but listed in {INDEX}") from error
-    except (PIL.UnidentifiedImageError, PIL.Image.DecompressionBombError) as error:
+    except (Image.UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise UnreadableMedia(f"{path}: cannot be read as a JPEG image") from error
     except OSError as error:
         raise UnreadableMedia(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -156,11 +156,11 @@ def prepare(
     frames = options.frames
 
     def load(clip: Clip) -> Video:
-        found, rate = media.open_video(clip.paths[0])
+        found = media.open_video(clip.paths[0])
         video = media.stack_frames(
             found, clip.paths[0], SIDE, SIDE, min_frames=frames, flag="--frames"
         )
-        rate = rate * frames / len(video) if rate > 0 else -1.0
+        rate = found.rate * frames / len(video) if found.rate > 0 else -1.0
         label = options.classes.index(clip.class_name)
         return Video(video[spread(len(video), frames)], clip.id, rate, label)
 

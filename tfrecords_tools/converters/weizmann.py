@@ -106,10 +106,10 @@ def prepare_avi(out_dir: Folder, source_dir: Folder | None, **writing: bool) -> 
     splits = split_clips(find_clips(source_dir))
 
     def load(clip: Clip) -> Video:
-        found, rate = media.open_video(clip.paths[0])
+        found = media.open_video(clip.paths[0])
         frames = media.stack_frames(found, clip.paths[0], SIDE, SIDE)
         label, identity = ACTIONS.index(clip.class_name), PERSONS.index(clip.identity)
-        return Video(frames, clip.id, rate, label, identity)
+        return Video(frames, clip.id, found.rate, label, identity)
 
     names: dict[str, Any] = {"class_names": ACTIONS, "identity_names": PERSONS}
     info = DatasetInfo("weizmann", "1", SIDE, SIDE, **names, **ORIGIN)

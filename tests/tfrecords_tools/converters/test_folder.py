@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from kerasvid.data import load_info, make_pipeline, parse_record
 from kerasvid.data.records import decode_frames
@@ -379,3 +380,61 @@ def test_a_picture_is_read_as_a_frame_of_a_models_size_and_colours(tmp_path):
     grey = read_frame(str(tmp_path / "a.png"), 4, 4, 1)
     assert (colour == [200, 0, 0]).all() and colour.shape == (4, 4, 3)
     assert grey.shape == (4, 4, 1) and abs(int(grey[0, 0, 0]) - 0.299 * 200) <= 1
+
+
+def test_videos_are_resampled_to_one_rate(tmp_path, capsys):
+    write_video(tmp_path / "in" / "fast.avi", fps=20)
+    write_video(tmp_path / "in" / "slow.avi", fps=10)
+    info = convert(tmp_path / "in", tmp_path / "out", fps=20)
+    videos = read(tmp_path / "out")
+    assert {name: len(frames) for name, (frames, _) in videos.items()} == {
+        "fast.avi": FRAMES, "slow.avi": 2 * FRAMES
+    }  # fmt: skip
+    assert info.fps == 20 and "warning" not in capsys.readouterr().err
+
+
+def test_mixed_and_variable_rates_are_reported(tmp_path, capsys):
+    write_video(tmp_path / "in" / "fast.avi", fps=30)
+    write_video(tmp_path / "in" / "slow.avi", fps=10)
+    images = [Image.fromarray(frame(number)) for number in range(3)]
+    images[0].save(
+        tmp_path / "in" / "held.gif",
+        save_all=True,
+        append_images=images[1:],
+        duration=[100, 900, 50],
+    )
+    info = convert(tmp_path / "in", tmp_path / "out")
+    assert info.fps == -1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert lines == [
+        "warning: the frame rate of held.gif is variable; give --fps to resample to one rate",
+        "warning: the videos have 2 to 30 frames per second; give --fps to resample to one rate",
+    ]
+
+
+def test_videos_of_one_rate_are_not_reported(tmp_path, capsys):
+    write_video(tmp_path / "in" / "a.avi", fps=10)
+    write_video(tmp_path / "in" / "b.avi", fps=10)
+    write_image(tmp_path / "in" / "c" / "1.png", frame(0))
+    convert(tmp_path / "in", tmp_path / "out")
+    assert "warning" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rate", [0, -5, float("nan")])
+def test_a_rate_must_be_positive(rate):
+    with pytest.raises(ConversionError, match=r"fps=.*: must be from 0.01 to 1000"):
+        FolderOptions(fps=rate)
+
+
+def test_each_animated_image_of_a_folder_is_a_clip(tmp_path):
+    images = [Image.fromarray(frame(number)) for number in range(FRAMES)]
+    os.makedirs(tmp_path / "in" / "stickers")
+    for name in ("a.webp", "b.webp"):
+        path = tmp_path / "in" / "stickers" / name
+        images[0].save(path, save_all=True, append_images=images[1:], duration=100, lossless=True)
+    convert(tmp_path / "in", tmp_path / "out", height=48, width=64)
+    videos = read(tmp_path / "out")
+    assert sorted(videos) == ["stickers/a.webp", "stickers/b.webp"]
+    for frames, record in videos.values():
+        np.testing.assert_array_equal(frames, np.stack([frame(k) for k in range(FRAMES)]))
+        assert record["fps"] == 10

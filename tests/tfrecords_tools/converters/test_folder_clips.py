@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from kerasvid.data import load_info, parse_record
 from kerasvid.data.records import decode_frames
@@ -24,20 +25,30 @@ def write_video(path, frames):
         cv2.imwrite(str(path / f"{number}.png"), np.full((8, 8, 3), number, np.uint8))
 
 
+def video_of(frames):
+    return media.VideoFrames(((frame, number / 25) for number, frame in enumerate(frames)), 25.0)
+
+
 def convert(tmp_path, **options):
-    options = FolderOptions(8, 8, **{"test_fraction": 0, **options})
+    options = FolderOptions(**{"height": 8, "width": 8, "test_fraction": 0, **options})
     return prepare(tmp_path / "out", tmp_path / "in", options, progress=False)
 
 
 def read(out, split="train"):
     """The numbers of the frames of each clip by id."""
+    clips = load_clips(out, split)
+    return {name: frames[:, 0, 0, 0].tolist() for name, frames in clips.items()}
+
+
+def load_clips(out, split="train"):
+    """The frames of each clip by id, uint8 [T, H, W, 3]."""
     info = load_info(out)
     clips = {}
     for shard in info.splits[split].shards:
         for serialized in tf.data.TFRecordDataset(os.path.join(out, shard.file)):
             record = parse_record(serialized)
             frames = decode_frames(record["frames"], info.encoding, *info.frame_shape).numpy()
-            clips[record["id"].numpy().decode()] = frames[:, 0, 0, 0].tolist()
+            clips[record["id"].numpy().decode()] = frames
     return clips
 
 
@@ -80,6 +91,51 @@ def test_clips_may_overlap(tmp_path, capsys):
     assert "the last" not in reported
 
 
+def write_animation(path, durations):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = [Image.fromarray(np.full((8, 8, 3), number, np.uint8)) for number in range(6)]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=durations)
+
+
+def test_clips_are_cut_from_resampled_frames(tmp_path, capsys):
+    write_animation(tmp_path / "in" / "a.gif", [100, 300, 100, 100, 100, 100])
+    info = convert(tmp_path, clip_frames=4, fps=10)
+    assert [*read(tmp_path / "out").values()] == [[0, 1, 1, 1], [2, 3, 4, 5]]
+    assert info.fps == 10 and "warning" not in capsys.readouterr().err
+
+
+def test_clips_have_the_rate_of_their_video(tmp_path, capsys):
+    write_animation(tmp_path / "in" / "a.gif", [40, 40, 50, 40, 40, 50])
+    info = convert(tmp_path, clip_frames=2)
+    assert info.fps == pytest.approx(5 / 0.21, abs=0.001)
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_variable_and_mixed_rates_of_videos_that_are_cut_are_reported(tmp_path, capsys):
+    write_animation(tmp_path / "in" / "held.gif", [100, 900, 50, 100, 100, 100])
+    write_animation(tmp_path / "in" / "fast.gif", 50)
+    assert convert(tmp_path, clip_frames=2).fps == -1
+    lines = capsys.readouterr().err.splitlines()
+    assert any("cut 2 videos into 6 clips of 2 frames" in line for line in lines)
+    warnings = [line for line in lines if line.startswith("warning")]
+    assert "the frame rate of held.gif is variable" in warnings[0] and "to 20" in warnings[1]
+
+
+def test_clips_of_a_video_whose_pixels_are_not_square_are_undistorted(tmp_path, monkeypatch):
+    image = np.zeros((16, 8, 3), np.uint8)
+    image[:, 2:6] = 255  # with pixels twice as wide, half of a square
+
+    def open_video(*_):
+        return media.VideoFrames(iter([(image, 0.0), (image, 0.1)]), 10.0, pixel_aspect=2.0)
+
+    monkeypatch.setattr(media, "open_video", open_video)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "wide.mp4").touch()
+    convert(tmp_path, clip_frames=2, height=16, width=16)
+    [frames] = load_clips(tmp_path / "out").values()
+    assert (frames[0, :, 5:11] > 200).all() and not frames[0, :, [0, 1, 2, 13, 14, 15]].any()
+
+
 def test_no_video_is_in_two_splits(tmp_path):
     for number in range(6):
         write_video(tmp_path / "in" / "ab"[number % 2] / f"{number}", 6)
@@ -105,7 +161,7 @@ def test_few_frames_of_a_long_video_are_in_memory_while_it_is_cut(tmp_path, monk
             most[0] = max(most[0], sum(ref() is not None for ref in alive))
             yield frame
 
-    monkeypatch.setattr(media, "open_video", lambda *_: (frames(), 25.0))
+    monkeypatch.setattr(media, "open_video", lambda *_: video_of(frames()))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "long.mp4").touch()
     assert convert(tmp_path, clip_frames=5).splits["train"].count == 60
@@ -122,7 +178,7 @@ def test_a_video_too_long_for_a_record_is_refused_before_the_rest_is_read(tmp_pa
             taken.append(number)
             yield np.zeros((8, 8, 3), np.uint8)
 
-    monkeypatch.setattr(media, "open_video", lambda *_: (frames(), 25.0))
+    monkeypatch.setattr(media, "open_video", lambda *_: video_of(frames()))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "long.mp4").touch()
     with pytest.raises(ConversionError, match=r"long\.mp4: more than 10 frames .*--clip_frames"):

@@ -1,5 +1,6 @@
 """Sources that cannot be read end the command line with one line that names them."""
 
+import builtins
 import os
 
 import cv2
@@ -50,14 +51,14 @@ def test_a_truncated_image_is_named(tmp_path, name, width):
 def test_an_image_without_permission_is_named(tmp_path, monkeypatch, name, width):
     for number in range(1, int(name[0]) + 1):
         write_image(tmp_path / "in" / "seq" / f"{number}.png", np.zeros((48, width, 3), np.uint8))
-    path, original = str(tmp_path / "in" / "seq" / name), np.fromfile
+    path, original = str(tmp_path / "in" / "seq" / name), open
 
-    def fromfile(file, *arguments):
+    def refuse(file, *arguments, **options):
         if file == path:
             raise PermissionError(13, "Permission denied", file)
-        return original(file, *arguments)
+        return original(file, *arguments, **options)
 
-    monkeypatch.setattr(np, "fromfile", fromfile)
+    monkeypatch.setattr(builtins, "open", refuse)
     line = end_of_main(tmp_path / "in", tmp_path / "out")
     assert f"{path}: cannot be read (Permission denied)" in line
 

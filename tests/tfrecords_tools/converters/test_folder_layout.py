@@ -5,6 +5,7 @@ import os
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from kerasvid.data import load_info
 from tfrecords_tools.converters.folder import FolderOptions, describe_clips, find_clips, prepare
@@ -14,6 +15,12 @@ from tfrecords_tools.source_files import file_names, subfolders, walk_folders
 def write_image(path, image):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     assert cv2.imwrite(str(path), image)
+
+
+def write_animation(path):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    first, second = (Image.fromarray(scene(16, 48, seed)) for seed in range(2))
+    first.save(path, save_all=True, append_images=[second], duration=100)
 
 
 def touch(path):
@@ -102,6 +109,40 @@ def test_images_beside_videos_are_left_alone_and_counted(tmp_path):
     assert describe_clips(*find_clips(tmp_path)) == (
         "found 2 videos; left out: 2 images beside videos, talks/Talk [a].info.json"
     )
+
+
+@pytest.mark.parametrize("ending", ["webp", "png", "tif"])
+def test_animations_beside_videos_are_videos(tmp_path, ending):
+    write_animation(tmp_path / "stickers" / f"b.{ending}")
+    write_image(tmp_path / "stickers" / "a.png", scene(16, 16))
+    touch(tmp_path / "stickers" / "c.gif")
+    assert found(tmp_path) == [(f"stickers/b.{ending}", "video", 1), ("stickers/c.gif", "video", 1)]
+    assert (
+        describe_clips(*find_clips(tmp_path)) == "found 2 videos; left out: 1 image beside videos"
+    )
+
+
+@pytest.mark.parametrize("ending", ["webp", "png", "tif"])
+def test_animations_that_are_wide_are_no_strips(tmp_path, ending):
+    touch(tmp_path / "0.png")
+    write_animation(tmp_path / f"1.{ending}")
+    write_animation(tmp_path / f"2.{ending}")
+    assert [kind for _, kind, _ in found(tmp_path)] == ["video"] * 3
+
+
+def test_wide_photos_that_were_held_in_several_ways_are_no_strips(tmp_path):
+    for number, turned in enumerate([1, 6]):
+        exif = Image.Exif()
+        exif[0x0112] = turned
+        Image.fromarray(scene(16, 48, number)).save(tmp_path / f"{number}.jpg", exif=exif)
+    assert found(tmp_path) == [(tmp_path.name, "sequence", 2)]
+
+
+def test_a_message_about_what_is_left_out_is_one_line(tmp_path):
+    touch(tmp_path / "a.mp4")
+    touch(tmp_path / "new\nline.txt")
+    line = describe_clips(*find_clips(tmp_path))
+    assert line == r"found 1 video; left out: new\nline.txt"
 
 
 def test_images_beside_videos_are_read_on_request(tmp_path):

@@ -12,6 +12,8 @@ export async function asFrame(source, page) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const scale = Math.max(page.width / image.width, page.height / image.height);
   const [width, height] = [page.width / scale, page.height / scale];
+  context.fillStyle = "black"; // behind transparent pixels, as when a data set is made
+  context.fillRect(0, 0, page.width, page.height);
   context.imageSmoothingQuality = "high";
   context.drawImage(
     image,
