@@ -164,7 +164,7 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
             what = f"not a data set, {INFO_FILE} is missing"
             raise DatasetError(f"{folder}: {what}; convert videos with kerasvid data folder.")
     with _readable(path):
-        _identity(path, folder)
+        _identity(path)
         with tf.io.gfile.GFile(path, "rb") as file:
             text = file.read()
     try:
@@ -202,7 +202,7 @@ def check_shard(folder: str | os.PathLike, shard: ShardInfo, deep: bool = False)
     with _readable(path):
         if not tf.io.gfile.exists(path):
             raise DatasetError(f"{path}: the shard is missing; {remedy_of(folder)}.")
-        identity, started = _identity(path, folder), time.time_ns()
+        identity, started = _identity(path), time.time_ns()
         size, changed = identity[:2]
         if size != shard.bytes:
             what = "truncated" if size < shard.bytes else "altered"
@@ -226,7 +226,7 @@ def _readable(path: str) -> Iterator[None]:
         raise DatasetError(f"{path}: {why}.") from error
 
 
-def _identity(path: str, folder: str) -> tuple[int, ...]:
+def _identity(path: str) -> tuple[int, ...]:
     """Size and time of the last change of a file in ns, and what else a change of it changes.
 
     Raises:
@@ -240,7 +240,7 @@ def _identity(path: str, folder: str) -> tuple[int, ...]:
         regular = stat.S_ISREG(own.st_mode)
         identity = [own.st_size, own.st_ctime_ns, own.st_mtime_ns, own.st_dev, own.st_ino]
     if not regular:
-        raise DatasetError(f"{path}: not a file; {remedy_of(folder)}.")
+        raise DatasetError(f"{path}: not a file; move it away and restore the file.")
     return tuple(identity)
 
 

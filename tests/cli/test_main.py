@@ -77,7 +77,9 @@ def test_a_folder_in_place_of_a_description_is_one_line(name, tmp_path, capsys, 
         main([*name.split(), *given])
     lines = [*capsys.readouterr().err.splitlines(), str(end.value.code)]
     said = [line for line in lines if line not in ("", "1")]
-    assert len(said) == 1 and "mine/dataset.json" in said[0] and "Is a directory" in said[0]
+    assert (
+        len(said) == 1 and "mine/dataset.json" in said[0] and "not a file; move it away" in said[0]
+    )
 
 
 @pytest.mark.slow

@@ -179,7 +179,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(dataset, name, make)
     path = os.path.join(dataset, name)
     os.remove(path)
     make(path)
-    refused(dataset, path, "not a file", "delete the folder")
+    refused(dataset, path, "not a file", "move it away")
 
 
 def test_a_shard_that_cannot_be_read_is_refused_by_name(dataset, monkeypatch):
