@@ -144,11 +144,11 @@ def _check_workers_agree(
 ) -> None:
     """Raises `RunError` on every worker if one has other settings, data or files of the run."""
     found = {"steps of checkpoints": saved, "step of model.keras": finished_step}
-    texts = texts_of_all_workers(strategy, json.dumps([config.to_json(), found]))
+    texts = texts_of_all_workers(strategy, json.dumps([config.as_dict(), found]))
     (settings, files), *others = map(json.loads, texts)
-    chief = RunConfig.from_json(settings)
+    chief = RunConfig.from_dict(settings)
     for number, (settings, seen) in enumerate(others, start=1):
-        other = RunConfig.from_json(settings)
+        other = RunConfig.from_dict(settings)
         acted_on = [(name, getattr(other, name), getattr(chief, name)) for name in ACTED_ON]
         if differences := other.differences(chief) + _differences(acted_on):
             raise RunError(f"Worker {number} differs from worker 0: {'; '.join(differences)}. Use "

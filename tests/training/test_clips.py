@@ -1,11 +1,10 @@
 """The clips of a run as they are shown."""
 
 import dataclasses
-import json
-import pathlib
 
 import pytest
 
+from kerasvid.data import load_info
 from kerasvid.training.clips import frame_rate
 
 
@@ -13,8 +12,8 @@ from kerasvid.training.clips import frame_rate
 def test_clips_of_every_nth_frame_are_shown_as_fast_as_they_happened(
     config_of, squares, tmp_path, stride, rate
 ):
-    info = json.loads(pathlib.Path(squares, "dataset.json").read_text())
-    (tmp_path / "dataset.json").write_text(json.dumps({**info, "fps": 20.0}))
+    info = dataclasses.replace(load_info(squares), fps=20.0)
+    (tmp_path / "dataset.json").write_text(info.to_json())
     config = config_of()
     training = dataclasses.replace(config.training, stride=stride)
     config = dataclasses.replace(config, training=training, data_folder=str(tmp_path))
