@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from kerasvid.layers.compilation import compiled_by_xla
 
+# Explicit arguments of every convolution: the user's `keras.json` may have another data format.
+SAME_PADDING = {"padding": "same", "data_format": "channels_last"}
 FEW_CHANNELS = 8  # up to which a kernel library's blocks are mostly empty
 
 
@@ -117,8 +119,8 @@ class _SamePadding(keras.layers.Layer):
     """Refuses those of Keras's arguments that both layers do not compute."""
 
     def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
-        super().__init__(filters, kernel_size, strides, **{"padding": "same", **kwargs})
-        plain = {"padding": "same", "data_format": "channels_last", "dilation_rate": (1, 1)}
+        super().__init__(filters, kernel_size, strides, **{**SAME_PADDING, **kwargs})
+        plain = {**SAME_PADDING, "dilation_rate": (1, 1)}
         for name, value in {**plain, "groups": 1}.items():
             if getattr(self, name, value) != value:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not supported. Use {value!r}.")

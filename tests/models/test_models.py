@@ -383,6 +383,45 @@ def test_fitting_a_small_batch_lowers_the_loss(variant, clips):
     assert made_by(model).shape == (2, 4, 16, 16, 3)
 
 
+@pytest.mark.parametrize("name", models_first(MODELS, (*OF_EACH_KIND, "rjgan", "glo")))
+def test_parts_that_are_not_trainable_stay_as_they_are(name, clips):
+    model = model_class(name).from_preset("debug", **SMALL)
+    parts = [part for part in vars(model).values() if isinstance(part, keras.Layer)]
+    for part in parts:
+        part.trainable = False
+    before = [part.get_weights() for part in parts]
+    compiled_by(model).fit(training_clips(model, clips), verbose=0)
+    for part, weights in zip(parts, before, strict=True):
+        for weight, value in zip(part.weights, weights, strict=True):
+            np.testing.assert_array_equal(weight.numpy(), value, err_msg=weight.path)
+    assert int(model.steps_taken.numpy()) == 1
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_of_noise_names_what_to_use_instead_of_predict_and_export(name, clips, tmp_path):
+    model = model_class(name).from_preset("debug", **SMALL)
+    if not model.noise_methods:
+        assert model.predict(clips, verbose=0).shape == clips.shape
+        return
+    with pytest.raises(ValueError, match=r"predicts nothing of videos\. Use (gen|betw)") as error:
+        model.predict(clips, verbose=0)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match=r"Use kerasvid\.export\.saved_model") as error:
+        model.export(tmp_path / "exported")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_another_data_format_of_keras_changes_nothing(name, clips):
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = model_class(name).from_preset("debug", **SMALL)
+        assert made_by(model).shape == (2, 4, 16, 16, 3)
+    finally:
+        keras.config.set_image_data_format(before)
+
+
 @pytest.mark.parametrize(
     "variant", models_first(VARIANTS, OF_EACH_KIND), indirect=True, scope="module"
 )

@@ -54,6 +54,7 @@ class AdversarialModel(Trainer):
     """
 
     term_names: tuple[str, ...] = ("loss", "generator_loss")
+    noise_methods = "generate(batch)"
 
     PARTS: ClassVar[dict[str, Any]] = {
         "image_discriminator": ImageDiscriminator,

@@ -123,6 +123,7 @@ class Trainer(KeepsArguments, keras.Model):
     term_names: tuple[str, ...] = ("loss",)
     evaluation_names: tuple[str, ...] = ()
     image_shape: tuple[int, ...] | None = None
+    noise_methods = ""  # what to call in place of `predict`, where `call` takes noise
 
     def __init__(self, **kwargs) -> None:
         super().__init__(autocast=False, **kwargs)  # noise and latents stay float32
@@ -360,6 +361,26 @@ class Trainer(KeepsArguments, keras.Model):
         with _one_line_assertions():
             return super().evaluate(x, y, batch_size, *args, **kwargs)
 
+    def predict(self, x, batch_size=None, *args, **kwargs):
+        """As in Keras, where `call` takes videos; a model whose `call` takes noise refuses them."""
+        if self.noise_methods:
+            if not isinstance(x, Mapping) or "video" in x:
+                raise ValueError(
+                    f"{type(self).__name__} predicts nothing of videos. Use {self.noise_methods}."
+                )
+        else:
+            x = self.checked_data(x, batch_size, kwargs.get("steps"))
+        return super().predict(x, batch_size, *args, **kwargs)
+
+    def export(self, *args, **kwargs):
+        """As in Keras, where `call` takes videos; a model whose `call` takes noise refuses it."""
+        if self.noise_methods:
+            raise ValueError(
+                f"{type(self).__name__}: Keras exports only the call, which takes noise here. Use "
+                "kerasvid.export.saved_model.save_signatures(served_signatures(model), folder)."
+            )
+        return super().export(*args, **kwargs)
+
     def train_on_batch(self, x, *args, **kwargs):
         """As in Keras, after a check of the batch."""
         self.check_batch(x)
@@ -392,6 +413,8 @@ class Trainer(KeepsArguments, keras.Model):
     def update(self, network: str, gradients: Sequence[tf.Tensor]) -> None:
         """Applies the gradients of a network's scaled loss, in replica context."""
         optimizer, variables = self.optimizer_of(network), self.network_variables()[network]
+        if not variables:  # frozen
+            return
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             gradients = share_overflow(gradients)
         if self._clip_norm is not None:
