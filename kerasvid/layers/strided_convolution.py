@@ -85,7 +85,10 @@ def _spread(outputs: tf.Tensor, kernel: tf.Tensor, stride: int, size: Sequence[i
         _missing(length, count, side, stride)
         for count, side, length in zip(outputs.shape[1:3], sides, size, strict=True)
     )
-    return spread[:, top : top + size[0], left : left + size[1]]
+    if compiled_by_xla():  # has no second gradient of `tf.slice`
+        return spread[:, top : top + size[0], left : left + size[1]]
+    # The gradient of a strided slice uses one core.
+    return tf.slice(spread, [0, top, left, 0], [-1, *size, -1])
 
 
 def _in_blocks(kernel: tf.Tensor, reach: Sequence[int], stride: int) -> tf.Tensor:

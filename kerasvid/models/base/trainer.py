@@ -130,7 +130,7 @@ class Trainer(KeepsArguments, keras.Model):
 
     term_names: tuple[str, ...] = ("loss",)
     evaluation_names: tuple[str, ...] = ()
-    image_shape: tuple[int, ...] | None = None
+    image_shape: Any = None
     noise_methods = ""  # what to call in place of `predict`, where `call` takes noise
 
     def __init__(self, **kwargs) -> None:
