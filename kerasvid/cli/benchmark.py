@@ -54,6 +54,7 @@ def main(argv: list[str]) -> None:
         names = ("preset", "batch_size", "precision")
         options: dict[str, Any] = {name: _F[name].value for name in names}
         options |= {"values": values, "jit_compile": jit_compile(_F.jit_compile), "seed": 0}
+        options["reads_data"] = _F.what != "generate"
         config = make_config(_F.model, _F.dataset, folder, load_info(folder), **options)
         found = {
             "data": lambda: benchmark.measure_data(config, _F.steps),

@@ -193,6 +193,7 @@ def quiet_unless_failing(*kinds: type[BaseException]) -> Iterator[None]:
 def start_tensorflow() -> None:
     """Imports TensorFlow without the harmless lines that it prints about CUDA and oneDNN."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the shell or keras.json says
     with ends_at_once(), quiet_unless_failing():
         tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_physical_devices()

@@ -106,7 +106,7 @@ class AggregatePrior(KeepsArguments, keras.layers.Layer):
 
     def moments(self, posterior) -> dict[str, tf.Tensor]:
         """Moments of a batch's posterior for `update_moments`; none for the fixed prior."""
-        if self.momentum is None:
+        if self.momentum is None or not self.trainable:
             return {}
         means = tf.stop_gradient(posterior.mean())  # [B, D]
         variances = tf.square(tf.stop_gradient(posterior.stddev()))

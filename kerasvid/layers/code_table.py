@@ -85,13 +85,16 @@ class CodeTable(KeepsArguments, keras.layers.Layer):
             m <- momentum m + g,  z <- z - rate m
 
         A row that several videos share, also of other replicas, gets the sum of their gradients.
-        Where a gradient is not finite nothing changes: loss scaling skips that step.
+        Where a gradient is not finite nothing changes: loss scaling skips that step. Nor does
+        anything where the table is not `trainable`.
 
         Args:
             rows: int `[B]`.
             gradients: `[B, *shape]`, of the loss summed over the replicas.
             rate, momentum: learning rate; in [0, 1).
         """
+        if not self.trainable:
+            return
         rows, gradients = _of_all_replicas(rows, gradients)
         flat = tf.reshape(gradients, [-1, self.size])  # [B, S]
         shared = tf.cast(rows[:, None] == rows[None], tf.float32)  # [B, B]

@@ -11,7 +11,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasvid.layers.strided_convolution import StridedConv2D, TransposedConv2D
+from kerasvid.layers.strided_convolution import (
+    SAME_PADDING,
+    StridedConv2D,
+    TransposedConv2D,
+)
 from kerasvid.naming import KeepsArguments
 
 NORMALIZATIONS = ("none", "batch", "group")
@@ -220,7 +224,7 @@ class FrameDecoder(KeepsArguments, keras.layers.Layer):
         policy = self.dtype_policy
         if self.transposed and factor > 1:
             return TransposedConv2D(width, kernel_size, factor, dtype=policy)
-        return keras.layers.Conv2D(width * factor**2, kernel_size, padding="same", dtype=policy)
+        return keras.layers.Conv2D(width * factor**2, kernel_size, **SAME_PADDING, dtype=policy)
 
     def call(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
         x = tf.cast(latents, self.compute_dtype)

@@ -74,8 +74,8 @@ class SpectralConvolution(KeepsArguments, keras.layers.Layer):
         return kernel / tf.maximum(tf.reduce_sum(v * tf.matmul(matrix, u)), SMALLEST_NORM)
 
     def iterate(self) -> None:
-        """One power step; nothing without spectral normalisation."""
-        if self.spectral:
+        """One power step; nothing without spectral normalisation, or if not `trainable`."""
+        if self.spectral and self.trainable:
             matrix, v, u = self._power_iteration()
             moved = tf.matmul(matrix, v, transpose_a=True)
             # A kernel of zeros has no direction.

@@ -2,10 +2,12 @@
 
 The gradient of a strided convolution by its input, or a transposed convolution, is by definition a
 convolution over pixels with `stride - 1` zeros between them. XLA on a CPU multiplies those zeros,
-`stride`^2 times the work. The same sums are a convolution of stride 1 that writes `stride` x
-`stride` pixels at every position (Shi et al., "Is the deconvolution layer the same as a
+`stride`^2 times the work. The same sums are a convolution of stride 1 that reads, or writes,
+`stride` x `stride` pixels at every position (Shi et al., "Is the deconvolution layer the same as a
 convolutional layer?", 2016), as computed here under XLA. Without XLA, and on a GPU, TensorFlow's
 own kernels are quicker, except for the few channels of an image on a CPU.
+
+`tf.custom_gradient` is no way to it: what it traces stays in memory as long as the process.
 """
 
 from collections.abc import Sequence
@@ -15,6 +17,8 @@ import tensorflow as tf
 
 from kerasvid.layers.compilation import compiled_by_xla
 
+# Explicit arguments of every convolution: the user's `keras.json` may have another data format.
+SAME_PADDING = {"padding": "same", "data_format": "channels_last"}
 FEW_CHANNELS = 8  # up to which a kernel library's blocks are mostly empty
 
 
@@ -35,7 +39,7 @@ def strided_convolution(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf
     """
     if stride == 1 or _own_kernels_are_quicker(kernel):
         return tf.nn.conv2d(inputs, kernel, stride, "SAME")
-    return _strided(inputs, kernel, stride)
+    return _gathered(inputs, kernel, stride)
 
 
 def transposed_convolution(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
@@ -48,62 +52,56 @@ def transposed_convolution(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) ->
     if stride == 1 or _own_kernels_are_quicker(kernel):
         shape = [tf.shape(inputs)[0], height, width, kernel.shape[2]]
         return tf.nn.conv2d_transpose(inputs, kernel, shape, stride, "SAME")
-    return _transposed(inputs, kernel, stride, (height, width))
+    return _spread(inputs, kernel, stride, (height, width))
 
 
-def _strided(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
-    @tf.custom_gradient
-    def convolve(inputs, kernel):
-        def gradient(gradients):
-            by_inputs = _transposed(gradients, kernel, stride, inputs.shape[1:3])
-            return by_inputs, _kernel_gradient(inputs, kernel, gradients, stride)
-
-        return tf.nn.conv2d(inputs, kernel, stride, "SAME"), gradient
-
-    return convolve(inputs, kernel)
-
-
-def _transposed(
-    inputs: tf.Tensor, kernel: tf.Tensor, stride: int, size: Sequence[int]
-) -> tf.Tensor:
-    @tf.custom_gradient
-    def convolve(inputs, kernel):
-        def gradient(gradients):
-            by_inputs = _strided(gradients, kernel, stride)
-            return by_inputs, _kernel_gradient(gradients, kernel, inputs, stride)
-
-        return _spread(inputs, kernel, stride, size), gradient
-
-    return convolve(inputs, kernel)
-
-
-def _kernel_gradient(
-    wide: tf.Tensor, kernel: tf.Tensor, narrow: tf.Tensor, stride: int
-) -> tf.Tensor:
-    """The gradient by the kernel of what leads from `wide` to `narrow`, or back."""
-    sizes, strides = {"filter_sizes": kernel.shape, "padding": "SAME"}, [1, stride, stride, 1]
-    return tf.raw_ops.Conv2DBackpropFilter(
-        input=wide, out_backprop=narrow, strides=strides, **sizes
-    )
+def _gathered(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
+    """The strided convolution as one of stride 1 over blocks of `stride` x `stride` pixels."""
+    sides, (channels, outputs) = kernel.shape[:2], kernel.shape[2:]
+    reach = [-(-side // stride) for side in sides]  # blocks of pixels under one position
+    borders = []
+    for count, side, length in zip(reach, sides, inputs.shape[1:3], strict=True):
+        positions = -(-length // stride)
+        top = _missing(length, positions, side, stride)
+        borders.append([top, (positions - 1 + count) * stride - length - top])
+    blocks = tf.nn.space_to_depth(tf.pad(inputs, [[0, 0], *borders, [0, 0]]), stride)
+    kernel = _in_blocks(kernel, reach, stride)
+    kernel = tf.transpose(kernel, [0, 2, 1, 3, 4, 5])
+    kernel = tf.reshape(kernel, [*reach, stride**2 * channels, outputs])
+    return tf.nn.conv2d(blocks, kernel, 1, "VALID")
 
 
 def _spread(outputs: tf.Tensor, kernel: tf.Tensor, stride: int, size: Sequence[int]) -> tf.Tensor:
     """The transposed convolution onto `size`: each output position adds its kernel's pixels."""
     sides, (pixels, channels) = kernel.shape[:2], kernel.shape[2:]
     reach = [-(-side // stride) for side in sides]  # blocks of pixels that one position touches
-    missing = [[0, stride * count - side] for count, side in zip(reach, sides, strict=True)]
-    kernel = tf.pad(kernel, [*missing, [0, 0], [0, 0]])
-    blocks = tf.reshape(kernel, [reach[0], stride, reach[1], stride, pixels, channels])
+    blocks = _in_blocks(kernel, reach, stride)
     blocks = tf.transpose(blocks, [0, 2, 5, 1, 3, 4])[::-1, ::-1]
     blocks = tf.reshape(blocks, [*reach, channels, stride**2 * pixels])
     borders = [[count - 1] * 2 for count in reach]
     spread = tf.nn.conv2d(tf.pad(outputs, [[0, 0], *borders, [0, 0]]), blocks, 1, "VALID")
     spread = tf.nn.depth_to_space(spread, stride)
     top, left = (
-        max((count - 1) * stride + side - length, 0) // 2
+        _missing(length, count, side, stride)
         for count, side, length in zip(outputs.shape[1:3], sides, size, strict=True)
-    )  # how far the strided convolution's padding reaches beyond the border
-    return spread[:, top : top + size[0], left : left + size[1]]
+    )
+    if compiled_by_xla():  # has no second gradient of `tf.slice`
+        return spread[:, top : top + size[0], left : left + size[1]]
+    # The gradient of a strided slice uses one core.
+    return tf.slice(spread, [0, top, left, 0], [-1, *size, -1])
+
+
+def _in_blocks(kernel: tf.Tensor, reach: Sequence[int], stride: int) -> tf.Tensor:
+    """A kernel `[K, L, A, B]`, with zeros to whole blocks: `[k, stride, l, stride, A, B]`."""
+    sides = kernel.shape[:2]
+    missing = [[0, stride * count - side] for count, side in zip(reach, sides, strict=True)]
+    kernel = tf.pad(kernel, [*missing, [0, 0], [0, 0]])
+    return tf.reshape(kernel, [reach[0], stride, reach[1], stride, *kernel.shape[2:]])
+
+
+def _missing(length: int, positions: int, side: int, stride: int) -> int:
+    """How far the padding of a strided convolution reaches beyond the first border."""
+    return max((positions - 1) * stride + side - length, 0) // 2
 
 
 def _own_kernels_are_quicker(kernel: tf.Tensor) -> bool:
@@ -117,8 +115,8 @@ class _SamePadding(keras.layers.Layer):
     """Refuses those of Keras's arguments that both layers do not compute."""
 
     def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
-        super().__init__(filters, kernel_size, strides, **{"padding": "same", **kwargs})
-        plain = {"padding": "same", "data_format": "channels_last", "dilation_rate": (1, 1)}
+        super().__init__(filters, kernel_size, strides, **{**SAME_PADDING, **kwargs})
+        plain = {**SAME_PADDING, "dilation_rate": (1, 1)}
         for name, value in {**plain, "groups": 1}.items():
             if getattr(self, name, value) != value:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not supported. Use {value!r}.")

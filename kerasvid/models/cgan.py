@@ -75,6 +75,8 @@ class CGAN(InBetween, AdversarialModel):
         >>> model.between(videos[:, 0], videos[:, -1], frames=30)  # uint8 [B, 30, H, W, C]
     """
 
+    noise_methods = "between(first, last)"
+
     PARTS: ClassVar[dict[str, Any]] = {
         **AdversarialModel.PARTS,
         "encoder": FrameEncoder,

@@ -347,7 +347,9 @@ class SharedInformation(KeepsArguments, keras.layers.Layer):
         return batch_moments(self, tf.stop_gradient(tf.concat([a, b], axis=-1)))
 
     def update_moments(self, moments: dict[str, tf.Tensor]) -> None:
-        """Moves the running moments towards those of a batch, unless they are not finite."""
+        """Moves the running moments towards those of a batch, if finite and `trainable`."""
+        if not self.trainable:
+            return
         mean, covariance = moved_moments(self, moments)
         self.mean.assign(mean)
         self.covariance.assign(covariance)

@@ -34,6 +34,7 @@ import tensorflow as tf
 from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import dcgan_generator, normalization_layer, patch_decoder
 from kerasvid.layers.recurrent import repeated
+from kerasvid.layers.strided_convolution import SAME_PADDING
 from kerasvid.models.base.gan import IMAGE, VIDEO, FixedLength, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
@@ -74,7 +75,7 @@ class TemporalGenerator(KeepsArguments, keras.layers.Layer):
         # On a single position a transposed convolution is a dense layer.
         self.first = keras.layers.Dense(self.start * self.channels[0], dtype=policy)
         self.convolutions = [
-            keras.layers.Conv1DTranspose(width, 4, 2, padding="same", dtype=policy)
+            keras.layers.Conv1DTranspose(width, 4, 2, **SAME_PADDING, dtype=policy)
             for width in self.channels[1:]
         ]
         self.normalizations = [

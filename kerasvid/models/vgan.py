@@ -29,6 +29,7 @@ import tensorflow as tf
 from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import over_frames, repeated
+from kerasvid.layers.strided_convolution import SAME_PADDING
 from kerasvid.models.base.gan import IMAGE, VIDEO, AdversarialModel, FixedLength
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
@@ -82,7 +83,7 @@ class DeconvolutionStream(KeepsArguments, keras.layers.Layer):
         over_space, over_time = keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose
         kind = over_space if len(self.grid) == 2 else over_time
         self.convolutions = [
-            kind(width, 4, 2, padding="same", dtype=policy)
+            kind(width, 4, 2, **SAME_PADDING, dtype=policy)
             for width in (*self.channels, outputs * patch**2)
         ]
 

@@ -271,6 +271,7 @@ def make_config(
     epochs: float | None = None,
     precision: str = "auto",
     init_from: str | None = None,
+    reads_data: bool = True,
     **rest: Any,
 ) -> RunConfig:
     """Resolves a run and checks it, without building the model.
@@ -281,6 +282,7 @@ def make_config(
         values: settings by dotted key, such as `{"encoder.channels": [8], "training.steps": 9}`.
         epochs: length of the run, instead of `steps`. Without `info` it is only checked.
         precision: dtype policy, or "auto" for what the device is fast at.
+        reads_data: whether clips and batches must not be larger than the data.
         **rest: further fields of `RunConfig`, and `steps` and `batch_size`; `None` means the
             preset's.
 
@@ -321,8 +323,8 @@ def make_config(
         init_from=os.path.realpath(init_from) if init_from else None,
         **rest,
     )
-    _check_batches(config, info)
-    if info:
+    _check_batches(config, info if reads_data else None)
+    if info and reads_data:
         _check_data(config, info)
     return config
 

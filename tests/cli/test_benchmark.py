@@ -40,3 +40,12 @@ def test_a_step_looks_up_random_rows_of_a_large_table(app_here, squares, monkeyp
 def test_rows_need_the_measurement_of_training(app_here, squares):
     status, _, err = app_here("benchmark", f"--dataset={squares}", "--what=data", "--rows=9")
     assert (status, err) == (1, "error: --rows=9 needs --what=train. Omit it for data.\n")
+
+
+def test_generation_is_measured_on_more_frames_than_the_data_have(app_here, squares):
+    status, out, err = app_here(
+        "benchmark", "--what=generate", "--model=vgan", f"--dataset={squares}", "--preset=debug",
+        "--frames=6", "--steps=1", "--precision=float32", "--batch_size=64",
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    assert json.loads(out.splitlines()[-1])["frames"] == 6

@@ -1,7 +1,11 @@
 """What every registered model must do: one line in the registry brings a model all of this."""
 
+import gc
 import inspect
 import json
+import pathlib
+import resource
+import weakref
 
 import keras
 import numpy as np
@@ -381,6 +385,82 @@ def test_fitting_a_small_batch_lowers_the_loss(variant, clips):
     assert after["loss"] < 0.7 * before["loss"]
     assert logs["loss"][-1] < 0.7 * logs["loss"][0]
     assert made_by(model).shape == (2, 4, 16, 16, 3)
+
+
+def graphs_in_memory():
+    """How many graphs of functions there are, after those that are free have gone."""
+    gc.collect()
+    kinds = (type(each) for each in gc.get_objects())
+    return sum(kind.__name__ == "FuncGraph" for kind in kinds)
+
+
+@pytest.mark.parametrize("name", models_first(MODELS, (*OF_EACH_KIND, "mocogan")))
+def test_a_trained_model_leaves_no_graph_in_memory(name, clips):
+    def trained():
+        model = compiled_by(model_class(name).from_preset("debug", **SMALL))
+        batch = training_clips(model, clips)
+        model.fit(batch, verbose=0)
+        model.evaluate(batch, verbose=0)
+        made_by(model)
+        return weakref.ref(model)
+
+    before = graphs_in_memory()
+    model = trained()
+    assert graphs_in_memory() <= before
+    assert model() is None
+
+
+@pytest.mark.slow
+def test_twenty_models_in_turn_need_the_memory_of_a_few(clips):
+    sizes = []
+    for _ in range(20):
+        model = compiled_by(model_class("rjvae").from_preset("debug", **SMALL))
+        model.fit(training_clips(model, clips), verbose=0)
+        del model
+        keras.backend.clear_session()
+        gc.collect()
+        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+        sizes.append(pages * resource.getpagesize() / 1e6)
+    assert sizes[-1] - sizes[4] < 100  # MB
+
+
+@pytest.mark.parametrize("name", models_first(MODELS, (*OF_EACH_KIND, "rjgan", "glo")))
+def test_parts_that_are_not_trainable_stay_as_they_are(name, clips):
+    model = model_class(name).from_preset("debug", **SMALL)
+    parts = [part for part in vars(model).values() if isinstance(part, keras.Layer)]
+    for part in parts:
+        part.trainable = False
+    before = [part.get_weights() for part in parts]
+    compiled_by(model).fit(training_clips(model, clips), verbose=0)
+    for part, weights in zip(parts, before, strict=True):
+        for weight, value in zip(part.weights, weights, strict=True):
+            np.testing.assert_array_equal(weight.numpy(), value, err_msg=weight.path)
+    assert int(model.steps_taken.numpy()) == 1
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_of_noise_names_what_to_use_instead_of_predict_and_export(name, clips, tmp_path):
+    model = model_class(name).from_preset("debug", **SMALL)
+    if not model.noise_methods:
+        assert model.predict(clips, verbose=0).shape == clips.shape
+        return
+    with pytest.raises(ValueError, match=r"predicts nothing of videos\. Use (gen|betw)") as error:
+        model.predict(clips, verbose=0)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match=r"Use kerasvid\.export\.saved_model") as error:
+        model.export(tmp_path / "exported")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_another_data_format_of_keras_changes_nothing(name, clips):
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = model_class(name).from_preset("debug", **SMALL)
+        assert made_by(model).shape == (2, 4, 16, 16, 3)
+    finally:
+        keras.config.set_image_data_format(before)
 
 
 @pytest.mark.parametrize(

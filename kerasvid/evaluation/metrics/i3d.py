@@ -69,7 +69,7 @@ class Unit3D(keras.layers.Layer):
     def __init__(self, edge: int, inputs: int, outputs: int, stride: int):
         super().__init__(dtype="float32", trainable=False)
         self.convolution = keras.layers.Conv3D(
-            outputs, edge, stride, "same", use_bias=False, dtype="float32"
+            outputs, edge, stride, "same", "channels_last", use_bias=False, dtype="float32"
         )
         self.norm = keras.layers.BatchNormalization(scale=False, epsilon=1e-3, dtype="float32")
         self.convolution.build([None, None, None, None, inputs])
@@ -99,7 +99,9 @@ class I3D(keras.Model):
             name: Unit3D(edge, inputs, outputs, 2 if edge == 7 else 1)
             for name, edge, inputs, outputs in _unit_shapes(divisor)
         }
-        self.logits = keras.layers.Conv3D(classes, 1, dtype="float32", name="Logits")
+        self.logits = keras.layers.Conv3D(
+            classes, 1, data_format="channels_last", dtype="float32", name="Logits"
+        )
         inputs = sum(MIXED["Mixed_5c"][branch] // divisor for branch in (0, 2, 4, 5))
         self.logits.build([None, None, None, None, inputs])
         self.built = True

@@ -21,7 +21,13 @@ from kerasvid.layers.recurrent import over_frames
 from kerasvid.layers.spectral_convolution import iterate_spectra
 from kerasvid.models.base.gan_losses import AdversarialTerms, Objective, divided, images_of
 from kerasvid.models.base.train_config import Ramp
-from kerasvid.models.base.trainer import EVALUATION_SEED, Trainer, draw_noise, replica_key
+from kerasvid.models.base.trainer import (
+    EVALUATION_SEED,
+    Trainer,
+    draw_noise,
+    over_replicas,
+    replica_key,
+)
 from kerasvid.models.base.video_generator import LimitedLength, VideoGenerator
 
 GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminator"
@@ -54,6 +60,7 @@ class AdversarialModel(Trainer):
     """
 
     term_names: tuple[str, ...] = ("loss", "generator_loss")
+    noise_methods = "generate(batch)"
 
     PARTS: ClassVar[dict[str, Any]] = {
         "image_discriminator": ImageDiscriminator,
@@ -231,8 +238,8 @@ class AdversarialModel(Trainer):
     def _with_known_share(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         if "label" not in batch:
             return batch
-        context, known = tf.distribute.get_replica_context(), losses.known_share(batch["label"])
-        return {**batch, "known_share": context.all_reduce(tf.distribute.ReduceOp.MEAN, known)}
+        known = losses.known_share(batch["label"])
+        return {**batch, "known_share": over_replicas(tf.distribute.ReduceOp.MEAN, known)}
 
     def _draw(
         self, batch: Mapping, key: tf.Tensor, part: int, step: tf.Tensor

@@ -85,6 +85,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     """
 
     term_names: tuple[str, ...] = ("loss", "psnr")
+    noise_methods = "generate(batch), recall(index=...) or reconstruct(videos)"
     train_function: Any  # of Keras
 
     def __init__(
@@ -399,7 +400,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         step = int(self.steps_taken.numpy())
         if step != int(self.fitted_at.numpy()):
             for name, table in self.tables().items():
-                if self.row_keys[name] != "label":
+                if self.row_keys[name] != "label" and table.trainable:
                     table.fit_gaussian()
             self.fitted_at.assign(step)
 

@@ -55,6 +55,15 @@ def draw_noise(shapes: Mapping[str, Sequence[int]], batch: tf.Tensor, key: tf.Te
     }
 
 
+def over_replicas(operation: tf.distribute.ReduceOp, values: Any) -> Any:
+    """The sum or mean of structures of tensors over all replicas, in replica context."""
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        # TensorFlow gives `all_reduce` a gradient, which keeps its graph as long as the process.
+        return values
+    return context.all_reduce(operation, values)
+
+
 def clip_across_replicas(
     gradients: Sequence[tf.Tensor], clip_norm: float, loss_scale: tf.Tensor | float = 1.0
 ) -> list[tf.Tensor]:
@@ -62,8 +71,7 @@ def clip_across_replicas(
 
     Optimizers would clip each replica's share, which depends on how the batch was divided.
     """
-    context = tf.distribute.get_replica_context()
-    total = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+    total = over_replicas(tf.distribute.ReduceOp.SUM, list(gradients))
     norm = tf.linalg.global_norm(total) / loss_scale
     factor = clip_norm / tf.maximum(norm, clip_norm)
     return [gradient * tf.cast(factor, gradient.dtype) for gradient in gradients]
@@ -72,8 +80,8 @@ def clip_across_replicas(
 def share_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Gradients NaN on every replica if not finite on one: loss scaling asks only the first."""
     finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
-    context = tf.distribute.get_replica_context()
-    spread = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(finite, 0.0, float("nan")))
+    not_finite = tf.where(finite, 0.0, float("nan"))
+    spread = over_replicas(tf.distribute.ReduceOp.SUM, not_finite)
     return [gradient + tf.cast(spread, gradient.dtype) for gradient in gradients]
 
 
@@ -122,7 +130,8 @@ class Trainer(KeepsArguments, keras.Model):
 
     term_names: tuple[str, ...] = ("loss",)
     evaluation_names: tuple[str, ...] = ()
-    image_shape: tuple[int, ...] | None = None
+    image_shape: Any = None
+    noise_methods = ""  # what to call in place of `predict`, where `call` takes noise
 
     def __init__(self, **kwargs) -> None:
         super().__init__(autocast=False, **kwargs)  # noise and latents stay float32
@@ -360,6 +369,26 @@ class Trainer(KeepsArguments, keras.Model):
         with _one_line_assertions():
             return super().evaluate(x, y, batch_size, *args, **kwargs)
 
+    def predict(self, x, batch_size=None, *args, **kwargs):
+        """As in Keras, where `call` takes videos; a model whose `call` takes noise refuses them."""
+        if self.noise_methods:
+            if not isinstance(x, Mapping) or "video" in x:
+                raise ValueError(
+                    f"{type(self).__name__} predicts nothing of videos. Use {self.noise_methods}."
+                )
+        else:
+            x = self.checked_data(x, batch_size, kwargs.get("steps"))
+        return super().predict(x, batch_size, *args, **kwargs)
+
+    def export(self, *args, **kwargs):
+        """As in Keras, where `call` takes videos; a model whose `call` takes noise refuses it."""
+        if self.noise_methods:
+            raise ValueError(
+                f"{type(self).__name__}: Keras exports only the call, which takes noise here. Use "
+                "kerasvid.export.saved_model.save_signatures(served_signatures(model), folder)."
+            )
+        return super().export(*args, **kwargs)
+
     def train_on_batch(self, x, *args, **kwargs):
         """As in Keras, after a check of the batch."""
         self.check_batch(x)
@@ -384,20 +413,27 @@ class Trainer(KeepsArguments, keras.Model):
         self.sync_batch_norm()
         self.steps_taken.assign_add(1)
         if statistics:
-            context = tf.distribute.get_replica_context()
-            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, statistics)
+            means = over_replicas(tf.distribute.ReduceOp.MEAN, statistics)
             self.update_running_statistics(means)
         return self.tracked(terms)
 
     def update(self, network: str, gradients: Sequence[tf.Tensor]) -> None:
         """Applies the gradients of a network's scaled loss, in replica context."""
         optimizer, variables = self.optimizer_of(network), self.network_variables()[network]
+        if not variables:  # frozen
+            return
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             gradients = share_overflow(gradients)
         if self._clip_norm is not None:
             loss_scale = tf.convert_to_tensor(getattr(optimizer, "dynamic_scale", 1.0))
             gradients = clip_across_replicas(gradients, self._clip_norm, loss_scale)
-        optimizer.apply(gradients, variables)
+        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if scales or tf.distribute.has_strategy():
+            optimizer.apply(gradients, variables)
+            return
+        # Outside of replica context Keras does not call `all_reduce`, see `over_replicas`.
+        context = tf.distribute.get_replica_context()
+        context.merge_call(lambda strategy: optimizer.apply(gradients, variables))
 
     def sync_batch_norm(self) -> None:
         """Averages batch norm's statistics over the replicas: only those of the first are saved."""

@@ -211,9 +211,11 @@ def fit_prior(
     """Fits a prior in place to Gaussians `[N, D]`; for those held out it never gets worse.
 
     Running moments become those of the Gaussians. A flow goes on learning from `steps` draws by
-    Adam with a cosine decay. A fixed prior stays as it is, as with N less than 10: `None`.
+    Adam with a cosine decay. A prior stays as it is and the result is `None` if it is fixed or not
+    `trainable`, or N is less than 10.
     """
-    if len(means) < HELD_OUT or (prior.momentum is None and prior.flow is None):
+    fixed = not prior.trainable or (prior.momentum is None and prior.flow is None)
+    if len(means) < HELD_OUT or fixed:
         return None
     is_held_out = np.arange(len(means)) % HELD_OUT == 0
     held_out = _gaussians(means[is_held_out], stds[is_held_out])

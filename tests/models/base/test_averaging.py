@@ -164,7 +164,7 @@ def test_of_several_networks_the_generator_alone_has_an_average(
         on_train_batch_end=lambda batch, logs: path.append(float(model.gain.g.numpy()))
     )
     watch = WatchNetworks()
-    clips = np.random.default_rng(0).normal(size=[44, 2, 1, 2, 1]).astype("float32")
+    clips = np.random.default_rng(0).uniform(-1, 1, [44, 2, 1, 2, 1]).astype("float32")
     data = tf.data.Dataset.from_tensor_slices(clips).batch(4, drop_remainder=True)
     model.fit(data, verbose=0, callbacks=[record, watch])
 
@@ -188,7 +188,7 @@ def test_an_average_that_all_networks_copy_is_used_in_the_generator_alone(linear
     model = linear_gan()
     model.compile(AveragedAdam(0.1, use_ema=True, ema_momentum=0.5))
     watch = WatchNetworks()
-    clips = np.random.default_rng(0).normal(size=[24, 2, 1, 2, 1]).astype("float32")
+    clips = np.random.default_rng(0).uniform(-1, 1, [24, 2, 1, 2, 1]).astype("float32")
     model.fit(clips, batch_size=4, shuffle=False, verbose=0, callbacks=[watch])
     apply_ema(model)
     end = copied(model)

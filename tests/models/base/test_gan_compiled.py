@@ -96,8 +96,8 @@ def test_two_replicas_train_a_model_as_one_does(same_rows, strategy_of, videos):
 def test_compiled_and_uncompiled_functions_agree(linear_gan, objective):
     generator, ways = np.random.default_rng(0), []
     data = {
-        "video": generator.normal(size=[8, 2, 1, 2, 1]).astype("float32"),
-        "image": generator.normal(size=[8, 1, 2, 1]).astype("float32"),
+        "video": generator.uniform(-1, 1, [8, 2, 1, 2, 1]).astype("float32"),
+        "image": generator.uniform(-1, 1, [8, 1, 2, 1]).astype("float32"),
         "label": np.arange(8) % 3 - 1,
     }
     for jit_compile in (False, True):
@@ -127,7 +127,7 @@ def test_replicas_agree_on_the_running_statistics_of_their_rows(strategy_of, vid
 
 @pytest.mark.slow
 def test_compiled_functions_run_on_two_devices(linear_gan, strategy_of, same_rows):
-    clips, ways = np.random.default_rng(0).normal(size=[8, 2, 1, 2, 1]).astype("float32"), []
+    clips, ways = np.random.default_rng(0).uniform(-1, 1, [8, 2, 1, 2, 1]).astype("float32"), []
     for replicas, jit_compile in ((1, False), (2, True)):
         with strategy_of(replicas).scope():
             model = linear_gan({"gradient_penalty": 1.0})

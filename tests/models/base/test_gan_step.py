@@ -52,8 +52,8 @@ def eagerly():
     tf.config.run_functions_eagerly(False)
 
 
-def gaussian(*shape, seed=0):
-    return tf.constant(np.random.default_rng(seed).normal(size=shape), tf.float32)
+def pixels(*shape, seed=0):
+    return tf.constant(np.random.default_rng(seed).uniform(-0.5, 0.5, shape), tf.float32)
 
 
 def compiled(model, rate=RATE, **kwargs):
@@ -127,7 +127,7 @@ def test_the_generator_is_updated_through_the_updated_discriminators(
     linear_gan, draws, image_prior_weight
 ):
     model = compiled(linear_gan({"image_prior_weight": image_prior_weight}), seed=3)
-    start, clips = weights_of(model), gaussian(4, 2, 1, 2, 1) + 0.5
+    start, clips = weights_of(model), pixels(4, 2, 1, 2, 1) + 0.5
     logs = model.train_step({"video": clips})
     expected, losses, too_early = step_by_hand(start, [clips], draws, image_prior_weight)
     for weight, by_hand, before in zip(weights_of(model), expected, start, strict=True):
@@ -143,7 +143,7 @@ def test_the_generator_is_updated_through_the_updated_discriminators(
 
 def test_every_update_of_the_discriminators_sees_its_part_of_the_batch(linear_gan, draws):
     model = compiled(linear_gan({"discriminator_steps": 2}), seed=3)
-    start, clips = weights_of(model), gaussian(6, 2, 1, 2, 1) + 0.5
+    start, clips = weights_of(model), pixels(6, 2, 1, 2, 1) + 0.5
     logs = model.train_step({"video": clips})
     assert len(draws) == 2 * 3
     assert {len(value) for each in draws for value in each.values()} == {3}
@@ -160,7 +160,7 @@ def test_a_batch_that_the_discriminator_steps_do_not_divide_is_refused(linear_ga
     before = weights_of(model)
     message = "discriminator_steps=2: the batch has 5 rows of 'video'"
     with pytest.raises(ValueError, match=message) as error:
-        model.train_step({"video": gaussian(5, 2, 1, 2, 1)})
+        model.train_step({"video": pixels(5, 2, 1, 2, 1)})
     assert "\n" not in str(error.value)
     for one, other in zip(before, weights_of(model), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -176,7 +176,7 @@ def test_one_pass_of_the_generator_serves_all_networks(linear_gan, eagerly, disc
         return fakes(noise, frames, training)
 
     model.fakes = counted
-    compiled(model).train_step({"video": gaussian(4, 2, 1, 2, 1)})
+    compiled(model).train_step({"video": pixels(4, 2, 1, 2, 1)})
     assert rows == [4 // discriminator_steps] * discriminator_steps
     # All of the clips went to D_V and back: one pass is no half of the work left out.
     assert model.video_discriminator.seen[-1].shape[0] == 4 // discriminator_steps
@@ -185,7 +185,7 @@ def test_one_pass_of_the_generator_serves_all_networks(linear_gan, eagerly, disc
 def test_every_update_draws_its_own_frames_and_every_step_its_own_noise(linear_gan, draws):
     model = compiled(linear_gan({"discriminator_steps": 2}))
     for _ in range(2):
-        model.train_step({"video": gaussian(4, 2, 1, 2, 1)})
+        model.train_step({"video": pixels(4, 2, 1, 2, 1)})
     values = [value.ravel() for each in draws for value in each.values()]
     firsts = [value[0] for value in values]
     assert len(set(firsts)) == len(firsts) == 2 * 2 * (2 + 2 + 2)
@@ -194,8 +194,8 @@ def test_every_update_draws_its_own_frames_and_every_step_its_own_noise(linear_g
 def test_images_get_instance_noise_and_the_penalty_too(linear_gan, eagerly):
     model = compiled(linear_gan({"instance_noise_std": (0.5, 0.5), "gradient_penalty": 1.0}))
     model.image_discriminator.seen.clear()
-    images = gaussian(3, 1, 2, 1)
-    model.train_step({"video": gaussian(4, 2, 1, 2, 1), "image": images})
+    images = pixels(3, 1, 2, 1)
+    model.train_step({"video": pixels(4, 2, 1, 2, 1), "image": images})
     shown, _, _, between = model.image_discriminator.seen[:4]
     assert len(shown) == len(between) == 2 * 4 + 3
     assert (np.abs(shown[-3:] - images) > 1e-6).all()
@@ -304,7 +304,7 @@ def test_compile_arguments_of_several_networks_round_trip(linear_gan):
 
 
 def test_in_float16_every_network_has_its_loss_scaled_and_trains_the_same(linear_gan, precision):
-    clips, ways = gaussian(4, 2, 1, 2, 1), []
+    clips, ways = pixels(4, 2, 1, 2, 1), []
     for policy in ("float32", "mixed_float16"):
         precision(policy)
         model = compiled(linear_gan(), clip_norm=1.0)
@@ -321,7 +321,7 @@ def test_in_float16_every_network_has_its_loss_scaled_and_trains_the_same(linear
 
 @pytest.mark.parametrize("network", [GENERATOR, IMAGE, VIDEO])
 def test_the_gradients_of_each_network_are_clipped_by_themselves(linear_gan, network):
-    clips, moves = gaussian(4, 2, 1, 2, 1) + 2.0, {}
+    clips, moves = pixels(4, 2, 1, 2, 1) + 0.5, {}
     for clip_norm in (None, 1e-3):
         model = linear_gan()
         rates = {name: RATE if name == network else 0.0 for name in (GENERATOR, IMAGE, VIDEO)}
@@ -367,7 +367,7 @@ def test_evaluation_changes_no_weight_and_uses_the_end_of_the_schedules(linear_g
         schedule = {"instance_noise_std": (start, 0.0), "instance_noise_steps": 9}
         model = compiled(linear_gan({"gradient_penalty": penalty, **schedule}))
         before = weights_of(model)
-        data = {"video": gaussian(4, 2, 1, 2, 1)}
+        data = {"video": pixels(4, 2, 1, 2, 1)}
         logs.append(model.evaluate(data, batch_size=4, verbose=0, return_dict=True))
         for one, other in zip(before, weights_of(model), strict=True):
             np.testing.assert_array_equal(one, other)
@@ -389,7 +389,7 @@ def test_two_replicas_equal_one_replica_with_the_whole_batch(
 
     monkeypatch.setattr(gan, "draw_noise", same_in_every_row)
     objective = {"gradient_penalty": 1.0, "r1_weight": 1.0}
-    clips, images, results = gaussian(8, 2, 1, 2, 1), gaussian(8, 1, 2, 1, seed=1), []
+    clips, images, results = pixels(8, 2, 1, 2, 1), pixels(8, 1, 2, 1, seed=1), []
     labels = [0, 1, -1, 1, -1, -1, 0, -1]  # of the second batch, one replica sees no known one
     for replicas in (1, 2):
         with strategy_of(replicas).scope():
