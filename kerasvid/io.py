@@ -14,6 +14,7 @@ import re
 import shutil
 import socket
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -294,7 +295,8 @@ def remove_leftovers(folder: str | os.PathLike, name: str | None = None) -> None
     """Removes the half-written files and folders that killed processes left in a folder.
 
     A process of this host can be asked whether it has ended. What a process of another host writes
-    counts as left when nothing has changed in it for a day.
+    counts as left when nothing has changed in it for a day. A folder that was to be replaced goes
+    back to its place if it is empty, and a line on stderr says so.
 
     Args:
         folder: where they are; it may be missing.
@@ -302,8 +304,8 @@ def remove_leftovers(folder: str | os.PathLike, name: str | None = None) -> None
     """
     target, host = ".+" if name is None else re.escape(_shortened(name)), re.escape(_host())
     ours, any_host = (
-        rf"partial-{process}-{target}|{target}\.tmp-{process}(?:-replaced)?"
-        for process in (rf"{host}-(\d+)", r".+-\d+")
+        rf"partial-{process}-{target}|{target}\.tmp-{process}(?:-replaced|\.old)?"
+        for process in (rf"(?:{host}-)?(\d+)", r".+-\d+")
     )
     with contextlib.suppress(OSError):  # the write itself says what is wrong with the folder
         for entry in pathlib.Path(folder).iterdir():
@@ -313,13 +315,14 @@ def remove_leftovers(folder: str | os.PathLike, name: str | None = None) -> None
                 ended = time.time() - entry.lstat().st_mtime > ABANDONED_SECONDS
             else:
                 continue
-            # A replaced folder whose place is empty is all there is.
-            place, _, _ = entry.name.rpartition(".tmp-")
-            if not ended or (
-                entry.name.endswith("-replaced") and not (entry.parent / place).is_dir()
-            ):
+            if not ended:
                 continue
-            if entry.is_dir() and not entry.is_symlink():
+            place = entry.with_name(name or entry.name.rpartition(".tmp-")[0] or entry.name)
+            if entry.name.endswith("-replaced") and not place.exists():
+                entry.rename(place)
+                print(f"{place}: taken back from {entry.name}, which a killed process left.",
+                      file=sys.stderr)  # fmt: skip
+            elif entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry, ignore_errors=True)
             else:
                 entry.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from kerasvid.io import (
     new_file,
     one_line,
     readable_os_errors,
+    remove_leftovers,
     temporary_name,
 )
 from kerasvid.visualization import writers
@@ -223,6 +224,33 @@ with lock({str(tmp_path / "lock")!r}):
         process.wait()
         with lock(tmp_path / "lock", wait=True):
             pass
+
+
+@pytest.fixture(scope="module")
+def ended() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_folder_that_was_not_replaced_in_the_end_is_taken_back(tmp_path, ended, capsys):
+    out = tmp_path / "mine"
+    with atomic_folder(out) as building:
+        pathlib.Path(building, "video").write_text("whole")
+    left = pathlib.Path(str(building).replace(f"-{os.getpid()}", f"-{ended}") + "-replaced")
+    out.rename(left)
+    remove_leftovers(tmp_path)
+    assert (out / "video").read_text() == "whole" and not left.exists()
+    assert f"{out}: taken back" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["partial-{}-evaluation.json", "mine.tmp-{}.old"])
+def test_leftovers_without_the_name_of_a_host_go_too(tmp_path, ended, name):
+    (tmp_path / name.format(ended)).touch()
+    (tmp_path / name.format(os.getppid())).touch()
+    remove_leftovers(tmp_path)
+    assert os.listdir(tmp_path) == [name.format(os.getppid())]
 
 
 @pytest.mark.parametrize("name", ["a.json", "step-5.keras"])

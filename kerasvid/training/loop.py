@@ -97,20 +97,21 @@ def _train(
         model = config.make_model()
         config.compile(model)
     print(describe_run(config, model, run.path), flush=True)
-    run.begin(config)
+    run.check_unchanged(config)
     found = run.restore(model, config, reversed(saved.values()))
-    if found is None:
-        finished = _finished_without_checkpoints(config, run, finished_step)
-        if finished is not None:
-            return finished
-    start, metrics = 0, None
+    start = found[1].step if found else 0
+    _check_same_step(run, start, strategy)
+    finished = None if found else _finished_without_checkpoints(config, run, finished_step)
+    run.begin(config)
+    if finished is not None:
+        return finished
+    metrics = None
     if found is not None:
         newest, record = found
-        start, metrics = record.step, record.metrics
+        metrics = record.metrics
         print(f"resuming at step {start} from {newest}", flush=True)
     elif config.init_from:
         _start_from(config.init_from, model)
-    _check_same_step(run, start, strategy)
     if start < config.steps:
         stop, metrics = _fit(config, run, written, model, start, metrics)
         if stop.received is not None:

@@ -84,10 +84,12 @@ class RunFolder:
         """
         try:
             return RunConfig.from_json(io.read_text(self.config_path))
-        except OSError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             if not self.exists():
                 raise RunError(f"{self.path}: there is no run. Train one first.") from error
             return self._config_of_weights
+        except OSError as error:
+            raise RunError(io.described(error)) from error
         except ValueError as error:
             rest = "Delete it: the saved weights repeat it." if self.exists() else "Delete it."
             raise RunError(f"{self.config_path}: {error}. {rest}") from error

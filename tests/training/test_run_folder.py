@@ -103,6 +103,17 @@ def test_a_configuration_with_a_flipped_bit_is_refused_or_the_same(config_of, tm
     assert refused * every > 6 * len(good)  # white space, or 1E-05 for 1e-05, changes nothing
 
 
+def test_a_configuration_that_cannot_be_read_is_not_written_again(
+    config_of, save_new_run, tmp_path
+):
+    run = RunFolder(save_new_run(config_of(), tmp_path / "run"))
+    run.config_path.unlink()
+    run.config_path.mkdir()
+    with pytest.raises(RunError, match=r"config.json: Is a directory; .* move the folder away"):
+        run.begin(config_of())
+    assert run.config_path.is_dir()
+
+
 def test_the_source_of_weights_is_checked_before_anything_is_written(config_of, tmp_path):
     source, run = RunFolder(tmp_path / "source"), RunFolder(tmp_path / "run")
     config = config_of(init_from=os.fspath(source.path))

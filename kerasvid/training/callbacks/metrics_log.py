@@ -46,7 +46,8 @@ def restore_rows(path: str | os.PathLike, rows: Sequence[Mapping[str, str]]) -> 
     except (OSError, ValueError, csv.Error) as error:
         found, why = None, getattr(error, "strerror", None) or str(error)
     if found is None or found[: len(rows)] != rows:
-        damaged = path.with_name(f"{path.name}.damaged")
+        names = (f"{path.name}.damaged{number}" for number in ["", *range(2, 1000)])
+        damaged = next(each for each in map(path.with_name, names) if not each.exists())
         with readable_os_errors(damaged):
             os.replace(path, damaged)
         print(f"{path}: damaged ({why}). It is renamed to {damaged.name} and written again from "

@@ -112,6 +112,14 @@ def test_what_a_killed_run_wrote_after_its_checkpoint_is_no_damage(tmp_path, cap
     assert capsys.readouterr().err == "" and list(tmp_path.iterdir()) == [path]
 
 
+def test_every_damaged_copy_of_the_metrics_is_kept(tmp_path):
+    path = tmp_path / "metrics.csv"
+    for text in (b"first", b"second"):
+        path.write_bytes(text)
+        restore_rows(path, ROWS)
+    assert {each.read_bytes() for each in tmp_path.glob("*.damaged*")} == {b"first", b"second"}
+
+
 def test_held_out_metrics_do_not_change_the_means(counter, fit, tmp_path):
     path = tmp_path / "metrics.csv"
     evaluation = HeldOutEvaluation(held_out_batches(), every=3)
