@@ -120,7 +120,7 @@ class Trainer(KeepsArguments, keras.Model):
 
     The batches of `fit` are dicts with a `"video"` of uint8 `[B, T, H, W, C]` (the pipeline's), or
     that tensor alone; float videos are in [-1, 1]. `fit` and the other methods of Keras check the
-    first batch before they trace a graph.
+    first batch before they trace a graph, and the range of floats in every batch.
 
     Attributes:
         image_shape: `(H, W, C)` of the videos; `None` for any.
