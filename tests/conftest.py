@@ -58,6 +58,17 @@ def precision():
     keras.config.set_dtype_policy(before)
 
 
+@pytest.fixture
+def channels_first():
+    """Sets the image data format that a user's keras.json may set; the test's end restores it."""
+    import keras
+
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format(before)
+
+
 @pytest.fixture(scope="session")
 def moving_squares():
     """A function that draws small videos: a coloured square that moves right on dark ground."""

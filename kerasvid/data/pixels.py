@@ -1,12 +1,12 @@
 """Pixels as bytes and as floats in [-1, 1], and the checks of frames that a model is given."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-LARGEST = 1.01  # of float pixels: 1 and what rounding or resizing adds
+LARGEST = 2.0  # of float pixels: 1 and what bicubic resizing adds; far below 255
+REMEDY = "in [-1, 1]. Give uint8, or divide 0..255 by 127.5 and subtract 1."
 
 
 def as_floats(pixels: tf.Tensor) -> tf.Tensor:
@@ -41,7 +41,8 @@ def as_float_frames(
 
     Raises:
         ValueError: other axes, frames that are not of `image_shape`, a type other than uint8 and
-            floats, or float values outside [-1, 1]; while a graph is traced these are not known.
+            floats, or float values that `check_range` refuses.
+        InvalidArgumentError: such values in a graph, unless XLA compiles it.
     """
     frames = tf.convert_to_tensor(frames)
     if frames.shape.rank != len(axes.split()):
@@ -52,15 +53,30 @@ def as_float_frames(
             f"{tuple(image_shape or ())}. Resize them."
         )
     floats = as_floats(frames)
-    if frames.dtype.is_floating and tf.executing_eagerly():
-        _check_range(floats, name)
-    return floats
+    if not frames.dtype.is_floating:
+        return floats
+    if tf.executing_eagerly():
+        check_range(floats, name)
+        return floats
+    message = f"{name}: float pixels are not {REMEDY}"
+    within = tf.debugging.Assert(tf.reduce_all(tf.abs(floats) <= LARGEST), [message])  # false: NaN
+    with tf.control_dependencies([within]):
+        return tf.identity(floats)
 
 
-def _check_range(floats: Any, name: str) -> None:
-    largest = float(tf.reduce_max(tf.abs(floats)))
+def check_range(floats: np.ndarray | tf.Tensor, name: str = "videos") -> None:
+    """Checks that float pixels are in [-1, 1], where values up to 2 count as overshoot.
+
+    Resizing by bicubic or Lanczos kernels overshoots a little; pixels of 0..255 or NaN are refused.
+
+    Args:
+        floats: of any shape, not symbolic.
+        name: for the error message.
+
+    Raises:
+        ValueError: a value is beyond.
+    """
+    values = np.asarray(floats)
+    largest = max(-float(np.min(values, initial=0)), float(np.max(values, initial=0)))
     if not largest <= LARGEST:  # also NaN
-        raise ValueError(
-            f"{name}: float pixels reach {largest:.4g} and must be in [-1, 1]. Give uint8, or "
-            "divide 0..255 by 127.5 and subtract 1."
-        )
+        raise ValueError(f"{name}: float pixels reach {largest:.4g} and must be {REMEDY}")

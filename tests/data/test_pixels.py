@@ -25,8 +25,23 @@ def test_float_frames_outside_the_range_are_refused_and_bytes_never():
         )
         == 1
     )
-    as_float_frames(np.full([1, 2, 2, 3], 1.005), "N, H, W, C", None)  # rounded
-    for largest in (1.5, -255.0, np.nan, np.inf):
+    for largest in (255.0, -255.0, np.nan, np.inf):
         with pytest.raises(ValueError, match=r"first: float pixels reach .* in \[-1, 1\]") as error:
             as_float_frames(np.full([1, 2, 2, 3], largest), "N, H, W, C", None, "first")
         assert "\n" not in str(error.value)
+
+
+def test_the_overshoot_of_a_bicubic_resize_is_accepted():
+    frames = np.full([1, 8, 8, 3], -1.0, np.float32)
+    frames[:, 2:5, 2:5] = 1.0
+    resized = tf.image.resize(frames, [13, 13], method="bicubic")
+    assert float(tf.reduce_max(tf.abs(resized))) > 1.05
+    as_float_frames(resized, "N, H, W, C", None)
+
+
+def test_a_graph_refuses_float_frames_outside_the_range_and_takes_the_others():
+    function = tf.function(lambda frames: as_float_frames(frames, "N, H, W, C", None))
+    assert float(tf.reduce_min(function(tf.ones([1, 2, 2, 3])))) == 1.0
+    for largest in (255.0, np.nan):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"float pixels are not in \[-1"):
+            function(tf.fill([1, 2, 2, 3], largest))

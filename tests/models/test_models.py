@@ -453,14 +453,9 @@ def test_a_model_of_noise_names_what_to_use_instead_of_predict_and_export(name, 
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_another_data_format_of_keras_changes_nothing(name, clips):
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_first")
-    try:
-        model = model_class(name).from_preset("debug", **SMALL)
-        assert made_by(model).shape == (2, 4, 16, 16, 3)
-    finally:
-        keras.config.set_image_data_format(before)
+def test_another_data_format_of_keras_changes_nothing(name, channels_first):
+    model = model_class(name).from_preset("debug", **SMALL)
+    assert made_by(model).shape == (2, 4, 16, 16, 3)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_two_workers_write_what_two_replicas_of_one_process_write(start, undistu
 def test_a_pair_whose_workers_are_killed_resumes_and_ends_bit_equal(
     start_pair, undisturbed, tmp_path
 ):
-    folder, at = tmp_path / "killed", random.Random()
+    folder, at = tmp_path / "killed", random.Random(7)
     for killed, step in ((0, 20), (1, 60), (at.randrange(2), 120)):
         pair = start_pair(folder, "--steps=200")
         wait_for_step(folder, step, pair)

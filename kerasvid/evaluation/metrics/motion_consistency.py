@@ -84,9 +84,10 @@ class VGG16Features:
 
 
 def _vgg16(weights: str | os.PathLike | None) -> keras.Model:
-    """VGG16 without its top, in float32 under any global policy."""
-    before = keras.config.dtype_policy()
+    """VGG16 without its top, in float32 and channels last under any global settings."""
+    policy, data_format = keras.config.dtype_policy(), keras.config.image_data_format()
     keras.config.set_dtype_policy("float32")
+    keras.config.set_image_data_format("channels_last")
     try:
         path, shape = weights and os.fspath(weights), (None, None, 3)
         return keras.applications.VGG16(include_top=False, weights=path, input_shape=shape)
@@ -96,7 +97,8 @@ def _vgg16(weights: str | os.PathLike | None) -> keras.Model:
             "Use the path of vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5."
         ) from error
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(policy)
+        keras.config.set_image_data_format(data_format)
 
 
 def motion_consistency_score(

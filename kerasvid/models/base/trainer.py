@@ -9,16 +9,17 @@ over some frames has the expectation of the mean over all.
 """
 
 import contextlib
+import inspect
 import itertools
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasvid.data.pixels import as_float_frames
+from kerasvid.data.pixels import as_float_frames, check_range
 from kerasvid.io import one_line
 from kerasvid.layers.compilation import traced_function
 from kerasvid.naming import KeepsArguments
@@ -119,7 +120,7 @@ class Trainer(KeepsArguments, keras.Model):
 
     The batches of `fit` are dicts with a `"video"` of uint8 `[B, T, H, W, C]` (the pipeline's), or
     that tensor alone; float videos are in [-1, 1]. `fit` and the other methods of Keras check the
-    first batch before they trace a graph.
+    first batch before they trace a graph, and the range of floats in every batch.
 
     Attributes:
         image_shape: `(H, W, C)` of the videos; `None` for any.
@@ -290,16 +291,10 @@ class Trainer(KeepsArguments, keras.Model):
             ValueError: the dict has no `"video"`, the video not five axes, frames that are not of
                 `image_shape`, floats outside [-1, 1], or an unknown length, as where a second `fit`
                 brings clips of another length.
-            InvalidArgumentError: a replica has no video of the batch.
+            InvalidArgumentError: a replica has no video of the batch, or floats in a graph are
+                outside [-1, 1].
         """
-        video = batch[0] if isinstance(batch, tuple | list) else batch
-        if isinstance(video, Mapping):
-            if "video" not in video:
-                raise ValueError(
-                    f'The batch has no "video", only {", ".join(sorted(video))}. Add the videos.'
-                )
-            video = video["video"]
-        video = as_float_frames(video, "B, T, H, W, C", self.image_shape)
+        video = as_float_frames(_video_in(batch), "B, T, H, W, C", self.image_shape)
         if video.shape[1] is None:
             raise ValueError(
                 "The number of frames is unknown. Give clips of equal length or call compile again."
@@ -320,7 +315,8 @@ class Trainer(KeepsArguments, keras.Model):
     def checked_data(self, data: Any, batch_size: int | None, steps: int | None) -> Any:
         """The data of `fit`, `evaluate` or `predict`, after `check_batch` of its first batch.
 
-        Data of bytes in a `tf.data.Dataset` is not read: its shapes tell enough.
+        Data of bytes in a `tf.data.Dataset` is not read: its shapes tell enough. Floats in memory
+        are all checked here, those of other data again in each step.
 
         Raises:
             ValueError: as `check_batch`, or a data set without end comes without a number of steps.
@@ -346,39 +342,51 @@ class Trainer(KeepsArguments, keras.Model):
             rows, arrays = batch_size or CHECKED_ROWS, np.ndarray | tf.Tensor
             first = lambda v: v[:rows] if isinstance(v, arrays) else v  # noqa: E731
             self.check_batch(tf.nest.map_structure(first, data))
+            video = _video_in(data)
+            if isinstance(video, arrays) and tf.as_dtype(video.dtype).is_floating:
+                check_range(video)
         return data
 
-    def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):
+    def fit(self, *args, **kwargs):
         """As in Keras, after a check of the first batches of both data sets."""
-        x = self.checked_data(x, batch_size, kwargs.get("steps_per_epoch"))
-        if (validation := kwargs.get("validation_data")) is not None:
-            size = kwargs.get("validation_batch_size") or batch_size
-            validation = self.checked_data(validation, size, kwargs.get("validation_steps"))
-            kwargs["validation_data"] = validation
+        bound = _bound(super().fit, *args, **kwargs)
+        given = bound.arguments
+        size = given.get("batch_size")
+        given["x"] = self.checked_data(given.get("x"), size, given.get("steps_per_epoch"))
+        if (validation := given.get("validation_data")) is not None:
+            size, steps = given.get("validation_batch_size") or size, given.get("validation_steps")
+            given["validation_data"] = self.checked_data(validation, size, steps)
         self._fitting = True
         try:
             with _one_line_assertions():
-                return super().fit(x, y, batch_size, *args, **kwargs)
+                return super().fit(*bound.args, **bound.kwargs)
         finally:
             self._fitting = False
 
-    def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
+    def evaluate(self, *args, **kwargs):
         """As in Keras, after a check of the first batch."""
+        bound = _bound(super().evaluate, *args, **kwargs)
         if not self._fitting:  # `fit` has checked its validation data
-            x = self.checked_data(x, batch_size, kwargs.get("steps"))
+            self._check_bound(bound)
         with _one_line_assertions():
-            return super().evaluate(x, y, batch_size, *args, **kwargs)
+            return super().evaluate(*bound.args, **bound.kwargs)
 
-    def predict(self, x, batch_size=None, *args, **kwargs):
+    def predict(self, *args, **kwargs):
         """As in Keras, where `call` takes videos; a model whose `call` takes noise refuses them."""
-        if self.noise_methods:
-            if not isinstance(x, Mapping) or "video" in x:
-                raise ValueError(
-                    f"{type(self).__name__} predicts nothing of videos. Use {self.noise_methods}."
-                )
-        else:
-            x = self.checked_data(x, batch_size, kwargs.get("steps"))
-        return super().predict(x, batch_size, *args, **kwargs)
+        bound = _bound(super().predict, *args, **kwargs)
+        if not self.noise_methods:
+            self._check_bound(bound)
+        elif not isinstance(x := bound.arguments["x"], Mapping) or "video" in x:
+            raise ValueError(
+                f"{type(self).__name__} predicts nothing of videos. Use {self.noise_methods}."
+            )
+        with _one_line_assertions():
+            return super().predict(*bound.args, **bound.kwargs)
+
+    def _check_bound(self, bound: inspect.BoundArguments) -> None:
+        """Checks the data among the arguments of `evaluate` or `predict`."""
+        given = bound.arguments
+        given["x"] = self.checked_data(given.get("x"), given.get("batch_size"), given.get("steps"))
 
     def export(self, *args, **kwargs):
         """As in Keras, where `call` takes videos; a model whose `call` takes noise refuses it."""
@@ -462,6 +470,23 @@ class Trainer(KeepsArguments, keras.Model):
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None) -> None:
         """Does nothing: constructors make every variable. Keras would average over workers."""
+
+
+def _video_in(batch: Any) -> Any:
+    """The video of a batch as it was given."""
+    video = batch[0] if isinstance(batch, tuple | list) else batch
+    if not isinstance(video, Mapping):
+        return video
+    if "video" not in video:
+        raise ValueError(
+            f'The batch has no "video", only {", ".join(sorted(video))}. Add the videos.'
+        )
+    return video["video"]
+
+
+def _bound(method: Callable, *args, **kwargs) -> inspect.BoundArguments:
+    """The arguments of a call by name, whether they were given by name or by position."""
+    return inspect.signature(method).bind(*args, **kwargs)
 
 
 def _placeholder(spec: tf.TensorSpec) -> tf.Tensor:

@@ -40,6 +40,21 @@ def clips_for(either, count=3, seed=0):
     return clips(count, 1 if isinstance(either, FrameClassifier) else 4, seed)
 
 
+@pytest.mark.parametrize(
+    ("kind", "arguments"), [(ClipClassifier, {"encoder": NARROW}), (FrameClassifier, {})]
+)
+def test_another_data_format_of_keras_does_not_touch_them(channels_first, kind, arguments):
+    classifier = kind(HEADS, (16, 24, 3), **arguments)
+    (kernel, *_) = [w for w in classifier.weights if w.name == "kernel"]
+    assert kernel.shape[2] % 3 == 0  # from colours, or from patches of them
+    count = classifier.min_frames
+    answers = classifier.probabilities(clips(2, count, shape=(16, 24, 3)))
+    assert {name: each.shape for name, each in answers.items()} == {
+        "action": (2, 4),
+        "hair": (2, 3),
+    }
+
+
 def softmax(values):
     raised = np.exp(values - values.max(axis=-1, keepdims=True))
     return raised / raised.sum(axis=-1, keepdims=True)

@@ -127,6 +127,11 @@ def test_the_whole_network_is_that_of_numpy(network, values):
     np.testing.assert_allclose(network(clips), expected, atol=1e-4)
 
 
+def test_another_data_format_of_keras_does_not_touch_it(channels_first, network, values):
+    clips = np.random.default_rng(5).uniform(-1, 1, [1, 10, 224, 224, 3]).astype(np.float32)
+    np.testing.assert_array_equal(network_of(values)(clips), network(clips))
+
+
 def test_there_are_230_variables_and_57_units():
     shapes = shapes_of(I3D())
     assert len(shapes) == 230 and len(MIXED) == 9

@@ -147,6 +147,12 @@ def test_mixed_precision_elsewhere_does_not_touch_it(precision):
     assert features(np.zeros([1, 32, 32, 3], np.float32)).dtype == np.float32
 
 
+def test_another_data_format_of_keras_does_not_touch_it(channels_first):
+    features = VGG16Features(weights=None)
+    assert keras.config.image_data_format() == "channels_first"
+    assert features(np.zeros([1, 32, 40, 3], np.float32)).shape == (1, 8, 10, 256)
+
+
 @pytest.mark.slow
 def test_weights_are_read_from_a_file(tmp_path, vgg16):
     whole = keras.applications.VGG16(include_top=False, weights=None, input_shape=(None, None, 3))

@@ -212,6 +212,39 @@ def test_the_check_of_the_first_batch_takes_every_kind_of_data_and_no_batch_away
     )
 
 
+@pytest.mark.filterwarnings("ignore:Your `PyDataset` class should call")
+@pytest.mark.parametrize("method", ["fit", "validation", "evaluate"])
+@pytest.mark.parametrize("kind", ["array", "dict", "dataset", "generator", "pydataset"])
+def test_floats_beyond_the_range_are_refused_in_a_later_batch_too(linear_model, kind, method):
+    model = linear_model(SIZE)
+    model.compile("sgd")
+    videos = float_videos(40)  # more than the first rows that are checked
+    videos[-1] = 255.0
+    kinds = {"array": videos, "dict": {"video": videos, "index": np.arange(40)}}
+    data = kinds[kind] if kind in kinds else wrapped(kind, videos)
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError)) as error:
+        call(model, method, data)
+    assert "float pixels" in str(error.value) and "in [-1, 1]. Give uint8" in str(error.value)
+    assert "\n" not in str(error.value)
+    if kind in kinds:
+        assert int(model.steps_taken.numpy()) == 0
+
+
+def test_arguments_by_position_are_checked_as_those_by_name(linear_model):
+    model = linear_model(SIZE)
+    model.compile("sgd")
+    videos = float_videos(4)
+    endless = batches(videos, 4).repeat()
+    before = (None, 2, 1, 0, None, 0.0)  # validation_data
+    with pytest.raises(ValueError, match=r"reach 255 and must be"):
+        model.fit(videos, *before, 255.0 * np.ones_like(videos))
+    with pytest.raises(ValueError, match="repeats without end"):
+        model.fit(videos, *before, endless)
+    model.fit(videos, *before, endless, True, None, None, 0, None, 1)  # validation_steps
+    model.evaluate(endless, None, None, 0, None, 1)  # steps
+    assert int(model.steps_taken.numpy()) == 2
+
+
 def test_data_without_end_need_a_number_of_steps(linear_model):
     model = linear_model(SIZE)
     model.compile("sgd")
@@ -301,9 +334,10 @@ def test_the_logged_loss_is_the_mean_over_steps_and_replicas(linear_model, strat
 @pytest.mark.parametrize("clip_norm", [None, 100.0])
 @pytest.mark.parametrize("overflowing", [slice(4, 6), slice(6, 8)], ids=["first", "second"])
 def test_an_overflow_on_any_replica_skips_the_step_on_all(
-    precision, linear_model, strategy_of, overflowing, clip_norm
+    precision, linear_model, strategy_of, overflowing, clip_norm, monkeypatch
 ):
     precision("mixed_float16")
+    monkeypatch.setattr("kerasvid.data.pixels.LARGEST", np.inf)
     videos, strategy = float_videos(8), strategy_of(2)
     expected = -videos[:4].reshape(4, SIZE).mean(axis=0)  # the first step alone
     videos[overflowing] = 3e38
@@ -336,8 +370,9 @@ def test_the_noise_goes_on_with_the_steps_taken_before(linear_model, strategy_of
     np.testing.assert_array_equal(resumed.w.numpy(), whole.w.numpy())
 
 
-def test_a_step_that_loss_scaling_skips_has_used_its_noise(linear_model, precision):
+def test_a_step_that_loss_scaling_skips_has_used_its_noise(linear_model, precision, monkeypatch):
     precision("mixed_float16")
+    monkeypatch.setattr("kerasvid.data.pixels.LARGEST", np.inf)
     model = linear_model(SIZE)
     model.compile("sgd", jit_compile=False)
     overflowing = np.full([4, 2, 2, 2, 3], np.inf, "float32")
