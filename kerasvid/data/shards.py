@@ -263,14 +263,21 @@ def read_shard(file: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tf.data.D
         count: number of its records, an int64 scalar.
 
     Returns:
-        A dataset of (file, place in the split, serialized record). Where a record is damaged,
-        missing or one too many, the iteration raises an error that names the file.
+        A dataset of (file, place in the split, serialized record). Where the file cannot be
+        opened, or a record is damaged, missing or one too many, the iteration raises an error that
+        names the file.
     """
-    # The error of a damaged record names no file; without it, the records end there.
-    records = tf.data.TFRecordDataset(file, buffer_size=READ_BYTES).ignore_errors()
+    # The error of a file that cannot be opened names it.
+    opened = tf.data.FixedLengthRecordDataset(file, 1, buffer_size=1).take(1)
+    # The error of a damaged record names no file; without it, the records end there. A file that
+    # cannot be opened again fails at each attempt: the range bounds their number.
+    records = tf.data.TFRecordDataset(file, buffer_size=READ_BYTES)
+    records = tf.data.Dataset.zip(records, tf.data.Dataset.range(count + 1)).ignore_errors()
+    records = opened.filter(lambda _: False).concatenate(records.map(lambda record, _: record))
     end = tf.data.Dataset.from_tensors((tf.constant(b""), True))
     records = records.map(lambda record: (record, False)).concatenate(end).enumerate()
-    what = tf.strings.join(["not ", tf.strings.as_string(count), " readable records"])
+    what = [" readable records, the shard is damaged or the disk fails"]
+    what = tf.strings.join(["not ", tf.strings.as_string(count), *what])
 
     def check(place: tf.Tensor, item: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, ...]:
         record, ended = item
@@ -306,7 +313,12 @@ def read_split(folder: str | os.PathLike, info: DatasetInfo, split: str) -> tf.d
     """The parsed records of a split in order, without decoding their frames.
 
     A damaged or wrong record raises an error in the iteration, which names the file.
+
+    Raises:
+        DatasetError: a shard is missing or of another size.
     """
+    for shard in info.splits[split].shards:
+        check_shard(folder, shard)
     shards = tf.data.Dataset.from_tensor_slices(split_files(os.fspath(folder), info.splits[split]))
     return shards.flat_map(read_shard).map(
         lambda *record: parse_checked(info, split, *record), num_parallel_calls=tf.data.AUTOTUNE
@@ -370,13 +382,16 @@ def record_values(folder: str, split: str, key: str) -> frozenset[int]:
         key: `"label"` or `"identity"`; -1 stands for unknown.
 
     Raises:
-        DatasetError, tf.errors.OpError: there is no data set, or a record is damaged.
+        DatasetError: there is no data set, or a shard is missing, truncated or altered.
+        tf.errors.OpError: a record is wrong.
 
     Example:
         >>> record_values("data/sprites", "test", "label")
         frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8})
     """
-    return _record_values(folder, split, key, load_info(folder).to_json())
+    info = load_info(folder)
+    check_shards(folder, info, deep=True)
+    return _record_values(folder, split, key, info.to_json())
 
 
 @functools.lru_cache(maxsize=32)
