@@ -31,7 +31,7 @@ from kerasvid.data.records import (
     shard_name,
 )
 from kerasvid.data.remote import open_file_system
-from kerasvid.io import atomic_write, one_line, replace_file
+from kerasvid.io import atomic_write, check_unicode_name, described, one_line, replace_file
 
 INFO_FILE = "dataset.json"
 READ_BYTES = 1 << 20
@@ -139,8 +139,8 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
         edited: whether a `dataset.json` that was edited by hand is accepted.
 
     Raises:
-        DatasetError: the folder is missing, empty, half-written or not a data set, or its
-            description is broken, altered, of another format version or not readable.
+        DatasetError: the folder is missing, empty, half-written or not a data set, its name is not
+            UTF-8, or its description is broken, altered, of another format version or not readable.
         RemoteError: the folder is on a file system that cannot be read.
 
     Example:
@@ -148,13 +148,17 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
         9000
     """
     folder = os.fspath(folder)
+    try:
+        check_unicode_name(folder)
+    except OSError as error:
+        raise DatasetError(described(error)) from error
     open_file_system(folder)
     path = os.path.join(folder, INFO_FILE)
     with _readable(folder):
         if not tf.io.gfile.isdir(folder):
             raise DatasetError(f"{folder}: no such folder; prepare the data set first.")
         if not tf.io.gfile.exists(path):
-            files = tf.io.gfile.listdir(folder)
+            files = list_folder(folder)
             if not files:
                 raise DatasetError(f"{folder}: the folder is empty; {remedy_of(folder)}.")
             if any(SHARD_SUFFIX in name or INFO_FILE in name for name in files):
@@ -177,6 +181,11 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
     if not info.splits:
         raise DatasetError(f"{path}: lists no splits; {remedy_of(folder)}.")
     return info
+
+
+def list_folder(folder: str) -> list[str]:
+    """The names in a folder. TensorFlow cannot list those on a local disk that are not UTF-8."""
+    return tf.io.gfile.listdir(folder) if "://" in folder else os.listdir(folder)
 
 
 def check_shards(folder: str | os.PathLike, info: DatasetInfo, deep: bool = False) -> None:

@@ -229,3 +229,11 @@ def test_the_command_line_says_ok_or_ends_with_status_1(make, capsys):
     assert "OK" not in capsys.readouterr().out
     with pytest.raises(SystemExit, match="error: give one folder"):
         main([])
+
+
+def test_a_file_whose_name_is_not_utf_8_is_passed_over_or_named(make):
+    folder = make()
+    for name in (b"caf\xe9.txt", b"caf\xe9.tfrecord"):
+        open(os.path.join(os.fsencode(folder), name), "w").close()
+    (fault,) = verify(folder).faults
+    assert fault == rf"{folder}/caf\xe9.tfrecord: dataset.json does not list this file; remove it"
