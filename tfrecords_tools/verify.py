@@ -2,8 +2,8 @@
 
 Prints a line for each split and OK, or a line for each fault and ends with status 1.
 
---accept_edits takes a dataset.json that was edited by hand. If the data set has no other fault, the
-file gets a new digest, and the other commands read it again.
+--accept_edits takes a dataset.json that was edited by hand or written by an earlier version. If the
+data set has no other fault, the file gets a new digest, and the other commands read it again.
 """
 
 import dataclasses
@@ -62,8 +62,8 @@ def verify(folder: str | os.PathLike, accept_edits: bool = False) -> Report:
 
     Args:
         folder: of the data set.
-        accept_edits: give a `dataset.json` that was edited by hand a new digest, if there is no
-            other fault.
+        accept_edits: give a `dataset.json` that was edited by hand, or that an earlier version of
+            kerasvid wrote, a new digest, if there is no other fault.
 
     Example:
         >>> verify("data/sprites").faults

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import itertools
 import os
+import shlex
 import stat
 import time
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from kerasvid.data.records import (
     SHARD_SUFFIX,
     DatasetError,
     DatasetInfo,
+    NotAccepted,
     ShardInfo,
     SplitInfo,
     assert_record,
@@ -35,6 +37,7 @@ from kerasvid.io import atomic_write, check_unicode_name, described, one_line, r
 
 INFO_FILE = "dataset.json"
 READ_BYTES = 1 << 20
+SEARCHED_VIDEOS = 1000  # for the shortest one; a message is not worth reading a whole data set
 RECENT_NS = 2 * 10**9  # within which a second change of a file may leave its time as it is
 _verified: dict[str, tuple[tuple[int, ...], str]] = {}  # path -> identity, SHA-256
 
@@ -136,7 +139,8 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
 
     Args:
         folder: of the data set.
-        edited: whether a `dataset.json` that was edited by hand is accepted.
+        edited: whether a `dataset.json` that was edited by hand, or that an earlier version of
+            kerasvid wrote, is accepted.
 
     Raises:
         DatasetError: the folder is missing, empty, half-written or not a data set, its name is not
@@ -175,8 +179,13 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
         info = DatasetInfo.from_json(text.decode(), edited)
     except ValueError as error:
         what = str(error).rstrip(".")
-        ours = FORMAT.encode() in text
-        remedy = remedy_of(folder) if ours else "give the folder of a data set of kerasvid"
+        if isinstance(error, NotAccepted):
+            command = f"kerasvid data verify --accept_edits {shlex.quote(folder)}"
+            raise DatasetError(f"{path}: {what} with {command}") from error
+        if FORMAT.encode() not in text:
+            remedy = "give the folder of a data set of kerasvid"
+        else:
+            remedy = "correct the edit" if edited else remedy_of(folder)
         raise DatasetError(f"{path}: {what}; {remedy}.") from error
     if not info.splits:
         raise DatasetError(f"{path}: lists no splits; {remedy_of(folder)}.")
@@ -363,23 +372,25 @@ def check_first_records(folder: str, info: DatasetInfo, split: str) -> None:
 def shortest_video(folder: str, info: DatasetInfo, split: str, frames: int) -> str:
     """Names the shortest video of a split, for the message that it has less than `frames` frames.
 
+    It is looked for among the first `SEARCHED_VIDEOS`. The text begins with a space, or is empty.
+
     Example:
         >>> shortest_video("data/mine", load_info("data/mine"), "train", frames=16)
-        "The shortest is 'walk/anna.mp4'."
+        " The shortest is 'walk/anna.mp4'."
     """
     clips = info.splits[split]
     files = [os.path.join(folder, shard.file) for shard in clips.shards]
     found = []
     with contextlib.suppress(tf.errors.OpError):  # a damaged shard has a message of its own
-        records = tf.data.TFRecordDataset(files).map(parse_record)
+        records = tf.data.TFRecordDataset(files).take(SEARCHED_VIDEOS).map(parse_record)
         records = records.map(lambda record: (record["id"], record["length"]))
         records = records.filter(lambda _, length: tf.equal(length, clips.min_length))
         found = [name.decode(errors="replace") for name, _ in records.take(1).as_numpy_iterator()]
-    text = f"The shortest is {found[0]!r}." if found else ""
+    text = f" The shortest is {found[0]!r}." if found else ""
     if clips.max_length >= frames:
         flags = f"--min_frames={frames} --skip_unreadable"
         text += f" Leave such videos out with kerasvid data folder {flags}."
-    return text.strip()
+    return text
 
 
 def record_values(folder: str, split: str, key: str) -> frozenset[int]:

@@ -366,7 +366,7 @@ def _check_data(config: RunConfig, info: DatasetInfo) -> None:
         raise ValueError(
             f"frames={config.frames} with stride={config.training.stride} needs {config.span()} "
             f"frames, but the shortest video of the split 'train' of {name} has {shortest}. Set "
-            "fewer frames or a smaller training.stride. "
+            "fewer frames or a smaller training.stride."
             + shortest_video(config.data_folder, info, "train", config.span())
         )
     categories, classes = config.hyperparameters.get("categories", 0), len(info.class_names)

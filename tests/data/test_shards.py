@@ -210,3 +210,11 @@ def test_a_folder_whose_name_is_not_utf_8_is_refused_in_one_line(dataset):
 def test_files_whose_names_are_not_utf_8_make_no_data_set(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9.mp4")).touch()
     refused(tmp_path, "not a data set")
+
+
+def test_the_shortest_video_is_looked_for_among_the_first_ones_only(dataset, monkeypatch):
+    assert shards.shortest_video(dataset, load_info(dataset), "train", 9) == (
+        " The shortest is 'train-0'."
+    )
+    monkeypatch.setattr(shards, "SEARCHED_VIDEOS", 0)
+    assert shards.shortest_video(dataset, load_info(dataset), "train", 9) == ""
