@@ -72,8 +72,14 @@ def download_files(
 
 def _checksum(path: pathlib.Path) -> str | None:
     """SHA-256 of a file, `None` if there is none; ConversionError if it cannot be read."""
+    digest = hashlib.sha256()
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
     except OSError as error:
         raise ConversionError(described(error)) from error
 

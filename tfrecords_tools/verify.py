@@ -2,8 +2,8 @@
 
 Prints a line for each split and OK, or a line for each fault and ends with status 1.
 
---accept_edits takes a dataset.json that was edited by hand. If the data set has no other fault, the
-file gets a new digest, and the other commands read it again.
+--accept_edits takes a dataset.json that was edited by hand or written by an earlier version. If the
+data set has no other fault, the file gets a new digest, and the other commands read it again.
 """
 
 import dataclasses
@@ -25,10 +25,11 @@ from kerasvid.data.shards import (
     READ_BYTES,
     DatasetError,
     check_shard,
+    list_folder,
     load_info,
     write_info,
 )
-from kerasvid.io import one_line
+from kerasvid.io import one_line, shown_name
 
 FAULTS_A_SHARD = 5  # more of them say nothing new
 
@@ -61,8 +62,8 @@ def verify(folder: str | os.PathLike, accept_edits: bool = False) -> Report:
 
     Args:
         folder: of the data set.
-        accept_edits: give a `dataset.json` that was edited by hand a new digest, if there is no
-            other fault.
+        accept_edits: give a `dataset.json` that was edited by hand, or that an earlier version of
+            kerasvid wrote, a new digest, if there is no other fault.
 
     Example:
         >>> verify("data/sprites").faults
@@ -72,8 +73,8 @@ def verify(folder: str | os.PathLike, accept_edits: bool = False) -> Report:
     folder = os.fspath(folder)
     try:
         info = load_info(folder, edited=accept_edits)
-        files = tf.io.gfile.listdir(folder)
-    except (DatasetError, tf.errors.OpError) as error:
+        files = list_folder(folder)
+    except (DatasetError, OSError, tf.errors.OpError) as error:
         report.faults.append(one_line(str(error)))
         return report
     ids: dict[str, str] = {}
@@ -105,7 +106,7 @@ def verify(folder: str | os.PathLike, accept_edits: bool = False) -> Report:
     known = {shard.file for split in info.splits.values() for shard in split.shards}
     for name in sorted(set(files) - known - {INFO_FILE}):
         if any(part in name for part in (".tfrecord", ".tmp-", "partial-", ".part")):
-            path = os.path.join(folder, name)
+            path = shown_name(os.path.join(folder, name))
             report.faults.append(f"{path}: {INFO_FILE} does not list this file; remove it")
     if accept_edits and not report.faults:
         try:

@@ -89,7 +89,7 @@ def real_clips(config: RunConfig, count: int, frames: int, seed: int = 0) -> Sho
     if videos.min_length < span:
         raise StudyError(
             f"{config.dataset}: a clip needs {span} frames, but the split {split!r} has videos of "
-            f"{videos.min_length}. Give fewer --frames. "
+            f"{videos.min_length}. Give fewer --frames."
             + shortest_video(config.data_folder, info, split, span)
         )
     batch = min(count, videos.count)

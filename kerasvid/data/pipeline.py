@@ -90,7 +90,7 @@ def make_pipeline(
     if clips.min_length < span:
         raise ValueError(
             f"{folder}: {frames} frames with stride {stride} span {span}, but the shortest video "
-            f"of {split!r} has {clips.min_length}; use fewer frames or a smaller stride. "
+            f"of {split!r} has {clips.min_length}; use fewer frames or a smaller stride."
             + shortest_video(folder, info, split, span)
         )
     if (repeat or drop_remainder) and batch_size > clips.count:

@@ -54,6 +54,10 @@ class DatasetError(ValueError):
     """A data set is missing, incomplete, altered or not readable; the message says what to do."""
 
 
+class NotAccepted(ValueError):
+    """A `dataset.json` is not as this version wrote it; `kerasvid data verify` can accept it."""
+
+
 def remedy_of(folder: str) -> str:
     """What to do about a data set that cannot be used."""
     return f"delete the folder {folder} and prepare the data set again"
@@ -88,7 +92,8 @@ class ShardInfo:
     """One file of records: its name, number of records, SHA-256 and size in bytes.
 
     Raises:
-        ValueError: the SHA-256 is none, or the file cannot hold so many records.
+        ValueError: the SHA-256 is not 64 hexadecimal digits, or the file cannot hold so many
+            records.
     """
 
     file: str
@@ -181,8 +186,10 @@ class DatasetInfo:
         for name, values in zip(self.attribute_names, self.attribute_sizes, strict=True):
             _check_range(f"size of the attribute {name!r}", values, 1, 2**31 - 1)
         for name, value in vars(self).items():
-            if isinstance(value, (str, tuple)) and _SURROGATES.search("".join(map(str, value))):
-                raise ValueError(f"{name} has bytes that are no text: rename the files it is from.")
+            texts = [value] if isinstance(value, str) else value if isinstance(value, tuple) else []
+            wrong = [str(text) for text in texts if _SURROGATES.search(str(text))]
+            if wrong:
+                raise ValueError(f"{name}: {wrong[0][:100]!a} is not UTF-8")
         for split, clips in self.splits.items():
             check_split_name(split)
             for number, shard in enumerate(clips.shards):
@@ -206,9 +213,11 @@ class DatasetInfo:
 
         Args:
             text: of `dataset.json`.
-            edited: whether a digest that differs is accepted.
+            edited: whether a digest that differs, and a description of format version 1, which has
+                none, are accepted.
 
         Raises:
+            NotAccepted: it is such a description, and `edited` is false.
             ValueError: the text is not JSON, of another format or version, altered, or has a field
                 that is missing, unknown, of another type or out of range.
         """
@@ -219,13 +228,17 @@ class DatasetInfo:
             if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
                 raise ValueError(f"not a {FORMAT} description")
             version = fields.pop("format_version", None)
-            if version != FORMAT_VERSION:
+            if version == 1 and type(version) is int and not edited:
+                raise NotAccepted(
+                    "written by an earlier version of kerasvid, in format version 1: check and "
+                    "accept it"
+                )
+            if type(version) is not int or version not in (1, FORMAT_VERSION):
                 found = version if type(version) is int else "unknown"
                 raise ValueError(f"format version {found}, this code reads {FORMAT_VERSION}")
             if fields.pop("digest", None) != _digest(fields) and not edited:
-                raise ValueError(
-                    "altered, its digest differs (accept an edit of your own with kerasvid data "
-                    "verify --accept_edits)"
+                raise NotAccepted(
+                    "altered, its digest differs: restore it, or check and accept an edit of yours"
                 )
         except json.JSONDecodeError as error:
             raise ValueError(f"broken JSON at line {error.lineno}") from error

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import itertools
 import os
+import shlex
 import stat
 import time
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from kerasvid.data.records import (
     SHARD_SUFFIX,
     DatasetError,
     DatasetInfo,
+    NotAccepted,
     ShardInfo,
     SplitInfo,
     assert_record,
@@ -31,10 +33,11 @@ from kerasvid.data.records import (
     shard_name,
 )
 from kerasvid.data.remote import open_file_system
-from kerasvid.io import atomic_write, one_line, replace_file
+from kerasvid.io import atomic_write, check_unicode_name, described, one_line, replace_file
 
 INFO_FILE = "dataset.json"
 READ_BYTES = 1 << 20
+SEARCHED_VIDEOS = 1000  # for the shortest one; a message is not worth reading a whole data set
 RECENT_NS = 2 * 10**9  # within which a second change of a file may leave its time as it is
 _verified: dict[str, tuple[tuple[int, ...], str]] = {}  # path -> identity, SHA-256
 
@@ -136,11 +139,12 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
 
     Args:
         folder: of the data set.
-        edited: whether a `dataset.json` that was edited by hand is accepted.
+        edited: whether a `dataset.json` that was edited by hand, or that an earlier version of
+            kerasvid wrote, is accepted.
 
     Raises:
-        DatasetError: the folder is missing, empty, half-written or not a data set, or its
-            description is broken, altered, of another format version or not readable.
+        DatasetError: the folder is missing, empty, half-written or not a data set, its name is not
+            UTF-8, or its description is broken, altered, of another format version or not readable.
         RemoteError: the folder is on a file system that cannot be read.
 
     Example:
@@ -148,13 +152,17 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
         9000
     """
     folder = os.fspath(folder)
+    try:
+        check_unicode_name(folder)
+    except OSError as error:
+        raise DatasetError(described(error)) from error
     open_file_system(folder)
     path = os.path.join(folder, INFO_FILE)
     with _readable(folder):
         if not tf.io.gfile.isdir(folder):
             raise DatasetError(f"{folder}: no such folder; prepare the data set first.")
         if not tf.io.gfile.exists(path):
-            files = tf.io.gfile.listdir(folder)
+            files = list_folder(folder)
             if not files:
                 raise DatasetError(f"{folder}: the folder is empty; {remedy_of(folder)}.")
             if any(SHARD_SUFFIX in name or INFO_FILE in name for name in files):
@@ -171,12 +179,22 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
         info = DatasetInfo.from_json(text.decode(), edited)
     except ValueError as error:
         what = str(error).rstrip(".")
-        ours = FORMAT.encode() in text
-        remedy = remedy_of(folder) if ours else "give the folder of a data set of kerasvid"
+        if isinstance(error, NotAccepted):
+            command = f"kerasvid data verify --accept_edits {shlex.quote(folder)}"
+            raise DatasetError(f"{path}: {what} with {command}") from error
+        if FORMAT.encode() not in text:
+            remedy = "give the folder of a data set of kerasvid"
+        else:
+            remedy = "correct the edit" if edited else remedy_of(folder)
         raise DatasetError(f"{path}: {what}; {remedy}.") from error
     if not info.splits:
         raise DatasetError(f"{path}: lists no splits; {remedy_of(folder)}.")
     return info
+
+
+def list_folder(folder: str) -> list[str]:
+    """The names in a folder. TensorFlow cannot list those on a local disk that are not UTF-8."""
+    return tf.io.gfile.listdir(folder) if "://" in folder else os.listdir(folder)
 
 
 def check_shards(folder: str | os.PathLike, info: DatasetInfo, deep: bool = False) -> None:
@@ -263,14 +281,21 @@ def read_shard(file: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tf.data.D
         count: number of its records, an int64 scalar.
 
     Returns:
-        A dataset of (file, place in the split, serialized record). Where a record is damaged,
-        missing or one too many, the iteration raises an error that names the file.
+        A dataset of (file, place in the split, serialized record). Where the file cannot be
+        opened, or a record is damaged, missing or one too many, the iteration raises an error that
+        names the file.
     """
-    # The error of a damaged record names no file; without it, the records end there.
-    records = tf.data.TFRecordDataset(file, buffer_size=READ_BYTES).ignore_errors()
+    # The error of a file that cannot be opened names it.
+    opened = tf.data.FixedLengthRecordDataset(file, 1, buffer_size=1).take(1)
+    # The error of a damaged record names no file; without it, the records end there. A file that
+    # cannot be opened again fails at each attempt: the range bounds their number.
+    records = tf.data.TFRecordDataset(file, buffer_size=READ_BYTES)
+    records = tf.data.Dataset.zip(records, tf.data.Dataset.range(count + 1)).ignore_errors()
+    records = opened.filter(lambda _: False).concatenate(records.map(lambda record, _: record))
     end = tf.data.Dataset.from_tensors((tf.constant(b""), True))
     records = records.map(lambda record: (record, False)).concatenate(end).enumerate()
-    what = tf.strings.join(["not ", tf.strings.as_string(count), " readable records"])
+    what = [" readable records, the shard is damaged or the disk fails"]
+    what = tf.strings.join(["not ", tf.strings.as_string(count), *what])
 
     def check(place: tf.Tensor, item: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, ...]:
         record, ended = item
@@ -306,7 +331,12 @@ def read_split(folder: str | os.PathLike, info: DatasetInfo, split: str) -> tf.d
     """The parsed records of a split in order, without decoding their frames.
 
     A damaged or wrong record raises an error in the iteration, which names the file.
+
+    Raises:
+        DatasetError: a shard is missing or of another size.
     """
+    for shard in info.splits[split].shards:
+        check_shard(folder, shard)
     shards = tf.data.Dataset.from_tensor_slices(split_files(os.fspath(folder), info.splits[split]))
     return shards.flat_map(read_shard).map(
         lambda *record: parse_checked(info, split, *record), num_parallel_calls=tf.data.AUTOTUNE
@@ -342,23 +372,25 @@ def check_first_records(folder: str, info: DatasetInfo, split: str) -> None:
 def shortest_video(folder: str, info: DatasetInfo, split: str, frames: int) -> str:
     """Names the shortest video of a split, for the message that it has less than `frames` frames.
 
+    It is looked for among the first `SEARCHED_VIDEOS`. The text begins with a space, or is empty.
+
     Example:
         >>> shortest_video("data/mine", load_info("data/mine"), "train", frames=16)
-        "The shortest is 'walk/anna.mp4'."
+        " The shortest is 'walk/anna.mp4'."
     """
     clips = info.splits[split]
     files = [os.path.join(folder, shard.file) for shard in clips.shards]
     found = []
     with contextlib.suppress(tf.errors.OpError):  # a damaged shard has a message of its own
-        records = tf.data.TFRecordDataset(files).map(parse_record)
+        records = tf.data.TFRecordDataset(files).take(SEARCHED_VIDEOS).map(parse_record)
         records = records.map(lambda record: (record["id"], record["length"]))
         records = records.filter(lambda _, length: tf.equal(length, clips.min_length))
         found = [name.decode(errors="replace") for name, _ in records.take(1).as_numpy_iterator()]
-    text = f"The shortest is {found[0]!r}." if found else ""
+    text = f" The shortest is {found[0]!r}." if found else ""
     if clips.max_length >= frames:
         flags = f"--min_frames={frames} --skip_unreadable"
         text += f" Leave such videos out with kerasvid data folder {flags}."
-    return text.strip()
+    return text
 
 
 def record_values(folder: str, split: str, key: str) -> frozenset[int]:
@@ -370,13 +402,16 @@ def record_values(folder: str, split: str, key: str) -> frozenset[int]:
         key: `"label"` or `"identity"`; -1 stands for unknown.
 
     Raises:
-        DatasetError, tf.errors.OpError: there is no data set, or a record is damaged.
+        DatasetError: there is no data set, or a shard is missing, truncated or altered.
+        tf.errors.OpError: a record is wrong.
 
     Example:
         >>> record_values("data/sprites", "test", "label")
         frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8})
     """
-    return _record_values(folder, split, key, load_info(folder).to_json())
+    info = load_info(folder)
+    check_shards(folder, info, deep=True)
+    return _record_values(folder, split, key, info.to_json())
 
 
 @functools.lru_cache(maxsize=32)

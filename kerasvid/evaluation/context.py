@@ -148,7 +148,7 @@ class EvaluationContext:
             raise ValueError(
                 f"--frames={self.frames}: clips with stride {self.config.training.stride} span "
                 f"{self.span} frames, but the shortest video of {self.split!r} has {shortest}. "
-                f"Use fewer --frames. {shortest_video(folder, self.info, self.split, self.span)}"
+                f"Use fewer --frames.{shortest_video(folder, self.info, self.split, self.span)}"
             )
         if self.windows > (most := shortest - self.span + 1):
             raise ValueError(

@@ -366,7 +366,7 @@ def _check_data(config: RunConfig, info: DatasetInfo) -> None:
         raise ValueError(
             f"frames={config.frames} with stride={config.training.stride} needs {config.span()} "
             f"frames, but the shortest video of the split 'train' of {name} has {shortest}. Set "
-            "fewer frames or a smaller training.stride. "
+            "fewer frames or a smaller training.stride."
             + shortest_video(config.data_folder, info, "train", config.span())
         )
     categories, classes = config.hyperparameters.get("categories", 0), len(info.class_names)
@@ -382,20 +382,31 @@ def digest_of(info: DatasetInfo | None, splits: Sequence[str] | None = None) -> 
     """Digest of the data that a run reads; "" without a description.
 
     It covers the names that labels, identities and attributes stand for, and the shards of some
-    splits, by default of the training and the held-out split.
+    splits, by default of the training and the held-out split; null stands for a split without any.
     """
     if info is None:
         return ""
     names = splits or filter(None, ("train", held_out_split(info)))
-    shards = {name: [shard.sha256 for shard in info.splits[name].shards] for name in names}
+    shards = {
+        name: [shard.sha256 for shard in info.splits[name].shards] if name in info.splits else None
+        for name in names
+    }
     attributes = info.attribute_names, info.attribute_sizes
     read = {"shards": shards, "names": [info.class_names, info.identity_names, *attributes]}
     return hashlib.sha256(json.dumps(read).encode()).hexdigest()[:16]
 
 
 def images_digest(folder: str | None) -> str:
-    """Digest of the shards of a data set of images to train on; "" without one."""
-    return digest_of(load_info(folder), ["train"]) if folder else ""
+    """Digest of the shards of a data set of images to train on; "" without one.
+
+    Raises:
+        ValueError: it has no split to train on.
+    """
+    if not folder:
+        return ""
+    info = load_info(folder)
+    training_split(info)
+    return digest_of(info, ["train"])
 
 
 def training_split(info: DatasetInfo) -> SplitInfo:

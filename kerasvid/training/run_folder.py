@@ -47,12 +47,16 @@ class RunFolder:
         path: of the folder.
         chief: whether this process writes there. Of several machines, one does.
 
+    Raises:
+        OSError: the path has a name that is not UTF-8; one line.
+
     Example:
         >>> RunFolder("runs/rjvae-sprites").load_config().model
         'rjvae'
     """
 
     def __init__(self, path: str | os.PathLike, chief: bool = True):
+        io.check_unicode_name(path)
         self.path, self.chief = pathlib.Path(path), chief
         self.config_path, self.model = self.path / "config.json", self.path / "model.keras"
         self.checkpoints, self.samples = self.path / "checkpoints", self.path / "samples"

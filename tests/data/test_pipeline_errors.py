@@ -1,6 +1,7 @@
 import dataclasses
 import os
 import shutil
+import threading
 
 import keras
 import pytest
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from kerasvid.data.pipeline import make_pipeline
 from kerasvid.data.records import finish_example, video_to_example
-from kerasvid.data.shards import DatasetError, hash_file, load_info, write_info
+from kerasvid.data.shards import DatasetError, hash_file, load_info, read_shard, write_info
 from kerasvid.io import one_line
 
 FIRST_SHARD = "train-00000-of-00004.tfrecord"
@@ -192,7 +193,44 @@ def test_a_damaged_record_of_an_unchecked_shard_names_the_file(dataset, shuffle)
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([byte ^ 1]))
     line = outcome(dataset, verify=False, shuffle=shuffle)
-    assert line.startswith(f"{path}: not 6 readable records; delete the folder")
+    assert line.startswith(
+        f"{path}: not 6 readable records, the shard is damaged or the disk fails;"
+    )
+
+
+def ends_with_error(iterate):
+    """The line of the error with which `iterate` ends; it fails if that takes too long."""
+    caught = []
+
+    def run():
+        try:
+            iterate()
+        except tf.errors.OpError as error:
+            caught.append(one_line(str(error)))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout=20)
+    assert not thread.is_alive() and len(caught) == 1
+    return caught[0]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_shard_that_disappears_while_it_is_needed_ends_the_reading(dataset, shuffle):
+    batches = make_pipeline(dataset, batch_size=5, frames=3, shuffle=shuffle)
+    path = os.path.join(dataset, "train-00002-of-00004.tfrecord")
+    os.remove(path)
+    line = ends_with_error(lambda: list(batches))
+    assert line.startswith(f"{path}; No such file")
+
+
+def test_a_shard_that_disappears_after_it_was_opened_ends_the_reading(dataset, monkeypatch):
+    path = os.path.join(dataset, FIRST_SHARD)
+    os.remove(path)
+    nothing = tf.data.Dataset.from_tensors(b"")  # as if it had been opened
+    monkeypatch.setattr(tf.data, "FixedLengthRecordDataset", lambda *_, **__: nothing)
+    records = read_shard(tf.constant(path), tf.constant(0, tf.int64), tf.constant(6, tf.int64))
+    assert ends_with_error(lambda: list(records)).startswith(f"{path}: not 6 readable records")
 
 
 def restated(folder, change):

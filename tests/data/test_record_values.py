@@ -1,8 +1,10 @@
+import os
+
 import numpy as np
 import pytest
 
 from kerasvid.data import DatasetInfo, Video
-from kerasvid.data.shards import record_values
+from kerasvid.data.shards import DatasetError, record_values
 from tfrecords_tools.conversion import write_dataset
 
 
@@ -29,3 +31,11 @@ def test_the_values_that_occur_in_a_split_are_listed(tmp_path, split, key, expec
     folder = str(tmp_path / "people")
     write_dataset(folder, info, {"train": [0, 1, 2, 3], "test": [4, 5]}, load, progress=False)
     assert record_values(folder, split, key) == expected
+
+
+@pytest.mark.parametrize("damage", [os.remove, lambda path: os.truncate(path, 99)])
+def test_a_shard_that_cannot_be_read_is_refused_by_name(dataset, damage):
+    path = os.path.join(dataset, "train-00000-of-00004.tfrecord")
+    damage(path)
+    with pytest.raises(DatasetError, match=f"{path}: (the shard is missing|truncated)"):
+        record_values(dataset, "train", "label")

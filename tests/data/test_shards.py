@@ -199,3 +199,22 @@ def test_the_values_of_a_data_set_are_read_again_when_it_changes(
         folder = make_dataset("changing", records)
         assert record_values(folder, "train", "label") == {label}
         shutil.rmtree(folder)
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_refused_in_one_line(dataset):
+    renamed = os.path.join(os.path.dirname(dataset), os.fsdecode(b"numbers\xe9"))
+    os.rename(dataset, renamed)
+    refused(renamed, r"numbers\xe9: its name is not UTF-8, rename it.")
+
+
+def test_files_whose_names_are_not_utf_8_make_no_data_set(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.mp4")).touch()
+    refused(tmp_path, "not a data set")
+
+
+def test_the_shortest_video_is_looked_for_among_the_first_ones_only(dataset, monkeypatch):
+    assert shards.shortest_video(dataset, load_info(dataset), "train", 9) == (
+        " The shortest is 'train-0'."
+    )
+    monkeypatch.setattr(shards, "SEARCHED_VIDEOS", 0)
+    assert shards.shortest_video(dataset, load_info(dataset), "train", 9) == ""

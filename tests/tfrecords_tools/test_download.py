@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -256,11 +257,22 @@ def test_progress_ends_with_the_whole_on_stderr(fetch, capsys):
 def test_a_file_that_cannot_be_read_is_named_and_kept(fetch, tmp_path, monkeypatch):
     fetch()
 
-    def denied(path):
+    def denied(path, mode):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", denied)
+    monkeypatch.setattr("pathlib.Path.open", denied)
     with pytest.raises(ConversionError) as error:
         fetch()
     said = str(error.value)
     assert said == f"{tmp_path / 'raw' / 'a.png'}: Permission denied; check the permissions."
+
+
+def test_a_large_file_is_compared_in_parts(tmp_path):
+    with open(tmp_path / "a.bin", "wb") as file:
+        file.truncate(32 << 20)
+    wanted = {"a.bin": hashlib.sha256(bytes(32 << 20)).hexdigest()}
+    tracemalloc.start()
+    assert download_files("http://localhost", wanted, tmp_path, progress=False) == []
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20

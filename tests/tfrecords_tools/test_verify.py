@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 
 import numpy as np
@@ -229,3 +230,56 @@ def test_the_command_line_says_ok_or_ends_with_status_1(make, capsys):
     assert "OK" not in capsys.readouterr().out
     with pytest.raises(SystemExit, match="error: give one folder"):
         main([])
+
+
+def test_a_file_whose_name_is_not_utf_8_is_passed_over_or_named(make):
+    folder = make()
+    for name in (b"caf\xe9.txt", b"caf\xe9.tfrecord"):
+        open(os.path.join(os.fsencode(folder), name), "w").close()
+    (fault,) = verify(folder).faults
+    assert fault == rf"{folder}/caf\xe9.tfrecord: dataset.json does not list this file; remove it"
+
+
+def as_version_1(folder):
+    """Writes the description of a data set as format version 1 did."""
+    path = os.path.join(folder, "dataset.json")
+    with open(path) as file:
+        fields = json.load(file)
+    del fields["digest"]
+    with open(path, "w") as file:
+        json.dump({**fields, "format_version": 1}, file)
+
+
+def test_a_data_set_of_format_version_1_can_be_accepted(make):
+    folder = make()
+    expected = load_info(folder)
+    as_version_1(folder)
+    (fault,) = verify(folder).faults
+    assert fault == (
+        f"{folder}/dataset.json: written by an earlier version of kerasvid, in format version 1: "
+        f"check and accept it with kerasvid data verify --accept_edits {folder}"
+    )
+    assert verify(folder, accept_edits=True).faults == []
+    assert load_info(folder) == expected
+
+
+def test_a_damaged_data_set_of_format_version_1_is_not_accepted(make):
+    folder = make()
+    as_version_1(folder)
+    os.truncate(os.path.join(folder, "test-00000-of-00001.tfrecord"), 20)
+    assert verify(folder, accept_edits=True).faults
+    has_fault(folder, "format version 1")
+
+
+def test_an_edit_has_one_remedy(make):
+    folder = make()
+    path = os.path.join(folder, "dataset.json")
+    with open(path) as file:
+        text = file.read()
+    with open(path, "w") as file:
+        file.write(text.replace('"height": 8', '"height": 0'))
+    (fault,) = verify(folder).faults
+    assert fault.endswith(f"an edit of yours with kerasvid data verify --accept_edits {folder}")
+    assert "delete" not in fault
+    (fault,) = verify(folder, accept_edits=True).faults
+    assert "Frames of 0x8x3" in fault and fault.endswith("; correct the edit.")

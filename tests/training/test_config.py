@@ -9,8 +9,9 @@ import pytest
 
 from kerasvid.data import DatasetError, DatasetInfo, SplitInfo, Video, load_info
 from kerasvid.data.records import shard_name
+from kerasvid.data.shards import write_info
 from kerasvid.models.registry import MODELS, model_class
-from kerasvid.training.config import digest_of, make_config
+from kerasvid.training.config import digest_of, images_digest, make_config
 from tfrecords_tools.conversion import write_dataset
 
 
@@ -232,3 +233,23 @@ def test_clips_of_other_data_than_that_of_the_run_are_refused(config_of, squares
     config = dataclasses.replace(config_of(), data_digest="0" * 16)
     with pytest.raises(DatasetError, match=f"{squares}: not the data set .*, not {'0' * 16}"):
         config.clips("test")
+
+
+def without_training_split(folder, target):
+    """A copy of the description of a data set, without the training split."""
+    info = load_info(folder)
+    rest = {name: split for name, split in info.splits.items() if name != "train"}
+    target.mkdir()
+    write_info(target, dataclasses.replace(info, splits=rest))
+    return os.fspath(target)
+
+
+def test_data_that_lost_its_training_split_is_not_that_of_the_run(config_of, squares, tmp_path):
+    info = load_info(without_training_split(squares, tmp_path / "less"))
+    with pytest.raises(DatasetError, match="not the data set that the run was trained on"):
+        config_of().check_data(info)
+
+
+def test_images_without_a_training_split_are_refused_in_one_line(squares, tmp_path):
+    with pytest.raises(ValueError, match="has no split 'train', only test"):
+        images_digest(without_training_split(squares, tmp_path / "images"))

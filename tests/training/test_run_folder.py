@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from kerasvid.io import temporary_name
+from kerasvid.io import described, temporary_name
 from kerasvid.training.run_folder import RunError, RunFolder, default_folder
 
 
@@ -133,3 +133,9 @@ def test_the_source_of_weights_is_checked_before_anything_is_written(config_of, 
     run.model.write_bytes(b"")
     shutil.rmtree(source.path)
     run.check_source(config)  # resuming needs it no more
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_refused_in_one_line(tmp_path):
+    with pytest.raises(OSError) as error:
+        RunFolder(tmp_path / os.fsdecode(b"run\xe9"))
+    assert described(error.value).endswith(r"run\xe9: its name is not UTF-8, rename it.")

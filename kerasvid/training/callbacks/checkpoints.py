@@ -92,7 +92,8 @@ def read_record(path: str | os.PathLike, config: RunConfig | None = None) -> Rec
         config: settings that the file must have been saved with, if given.
 
     Raises:
-        CheckpointError: the file is missing, is not as it was written, or is of other settings.
+        CheckpointError: the file is missing, is not as it was written, is of an earlier version,
+            or is of other settings.
     """
     try:
         found, stated = _digests(path)
@@ -101,10 +102,21 @@ def read_record(path: str | os.PathLike, config: RunConfig | None = None) -> Rec
         with zipfile.ZipFile(path) as archive:
             record = Record(**json.loads(archive.read(RECORD)))
     except Exception as error:  # the archive and its member raise many kinds
-        raise CheckpointError(f"{path}: damaged ({_line(error)})") from error
+        older = not isinstance(error, OSError) and _lacks_record(path)
+        why = "written by an earlier version of kerasvid" if older else f"damaged ({_line(error)})"
+        raise CheckpointError(f"{path}: {why}") from error
     if config and (differences := _differences(record, config)):
         raise CheckpointError(f"{path}: saved with other settings ({differences})")
     return record
+
+
+def _lacks_record(path: str | os.PathLike) -> bool:
+    """Whether a file is an undamaged archive without a record, as earlier versions wrote it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return RECORD not in archive.namelist() and archive.testzip() is None
+    except Exception:  # a damaged archive raises many kinds
+        return False
 
 
 def saved_step(path: str | os.PathLike) -> int:

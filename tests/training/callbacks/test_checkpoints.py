@@ -10,6 +10,7 @@ from kerasvid.training.callbacks.checkpoints import (
     CheckpointError,
     Checkpoints,
     latest,
+    read_record,
     restore,
     save_model,
     saved_steps,
@@ -193,3 +194,13 @@ def test_weights_that_are_not_finite_are_never_saved(counter, fit, tmp_path):
 def test_a_run_stops_at_its_step(counter, fit):
     model = fit(counter(), [0.1] * 9, [GracefulStop(None, last_step=4)])
     assert int(model.optimizer.iterations.numpy()) == 4
+
+
+def test_a_file_of_an_earlier_version_is_not_called_damaged(counter, tmp_path):
+    path = tmp_path / "step-000001.keras"
+    counter().save(path)  # it has no record
+    with pytest.raises(CheckpointError, match=r"keras: written by an earlier version of kerasvid$"):
+        read_record(path)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(CheckpointError, match=r"keras: damaged"):
+        read_record(path)
