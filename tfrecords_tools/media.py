@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from kerasvid.data.records import MAX_RECORD_BYTES
-from kerasvid.io import check_unicode_name, one_line, shown_name
+from kerasvid.io import check_is_file, check_unicode_name, one_line, shown_name
 from tfrecords_tools.conversion import UnreadableMedia
 
 VIDEO_SUFFIXES = (
@@ -51,7 +51,7 @@ getattr(cv2.utils, "logging", cv2).setLogLevel(2)  # errors; versions have it in
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sort key under which frame2 comes before frame10."""
     parts = re.split(r"(\d+)", name)
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def resize_and_crop(
@@ -106,6 +106,7 @@ def _image(path: str, formats: tuple[str, ...]) -> Iterator[Image.Image]:
     """An open image; what goes wrong in the block becomes UnreadableMedia."""
     try:
         check_unicode_name(path)
+        check_is_file(path)
         with open(path, "rb") as file, Image.open(file, formats=formats) as image:
             yield image
     except UnreadableMedia:
@@ -257,12 +258,13 @@ def open_video(path: str, fps: float | None = None) -> VideoFrames:
             given as they are.
 
     Raises:
-        UnreadableMedia: the file cannot be opened, or has transparency that OpenCV would ignore.
-            Iterating raises it where a file is cut short. A file that cannot be decoded yields no
+        UnreadableMedia: the file cannot be opened, is a pipe or device, or has transparency that
+            OpenCV would ignore. Iterating raises it where a file is cut short. A file that cannot be decoded yields no
             frames.
     """
     try:
         check_unicode_name(path)
+        check_is_file(path)
         with open(path, "rb") as file:
             head = file.read(1 << 16)
     except OSError as error:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tfrecords_tools.conversion import UnreadableMedia
+from tfrecords_tools.converters.golf import count_frames
 from tfrecords_tools.media import (
     is_animation,
     open_video,
@@ -404,6 +405,14 @@ def test_every_other_name_is_a_name(tmp_path, monkeypatch, name):
         save_animation(plain, 3)
     plain.rename(name)
     assert len(frames_of(name)) == 3  # from this folder, a name may start with a dash
+
+
+@pytest.mark.parametrize("read", [open_video, read_image, count_frames])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, read):
+    path = tmp_path / "pipe.mp4"
+    os.mkfifo(path)
+    with pytest.raises(UnreadableMedia, match=r"pipe\.mp4: .* \(Not a regular file\)"):
+        read(str(path))
 
 
 def test_a_message_about_a_file_is_one_line(tmp_path):
