@@ -268,17 +268,25 @@ def describe_cut(lengths: Mapping[str, int], length: int, stride: int) -> str:
     return line + (f"; left out: the last {_count(rest, 'frame')} of videos" if rest else "")
 
 
-def describe_timing(timing: Mapping[str, tuple[float, bool]]) -> list[str]:
+def describe_timing(
+    timing: Mapping[str, tuple[float, bool]], with_gaps: Iterable[str] = ()
+) -> list[str]:
     """Warnings of videos whose frames are not evenly spaced, or not as those of other videos.
 
     Args:
         timing: of each video by id: frames per second, -1 where unknown, and whether they vary.
+        with_gaps: ids of the videos with long gaps in their times, which were closed.
     """
     lines, remedy = [], "give --fps to resample to one rate"
-    if uneven := sorted((name for name in timing if timing[name][1]), key=media.natural_key):
-        names = ", ".join(map(shown_name, uneven[:_LISTED]))
-        names += f" and {len(uneven) - _LISTED} more" if len(uneven) > _LISTED else ""
-        lines.append(f"warning: the frame rate of {names} is variable; {remedy}")
+    uneven = [name for name in timing if timing[name][1]]
+    for found, start, end in (
+        (with_gaps, "the times of", "have long gaps; the frames before them are not held"),
+        (uneven, "the frame rate of", f"is variable; {remedy}"),
+    ):
+        if ordered := sorted(found, key=media.natural_key):
+            names = ", ".join(map(shown_name, ordered[:_LISTED]))
+            names += f" and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
+            lines.append(f"warning: {start} {names} {end}")
     rates = [rate for rate, _ in timing.values() if rate > 0]
     if rates and not is_one_rate(rates):
         lines.append(
@@ -315,6 +323,7 @@ def prepare(
     lengths: dict[str, int] = {}  # of the videos that are cut
 
     timing: dict[str, tuple[float, bool]] = {}
+    with_gaps: set[str] = set()
 
     def load(clip: FolderClip) -> Iterator[Video]:
         path = clip.paths[0]
@@ -340,6 +349,8 @@ def prepare(
                 yield Video(frames, f"{clip.id}@{start}", rate(), label)
         if isinstance(found, media.VideoFrames):
             timing[clip.id] = (found.rate, found.is_variable and options.fps is None)
+            if found.closed_gaps:
+                with_gaps.add(clip.id)
 
     info = DatasetInfo(
         os.path.basename(os.path.abspath(out_dir)),
@@ -357,7 +368,7 @@ def prepare(
     elif (longest := max(clips.max_length for clips in info.splits.values())) > _LONG:
         print(f"the longest video has {longest} frames, and training reads a whole video for each "
               "clip: cut long videos with --clip_frames", file=sys.stderr)  # fmt: skip
-    for line in describe_timing(timing):
+    for line in describe_timing(timing, with_gaps):
         print(line, file=sys.stderr)
     return info
 
