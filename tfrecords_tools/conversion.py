@@ -70,8 +70,9 @@ def write_dataset(
         progress: show a progress bar on stderr.
         overwrite: replace an existing data set in `out_dir`.
         skip_unreadable: skip items for which `load` raises `UnreadableMedia` or OSError, and
-            print a line for each. Classes and identities that keep no video are left out, so that
-            those after them get lower numbers, and splits too, except the first; a line names each.
+            print a line for each. Classes and identities that lose all their videos so are left
+            out, and those after them get lower numbers: items name them as `Clip` does. Splits
+            without a video are left out too, except the first; a line names each.
         jpeg_quality: 1..100, for the encoding "jpeg".
 
     Returns:
@@ -114,7 +115,7 @@ def write_dataset(
             else:
                 lost.append(f"left out the split {split!r}: none of its videos is readable")
         if encoder.unreadable:
-            info, written, names = _without_unused(building, info, written, encoder.used)
+            info, written, names = _without_lost(building, info, written, encoder)
             lost += names
         common = info.fps < 0 and is_one_rate(encoder.rates)
         fps = float(np.median(list(encoder.rates))) if common else info.fps
@@ -125,17 +126,14 @@ def write_dataset(
     return info
 
 
-def _without_unused(
-    folder: str,
-    info: DatasetInfo,
-    splits: Mapping[str, SplitInfo],
-    used: Mapping[str, set[int]],
+def _without_lost(
+    folder: str, info: DatasetInfo, splits: Mapping[str, SplitInfo], encoder: "_Encoder"
 ) -> tuple[DatasetInfo, dict[str, SplitInfo], list[str]]:
-    """Leaves classes and identities without videos out of the names, and renumbers the records.
+    """Leaves out the names of classes and identities that lost all videos; renumbers the records.
 
     Args:
         folder, info, splits: the data set.
-        used: the numbers in its records, for "label" and "identity".
+        encoder: which wrote its records.
 
     Returns:
         The description, the splits, and a line for each name that is left out.
@@ -147,7 +145,8 @@ def _without_unused(
         ("label", "class_names", "class"), ("identity", "identity_names", "identity")
     ):  # fmt: skip
         names = getattr(info, key)
-        kept = sorted(used[field] & {*range(len(names))})
+        used, lost = encoder.used[field], encoder.lost[field]
+        kept = [n for n, name in enumerate(names) if n in used or name not in lost]
         if len(kept) == len(names):
             continue
         numbers[field] = {old: new for new, old in enumerate(kept)}
@@ -155,7 +154,7 @@ def _without_unused(
         lines += [
             f"left out the {what} {name!r}: none of its videos is readable"
             for old, name in enumerate(names)
-            if old not in used[field]
+            if old not in kept
         ]
     if not numbers:
         return info, dict(splits), lines
@@ -255,6 +254,7 @@ class _Encoder:
         unreadable: a line for each item that could not be read.
         rates: frames per second of the videos.
         used: the values of "label" and "identity" in the records.
+        lost: the names of the classes ("label") and identities of the items that it could not read.
     """
 
     def __init__(self, info, load, workers, skip_unreadable, jpeg_quality, bar, folder) -> None:
@@ -265,14 +265,17 @@ class _Encoder:
         self.ids: set[str] = set()
         self.rates: set[float] = set()
         self.used: dict[str, set[int]] = {"label": set(), "identity": set()}
+        self.lost: dict[str, set[str]] = {"label": set(), "identity": set()}
 
     def records(self, items: Sequence[Any]) -> Iterator[tuple[bytes, int]]:
         """Pairs of a record and its length; raises at the end if files were unreadable."""
         index = 0
-        for found in self._in_order(items):
+        for item, found in zip(items, self._in_order(items), strict=True):
             self.bar.update()
             if isinstance(found, str):
                 self.unreadable.append(found)
+                self.lost["label"].add(getattr(item, "class_name", ""))
+                self.lost["identity"].add(getattr(item, "identity", ""))
                 continue
             file, rate = found
             with file:

@@ -4,6 +4,7 @@ Transparent pixels show `BACKGROUND`, whatever colours they hide. Frames lie as 
 shown: rotated as the file says, and with square pixels once they are resized.
 """
 
+import collections
 import contextlib
 import itertools
 import json
@@ -21,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from kerasvid.data.records import MAX_RECORD_BYTES
-from kerasvid.io import check_unicode_name, one_line, shown_name
+from kerasvid.io import check_is_file, check_unicode_name, one_line, shown_name
 from tfrecords_tools.conversion import UnreadableMedia
 
 VIDEO_SUFFIXES = (
@@ -41,6 +42,9 @@ _COVER_CODECS, _COVER_RATE = (b"MJPG", b"MPNG", b"jpeg", b"png "), 90000
 _ORIENTATION = 0x0112  # of EXIF
 _WHOLE = 0.9  # of the stated frames: with fewer, a file is cut short
 _TOLERANCE = 1e-3  # s, to which some containers round times
+_TICK = 0.01  # s, to which GIFs round times
+_MAX_GAP, _MAX_SHOWN = 2.0, 60.0  # s, between frames, and of a frame whose file states its duration
+_MAX_ASPECT = 10.0  # of a pixel; beyond it, or below its inverse, the file is wrong
 
 # Broken files get one line, ours.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -51,7 +55,7 @@ getattr(cv2.utils, "logging", cv2).setLogLevel(2)  # errors; versions have it in
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sort key under which frame2 comes before frame10."""
     parts = re.split(r"(\d+)", name)
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def resize_and_crop(
@@ -106,6 +110,7 @@ def _image(path: str, formats: tuple[str, ...]) -> Iterator[Image.Image]:
     """An open image; what goes wrong in the block becomes UnreadableMedia."""
     try:
         check_unicode_name(path)
+        check_is_file(path)
         with open(path, "rb") as file, Image.open(file, formats=formats) as image:
             yield image
     except UnreadableMedia:
@@ -163,8 +168,20 @@ def _rgb(image: Image.Image, path: str) -> np.ndarray:
 
 def read_frame(path: str, height: int, width: int, channels: int) -> np.ndarray:
     """A frame uint8 [height, width, channels], RGB or grey; UnreadableMedia as `read_image`."""
-    frame = resize_and_crop(read_image(path), height, width)
-    return frame if channels == 3 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None]
+    with _opencv_errors(path):
+        frame = resize_and_crop(read_image(path), height, width)
+        return frame if channels == 3 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None]
+
+
+@contextlib.contextmanager
+def _opencv_errors(path: str) -> Iterator[None]:
+    """Turns what OpenCV raises into UnreadableMedia."""
+    try:
+        yield
+    except cv2.error as error:
+        raise UnreadableMedia(
+            f"{shown_name(path)}: cannot be read or resized ({one_line(error.err or str(error))})"
+        ) from error
 
 
 # === Videos ===
@@ -175,18 +192,23 @@ class VideoFrames:
 
     Attributes:
         pixel_aspect: width of a pixel over its height, for `resize_and_crop`.
+        closed_gaps: number of gaps that were closed in the times of the frames read so far.
     """
 
     def __init__(
         self,
-        timed: Iterator[tuple[np.ndarray, float | None]],
+        timed: Iterator[tuple[np.ndarray, float | None, float | None]],
         stated_rate: float = -1.0,
         pixel_aspect: float = 1.0,
         fps: float | None = None,
+        max_gap: float = _MAX_GAP,
     ):
-        self.pixel_aspect = pixel_aspect
-        self._timed, self._stated, self._fps = timed, stated_rate, fps
+        """A frame comes with its time and duration in seconds, `None` where unknown."""
+        self.pixel_aspect, self.closed_gaps = pixel_aspect, 0
+        self._timed, self._stated, self._fps, self._max_gap = timed, stated_rate, fps, max_gap
         self._times: list[float] = []
+        self._gaps: collections.deque[float] = collections.deque(maxlen=32)  # as in the file
+        self._last_shown: float | None = None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         if self._fps is None:
@@ -197,10 +219,16 @@ class VideoFrames:
     def is_variable(self) -> bool:
         """Whether the frames read so far were clearly not as long as each other in the file.
 
-        That is, a tenth of the time would have to move between frames to make them even.
+        That is, a tenth of the time would have to move between frames to make them even, and some
+        frame is further from an even grid than times are rounded.
         """
         gaps = np.diff(self._times)
-        return bool(np.abs(gaps - np.median(gaps)).sum() > 0.1 * gaps.sum()) if gaps.size else False
+        if not gaps.size:
+            return False
+        grid = np.linspace(0, self._times[-1], len(self._times))
+        off = np.abs(self._times - grid).max()
+        uneven = np.abs(gaps - np.median(gaps)).sum() > 0.1 * gaps.sum()
+        return bool(uneven and off > _TICK + _TOLERANCE)
 
     @property
     def rate(self) -> float:
@@ -217,19 +245,35 @@ class VideoFrames:
     def _with_times(self) -> Iterator[tuple[np.ndarray, float | None]]:
         """The frames and their times in seconds, which increase from 0; None where unknown."""
         start = None
-        for frame, time in self._timed:
-            if time is not None:
+        for frame, time, shown in self._timed:
+            self._last_shown = shown
+            if time is None:
+                self._times.clear()
+            else:
                 start = time if start is None else start
                 time -= start
-                if self._times and not time > self._times[-1]:  # some files lack a few
-                    time = self._times[-1] + self._gap()
+                if self._times:
+                    gap, usual = time - self._times[-1], self._gap()
+                    if gap <= 0:  # some files lack a few
+                        time = self._times[-1] + usual
+                    elif self._is_too_long(gap):
+                        self.closed_gaps += 1
+                        time, start = self._times[-1] + usual, start + gap - usual
+                    if gap > 0:
+                        self._gaps.append(gap)
                 self._times.append(time)
             yield frame, time
 
+    def _is_too_long(self, gap: float) -> bool:
+        """Whether a gap is a fault of the times: it would fill a clip with copies of one frame."""
+        # The first gaps do not tell yet what is usual: the file may be a slide show.
+        least = self._max_gap if len(self._gaps) > 1 else _MAX_SHOWN
+        return gap > least and gap > 10 * self._gap()
+
     def _gap(self) -> float:
         """Seconds from a frame to the next one, as a guess."""
-        if len(self._times) > 1:
-            return float(np.median(np.diff(self._times[-32:])))
+        if self._gaps:
+            return float(np.median(self._gaps))
         return 1 / self._stated if self._stated > 0 else 0.04
 
     def _at_rate(self, fps: float) -> Iterator[np.ndarray]:
@@ -237,13 +281,22 @@ class VideoFrames:
         held, given = None, 0
         for frame, time in self._with_times():
             if time is None:
+                if held is not None:
+                    yield held
+                    held = None
                 yield frame
                 continue
             while held is not None and given / fps < time - _TOLERANCE:
                 yield held
                 given += 1
             held = frame
-        while held is not None and given / fps < self._times[-1] + self._gap() - _TOLERANCE:
+        if held is None:
+            return
+        shown = self._last_shown or self._gap()
+        if self._is_too_long(shown):
+            self.closed_gaps += 1
+            shown = self._gap()
+        while given / fps < self._times[-1] + shown - _TOLERANCE:
             yield held
             given += 1
 
@@ -257,12 +310,13 @@ def open_video(path: str, fps: float | None = None) -> VideoFrames:
             given as they are.
 
     Raises:
-        UnreadableMedia: the file cannot be opened, or has transparency that OpenCV would ignore.
-            Iterating raises it where a file is cut short. A file that cannot be decoded yields no
-            frames.
+        UnreadableMedia: the file cannot be opened, is a pipe or device, or has transparency that
+            OpenCV would ignore. Iterating raises it where a file is cut short. A file that cannot
+            be decoded yields no frames.
     """
     try:
         check_unicode_name(path)
+        check_is_file(path)
         with open(path, "rb") as file:
             head = file.read(1 << 16)
     except OSError as error:
@@ -270,7 +324,7 @@ def open_video(path: str, fps: float | None = None) -> VideoFrames:
     if head[:4] in (b"GIF8", b"\x89PNG", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") or (
         head[:4] == b"RIFF" and head[8:12] == b"WEBP"
     ):
-        return VideoFrames(_animation_frames(path), fps=fps)
+        return VideoFrames(_animation_frames(path), fps=fps, max_gap=_MAX_SHOWN)
     # A name alone could be taken for a pattern of image names, or for an option.
     capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
@@ -288,6 +342,7 @@ def open_video(path: str, fps: float | None = None) -> VideoFrames:
         )
     across, along = (capture.get(p) for p in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
     aspect = across / along if across > 0 and along > 0 else 1.0
+    aspect = aspect if 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT else 1.0
     if capture.get(cv2.CAP_PROP_ORIENTATION_META) % 180:
         aspect = 1 / aspect
     rate, codec = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FOURCC))
@@ -298,38 +353,61 @@ def open_video(path: str, fps: float | None = None) -> VideoFrames:
     return VideoFrames(_capture_frames(capture, path, head, rate), rate, aspect, fps)
 
 
-def _animation_frames(path: str) -> Iterator[tuple[np.ndarray, float | None]]:
+def _animation_frames(path: str) -> Iterator[tuple[np.ndarray, float | None, float | None]]:
     time: float | None = 0.0
     with _image(path, _ANIMATIONS) as image:
+        # As players do: a GIF that states no time, or hardly any, shows a frame for 0.1 s. But 10
+        # and 20 ms by turns are 60 frames a second.
+        least = 0
         if image.format == "GIF":
-            _check_end(path, b"\0;")
+            least = 10 if 20 in _gif_durations(path) else 20
         for number in _pages(image):
             image.seek(number)
-            yield _rgb(image, path), time
-            shown = image.info.get("duration")  # ms, of a TIFF None
-            # As players do: a GIF that states no time, or hardly any, shows a frame for 0.1 s.
-            shown = 100 if image.format == "GIF" and (shown or 0) < 20 else shown
-            time = None if shown is None or time is None else time + shown / 1000
+            frame = _rgb(image, path)
+            shown = image.info.get("duration") or 0  # ms
+            shown = (100 if shown < least else shown) / 1000
+            yield frame, time, shown or None
+            time = None if time is None or not (shown or time) else time + shown
 
 
-def _check_end(path: str, end: bytes) -> None:
-    """Raises UnreadableMedia if a file does not end with some bytes, and little behind them."""
+def _gif_durations(path: str) -> set[int]:
+    """How long the frames of a GIF are shown, in ms; UnreadableMedia if its end is missing."""
+    durations = set()
     with open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - 256))
-        if end not in file.read():
-            raise UnreadableMedia(f"{shown_name(path)}: the end of the file is missing")
+
+        def skip_colors(flags: bytes) -> None:
+            if flags and flags[0] & 0x80:
+                file.seek(3 << (flags[0] & 7) + 1, os.SEEK_CUR)
+
+        head = file.read(13)
+        skip_colors(head[10:11])
+        while (kind := file.read(1)) != b";":
+            if not kind:
+                raise UnreadableMedia(f"{shown_name(path)}: the end of the file is missing")
+            if kind == b",":  # an image
+                skip_colors(file.read(9)[8:])
+                file.read(1)
+            elif kind == b"!":  # an extension
+                kind += file.read(1)
+            else:
+                continue
+            while size := file.read(1).strip(b"\0"):
+                block = file.read(size[0])
+                if kind == b"!\xf9":
+                    durations.add(10 * int.from_bytes(block[1:3], "little"))
+    return durations
 
 
 def _capture_frames(
     capture: cv2.VideoCapture, path: str, head: bytes, rate: float
-) -> Iterator[tuple[np.ndarray, float | None]]:
+) -> Iterator[tuple[np.ndarray, float | None, float | None]]:
     stated, count, last = capture.get(cv2.CAP_PROP_FRAME_COUNT), 0, 0.0
     try:
         while (read := capture.read())[0]:
             count += 1
             time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             last = max(last, time)
-            yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), time
+            yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), time, None
     finally:
         capture.release()
     if count and _is_cut_short(path, head, stated, rate, count, last):
@@ -521,8 +599,9 @@ def fit_frames(
     """
     aspect = frames.pixel_aspect if isinstance(frames, VideoFrames) else 1.0
     count = 0
-    for count, frame in enumerate(itertools.islice(frames, max_frames), 1):  # noqa: B007
-        yield resize_and_crop(frame, height, width, aspect)
+    with _opencv_errors(path):
+        for count, frame in enumerate(itertools.islice(frames, max_frames), 1):  # noqa: B007
+            yield resize_and_crop(frame, height, width, aspect)
     if not count:
         raise UnreadableMedia(f"{shown_name(path)}: cannot be read as a video")
     if count < min_frames:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kerasvid.comparison.study import Study, StudyError
+from kerasvid.io import check_is_file
 
 COLUMNS = ("study", "rater", "pair", "chosen")  # `seconds` is for people only
 
@@ -81,6 +82,7 @@ def read_answers(paths: Sequence[str | os.PathLike], study: Study) -> list[Answe
 def _rows(path: pathlib.Path) -> Iterator[tuple[str, dict[str, str]]]:
     """The place and the stripped fields of each row."""
     try:
+        check_is_file(path)
         # Spreadsheets put a byte order mark before the first column.
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)

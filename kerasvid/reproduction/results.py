@@ -12,7 +12,7 @@ from typing import Any, cast
 from tabulate import tabulate
 
 from kerasvid.evaluation.report import SIGNS, Measured
-from kerasvid.io import atomic_write, markdown_text
+from kerasvid.io import atomic_write, markdown_text, read_text
 from kerasvid.reproduction.published import REAL, Column, Part, Row, Table, figure_value
 
 
@@ -239,7 +239,7 @@ def known_cells(path: str | os.PathLike) -> dict[tuple[str, str], dict[str, Cell
     if not path.exists():
         return known
     try:
-        for section in json.loads(path.read_text(encoding="utf-8"))["sections"]:
+        for section in json.loads(read_text(path))["sections"]:
             for row in section["rows"]:
                 cells = {n: cast(Cell, Cell.from_dict(f)) for n, f in row["measured"].items()}
                 known[section["dataset"], row["name"]] = cells

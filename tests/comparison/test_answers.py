@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from kerasvid.comparison.answers import Answer, answer_files, read_answers
@@ -69,6 +71,12 @@ def test_an_error_in_a_file_names_its_line(study, tmp_path, content, message):
     with pytest.raises(StudyError, match=message) as error:
         read_answers([path], study)
     assert "\n" not in str(error.value) and str(error.value).startswith(f"{path}")
+
+
+def test_a_pipe_of_answers_is_refused_and_not_waited_for(study, tmp_path):
+    os.mkfifo(tmp_path / "anna.csv")
+    with pytest.raises(StudyError, match=r"anna\.csv: cannot be read \(Not a regular file\)"):
+        read_answers([tmp_path / "anna.csv"], study)
 
 
 def test_a_file_given_twice_is_refused(study, write_answers):

@@ -19,6 +19,7 @@ from kerasvid.data.records import DatasetInfo, Video
 from kerasvid.io import temporary_name
 from tfrecords_tools import conversion
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
+from tfrecords_tools.source_files import Clip
 
 ROOT = pathlib.Path(__file__).parents[2]
 INFO = DatasetInfo("numbers", "1", 8, 8, 3, fps=-1.0)
@@ -285,16 +286,24 @@ def test_a_split_without_a_readable_video_is_left_out_by_name(tmp_path, capsys):
 def write_named(folder, unreadable, **options):
     """Three classes and identities of two videos each, and a video without either."""
     names = {"class_names": ("hop", "run", "sit"), "identity_names": ("ann", "bob", "cy")}
+    names |= options.pop("names", {})
 
-    def load(number):
+    def item(number):
+        return Clip(
+            str(number), ("hop", "run", "sit", "")[number // 2], (),
+            ("ann", "bob", "cy", "")[number // 2],
+        )  # fmt: skip
+
+    def load(clip):
+        number = int(clip.id)
         if number in unreadable:
             raise UnreadableMedia(f"file-{number}: broken")
         label = number // 2 if number < 6 else -1
         return Video(video(number).frames, f"clip-{number}", label=label, identity=label)
 
     return write_dataset(
-        folder, dataclasses.replace(INFO, **names), {"train": [0, 2, 4, 6], "test": [1, 3, 5]},
-        load, progress=False, **options,
+        folder, dataclasses.replace(INFO, **names),
+        {"train": [*map(item, [0, 2, 4, 6])], "test": [*map(item, [1, 3, 5])]}, load, progress=False, **options,
     )  # fmt: skip
 
 
@@ -316,6 +325,17 @@ def test_a_class_that_keeps_a_video_keeps_its_number(tmp_path, capsys):
     info = write_named(tmp_path / "a", unreadable=(2,), skip_unreadable=True)
     assert info.class_names == ("hop", "run", "sit")
     assert [int(record["label"]) for record in records(tmp_path / "a", "test")] == [0, 1, 2]
+    assert "left out" not in capsys.readouterr().err
+
+
+def test_a_class_that_never_had_a_video_keeps_its_name_and_number(tmp_path, capsys):
+    names = {
+        "class_names": ("hop", "run", "sit", "fly"),
+        "identity_names": ("ann", "bob", "cy", "dan"),
+    }
+    whole = write_named(tmp_path / "a", (), names=names)
+    info = write_named(tmp_path / "b", (2,), names=names, skip_unreadable=True)
+    assert info.class_names == whole.class_names and info.identity_names[3] == "dan"
     assert "left out" not in capsys.readouterr().err
 
 

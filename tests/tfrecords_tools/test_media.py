@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from tfrecords_tools.conversion import UnreadableMedia
+from tfrecords_tools.converters.golf import count_frames
 from tfrecords_tools.media import (
+    VideoFrames,
     is_animation,
     open_video,
     read_frame,
@@ -119,6 +121,30 @@ def test_wide_pixels_show_all_their_height():
     image[20:40, 10:20] = 255
     square = resize_and_crop(image, 30, 30, pixel_aspect=2.0)[..., 0]
     assert (square[10:20, 10:20] > 250).all() and square.astype(int).sum() == pytest.approx(25500)
+
+
+def test_a_pixel_aspect_that_no_camera_has_is_ignored(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.avi", [bar(0)] * 2)
+    capture, stated = cv2.VideoCapture, {cv2.CAP_PROP_SAR_NUM: 1.0, cv2.CAP_PROP_SAR_DEN: 2.0**31}
+
+    class Capture:
+        def __init__(self, *arguments):
+            self.real = capture(*arguments)
+
+        def get(self, which):
+            return stated.get(which) or self.real.get(which)
+
+        def __getattr__(self, name):
+            return getattr(self.real, name)
+
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    assert open_video(str(path)).pixel_aspect == 1
+
+
+def test_an_error_of_opencv_names_the_file():
+    found = VideoFrames(iter([(bar(0), 0.0, None)]), pixel_aspect=2.0**-31)
+    with pytest.raises(UnreadableMedia, match=r"^a\.mp4: cannot be read or resized \(.+\)$"):
+        stack_frames(found, "a.mp4", 32, 32)
 
 
 # === Colours ===
@@ -293,6 +319,14 @@ def test_a_gif_that_ends_between_two_frames_is_unreadable(tmp_path):
         frames_of(path)
 
 
+@pytest.mark.parametrize("padding", [b"\0" * 1000, b"x" * 300])
+def test_a_whole_gif_may_have_padding(tmp_path, padding):
+    path = save_animation(tmp_path / "a.gif")
+    with open(path, "ab") as file:
+        file.write(padding)
+    assert len(frames_of(path)) == 5
+
+
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.bmp", "a.tif", "a.ppm"])
 def test_an_image_that_is_cut_short_is_unreadable(tmp_path, name):
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
@@ -406,6 +440,14 @@ def test_every_other_name_is_a_name(tmp_path, monkeypatch, name):
     assert len(frames_of(name)) == 3  # from this folder, a name may start with a dash
 
 
+@pytest.mark.parametrize("read", [open_video, read_image, count_frames])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, read):
+    path = tmp_path / "pipe.mp4"
+    os.mkfifo(path)
+    with pytest.raises(UnreadableMedia, match=r"pipe\.mp4: .* \(Not a regular file\)"):
+        read(str(path))
+
+
 def test_a_message_about_a_file_is_one_line(tmp_path):
     with pytest.raises(UnreadableMedia, match=r"new\\nline\.mp4: cannot be read \(No such file"):
         open_video(str(tmp_path / "new\nline.mp4"))
@@ -443,9 +485,61 @@ def test_rounded_times_are_no_variable_rate(tmp_path):
     path = save_animation(tmp_path / "a.gif", 8, duration=[30, 40, 30, 30, 40, 30, 30, 40])
     found = open_video(path)
     assert len(list(found)) == 8 and found.rate == pytest.approx(30.4, abs=0.1)
+    assert not found.is_variable
     ms = write_video(tmp_path / "a.mkv", [bar(k) for k in range(8)], 29.97)
     found = open_video(str(ms))
     assert len(list(found)) == 8 and (found.rate, found.is_variable) == (29.97, False)
+
+
+@pytest.mark.parametrize("fps", [30, 29.97, 40, 60])
+def test_a_gif_of_constant_rate_in_hundredths_of_seconds_is_not_variable(tmp_path, fps):
+    ticks = np.diff(np.floor(np.arange(25) * 100 / fps + 1e-6)).astype(int)
+    path = save_animation(tmp_path / "a.gif", 24, duration=(10 * ticks).tolist())
+    found = open_video(path)
+    assert len(list(found)) == 24 and not found.is_variable
+    assert found.rate == pytest.approx(fps, rel=0.03)
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.png", "a.tif"])
+def test_an_animation_without_durations_has_no_known_rate(tmp_path, name):
+    options = {} if name == "a.tif" else {"duration": 0}
+    options |= {"lossless": True} if name == "a.webp" else {}
+    path = save_animation(tmp_path / name, **options)
+    found = open_video(path)
+    assert len(list(found)) == 5 and found.rate == -1
+    assert numbers(frames_of(path, 25)) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
+def test_the_last_frame_of_an_animation_is_held_as_long_as_stated(tmp_path, name):
+    options = {"lossless": True} if name == "a.webp" else {}
+    path = save_animation(tmp_path / name, 3, duration=[100, 100, 5000], **options)
+    assert numbers(frames_of(path, 10)) == [0, 1] + [2] * 50
+
+
+def timed(times, duration=None, **options):
+    frames = [(np.full((1, 1, 3), k, np.uint8), t, duration) for k, t in enumerate(times)]
+    return VideoFrames(iter(frames), 25.0, **options)
+
+
+@pytest.mark.parametrize("times", [[0, 0.04, 0.08, 3600, 3600.04], [0, 3600, 3600.04, 3600.08],
+                                   [0, 0.04, 0.08, 0.12, 2.5, 2.54]])  # fmt: skip
+def test_a_gap_in_the_times_of_a_video_invents_no_frames(times):
+    found = timed(times, fps=25)
+    assert [frame[0, 0, 0] for frame in found] == [*range(len(times))]
+    assert found.closed_gaps == 1
+    found = timed(times)
+    assert len(list(found)) == len(times) and found.rate == 25 and not found.is_variable
+
+
+def test_a_slide_show_keeps_its_times():
+    found = timed([0, 3, 6, 9, 12], fps=1)
+    assert len(list(found)) == 15 and not found.closed_gaps
+
+
+def test_a_duration_without_bound_of_the_last_frame_invents_no_frames():
+    found = timed([0, 0.04, 0.08], duration=65535.0, fps=25)
+    assert len(list(found)) == 3 and found.closed_gaps == 1
 
 
 def test_players_show_a_gif_without_a_time_at_10_frames_a_second(tmp_path):

@@ -4,8 +4,8 @@
 
 It reads MP4, AVI, MOV, MKV, WEBM, MPEG, MTS, 3GP, WMV, FLV, GIF and further files, image sequences
 (a subfolder of images is one video) and strips (one wide image of frames side by side). Images in a
-folder that holds videos are left out. The first folder level below --source_dir is the class of a
-video:
+folder that holds videos, itself or in subfolders, are left out. The first folder level below
+--source_dir is the class of a video:
 
     my_videos/walking/anna.mp4          class "walking"
     my_videos/walking/bob/frame2.png    class "walking", bob's images are one video
@@ -108,8 +108,8 @@ def find_clips(
     """Lists the videos in a folder, and its other files, in natural order.
 
     Images are read as far as it takes to tell strips from sequences; videos are not. They are left
-    out where they stand beside videos: in a folder of video files, unless they are animations, or,
-    unless they are a sequence, in one with subfolders of videos.
+    out where they stand beside or above videos: in a folder that holds video files, itself or in
+    subfolders, unless they are animations. Above a folder of images, only a sequence is read.
 
     Raises:
         ConversionError: the folder cannot be listed or has no videos.
@@ -120,19 +120,25 @@ def find_clips(
         (folder, os.path.relpath(folder, source_dir).replace(os.sep, "/"), names)
         for folder, names in walk_folders(source_dir)
     ]
-    media_suffixes = (*media.IMAGE_SUFFIXES, *media.VIDEO_SUFFIXES)
-    holding = (below for _, below, names in found if _with_suffix(names, media_suffixes))
-    parents = {str(parent) for below in holding for parent in pathlib.PurePosixPath(below).parents}
+    above_images, above_videos = (
+        {
+            str(parent)
+            for _, below, names in found
+            if _with_suffix(names, suffixes)
+            for parent in pathlib.PurePosixPath(below).parents
+        }
+        for suffixes in (media.IMAGE_SUFFIXES, media.VIDEO_SUFFIXES)
+    )
     for folder, below, names in found:
         prefix = "" if below == "." else f"{below}/"
         images = _with_suffix(names, media.IMAGE_SUFFIXES)
         videos = _with_suffix(names, media.VIDEO_SUFFIXES)
-        if videos and options.images == "auto":
+        if (videos or below in above_videos) and options.images == "auto":
             videos += [name for name in images if media.is_animation(os.path.join(folder, name))]
             images = []
         files = dict.fromkeys(videos, "video")
         paths = tuple(os.path.join(folder, name) for name in images)
-        mode = _image_mode(paths, below in parents, options) if images else "none"
+        mode = _image_mode(paths, below in above_images, options) if images else "none"
         if mode == "sequences":
             clip_id = os.path.basename(os.path.abspath(folder)) if below == "." else below
             class_name = below.split("/")[0] if "/" in below else ""
@@ -155,7 +161,7 @@ def _with_suffix(names: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
     return [name for name in names if name.lower().endswith(suffixes)]
 
 
-def _image_mode(paths: Sequence[str], above_videos: bool, options: FolderOptions) -> str:
+def _image_mode(paths: Sequence[str], above_images: bool, options: FolderOptions) -> str:
     """How to read the images of a folder: one of `IMAGE_MODES`, "animations" or "none"."""
     if options.images != "auto":
         return options.images
@@ -163,7 +169,7 @@ def _image_mode(paths: Sequence[str], above_videos: bool, options: FolderOptions
     for number, path in enumerate(paths):
         if media.is_animation(path):
             return "animations"
-        if above_videos and len(paths) == 1:  # a poster
+        if above_images and len(paths) == 1:  # a poster
             return "none"
         try:
             strips = media.is_strip(path, options.strip_frame_width)
@@ -172,7 +178,7 @@ def _image_mode(paths: Sequence[str], above_videos: bool, options: FolderOptions
         if strips and _are_strips(paths[number:], options.strip_frame_width):
             return "strips"
         break
-    return "none" if above_videos and not _are_same(_sizes(paths)) else "sequences"
+    return "none" if above_images and not _are_same(_sizes(paths)) else "sequences"
 
 
 def _are_strips(paths: Sequence[str], frame_width: int | None) -> bool:
@@ -262,17 +268,25 @@ def describe_cut(lengths: Mapping[str, int], length: int, stride: int) -> str:
     return line + (f"; left out: the last {_count(rest, 'frame')} of videos" if rest else "")
 
 
-def describe_timing(timing: Mapping[str, tuple[float, bool]]) -> list[str]:
+def describe_timing(
+    timing: Mapping[str, tuple[float, bool]], with_gaps: Iterable[str] = ()
+) -> list[str]:
     """Warnings of videos whose frames are not evenly spaced, or not as those of other videos.
 
     Args:
         timing: of each video by id: frames per second, -1 where unknown, and whether they vary.
+        with_gaps: ids of the videos with long gaps in their times, which were closed.
     """
     lines, remedy = [], "give --fps to resample to one rate"
-    if uneven := sorted((name for name in timing if timing[name][1]), key=media.natural_key):
-        names = ", ".join(map(shown_name, uneven[:_LISTED]))
-        names += f" and {len(uneven) - _LISTED} more" if len(uneven) > _LISTED else ""
-        lines.append(f"warning: the frame rate of {names} is variable; {remedy}")
+    uneven = [name for name in timing if timing[name][1]]
+    for found, start, end in (
+        (with_gaps, "the times of", "have long gaps; the frames before them are not held"),
+        (uneven, "the frame rate of", f"is variable; {remedy}"),
+    ):
+        if ordered := sorted(found, key=media.natural_key):
+            names = ", ".join(map(shown_name, ordered[:_LISTED]))
+            names += f" and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
+            lines.append(f"warning: {start} {names} {end}")
     rates = [rate for rate, _ in timing.values() if rate > 0]
     if rates and not is_one_rate(rates):
         lines.append(
@@ -309,6 +323,7 @@ def prepare(
     lengths: dict[str, int] = {}  # of the videos that are cut
 
     timing: dict[str, tuple[float, bool]] = {}
+    with_gaps: set[str] = set()
 
     def load(clip: FolderClip) -> Iterator[Video]:
         path = clip.paths[0]
@@ -334,6 +349,8 @@ def prepare(
                 yield Video(frames, f"{clip.id}@{start}", rate(), label)
         if isinstance(found, media.VideoFrames):
             timing[clip.id] = (found.rate, found.is_variable and options.fps is None)
+            if found.closed_gaps:
+                with_gaps.add(clip.id)
 
     info = DatasetInfo(
         os.path.basename(os.path.abspath(out_dir)),
@@ -351,7 +368,7 @@ def prepare(
     elif (longest := max(clips.max_length for clips in info.splits.values())) > _LONG:
         print(f"the longest video has {longest} frames, and training reads a whole video for each "
               "clip: cut long videos with --clip_frames", file=sys.stderr)  # fmt: skip
-    for line in describe_timing(timing):
+    for line in describe_timing(timing, with_gaps):
         print(line, file=sys.stderr)
     return info
 

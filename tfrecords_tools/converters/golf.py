@@ -29,6 +29,7 @@ import numpy as np
 from PIL import Image
 
 from kerasvid.data.records import DatasetInfo, Video
+from kerasvid.io import check_is_file
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
 from tfrecords_tools.converter_flags import Options, option, run_converter
@@ -93,6 +94,7 @@ def find_clips(source_dir: Folder | None) -> list[Clip]:
 def count_frames(path: str) -> int:
     """Number of frames in a strip, from the head of its file; else UnreadableMedia."""
     try:
+        check_is_file(path)
         with Image.open(path, formats=["JPEG"]) as image:
             width, height = image.size
     except FileNotFoundError as error:

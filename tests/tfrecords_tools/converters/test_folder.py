@@ -181,6 +181,7 @@ def test_hidden_and_other_files_are_left_out(tmp_path):
 
 def test_natural_order():
     assert sorted(["f10", "f2", "f1b", "f1"], key=natural_key) == ["f1", "f1b", "f2", "f10"]
+    assert sorted(["10²", "9²", "²"], key=natural_key) == ["9²", "10²", "²"]
 
 
 @pytest.mark.parametrize("height, width", [(10, 40), (40, 10), (30, 30), (7, 9)])

@@ -26,7 +26,9 @@ def write_video(path, frames):
 
 
 def video_of(frames):
-    return media.VideoFrames(((frame, number / 25) for number, frame in enumerate(frames)), 25.0)
+    return media.VideoFrames(
+        ((frame, number / 25, None) for number, frame in enumerate(frames)), 25.0
+    )
 
 
 def convert(tmp_path, **options):
@@ -126,7 +128,9 @@ def test_clips_of_a_video_whose_pixels_are_not_square_are_undistorted(tmp_path, 
     image[:, 2:6] = 255  # with pixels twice as wide, half of a square
 
     def open_video(*_):
-        return media.VideoFrames(iter([(image, 0.0), (image, 0.1)]), 10.0, pixel_aspect=2.0)
+        return media.VideoFrames(
+            iter([(image, 0.0, None), (image, 0.1, None)]), 10.0, pixel_aspect=2.0
+        )
 
     monkeypatch.setattr(media, "open_video", open_video)
     (tmp_path / "in").mkdir()

@@ -151,13 +151,16 @@ def test_images_beside_videos_are_read_on_request(tmp_path):
     assert [kind for _, kind, _ in found(tmp_path, images="single")] == ["video", "sequence"]
 
 
-@pytest.mark.parametrize("widths", [[20], [32], [20, 30]])
+@pytest.mark.parametrize("widths", [[20], [32], [20, 30], [20, 20], [32, 48]])
 def test_posters_above_folders_of_videos_are_left_alone(tmp_path, widths):
     touch(tmp_path / "walk" / "anna" / "1.mp4")
     for number, width in enumerate(widths):
         write_image(tmp_path / "walk" / f"poster{number}.jpg", scene(16, width))
     assert [name for name, _, _ in found(tmp_path)] == ["walk/anna/1.mp4"]
-    assert "beside videos" in describe_clips(*find_clips(tmp_path))
+    count = f"{len(widths)} image{'s' * (len(widths) > 1)}"
+    assert f"left out: {count} beside videos" in describe_clips(*find_clips(tmp_path))
+    if len(widths) > 1:
+        assert ("walk", "sequence", 2) in found(tmp_path, images="sequences")
 
 
 def test_a_sequence_above_another_sequence_is_read(tmp_path):
