@@ -33,7 +33,14 @@ from kerasvid.data.records import (
     shard_name,
 )
 from kerasvid.data.remote import open_file_system
-from kerasvid.io import atomic_write, check_unicode_name, described, one_line, replace_file
+from kerasvid.io import (
+    atomic_write,
+    check_unicode_name,
+    described,
+    one_line,
+    remove_leftovers,
+    replace_file,
+)
 
 INFO_FILE = "dataset.json"
 READ_BYTES = 1 << 20
@@ -158,6 +165,8 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
         raise DatasetError(described(error)) from error
     open_file_system(folder)
     path = os.path.join(folder, INFO_FILE)
+    if "://" not in folder and not os.path.exists(folder):
+        remove_leftovers(*os.path.split(os.path.abspath(folder)))  # may take the folder back
     with _readable(folder):
         if not tf.io.gfile.isdir(folder):
             raise DatasetError(f"{folder}: no such folder; prepare the data set first.")

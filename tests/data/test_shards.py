@@ -3,6 +3,8 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 
 import pytest
@@ -18,6 +20,7 @@ from kerasvid.data.shards import (
     record_values,
     write_split,
 )
+from kerasvid.io import temporary_name
 
 
 def refused(folder, *words):
@@ -218,3 +221,12 @@ def test_the_shortest_video_is_looked_for_among_the_first_ones_only(dataset, mon
     )
     monkeypatch.setattr(shards, "SEARCHED_VIDEOS", 0)
     assert shards.shortest_video(dataset, load_info(dataset), "train", 9) == ""
+
+
+def test_a_data_set_whose_replacement_was_killed_is_taken_back(tmp_path, squares, capsys):
+    folder, process = tmp_path / "mine", subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    left = temporary_name(folder).replace(f"-{os.getpid()}", f"-{process.pid}") + "-replaced"
+    shutil.copytree(squares, left)
+    assert load_info(folder) == load_info(squares)
+    assert f"{folder}: taken back from" in capsys.readouterr().err
