@@ -10,6 +10,7 @@ import os
 import pickle
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
@@ -18,6 +19,7 @@ import tensorflow as tf
 import tqdm
 
 from kerasvid.data.records import (
+    MAX_RECORD_BYTES,
     DatasetError,
     DatasetInfo,
     SplitInfo,
@@ -32,12 +34,29 @@ from kerasvid.io import atomic_folder, check_unicode_name, temporary_name
 _BYTES_IN_MEMORY = 8 << 20  # of the records of one item that wait to be written; the rest on disk
 
 
+_large_item = threading.Lock()  # held by the worker whose item needs more than its share
+_worker = threading.local()
+
+
 class ConversionError(ValueError):
     """A data set cannot be made; the one-line message says why and what to do."""
 
 
 class UnreadableMedia(ValueError):
     """A file cannot be read; raised by a `load` function, the message names the file."""
+
+
+def reserve_memory(size: int) -> None:
+    """Called by a `load` function before it holds that many bytes of pixels at once.
+
+    The workers share `MAX_RECORD_BYTES` evenly. An item that needs more waits until no other one
+    does, and holds the place until it is encoded. So all workers together hold the pixels of two
+    records at most.
+    """
+    held = getattr(_worker, "held", None)
+    if held is not None and size > _worker.share:
+        held.enter_context(_large_item)
+        _worker.share = float("inf")
 
 
 def write_dataset(
@@ -311,13 +330,18 @@ class _Encoder:
         pending: collections.deque[concurrent.futures.Future] = collections.deque()
         try:
             for item in items:
-                pending.append(pool.submit(self._encode, item))
+                pending.append(pool.submit(self._encode_within_share, item))
                 if len(pending) >= 4 * self.workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _encode_within_share(self, item: Any) -> str | tuple[IO[bytes], float]:
+        with contextlib.ExitStack() as _worker.held:
+            _worker.share = MAX_RECORD_BYTES / self.workers
+            return self._encode(item)
 
     def _encode(self, item: Any) -> str | tuple[IO[bytes], float]:
         """A temporary file of the records of an item and their frame rate, or its fault."""

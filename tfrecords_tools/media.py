@@ -23,7 +23,7 @@ from PIL import Image, ImageOps
 
 from kerasvid.data.records import MAX_RECORD_BYTES
 from kerasvid.io import check_is_file, check_unicode_name, one_line, shown_name
-from tfrecords_tools.conversion import UnreadableMedia
+from tfrecords_tools.conversion import UnreadableMedia, reserve_memory
 
 VIDEO_SUFFIXES = (
     ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".gif",
@@ -633,6 +633,7 @@ def stack_frames(
                 f"{shown_name(path)}: more than {most} frames of {height}x{width}, too many for "
                 "one record; cut it into clips (--clip_frames of kerasvid data folder)"
             )
+        reserve_memory(len(pixels) + frame.nbytes)
         pixels += frame.tobytes()
     return np.frombuffer(pixels, np.uint8).reshape(-1, height, width, 3)
 

@@ -19,6 +19,7 @@ from kerasvid.data.records import DatasetInfo, Video
 from kerasvid.io import temporary_name
 from tfrecords_tools import conversion
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
+from tfrecords_tools.media import stack_frames
 from tfrecords_tools.source_files import Clip
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -303,7 +304,8 @@ def write_named(folder, unreadable, **options):
 
     return write_dataset(
         folder, dataclasses.replace(INFO, **names),
-        {"train": [*map(item, [0, 2, 4, 6])], "test": [*map(item, [1, 3, 5])]}, load, progress=False, **options,
+        {"train": [*map(item, [0, 2, 4, 6])], "test": [*map(item, [1, 3, 5])]},
+        load, progress=False, **options,
     )  # fmt: skip
 
 
@@ -388,6 +390,29 @@ def test_a_video_that_no_record_can_hold_is_refused_in_one_line(tmp_path, monkey
     monkeypatch.setattr("kerasvid.data.records.MAX_RECORD_BYTES", 100)
     message = refused(tmp_path / "a", "'clip-0': 2 frames are too many .* clips", ValueError)
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("count, is_large", [(2, False), (20, True)])
+def test_one_video_at_a_time_takes_more_than_a_workers_share(
+    tmp_path, monkeypatch, count, is_large
+):
+    monkeypatch.setattr(conversion, "MAX_RECORD_BYTES", 21 * 8 * 8 * 3)
+    lock, loaded, most = threading.Lock(), [0], [0]
+
+    def load(number):
+        frames = stack_frames([np.zeros((8, 8, 3), np.uint8)] * count, str(number), 8, 8)
+        with lock:
+            loaded[0] += 1
+            most[0] = max(most[0], loaded[0])
+        time.sleep(0.05)
+        with lock:
+            loaded[0] -= 1
+        if number == 1:
+            raise UnreadableMedia("file-1: broken")  # gives its memory back too
+        return Video(frames, str(number))
+
+    write(tmp_path / "a", {"train": range(9)}, load, workers=3, skip_unreadable=True)
+    assert (most[0] == 1) == is_large
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from tfrecords_tools.conversion import (
     ConversionError,
     UnreadableMedia,
     is_one_rate,
+    reserve_memory,
     write_dataset,
 )
 from tfrecords_tools.converter_flags import Options, option, run_converter
@@ -344,6 +345,7 @@ def prepare(
             frames = media.stack_frames(found, path, **limits)
             yield Video(frames, clip.id, rate(), label)
         else:
+            reserve_memory(2 * cut * options.height * options.width * 3)  # the frames, and stacked
             stream = count_frames(media.fit_frames(found, path, **limits), clip.id, lengths)
             for start, frames in cut_clips(stream, cut, options.clip_stride or cut):
                 yield Video(frames, f"{clip.id}@{start}", rate(), label)
