@@ -25,7 +25,9 @@ pytestmark = pytest.mark.slow
 
 SEED = 7
 KILLS = (signal.SIGKILL, signal.SIGINT, signal.SIGKILL)
-EARLIEST = 0.3  # part of the undisturbed time; before it, Python itself is starting
+# Parts of the undisturbed time: before them Python itself is starting, and a run that resumes ends
+# earlier.
+MOMENTS = (0.3, 0.8)
 MAIN = "import sys; from kerasvid.cli.main import main; main(sys.argv[1:])"
 
 
@@ -88,10 +90,10 @@ def survives(run_python, killed, tmp_path):
         for number in KILLS:
             if not replaced:
                 shutil.rmtree(result, ignore_errors=True)
-            if killed(arguments, duration * moments.uniform(EARLIEST, 1.0), number):
+            if killed(arguments, duration * moments.uniform(*MOMENTS), number):
                 met += 1
                 check(result)
-        assert met >= len(KILLS) / 2
+        assert met, "every kill came too late"
         if not replaced:
             shutil.rmtree(result, ignore_errors=True)
         status, _, err = run_python("-c", MAIN, *arguments)
