@@ -171,9 +171,9 @@ def atomic_folder(
     if not os.fspath(path):  # it would be the current folder
         raise ValueError("The name of the new folder is empty; give a name.")
     check = check or (lambda: None)
-    check()
     path = os.path.abspath(os.fspath(path))
     remove_leftovers(*os.path.split(path))
+    check()
     building = temporary_name(path)
     try:
         os.makedirs(building)

@@ -76,17 +76,22 @@ def test_an_exception_leaves_all_as_it_was(tmp_path):
     assert text_of(tmp_path / "a") == "old" and os.listdir(tmp_path) == ["a"]
 
 
-def test_the_replaced_folder_of_a_killed_process_is_removed_if_the_new_one_exists(tmp_path, ended):
+def test_the_replaced_folder_of_a_killed_process_goes_or_is_taken_back(tmp_path, ended):
     there, gone = (
         temporary_name(tmp_path / name).replace(str(os.getpid()), ended) + "-replaced"
         for name in ("there", "gone")
     )
     make(tmp_path / "there", "old")
     os.mkdir(there)
-    os.mkdir(gone)
-    for name in ("there", "gone"):
-        with new_dataset_folder(tmp_path / name, overwrite=True):
-            assert os.path.isdir(gone) and not (name == "there" and os.path.isdir(there))
+    make(gone, "all there is")
+    with new_dataset_folder(tmp_path / "there", overwrite=True):
+        assert not os.path.isdir(there) and os.path.isdir(gone)
+    with (
+        pytest.raises(ConversionError, match="contains a data set already"),
+        new_dataset_folder(tmp_path / "gone"),
+    ):
+        pass
+    assert not os.path.isdir(gone) and os.path.isdir(tmp_path / "gone")
 
 
 @pytest.mark.parametrize(
