@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from kerasvid.data import load_info
 from kerasvid.training.config import make_config
 
 pytestmark = pytest.mark.slow
@@ -45,8 +46,9 @@ def files_of(folder: pathlib.Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, squares, save_new_run):
     """A finished run of a glo with new weights."""
-    config = make_config("glo", squares, squares, None, "debug", precision="float32", seed=0)
-    config.hyperparameters.update(image_shape=(16, 16, 3), frames=4)
+    values = {"frames": 4, "training.batch_size": 4}
+    config = make_config("glo", squares, squares, load_info(squares), "debug", values,
+                         precision="float32", seed=0)  # fmt: skip
     return save_new_run(config, tmp_path_factory.mktemp("runs") / "run")
 
 
