@@ -102,7 +102,7 @@ def read_record(path: str | os.PathLike, config: RunConfig | None = None) -> Rec
         with zipfile.ZipFile(path) as archive:
             record = Record(**json.loads(archive.read(RECORD)))
     except Exception as error:  # the archive and its member raise many kinds
-        older = not isinstance(error, OSError) and _lacks_record(path)
+        older = not isinstance(error, OSError) and _is_of_earlier_version(path)
         why = "written by an earlier version of kerasvid" if older else f"damaged ({_line(error)})"
         raise CheckpointError(f"{path}: {why}") from error
     if config and (differences := _differences(record, config)):
@@ -110,11 +110,11 @@ def read_record(path: str | os.PathLike, config: RunConfig | None = None) -> Rec
     return record
 
 
-def _lacks_record(path: str | os.PathLike) -> bool:
-    """Whether a file is an undamaged archive without a record, as earlier versions wrote it."""
+def _is_of_earlier_version(path: str | os.PathLike) -> bool:
+    """Whether a file is an undamaged archive as earlier versions wrote it: the step is its end."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return RECORD not in archive.namelist() and archive.testzip() is None
+            return bool(re.fullmatch(rb"step \d+", archive.comment)) and archive.testzip() is None
     except Exception:  # a damaged archive raises many kinds
         return False
 
