@@ -304,13 +304,15 @@ def remove_leftovers(folder: str | os.PathLike, name: str | None = None) -> None
     """
     target, host = ".+" if name is None else re.escape(_shortened(name)), re.escape(_host())
     ours, any_host = (
-        rf"partial-{process}-{target}|{target}\.tmp-{process}(?:-replaced|\.old)?"
-        for process in (rf"(?:{host}-)?(\d+)", r".+-\d+")
+        rf"partial-{process}-{target}|{target}\.tmp-{process}(?:-replaced)?"
+        for process in (rf"{host}-(\d+)", r".+-\d+")
     )
+    # Earlier versions named no host.
+    earlier = rf"partial-(\d+)-{target}|{target}\.tmp-(\d+)\.old"
     with contextlib.suppress(OSError):  # the write itself says what is wrong with the folder
         for entry in pathlib.Path(folder).iterdir():
-            if match := re.fullmatch(ours, entry.name):
-                ended = not _is_running(int(match[1] or match[2]))
+            if match := re.fullmatch(rf"{ours}|{earlier}", entry.name):
+                ended = not _is_running(int(next(filter(None, match.groups()))))
             elif re.fullmatch(any_host, entry.name):
                 ended = time.time() - entry.lstat().st_mtime > ABANDONED_SECONDS
             else:
@@ -320,7 +322,7 @@ def remove_leftovers(folder: str | os.PathLike, name: str | None = None) -> None
             place = entry.with_name(name or entry.name.rpartition(".tmp-")[0] or entry.name)
             if entry.name.endswith("-replaced") and not place.exists():
                 entry.rename(place)
-                print(f"{place}: taken back from {entry.name}, which a killed process left.",
+                print(f"{place}: restored from {entry.name}, which a killed process left.",
                       file=sys.stderr)  # fmt: skip
             elif entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry, ignore_errors=True)

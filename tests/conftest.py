@@ -96,7 +96,10 @@ def write_squares():
     def write(folder, videos: np.ndarray, training: int, fps: float = 8.0, **fields) -> str:
         info = DatasetInfo("squares", "1", 16, 16, 3, fps=fps, **fields)
         splits = {"train": list(range(training)), "test": list(range(training, len(videos)))}
-        load = lambda i: Video(videos[i], f"square-{i}")  # noqa: E731
+
+        def load(i: int) -> Video:
+            return Video(videos[i], f"square-{i}")
+
         write_dataset(os.fspath(folder), info, splits, load, progress=False)
         return os.fspath(folder)
 

@@ -234,7 +234,7 @@ def ended() -> int:
     return process.pid
 
 
-def test_a_folder_that_was_not_replaced_in_the_end_is_taken_back(tmp_path, ended, capsys):
+def test_a_folder_that_was_not_replaced_in_the_end_is_restored(tmp_path, ended, capsys):
     out = tmp_path / "mine"
     with atomic_folder(out) as building:
         pathlib.Path(building, "video").write_text("whole")
@@ -242,7 +242,7 @@ def test_a_folder_that_was_not_replaced_in_the_end_is_taken_back(tmp_path, ended
     out.rename(left)
     remove_leftovers(tmp_path)
     assert (out / "video").read_text() == "whole" and not left.exists()
-    assert f"{out}: taken back" in capsys.readouterr().err
+    assert f"{out}: restored" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["partial-{}-evaluation.json", "mine.tmp-{}.old"])

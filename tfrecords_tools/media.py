@@ -610,32 +610,32 @@ def fit_frames(
         )
 
 
-def stack_frames(
-    frames: Iterable[np.ndarray],
-    path: str,
-    height: int,
-    width: int,
-    max_frames: int | None = None,
-    min_frames: int = 1,
-    flag: str = "--min_frames",
-) -> np.ndarray:
-    """All frames of `fit_frames`, uint8 [T, height, width, 3].
+def stack_frames(frames: Iterable[np.ndarray], path: str) -> np.ndarray:
+    """All frames of a stream such as that of `fit_frames`, in one array.
+
+    Args:
+        frames: uint8 [H, W, 3] each, of one size; at least one.
+        path: for the error message.
+
+    Returns:
+        uint8 [T, H, W, 3].
 
     Raises:
-        UnreadableMedia: as `fit_frames`, or there are more frames than a record can hold; then the
-            rest is not read.
+        UnreadableMedia: there are more frames than a record can hold; the rest is not read.
     """
     pixels = bytearray()  # grows in place, so that a long video is in memory once
-    for frame in fit_frames(frames, path, height, width, max_frames, min_frames, flag):
+    shape: tuple[int, ...] = ()
+    for frame in frames:
+        shape = frame.shape
         if len(pixels) + frame.nbytes > MAX_RECORD_BYTES:
             most = MAX_RECORD_BYTES // frame.nbytes
             raise UnreadableMedia(
-                f"{shown_name(path)}: more than {most} frames of {height}x{width}, too many for "
-                "one record; cut it into clips (--clip_frames of kerasvid data folder)"
+                f"{shown_name(path)}: more than {most} frames of {shape[0]}x{shape[1]}, too many "
+                "for one record; cut it into clips (--clip_frames of kerasvid data folder)"
             )
         reserve_memory(len(pixels) + frame.nbytes)
         pixels += frame.tobytes()
-    return np.frombuffer(pixels, np.uint8).reshape(-1, height, width, 3)
+    return np.frombuffer(pixels, np.uint8).reshape(-1, *shape)
 
 
 def _unreadable(path: str, error: OSError) -> UnreadableMedia:

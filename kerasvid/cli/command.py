@@ -25,7 +25,7 @@ TRACEBACK = "KERASVID_TRACEBACK"  # set this variable to see where an error come
 INTERRUPTED = "\nInterrupted. Run the same command again."
 PRECISIONS = ["auto", "float32", "mixed_bfloat16", "mixed_float16"]  # as `resolve_precision`
 TEXTS = {"title", "question", "description"}  # flags whose value may be empty
-# For terminals that lack these characters. Others become \\uXXXX.
+# For terminals that lack these characters. Others become \uXXXX.
 PLAIN = {"━": "=", "↑": "^", "↓": "v", "±": "+-", "×": "x", "…": "...", "–": "-"}
 
 

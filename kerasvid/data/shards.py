@@ -166,7 +166,7 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
     open_file_system(folder)
     path = os.path.join(folder, INFO_FILE)
     if "://" not in folder and not os.path.exists(folder):
-        remove_leftovers(*os.path.split(os.path.abspath(folder)))  # may take the folder back
+        remove_leftovers(*os.path.split(os.path.abspath(folder)))  # may restore it
     with _readable(folder):
         if not tf.io.gfile.isdir(folder):
             raise DatasetError(f"{folder}: no such folder; prepare the data set first.")

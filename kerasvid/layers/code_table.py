@@ -85,8 +85,8 @@ class CodeTable(KeepsArguments, keras.layers.Layer):
             m <- momentum m + g,  z <- z - rate m
 
         A row that several videos share, also of other replicas, gets the sum of their gradients.
-        Where a gradient is not finite nothing changes: loss scaling skips that step. Nor does
-        anything where the table is not `trainable`.
+        Nothing changes where a gradient is not finite, because loss scaling skips that step, or
+        where the table is not `trainable`.
 
         Args:
             rows: int `[B]`.

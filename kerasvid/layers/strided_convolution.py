@@ -7,7 +7,7 @@ convolution over pixels with `stride - 1` zeros between them. XLA on a CPU multi
 convolutional layer?", 2016), as computed here under XLA. Without XLA, and on a GPU, TensorFlow's
 own kernels are quicker, except for the few channels of an image on a CPU.
 
-`tf.custom_gradient` is no way to it: what it traces stays in memory as long as the process.
+`tf.custom_gradient` is not used: TensorFlow keeps what it traces until the process ends.
 """
 
 from collections.abc import Sequence

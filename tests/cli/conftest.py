@@ -18,6 +18,18 @@ def squares(tmp_path_factory, moving_squares, write_squares) -> str:
     return write_squares(folder, moving_squares(32, 6), 24)
 
 
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory, squares, save_new_run):
+    """A finished run of a glo with new weights."""
+    from kerasvid.data import load_info
+    from kerasvid.training.config import make_config
+
+    values = {"frames": 4, "training.batch_size": 4}
+    config = make_config("glo", squares, squares, load_info(squares), "debug", values,
+                         precision="float32", seed=0)  # fmt: skip
+    return save_new_run(config, tmp_path_factory.mktemp("runs") / "run")
+
+
 @pytest.fixture(scope="session")
 def start_python():
     """A function that starts Python with arguments and this checkout: a Popen with pipes."""

@@ -6,9 +6,6 @@ import subprocess
 
 import pytest
 
-from kerasvid.data import load_info
-from kerasvid.training.config import make_config
-
 pytestmark = pytest.mark.slow
 
 SIZE = 64 * 1024
@@ -41,15 +38,6 @@ def files_of(folder: pathlib.Path) -> dict[str, bytes]:
     """Content by relative name."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "filler")
     return {os.fspath(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-@pytest.fixture(scope="module")
-def run_dir(tmp_path_factory, squares, save_new_run):
-    """A finished run of a glo with new weights."""
-    values = {"frames": 4, "training.batch_size": 4}
-    config = make_config("glo", squares, squares, load_info(squares), "debug", values,
-                         precision="float32", seed=0)  # fmt: skip
-    return save_new_run(config, tmp_path_factory.mktemp("runs") / "run")
 
 
 # Flags by command, with what is named as full. {run}, {squares}, {disk}: their folders.

@@ -18,7 +18,6 @@ import keras
 import numpy as np
 import pytest
 
-from kerasvid.training.config import make_config
 from tfrecords_tools.verify import verify
 
 pytestmark = pytest.mark.slow
@@ -29,17 +28,6 @@ KILLS = (signal.SIGKILL, signal.SIGINT, signal.SIGKILL)
 # earlier.
 MOMENTS = (0.3, 0.8)
 MAIN = "import sys; from kerasvid.cli.main import main; main(sys.argv[1:])"
-
-
-@pytest.fixture(scope="module")
-def run_dir(tmp_path_factory, squares, save_new_run):
-    """A finished run of a glo with new weights."""
-    from kerasvid.data import load_info
-
-    values = {"frames": 4, "training.batch_size": 4}
-    config = make_config("glo", squares, squares, load_info(squares), "debug", values,
-                         precision="float32", seed=0)  # fmt: skip
-    return save_new_run(config, tmp_path_factory.mktemp("runs") / "run")
 
 
 def heed_interrupts() -> None:

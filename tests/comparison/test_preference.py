@@ -50,7 +50,10 @@ def test_the_interval_by_pairs_is_wider_where_raters_only_repeat_each_other(meas
     alone = measured(anna="aaaaaaabbb")
     raters = dict.fromkeys(("anna", "ben", "cleo", "dora"), "aaaaaaabbb")
     found = measured(**raters)
-    width = lambda share: share.high - share.low  # noqa: E731
+
+    def width(share):
+        return share.high - share.low
+
     assert width(found.pooled.preference) < 0.6 * width(alone.pooled.preference)
     assert width(found.by_pairs.preference) > 1.5 * width(found.pooled.preference)
     assert found.agreement["Krippendorff's alpha"] == 1.0

@@ -102,14 +102,21 @@ def test_a_run_beside_its_data(rjgan, data):
 def test_moved_data_is_found_for_the_frame_rate_too(rjgan, data, tmp_path):
     moved = shutil.copytree(data[0], tmp_path / "moved")
     write_info(moved, dataclasses.replace(load_info(moved), fps=12.0))
-    find = lambda config: dataclasses.replace(config, data_folder=os.fspath(moved))  # noqa: E731
+
+    def find(config):
+        return dataclasses.replace(config, data_folder=os.fspath(moved))
+
     _, configs = clips_of_runs([rjgan, "real"], 2, find_data=find)
     assert common_frame_rate(configs) == 12.0
 
 
 def test_models_in_between_are_shown_between_real_endpoints(run_of, rjgan, data):
     asked = []
-    find = lambda config: asked.append(config.model) or config  # noqa: E731
+
+    def find(config):
+        asked.append(config.model)
+        return config
+
     names = [rjgan, run_of("linear_interpolation")]
     shown, _ = clips_of_runs(names, 5, find_data=find)
     assert asked == ["linear_interpolation"]  # what is made of noise needs no data

@@ -10,7 +10,10 @@ from tfrecords_tools.conversion import write_dataset
 
 def write(folder, videos, **info):
     info = DatasetInfo("numbered", "1", *videos[0].shape[1:], fps=-1.0, **info)
-    load = lambda i: Video(videos[i], f"video-{i}")  # noqa: E731
+
+    def load(i):
+        return Video(videos[i], f"video-{i}")
+
     write_dataset(os.fspath(folder), info, {"train": range(len(videos))}, load, progress=False)
     return os.fspath(folder)
 

@@ -223,10 +223,10 @@ def test_the_shortest_video_is_looked_for_among_the_first_ones_only(dataset, mon
     assert shards.shortest_video(dataset, load_info(dataset), "train", 9) == ""
 
 
-def test_a_data_set_whose_replacement_was_killed_is_taken_back(tmp_path, squares, capsys):
+def test_a_data_set_whose_replacement_was_killed_is_restored(tmp_path, squares, capsys):
     folder, process = tmp_path / "mine", subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     left = temporary_name(folder).replace(f"-{os.getpid()}", f"-{process.pid}") + "-replaced"
     shutil.copytree(squares, left)
     assert load_info(folder) == load_info(squares)
-    assert f"{folder}: taken back from" in capsys.readouterr().err
+    assert f"{folder}: restored from" in capsys.readouterr().err

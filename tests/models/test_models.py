@@ -444,7 +444,9 @@ def test_a_model_of_noise_names_what_to_use_instead_of_predict_and_export(name, 
     if not model.noise_methods:
         assert model.predict(clips, verbose=0).shape == clips.shape
         return
-    with pytest.raises(ValueError, match=r"predicts nothing of videos\. Use (gen|betw)") as error:
+    with pytest.raises(
+        ValueError, match=r"predict takes noise, not videos\. Use (gen|betw)"
+    ) as error:
         model.predict(clips, verbose=0)
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match=r"Use kerasvid\.export\.saved_model") as error:

@@ -400,7 +400,7 @@ def test_one_video_at_a_time_takes_more_than_a_workers_share(
     lock, loaded, most = threading.Lock(), [0], [0]
 
     def load(number):
-        frames = stack_frames([np.zeros((8, 8, 3), np.uint8)] * count, str(number), 8, 8)
+        frames = stack_frames([np.zeros((8, 8, 3), np.uint8)] * count, str(number))
         with lock:
             loaded[0] += 1
             most[0] = max(most[0], loaded[0])

@@ -14,6 +14,7 @@ from tfrecords_tools.conversion import UnreadableMedia
 from tfrecords_tools.converters.golf import count_frames
 from tfrecords_tools.media import (
     VideoFrames,
+    fit_frames,
     is_animation,
     open_video,
     read_frame,
@@ -112,7 +113,7 @@ def test_pixels_that_are_not_square_become_so(tmp_path):
     path.write_bytes(data)
     found = open_video(str(path))
     assert found.pixel_aspect == pytest.approx(16 / 9)
-    square = stack_frames(found, str(path), 32, 32)[0, ..., 0] > 127
+    square = stack_frames(fit_frames(found, str(path), 32, 32), str(path))[0, ..., 0] > 127
     assert square.any(0).sum() == pytest.approx(16, abs=1) == square.any(1).sum()
 
 
@@ -144,7 +145,7 @@ def test_a_pixel_aspect_that_no_camera_has_is_ignored(tmp_path, monkeypatch):
 def test_an_error_of_opencv_names_the_file():
     found = VideoFrames(iter([(bar(0), 0.0, None)]), pixel_aspect=2.0**-31)
     with pytest.raises(UnreadableMedia, match=r"^a\.mp4: cannot be read or resized \(.+\)$"):
-        stack_frames(found, "a.mp4", 32, 32)
+        next(fit_frames(found, "a.mp4", 32, 32))
 
 
 # === Colours ===

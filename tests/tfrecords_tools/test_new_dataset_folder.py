@@ -76,7 +76,7 @@ def test_an_exception_leaves_all_as_it_was(tmp_path):
     assert text_of(tmp_path / "a") == "old" and os.listdir(tmp_path) == ["a"]
 
 
-def test_the_replaced_folder_of_a_killed_process_goes_or_is_taken_back(tmp_path, ended):
+def test_the_replaced_folder_of_a_killed_process_goes_or_is_restored(tmp_path, ended):
     there, gone = (
         temporary_name(tmp_path / name).replace(str(os.getpid()), ended) + "-replaced"
         for name in ("there", "gone")

@@ -431,6 +431,17 @@ def test_workers_that_differ_are_refused_before_anything_is_written(
     assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
 
 
+def test_workers_that_read_different_checkpoints_stop(finished, monkeypatch):
+    config, run = finished
+    monkeypatch.setattr(
+        "kerasvid.training.loop.of_all_workers", lambda _, values: np.array([values, [2]])
+    )
+    before = run.config_path.read_bytes()
+    with pytest.raises(RunError, match="different checkpoints, of the steps 4, 2"):
+        run_to_end_without_begin(of_steps(config, 6), run.path)
+    assert run.config_path.read_bytes() == before
+
+
 def run_to_end_without_begin(config, folder):
     run = RunFolder(folder)
     with run.lock():

@@ -98,7 +98,8 @@ def read_face_clip(
         ConversionError: OpenCV has no face detector (version 5).
     """
     if not crop_faces:
-        return media.stack_frames(map(media.read_image, paths), paths[0], size, size)
+        images = map(media.read_image, paths)
+        return media.stack_frames(media.fit_frames(images, paths[0], size, size), paths[0])
     some = np.unique(np.linspace(0, len(paths) - 1, SAMPLES).round().astype(int))
     box = find_box((media.read_image(paths[k]) for k in some), paths[0], margin)
     frames, first = [], media.read_image(paths[0]).shape

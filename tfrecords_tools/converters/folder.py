@@ -341,12 +341,13 @@ def prepare(
         def rate() -> float:  # of the frames that have been read
             return found.rate if isinstance(found, media.VideoFrames) else options.fps or -1.0
 
+        fitted = media.fit_frames(found, path, **limits)
         if not cut:
-            frames = media.stack_frames(found, path, **limits)
+            frames = media.stack_frames(fitted, path)
             yield Video(frames, clip.id, rate(), label)
         else:
             reserve_memory(2 * cut * options.height * options.width * 3)  # the frames, and stacked
-            stream = count_frames(media.fit_frames(found, path, **limits), clip.id, lengths)
+            stream = count_frames(fitted, clip.id, lengths)
             for start, frames in cut_clips(stream, cut, options.clip_stride or cut):
                 yield Video(frames, f"{clip.id}@{start}", rate(), label)
         if isinstance(found, media.VideoFrames):

@@ -179,9 +179,10 @@ def prepare(
         path = clip.paths[0]
         count = count_frames(path)
         strip = media.read_image(path).reshape(count, STRIP_SIDE, STRIP_SIDE, 3)
-        frames = media.stack_frames(
+        fitted = media.fit_frames(
             strip, path, SIDE, SIDE, options.frames, options.frames, "--frames"
         )
+        frames = media.stack_frames(fitted, path)
         return Video(frames, clip.id, identity=numbers.get(clip.identity, -1))
 
     source = f"{SOURCE}, drawn with seed {options.seed} from {len(clips)} clips"

@@ -157,9 +157,9 @@ def prepare(
 
     def load(clip: Clip) -> Video:
         found = media.open_video(clip.paths[0])
-        video = media.stack_frames(
-            found, clip.paths[0], SIDE, SIDE, min_frames=frames, flag="--frames"
-        )
+        path = clip.paths[0]
+        fitted = media.fit_frames(found, path, SIDE, SIDE, min_frames=frames, flag="--frames")
+        video = media.stack_frames(fitted, path)
         rate = found.rate * frames / len(video) if found.rate > 0 else -1.0
         label = options.classes.index(clip.class_name)
         return Video(video[spread(len(video), frames)], clip.id, rate, label)

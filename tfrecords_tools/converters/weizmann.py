@@ -107,7 +107,8 @@ def prepare_avi(out_dir: Folder, source_dir: Folder | None, **writing: bool) -> 
 
     def load(clip: Clip) -> Video:
         found = media.open_video(clip.paths[0])
-        frames = media.stack_frames(found, clip.paths[0], SIDE, SIDE)
+        path = clip.paths[0]
+        frames = media.stack_frames(media.fit_frames(found, path, SIDE, SIDE), path)
         label, identity = ACTIONS.index(clip.class_name), PERSONS.index(clip.identity)
         return Video(frames, clip.id, found.rate, label, identity)
 

@@ -9,6 +9,7 @@ over some frames has the expectation of the mean over all.
 """
 
 import contextlib
+import functools
 import inspect
 import itertools
 import types
@@ -339,11 +340,9 @@ class Trainer(KeepsArguments, keras.Model):
         elif isinstance(data, keras.utils.PyDataset):
             self.check_batch(data[0])
         elif isinstance(data, Mapping | list | tuple | np.ndarray | tf.Tensor):
-            rows, arrays = batch_size or CHECKED_ROWS, np.ndarray | tf.Tensor
-            first = lambda v: v[:rows] if isinstance(v, arrays) else v  # noqa: E731
-            self.check_batch(tf.nest.map_structure(first, data))
-            video = _video_in(data)
-            if isinstance(video, arrays) and tf.as_dtype(video.dtype).is_floating:
+            rows, video = batch_size or CHECKED_ROWS, _video_in(data)
+            self.check_batch(tf.nest.map_structure(functools.partial(_first, rows), data))
+            if isinstance(video, np.ndarray | tf.Tensor) and tf.as_dtype(video.dtype).is_floating:
                 check_range(video)
         return data
 
@@ -378,7 +377,7 @@ class Trainer(KeepsArguments, keras.Model):
             self._check_bound(bound)
         elif not isinstance(x := bound.arguments["x"], Mapping) or "video" in x:
             raise ValueError(
-                f"{type(self).__name__} predicts nothing of videos. Use {self.noise_methods}."
+                f"{type(self).__name__}: predict takes noise, not videos. Use {self.noise_methods}."
             )
         with _one_line_assertions():
             return super().predict(*bound.args, **bound.kwargs)
@@ -482,6 +481,11 @@ def _video_in(batch: Any) -> Any:
             f'The batch has no "video", only {", ".join(sorted(video))}. Add the videos.'
         )
     return video["video"]
+
+
+def _first(rows: int, values: Any) -> Any:
+    """The first rows of an array; anything else as it is."""
+    return values[:rows] if isinstance(values, np.ndarray | tf.Tensor) else values
 
 
 def _bound(method: Callable, *args, **kwargs) -> inspect.BoundArguments:
