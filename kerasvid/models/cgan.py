@@ -234,5 +234,5 @@ _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5
 CGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "base": TrainConfig(steps=5_000, batch_size=8, **_ADAM),
-    "paper": TrainConfig(steps=100_000, ema_momentum=0.999, **_ADAM),
+    "paper": TrainConfig(steps=100_000, **_ADAM),
 }

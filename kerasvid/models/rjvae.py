@@ -311,5 +311,5 @@ RJVAE.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
     "plain": TrainConfig(steps=4_000, decay_steps=4_000),
     "base": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
-    "paper": TrainConfig(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
+    "paper": TrainConfig(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.99),
 }

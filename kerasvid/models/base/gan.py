@@ -11,6 +11,7 @@ What the networks minimise stands in each model's file, in `discriminator_losses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from kerasvid import losses
@@ -24,12 +25,15 @@ from kerasvid.models.base.train_config import Ramp
 from kerasvid.models.base.trainer import (
     EVALUATION_SEED,
     Trainer,
+    batch_norm_layers,
     draw_noise,
     over_replicas,
     replica_key,
 )
 from kerasvid.models.base.video_generator import LimitedLength, VideoGenerator
 
+# Generated clips that the statistics of averaged weights are measured on.
+MEASURED_PASSES, MEASURED_CLIPS = 8, 32
 GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminator"
 INITIAL_POWER_ITERATIONS = 15  # fewer underestimate the spectral norm of a new kernel
 
@@ -188,6 +192,40 @@ class AdversarialModel(Trainer):
     ) -> tf.Tensor:
         """The clips `[B, T, H, W, C]` of named noise and conditions."""
         return self.fakes(noise, self.frames if frames is None else frames, training)["video"]
+
+    def measure_batch_norm(self) -> None:
+        """Gives the generator's batch norm the moments of 256 clips of the weights it has now.
+
+        Averaged weights have statistics of their own: those of training are of other weights. The
+        clips are of the same noise each time; each pass of 32 is normalised by itself, as in
+        training. The mean and the variance are those of all passes together.
+
+        A generator with `conditions` needs real frames, and keeps its running statistics.
+        """
+        inside = {id(layer) for each in self.discriminators().values()
+                  for layer in batch_norm_layers(each)}  # fmt: skip
+        layers = [each for each in batch_norm_layers(self) if id(each) not in inside]
+        layers = [each for each in layers if each.trainable]  # frozen ones have what they had
+        if not layers or type(self).conditions is not AdversarialModel.conditions:
+            return
+        momenta = [layer.momentum for layer in layers]
+        moments: list[Any] = [[] for _ in layers]
+        try:
+            for layer in layers:
+                layer.momentum = 0.0  # the running statistics are those of the last pass
+            for number in range(MEASURED_PASSES):
+                key = tf.constant([EVALUATION_SEED, number])
+                noise = draw_noise(self.noise_shapes(self.frames), MEASURED_CLIPS, key)
+                self.fakes(noise, self.frames, training=True)
+                for layer, found in zip(layers, moments, strict=True):
+                    found.append((layer.moving_mean.numpy(), layer.moving_variance.numpy()))
+        finally:
+            for layer, momentum in zip(layers, momenta, strict=True):
+                layer.momentum = momentum
+        for layer, found in zip(layers, moments, strict=True):
+            means, variances = np.moveaxis(np.array(found, np.float64), 1, 0)
+            layer.moving_mean.assign(means.mean(axis=0))
+            layer.moving_variance.assign(variances.mean(axis=0) + means.var(axis=0))
 
     # === Inputs of a step ===
 
