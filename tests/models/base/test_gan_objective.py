@@ -87,7 +87,7 @@ def test_a_value_that_is_not_finite_is_refused(objective):
 
 # What the losses of a paper have beside those of Goodfellow et al.
 PUBLISHED = {
-    **dict.fromkeys(("image_gan", "mocogan", "rjgan", "rmocogan", "vgan"), {}),
+    **{name: {} for name in ("image_gan", "mocogan", "rjgan", "rmocogan", "vgan")},
     "tgan": {"loss": "wasserstein"},
     "cgan": {"real_target": 0.9},
 }
