@@ -383,7 +383,7 @@ Navsynth.PRESETS = {
 # The optimizers of the supplement. It gives no batch size: the rates are those of the released code
 # for one video a step. A training ends with the last stage.
 ADAM: dict[str, Any] = {"warmup_steps": 0, "beta_2": 0.999, "epsilon": 1e-8}
-SUPPLEMENT: dict[str, Any] = {**ADAM, "batch_size": 1, "ema_momentum": 0.0, "code_rate": 12.5}
+SUPPLEMENT: dict[str, Any] = {**ADAM, "ema_momentum": 0.0, "code_rate": 12.5}
 SHARED: dict[str, Any] = {"pick": "start", "ema_momentum": 0.0}
 Navsynth.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, code_rate=1.0, **SHARED),
@@ -391,11 +391,13 @@ Navsynth.TRAINING = {
     "plain": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=200.0, **SHARED),
     "base": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=2.0, **SHARED),
     # 305 epochs of 1,476 videos: 820 chairs at 2 elevations, less a tenth.
-    "paper": TrainConfig(steps=450_180, pick="start", learning_rate=6.25e-5, **SUPPLEMENT),
+    "paper": TrainConfig(
+        steps=450_180, batch_size=1, pick="start", learning_rate=6.25e-5, **SUPPLEMENT
+    ),
     # 705 epochs of 80 videos: 9 persons in 10 actions, less a person of each.
     "weizmann": TrainConfig(
-        steps=56_400, learning_rate=6.25e-5, discriminator_rate=100.0, **SUPPLEMENT
+        steps=56_400, batch_size=1, learning_rate=6.25e-5, discriminator_rate=100.0, **SUPPLEMENT
     ),
     # 1,010 epochs of 500 videos.
-    "golf": TrainConfig(steps=505_000, pick="start", learning_rate=0.1, **SUPPLEMENT),
+    "golf": TrainConfig(steps=505_000, batch_size=1, pick="start", learning_rate=0.1, **SUPPLEMENT),
 }
