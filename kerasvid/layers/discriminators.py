@@ -182,24 +182,71 @@ class VideoDiscriminator(ImageDiscriminator):
         if self.patch > 1:
             x = over_frames(lambda frames: tf.nn.space_to_depth(frames, self.patch), x)
         for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
-            x = over_frames(convolution, self._neighbours(x))
+            x = self._over_time(convolution, x)
             x = tf.nn.leaky_relu(over_frames(normalization, x, training=training))
         x = with_deviation(x) if self.deviation else x
         if self.score == "patch":
-            scores = over_frames(self.output_layer, self._neighbours(x))
+            scores = self._over_time(self.output_layer, x)
         else:
             moments = tf.unstack(x, axis=1)  # the whole clip side by side, for one weight each
             scores = self.output_layer(tf.concat(moments, axis=-1))
         return as_output(scores, tf.shape(clips)[0], self.categories)
 
-    def _neighbours(self, x: tf.Tensor) -> tf.Tensor:
-        """Every frame beside the next K - 1: `[B, T, h, w, D] -> [B, T', h, w, K D]`."""
-        size, stride = self.temporal_kernel, self.temporal_stride
+    def _over_time(self, convolution: SpectralConvolution, x: tf.Tensor) -> tf.Tensor:
+        """A convolution over every K neighbouring frames side by side, `[B, T, h, w, D]`.
+
+        Those of the K frames that are beyond the ends of the clip at every position are left out,
+        with their part of the kernel.
+        """
+        size, stride, length = self.temporal_kernel, self.temporal_stride, x.shape[1]
+        if not convolution.built:
+            convolution.build([None, *x.shape[2:4], size * x.shape[4]])
+        count, before = (length - size) // stride + 1, 0
         if self.temporal_padding == "same":
-            missing = max((-(-x.shape[1] // stride) - 1) * stride + size - x.shape[1], 0)
-            x = tf.pad(x, [[0, 0], [missing // 2, -(-missing // 2)], [0, 0], [0, 0], [0, 0]])
-        count = (x.shape[1] - size) // stride + 1
+            count = -(-length // stride)
+            before = max((count - 1) * stride + size - length, 0) // 2
+        first = max(before - (count - 1) * stride, 0)  # frames of the kernel that meet the clip
+        end = min(length + before, size)
+        missing = [before - first, max((count - 1) * stride + end - before - length, 0)]
+        if any(missing):
+            x = tf.pad(x, [[0, 0], missing, *[[0, 0]] * 3])
+        beside = side_by_side(x, end - first, stride, count)
+        channels = first * x.shape[4], end * x.shape[4]
+        return over_frames(convolution, beside, channels=channels)
+
+
+def side_by_side(x: tf.Tensor, size: int, stride: int, count: int) -> tf.Tensor:
+    """Every frame that `stride` divides beside the next `size - 1`, on the channels.
+
+    Args:
+        x: `[B, T, h, w, D]` with T at least (count - 1) stride + size.
+        size: K, neighbouring frames.
+        stride: distance of two positions in time.
+        count: of positions.
+
+    Returns:
+        `[B, count, h, w, K D]`.
+    """
+    if size % stride:
         return tf.concat([every(stride, x, k, count) for k in range(size)], axis=-1)
+    groups = count + size // stride - 1  # of `stride` frames, each of which is copied once
+    x = _frames(x, 0, groups * stride)
+    if stride > 1:
+        height, width, channels = x.shape[2:]
+        x = tf.reshape(x, [-1, groups, stride, height, width, channels])
+        x = tf.reshape(
+            tf.transpose(x, [0, 1, 3, 4, 2, 5]), [-1, groups, height, width, stride * channels]
+        )
+    return tf.concat([_frames(x, k, count) for k in range(size // stride)], axis=-1)
+
+
+def _frames(x: tf.Tensor, first: int, count: int) -> tf.Tensor:
+    """`x[:, first : first + count]`, with a gradient that uses all cores."""
+    if first == 0 and count == x.shape[1]:
+        return x
+    if compiled_by_xla():  # has no second gradient of `tf.slice`, which penalties need
+        return x[:, first : first + count]
+    return tf.slice(x, [0, first, 0, 0, 0], [-1, count, -1, -1, -1])
 
 
 def with_deviation(features: tf.Tensor) -> tf.Tensor:

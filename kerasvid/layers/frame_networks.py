@@ -21,12 +21,40 @@ from kerasvid.naming import KeepsArguments
 NORMALIZATIONS = ("none", "batch", "group")
 
 
+@keras.saving.register_keras_serializable(package="kerasvid")
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """`keras.layers.BatchNormalization` over the last axis, by one operation in training.
+
+    Keras's own takes ten, each over all pixels and in float32.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool = False, mask=None) -> tf.Tensor:
+        if not (training and self.trainable):
+            return super().call(inputs, training=training, mask=mask)
+        shape = tf.shape(inputs)
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=tf.reshape(tf.cast(inputs, self.compute_dtype), [-1, 1, 1, inputs.shape[-1]]),
+            scale=tf.cast(self.gamma, tf.float32),
+            offset=tf.cast(self.beta, tf.float32),
+            mean=tf.zeros([0]),
+            variance=tf.zeros([0]),
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        count = tf.cast(tf.size(inputs), tf.float32) / inputs.shape[-1]
+        variance *= (count - 1.0) / count  # of the batch itself, as in Keras
+        for running, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            before = tf.convert_to_tensor(running)
+            running.assign(before * self.momentum + value * (1.0 - self.momentum))
+        return tf.reshape(outputs, shape)
+
+
 def normalization_layer(kind: str, width: int, dtype) -> keras.layers.Layer:
     """The layer after a convolution of `width` channels: `none`, `batch` or `group` (of 8)."""
     if kind == "none":
         return keras.layers.Identity(dtype=dtype)
     if kind == "batch":
-        return keras.layers.BatchNormalization(dtype=dtype)
+        return FusedBatchNormalization(dtype=dtype)
     if kind == "group":
         return keras.layers.GroupNormalization(groups=math.gcd(8, width), dtype=dtype)
     raise ValueError(f"normalization={kind!r} is unknown: use {', '.join(NORMALIZATIONS)}.")

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from kerasvid.layers.compilation import compiled_by_xla
 from kerasvid.layers.strided_convolution import strided_convolution
 from kerasvid.naming import KeepsArguments
 
@@ -27,7 +28,8 @@ class SpectralConvolution(KeepsArguments, keras.layers.Layer):
         stride: of the kernel.
         spectral: whether the kernel is normalised.
 
-    Call: `[N, H, W, C]` -> `[N, H', W', O]`, zeros beyond the borders.
+    Call: `[N, H, W, C]` -> `[N, H', W', O]`, zeros beyond the borders. `channels`, a pair (first,
+    behind the last), says which of the kernel's input channels the input has; the others are zero.
 
     Raises:
         ValueError: with `kernel_size=None`, the input has another size than the first one.
@@ -82,8 +84,14 @@ class SpectralConvolution(KeepsArguments, keras.layers.Layer):
             u = tf.where(tf.norm(moved) > SMALLEST_NORM, tf.math.l2_normalize(moved), u)
             self.singular.assign(u[:, 0])
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, channels: tuple[int, int] | None = None) -> tf.Tensor:
         kernel = tf.cast(self.normalized_kernel(), self.compute_dtype)
+        if channels not in (None, (0, kernel.shape[2])):
+            first, end = channels
+            if compiled_by_xla():  # has no second gradient of `tf.slice`
+                kernel = kernel[:, :, first:end]
+            else:  # the gradient of a strided slice uses one core
+                kernel = tf.slice(kernel, [0, 0, first, 0], [-1, -1, end - first, -1])
         bias = tf.cast(self.bias, self.compute_dtype)
         inputs = tf.cast(inputs, self.compute_dtype)
         if self.kernel_size is not None:

@@ -102,9 +102,15 @@ ImageGAN.PRESETS = {
         "decoder": {**patch_decoder((), 16, (16, 8), (1, 2)), "normalization": "batch"},
         "image_discriminator": {"channels": (8, 16), "patch": 2},
     },
-    # The losses of the paper alone, as in `base`.
+    # The losses of the paper alone.
     "plain": _TWO_CORES,
-    "base": _TWO_CORES,
+    # The recipe that all GANs of the residual-vector paper share, see `mocogan`.
+    "base": {
+        "latent_dim": 60,
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "image_discriminator": {"channels": (32, 64, 128, 256), "deviation": True},
+        "objective": {"r1_weight": 20.0, "r1_interval": 8},
+    },
     "paper": {
         "latent_dim": 60,
         "decoder": dcgan_generator(64, normalization="batch"),
@@ -112,10 +118,19 @@ ImageGAN.PRESETS = {
     },
 }
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+# Two time scales: the discriminators learn half as fast.
+_BALANCED: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "discriminator_rate": 0.5,
+    "warmup_steps": 0,
+    "beta_1": 0.0,
+    "beta_2": 0.99,
+    "ema_momentum": 0.998,
+}
 ImageGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=16, ema_momentum=0.0, **_ADAM),
     # As many frames a step as RJGAN's image discriminator sees, each of another video.
-    "base": TrainConfig(steps=1_000, batch_size=32, **{**_ADAM, "learning_rate": 5e-4}),
+    "base": TrainConfig(steps=6_000, batch_size=80, **_BALANCED),
     "paper": TrainConfig(steps=100_000, batch_size=64, ema_momentum=0.0, epsilon=1e-8, **_ADAM),
 }

@@ -199,8 +199,15 @@ MoCoGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # D_I sees more frames.
-    "base": {**_TWO_CORES, "objective": {"image_frames": 4}},
+    # The recipe that all GANs of the residual-vector paper share, see `mocogan`.
+    "base": {
+        "content_dim": 50,
+        "motion_dim": 10,
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "image_discriminator": {"channels": (32, 64, 128, 256), "deviation": True},
+        "video_discriminator": {"channels": (24, 48, 96, 192), "deviation": True, **HALVING_TIME},
+        "objective": {"image_frames": 4, "r1_weight": 20.0, "r1_interval": 8},
+    },
     # The released sizes: DCGAN networks of width 64 with batch norm.
     "paper": {
         "content_dim": 50,
@@ -215,10 +222,19 @@ MoCoGAN.PRESETS = {
     },
 }
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+# Two time scales: the discriminators learn half as fast.
+_BALANCED: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "discriminator_rate": 0.5,
+    "warmup_steps": 0,
+    "beta_1": 0.0,
+    "beta_2": 0.99,
+    "ema_momentum": 0.998,
+}
 MoCoGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=1_000, batch_size=8, **{**_ADAM, "learning_rate": 5e-4}),
+    "base": TrainConfig(steps=6_000, batch_size=16, **_BALANCED),
     "paper": TrainConfig(
         steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
     ),

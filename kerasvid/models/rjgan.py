@@ -127,7 +127,8 @@ class RJGAN(FrameGAN, ImagePrior):
         # The summary frame is one more frame of the same pass: one batch of statistics for both.
         codes = [self.clip_codes(noise, frames), self.summary_of(noise)[:, None]]
         both = self.frames_of(tf.concat(codes, axis=1), training)  # [B, T + 1, H, W, C]
-        return {"video": both[:, :-1], "image": both[:, -1]}
+        video, image = tf.split(both, [frames, 1], axis=1)
+        return {"video": video, "image": image[:, 0]}
 
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The summary frame G_I(mu), `[B, H, W, C]` in [-1, 1], of named noise; no GRU runs."""
@@ -153,8 +154,15 @@ RJGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # D_I sees more frames.
-    "base": {**_TWO_CORES, "objective": {"image_frames": 4}},
+    # The recipe that all GANs of the residual-vector paper share, see `mocogan`.
+    "base": {
+        "latent_dim": 60,
+        "noise_dim": 10,
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "image_discriminator": {"channels": (32, 64, 128, 256), "deviation": True},
+        "video_discriminator": {"channels": (24, 48, 96, 192), "deviation": True, **HALVING_TIME},
+        "objective": {"image_frames": 4, "r1_weight": 20.0, "r1_interval": 8},
+    },
     # The released sizes of MoCoGAN, which the paper takes over.
     "paper": {
         "latent_dim": 60,
@@ -169,10 +177,19 @@ RJGAN.PRESETS = {
     },
 }
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+# Two time scales: the discriminators learn half as fast.
+_BALANCED: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "discriminator_rate": 0.5,
+    "warmup_steps": 0,
+    "beta_1": 0.0,
+    "beta_2": 0.99,
+    "ema_momentum": 0.998,
+}
 RJGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=1_000, batch_size=8, **{**_ADAM, "learning_rate": 5e-4}),
+    "base": TrainConfig(steps=6_000, batch_size=16, **_BALANCED),
     "paper": TrainConfig(
         steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
     ),

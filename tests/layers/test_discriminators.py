@@ -170,6 +170,20 @@ def test_frames_side_by_side_are_a_convolution_over_time(padding, temporal_strid
     assert np.abs(expected).max() > 0.1
 
 
+@pytest.mark.parametrize("temporal_stride", [1, 2])
+@pytest.mark.parametrize("frames", [1, 2, 3, 5])
+def test_frames_beyond_a_short_clip_are_zeros(frames, temporal_stride):
+    clips = gaussian(2, frames, 8, 8, 2)
+    arguments = {"temporal_kernel": 4, "temporal_stride": temporal_stride}
+    discriminator = VideoDiscriminator((3, 4), (2, 1), temporal_padding="same", **arguments)
+    output = randomized(discriminator, clips)(clips)
+    x = clips
+    for layer, stride in zip(discriminator.convolutions, (2, 1), strict=True):
+        x = tf.nn.leaky_relu(convolution_3d(x, layer, 4, stride, temporal_stride, "same"))
+    scores = convolution_3d(x, discriminator.output_layer, 4, 2, temporal_stride, "same")
+    np.testing.assert_allclose(output.logits, tf.reshape(scores, [2, -1]), atol=1e-4)
+
+
 def test_a_full_score_of_a_clip_weighs_every_moment():
     clips = gaussian(2, 4, 4, 4, 2)
     discriminator = VideoDiscriminator((3,), temporal_kernel=2, score="full", categories=2)

@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder, normalization_layer
+from kerasvid.layers.frame_networks import (
+    FrameDecoder,
+    FrameEncoder,
+    FusedBatchNormalization,
+    normalization_layer,
+)
 
 SMALL_ENCODER = {"channels": (4, 6), "strides": (1, 2), "features": 5}
 SMALL_DECODER = {
@@ -168,3 +173,41 @@ def test_configurations_round_trip_and_hold_every_argument(layer):
     defaults = type(layer)().get_config()
     own = set(defaults) - {"name", "dtype", "trainable"}
     assert all(defaults[name] != layer.get_config()[name] for name in own)
+
+
+# === Batch normalization ===
+
+
+@pytest.mark.parametrize("shape", [(8, 4, 4, 5), (6, 5), (2, 3, 4, 4, 5)])
+def test_fused_batch_norm_computes_what_keras_does(shape):
+    values = np.random.default_rng(0).normal(1.0, 2.0, shape).astype("float32")
+    weights = np.random.default_rng(1).normal(size=[4, 5]).astype("float32") ** 2
+    results = []
+    for kind in (keras.layers.BatchNormalization, FusedBatchNormalization):
+        layer, inputs = kind(), tf.Variable(values)
+        layer.build(shape)
+        layer.set_weights(weights)
+        with tf.GradientTape() as tape:
+            outputs = layer(inputs, training=True)
+            loss = tf.reduce_sum(tf.sin(outputs))
+        gradients = tape.gradient(loss, [inputs, *layer.trainable_variables])
+        results.append([outputs, *gradients, *layer.get_weights(), layer(inputs)])
+        assert outputs.shape == shape
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    assert np.abs(results[0][-2] - weights[3]).max() > 1e-3  # the statistics have moved
+
+
+def test_frozen_batch_norm_uses_its_running_statistics():
+    layer = FusedBatchNormalization(trainable=False)
+    values = np.random.default_rng(0).normal(1.0, 2.0, [8, 4, 4, 5]).astype("float32")
+    np.testing.assert_allclose(layer(values, training=True), values / np.sqrt(1.001), rtol=1e-5)
+
+
+def test_fused_batch_norm_in_half_precision_keeps_its_statistics_in_float32():
+    layer = FusedBatchNormalization(dtype="mixed_bfloat16")
+    values = np.random.default_rng(0).normal(3.0, 2.0, [64, 4, 4, 5]).astype("float32")
+    outputs = layer(values, training=True)
+    assert outputs.dtype == tf.bfloat16 and layer.moving_mean.dtype == "float32"
+    expected = 0.01 * tf.cast(values, tf.bfloat16).numpy().astype("float32").mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(layer.moving_mean.numpy(), expected, rtol=1e-3)
