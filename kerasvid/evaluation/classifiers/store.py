@@ -47,7 +47,7 @@ from kerasvid.io import (
 from kerasvid.training.devices import resolve_precision
 
 FORMAT = "kerasvid-classifier"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,9 @@ class TrainedClassifier:
     def protocol(self) -> dict[str, Any]:
         """What all values of this classifier have in common, in types of JSON."""
         config = self.config
-        same = ("kind", "dataset", "data_digest", "frames", "stride", "steps", "seed")
+        same = (
+            "kind", "dataset", "data_digest", "held_out_share", "frames", "stride", "steps", "seed"
+        )  # fmt: skip
         return {
             "classifier": f"{config.kind} classifier trained on {config.dataset}",
             **{name: getattr(config, name) for name in same},

@@ -198,6 +198,7 @@ def test_a_distance_by_i3d_reports_the_weights_and_every_choice(narrow, random_i
         "weights": weights_digest(random_i3d_values()),
         "resize": "bilinear to 224x224, no anti-aliasing, no crop",
         "centres": "half",
+        "size": 5,
         "padding": "mirror",
         "seen_frames": 10,
         "range": "[-1, 1]",
