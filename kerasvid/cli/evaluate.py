@@ -30,6 +30,7 @@ define.string(
 )
 define.string("padding", "mirror", "Padding for fvd of fewer than 10 frames: last, mirror, loop.")
 define.string("vgg_weights", None, "Weights for motion_consistency: a path, or imagenet.")
+define.string("inception_weights", None, "Weights for image_frechet: imagenet, or a path.")
 define.string("data_dir", None, "Folder of data sets; by default that of the run.")
 
 

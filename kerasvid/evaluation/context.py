@@ -58,6 +58,7 @@ class EvaluationConfig:
         i3d_weights: Weights for `I3DFeatures`, such as `"auto"`; `None` leaves out FVD.
         padding: Padding of clips that are too short for I3D.
         vgg_weights: Weights for `VGG16Features`; `None` leaves out MCS.
+        inception_weights: Weights for `InceptionFeatures`; `None` for the frame classifier.
 
     Raises:
         ValueError: A number is out of range.
@@ -73,6 +74,7 @@ class EvaluationConfig:
     i3d_weights: Any = None
     padding: str | None = "mirror"
     vgg_weights: Any = None
+    inception_weights: Any = None
 
     def __post_init__(self) -> None:
         for name, bound in dict(num=2, seed=0, frames=1, windows=1, batch=1).items():

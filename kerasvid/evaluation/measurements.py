@@ -29,6 +29,7 @@ from kerasvid.evaluation.metrics.frame_consistency import frame_consistencies
 from kerasvid.evaluation.metrics.frechet import feature_distance
 from kerasvid.evaluation.metrics.fvd import ClipFeatures, I3DFeatures
 from kerasvid.evaluation.metrics.i3d import MIN_FRAMES
+from kerasvid.evaluation.metrics.imagenet import InceptionFeatures
 from kerasvid.evaluation.metrics.inception_score import answer_intervals, inception_score
 from kerasvid.evaluation.metrics.intervals import (
     GROUPS,
@@ -182,9 +183,17 @@ def frechet(context: EvaluationContext) -> Iterator[Measured]:
 
 
 def image_frechet(context: EvaluationContext) -> Iterator[Measured]:
-    """The same of one random frame of each clip, by the frame classifier's features."""
-    features = context.classifier("frame").features
-    yield from _distances(context, "image_frechet", features, unseen=True)
+    """The same of one random frame of each clip, by the frame classifier or by Inception V3."""
+    if (weights := context.evaluation_config.inception_weights) is not None:
+        yield from _distances(context, "image_frechet", InceptionFeatures(weights))
+    else:
+        features = context.classifier("frame").features
+        yield from _distances(context, "image_frechet", features, unseen=True)
+
+
+def no_image_features(context: EvaluationContext) -> str | None:
+    weights = context.evaluation_config.inception_weights
+    return no_labels(context) if weights is None else None
 
 
 def no_clip_classifier(context: EvaluationContext) -> str | None:
@@ -454,7 +463,7 @@ METRICS = {
     "reconstruction": Metric(reconstructed, no_reconstruction),
     "between": Metric(infilled, no_infilling),
     "frechet": Metric(frechet, no_clip_classifier),
-    "image_frechet": Metric(image_frechet, no_labels),
+    "image_frechet": Metric(image_frechet, no_image_features),
     "fvd": Metric(fvd, no_i3d),
     "inception": Metric(inception, no_clip_classifier),
     "image_inception": Metric(image_inception, no_images),

@@ -25,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.evaluation.metrics.clip_batches import as_signed, counted_clips
+from kerasvid.evaluation.metrics.imagenet import imagenet_network
 from kerasvid.evaluation.metrics.intervals import jackknife_standard_error, video_ranks
 
 DIFFERENCES = ("signed", "absolute")
@@ -52,8 +53,7 @@ class VGG16Features:
     """A function of frames to VGG16's relu3_3, with the preprocessing of its training.
 
     Args:
-        weights: `"imagenet"`, which Keras downloads and checks, or the path of its `.h5` file
-            without the top, or `None` for random ones, whose scores have no meaning.
+        weights: As in `imagenet_network`; random ones have no meaning.
 
     Raises:
         ValueError: The weights cannot be downloaded or read, or frames of a call are too small or
@@ -65,7 +65,9 @@ class VGG16Features:
     """
 
     def __init__(self, weights: str | os.PathLike | None = "imagenet"):
-        whole = _vgg16(weights)
+        file = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+        make, shape = keras.applications.VGG16, (None, None, 3)
+        whole = imagenet_network(make, weights, file, input_shape=shape)
         self.network = keras.Model(whole.input, whole.get_layer(LAYER).output)
         self._features = tf.function(self._preprocessed_features, reduce_retracing=True)
 
@@ -81,24 +83,6 @@ class VGG16Features:
     def _preprocessed_features(self, frames: tf.Tensor) -> tf.Tensor:
         frames = frames if frames.shape[-1] == 3 else tf.repeat(frames, 3, axis=-1)
         return self.network((frames[..., ::-1] + 1.0) * 127.5 - tf.constant(MEANS))
-
-
-def _vgg16(weights: str | os.PathLike | None) -> keras.Model:
-    """VGG16 without its top, in float32 and channels last under any global settings."""
-    policy, data_format = keras.config.dtype_policy(), keras.config.image_data_format()
-    keras.config.set_dtype_policy("float32")
-    keras.config.set_image_data_format("channels_last")
-    try:
-        path, shape = weights and os.fspath(weights), (None, None, 3)
-        return keras.applications.VGG16(include_top=False, weights=path, input_shape=shape)
-    except Exception as error:  # downloads and HDF5 have no narrower common class
-        raise ValueError(
-            f"weights={str(weights)!r}: no weights of VGG16 ({str(error).splitlines()[0]}). "
-            "Use the path of vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5."
-        ) from error
-    finally:
-        keras.config.set_dtype_policy(policy)
-        keras.config.set_image_data_format(data_format)
 
 
 def motion_consistency_score(
