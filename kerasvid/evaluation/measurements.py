@@ -235,9 +235,10 @@ def _distances(
         notes += [f"{count} clips for {real.shape[1]} features are too few: covariances lack rank"]
     if padding := facts.get("padding"):
         notes += [f"clips of {context.frames} frames, padded to {facts['seen_frames']}: {padding}"]
-    notes += unseen_part(context).values() if unseen else []
+    apart = unseen_part(context) if unseen else {}
+    notes += [f"real clips of {which}" for which in apart.values()]
     facts |= {"note": "; ".join(notes)} if notes else {}
-    protocol = {**from_real(context), "features": facts}
+    protocol = {**from_real(context), **apart, "features": facts}
     distance, std = feature_distance(real, made, GROUPS, *videos)
     yield context.reported_alone(name, distance, LOWER, count, std, 0.0, **protocol)
     numbers = (len(set(video_ranks(count, each))) for each in videos)
@@ -247,7 +248,7 @@ def _distances(
     for part, score in precision_recall(real, made, GROUPS, *videos).items():
         most = math.inf if part == "density" else 1.0
         nearest = NEAREST if part in ("precision", "recall") else DENSITY_NEAREST
-        protocol = {**from_real(context), "features": facts, "nearest": nearest}
+        protocol = {**from_real(context), **apart, "features": facts, "nearest": nearest}
         scores = score.value, HIGHER, count, score.std, 0.0, most
         yield context.reported_alone(f"{name}/{part}", *scores, **protocol)
 

@@ -101,11 +101,9 @@ def test_on_training_videos_classifiers_see_clips_that_they_did_not_learn_from(
     assert (
         found["inception/action/real"].clips == 16 and found["frame_consistency/real"].clips == 32
     )
-    assert (
-        found["frechet"]
-        .protocol["features"]["note"]
-        .endswith("16 training videos that the classifier did not learn from")
-    )
+    apart = "16 training videos that the classifier did not learn from"
+    assert found["frechet"].protocol["features"]["note"].endswith(f"real clips of {apart}")
+    assert found["frechet/recall"].protocol["real_videos"] == apart
     test = values_of(context_of(classifier_of=classifiers), "frechet")
     assert "learn" not in test["frechet"].protocol["features"]["note"]
 
