@@ -38,6 +38,17 @@ _REMEDIES = {
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+def cache_folder() -> pathlib.Path:
+    """Folder of what can be made or downloaded again; it may be missing, and may be deleted.
+
+    It is `$KERASVID_CACHE`, or `kerasvid` in `$XDG_CACHE_HOME`, which is `~/.cache` by default.
+    """
+    if own := os.environ.get("KERASVID_CACHE"):
+        return pathlib.Path(own).expanduser()
+    shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return pathlib.Path(shared, "kerasvid").expanduser()
+
+
 def described(error: BaseException) -> str:
     """Of an error of the operating system the file, the cause and what to do; else its text.
 

@@ -5,12 +5,14 @@ import pathlib
 import shutil
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["KERASVID_OFFLINE"] = "1"  # no test downloads, see `online`
 
 import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
+USER_CACHE = os.environ.get("KERASVID_CACHE")
 CHROMIUM = [
     "--no-sandbox",
     "--disable-gpu",
@@ -29,6 +31,21 @@ def pytest_configure(config: pytest.Config) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     logical = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, logical)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """A cache of the tests' own, in which nothing lies."""
+    os.environ["KERASVID_CACHE"] = os.fspath(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def online(monkeypatch) -> None:
+    """Lets a test download what it needs, into the cache of the user."""
+    for name in ("KERASVID_OFFLINE", "KERASVID_CACHE"):
+        monkeypatch.delenv(name)
+    if USER_CACHE:
+        monkeypatch.setenv("KERASVID_CACHE", USER_CACHE)
 
 
 @pytest.fixture(scope="session")

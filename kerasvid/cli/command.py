@@ -63,6 +63,11 @@ def jit_compile(text: str) -> str | bool:
     return {"true": True, "false": False}.get(text, "auto")
 
 
+def none_or_text(text: str | None) -> str | None:
+    """The value of a flag that the word `none` leaves out."""
+    return None if text == "none" else text
+
+
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """The values of `--set`, by key: JSON or a Python literal, otherwise text.
 

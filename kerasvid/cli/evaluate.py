@@ -3,7 +3,7 @@
 kerasvid evaluate --run_dir=runs/dsa-sprites-lpc
 kerasvid evaluate --run_dir=runs/dsa-sprites-lpc --metrics=frechet,disentanglement --num=2048
 kerasvid evaluate --run_dir=runs/rjgan-weizmann-strips --split=train --windows=16 --num=1024
-kerasvid evaluate --run_dir=runs/navsynth-turntable --metrics=fvd --i3d_weights=i3d.npz
+kerasvid evaluate --run_dir=runs/navsynth-turntable --metrics=fvd --num=256
 """
 
 import dataclasses
@@ -12,12 +12,12 @@ from typing import Any
 
 from absl import flags
 
-from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
+from kerasvid.cli.command import Define, none_or_text, one_line_errors, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
 define.string("run_dir", None, "Folder of the run.", required=True)
-define.list("metrics", None, "Names of metrics; by default all that need no download.")
+define.list("metrics", None, "Names of metrics; by default all that can be had.")
 define.integer("num", None, "Number of clips of each set; by default all, at most 2,048.")
 define.string("split", None, "Split of the real clips; by default the held-out one.")
 define.integer("windows", 1, "Random windows of each real video; 1 is one clip of a video.")
@@ -25,9 +25,12 @@ define.integer("frames", None, "Frames of a clip; by default as in training.")
 define.integer("seed", 0, "Random seed of the order of clips and of generation.")
 define.integer("batch", 32, "Clips in one pass through the model; no clip depends on it.")
 define.string("classifier_dir", "classifiers", "Folder of classifiers; missing ones are trained.")
-define.string("i3d_weights", None, "Weights for fvd: a path, or i3d-kinetics-400 to download.")
-define.string("padding", None, "Padding for fvd of fewer than 10 frames: last, mirror or loop.")
+define.string(
+    "i3d_weights", "auto", "Weights for fvd: a path; auto: cached or downloaded; or none."
+)
+define.string("padding", "mirror", "Padding for fvd of fewer than 10 frames: last, mirror, loop.")
 define.string("vgg_weights", None, "Weights for motion_consistency: a path, or imagenet.")
+define.string("inception_weights", None, "Weights for image_frechet: imagenet, or a path.")
 define.string("data_dir", None, "Folder of data sets; by default that of the run.")
 
 
@@ -43,6 +46,7 @@ def main(argv: list[str]) -> None:
         check_metrics(_F.metrics)
         names = [f.name for f in dataclasses.fields(EvaluationConfig) if f.name in _F]
         fields: dict[str, Any] = {name: _F[name].value for name in names}
+        fields["i3d_weights"] = none_or_text(_F.i3d_weights)
         run = RunFolder(_F.run_dir)
         config = run.load_config()
         earlier = read_evaluation(run.path)  # a damaged file is an error before the work begins

@@ -12,7 +12,13 @@ from typing import Any
 
 from absl import flags
 
-from kerasvid.cli.command import PRECISIONS, Define, one_line_errors, start_tensorflow
+from kerasvid.cli.command import (
+    PRECISIONS,
+    Define,
+    none_or_text,
+    one_line_errors,
+    start_tensorflow,
+)
 from kerasvid.reproduction.published import describe_tables, published_table
 
 FLAGS = _F = flags.FlagValues()
@@ -34,9 +40,9 @@ define.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_boun
 define.integer("num", None, "Number of clips; default: the published one.", lower_bound=2)
 define.string("split", None, "Split of the real clips; default: the table's.")
 define.string("classifier_dir", "classifiers", "Folder of the classifiers, trained on first use.")
-define.string("i3d_weights", None, "Weights of the Kinetics I3D for FVD; default: a classifier.")
+define.string("i3d_weights", "auto", "Weights of I3D for FVD: a path, auto, or none: a classifier.")
 define.string("vgg_weights", None, "Weights of VGG16 for MCS, or imagenet; default: a classifier.")
-define.string("padding", None, "Padding of clips below 10 frames for I3D: last, mirror or loop.")
+define.string("padding", "mirror", "Padding of clips below 10 frames for I3D: last, mirror, loop.")
 define.bool("dry_run", False, "Plan only: rows, commands and deviations, without training.")
 define.bool("list", False, "List of the known tables.")
 _CONFIG = ("seed", "precision", "sample_every", "checkpoint_every")
@@ -65,6 +71,7 @@ def main(argv: list[str]) -> None:
         fields: dict[str, Any] = {name: _F[name].value for name in _RUNS}
         runs = TableRuns(table, config=config, given=given, **fields)
         fields = {name: _F[name].value for name in _EVALUATION}
+        fields["i3d_weights"] = none_or_text(_F.i3d_weights)
         evaluation = EvaluationConfig(**fields)
         reproduction = Reproduction(runs, evaluation, tuple(_F.dataset), _F.out_dir)
         if _F.dry_run:

@@ -1,9 +1,13 @@
 """What an evaluation works on: a model, real clips of its data, generated clips and classifiers."""
 
+import contextlib
 import dataclasses
 import functools
+import hashlib
+import json
 import math
 import os
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,9 +17,12 @@ from kerasvid.data import DatasetInfo, load_info
 from kerasvid.data.pipeline import window_span
 from kerasvid.data.shards import hash_file, shortest_video
 from kerasvid.evaluation.classifiers.store import TrainedClassifier, trained_classifier
+from kerasvid.evaluation.classifiers.train import HALF, held_out_videos
 from kerasvid.evaluation.generated_clips import generated_clips, infilling
+from kerasvid.evaluation.metrics.fvd import ClipFeatures, clip_features
 from kerasvid.evaluation.metrics.intervals import GROUPS, NORMAL, Interval
 from kerasvid.evaluation.report import Measured
+from kerasvid.io import atomic_write, cache_folder
 from kerasvid.models.base.averaging import ema_ready
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.training.callbacks.checkpoints import saved_step
@@ -29,6 +36,7 @@ OF_CLIPS = "95 %, mean over clips: Poisson bootstrap, 1000 replicates"
 OF_GROUPS = "95 %, mean over groups of clips: Poisson bootstrap, 1000 replicates"
 OF_ANSWERS = "95 %: Poisson bootstrap over clips, 1000 replicates centred on the value"
 OF_RATIO = "95 %: bootstrap over the clips of each set, 1000 replicates centred on the value"
+CACHE_VERSION = 1  # of stored features; another one is not read
 
 
 class NotMeasurable(ValueError):
@@ -47,9 +55,10 @@ class EvaluationConfig:
         windows: Random windows of each real video. With 1, each video gives one clip.
         batch: Clips in one pass through the model. No clip depends on it.
         classifier_dir: Folder of the trained classifiers; missing ones are trained.
-        i3d_weights: Weights for `I3DFeatures`; `None` leaves out FVD.
+        i3d_weights: Weights for `I3DFeatures`, such as `"auto"`; `None` leaves out FVD.
         padding: Padding of clips that are too short for I3D.
         vgg_weights: Weights for `VGG16Features`; `None` leaves out MCS.
+        inception_weights: Weights for `InceptionFeatures`; `None` for the frame classifier.
 
     Raises:
         ValueError: A number is out of range.
@@ -63,8 +72,9 @@ class EvaluationConfig:
     batch: int = 32
     classifier_dir: str | os.PathLike = "classifiers"
     i3d_weights: Any = None
-    padding: str | None = None
+    padding: str | None = "mirror"
     vgg_weights: Any = None
+    inception_weights: Any = None
 
     def __post_init__(self) -> None:
         for name, bound in dict(num=2, seed=0, frames=1, windows=1, batch=1).items():
@@ -162,16 +172,35 @@ class EvaluationContext:
         of_start = self.config.training.pick == "start" and self.windows == 1
         return "start" if of_start else "window"
 
-    def count(self, split: str | None = None) -> int:
+    @functools.cached_property
+    def unseen(self) -> np.ndarray | None:
+        """Which videos of the split the classifiers have not learned from: bool `[videos]`.
+
+        `None` for all, those of a held-out split. Of the training split it is one half.
+        """
+        if self.split != "train":
+            return None
+        return held_out_videos(self.info.splits["train"].count, HALF)
+
+    def _chosen(self, split: str | None, unseen: bool) -> tuple[str, np.ndarray | None]:
+        """A split, and which of its videos; `None` for all."""
+        split = split or self.split
+        return split, self.unseen if unseen and split == self.split else None
+
+    def count(self, split: str | None = None, unseen: bool = False) -> int:
         """Number of clips of each set.
+
+        Args:
+            split: The split; `None` for that of the evaluation.
+            unseen: Of the videos of `unseen` alone, if these are fewer than requested.
 
         Raises:
             ValueError: The split has fewer clips than requested.
         """
-        split, num = split or self.split, self.evaluation_config.num
-        videos = self.info.splits[split].count
+        (split, chosen), num = self._chosen(split, unseen), self.evaluation_config.num
+        videos = self.info.splits[split].count if chosen is None else int(chosen.sum())
         available = videos * self.windows
-        if num is None:
+        if num is None or (chosen is not None and num > available):
             return min(available, MAX_CLIPS)
         if num > available:
             raise ValueError(
@@ -180,13 +209,37 @@ class EvaluationContext:
             )
         return num
 
-    def labelled(self, split: str | None = None) -> Iterator[dict[str, np.ndarray]]:
-        """Batches of all clips of a split with their labels, in an order given by the seed."""
-        return self._batches(split or self.split, self.pick, self.windows)
+    def labelled(
+        self, split: str | None = None, unseen: bool = False
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Batches of all clips of a split with their labels, in an order given by the seed.
 
-    def real(self, split: str | None = None) -> Iterator[np.ndarray]:
+        Args:
+            split, unseen: As in `count`.
+        """
+        split, chosen = self._chosen(split, unseen)
+        return _among(self._batches(split, self.pick, self.windows), chosen)
+
+    def real(self, split: str | None = None, unseen: bool = False) -> Iterator[np.ndarray]:
         """The clips of `labelled`, uint8 `[N, T, H, W, C]`."""
-        return (each["video"] for each in self.labelled(split))
+        return (each["video"] for each in self.labelled(split, unseen))
+
+    def videos(
+        self, split: str | None = None, unseen: bool = False, count: int | None = None
+    ) -> np.ndarray:
+        """The video of each clip of `real`, int `[N]`; only which are equal has a meaning.
+
+        Args:
+            split, unseen: As in `count`.
+            count: N; `None` for `count(split, unseen)`.
+        """
+        count = self.count(split, unseen) if count is None else count
+        if self.windows == 1:
+            return np.arange(count)
+        split, chosen = self._chosen(split, unseen)
+        # The order of videos does not depend on the frames of a clip.
+        batches = _among(self._batches(split, "frame", self.windows), chosen)
+        return np.concatenate([each["index"] for each in batches])[:count]
 
     def training(self, windows: int) -> Iterator[np.ndarray]:
         """Training clips, uint8 `[N, T, H, W, C]`, with so many random windows of each video."""
@@ -213,11 +266,51 @@ class EvaluationContext:
         """Whether the model needs the first and last frames of real clips."""
         return isinstance(self.model, InBetween)
 
-    def generated(self) -> Iterator[np.ndarray]:
-        """Generated clips uint8 `[N, T, H, W, C]`, from noise or between frames of real clips."""
+    def generated(self, unseen: bool = False) -> Iterator[np.ndarray]:
+        """Generated clips uint8 `[N, T, H, W, C]`, from noise or between frames of `real`."""
         if self.infills:
-            return map(infilling(self.model, self.batch, self.seed), self.real())
+            return map(infilling(self.model, self.batch, self.seed), self.real(unseen=unseen))
         return generated_clips(self.model, self.batch, self.frames, self.seed)
+
+    def generated_videos(self, unseen: bool = False) -> np.ndarray | None:
+        """As `videos`, of the clips of `generated`; `None` if each is of its own."""
+        return self.videos(unseen=unseen) if self.infills else None
+
+    # === Features ===
+
+    def real_features(self, features: ClipFeatures, unseen: bool = False) -> np.ndarray:
+        """The features float32 `[N, D]` of real clips.
+
+        Slow ones are kept in the cache folder, by a digest of everything that they depend on. A
+        damaged file is made again.
+        """
+        count, shape = self.count(unseen=unseen), (self.frames, *self.info.frame_shape)
+        if not features.slow:
+            return clip_features(self.real(unseen=unseen), features, count, "real", shape)[0]
+        names = ("split_digest", "split", "frames", "stride", "clip_of_a_video", "seed")
+        facts = {name: self.protocol[name] for name in names} | features.protocol(self.frames)
+        facts |= {"pick": self.pick, "count": count, "unseen": unseen, "version": CACHE_VERSION}
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        path = cache_folder() / "features" / f"{digest[:32]}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                found = file["features"]
+            if found.ndim == 2 and len(found) == count and np.isfinite(found).all():
+                return found
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+            pass  # none, or damaged
+        found, _ = clip_features(self.real(unseen=unseen), features, count, "real", shape)
+        with contextlib.suppress(OSError):  # the cache is a convenience
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as temporary:
+                np.savez(temporary, features=found)
+        return found
+
+    def generated_features(self, features: ClipFeatures, unseen: bool = False) -> np.ndarray:
+        """The features float32 `[N, D]` of as many generated clips."""
+        shape = (self.frames, *self.info.frame_shape)
+        count, clips = self.count(unseen=unseen), self.generated(unseen)
+        return clip_features(clips, features, count, "generated", shape)[0]
 
     @property
     def making(self) -> dict[str, Any]:
@@ -231,13 +324,17 @@ class EvaluationContext:
     def classifier(self, kind: str, min_accuracy: float | None = None) -> TrainedClassifier:
         """The classifier of the data set. A missing one is trained.
 
+        It has not learned from the real clips of `unseen`.
+
         Raises:
             ClassifierError: There is no classifier, or its accuracy is too low.
         """
         if kind not in self._classifiers:
             folder, stride = self.config.data_folder, self.config.training.stride
             stored = self.evaluation_config.classifier_dir
-            classifier = trained_classifier(folder, kind, self.frames, stored, stride=stride)
+            classifier = trained_classifier(
+                folder, kind, self.frames, stored, stride=stride, split=self.split
+            )
             self._classifiers[kind] = classifier
         self._classifiers[kind].require(min_accuracy)
         return self._classifiers[kind]
@@ -252,7 +349,7 @@ class EvaluationContext:
         if self.span == self.info.splits[self.split].max_length:
             clip = "the whole"
         if self.windows > 1:
-            clip = f"{self.windows} random windows; they may overlap: intervals are too narrow"
+            clip = f"{self.windows} random windows, which may overlap"
         return {
             "model": config.model,
             "dataset": config.dataset,
@@ -284,7 +381,7 @@ class EvaluationContext:
             **protocol: The value's own part of the protocol.
         """
         std = value.std if how == OF_CLIPS else None
-        facts = {**self.protocol, **protocol, "interval": how}
+        facts = {**self.protocol, **protocol, "interval": self._by_video(how)}
         return Measured(name, value.mean, value.low, value.high, std, value.size, better, facts)
 
     def reported_alone(
@@ -295,6 +392,7 @@ class EvaluationContext:
         clips: int,
         error: float | None = None,
         least: float = -math.inf,
+        most: float = math.inf,
         std: float | None = None,
         **protocol: Any,
     ) -> Measured:
@@ -302,12 +400,26 @@ class EvaluationContext:
 
         Args:
             error: Its standard error by the jackknife, or `None`.
-            least: Lowest possible value, a bound of the interval.
+            least, most: Lowest and highest possible value, bounds of the interval.
         """
         low, high, how = None, None, None
         if error is not None and math.isfinite(value):
-            low, high = max(value - NORMAL * error, least), value + NORMAL * error
-            groups = min(GROUPS, clips)
-            how = f"95 %, value ± 1.96 std: jackknife of {groups} groups of clips in each set"
+            low, high = max(value - NORMAL * error, least), min(value + NORMAL * error, most)
+            how = f"95 %, value ± 1.96 std: jackknife of up to {GROUPS} groups of clips in each set"
+            how = self._by_video(how)
         facts = {**self.protocol, **protocol, "interval": how}
         return Measured(name, float(value), low, high, std, clips, better, facts)
+
+    def _by_video(self, how: str) -> str:
+        """How an interval was made, with what it does to several windows of a video."""
+        return how if self.windows == 1 else f"{how}; all windows of a video together"
+
+
+def _among(
+    batches: Iterator[dict[str, np.ndarray]], chosen: np.ndarray | None
+) -> Iterator[dict[str, np.ndarray]]:
+    """The rows of batches that are of chosen videos, bool by index; all if there is no choice."""
+    for each in batches:
+        rows = slice(None) if chosen is None else chosen[each["index"]]
+        if len(each["index"][rows]):
+            yield {name: value[rows] for name, value in each.items()}

@@ -1,7 +1,7 @@
 """Evaluates a run: a metric requested by name is measured, or an error says why it cannot be.
 
-Without names, every metric is measured that the model and its data support without a download. The
-others are listed with the reason.
+Without names, every metric is measured that the model and its data support and whose weights are
+there or can be downloaded. The others are listed with the reason.
 """
 
 import os
@@ -38,7 +38,7 @@ def evaluate_run(
     Args:
         run: The run.
         evaluation_config: How to evaluate; `None` for the defaults.
-        metrics: Names in `METRICS`; `None` for all that need no download.
+        metrics: Names in `METRICS`; `None` for all that can be measured.
         config: The run's config with the current `data_folder`; `None` for `run.load_config()`.
         after_each: Function that receives the values so far after every metric.
 

@@ -6,6 +6,7 @@ any clip is made. Clips are streamed: memory does not grow with their number.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -25,15 +26,28 @@ from kerasvid.evaluation.metrics.clip_batches import as_bytes, counted_clips
 from kerasvid.evaluation.metrics.disentanglement import labels_kept
 from kerasvid.evaluation.metrics.diversity import novelty, variety
 from kerasvid.evaluation.metrics.frame_consistency import frame_consistencies
-from kerasvid.evaluation.metrics.fvd import I3DFeatures, frechet_video_distance
+from kerasvid.evaluation.metrics.frechet import feature_distance
+from kerasvid.evaluation.metrics.fvd import ClipFeatures, I3DFeatures
 from kerasvid.evaluation.metrics.i3d import MIN_FRAMES
+from kerasvid.evaluation.metrics.imagenet import InceptionFeatures
 from kerasvid.evaluation.metrics.inception_score import answer_intervals, inception_score
-from kerasvid.evaluation.metrics.intervals import GROUPS, bootstrap_interval, interval_of_replicates
+from kerasvid.evaluation.metrics.intervals import (
+    GROUPS,
+    bootstrap_interval,
+    interval_of_replicates,
+    video_ranks,
+)
 from kerasvid.evaluation.metrics.motion_consistency import (
     DIFFERENCES,
     MIN_SIZE,
     VGG16Features,
     motion_consistency_score,
+)
+from kerasvid.evaluation.metrics.precision_recall import (
+    DENSITY_NEAREST,
+    MIN_VIDEOS,
+    NEAREST,
+    precision_recall,
 )
 from kerasvid.evaluation.metrics.reconstruction import reconstruction_scores
 from kerasvid.evaluation.report import HIGHER, LOWER, Measured
@@ -51,10 +65,29 @@ VARIETY_GROUPS = 20
 REAL = {"of": "real clips"}
 
 
-def generated_and_real(context: EvaluationContext) -> Iterator[tuple[str, Iterator, dict]]:
-    """Both sets of clips: the suffix of their values' names, batches of clips, and protocol."""
-    yield "", context.generated(), context.making
-    yield "/real", context.real(), dict(REAL)
+class ClipSet(NamedTuple):
+    """A set of clips: the suffix of its values' names, batches, protocol, and `video_ranks`."""
+
+    suffix: str
+    batches: Iterator[np.ndarray]
+    facts: dict[str, Any]
+    videos: np.ndarray | None
+
+
+def generated_and_real(context: EvaluationContext, unseen: bool = False) -> Iterator[ClipSet]:
+    """Both sets of clips; with `unseen` those for a classifier, see `EvaluationContext.unseen`."""
+    facts, videos = unseen_part(context) if unseen else {}, context.generated_videos(unseen)
+    yield ClipSet("", context.generated(unseen), {**context.making, **facts}, videos)
+    real = context.real(unseen=unseen), {**REAL, **facts}, context.videos(unseen=unseen)
+    yield ClipSet("/real", *real)
+
+
+def unseen_part(context: EvaluationContext) -> dict[str, Any]:
+    """The part of a protocol about real clips that a classifier has not learned from."""
+    if context.unseen is None:
+        return {}
+    number = int(context.unseen.sum())
+    return {"real_videos": f"{number} training videos that the classifier did not learn from"}
 
 
 # === Reconstruction, and videos between two frames ===
@@ -63,7 +96,8 @@ def generated_and_real(context: EvaluationContext) -> Iterator[tuple[str, Iterat
 def reconstructed(context: EvaluationContext) -> Iterator[Measured]:
     """L2, PSNR and SSIM of the model's reconstructions."""
     pairs, count, facts = _reconstructed_pairs(context)
-    found = reconstruction_scores(pairs, count, seed=context.seed)
+    videos = context.videos(facts.get("split"), count=count)
+    found = reconstruction_scores(pairs, count, context.seed, videos)
     l2_facts = {"unit": "pixels in [0, 1]", **facts}
     yield context.reported("reconstruction/l2", found.l2, LOWER, **l2_facts)
     if found.psnr is not None:
@@ -122,15 +156,15 @@ def infilled(context: EvaluationContext) -> Iterator[Measured]:
     for clips in counted_clips(context.real(), count, "real", min_frames=2):
         for name, fill in {**fills, "linear_interpolation": linear}.items():
             distances[name].append(l2_distances(fill(clips), clips))
-    straight = np.concatenate(distances["linear_interpolation"])
+    straight, videos = np.concatenate(distances["linear_interpolation"]), context.videos()
     for name in names:
         own = np.concatenate(distances[name])
         facts: dict[str, Any] = {"temperature": temperatures.get(name), "unit": "pixels in [0, 1]"}
-        mean = bootstrap_interval(own, seed=context.seed)
+        mean = bootstrap_interval(own, seed=context.seed, videos=videos)
         yield context.reported(f"between/{name}", mean, LOWER, **facts)
         if name in fills and context.config.model != "linear_interpolation":
             facts["unit"] = "share of clips with a smaller L2 than linear interpolation"
-            share = bootstrap_interval(own < straight, seed=context.seed)
+            share = bootstrap_interval(own < straight, seed=context.seed, videos=videos)
             yield context.reported(f"between/{name}/nearer", share, HIGHER, **facts)
 
 
@@ -144,8 +178,22 @@ def no_infilling(context: EvaluationContext) -> str | None:
 
 
 def frechet(context: EvaluationContext) -> Iterator[Measured]:
-    """The Frechet distance of the clip classifier's features."""
-    yield _distance(context, "frechet", context.classifier("clip").features)
+    """The Frechet distance, precision and recall by the clip classifier's features."""
+    yield from _distances(context, "frechet", context.classifier("clip").features, unseen=True)
+
+
+def image_frechet(context: EvaluationContext) -> Iterator[Measured]:
+    """The same of one random frame of each clip, by the frame classifier or by Inception V3."""
+    if (weights := context.evaluation_config.inception_weights) is not None:
+        yield from _distances(context, "image_frechet", InceptionFeatures(weights))
+    else:
+        features = context.classifier("frame").features
+        yield from _distances(context, "image_frechet", features, unseen=True)
+
+
+def no_image_features(context: EvaluationContext) -> str | None:
+    weights = context.evaluation_config.inception_weights
+    return no_labels(context) if weights is None else None
 
 
 def no_clip_classifier(context: EvaluationContext) -> str | None:
@@ -161,9 +209,9 @@ def no_labels(context: EvaluationContext) -> str | None:
 
 
 def fvd(context: EvaluationContext) -> Iterator[Measured]:
-    """FVD by I3D."""
+    """FVD, and precision and recall, by I3D."""
     config = context.evaluation_config
-    yield _distance(context, "fvd", I3DFeatures(config.i3d_weights, config.padding))
+    yield from _distances(context, "fvd", I3DFeatures(config.i3d_weights, config.padding))
 
 
 def no_i3d(context: EvaluationContext) -> str | None:
@@ -174,15 +222,35 @@ def no_i3d(context: EvaluationContext) -> str | None:
     return None
 
 
-def _distance(context: EvaluationContext, name: str, features: Callable) -> Measured:
-    count = context.count()
-    found = frechet_video_distance(context.real(), context.generated(), features, count, GROUPS)
-    facts, size = dict(found.features), found.features.get("size", 400)
-    if count <= size:
-        facts["note"] = f"{count} clips for {size} features are too few: covariances lack rank"
-    return context.reported_alone(
-        name, found.distance, LOWER, count, found.std, 0.0, **from_real(context), features=facts
+def _distances(
+    context: EvaluationContext, name: str, features: ClipFeatures, unseen: bool = False
+) -> Iterator[Measured]:
+    """The Frechet distance of features, and the precision, recall, density and coverage."""
+    real, made = (
+        find(features, unseen) for find in (context.real_features, context.generated_features)
     )
+    videos = context.videos(unseen=unseen), context.generated_videos(unseen)
+    count, facts, notes = len(real), features.protocol(context.frames), []
+    if count <= real.shape[1]:
+        notes += [f"{count} clips for {real.shape[1]} features are too few: covariances lack rank"]
+    if padding := facts.get("padding"):
+        notes += [f"clips of {context.frames} frames, padded to {facts['seen_frames']}: {padding}"]
+    apart = unseen_part(context) if unseen else {}
+    notes += [f"real clips of {which}" for which in apart.values()]
+    facts |= {"note": "; ".join(notes)} if notes else {}
+    protocol = {**from_real(context), **apart, "features": facts}
+    distance, std = feature_distance(real, made, GROUPS, *videos)
+    yield context.reported_alone(name, distance, LOWER, count, std, 0.0, **protocol)
+    numbers = (len(set(video_ranks(count, each))) for each in videos)
+    if min(numbers) < MIN_VIDEOS:
+        return
+    facts = {key: value for key, value in facts.items() if key != "note"}
+    for part, score in precision_recall(real, made, GROUPS, *videos).items():
+        most = math.inf if part == "density" else 1.0
+        nearest = NEAREST if part in ("precision", "recall") else DENSITY_NEAREST
+        protocol = {**from_real(context), **apart, "features": facts, "nearest": nearest}
+        scores = score.value, HIGHER, count, score.std, 0.0, most
+        yield context.reported_alone(f"{name}/{part}", *scores, **protocol)
 
 
 def from_real(context: EvaluationContext) -> dict[str, Any]:
@@ -195,8 +263,9 @@ def motion_consistency(context: EvaluationContext) -> Iterator[Measured]:
     features, count = VGG16Features(context.evaluation_config.vgg_weights), context.count()
     for kind in DIFFERENCES:
         found = motion_consistency_score(
-            context.real(), context.generated(), features, count, kind, GROUPS
-        )
+            context.real(), context.generated(), features, count, kind, GROUPS,
+            context.videos(), context.generated_videos(),
+        )  # fmt: skip
         facts: dict[str, Any] = {"features": "VGG16 relu3_3", "differences": kind, "resize": None}
         facts |= from_real(context)
         name = f"motion_consistency/{kind}"
@@ -217,10 +286,10 @@ def no_motion(context: EvaluationContext) -> str | None:
 
 def frame_consistency(context: EvaluationContext) -> Iterator[Measured]:
     """FCS of generated clips and of real ones."""
-    for suffix, batches, facts in generated_and_real(context):
+    for suffix, batches, facts, videos in generated_and_real(context):
         clips = counted_clips(batches, context.count(), facts["of"].removesuffix(" clips"), 2)
         values = np.concatenate([frame_consistencies(as_bytes(each)) for each in clips])
-        mean = bootstrap_interval(values, seed=context.seed)
+        mean = bootstrap_interval(values, seed=context.seed, videos=videos)
         name = f"frame_consistency{suffix}"
         yield context.reported(name, mean, None, **facts, first_frame_counts=False)
 
@@ -230,11 +299,11 @@ def frame_consistency(context: EvaluationContext) -> Iterator[Measured]:
 
 def inception(context: EvaluationContext) -> Iterator[Measured]:
     """IS of clips by the clip classifier, for each head, beside that of real clips."""
-    classifier = context.classifier("clip")
-    for suffix, batches, facts in generated_and_real(context):
-        clips = counted_clips(batches, context.count(), facts["of"].removesuffix(" clips"))
+    classifier, count = context.classifier("clip"), context.count(unseen=True)
+    for suffix, batches, facts, videos in generated_and_real(context, unseen=True):
+        clips = counted_clips(batches, count, facts["of"].removesuffix(" clips"))
         for name, answers in _answers(classifier, clips).items():
-            found = answer_intervals(answers, seed=context.seed)
+            found = answer_intervals(answers, seed=context.seed, videos=videos)
             own = {
                 "classifier": classifier.protocol(),
                 "classes": classifier.heads[name],
@@ -304,11 +373,12 @@ def disentanglement(context: EvaluationContext) -> Iterator[Measured]:
         batches = (
             (b["video"], {n: b["label"] if keep_motion else b["attributes"][:, attributes.index(n)]
                           for n in heads})
-            for b in context.labelled()
+            for b in context.labelled(unseen=True)
         )  # fmt: skip
         kept = labels_kept(
             batches, recombination(context.model, context.batch, keep_motion),
-            classifier.probabilities, heads, context.count(), context.seed,
+            classifier.probabilities, heads, context.count(unseen=True), context.seed,
+            context.videos(unseen=True),
         )  # fmt: skip
         for head, found in kept.items():
             facts = {
@@ -317,6 +387,7 @@ def disentanglement(context: EvaluationContext) -> Iterator[Measured]:
                 "classes": classifier.heads[head],
                 "weights_of_classes": "equal",
                 "accuracy_on_the_same_clips_unchanged": found.real_accuracy,
+                **unseen_part(context),
             }
             for part, direction in better.items():
                 name, value = f"disentanglement/{head}/{part}", getattr(found, part)
@@ -337,10 +408,10 @@ def no_disentanglement(context: EvaluationContext) -> str | None:
 
 def diversity(context: EvaluationContext) -> Iterator[Measured]:
     """Distances among samples, and to training clips, beside those of real clips."""
-    count = context.count()
-    groups = max(1, min(VARIETY_GROUPS, count // 2))
-    size = count // groups
-    for suffix, batches, facts in generated_and_real(context):
+    for suffix, batches, facts, videos in generated_and_real(context):
+        count = context.count() if videos is None else len(set(videos))  # each video once
+        groups = max(1, min(VARIETY_GROUPS, count // 2))
+        size = count // groups
         clips = (clip[None] for batch in counted_clips(batches, count, "sampled") for clip in batch)
         means = [variety(itertools.islice(clips, size)) for _ in range(groups)]
         facts["unit"] = "L2 of two clips, pixels in [0, 1]"
@@ -355,10 +426,10 @@ def diversity(context: EvaluationContext) -> Iterator[Measured]:
 
 def _novelty(context: EvaluationContext) -> Iterator[Measured]:
     """Distances to the nearest training clips."""
-    number = min(QUERIES, context.count())
+    number = min(QUERIES, len(set(context.videos())))  # each video once
     samples, held_out = (
-        np.concatenate(list(counted_clips(batches, number, "sampled")))
-        for _, batches, _ in generated_and_real(context)
+        np.concatenate(list(counted_clips(each.batches, number, "sampled")))
+        for each in generated_and_real(context)
     )
     training, videos = context.config.training, context.info.splits["train"]
     several = training.pick != "start" and context.span != videos.max_length
@@ -393,6 +464,7 @@ METRICS = {
     "reconstruction": Metric(reconstructed, no_reconstruction),
     "between": Metric(infilled, no_infilling),
     "frechet": Metric(frechet, no_clip_classifier),
+    "image_frechet": Metric(image_frechet, no_image_features),
     "fvd": Metric(fvd, no_i3d),
     "inception": Metric(inception, no_clip_classifier),
     "image_inception": Metric(image_inception, no_images),

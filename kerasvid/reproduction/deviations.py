@@ -36,8 +36,13 @@ def of_section(table: Table, section: Section, metrics: Mapping[str, str]) -> li
     if counts and table.clips:
         lines.append(f"{' and '.join(map(str, counts))} clips measured in place of {table.clips}")
     for number in sorted({cell.asked.get("windows", 1) for cell in cells} - {1}):
-        windows = f"{number} random windows of each video, which may overlap"
-        lines.append(f"real clips: {windows}: intervals are too narrow")
+        lines.append(f"real clips: {number} random windows of each video, which may overlap")
+    for cell in cells:
+        facts = cell.protocol.get("features")
+        if isinstance(facts, Mapping) and facts.get("padding"):
+            seen, padding = facts["seen_frames"], facts["padding"]
+            clips = f"clips of {cell.protocol['frames']} frames, padded to {seen}: {padding}"
+            lines.append(f"{cell.name}: {clips}")
     for known in filter(None, map(_classifier_of, cells)):
         shares = [f"{name} {100 * share:.1f} %" for name, share in known["accuracy"].items()]
         accuracy = f"{', '.join(shares)} of {known['accuracy_of']}"

@@ -29,24 +29,35 @@ from kerasvid.training.config import RunConfig, held_out_split
 from kerasvid.training.run_folder import RunFolder
 
 CLASSIFIER_MOTION = "classifier_motion_consistency"
-OF_CLASSIFIERS = ("frechet", "inception", "image_inception", "disentanglement", CLASSIFIER_MOTION)
+OF_CLASSIFIERS = (
+    "frechet",
+    "image_frechet",
+    "inception",
+    "image_inception",
+    "disentanglement",
+    CLASSIFIER_MOTION,
+)
 
 
 class LearnedContext(EvaluationContext):
     """A model with learned codes; its clips are training videos from their codes."""
 
-    def generated(self) -> Iterator[np.ndarray]:
+    def generated(self, unseen: bool = False) -> Iterator[np.ndarray]:
         """Training videos from their codes, uint8 `[N, T, H, W, C]`, as many as real clips."""
         if not isinstance(self.model, LearnedCodes):
             raise NotMeasurable(f"{self.config.model} has no learned codes.")
         recalled = recall(self.model, self.batch)
-        return (recalled(batch) for batch in self.labelled("train"))
+        return (recalled(batch) for batch in self.labelled("train", unseen))
+
+    def generated_videos(self, unseen: bool = False) -> np.ndarray:
+        """The video of each clip of `generated`, int `[N]`."""
+        return self.videos("train", unseen, count=self.count(unseen=unseen))
 
     @property
     def making(self) -> dict[str, Any]:
         """The part of a protocol that says how clips are made."""
         windows = self.evaluation_config.windows  # other windows of real videos have the same codes
-        often = f", each {windows} times: intervals are too narrow" if windows > 1 else ""
+        often = f", each {windows} times" if windows > 1 else ""
         return {"of": "recalled clips", "made": f"of the learned codes of training videos{often}"}
 
 
@@ -59,9 +70,11 @@ def feature_maps(classifier: FrameClassifier):
 
 def classifier_motion(context: EvaluationContext) -> list[Measured]:
     """MCS with signed differences, from a frame classifier's maps in place of VGG16's."""
-    classifier, count = context.classifier("frame"), context.count()
-    maps, clips = feature_maps(classifier.model), (context.real(), context.generated())
-    found = motion_consistency_score(*clips, maps, count, "signed", GROUPS)
+    classifier, count = context.classifier("frame"), context.count(unseen=True)
+    clips = context.real(unseen=True), context.generated(unseen=True)
+    videos = context.videos(unseen=True), context.generated_videos(unseen=True)
+    maps = feature_maps(classifier.model)
+    found = motion_consistency_score(*clips, maps, count, "signed", GROUPS, *videos)
     features = "last maps of the frame classifier, which has D_I's architecture"
     facts = {**from_real(context), "classifier": {**classifier.protocol(), "features": features}}
     value = found.score, LOWER, count, found.std
@@ -119,7 +132,7 @@ def asked(
     facts = {"run": os.path.realpath(run.path), "step": saved_step(run.model), "saved": saved}
     facts |= {"clips": row.clips, "metric": metric}
     if metric in OF_CLASSIFIERS:
-        facts["classifiers"] = classifier_names(config)
+        facts["classifiers"] = classifier_names(config, evaluation.split)
     choices = dataclasses.asdict(evaluation)
     return facts | {k: v for k, v in choices.items() if v is not None and k != "batch"}
 
@@ -170,11 +183,12 @@ def _values(name: str, context: EvaluationContext) -> Sequence[Measured] | str:
         return f"{name}: {error}"
 
 
-def classifier_names(config: RunConfig) -> dict[str, str]:
-    """By kind, the folder of the classifier of a run's data set."""
+def classifier_names(config: RunConfig, split: str | None = None) -> dict[str, str]:
+    """By kind, the folder of the classifier of a run's data set for clips of a split."""
     info, names = load_info(config.data_folder), {}
     for kind in CLASSIFIERS:
         with contextlib.suppress(ClassifierError):  # the metric reports it
-            classifier = make_classifier_config(info, kind, config.frames, config.training.stride)
+            cut = config.frames, config.training.stride
+            classifier = make_classifier_config(info, kind, *cut, split=split)
             names[kind] = folder_name(classifier)
     return names

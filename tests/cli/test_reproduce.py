@@ -70,6 +70,14 @@ def test_the_tables_are_listed(app_here):
     assert "  residual_vectors/3 " in out and "  sprites_disentanglement " in out
 
 
+def test_fvd_is_measured_by_i3d_unless_its_weights_are_left_out(app_here, actions):
+    flags = ("--table=residual_vectors/3", f"--dataset={actions}", *QUICK, "--dry_run")
+    for more, by_classifier in (((), False), (("--i3d_weights=none",), True)):
+        status, out, err = app_here("reproduce", *flags, *more)
+        assert status == 0, err
+        assert ("metric: frechet in place of FVD" in out) is by_classifier
+
+
 def test_mistakes_are_one_line_and_write_nothing(app_here, actions, tmp_path):
     for flags, message in (
         ([], "--table is missing. Give a name of --list"),

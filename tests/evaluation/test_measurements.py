@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 
+from kerasvid.data import DatasetInfo, Video
 from kerasvid.evaluation import measurements
 from kerasvid.evaluation.classifiers.store import TrainedClassifier, trained_classifier
 from kerasvid.evaluation.metrics.disentanglement import labels_kept
 from kerasvid.evaluation.metrics.diversity import novelty
 from kerasvid.evaluation.metrics.frame_consistency import frame_consistencies
+from kerasvid.evaluation.metrics.fvd import ClipFeatures
+from kerasvid.evaluation.metrics.precision_recall import precision_recall
 from kerasvid.evaluation.metrics.structural_similarity import structural_similarity
 from kerasvid.evaluation.report import Evaluation
 from kerasvid.models.linear_interpolation import LinearInterpolation
 from kerasvid.visualization.nearest_clip import l2_distances
+from tfrecords_tools.conversion import write_dataset
 
 CLIPS = 24
 
@@ -43,10 +47,74 @@ def test_frechet_distance_is_that_of_the_classifiers_features(
     assert notes == ["frechet: 24 clips for 32 features are too few: covariances lack rank"]
 
 
+def test_the_image_distance_is_that_of_one_frame_of_each_clip(
+    context_of, classifiers, values_of, real_clips
+):
+    context = context_of(classifier_of=classifiers)
+    found = values_of(context, "image_frechet")
+    made = context.model.generate(CLIPS)
+    features = [classifiers("frame").features(c / np.float32(127.5) - 1)
+                for c in (real_clips(context), made)]  # fmt: skip
+    expected = by_numpy(*features)
+    assert found["image_frechet"].value == pytest.approx(expected, rel=2e-2) and expected > 0
+    assert found["image_frechet"].protocol["features"]["of"] == "a random one of 4 frames"
+    assert set(found) == {"image_frechet", *(f"image_frechet/{part}" for part in
+                          ("precision", "recall", "density", "coverage"))}  # fmt: skip
+
+
+def test_windows_of_one_video_do_not_narrow_an_interval(
+    context_of, classifiers, values_of, monkeypatch, tmp_path
+):
+    """Videos that stand still have equal windows: two of each tell no more than one."""
+    monkeypatch.setattr(measurements, "MIN_SIZE", 16)
+    monkeypatch.setattr(
+        measurements, "VGG16Features", lambda weights: lambda f: f.reshape(len(f), -1)
+    )
+    draw = np.random.default_rng(0)
+    still = [np.repeat(draw.integers(0, 256, [1, 16, 16, 3], np.uint8), 5, 0) for _ in range(16)]
+    info = DatasetInfo("walks", "1", 16, 16, 3, fps=8.0, class_names=("a", "b"))
+    splits, folder = {"train": range(4), "test": range(4, 16)}, str(tmp_path / "still")
+    load = lambda i: Video(still[i], f"still-{i}", label=i % 2)  # noqa: E731
+    write_dataset(folder, info, splits, load, progress=False)
+    names = ("reconstruction", "inception", "frame_consistency", "diversity")
+    once, often = (
+        values_of(context_of("rjvae", folder, classifier_of=classifiers, windows=windows), *names)
+        for windows in (1, 2)
+    )
+    for name in (
+        "reconstruction/l2", "reconstruction/ssim", "inception/action/real",
+        "diversity/variety/real", "diversity/nearest/real",
+    ):  # fmt: skip
+        for part in ("value", "low", "high"):
+            expected = pytest.approx(getattr(once[name], part), rel=1e-5)
+            assert getattr(often[name], part) == expected, (name, part)
+    how = often["inception/action/real"].protocol["interval"]
+    assert how.endswith("; all windows of a video together")
+
+
+def test_on_training_videos_classifiers_see_clips_that_they_did_not_learn_from(
+    context_of, classifiers, values_of
+):
+    context = context_of(split="train", classifier_of=classifiers)
+    found = values_of(context, "frechet", "inception", "frame_consistency")
+    assert found["frechet"].clips == found["frechet/recall"].clips == 16
+    assert (
+        found["inception/action/real"].clips == 16 and found["frame_consistency/real"].clips == 32
+    )
+    apart = "16 training videos that the classifier did not learn from"
+    assert found["frechet"].protocol["features"]["note"].endswith(f"real clips of {apart}")
+    assert found["frechet/recall"].protocol["real_videos"] == apart
+    test = values_of(context_of(classifier_of=classifiers), "frechet")
+    assert "learn" not in test["frechet"].protocol["features"]["note"]
+
+
 def test_equal_sets_are_at_the_bounds(context_of, classifiers, values_of, real_clips, showing):
     clips = real_clips(context_of())
     context = context_of(kind=showing(clips), classifier_of=classifiers)
     found = values_of(context, "frechet", "frame_consistency", "inception", "diversity")
+    assert all(
+        found[f"frechet/{part}"].value == 1.0 for part in ("precision", "recall", "coverage")
+    )
     assert found["frechet"].value == pytest.approx(0.0, abs=1e-6) and found["frechet"].low == 0.0
     for name in ("frame_consistency", "inception/action", "diversity/variety"):
         assert found[name].value == pytest.approx(found[f"{name}/real"].value, rel=1e-6)
@@ -107,30 +175,86 @@ def colours_and_changes(clips):
     return np.concatenate([clips.mean(axis=1), np.diff(clips, axis=1).std(axis=1)], axis=1)
 
 
+class SlowFeatures(ClipFeatures):
+    """In place of I3D: counts the clips that it sees."""
+
+    slow = True
+
+    def __init__(self, weights="w", padding=None):
+        self.weights, self.padding, self.seen = weights, padding, 0
+
+    def protocol(self, frames):
+        return {"weights": self.weights, "padding": self.padding, "seen_frames": 10}
+
+    def __call__(self, clips):
+        self.seen += len(clips)
+        return colours_and_changes(clips)
+
+
 def test_i3d_and_vgg16_get_their_weights_and_padding(
     context_of, monkeypatch, values_of, real_clips
 ):
     given_to = []
 
-    def features(*arguments):
+    def i3d(*arguments):
+        given_to.append(arguments)
+        return SlowFeatures(*arguments)
+
+    def vgg16(*arguments):
         given_to.append(arguments)
         return colours_and_changes
 
-    context = context_of(i3d_weights="i3d.npz", vgg_weights="vgg.h5", padding="mirror")
-    monkeypatch.setattr(measurements, "I3DFeatures", features)
-    monkeypatch.setattr(measurements, "VGG16Features", features)
+    context = context_of(i3d_weights="i3d.npz", vgg_weights="vgg.h5")
+    monkeypatch.setattr(measurements, "I3DFeatures", i3d)
+    monkeypatch.setattr(measurements, "VGG16Features", vgg16)
     monkeypatch.setattr(measurements, "MIN_SIZE", 16)
     found = values_of(context, "fvd", "motion_consistency")
     assert given_to == [("i3d.npz", "mirror"), ("vgg.h5",)]
     made = context.model.generate(CLIPS)
     sets = [clips / 127.5 - 1.0 for clips in (real_clips(context), made)]
-    expected = by_numpy(*map(colours_and_changes, sets))
-    assert found["fvd"].value == pytest.approx(expected, rel=1e-2)
+    features = [colours_and_changes(clips) for clips in sets]
+    assert found["fvd"].value == pytest.approx(by_numpy(*features), rel=1e-2)
+    note = "clips of 4 frames, padded to 10: mirror"
+    assert Evaluation("", "", "", 0, "", "", 0, (found["fvd"],)).notes() == [f"fvd: {note}"]
+    for part, score in precision_recall(*features).items():
+        value = found[f"fvd/{part}"]
+        assert value.value == pytest.approx(score.value, abs=0.05), part
+        assert value.low <= value.value <= value.high and value.clips == CLIPS
+        assert value.protocol["features"]["padding"] == "mirror"
+    assert [found[f"fvd/{part}"].protocol["nearest"] for part in ("recall", "coverage")] == [3, 5]
     means = [np.mean([np.diff(colours_and_changes(c), axis=0).mean(axis=0) for c in clips], axis=0)
              for clips in sets]  # fmt: skip
     signed = found["motion_consistency/signed"]
     assert signed.value == pytest.approx(np.log10(np.sum((means[0] - means[1]) ** 2)), abs=0.05)
     assert signed.low < signed.value < signed.high
+
+
+def test_slow_features_of_real_clips_are_made_once(context_of, monkeypatch, tmp_path):
+    monkeypatch.setenv("KERASVID_CACHE", str(tmp_path))
+    features = SlowFeatures()
+    first = context_of().real_features(features)
+    np.testing.assert_array_equal(context_of().real_features(features), first)
+    assert first.shape == (CLIPS, 6) and features.seen == CLIPS
+    (path,) = (tmp_path / "features").iterdir()
+    for damaged in (path.read_bytes()[:50], b""):
+        path.write_bytes(damaged)
+        features.seen = 0
+        np.testing.assert_array_equal(context_of().real_features(features), first)
+        assert features.seen == CLIPS
+    features.seen = 0
+    for other in ({"seed": 1}, {"split": "train"}, {"windows": 2}, {"num": 9}, {"frames": 3}):
+        context = context_of(**other)
+        context.real_features(features)
+        assert features.seen == context.count(), other
+        features.seen = 0
+    context_of().real_features(other_weights := SlowFeatures("others"))
+    assert other_weights.seen == CLIPS and len(list((tmp_path / "features").iterdir())) == 7
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(context_of, monkeypatch, tmp_path):
+    tmp_path.joinpath("file").touch()
+    monkeypatch.setenv("KERASVID_CACHE", str(tmp_path / "file"))
+    assert len(context_of().real_features(SlowFeatures())) == CLIPS
 
 
 def test_the_random_frame_of_a_clip_does_not_depend_on_the_batches():

@@ -105,6 +105,14 @@ def test_several_windows_of_a_video_are_reported(lines_of):
     assert line.startswith("real clips: 10 random windows of each video, which may overlap")
 
 
+def test_padded_clips_are_reported(lines_of):
+    features = {"padding": "mirror", "seen_frames": 10}
+    padded = dataclasses.replace(CELL, name="fvd", protocol={"frames": 8, "features": features})
+    assert lines_of(padded, padded) == ["fvd: clips of 8 frames, padded to 10: mirror"]
+    features["padding"] = None
+    assert lines_of(padded) == []
+
+
 def test_other_numbers_of_clips_are_named(lines_of):
     other = dataclasses.replace(CELL, clips=624)
     assert lines_of(other, clips=624) == lines_of(clips=624) == lines_of(other, clips=None) == []

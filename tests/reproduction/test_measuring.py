@@ -56,6 +56,7 @@ def test_every_column_has_a_known_metric():
 def test_given_weights_select_the_published_metric(table):
     (column,) = table.columns
     assert metric_of(column, EvaluationConfig(i3d_weights="weights.npz")) == "fvd"
+    assert metric_of(column, EvaluationConfig(i3d_weights="auto")) == "fvd"
     assert metric_of(column, EvaluationConfig()) == "frechet"
     assert metric_of(Column("L2", "lower", "between", ("x",)), EvaluationConfig()) == "between"
 
@@ -105,7 +106,7 @@ def test_a_measurement_is_identified_by_run_clips_and_choices(table, config_of, 
     assert known == {
         "run": str(tmp_path), "step": -1, "saved": None, "clips": "generated",
         "metric": "frechet", "num": 10, "split": "train", "seed": 0, "windows": 1,
-        "classifier_dir": "j",
+        "classifier_dir": "j", "padding": "mirror",
     }  # fmt: skip
     real = dataclasses.replace(row, clips=REAL)
     assert asked(real, column, choices, run, config) is None
@@ -157,7 +158,9 @@ def test_learned_clips_are_training_videos_from_their_codes(config_of, squares):
 def test_codes_recalled_for_several_windows_are_reported(config_of):
     config = config_of(3, "glo")
     context = LearnedContext(config.make_model(), config, EvaluationConfig(windows=2), 0, False)
-    assert context.making["made"].endswith("videos, each 2 times: intervals are too narrow")
+    assert context.making["made"].endswith("of training videos, each 2 times")
+    rows = np.concatenate([each["index"] for each in context.labelled("train")])
+    np.testing.assert_array_equal(context.generated_videos(), rows[: context.count()])
 
 
 def test_models_without_learned_codes_are_refused(config_of):

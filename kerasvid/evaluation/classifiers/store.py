@@ -15,7 +15,6 @@ import json
 import os
 import pathlib
 import re
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +34,7 @@ from kerasvid.evaluation.classifiers.train import (
     measure_classifier,
     train_classifier,
 )
+from kerasvid.evaluation.metrics.clip_batches import random_frames
 from kerasvid.evaluation.metrics.fvd import ClipFeatures
 from kerasvid.io import (
     atomic_folder,
@@ -47,7 +47,7 @@ from kerasvid.io import (
 from kerasvid.training.devices import resolve_precision
 
 FORMAT = "kerasvid-classifier"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,9 @@ class TrainedClassifier:
     def protocol(self) -> dict[str, Any]:
         """What all values of this classifier have in common, in types of JSON."""
         config = self.config
-        same = ("kind", "dataset", "data_digest", "frames", "stride", "steps", "seed")
+        same = (
+            "kind", "dataset", "data_digest", "held_out_share", "frames", "stride", "steps", "seed"
+        )  # fmt: skip
         return {
             "classifier": f"{config.kind} classifier trained on {config.dataset}",
             **{name: getattr(config, name) for name in same},
@@ -146,18 +148,13 @@ class TrainedClassifier:
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierFeatures(ClipFeatures):
-    """Features of a trained classifier.
-
-    A frame classifier sees one frame of each clip. A checksum of the clip's pixels chooses it, so
-    that it does not depend on the batch.
-    """
+    """Features of a trained classifier; a frame classifier sees one frame, see `random_frames`."""
 
     classifier: TrainedClassifier
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
-        if self.classifier.config.kind == "frame" and clips.shape[1] > 1:
-            chosen = [zlib.crc32(clip.tobytes()) % len(clip) for clip in clips]
-            clips = clips[np.arange(len(clips)), chosen][:, None]  # [B, 1, H, W, C]
+        if self.classifier.config.kind == "frame":
+            clips = random_frames(clips)  # [B, 1, H, W, C]
         return self.classifier.model.features(clips)
 
     def protocol(self, frames: int) -> dict[str, Any]:

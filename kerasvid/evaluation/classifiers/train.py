@@ -6,6 +6,10 @@ accuracy is measured on unchanged clips.
 
 Held out is the split on which runs are evaluated. If there is none, it is a quarter of the training
 videos, drawn with a fixed seed. The classifier never learns from them.
+
+An evaluation on training videos has a classifier that holds out one half of them: its features of
+clips that it learned from are not those of new clips, so distances from them would be biased. The
+real clips of such an evaluation are of the other half.
 """
 
 import dataclasses
@@ -30,6 +34,7 @@ STEPS = {"clip": 800, "frame": 1_200}
 BATCH_SIZES = {"clip": 32, "frame": 64}
 LEARNING_RATE = 2e-3
 HELD_OUT_SHARE = 4  # one video in so many, where there is no held-out split
+HALF = 2
 MIN_WINDOWS = 256  # of held-out videos that are longer than a clip
 # Upper bounds: blur as a share of the blurred clip, the others of pixels in [-1, 1].
 SOFTENING = {"blur": 1.0, "noise": 0.05, "brightness": 0.05, "contrast": 0.05}
@@ -56,6 +61,7 @@ class ClassifierConfig:
         steps, batch_size, learning_rate: Of the training.
         network: All further arguments of the classifier.
         softening: Arguments of `softened`.
+        held_out_share: Held out is one training video in so many; 0 for the held-out split.
         precision: `"auto"` or a dtype policy of the training. The classifier then runs in float32.
     """
 
@@ -72,6 +78,7 @@ class ClassifierConfig:
     learning_rate: float
     network: Mapping[str, Any]
     softening: Mapping[str, float]
+    held_out_share: int
     precision: str
 
     def make_classifier(self, heads: Mapping[str, int], precision: str = "float32") -> keras.Model:
@@ -109,6 +116,21 @@ def named_heads(info: DatasetInfo) -> dict[str, int]:
     return {name: size for name, size in heads.items() if size > 1}
 
 
+def held_out_share(info: DatasetInfo, split: str | None = None) -> int:
+    """As in `ClassifierConfig`, of the classifier for an evaluation on clips of a split."""
+    if split == "train":
+        return HALF
+    return 0 if held_out_split(info) else HELD_OUT_SHARE
+
+
+def held_out_videos(count: int, share: int) -> np.ndarray:
+    """Which of so many training videos are held out, one in `share`: bool `[count]` by index."""
+    held_out = np.zeros(count, bool)
+    # Drawn, not every fourth: videos often lie in an order that repeats.
+    held_out[np.random.default_rng(0).permutation(count)[: count // share]] = True
+    return held_out
+
+
 def make_classifier_config(
     info: DatasetInfo,
     kind: str = "clip",
@@ -119,6 +141,7 @@ def make_classifier_config(
     batch_size: int | None = None,
     network: Mapping[str, Any] | None = None,
     precision: str = "auto",
+    split: str | None = None,
 ) -> ClassifierConfig:
     """Resolves a config from the description of a data set.
 
@@ -128,6 +151,7 @@ def make_classifier_config(
         frames: T of the training clips; a frame classifier always learns from single frames.
         steps, batch_size: Of the training; by default those of the kind.
         network: Further arguments of `ClipClassifier` or `FrameClassifier`.
+        split: Split of the clips that are evaluated; `"train"` holds out half of its videos.
 
     Raises:
         ClassifierError: Unknown kind, clips longer than the videos, or a data set without names of
@@ -150,11 +174,11 @@ def make_classifier_config(
         if value < (least := 0 if name == "seed" else 1):
             raise ClassifierError(f"{name}={value} is too small. Use {least} or more.")
     count, span = training_split(info).count, window_span(frames, stride)
-    for split in filter(None, ("train", held_out_split(info))):
-        if (shortest := info.splits[split].min_length) < span:
+    for name in filter(None, ("train", held_out_split(info))):
+        if (shortest := info.splits[name].min_length) < span:
             raise ClassifierError(
                 f"{info.name}: clips of {frames} frames with stride {stride} span {span}, but the "
-                f"shortest video of {split!r} has {shortest}. Use fewer frames."
+                f"shortest video of {name!r} has {shortest}. Use fewer frames."
             )
     if not (heads := named_heads(info)):
         raise ClassifierError(
@@ -162,7 +186,8 @@ def make_classifier_config(
         )
     return ClassifierConfig(
         info.name, digest_of(info), kind, heads, info.frame_shape, frames, stride, seed, steps,
-        min(batch_size, count), LEARNING_RATE, network, dict(SOFTENING), precision,
+        min(batch_size, count), LEARNING_RATE, network, dict(SOFTENING),
+        held_out_share(info, split), precision,
     )  # fmt: skip
 
 
@@ -178,18 +203,16 @@ class ClassifierData:
     def __init__(self, folder: str, config: ClassifierConfig):
         self.folder, self.config, self.info = folder, config, load_info(folder)
         check_shards(folder, self.info, deep=True)  # before labels are read from them
-        self.split = held_out_split(self.info) or "train"
-        count = self.info.splits["train"].count
+        share, count = config.held_out_share, self.info.splits["train"].count
+        self.split = (not share and held_out_split(self.info)) or "train"
         self.held_out = np.zeros(count, bool)  # of the training videos, by index
-        if self.split == "train":
+        if share:
             if count < HELD_OUT_SHARE:
                 raise ClassifierError(
-                    f"{self.info.name} has {count} videos and no split to test on. Use "
+                    f"{self.info.name} has {count} training videos, too few to hold some out. Use "
                     f"{HELD_OUT_SHARE} videos or more."
                 )
-            # Drawn, not every fourth: videos often lie in an order that repeats.
-            drawn = np.random.default_rng(0).permutation(count)[: count // HELD_OUT_SHARE]
-            self.held_out[drawn] = True
+            self.held_out = held_out_videos(count, share)
         self.videos = int(self.held_out.sum()) or self.info.splits[self.split].count
         self.heads = self._known_heads()  # with known labels in both parts
         # One window of each held-out video, or enough of longer videos for MIN_WINDOWS in total.

@@ -3,6 +3,7 @@
 Each batch is read once. A set with too few clips is an error: repeating clips changes its spread.
 """
 
+import zlib
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -98,3 +99,14 @@ def as_bytes(clips: np.ndarray) -> np.ndarray:
     if clips.dtype == np.uint8:
         return clips
     return np.round((np.clip(clips.astype(np.float32), -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
+
+
+def random_frames(clips: np.ndarray) -> np.ndarray:
+    """One frame of each clip `[B, T, H, W, C]`, as clips `[B, 1, H, W, C]`.
+
+    A checksum of the clip's pixels chooses it, so that it does not depend on the batch.
+    """
+    if clips.shape[1] == 1:
+        return clips
+    chosen = [zlib.crc32(clip.tobytes()) % len(clip) for clip in clips]
+    return clips[np.arange(len(clips)), chosen][:, None]

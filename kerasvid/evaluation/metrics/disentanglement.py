@@ -56,6 +56,7 @@ def labels_kept(
     classes: Mapping[str, int],
     clips: int | None = None,
     seed: int = 0,
+    videos: np.ndarray | None = None,
 ) -> dict[str, Kept]:
     """Acc, IS, H(y | x) and H(y) of labels that a change of clips should keep; clips are streamed.
 
@@ -67,6 +68,7 @@ def labels_kept(
         classes: K by name.
         clips: Number of clips (Sprites: 2,664 of the test split); `None` for all.
         seed: Any integer of 0 or more. The change of clip i depends on (seed, i) alone.
+        videos: The video of each clip, as in `video_ranks`.
 
     Raises:
         ValueError: Too few clips, a class without clips, unknown labels, a classifier of other
@@ -106,7 +108,7 @@ def labels_kept(
             raise ValueError(
                 f"{name}: the classes {missing} have no clips. Use more clips or fewer classes."
             )
-        intervals = answer_intervals(np.concatenate(made[name]), truth)
+        intervals = answer_intervals(np.concatenate(made[name]), truth, videos=videos)
         right = np.bincount(truth, np.concatenate(real[name]).argmax(axis=1) == truth)
         ceiling = float(np.mean(right / counts))
         found[name] = Kept(**intervals, real_accuracy=ceiling, clips=tuple(counts.tolist()))

@@ -11,13 +11,13 @@ is not symmetric, becomes complex.
 
 import numpy as np
 
-from kerasvid.evaluation.metrics.intervals import jackknife_standard_error
+from kerasvid.evaluation.metrics.intervals import jackknife_groups, jackknife_standard_error
 
 
 class FeatureMoments:
     """Running means and covariances of K groups of features, in float64.
 
-    Sample i belongs to group i modulo K. The memory is that of K covariances.
+    The memory is that of K covariances.
 
     Args:
         size: D of a feature.
@@ -34,19 +34,21 @@ class FeatureMoments:
         self.counts, self._means = np.zeros(groups, int), np.zeros([groups, size])
         self._scatters = np.zeros([groups, size, size])  # sums of (x - mean) (x - mean)^T
 
-    def update(self, features: np.ndarray) -> None:
-        """Adds samples `[N, D]`.
+    def update(self, features: np.ndarray, groups: np.ndarray | None = None) -> None:
+        """Adds samples `[N, D]` to groups, int `[N]`; by default sample i is of group i modulo K.
 
         Raises:
             ValueError: Another D, or values that are not finite.
         """
         features = np.asarray(features, np.float64)
-        size, groups = self._means.shape[1], len(self.counts)
+        size = self._means.shape[1]
         if features.ndim != 2 or features.shape[1] != size:
             raise ValueError(f"Features of the shape {features.shape}: use [N, {size}].")
         if not np.isfinite(features).all():
             raise ValueError("Features are not finite. Check the pixels of the clips.")
-        places = (self.counts.sum() + np.arange(len(features))) % groups
+        places = groups
+        if places is None:
+            places = (self.counts.sum() + np.arange(len(features))) % len(self.counts)
         for group in np.unique(places):
             own = features[places == group]
             mean = own.mean(axis=0)
@@ -74,6 +76,33 @@ def _pooled(
     mean = counts @ means / counts.sum()
     apart = means - mean  # the distances of the means add to the scatter (Chan et al.)
     return mean, scatter + (apart.T * counts) @ apart
+
+
+def feature_distance(
+    real: np.ndarray,
+    generated: np.ndarray,
+    groups: int = 1,
+    real_videos: np.ndarray | None = None,
+    generated_videos: np.ndarray | None = None,
+) -> tuple[float, float | None]:
+    """The distance of features `[N, D]` from others `[M, D]`, and its std.
+
+    Args:
+        real, generated: Features of two sets of clips.
+        groups: Number of groups of each set for the std; 1 for no std.
+        real_videos, generated_videos: The video of each clip, as in `video_ranks`; all clips of a
+            video are in one group.
+
+    Raises:
+        ValueError: As `FeatureMoments`, or fewer than two clips.
+    """
+    sets = []
+    for values, videos in ((real, real_videos), (generated, generated_videos)):
+        places = jackknife_groups(len(values), videos, groups)
+        sets.append(FeatureMoments(values.shape[1], places.max() + 1))
+        sets[-1].update(values, places)
+    distance = gaussian_distance(*sets[0].moments(), *sets[1].moments())
+    return distance, frechet_standard_error(*sets)
 
 
 def frechet_standard_error(one: FeatureMoments, other: FeatureMoments) -> float | None:

@@ -23,13 +23,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from kerasvid.evaluation.metrics.clip_batches import as_signed, counted_clips
-from kerasvid.evaluation.metrics.frechet import (
-    FeatureMoments,
-    frechet_standard_error,
-    gaussian_distance,
-)
+from kerasvid.evaluation.metrics.frechet import feature_distance
 from kerasvid.evaluation.metrics.i3d import I3D, IMAGE_SIZE, MIN_FRAMES
 from kerasvid.evaluation.metrics.i3d_weights import load_i3d, weights_digest
 
@@ -54,7 +51,12 @@ class VideoDistance(NamedTuple):
 
 
 class ClipFeatures:
-    """Base class of functions of clips to features that describe themselves."""
+    """Base class of functions of clips to features that describe themselves.
+
+    Features that are `slow` are kept for real clips, see `EvaluationContext.real_features`.
+    """
+
+    slow = False
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
         """float32 `[B, D]` of float32 clips `[B, T, H, W, C]` in [-1, 1]."""
@@ -69,7 +71,7 @@ class I3DFeatures(ClipFeatures):
     """The 400 logits of I3D.
 
     Args:
-        weights: As in `load_i3d`: a path, or `"i3d-kinetics-400"`, which downloads; or a network.
+        weights: As in `load_i3d`: a path, or `"auto"`, which downloads; or a network.
         padding: How clips of fewer than 10 frames are extended to 10: `"last"` repeats the last
             frame, `"mirror"` goes back and forth, `"loop"` starts again; `None` refuses them.
         centres: Pixel centres in the resize, `"half"` or `"whole"`.
@@ -80,10 +82,12 @@ class I3DFeatures(ClipFeatures):
             10 frames without a padding.
 
     Example:
-        >>> features = I3DFeatures("i3d-kinetics-400.npz", padding="mirror")
+        >>> features = I3DFeatures("auto", padding="mirror")
         >>> features(clips).shape  # float32 [B, T, H, W, 3] in [-1, 1]
         (16, 400)
     """
+
+    slow = True
 
     def __init__(
         self, weights: str | os.PathLike | I3D, padding: str | None = None, centres: str = "half"
@@ -95,6 +99,7 @@ class I3DFeatures(ClipFeatures):
         self.network = weights if isinstance(weights, I3D) else load_i3d(weights)
         self.padding, self.centres = padding, centres
         self._digest = weights_digest(self.network.variables_by_name())
+        self._size = int(self.network.logits.filters)
         self._logits = tf.function(
             lambda clips: self.network(resized(clips, IMAGE_SIZE, centres == "half")),
             reduce_retracing=True,
@@ -106,6 +111,7 @@ class I3DFeatures(ClipFeatures):
             "weights": self._digest,
             "resize": f"bilinear to {IMAGE_SIZE}x{IMAGE_SIZE}, no anti-aliasing, no crop",
             "centres": self.centres,
+            "size": self._size,
             "padding": self.padding if frames < MIN_FRAMES else None,
             "seen_frames": max(frames, MIN_FRAMES),
             "range": "[-1, 1]",
@@ -160,14 +166,14 @@ def frechet_video_distance(
         clips: Number of clips of each set. Later clips are not read, so shuffle a split that is
             sorted on disk: its first clips do not represent it.
         groups: Number of groups of each set for the std of the distance; 1 for no std. Clips must
-            not be sorted. The memory is that of the moments of the groups.
+            not be sorted, and each is of its own video, see `feature_distance`.
 
     Raises:
         ValueError: Too few clips, clips of different shapes or too short ones, pixels or features
             that are not finite, or fewer than two clips.
 
     Example:
-        >>> features = I3DFeatures("i3d-kinetics-400.npz", padding="mirror")
+        >>> features = I3DFeatures("auto", padding="mirror")
         >>> generated = (model.generate(16, seed=seed) for seed in itertools.count())
         >>> frechet_video_distance(real, generated, features, clips=624).distance
     """
@@ -175,29 +181,38 @@ def frechet_video_distance(
         raise ValueError(
             f"clips={clips} is too small. Compare 2 or more real clips with as many generated ones."
         )
-    groups = max(1, min(groups, clips))
-    real, shape = _moments(counted_clips(real_batches, clips, "real"), features, groups)
-    batches = counted_clips(generated_batches, clips, "generated", shape=shape)
-    generated, _ = _moments(batches, features, groups)
+    real, shape = clip_features(real_batches, features, clips, "real")
+    generated, _ = clip_features(generated_batches, features, clips, "generated", shape)
     facts = {"features": getattr(features, "__name__", type(features).__name__)}
     if isinstance(features, ClipFeatures):
         facts = features.protocol(shape[0])
-    distance = gaussian_distance(*real.moments(), *generated.moments())
-    return VideoDistance(distance, frechet_standard_error(real, generated), facts)
+    return VideoDistance(*feature_distance(real, generated, groups), facts)
 
 
-def _moments(
-    batches: Iterable[np.ndarray], features: Callable[[np.ndarray], np.ndarray], groups: int
-) -> tuple[FeatureMoments, tuple[int, ...]]:
-    """The moments of groups of a set's features, and the shape `(T, H, W, C)` of its clips."""
-    moments: Any = None  # of one batch or more, see `counted_clips`
-    for clips in batches:
-        shape, values = clips.shape[1:], np.asarray(features(as_signed(clips)))
-        if values.ndim != 2 or len(values) != len(clips):
-            raise ValueError(
-                f"Features of {len(clips)} clips have the shape {values.shape}. Use a function to "
-                "[B, D]."
-            )
-        moments = moments or FeatureMoments(values.shape[1], groups)
-        moments.update(values)
-    return moments, shape
+def clip_features(
+    batches: Iterable[np.ndarray],
+    features: Callable[[np.ndarray], np.ndarray],
+    clips: int,
+    what: str,
+    shape: tuple[int, ...] | None = None,
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The features float32 `[clips, D]` of streamed clips, and the shape `(T, H, W, C)` of a clip.
+
+    Args:
+        batches, features, clips: As in `frechet_video_distance`.
+        what, shape: As in `counted_clips`.
+    """
+    parts: list[np.ndarray] = []
+    slow = isinstance(features, ClipFeatures) and features.slow
+    title = f"features of {what} clips"
+    with tqdm(total=clips, desc=title, unit="clip", disable=None if slow else True) as bar:
+        for each in counted_clips(batches, clips, what, shape=shape):
+            values = np.asarray(features(as_signed(each)), np.float32)
+            if values.ndim != 2 or len(values) != len(each):
+                raise ValueError(
+                    f"Features of {len(each)} clips have the shape {values.shape}. Use a function "
+                    "to [B, D]."
+                )
+            parts.append(values)
+            bar.update(len(each))
+    return np.concatenate(parts), each.shape[1:]

@@ -11,7 +11,7 @@ the mean and std over 10 batches of 128 samples, with its own classifier in plac
 
 import numpy as np
 
-from kerasvid.evaluation.metrics.intervals import Interval, interval_of_replicates
+from kerasvid.evaluation.metrics.intervals import Interval, interval_of_replicates, video_ranks
 
 
 def check_probabilities(probabilities: np.ndarray) -> np.ndarray:
@@ -58,6 +58,7 @@ def answer_intervals(
     labels: np.ndarray | None = None,
     replicates: int = 1000,
     seed: int = 0,
+    videos: np.ndarray | None = None,
 ) -> dict[str, Interval]:
     """95 % intervals of accuracy, H(y | x), H(y) and IS of answers, as `bootstrap_interval`.
 
@@ -68,7 +69,7 @@ def answer_intervals(
         probabilities: `[N, K]`.
         labels: Classes, int `[N]`. Every value is a mean over classes of the mean over their
             answers. `None` counts all answers as one class; the accuracy then has no meaning.
-        replicates, seed: As in `bootstrap_interval`.
+        replicates, seed, videos: As in `bootstrap_interval`.
 
     Returns:
         Intervals of `"accuracy"`, `"conditional"`, `"marginal"` and `"score"`.
@@ -84,15 +85,16 @@ def answer_intervals(
     shape = replicates + 1, int(labels.max()) + 1  # the last replicate counts every answer once
     counts, hits, doubts = np.zeros([3, *shape])
     answers = np.zeros([*shape, values.shape[1]])  # [R + 1, G, K]
-    generator = np.random.default_rng(seed)
-    for label, answer, doubt in zip(labels, values, entropy(values), strict=True):
-        weights = np.append(generator.poisson(1.0, replicates), 1)
+    ranks, generator = video_ranks(len(values), videos), np.random.default_rng(seed)
+    drawings = generator.poisson(1.0, [ranks.max() + 1, replicates]).astype(np.uint8)
+    for rank, label, answer, doubt in zip(ranks, labels, values, entropy(values), strict=True):
+        weights = np.append(drawings[rank], 1)
         counts[:, label] += weights
         hits[:, label] += weights * (answer.argmax() == label)
         doubts[:, label] += weights * doubt
         answers[:, label] += weights[:, None] * answer
     drawn = counts.all(axis=1)  # a replicate of few answers may lack a class
-    if len(values) < 2 or drawn.sum() < 2:
+    if ranks.max() < 1 or drawn.sum() < 2:
         raise ValueError(f"{len(values)} answers are too few for an interval. Use more clips.")
     counts = counts[drawn]
     accuracy, conditional = (part[drawn] / counts for part in (hits, doubts))

@@ -4,6 +4,10 @@
 mean 1, the limit of drawing with replacement (Chamandy et al., "Estimating Uncertainty for Massive
 Data Streams", 2012). Only one value of each clip is kept in memory.
 
+**Clips of one video** (several windows, which may overlap) are not independent. Wherever their
+videos are given, replicates draw whole videos, and all clips of a video are in one group: the
+interval of clips that are each given k times is that of the clips once.
+
 **Distances of two sets** are not means, and a bootstrap of them is biased: drawing with replacement
 gives fewer different clips, of which such distances are larger. For 500 clips each of two equal
 Gaussians in 32 dimensions the Frechet distance is 0.45 ± 0.04, and the replicates of a Poisson
@@ -42,8 +46,38 @@ class Interval(NamedTuple):
     size: int
 
 
+def video_ranks(count: int, videos: np.ndarray | None = None) -> np.ndarray:
+    """int `[N]`: 0 for all clips of the first video that occurs, 1 for those of the next, ...
+
+    Args:
+        count: N.
+        videos: Identity of each clip's video, `[N]`; `None` if every clip is of its own.
+
+    Example:
+        >>> video_ranks(4, np.array([7, 3, 7, 5]))
+        array([0, 1, 0, 2])
+    """
+    if videos is None:
+        return np.arange(count)
+    if np.shape(videos) != (count,):
+        raise ValueError(f"videos of the shape {np.shape(videos)}: use [{count}], one a clip.")
+    _, first, places = np.unique(videos, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[places]
+
+
+def jackknife_groups(
+    count: int, videos: np.ndarray | None = None, groups: int = GROUPS
+) -> np.ndarray:
+    """The group of each clip, int `[N]`: video i is of group i modulo the number of groups."""
+    return video_ranks(count, videos) % groups
+
+
 def bootstrap_interval(
-    values: np.ndarray, level: float = 0.95, replicates: int = 1000, seed: int = 0
+    values: np.ndarray,
+    level: float = 0.95,
+    replicates: int = 1000,
+    seed: int = 0,
+    videos: np.ndarray | None = None,
 ) -> Interval:
     """The mean of values `[N]`, and the interval between the quantiles of its replicates.
 
@@ -52,10 +86,11 @@ def bootstrap_interval(
         level: Of the interval, between 0 and 1.
         replicates: Number of replicates, at least 2.
         seed: Any integer of 0 or more.
+        videos: As in `video_ranks`; replicates draw videos.
 
     Raises:
-        ValueError: Other axes, a value that is not finite, fewer than two values, or a number out
-            of range.
+        ValueError: Other axes, a value that is not finite, fewer than two values or videos, or a
+            number out of range.
 
     Example:
         >>> bootstrap_interval(l2_distances(infilled, real)).low
@@ -67,6 +102,9 @@ def bootstrap_interval(
         raise ValueError("Values that are not finite have no mean. Leave them out.")
     if len(values) < 2:
         raise ValueError(f"{len(values)} values have no interval. Use two or more.")
+    ranks = video_ranks(len(values), videos)
+    if not ranks.any():
+        raise ValueError("Values of one video have no interval. Use clips of two or more.")
     if not 0.0 < level < 1.0 or replicates < 2:
         raise ValueError(
             f"level={level}, replicates={replicates}: use a level between 0 and 1 and 2 or more "
@@ -75,10 +113,10 @@ def bootstrap_interval(
     generator, origin = np.random.default_rng(seed), values[0]
     apart = values - origin  # keeps digits
     sums, counts = np.zeros([2, replicates])
-    for value in apart:
+    for total, number in zip(np.bincount(ranks, apart), np.bincount(ranks), strict=True):
         weights = generator.poisson(1.0, replicates)
-        sums += weights * value
-        counts += weights
+        sums += weights * total
+        counts += weights * number
     drawn = counts > 0  # a replicate of few values may have drawn none
     means = origin + sums[drawn] / counts[drawn]
     low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])

@@ -25,7 +25,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.evaluation.metrics.clip_batches import as_signed, counted_clips
-from kerasvid.evaluation.metrics.intervals import jackknife_standard_error
+from kerasvid.evaluation.metrics.imagenet import imagenet_network
+from kerasvid.evaluation.metrics.intervals import jackknife_standard_error, video_ranks
 
 DIFFERENCES = ("signed", "absolute")
 LAYER = "block3_conv3"  # with its ReLU: relu3_3
@@ -52,8 +53,7 @@ class VGG16Features:
     """A function of frames to VGG16's relu3_3, with the preprocessing of its training.
 
     Args:
-        weights: `"imagenet"`, which Keras downloads and checks, or the path of its `.h5` file
-            without the top, or `None` for random ones, whose scores have no meaning.
+        weights: As in `imagenet_network`; random ones have no meaning.
 
     Raises:
         ValueError: The weights cannot be downloaded or read, or frames of a call are too small or
@@ -65,7 +65,9 @@ class VGG16Features:
     """
 
     def __init__(self, weights: str | os.PathLike | None = "imagenet"):
-        whole = _vgg16(weights)
+        file = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+        make, shape = keras.applications.VGG16, (None, None, 3)
+        whole = imagenet_network(make, weights, file, input_shape=shape)
         self.network = keras.Model(whole.input, whole.get_layer(LAYER).output)
         self._features = tf.function(self._preprocessed_features, reduce_retracing=True)
 
@@ -83,24 +85,6 @@ class VGG16Features:
         return self.network((frames[..., ::-1] + 1.0) * 127.5 - tf.constant(MEANS))
 
 
-def _vgg16(weights: str | os.PathLike | None) -> keras.Model:
-    """VGG16 without its top, in float32 and channels last under any global settings."""
-    policy, data_format = keras.config.dtype_policy(), keras.config.image_data_format()
-    keras.config.set_dtype_policy("float32")
-    keras.config.set_image_data_format("channels_last")
-    try:
-        path, shape = weights and os.fspath(weights), (None, None, 3)
-        return keras.applications.VGG16(include_top=False, weights=path, input_shape=shape)
-    except Exception as error:  # downloads and HDF5 have no narrower common class
-        raise ValueError(
-            f"weights={str(weights)!r}: no weights of VGG16 ({str(error).splitlines()[0]}). "
-            "Use the path of vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5."
-        ) from error
-    finally:
-        keras.config.set_dtype_policy(policy)
-        keras.config.set_image_data_format(data_format)
-
-
 def motion_consistency_score(
     real_batches: Iterable[np.ndarray],
     generated_batches: Iterable[np.ndarray],
@@ -108,6 +92,8 @@ def motion_consistency_score(
     clips: int | None = None,
     differences: str = "signed",
     groups: int = 1,
+    real_videos: np.ndarray | None = None,
+    generated_videos: np.ndarray | None = None,
 ) -> MotionConsistency:
     """MCS of generated clips to real ones, which are streamed.
 
@@ -119,6 +105,8 @@ def motion_consistency_score(
         differences: `"signed"` or `"absolute"`.
         groups: Number of groups of each set for the std of the score; 1 for no std. Clips must not
             be sorted. The memory is that of the mean differences of the groups.
+        real_videos, generated_videos: The video of each clip, as in `video_ranks`; all clips of a
+            video are in one group.
 
     Raises:
         ValueError: Too few clips, clips of different shapes or of one frame, or pixels or features
@@ -129,9 +117,9 @@ def motion_consistency_score(
     """
     if differences not in DIFFERENCES:
         raise ValueError(f"differences={differences!r}: use {' or '.join(DIFFERENCES)}.")
-    real = _MeanDifference(features, differences, groups)
+    real = _MeanDifference(features, differences, groups, real_videos)
     real.update(counted_clips(real_batches, clips, "real", min_frames=2))
-    generated = _MeanDifference(features, differences, groups)
+    generated = _MeanDifference(features, differences, groups, generated_videos)
     generated.update(counted_clips(generated_batches, clips, "generated", 2, real.shape))
     apart = float(np.sum(np.square(real.mean() - generated.mean())))
     return MotionConsistency(_log(apart), apart, _std(real, generated))
@@ -143,37 +131,46 @@ def _log(squared_distance: float) -> float:
 
 
 def _std(real: "_MeanDifference", generated: "_MeanDifference") -> float | None:
-    if min(real.groups, real.clips, generated.clips) < 2:
+    if min(real.groups, generated.groups) < 2:
         return None
     sets = []
     for own, rest in ((real, generated.mean()), (generated, real.mean())):
-        means = (own.mean(without=group) for group in range(min(own.groups, own.clips)))
+        means = (own.mean(without=group) for group in range(own.groups))
         sets.append([_log(float(np.sum(np.square(mean - rest)))) for mean in means])
     return jackknife_standard_error(sets) if np.isfinite(sets[0] + sets[1]).all() else None
 
 
 class _MeanDifference:
-    """The mean difference of consecutive frames' features over clips; clip i is of group i % K."""
+    """The mean difference of consecutive frames' features over clips, in groups of videos."""
 
-    def __init__(self, features: Callable, differences: str, groups: int):
+    def __init__(
+        self, features: Callable, differences: str, groups: int, videos: np.ndarray | None
+    ):
         self.features, self.absolute = features, differences == "absolute"
-        self.clips, self.groups = 0, groups
         self.shape: tuple[int, ...] = ()
+        self._ranks = None if videos is None else video_ranks(len(videos), videos)
+        self._clips, self._counts = 0, np.zeros(groups, int)
         self._sums: list = [0.0] * groups
+
+    @property
+    def groups(self) -> int:
+        """Number of groups that have clips."""
+        return int(np.count_nonzero(self._counts))
 
     def update(self, batches: Iterable[np.ndarray]) -> None:
         for clips in batches:
             self.shape = clips.shape[1:]
             for clip in as_signed(clips):  # one at a time: features are larger than pixels
-                group = self.clips % self.groups
+                rank = self._clips if self._ranks is None else self._ranks[self._clips]
+                group = int(rank) % len(self._sums)
                 self._sums[group] = self._sums[group] + self._difference(clip)
-                self.clips += 1
+                self._counts[group] += 1
+                self._clips += 1
 
     def mean(self, without: int | None = None) -> np.ndarray:
         """float64 of a feature's shape, of all clips except those of one group."""
-        left = sum(each for group, each in enumerate(self._sums) if group != without)
-        missing = 0 if without is None else len(range(without, self.clips, self.groups))
-        return left / (self.clips - missing)
+        kept = [group for group in range(len(self._sums)) if group != without]
+        return sum(self._sums[group] for group in kept) / self._counts[kept].sum()
 
     def _difference(self, clip: np.ndarray) -> np.ndarray:
         """float64 of a feature's shape, the mean of one clip `[T, H, W, C]`."""

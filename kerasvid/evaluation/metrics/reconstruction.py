@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, checked_clips
-from kerasvid.evaluation.metrics.intervals import Interval, bootstrap_interval
+from kerasvid.evaluation.metrics.intervals import Interval, bootstrap_interval, video_ranks
 from kerasvid.evaluation.metrics.structural_similarity import structural_similarity
 from kerasvid.visualization.nearest_clip import clip_psnr, l2_distances
 
@@ -29,7 +29,10 @@ class Reconstruction(NamedTuple):
 
 
 def reconstruction_scores(
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]], clips: int | None = None, seed: int = 0
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
+    clips: int | None = None,
+    seed: int = 0,
+    videos: np.ndarray | None = None,
 ) -> Reconstruction:
     """L2, PSNR and SSIM of pairs of clips, which are streamed.
 
@@ -38,6 +41,7 @@ def reconstruction_scores(
             [-1, 1], which are rounded to uint8.
         clips: Number of pairs (the poster: 100); `None` for all.
         seed: Seed of the intervals.
+        videos: The video of each clip, as in `video_ranks`.
 
     Raises:
         ValueError: Fewer pairs than requested or than two, clips of different shapes, or pixels
@@ -69,7 +73,11 @@ def reconstruction_scores(
     if seen < 2:
         raise ValueError(f"{seen} pairs of clips have no interval. Use two or more.")
     ratios = np.concatenate(psnr)
-    finite = ratios[~np.isinf(ratios)]
-    of_l2, of_ssim = (bootstrap_interval(np.concatenate(v), seed=seed) for v in (l2, ssim))
-    of_psnr = bootstrap_interval(finite, seed=seed) if len(finite) > 1 else None
-    return Reconstruction(of_l2, of_psnr, of_ssim, seen - len(finite))
+    ranks, differ = video_ranks(seen, videos), ~np.isinf(ratios)
+    of_l2, of_ssim = (
+        bootstrap_interval(np.concatenate(v), seed=seed, videos=ranks) for v in (l2, ssim)
+    )
+    of_psnr = None
+    if len(set(ranks[differ])) > 1:
+        of_psnr = bootstrap_interval(ratios[differ], seed=seed, videos=ranks[differ])
+    return Reconstruction(of_l2, of_psnr, of_ssim, seen - int(differ.sum()))

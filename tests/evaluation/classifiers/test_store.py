@@ -303,7 +303,7 @@ def test_a_classifier_that_cannot_be_trained_is_refused(
         ({"names": False, "label": lambda i: -1}, "no names of classes or attributes"),
         ({"known": False, "label": lambda i: -1}, "no known labels of action, colour"),
         ({"known": False, "label": lambda i: i % 2 if i < 96 else -1}, "no known labels"),
-        ({"splits": {"train": range(3)}}, "has 3 videos and no split to test on"),
+        ({"splits": {"train": range(3)}}, "has 3 training videos, too few to hold some out"),
     ],
 )
 def test_data_without_labels_is_refused(write_walks, tmp_path, data, message):

@@ -31,6 +31,19 @@ def test_without_a_held_out_split_a_quarter_of_the_videos_is_never_learned_from(
     assert data.described().startswith("10 of 40 training videos, drawn with seed 0, 26 random")
 
 
+def test_for_clips_of_the_training_split_half_of_the_videos_is_never_learned_from(walks):
+    config = make_classifier_config(load_info(walks), frames=3, batch_size=8, split="train")
+    data = ClassifierData(walks, config)
+    assert data.held_out.sum() == 48 and data.split == "train"
+    assert data.described().startswith("48 of 96 training videos, drawn with seed 0")
+    pipeline = train.make_pipeline(walks, "train", 8, 3, seed=0)
+    for batch, (_, _, weights) in zip(
+        pipeline.take(5), data.training_batches().take(5), strict=True
+    ):
+        learned = ~data.held_out[batch["index"].numpy()]
+        np.testing.assert_array_equal(weights["action"].numpy(), learned)
+
+
 def test_unknown_labels_have_no_weight(write_walks, tmp_path):
     label = lambda i: -1 if i % 3 == 0 else i % 2  # noqa: E731
     folder = write_walks(tmp_path / "walks", label=label)

@@ -36,6 +36,18 @@ def test_intervals_cover_the_true_mean_as_often_as_their_level():
     assert 0.7 < hits / 200 < 0.88
 
 
+def test_windows_of_a_video_are_drawn_together():
+    scores, videos = values(40), np.tile(np.arange(40)[::-1], 9)
+    once, often = bootstrap_interval(scores), bootstrap_interval(np.tile(scores, 9), videos=videos)
+    assert often[:4] == pytest.approx(once[:4], rel=1e-12) and often.size == 360
+    alone = bootstrap_interval(np.tile(scores, 9))
+    assert 3 * (alone.high - alone.low) == pytest.approx(once.high - once.low, rel=0.15)
+    with pytest.raises(ValueError, match="Values of one video have no interval"):
+        bootstrap_interval(scores, videos=np.zeros(40))
+    with pytest.raises(ValueError, match=r"videos of the shape \(9,\): use \[40\]"):
+        bootstrap_interval(scores, videos=np.zeros(9))
+
+
 def test_the_interval_depends_on_the_seed():
     scores = values(30)
     assert bootstrap_interval(scores, seed=3) == bootstrap_interval(scores, seed=3)

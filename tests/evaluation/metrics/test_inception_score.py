@@ -102,3 +102,15 @@ def test_values_are_means_over_classes():
 def test_one_answer_has_no_interval():
     with pytest.raises(ValueError, match="1 answers are too few for an interval"):
         answer_intervals(drawn_answers(1))
+
+
+def test_windows_of_a_video_are_drawn_together():
+    values, videos = answers(40), np.repeat(np.arange(40), 5)
+    once, often = (
+        answer_intervals(values),
+        answer_intervals(np.repeat(values, 5, 0), videos=videos),
+    )
+    for name, interval in once.items():
+        assert often[name][:4] == pytest.approx(interval[:4], rel=1e-9), name
+    with pytest.raises(ValueError, match="too few for an interval"):
+        answer_intervals(values, videos=np.zeros(40))

@@ -3,6 +3,7 @@ import pytest
 
 from kerasvid.evaluation.metrics.frechet import (
     FeatureMoments,
+    feature_distance,
     frechet_standard_error,
     gaussian_distance,
 )
@@ -67,3 +68,33 @@ def test_too_few_samples_or_groups_have_no_error():
     assert frechet_standard_error(grouped(features, 1), grouped(features, 1)) is None
     assert frechet_standard_error(grouped(features[:2], 2), grouped(features, 2)) is None
     assert frechet_standard_error(grouped(features, 3), grouped(features[::-1], 3)) is not None
+
+
+# === Of windows of videos ===
+
+
+def test_windows_of_a_video_do_not_narrow_the_error_of_a_distance():
+    generator, videos = np.random.default_rng(5), np.repeat(np.arange(60), 8)
+    real, made = generator.normal(size=[2, 60, 4]) * [[[1.0]], [[1.5]]]
+    once = feature_distance(real, made, 20)
+    copies = np.repeat(real, 8, 0), np.repeat(made, 8, 0)
+    often, alone = feature_distance(*copies, 20, videos, videos), feature_distance(*copies, 20)
+    assert often == pytest.approx(once, rel=0.06)
+    assert alone[0] == pytest.approx(often[0]) and alone[1] < 0.6 * often[1]
+
+
+def test_overlapping_windows_have_the_error_of_the_true_distance():
+    """Ten windows each of 40 videos, which differ less than the videos."""
+    found, errors, narrow = [], [], []
+    for draw in range(60):
+        generator = np.random.default_rng(draw)
+        content = generator.normal(size=[40, 3])
+        real = np.repeat(content, 10, 0) + 0.3 * generator.normal(size=[400, 3])
+        made = 1.2 * generator.normal(size=[400, 3])
+        videos = np.repeat(np.arange(40), 10)
+        distance, std = feature_distance(real, made, 20, videos)
+        found.append(distance)
+        errors.append(std)
+        narrow.append(feature_distance(real, made, 20)[1])
+    assert np.mean(errors) == pytest.approx(np.std(found), rel=0.35)
+    assert np.mean(narrow) < 0.6 * np.std(found)

@@ -188,3 +188,13 @@ def test_the_std_is_the_jackknife_of_groups_of_clips():
 def test_equal_sets_have_no_std():
     real = np.repeat(clips(1), 6, axis=0)
     assert score(real, real, groups=3).std is None
+
+
+def test_windows_of_a_video_are_in_one_group():
+    real, generated = clips(10), clips(10, seed=1)
+    once = score(real, generated, groups=5)
+    often = score(
+        np.tile(real, (4, 1, 1, 1, 1)), np.tile(generated, (4, 1, 1, 1, 1)), groups=5,
+        real_videos=np.tile(np.arange(10), 4), generated_videos=np.tile(np.arange(10), 4),
+    )  # fmt: skip
+    assert often == pytest.approx(once, rel=1e-4) and once.std > 0
