@@ -127,8 +127,8 @@ def test_a_table_is_reused_and_its_commands_train_the_same_runs(
     share = np.arange(4)[None, :, None, None, None] / 3
     lines = np.rint(255 * (clips[:, :1] * (1 - share) + clips[:, -1:] * share)) / 255
     distances = np.sqrt(np.square(lines - clips).sum(axis=(1, 2, 3, 4)))
-    assert row["measured"]["L2"]["value"] == pytest.approx(distances.mean(), rel=2e-3)
-    assert row["measured"]["L2"]["std"] == pytest.approx(distances.std(), rel=2e-2)
+    assert row["measured"]["0"]["L2"]["value"] == pytest.approx(distances.mean(), rel=2e-3)
+    assert row["measured"]["0"]["L2"]["std"] == pytest.approx(distances.std(), rel=2e-2)
 
     page = out.partition("# straight: ")[2]
     status, out, err = app_here("reproduce", *flags)
@@ -149,7 +149,7 @@ def test_pre_training_is_reproduced_from_data_to_table(
     assert "weights of decoder, image_discriminator from " in out
     (path,) = (tmp_path / "reproduced").glob("*.json")
     (section,) = json.loads(path.read_text())["sections"]
-    cells = [row["measured"]["FVD"] for row in section["rows"]]
+    cells = [row["measured"]["0"]["FVD"] for row in section["rows"]]
     assert [cell["clips"] for cell in cells] == [12] * 3
     assert (
         len({cell["protocol"]["features"]["weights"] for cell in cells}) == 1
