@@ -29,7 +29,14 @@ from kerasvid.training.config import RunConfig, held_out_split
 from kerasvid.training.run_folder import RunFolder
 
 CLASSIFIER_MOTION = "classifier_motion_consistency"
-OF_CLASSIFIERS = ("frechet", "inception", "image_inception", "disentanglement", CLASSIFIER_MOTION)
+OF_CLASSIFIERS = (
+    "frechet",
+    "inception",
+    "image_inception",
+    "disentanglement",
+    "constancy",
+    CLASSIFIER_MOTION,
+)
 
 
 class LearnedContext(EvaluationContext):

@@ -131,7 +131,7 @@ class Section:
 
     def as_dict(self, table: Table) -> dict[str, Any]:
         """For the JSON file."""
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "name": result.row.name,
                 "run": result.run,
