@@ -177,10 +177,10 @@ def _tables_of(path: pathlib.Path) -> Iterator[Table]:
         shown = {name for row in rows for name in row.figures}
         measured = {name for row in rows for figures in row.figures.values() for name in figures}
         named, steps = table.pop("columns", measured), table.pop("steps", [])
-        own = [column for column in columns if column.name in named]
+        each = [(*map(column.after, steps), column) for column in columns]
         yield Table(
             paper=", ".join([paper["paper"], *filter(None, [table.pop("place", None)])]),
-            columns=[each for column in own for each in (*map(column.after, steps), column)],
+            columns=[c for own in each if {c.name for c in own} & {*named} for c in own],
             parts=[part for part in parts if part.name in shown],
             rows=rows,
             runs={name: PublishedRun(**fields) for name, fields in table.pop("runs").items()},

@@ -156,7 +156,7 @@ def test_pre_training_is_reproduced_from_data_to_table(
     )  # of one classifier
     assert {cell["protocol"]["dataset"] for cell in cells} == {actions}  # whole, not its half
     assert len({cell["value"] for cell in cells}) == 3
-    assert "12 clips measured in place of 624" in out and "2 steps in place of 1,000" in out
+    assert "12 clips measured in place of 624" in out and "2 steps; the preset paper has" in out
 
     status, again, err = app_here("reproduce", *flags)
     assert status == 0 and "===" not in again  # nothing is trained or measured again
@@ -186,6 +186,8 @@ def test_disentanglement_of_an_existing_run(
     [
         "residual_vectors/5",
         "residual_vectors/mixed",
+        "residual_vectors/disentanglement",
+        "residual_vectors/6",
         "non_adversarial/4",
         "between_frames",
     ],
