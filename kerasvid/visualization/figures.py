@@ -134,7 +134,7 @@ def interpolations(inputs: FigureInputs) -> Figure:
     videos = model.interpolate(*noise, steps=8, frames=inputs.frames)  # [B, 8, T, H, W, C]
     middle = videos[:, :, videos.shape[2] // 2]
     image = grids.captioned(grids.grid(middle, inputs.scale), "from one sample to another")
-    return Figure(image, grids.mosaic([*map(list, videos)], inputs.scale))
+    return Figure(image, grids.mosaic(videos, inputs.scale))
 
 
 def summary_interpolations(inputs: FigureInputs) -> Figure:
@@ -152,7 +152,8 @@ def summary_interpolations(inputs: FigureInputs) -> Figure:
     ways, heads = np.stack(videos, axis=1), np.stack(images, axis=1)  # [B, WAY, T, H, W, C]
     rows = [grids.clip_rows(way, head) for way, head in zip(ways, heads, strict=True)]
     caption = "summary frame, then its video: from one summary to another"
-    return Figure(_blocks(rows, inputs.scale, caption), grids.mosaic([*map(list, ways)], inputs.scale))
+    image = _blocks(rows, inputs.scale, caption)
+    return Figure(image, grids.mosaic([*map(list, ways)], inputs.scale))
 
 
 def redraws(inputs: FigureInputs) -> Figure:
