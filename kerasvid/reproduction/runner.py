@@ -8,16 +8,18 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import pathlib
 import re
 from typing import Any
 
 from kerasvid.evaluation.context import EvaluationConfig
 from kerasvid.io import one_line
 from kerasvid.reproduction import deviations, measuring
+from kerasvid.reproduction.published import Column
 from kerasvid.reproduction.results import Reproduced, RowResult, Section, known_cells, sections_of
 from kerasvid.reproduction.runs import TableRuns
 from kerasvid.training.config import digest_of
-from kerasvid.training.run_folder import ERRORS, RunFolder
+from kerasvid.training.run_folder import ERRORS, RunError, RunFolder
 
 # A row can fail by these for reasons outside the code.
 FAILURES = (ValueError, *ERRORS)
@@ -134,13 +136,21 @@ class Reproduction:
         seed_of_clips = self.evaluation.seed + seed - self.first_seed
         evaluation = dataclasses.replace(self.evaluation, seed=seed_of_clips)
         evaluation = measuring.resolved(evaluation, self.runs.table, config)
-        columns, problems = self.runs.table.columns, []
-        for step in dict.fromkeys(column.step for column in columns):
-            own = [column for column in columns if column.step == step]
+        problems: list[Exception] = []
+        by_folder: dict[pathlib.Path, tuple[RunFolder, list[Column]]] = {}
+        for column in self.runs.table.columns:
             try:
-                if run := runs.at_step(name, step):
-                    cells = result.cells[seed]
-                    measuring.measure_missing(result.row, cells, own, evaluation, run, config)
+                run = runs.at_step(name, column.step)
+            except RunError as error:
+                problems.append(error)
+                continue
+            if run is not None:
+                by_folder.setdefault(run.path, (run, []))[1].append(column)
+        for run, columns in by_folder.values():
+            try:
+                measuring.measure_missing(
+                    result.row, result.cells[seed], columns, evaluation, run, config
+                )
             except FAILURES as error:
                 problems.append(error)
         if problems:

@@ -85,6 +85,11 @@ def test_mistakes_are_one_line_and_write_nothing(app_here, actions, tmp_path):
         (["--table=between_frames", "--dataset=spirtes"], "Unknown data set 'spirtes'; did you"),
         (["--table=between_frames", "--preset=bas"], "has no preset 'bas': did you mean 'base'?"),
         (["--table=between_frames", "x"], "'x' is not a flag"),
+        (["--table=between_frames", "--seeds=0"], "--seeds=0: 0 is not a positive integer"),
+        (
+            ["--table=between_frames", "--seeds=2", "--run=cvae=x"],
+            "--run=cvae=...: one run, but --seeds=2 needs one for each seed. Remove one",
+        ),
     ):
         status, _, err = app_here("reproduce", *flags, "--dry_run")
         assert status == 1 and len(err.splitlines()) == 1, err
