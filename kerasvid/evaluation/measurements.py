@@ -377,8 +377,8 @@ def no_disentanglement(context: EvaluationContext) -> str | None:
         if {"content", "motion", "codes"} <= set(model.encode(clips)):
             return no_clip_classifier(context)
     return (
-        f"{context.config.model} neither encodes new videos to content and motion, as dsa does, "
-        "nor makes videos of separate content and motion, as mocogan does"
+        f"{context.config.model} does not encode new videos to content and motion, as dsa does, "
+        "or make them of separate noise of the two, as mocogan does"
     )
 
 

@@ -122,7 +122,7 @@ def test_noise_of_content_and_motion_is_redrawn_and_classified(context_of, class
     assert better["disentanglement/action/content_held"] is None
     assert better["disentanglement/attributes/content_held"] == "higher"
     why = measurements.no_disentanglement(context_of("rjgan"))
-    assert "rjgan neither encodes new videos to content and motion" in why
+    assert "rjgan does not encode new videos to content and motion" in why
 
 
 class OfPixels(TrainedClassifier):

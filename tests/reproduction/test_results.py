@@ -161,7 +161,7 @@ def test_a_missing_seed_leaves_the_others_and_infinite_values_are_listed(several
     (section,) = several.sections
     del section.rows[0].cells[1]
     assert section.rows[0].shown(FVD, True) == "13.5 ± 3.536 (n=2)"
-    assert ": undecided, difference -10 (-22.71 to 2.706), 2 seeds" in several.markdown()
+    assert ": undecided, difference -10 (-22.71 to +2.706), 2 seeds" in several.markdown()
     section.rows[0].cells[1] = {"FVD": cell(-math.inf)}
     assert section.rows[0].shown(FVD, True) == "11, 16, -inf"
 
