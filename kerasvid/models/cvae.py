@@ -7,8 +7,10 @@ Penington, Teo, Wang: "Generating Video from Images" (poster, Stanford CS230), o
 with c(.) the first and the last frame, and z = (z_video, z_first, z_last) of 600 + 1000 + 1000
 numbers: a posterior sample for the video, and the codes of the two conditioning frames.
 
-The poster gives neither layers nor weights. Here T can be any: the decoder makes a frame from z and
-the time of the frame in the clip, and the posterior reads the frames by a bidirectional LSTM.
+The poster gives neither layers nor weights, neither rates nor the length of a training, and no
+released code was found: those of the preset `paper` are ours, but for the size of z and the length
+of a clip. Here T can be any: the decoder makes a frame from z and the time of the frame in the
+clip, and the posterior reads the frames by a bidirectional LSTM.
 
 The preset `plain` is the poster's objective, at sizes for two CPU cores. The preset `base` departs
 from it by these options:
@@ -329,7 +331,7 @@ CVAE.PRESETS = {
 }
 CVAE.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
-    "plain": TrainConfig(steps=4_000, decay_steps=4_000),
+    "plain": TrainConfig(steps=4_000, decay_steps=4_000, ema_momentum=0.0),
     "base": TrainConfig(steps=4_000, decay_steps=4_000),
-    "paper": TrainConfig(steps=100_000, batch_size=16, learning_rate=2e-4, ema_momentum=0.999),
+    "paper": TrainConfig(steps=100_000, batch_size=16, learning_rate=2e-4, ema_momentum=0.0),
 }

@@ -8,6 +8,8 @@ Vectors", WACV 2020, section 5.2.
     G_I: E[-log D_I(x)]
 
 G_I and D_I are those of RJGAN, so that a run of the one can begin with the weights of the other.
+The paper trains both "under the same conditions": a step of the presets `plain` and `paper` sees as
+many images as D_I of RJGAN does, two of each of its clips, here each of another video.
 """
 
 from collections.abc import Mapping
@@ -112,8 +114,8 @@ ImageGAN.PRESETS = {
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 ImageGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
-    "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
+    "plain": TrainConfig(steps=2_000, batch_size=16, ema_momentum=0.0, **_ADAM),
     # As many frames a step as RJGAN's image discriminator sees, each of another video.
     "base": TrainConfig(steps=1_000, batch_size=32, **{**_ADAM, "learning_rate": 5e-4}),
-    "paper": TrainConfig(steps=100_000, batch_size=32, ema_momentum=0.999, **_ADAM),
+    "paper": TrainConfig(steps=100_000, batch_size=64, ema_momentum=0.0, epsilon=1e-8, **_ADAM),
 }

@@ -18,9 +18,21 @@ With `categories` a one-hot vector, uniformly drawn once a video, stands beside 
 also classifies: D_V minimises the cross-entropy of labelled real clips, G that of generated clips.
 
 As in the released code, a step generates clips of the length that D_V takes; the paper draws longer
-ones and cuts a clip out. The differences from the released code are leaky rectifiers in the
-generator too, Keras's batch norm (0.99 of the running statistics kept) and no weight decay. The
-preset `base` shows D_I four frames of a clip; `plain` shows it one, as published.
+ones and cuts a clip out.
+
+The preset `paper` has the sizes and the training of https://github.com/sergeytulyakov/mocogan:
+every second frame of a video, 100,000 steps, and the discriminators that its `train.py` takes by
+default. Its D_V (`CategoricalVideoDiscriminator`) has a fourth convolution, of 512, and one score
+for the clip; the D_V of patches is `channels=(64, 128, 256)` with `score="patch"`. A step sees 32
+clips, as in the command on its wiki; the default of `train.py` is 3 clips and 10 images.
+Differences from it:
+- The generator has leaky rectifiers, too. Convolutions have biases.
+- Batch norm keeps 0.99 of its running statistics, with Keras's epsilon. There is no weight decay.
+- `train.py` can add noise to the inputs of all convolutions of D_I and D_V, which it does not by
+  default. `objective.instance_noise_std` adds it to the frames and clips alone.
+- A video of less than 31 frames is refused. There, videos of less than 32 frames are left out.
+
+The preset `base` shows D_I four frames of a clip; `plain` shows it one, as published.
 """
 
 from collections.abc import Mapping
@@ -186,7 +198,11 @@ MoCoGAN.PRESETS = {
         "motion_dim": 10,
         "decoder": dcgan_generator(64, normalization="batch"),
         "image_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
-        "video_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
+        "video_discriminator": {
+            "channels": (64, 128, 256, 512),
+            "score": "full",
+            "normalization": "batch",
+        },
     },
 }
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
@@ -194,5 +210,7 @@ MoCoGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
     "base": TrainConfig(steps=1_000, batch_size=8, **{**_ADAM, "learning_rate": 5e-4}),
-    "paper": TrainConfig(steps=100_000, batch_size=32, ema_momentum=0.999, **_ADAM),
+    "paper": TrainConfig(
+        steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
+    ),
 }

@@ -21,11 +21,17 @@ Departures:
 - Chairs and golf scenes have a static code per video, as in sections 1 and 3; section 4.1 has one
   for the whole training set.
 - All triplets of a clip count; the paper draws some.
+- There is no batch norm behind the RNN. The released code
+  (https://github.com/abhishekaich27/Navsynth) has it, and divides [z^(s), r_i] by its largest
+  entry.
 - `interpolate_frames` moves between outputs of the RNN, whose rank (7) does not bound. With
   `space="codes"` it moves between learned codes, as section 4.3.3 does.
-Options that `base` turns on: networks take codes times the square root of their size
-(`scaled_codes`; without it the motion was not learned after 1,200 steps), and a step decodes some
-frames of a clip (`decoded_frames`).
+
+The preset `plain` is equation (6), at sizes for two CPU cores. It trains networks and codes at
+once, as the released code does; the preset `paper` has the two stages of section 3. Options that
+`base` turns on: networks take codes times the square root of their size (`scaled_codes`; without it
+the motion was not learned after 1,200 steps), and a step decodes some frames of a clip
+(`decoded_frames`).
 """
 
 import math
@@ -320,6 +326,13 @@ DCGAN = {  # G at 64x64
     "normalization": "none",
 }
 TINY = {"seed_channels": 16, "channels": (16, 8), "upsampling": (2, 2)}
+TWO_CORES: dict[str, Any] = {
+    "frames": 16,
+    "static_dim": 64,
+    "transient_dim": 32,
+    "units": 256,
+    "decoder": {**DCGAN, "seed_channels": 256, "channels": (128, 64, 32)},
+}
 Navsynth.PRESETS = {
     # Seconds: for tests.
     "debug": {
@@ -330,16 +343,10 @@ Navsynth.PRESETS = {
         "decoder": {**DCGAN, **TINY, "kernel_size": 3, "transposed": False},
         "objective": {"levels": 2},
     },
+    # The paper's loss alone.
+    "plain": TWO_CORES,
     # Good reconstructions on two CPU cores in minutes.
-    "base": {
-        "frames": 16,
-        "static_dim": 64,
-        "transient_dim": 32,
-        "units": 256,
-        "decoder": {**DCGAN, "seed_channels": 256, "channels": (128, 64, 32)},
-        "decoded_frames": 4,
-        "scaled_codes": True,
-    },
+    "base": {**TWO_CORES, "decoded_frames": 4, "scaled_codes": True},
     # Table 2 of the supplement, with a DCGAN generator: Chair-CAD here, the others below.
     "paper": {
         "frames": 16,
@@ -373,19 +380,24 @@ Navsynth.PRESETS = {
         "stages": {"network": 10, "codes": 1000},
     },
 }
-# The optimizers of the supplement, which gives no batch size. A training ends with the last stage.
+# The optimizers of the supplement. It gives no batch size: the rates are those of the released code
+# for one video a step. A training ends with the last stage.
 ADAM: dict[str, Any] = {"warmup_steps": 0, "beta_2": 0.999, "epsilon": 1e-8}
-SUPPLEMENT: dict[str, Any] = {**ADAM, "batch_size": 16, "ema_momentum": 0.0, "code_rate": 12.5}
+SUPPLEMENT: dict[str, Any] = {**ADAM, "ema_momentum": 0.0, "code_rate": 12.5}
 SHARED: dict[str, Any] = {"pick": "start", "ema_momentum": 0.0}
 Navsynth.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, code_rate=1.0, **SHARED),
+    # The released rates, 0.001 and 200, at 256 frames a step.
+    "plain": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=200.0, **SHARED),
     "base": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=2.0, **SHARED),
     # 305 epochs of 1,476 videos: 820 chairs at 2 elevations, less a tenth.
-    "paper": TrainConfig(steps=28_136, pick="start", learning_rate=6.25e-5, **SUPPLEMENT),
+    "paper": TrainConfig(
+        steps=450_180, batch_size=1, pick="start", learning_rate=6.25e-5, **SUPPLEMENT
+    ),
     # 705 epochs of 80 videos: 9 persons in 10 actions, less a person of each.
     "weizmann": TrainConfig(
-        steps=3_525, learning_rate=6.25e-5, discriminator_rate=100.0, **SUPPLEMENT
+        steps=56_400, batch_size=1, learning_rate=6.25e-5, discriminator_rate=100.0, **SUPPLEMENT
     ),
     # 1,010 epochs of 500 videos.
-    "golf": TrainConfig(steps=31_562, pick="start", learning_rate=0.1, **SUPPLEMENT),
+    "golf": TrainConfig(steps=505_000, batch_size=1, pick="start", learning_rate=0.1, **SUPPLEMENT),
 }

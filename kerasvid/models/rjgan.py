@@ -18,8 +18,11 @@ so that the image generator has a fixed prior of its own and can be trained on i
 before them or after them. `objective.image_prior_weight` is the weight of the last two terms, 1 in
 the equation. The paper feeds summary frames "periodically"; here every step does.
 
-The paper does not say what delta^(0) is; MoCoGAN, whose architecture it follows, draws it. The
-preset `base` shows D_I four frames of a clip; `plain` shows it one, as published.
+The paper does not say what delta^(0) is; MoCoGAN, whose architecture it follows, draws it. Its
+appendix with sizes and training was not at hand, and no released code was found. The preset `paper`
+has those of the preset `paper` of MoCoGAN; `mocogan.py` lists the differences from its code.
+
+The preset `base` shows D_I four frames of a clip; `plain` shows it one, as published.
 """
 
 from collections.abc import Mapping
@@ -122,7 +125,7 @@ class RJGAN(FrameGAN, SummaryPrior):
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
         """`"video"` `[B, T, H, W, C]` and the summary frames, `"image"` `[B, H, W, C]`."""
         # The summary frame is one more frame of the same pass: one batch of statistics for both.
-        codes = [self.codes(noise, frames), self.summary_of(noise)[:, None]]
+        codes = [self.clip_codes(noise, frames), self.summary_of(noise)[:, None]]
         both = self.frames_of(tf.concat(codes, axis=1), training)  # [B, T + 1, H, W, C]
         return {"video": both[:, :-1], "image": both[:, -1]}
 
@@ -158,7 +161,11 @@ RJGAN.PRESETS = {
         "noise_dim": 10,
         "decoder": dcgan_generator(64, normalization="batch"),
         "image_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
-        "video_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
+        "video_discriminator": {
+            "channels": (64, 128, 256, 512),
+            "score": "full",
+            "normalization": "batch",
+        },
     },
 }
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
@@ -166,5 +173,7 @@ RJGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
     "base": TrainConfig(steps=1_000, batch_size=8, **{**_ADAM, "learning_rate": 5e-4}),
-    "paper": TrainConfig(steps=100_000, batch_size=32, ema_momentum=0.999, **_ADAM),
+    "paper": TrainConfig(
+        steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
+    ),
 }

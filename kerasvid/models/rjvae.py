@@ -21,8 +21,9 @@ departs from it by these options:
 - `summary_weight`: the summary frame G_I(mu) is trained to resemble its clip.
 - `decoded_frames`: a step decodes some frames of a clip, counted for all.
 
-The paper's appendix with its sizes was not at hand. The preset `paper` has the published sizes of
-DSA, whose architecture the paper took over "for a fair comparison" (section 3).
+The paper's appendix with its sizes was not at hand, and no released code was found. The preset
+`paper` has the sizes and the training of the preset `paper` of DSA, whose architecture the paper
+took over "for a fair comparison" (section 3); `dsa.py` lists the differences from its code.
 """
 
 from collections.abc import Mapping
@@ -281,7 +282,7 @@ RJVAE.PRESETS = {
         "decoder": patch_decoder((32,), 8, (16, 8), upsampling=(1, 2)),
     },
     # The paper's bound and prior alone, on two CPU cores.
-    "plain": {**_TWO_CORES, "schedule": {"observation_scale": (0.5, 0.5)}},
+    "plain": {**_TWO_CORES, "schedule": {"observation_scale": (0.5**0.5, 0.5**0.5)}},
     # Good pictures on two CPU cores in minutes.
     "base": {
         **_TWO_CORES,
@@ -296,20 +297,23 @@ RJVAE.PRESETS = {
             "steps": 6_600,
         },
     },
-    # The sizes of the published DSA, which RJVAE was compared to: 5x5 convolutions of 256.
+    # The sizes of DSA, which RJVAE was compared to: 5x5 convolutions of 256.
     "paper": {
         "latent_dim": 256,
         "summary_units": 512,
         "residual_units": 512,
         "prior_units": 512,
-        "encoder": strided_encoder((256, 256, 256, 256), (1, 2, 2, 2), (2048,), features=1024),
-        "decoder": strided_decoder((2048,), 256, (256, 256, 256), (2, 2, 2)),
-        "schedule": {"observation_scale": (0.5, 0.5)},
+        "encoder": strided_encoder((256, 256, 256, 256), (1, 2, 2, 2), (4096,), features=2048),
+        "decoder": strided_decoder((4096,), 256, (256, 256, 256), (2, 2, 2)),
+        "schedule": {"observation_scale": (0.5**0.5, 0.5**0.5)},
     },
 }
+_RELEASED: dict[str, Any] = {"warmup_steps": 0, "beta_2": 0.999, "epsilon": 1e-8}  # of DSA
 RJVAE.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
-    "plain": TrainConfig(steps=4_000, decay_steps=4_000),
+    "plain": TrainConfig(steps=4_000, decay_steps=4_000, ema_momentum=0.0),
     "base": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
-    "paper": TrainConfig(steps=100_000, batch_size=32, learning_rate=2e-4, ema_momentum=0.999),
+    "paper": TrainConfig(
+        steps=54_200, batch_size=25, learning_rate=2e-4, ema_momentum=0.0, **_RELEASED
+    ),
 }

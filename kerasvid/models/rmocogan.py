@@ -8,9 +8,13 @@ Vectors", WACV 2020, section 4.2.
     delta_C^(t) = R(z_C, z_M^(t))                 the residual: of nothing else
     x^(t) = G_I([z_C + delta_C^(t), z_M^(t)])
 
-All dependence in time goes through the motion. With `categories` the category counts as motion.
-The losses are those of MoCoGAN. The preset `base` shows D_I four frames of a clip; `plain` shows it
-one, as published.
+All dependence in time goes through the motion. With `categories` the category counts as motion. The
+losses are those of MoCoGAN. The preset `paper` has the sizes and the training of the preset `paper`
+of MoCoGAN (section 4.2: "the notation and architecture of MoCoGAN"; the differences from its
+released code are in `mocogan.py`). The width of R is ours: the appendix with it was not at hand,
+and no released code was found.
+
+The preset `base` shows D_I four frames of a clip; `plain` shows it one, as published.
 """
 
 from collections.abc import Mapping
@@ -115,7 +119,11 @@ RMoCoGAN.PRESETS = {
         "residual_units": 128,
         "decoder": dcgan_generator(64, normalization="batch"),
         "image_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
-        "video_discriminator": {"channels": (64, 128, 256), "normalization": "batch"},
+        "video_discriminator": {
+            "channels": (64, 128, 256, 512),
+            "score": "full",
+            "normalization": "batch",
+        },
     },
 }
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
@@ -123,5 +131,7 @@ RMoCoGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
     "base": TrainConfig(steps=1_000, batch_size=8, **{**_ADAM, "learning_rate": 5e-4}),
-    "paper": TrainConfig(steps=100_000, batch_size=32, ema_momentum=0.999, **_ADAM),
+    "paper": TrainConfig(
+        steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
+    ),
 }

@@ -17,6 +17,14 @@ lambda suits clips of every size. D_V is the only discriminator, with one score 
 
 The last transposed convolution writes `patch` x `patch` pixels at every position; 1, as published,
 writes one. D_V scores by one logit and not by two classes under a softmax, which is the same model.
+
+The preset `plain` is this loss with the batch norm of the paper, at sizes for two CPU cores; `base`
+has spectral normalisation in place of that of D_V. The preset `paper` has the sizes, lambda, rates
+and batch of https://github.com/cvondrick/videogan (`main.lua`). Its 100 epochs are of a list of
+clips that is not in the code: the number of steps is ours. Differences from that code:
+- Initial weights, and the momentum and epsilon of batch norm, are Keras's. There they are drawn
+  with a standard deviation of 0.01.
+- The generator learns from scores of the updated D_V. There they are from before its update.
 """
 
 import math
@@ -237,6 +245,16 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
 
 _WHOLE_CLIP: dict[str, Any] = {"score": "full", **HALVING_TIME}
 _SMALL: dict[str, Any] = {"channels": (64, 128, 256), "strides": (2, 2, 1), "patch": 4}
+# From a 4x4 grid of 2 moments for 16 frames.
+_TWO_CORES: dict[str, Any] = {
+    "latent_dim": 100,
+    "decoder": {
+        "seed_channels": 256,
+        "channels": (128, 64),
+        "patch": 2,
+        "normalization": "batch",
+    },
+}
 VGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out. D_V scores patches: it takes short clips.
     "debug": {
@@ -244,17 +262,23 @@ VGAN.PRESETS = {
         "decoder": {"seed_channels": 16, "channels": (8,), "patch": 2},
         "video_discriminator": {"channels": (8,), "patch": 2, **HALVING_TIME},
     },
-    # Sized for two CPU cores, from a 4x4 grid of 2 moments for 16 frames.
-    "base": {
-        "latent_dim": 100,
-        "decoder": {"seed_channels": 256, "channels": (128, 64), "patch": 2},
-        "video_discriminator": {**_SMALL, "spectral": True, **_WHOLE_CLIP},
+    # The paper's loss alone.
+    "plain": {
+        **_TWO_CORES,
+        "video_discriminator": {**_SMALL, "normalization": "batch", **_WHOLE_CLIP},
     },
+    # Good pictures on two CPU cores.
+    "base": {**_TWO_CORES, "video_discriminator": {**_SMALL, "spectral": True, **_WHOLE_CLIP}},
     # The published sizes.
     "paper": {
         "frames": 32,
         "latent_dim": 100,
-        "decoder": {"seed_channels": 512, "channels": (256, 128, 64), "patch": 1},
+        "decoder": {
+            "seed_channels": 512,
+            "channels": (256, 128, 64),
+            "patch": 1,
+            "normalization": "batch",
+        },
         "video_discriminator": {
             "channels": (64, 128, 256, 512),
             "normalization": "batch",
@@ -265,6 +289,7 @@ VGAN.PRESETS = {
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 VGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
+    "plain": TrainConfig(steps=5_000, batch_size=8, ema_momentum=0.0, **_ADAM),
     "base": TrainConfig(steps=5_000, **_ADAM),
-    "paper": TrainConfig(steps=100_000, batch_size=64, ema_momentum=0.999, **_ADAM),
+    "paper": TrainConfig(steps=100_000, batch_size=64, ema_momentum=0.0, epsilon=1e-8, **_ADAM),
 }

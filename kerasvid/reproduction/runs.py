@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kerasvid.data import DatasetInfo
+from kerasvid.data.pipeline import window_span
 from kerasvid.models.registry import model_class
 from kerasvid.naming import command_line
 from kerasvid.reproduction.published import IMAGES, WHOLE, Table
@@ -113,7 +114,11 @@ class TableRuns:
         if hyperparameters["frames"] > 1:  # a model of videos: clips that fit into them
             frames = self.frames or hyperparameters["frames"]
             if info:
-                frames = min(frames, 1 + (training_split(info).min_length - 1) // training.stride)
+                shortest, stride = training_split(info).min_length, training.stride
+                too_short = stride > 1 and shortest < window_span(frames, stride)
+                if too_short and "training.stride" not in values:
+                    stride = values["training.stride"] = 1  # all frames of a short video
+                frames = min(frames, 1 + (shortest - 1) // stride)
             if frames != hyperparameters["frames"]:
                 values["frames"] = frames
         trains = cls.TRAINING[preset].steps > 1  # else it has no weights

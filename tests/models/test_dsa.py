@@ -1,3 +1,6 @@
+import itertools
+import math
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -5,6 +8,7 @@ import tensorflow as tf
 from kerasvid.data.pixels import as_floats
 from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.dsa import DSA, POSTERIORS, join
+from kerasvid.models.registry import PARAMETERS
 
 
 @pytest.fixture(params=POSTERIORS, scope="module")
@@ -210,3 +214,49 @@ def test_the_shared_term_counts_by_its_weight(unsharing, videos):
     terms, _ = losses_of(unsharing, video, noise, 20.0)
     bound = terms["reconstruction_loss"] + terms["kl_content"] + terms["kl_motion"]
     np.testing.assert_allclose(terms["bound"], bound + 3.0 * terms["shared"], rtol=1e-5)
+
+
+# === Presets ===
+
+
+def lstm(inputs, units):
+    """Weights of an LSTM."""
+    return 4 * (inputs * units + units * units + units)
+
+
+def dense(*widths):
+    """Weights of dense layers of these widths, one after the other."""
+    return sum((a + 1) * b for a, b in itertools.pairwise(widths))
+
+
+def test_the_preset_paper_has_the_sizes_of_the_released_code():
+    """5x5 convolutions of 256 down to 8x8, dense layers of 4096 and 2048, LSTMs of 512."""
+    side, inner = 5 * 5 * 256, 3 * (5 * 5 * 256 * 256 + 256)
+    encoder = 3 * side + 256 + inner + 4 * 2 * 256 + dense(8 * 8 * 256, 4096, 2048)
+    posteriors = 2 * lstm(2048, 512) + dense(1024, 2 * 256) + dense(2048, 512, 2 * 32)
+    prior = lstm(32, 512) + dense(512, 2 * 32)
+    decoder = dense(256 + 32, 4096, 8 * 8 * 256) + inner + 3 * side + 3 + 4 * 2 * 256
+    assert PARAMETERS["dsa"]["paper"] == encoder + posteriors + prior + decoder
+
+
+def test_the_preset_paper_is_trained_as_in_the_released_code():
+    training = DSA.TRAINING["paper"]
+    rates = training.learning_rate, training.beta_1, training.beta_2, training.epsilon
+    assert rates == (2e-4, 0.9, 0.999, 1e-8)
+    assert (training.batch_size, training.warmup_steps, training.decay_steps) == (25, 0, 0)
+    assert training.steps == 200 * math.ceil(6767 / 25)
+
+
+def test_the_published_loss_is_the_squared_error_plus_the_divergences(videos):
+    schedule = DSA.PRESETS["paper"]["schedule"]
+    model = DSA.from_preset("debug", image_shape=(16, 16, 3), frames=4, schedule=schedule)
+    video, noise = as_floats(tf.constant(videos)), model.sample_noise(3, 4, seed=1)
+    terms, _ = losses_of(model, video, noise)
+    error = tf.reduce_sum(tf.square(video - model.infer(video, noise)), axis=[1, 2, 3, 4])
+    expected = error + terms["kl_content"] + terms["kl_motion"]
+    np.testing.assert_allclose(terms["bound"], expected, rtol=1e-5)
+
+
+def test_the_head_of_the_full_posterior_is_linear(model):
+    """It stands on an RNN; on the features of a frame there is a hidden layer."""
+    assert (model.motion_head.hidden is None) == (model.posterior == "full")

@@ -1,9 +1,11 @@
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from kerasvid import losses
 from kerasvid.models.glo import GLO
+from kerasvid.models.navsynth import Navsynth
 
 
 def make_model(**overrides):
@@ -56,3 +58,18 @@ def test_the_generator_takes_scaled_codes(moving_squares):
     found = terms_of(scaled, video, codes, {})["loss"]
     expected = terms_of(model, video, larger, {})["loss"]
     np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_its_published_training_is_that_of_navsynth():
+    ours, theirs = GLO.TRAINING["paper"], Navsynth.TRAINING["paper"]
+    assert ours == theirs and ours.batch_size == 1
+    assert GLO.PRESETS["paper"]["decoder"] == Navsynth.PRESETS["paper"]["decoder"]
+
+
+@pytest.mark.parametrize("cls", [GLO, Navsynth])
+def test_the_rates_of_the_presets_are_those_of_the_released_code(cls):
+    """0.001 and 200 at 256 frames a step, and in proportion."""
+    for preset in ("plain", "paper"):
+        training, frames = cls.TRAINING[preset], cls.PRESETS[preset]["frames"]
+        share = training.batch_size * frames / 256
+        assert (training.learning_rate, training.code_rate) == (0.001 * share, 200.0 * share)

@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.models.base.gan_losses import Objective
 from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.image_gan import ImageGAN
 from kerasvid.models.rjgan import RJGAN
@@ -77,3 +80,17 @@ def test_images_train_both_networks_as_clips_of_one_frame(model, moving_squares)
     for name, variables in model.network_variables().items():
         for variable, before in zip(variables, start[name], strict=True):
             assert (variable.numpy() != before).any(), variable.path
+
+
+@pytest.mark.parametrize("preset", ["plain", "paper"])
+def test_a_step_sees_as_many_images_as_that_of_rjgan(preset):
+    """Equation (1) of the paper shows D_I two frames of every clip, and two generated ones."""
+    image_frames = Objective.of(RJGAN.PRESETS[preset].get("objective")).image_frames
+    images = (image_frames + 1) * RJGAN.TRAINING[preset].batch_size
+    own = Objective.of(ImageGAN.PRESETS[preset].get("objective")).image_frames
+    assert own * ImageGAN.TRAINING[preset].batch_size == images
+    ours, theirs = (
+        dataclasses.replace(cls.TRAINING[preset], batch_size=1, stride=1)
+        for cls in (ImageGAN, RJGAN)
+    )
+    assert ours == theirs

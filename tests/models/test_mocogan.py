@@ -1,12 +1,17 @@
+import math
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.layers.discriminators import VideoDiscriminator
 from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.mocogan import MoCoGAN
+from kerasvid.models.registry import PARAMETERS, model_class
 
 SMALL = {"image_shape": (8, 8, 3), "frames": 4}
 CONTENT, MOTION, CATEGORIES = 8, 4, 3  # of the preset, and of the model below
+PAPER = MoCoGAN.PRESETS["paper"]
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +116,45 @@ def test_labelled_clips_train_the_classification(model, moving_squares):
     assert (ways[0][..., 1] != ways[1][..., 1]).any()
     np.testing.assert_array_equal(ways[2][..., 1:], own[..., 1:])
     model.set_weights(start)
+
+
+# === Presets ===
+
+
+@pytest.mark.parametrize("name", ["mocogan", "rmocogan", "rjgan"])
+def test_the_preset_paper_reads_every_second_frame_as_the_released_code(name):
+    cls = model_class(name)
+    training = cls.TRAINING["paper"]
+    assert (training.stride, training.batch_size, training.steps) == (2, 32, 100_000)
+    rates = training.learning_rate, training.beta_1, training.beta_2, training.epsilon
+    assert rates == (2e-4, 0.5, 0.999, 1e-8)
+    assert (training.warmup_steps, training.decay_steps) == (0, 0)
+    assert cls.PRESETS["paper"]["video_discriminator"] == PAPER["video_discriminator"]
+    assert cls.PRESETS["paper"]["image_discriminator"] == PAPER["image_discriminator"]
+
+
+def test_the_published_discriminator_of_clips_has_a_fourth_convolution_and_one_score():
+    """Of 16 frames, each convolution of 4 takes 3 away: 4x4 positions of 4 moments are left."""
+    discriminator = VideoDiscriminator(**PAPER["video_discriminator"], categories=6)
+    output = discriminator(tf.zeros([1, 16, 64, 64, 3]))
+    assert output.logits.shape == (1, 1) and output.categories.shape == (1, 6)
+    inputs = (3, 64, 128, 256)
+    shapes = [tuple(convolution.kernel.shape) for convolution in discriminator.convolutions]
+    widths = zip(inputs, (64, 128, 256, 512), strict=True)
+    assert shapes == [(4, 4, 4 * before, width) for before, width in widths]
+    assert tuple(discriminator.output_layer.kernel.shape) == (4, 4, 4 * 512, 1 + 6)
+    kernels = 4**3 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512 + 512 * (1 + 6))
+    biases, batch_norm = 64 + 128 + 256 + 512 + (1 + 6), 2 * (128 + 256 + 512)
+    found = sum(math.prod(weight.shape) for weight in discriminator.trainable_variables)
+    assert found == kernels + biases + batch_norm
+
+
+def test_the_published_preset_has_the_sizes_of_the_released_code():
+    assert (PAPER["content_dim"], PAPER["motion_dim"]) == (50, 10)
+    generator = 60 * 512 * 4**2 + 4**2 * (512 * 256 + 256 * 128 + 128 * 64 + 64 * 3)
+    biases, batch_norm = 512 * 4**2 + 256 + 128 + 64 + 3, 2 * (512 + 256 + 128 + 64)
+    gru = 3 * (10 * 10 + 10 * 10 + 2 * 10)
+    d_i = 4**2 * (3 * 64 + 64 * 128 + 128 * 256 + 256) + (64 + 128 + 256 + 1) + 2 * (128 + 256)
+    d_v = 4**3 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512 + 512)
+    d_v += (64 + 128 + 256 + 512 + 1) + 2 * (128 + 256 + 512)
+    assert PARAMETERS["mocogan"]["paper"] == generator + biases + batch_norm + gru + d_i + d_v

@@ -387,6 +387,36 @@ def test_fitting_a_small_batch_lowers_the_loss(variant, clips):
     assert made_by(model).shape == (2, 4, 16, 16, 3)
 
 
+CODES = {"loss", "psnr"}
+OF_CLIPS = {"loss", "generator_loss", "video_discriminator_loss"}
+BOUND = {"loss", "bound", "reconstruction_loss", "psnr"}
+# What a step of the preset `plain` reports: the terms of the paper, their sum, and the PSNR.
+PLAIN_TERMS = {
+    "rjvae": BOUND | {"kl_summary", "kl_residual"},
+    "dsa": BOUND | {"kl_content", "kl_motion"},
+    "cvae": BOUND | {"kl_video", "endpoints_loss"},
+    "navsynth": CODES | {"reconstruction_loss", "static_loss", "triplet_loss"},
+    "glo": CODES,
+    "image_gan": {"loss", "generator_loss", "image_discriminator_loss"},
+    **dict.fromkeys(("mocogan", "rmocogan", "rjgan"), OF_CLIPS | {"image_discriminator_loss"}),
+    "tgan": OF_CLIPS,
+    "vgan": OF_CLIPS | {"mask_loss"},
+    "cgan": OF_CLIPS | {"endpoints_loss"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLAIN_TERMS)
+def test_a_step_of_the_preset_plain_has_the_terms_of_the_paper_alone(name, moving_squares):
+    model = model_class(name).from_preset("plain")
+    optimizers = model.TRAINING["plain"].make_optimizers(list(model.network_variables()))
+    model.compile(optimizers, jit_compile=False)
+    videos = moving_squares(2, model.frames, size=64)
+    logs = model.fit(training_clips(model, videos), verbose=0).history
+    assert set(logs) == PLAIN_TERMS[name]
+    assert all(np.isfinite(values).all() for values in logs.values())
+
+
 def graphs_in_memory():
     """How many graphs of functions there are, after those that are free have gone."""
     gc.collect()

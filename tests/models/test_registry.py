@@ -28,6 +28,55 @@ def test_the_recorded_parameter_counts_are_those_of_the_models(name, preset):
         assert sum(math.prod(variable.shape) for variable in variables) == recorded[each], each
 
 
+# What would be no part of a paper's loss or prior, and its value where it is off.
+OFF = {
+    "prior_scale": 1.0,  # N(0, I)
+    "prior_momentum": None,
+    "prior_couplings": 0,
+    "aggregate_start": False,
+    "summary_weight": 0.0,
+    "mean_weight": 0.0,
+    "coarse_weight": 0.0,
+    "intermediate_weight": 0.0,
+    "decoded_frames": None,
+    "scaled_codes": False,
+    "rank": None,
+    "warping": False,
+    "moving_cell": 1,
+    "exact_endpoints": False,
+    "bounded": True,
+    "residual_scale": 1.0,
+}
+TRAINED = [name for name in MODELS if PARAMETERS[name]["debug"]]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_preset_plain_of_every_trained_model_has_no_option_of_the_library(name):
+    cls = model_class(name)
+    plain = {**cls.hyperparameters(), **cls.PRESETS["plain"]}
+    assert {option: plain[option] for option in OFF if option in plain} == {
+        option: value for option, value in OFF.items() if option in plain
+    }
+    schedule = plain.get("schedule") or {}
+    assert set(schedule) <= {"observation_scale"}  # the terms weigh 1, nothing else is added
+    start, end = schedule.get("observation_scale", (1.0, 1.0))
+    assert start == end
+    training = cls.TRAINING["plain"]
+    assert (training.ema_momentum, training.prior_steps, training.clip_norm) == (0.0, 0, 0.0)
+
+
+def test_what_has_nothing_to_train_is_the_linear_interpolation():
+    assert set(MODELS) - set(TRAINED) == {"linear_interpolation"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_published_preset_has_an_average_or_a_prior_that_is_fitted(name):
+    """No paper and no released code averages weights."""
+    for preset in set(PARAMETERS[name]) - {"debug", "plain", "base"}:
+        training = model_class(name).TRAINING[preset]
+        assert (training.ema_momentum, training.prior_steps) == (0.0, 0), preset
+
+
 @pytest.mark.parametrize(
     ("typed", "meant"), [("rjvea", "rjvae"), ("das", "dsa"), ("RJVAE", "rjvae")]
 )

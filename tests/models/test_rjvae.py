@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from kerasvid.data.pixels import as_floats
 from kerasvid.models.base.video_generator import as_pixels
+from kerasvid.models.dsa import DSA
 from kerasvid.models.rjvae import RJVAE
 
 
@@ -112,3 +113,13 @@ def test_summary_frames_of_videos_are_decoded_posterior_summaries(model, videos)
     assert frames.shape == (3, 16, 16, 3)
     expected = as_pixels(model.decoder(model.encode(videos)["summary"]))
     assert np.abs(frames.astype(int) - expected).max() <= 1
+
+
+def test_the_preset_paper_has_the_networks_and_the_training_of_that_of_dsa():
+    ours, theirs = RJVAE.PRESETS["paper"], DSA.PRESETS["paper"]
+    for name in ("encoder", "decoder", "schedule", "prior_units"):
+        assert ours[name] == theirs[name]
+    assert ours["latent_dim"] == theirs["content_dim"]
+    assert ours["summary_units"] == theirs["content_units"]
+    assert ours["residual_units"] == theirs["motion_units"]
+    assert RJVAE.TRAINING["paper"] == DSA.TRAINING["paper"]

@@ -167,3 +167,20 @@ def test_a_shorter_clip_is_the_start_of_the_native_one(model, frames):
     difference -= model.generate(2, seed=5)[:, :frames]
     # Sums of products are ordered by the rows: a pixel at a rounding edge may move one level.
     assert np.abs(difference).max() <= 1
+
+
+# === Presets ===
+
+
+@pytest.mark.parametrize("preset", ["plain", "paper"])
+def test_the_published_optimizer_is_rmsprop(preset):
+    """As Adam without momentum, with the decay of 0.99 of the released code."""
+    training = TGAN.TRAINING[preset]
+    rates = training.learning_rate, training.beta_1, training.beta_2, training.epsilon
+    assert rates == (5e-5, 0.0, 0.99, 1e-8)
+    assert TGAN.TRAINING["paper"].batch_size == 32
+
+
+def test_the_published_widths_of_the_frame_generator():
+    decoder = TGAN.PRESETS["paper"]["decoder"]
+    assert (decoder["seed_channels"], decoder["channels"]) == (512, (256, 128, 64, 32))

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.layers.discriminators import VideoDiscriminator
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.vgan import VGAN, TwoStreamDecoder
 
@@ -186,3 +187,25 @@ def test_a_native_length_that_the_stages_do_not_reach_is_cut():
     model = make_model(frames=6)  # in steps of 4
     assert model.decoder.foreground.grid == (2, 2, 2)
     assert model.generate(1).shape == (1, 6, 16, 16, 3)
+
+
+# === Presets ===
+
+
+def test_the_preset_paper_is_trained_as_in_the_released_code():
+    preset, training = VGAN.PRESETS["paper"], VGAN.TRAINING["paper"]
+    rates = training.learning_rate, training.beta_1, training.beta_2, training.epsilon
+    assert rates == (2e-4, 0.5, 0.999, 1e-8)
+    assert (training.batch_size, preset["frames"], preset["latent_dim"]) == (64, 32, 100)
+    assert VGAN.hyperparameters()["mask_weight"] == 0.1
+    assert not {"mask_weight"} & (set(preset) | set(VGAN.PRESETS["plain"]))
+
+
+def test_the_published_discriminator_has_four_convolutions_and_one_score():
+    """Each halves the frames and the sides: 4x4 positions of 2 moments are left of 32 frames."""
+    discriminator = VideoDiscriminator(**VGAN.PRESETS["paper"]["video_discriminator"])
+    assert discriminator(tf.zeros([1, 32, 64, 64, 3])).logits.shape == (1, 1)
+    widths = zip((3, 64, 128, 256), (64, 128, 256, 512), strict=True)
+    shapes = [tuple(convolution.kernel.shape) for convolution in discriminator.convolutions]
+    assert shapes == [(4, 4, 4 * before, width) for before, width in widths]
+    assert tuple(discriminator.output_layer.kernel.shape) == (4, 4, 2 * 512, 1)

@@ -68,6 +68,13 @@ def test_clips_are_as_long_as_the_videos_allow(of, tmp_path):
     assert values(unmade) == {}
 
 
+def test_the_stride_of_a_preset_does_not_shorten_the_clips_of_short_videos(of):
+    """The squares have 4 frames; the preset takes 16 of 31."""
+    paper = of(PublishedRun("mocogan"), preset="paper")
+    assert values(paper) == {"frames": 4, "training.stride": 1}
+    assert values(of(PublishedRun("mocogan"), preset="paper", frames=2)) == {"frames": 2}
+
+
 def test_schedules_end_with_a_shorter_training(of):
     run = PublishedRun("dsa")  # base: 8,000 steps, schedules of 6,600 and 8,000
     shorter = values(of(run, preset="base", steps=1_000))
