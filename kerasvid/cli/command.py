@@ -92,6 +92,13 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     return values
 
 
+def parse_steps(flag: str, texts: Sequence[str]) -> list[int]:
+    """The numbers of a flag of steps, in ascending order, each once; raises a ValueError."""
+    if wrong := [text for text in texts if not re.fullmatch(r"\d{1,9}", text)]:
+        raise ValueError(f"--{flag}={wrong[0]}: not a number of steps. Write --{flag}=250,1000.")
+    return sorted({int(text) for text in texts})
+
+
 def parsed_module(module: str) -> ast.Module:
     """The syntax tree of a module, which is not imported."""
     spec = importlib.util.find_spec(module)

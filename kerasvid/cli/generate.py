@@ -18,8 +18,8 @@ FLAGS = _F = flags.FlagValues()
 define = Define(_F)
 define.string("run_dir", None, "Folder of the run to show.", required=True)
 define.list("show", None, "Names of the figures: samples, reconstructions, swaps, interpolations, "
-            "summary, nearest, frames_between, between; by default all that the model has, except "
-            "nearest and frames_between.")  # fmt: skip
+            "summary, summary_interpolations, redraws, nearest, frames_between, between; by "
+            "default all that the model has, except nearest and frames_between.")  # fmt: skip
 define.string("first", None, "File of the first image of a video, for a cvae or cgan.")
 define.string("last", None, "File of the last image of a video.")
 define.float("temperature", 1.0, "Scale of the noise of a video between two images; 0: the best "

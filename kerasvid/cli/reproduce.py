@@ -2,6 +2,7 @@
 
     kerasvid reproduce --list
     kerasvid reproduce --table=residual_vectors/3 --source_dir=my-strips --dry_run
+    kerasvid reproduce --table=residual_vectors/2 --dataset=sprites --seeds=3
     kerasvid reproduce --table=sprites_disentanglement --run=dsa=runs/dsa-sprites-lpc
 
 Run the same command again to resume unfinished runs and to measure missing numbers.
@@ -34,6 +35,7 @@ define.string("preset", "base", "Preset of all models; paper: the published size
 define.integer("steps", None, "Steps of each run; default: the table's.", lower_bound=1)
 define.integer("frames", None, "Frames of a clip; default: the preset's.", lower_bound=1)
 define.integer("seed", 0, "Random seed of trainings and measurements.", lower_bound=0)
+define.integer("seeds", 1, "Trainings of each row, with seeds from --seed on.", lower_bound=1)
 define.enum("precision", "auto", PRECISIONS, "Number format; auto: what the device is fast at.")
 define.integer("sample_every", 500, "Steps between samples; 0: none.", lower_bound=0)
 define.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
@@ -73,7 +75,7 @@ def main(argv: list[str]) -> None:
         fields = {name: _F[name].value for name in _EVALUATION}
         fields["i3d_weights"] = none_or_text(_F.i3d_weights)
         evaluation = EvaluationConfig(**fields)
-        reproduction = Reproduction(runs, evaluation, tuple(_F.dataset), _F.out_dir)
+        reproduction = Reproduction(runs, evaluation, tuple(_F.dataset), _F.out_dir, _F.seeds)
         if _F.dry_run:
             return print(reproduction.describe())
         try:

@@ -41,6 +41,7 @@ define.integer("log_every", 50, "Steps between rows of metrics.csv.", lower_boun
 define.integer("sample_every", 500, "Steps between samples and evaluations on held-out videos; "
                "0: no samples, one evaluation at the end.", lower_bound=0)  # fmt: skip
 define.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
+define.list("keep_at", [], "Steps whose weights are kept in <run_dir>/kept, such as 250,1000.")
 define.bool("dry_run", False, "Plan of the run, printed without starting it.")
 define.bool("list", False, "List of the models, presets and data sets.")
 _PASSED_ON = ("preset", "steps", "epochs", "batch_size", "strategy", "seed", "deterministic",
@@ -56,6 +57,7 @@ def main(argv: list[str]) -> None:
         for dataset in filter(None, (_F.dataset, _F.images)):
             registry.check_name(dataset)
         values = command.parse_assignments(_F.set)
+        command.parse_steps("keep_at", _F.keep_at)
     command.start_tensorflow()
     from kerasvid.training.devices import is_chief, make_strategy
     from kerasvid.training.loop import train
@@ -110,6 +112,7 @@ def _config(run, replicas: int, values: dict, prepare: bool):
         replicas=replicas,
         precision=run.keep_precision(_F.precision),
         jit_compile=command.jit_compile(_F.jit_compile),
+        keep_at=command.parse_steps("keep_at", _F.keep_at),
         **passed_on,
     )
 

@@ -49,14 +49,29 @@ def generated_images(model: Any, batch: int, seed: int = 0) -> Iterator[np.ndarr
     return _stream(model, lambda n: model.image_of(n)[:, None], model.noise_shapes(1), batch, seed)
 
 
-def _stream(
-    model: Any, render: Callable, shapes: dict, batch: int, seed: int
+def recombined_clips(
+    model: Any, batch: int, frames: int, content_seed: int, motion_seed: int
 ) -> Iterator[np.ndarray]:
-    """Batches of the rows 0 .. B - 1, B .. 2 B - 1, ... of named noise, through a function."""
+    """An endless stream of clips of a `Recombinable`, with the content of a seed.
+
+    Clip i has the content of clip i of `content_seed` and the motion of clip i of `motion_seed`.
+    """
+
+    def render(content_of: dict, motion_of: dict) -> tf.Tensor:
+        noise = model.recombined_noise(content_of, motion_of)
+        return model.decode(model.codes(noise, frames))
+
+    return _stream(model, render, model.noise_shapes(frames), batch, content_seed, motion_seed)
+
+
+def _stream(
+    model: Any, render: Callable, shapes: dict, batch: int, *seeds: int
+) -> Iterator[np.ndarray]:
+    """Batches of the rows 0 .. B - 1, B .. 2 B - 1, ... of named noises, through a function."""
     if isinstance(model, LatentCodeModel):
         model.refresh_gaussians()
     rows = tf.range(batch)
-    make = _graph(lambda first: render(noise_of_rows(shapes, first + rows, seed)))
+    make = _graph(lambda first: render(*(noise_of_rows(shapes, first + rows, s) for s in seeds)))
     firsts = itertools.count(0, batch)
     return (_pixels(make(tf.constant(first)), "generated", batch) for first in firsts)
 

@@ -20,10 +20,11 @@ from kerasvid.evaluation.generated_clips import (
     infilling,
     recall,
     recombination,
+    recombined_clips,
     reconstruction,
 )
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, counted_clips
-from kerasvid.evaluation.metrics.disentanglement import labels_kept
+from kerasvid.evaluation.metrics.disentanglement import answers_held, labels_kept
 from kerasvid.evaluation.metrics.diversity import novelty, variety
 from kerasvid.evaluation.metrics.frame_consistency import frame_consistencies
 from kerasvid.evaluation.metrics.frechet import feature_distance
@@ -51,7 +52,13 @@ from kerasvid.evaluation.metrics.precision_recall import (
 )
 from kerasvid.evaluation.metrics.reconstruction import reconstruction_scores
 from kerasvid.evaluation.report import HIGHER, LOWER, Measured
-from kerasvid.models.base.protocols import Encoder, ImagePrior, LearnedCodes, Swappable
+from kerasvid.models.base.protocols import (
+    Encoder,
+    ImagePrior,
+    LearnedCodes,
+    Recombinable,
+    Swappable,
+)
 from kerasvid.models.linear_interpolation import LinearInterpolation
 from kerasvid.models.registry import model_class
 from kerasvid.training.clips import evaluation_split
@@ -62,6 +69,7 @@ MIN_ACCURACY = 0.99  # of the classifier for disentanglement
 QUERIES = 64  # samples, and held-out clips, whose nearest training clips are searched
 TRAINING_WINDOWS = 8  # searched windows of each training video that is longer than a clip
 VARIETY_GROUPS = 20
+REDRAWN_SEED = 1_000_003  # added to the seed of content or motion that is drawn anew
 REAL = {"of": "real clips"}
 
 
@@ -361,6 +369,43 @@ def no_images(context: EvaluationContext) -> str | None:
 
 def disentanglement(context: EvaluationContext) -> Iterator[Measured]:
     """Labels that the clip classifier finds after content, or motion, was drawn anew."""
+    of_clips = isinstance(context.model, Recombinable)
+    return _noise_redrawn(context) if of_clips else _codes_redrawn(context)
+
+
+def _noise_redrawn(context: EvaluationContext) -> Iterator[Measured]:
+    """Of generated clips: how often answers stay, for a held and for a redrawn factor."""
+    classifier, attributes = context.classifier("clip"), context.info.attribute_names
+    groups = {name: [name] for name in classifier.heads}
+    if own := [name for name in classifier.heads if name in attributes]:
+        groups["attributes"] = own
+    seed, other = context.seed, context.seed + REDRAWN_SEED
+
+    def clips_of(content: int, motion: int) -> Iterator[np.ndarray]:
+        return recombined_clips(context.model, context.batch, context.frames, content, motion)
+
+    redrawn = {"motion_held": clips_of(other, seed), "content_held": clips_of(seed, other)}
+    answers = classifier.probabilities
+    found = answers_held(context.generated(), redrawn, answers, groups, context.count(), seed)
+    for held, by_group in found.items():
+        for group, values in by_group.items():
+            keeps = (group in attributes or group == "attributes") == (held == "content_held")
+            facts = {
+                **context.making,
+                "classifier": classifier.protocol(),
+                "labels": "the classifier's answers on the clips as generated",
+                "held": held.removesuffix("_held"),
+                "classes": [classifier.heads[label] for label in groups[group]],
+                "agreement_by_chance": values.chance,
+            }
+            name, better = f"disentanglement/{group}/{held}", HIGHER if keeps else None
+            yield context.reported(name, values.agreement, better, **facts)
+            size = values.agreement.size
+            yield context.reported_alone(f"{name}/chance", values.chance, None, size, **facts)
+
+
+def _codes_redrawn(context: EvaluationContext) -> Iterator[Measured]:
+    """Of real clips: their own labels, for a held factor."""
     classifier, attributes = context.classifier("clip", MIN_ACCURACY), context.info.attribute_names
     better = {"accuracy": HIGHER, "score": HIGHER, "conditional": LOWER, "marginal": HIGHER}
     for keep_motion, redrawn in (
@@ -396,11 +441,55 @@ def disentanglement(context: EvaluationContext) -> Iterator[Measured]:
 
 def no_disentanglement(context: EvaluationContext) -> str | None:
     model = context.model
+    if isinstance(model, Recombinable):
+        return no_clip_classifier(context)
     if isinstance(model, Swappable) and not isinstance(model, LearnedCodes):
         clips = np.zeros([1, context.frames, *context.info.frame_shape], np.uint8)
         if {"content", "motion", "codes"} <= set(model.encode(clips)):
             return no_clip_classifier(context)
-    return f"{context.config.model} does not encode new videos to content and motion, as dsa does"
+    return (
+        f"{context.config.model} does not encode new videos to content and motion, as dsa does, "
+        "or make them of separate noise of the two, as mocogan does"
+    )
+
+
+def constancy(context: EvaluationContext) -> Iterator[Measured]:
+    """How often all frames of a clip show the same attributes, and how clear its action is.
+
+    A clip is constant in an attribute if the frame classifier gives the same answer for all of its
+    frames. The action is as clear as H(y | x) of the clip classifier is low. Real clips are beside.
+    """
+    frame, clip = context.classifier("frame"), context.classifier("clip")
+    attributes = [name for name in frame.heads if name in context.info.attribute_names]
+    for suffix, batches, facts in generated_and_real(context):
+        constant: dict[str, list[np.ndarray]] = {name: [] for name in attributes}
+        answers: dict[str, list[np.ndarray]] = {name: [] for name in {*clip.heads} - {*attributes}}
+        for clips in counted_clips(batches, context.count(), facts["of"].removesuffix(" clips")):
+            frames = clips.reshape(-1, 1, *clips.shape[2:])  # [N * T, 1, H, W, C]
+            of_frames, of_clips = frame.probabilities(frames), clip.probabilities(clips)
+            for name in attributes:
+                shown = of_frames[name].argmax(axis=1).reshape(len(clips), -1)  # [N, T]
+                constant[name].append((shown == shown[:, :1]).all(axis=1))
+            for name, parts in answers.items():
+                parts.append(of_clips[name])
+        joined = {name: np.concatenate(parts) for name, parts in constant.items()}
+        joined["attributes"] = np.all([*joined.values()], axis=0)
+        facts["unit"] = "share of clips whose frames all have the same answer"
+        own = {**facts, "classifier": frame.protocol()}
+        for name, values in joined.items():
+            share = bootstrap_interval(values, seed=context.seed)
+            yield context.reported(f"constancy/{name}{suffix}", share, HIGHER, **own)
+        own = {**facts, "classifier": clip.protocol(), "unit": "H(y | x) in nats"}
+        for name, parts in answers.items():
+            doubt = answer_intervals(np.concatenate(parts), seed=context.seed)["conditional"]
+            name = f"constancy/{name}/conditional_entropy{suffix}"
+            yield context.reported(name, doubt, LOWER, OF_ANSWERS, **own)
+
+
+def no_constancy(context: EvaluationContext) -> str | None:
+    if not {*named_heads(context.info)} & {*context.info.attribute_names}:
+        return f"{context.config.dataset} has no attributes"
+    return no_clip_classifier(context)
 
 
 # === New and different clips ===
@@ -469,6 +558,7 @@ METRICS = {
     "inception": Metric(inception, no_clip_classifier),
     "image_inception": Metric(image_inception, no_images),
     "disentanglement": Metric(disentanglement, no_disentanglement),
+    "constancy": Metric(constancy, no_constancy),
     "frame_consistency": Metric(frame_consistency, no_motion),
     "motion_consistency": Metric(motion_consistency, no_vgg),
     "diversity": Metric(diversity, lambda context: None),

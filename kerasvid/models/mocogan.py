@@ -47,11 +47,11 @@ from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
 from kerasvid.layers.recurrent import NoiseGRU, repeated
 from kerasvid.models.base.gan import IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
-from kerasvid.models.base.protocols import Conditional
+from kerasvid.models.base.protocols import Conditional, Recombinable
 from kerasvid.models.base.train_config import TrainConfig
 
 
-class ContentMotionGAN(FrameGAN, Conditional):
+class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
     """The part that MoCoGAN and RMoCoGAN share: all but the codes of a frame.
 
     Args:
@@ -126,18 +126,9 @@ class ContentMotionGAN(FrameGAN, Conditional):
         category = tf.one_hot(self.category_of(noise), self.categories)  # [B, K]
         return tf.concat([motion, repeated(category, motion.shape[1])], axis=-1)
 
-    def recombine(self, content_of: Mapping, motion_of: Mapping) -> np.ndarray:
-        """The content of some generated videos with the motion of others: uint8 `[B, T, H, W, C]`.
-
-        Args:
-            content_of: noise of `sample_noise`, B rows.
-            motion_of: likewise; its category goes with the motion.
-
-        Example:
-            >>> one, other = model.sample_noise(4, seed=0), model.sample_noise(4, seed=1)
-            >>> videos = model.recombine(content_of=one, motion_of=other)
-        """
-        return self.render({**motion_of, "content": content_of["content"]})
+    def recombined_noise(self, content_of: Mapping, motion_of: Mapping) -> dict[str, tf.Tensor]:
+        """The noise of some contents with that of other motions, which have the categories."""
+        return {**motion_of, "content": content_of["content"]}
 
     def generate_category(
         self, category: int, batch: int, frames: int | None = None, seed: int = 0

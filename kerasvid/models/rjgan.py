@@ -36,12 +36,12 @@ from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
 from kerasvid.layers.recurrent import NoiseGRU
 from kerasvid.models.base.gan import IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
-from kerasvid.models.base.protocols import ImagePrior
+from kerasvid.models.base.protocols import SummaryPrior
 from kerasvid.models.base.train_config import TrainConfig
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class RJGAN(FrameGAN, ImagePrior):
+class RJGAN(FrameGAN, SummaryPrior):
     """Videos as a summary vector plus a residual at every frame, trained adversarially.
 
     Args:

@@ -45,7 +45,7 @@ from kerasvid.layers.frame_networks import (
 )
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames, repeated
-from kerasvid.models.base.protocols import ImagePrior, SummaryEncoder, Swappable
+from kerasvid.models.base.protocols import SummaryEncoder, SummaryPrior, Swappable
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
 from kerasvid.models.base.vae import VariationalModel
@@ -58,7 +58,7 @@ from kerasvid.models.base.video_generator import (
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class RJVAE(VideoGenerator, VariationalModel, ImagePrior, SummaryEncoder, Swappable):
+class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swappable):
     """Videos as a summary vector plus a residual at every frame.
 
     Args:

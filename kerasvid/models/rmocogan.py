@@ -26,13 +26,13 @@ import tensorflow as tf
 from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
 from kerasvid.layers.recurrent import repeated
-from kerasvid.models.base.protocols import ImagePrior
+from kerasvid.models.base.protocols import SummaryPrior
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.mocogan import ContentMotionGAN
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class RMoCoGAN(ContentMotionGAN, ImagePrior):
+class RMoCoGAN(ContentMotionGAN, SummaryPrior):
     """MoCoGAN with a residual on the content at every frame.
 
     Args:
@@ -47,6 +47,8 @@ class RMoCoGAN(ContentMotionGAN, ImagePrior):
         >>> model = RMoCoGAN.from_preset("debug")
         >>> videos = model.recombine(content_of=noise, motion_of=other)  # figure 5 of the paper
     """
+
+    summary_noise = "content"
 
     def __init__(self, residual_units: int = 128, prior_scale: float = 1.0, **kwargs):
         super().__init__(**kwargs)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasvid.models.registry import model_class
@@ -20,17 +20,24 @@ def of_section(table: Table, section: Section, metrics: Mapping[str, str]) -> li
         >>> of_section(published_table("residual_vectors/3"), section, {"FVD": "fvd"})
         ['data set: sprites in place of MUG (mug)', '256 clips measured in place of 624']
     """
-    cells = [cell for row in section.rows for cell in row.cells.values()]
+    by_quantity = {
+        column.quantity: cell
+        for column in table.columns
+        for row in section.rows
+        for cell in row.measured(column).values()
+    }
+    cells = [
+        cell for row in section.rows for c in table.columns for cell in row.measured(c).values()
+    ]
     lines = []
     if parts := [f"{p.name} ({p.dataset})" for p in section.parts if p.dataset != section.dataset]:
         lines.append(f"data set: {section.dataset} in place of {' and '.join(parts)}")
-    by_column = {name: cell for row in section.rows for name, cell in row.cells.items()}
     for column in table.columns:
         metric = metrics[column.name]
         if metric != column.metric:
-            known = _classifier_of(by_column.get(column.name))
+            known = _classifier_of(by_quantity.get(column.quantity))
             by = f" ({known['classifier']})" if known else ""
-            ours = f"metric: {metric}{by} in place of {column.name}"
+            ours = f"metric: {metric}{by} in place of {column.quantity}"
             lines.append(f"{ours}: compare its values within this table only")
     counts = sorted({cell.clips for cell in cells} - {table.clips})
     if counts and table.clips:
@@ -48,6 +55,19 @@ def of_section(table: Table, section: Section, metrics: Mapping[str, str]) -> li
         accuracy = f"{', '.join(shares)} of {known['accuracy_of']}"
         lines.append(f"{known['classifier']}: recognises {accuracy}")
     return list(dict.fromkeys(lines))
+
+
+def of_seeds(seeds: Sequence[int]) -> str:
+    """How many trainings a row has; the papers do not say it.
+
+    Example:
+        >>> of_seeds([0, 1, 2])
+        'trainings: 3 of each row, with the seeds 0, 1, 2'
+    """
+    if len(seeds) > 1:
+        return f"trainings: {len(seeds)} of each row, with the seeds {', '.join(map(str, seeds))}"
+    why = "intervals say nothing about other trainings"
+    return f"trainings: one of each row, with the seed {seeds[0]}: {why}"
 
 
 def _classifier_of(cell: Cell | None) -> Mapping[str, Any]:

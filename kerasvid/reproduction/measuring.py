@@ -23,7 +23,7 @@ from kerasvid.evaluation.metrics.motion_consistency import motion_consistency_sc
 from kerasvid.evaluation.report import LOWER, Measured
 from kerasvid.models.base.protocols import LearnedCodes
 from kerasvid.reproduction.published import LEARNED, REAL, Column, Row, Table
-from kerasvid.reproduction.results import Cell, RowResult
+from kerasvid.reproduction.results import Cell
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.config import RunConfig, held_out_split
 from kerasvid.training.run_folder import RunFolder
@@ -35,6 +35,7 @@ OF_CLASSIFIERS = (
     "inception",
     "image_inception",
     "disentanglement",
+    "constancy",
     CLASSIFIER_MOTION,
 )
 
@@ -128,8 +129,9 @@ def asked(
     if row.clips == REAL and not column.of_real:
         return None
     # A run that was trained again can have the same folder and step, but another file.
-    saved = hash_file(os.fspath(run.model))[0] if run.model.exists() else None
-    facts = {"run": os.path.realpath(run.path), "step": saved_step(run.model), "saved": saved}
+    source = next(iter(run.weights()), run.model)
+    saved = hash_file(os.fspath(source))[0] if source.exists() else None
+    facts = {"run": os.path.realpath(run.path), "step": saved_step(source), "saved": saved}
     facts |= {"clips": row.clips, "metric": metric}
     if metric in OF_CLASSIFIERS:
         facts["classifiers"] = classifier_names(config, evaluation.split)
@@ -138,18 +140,18 @@ def asked(
 
 
 def measure_missing(
-    result: RowResult,
+    row: Row,
+    cells: dict[str, Cell],
     columns: Sequence[Column],
     evaluation: EvaluationConfig,
     run: RunFolder,
     config: RunConfig,
 ) -> None:
-    """Measures the cells of a row that are missing or have other choices.
+    """Measures the cells of a row, by column, that are missing or have other choices.
 
     Raises:
         RunError, ValueError: a cell cannot be measured; the others are.
     """
-    row, cells = result.row, result.cells
     choices = {c.name: asked(row, c, evaluation, run, config) or {} for c in columns}
     known = {name: cell.asked for name, cell in cells.items()}
     missing = [c for c in columns if choices[c.name] and choices[c.name] != known.get(c.name)]

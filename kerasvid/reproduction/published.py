@@ -32,6 +32,7 @@ class Column:
         scale: factor of our values; 100 for per cent.
         spread: what stands beside our value: the "interval" of the mean, or the "std".
         clips: number of generated clips of a metric that needs no real clips.
+        step: step of the measured weights; `None` for the end of the run.
     """
 
     name: str
@@ -44,6 +45,16 @@ class Column:
     scale: float = 1.0
     spread: str = "interval"
     clips: int | None = None
+    step: int | None = None
+
+    def after(self, step: int) -> "Column":
+        """The same number of the weights of a step."""
+        return dataclasses.replace(self, name=f"{self.name} at {step:,}", step=step)
+
+    @property
+    def quantity(self) -> str:
+        """The name without the step."""
+        return self.name if self.step is None else self.name.removesuffix(f" at {self.step:,}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +133,8 @@ class Table:
         runs: by name.
         clips: number of generated clips in the paper, or `None`.
         split: split of real clips; `None` for the held-out one.
+        baseline: name of the row that the others are compared to, if there is one.
+        order: names of rows, the best first, where the paper orders them by another number.
         notes: open questions and errors of the paper, and our choices.
     """
 
@@ -134,11 +147,28 @@ class Table:
     runs: Mapping[str, PublishedRun]
     clips: int | None = None
     split: str | None = None
+    baseline: str | None = None
+    order: Sequence[str] = ()
     notes: Sequence[str] = ()
+
+    def published_orders(self, column: Column, part: str) -> list[list[str]]:
+        """The names of the rows of a part by their figures, the best first; equal ones together."""
+        found: dict[float, list[str]] = {}
+        for row in self.rows:
+            figure = figure_value(row.figures.get(part, {}).get(column.name, ""))
+            if figure is not None:
+                found.setdefault(figure, []).append(row.name)
+        if not found:
+            return [[name] for name in self.order]
+        return [found[figure] for figure in sorted(found, reverse=column.better == "higher")]
 
 
 def _tables_of(path: pathlib.Path) -> Iterator[Table]:
-    """The tables of a paper, each with the columns and parts that its rows have figures for."""
+    """The tables of a paper, each with the parts and columns that its rows have figures for.
+
+    A table may name its columns ("columns"), and steps of the weights that they are also measured
+    at ("steps").
+    """
     paper = json.loads(path.read_text(encoding="utf-8"))
     parts = [Part(**fields) for fields in paper["parts"]]
     columns = [Column(**fields) for fields in paper["columns"]]
@@ -146,9 +176,11 @@ def _tables_of(path: pathlib.Path) -> Iterator[Table]:
         rows = [Row(**fields) for fields in table.pop("rows")]
         shown = {name for row in rows for name in row.figures}
         measured = {name for row in rows for figures in row.figures.values() for name in figures}
+        named, steps = table.pop("columns", measured), table.pop("steps", [])
+        each = [(*map(column.after, steps), column) for column in columns]
         yield Table(
             paper=", ".join([paper["paper"], *filter(None, [table.pop("place", None)])]),
-            columns=[column for column in columns if column.name in measured],
+            columns=[c for own in each if {c.name for c in own} & {*named} for c in own],
             parts=[part for part in parts if part.name in shown],
             rows=rows,
             runs={name: PublishedRun(**fields) for name, fields in table.pop("runs").items()},

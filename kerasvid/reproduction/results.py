@@ -13,7 +13,8 @@ from tabulate import tabulate
 
 from kerasvid.evaluation.report import SIGNS, Measured
 from kerasvid.io import atomic_write, markdown_text, read_text
-from kerasvid.reproduction.published import REAL, Column, Part, Row, Table, figure_value
+from kerasvid.reproduction.orderings import Estimate, Ordering, orderings, paired_difference
+from kerasvid.reproduction.published import REAL, Column, Part, Row, Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,21 +45,45 @@ class RowResult:
     Args:
         row: as published.
         run: name of its run, or `None` if the row is only quoted.
-        cells: by column.
+        cells: by seed and column.
         problem: why cells are missing, in one line.
+        steps: of its run, if known.
     """
 
     row: Row
     run: str | None
-    cells: dict[str, Cell] = dataclasses.field(default_factory=dict)
+    cells: dict[int, dict[str, Cell]] = dataclasses.field(default_factory=dict)
     problem: str | None = None
+    steps: int | None = None
 
-    def shown(self, column: Column) -> str:
-        """The text of a cell, empty if nothing is measured for it."""
-        if column.name in self.cells:
-            return self.cells[column.name].text(column)
+    def measured(self, column: Column) -> dict[int, Cell]:
+        """The cells of a column, by seed."""
+        return {seed: own[column.name] for seed, own in self.cells.items() if column.name in own}
+
+    def values(self, column: Column) -> dict[int, float]:
+        """The numbers of a column by seed, in its unit."""
+        return {seed: column.scale * cell.value for seed, cell in self.measured(column).items()}
+
+    def shown(self, column: Column, several: bool = False) -> str:
+        """The text of a cell, empty if nothing is measured for it.
+
+        Args:
+            column: of the table.
+            several: whether the row has several seeds: "12.3 ± 0.4 (n=3)".
+        """
+        if cells := self.measured(column):
+            return self._over_seeds(column) if several else next(iter(cells.values())).text(column)
         quoted = self.run is None or (self.row.clips == REAL and not column.of_real)
-        return "" if quoted else "not measured yet"
+        after = column.step is not None and self.steps is not None and column.step > self.steps
+        return "" if quoted or after else "not measured yet"
+
+    def _over_seeds(self, column: Column) -> str:
+        values = self.values(column)
+        found, infinite = Estimate.of(values), [v for v in values.values() if not math.isfinite(v)]
+        if found is None or infinite:
+            return ", ".join(map(_four_digits, values.values()))
+        std = "" if found.std is None else f" ± {_four_digits(found.std)}"
+        return f"{_four_digits(found.mean)}{std} (n={found.seeds})"
 
 
 @dataclasses.dataclass
@@ -69,6 +94,7 @@ class Section:
         dataset: name of this data set.
         parts: published parts with the same rows.
         rows: in the published order.
+        seeds: of the trainings of each row.
         deviations: from the paper, a line each.
         commands: that train the same runs.
     """
@@ -76,6 +102,7 @@ class Section:
     dataset: str
     parts: list[Part]
     rows: list[RowResult]
+    seeds: tuple[int, ...] = (0,)
     deviations: list[str] = dataclasses.field(default_factory=list)
     commands: list[str] = dataclasses.field(default_factory=list)
 
@@ -84,31 +111,74 @@ class Section:
         """The names of the runs of all rows, each once."""
         return list(dict.fromkeys(row.run for row in self.rows if row.run))
 
-    def as_dict(self) -> dict[str, Any]:
+    def differences(self, table: Table, column: Column) -> dict[str, Estimate]:
+        """The paired differences of rows to the baseline, by row; empty for one seed."""
+        base = [result for result in self.rows if result.row.name == table.baseline]
+        if not base or len(self.seeds) < 2:
+            return {}
+        against, others = base[0].values(column), [row for row in self.rows if row is not base[0]]
+        found = {
+            result.row.name: paired_difference(result.values(column), against) for result in others
+        }
+        return {name: difference for name, difference in found.items() if difference}
+
+    def orderings(self, table: Table, column: Column) -> list[Ordering]:
+        """The published pairs of a column that are measured; empty for one seed."""
+        if not column.better or len(self.seeds) < 2:
+            return []
+        values = {result.row.name: result.values(column) for result in self.rows}
+        return list(orderings(table, [part.name for part in self.parts], column, values))
+
+    def as_dict(self, table: Table) -> dict[str, Any]:
         """For the JSON file."""
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "name": result.row.name,
                 "run": result.run,
                 "clips": result.row.clips,
-                "measured": {name: cell.as_dict() for name, cell in result.cells.items()},
+                "measured": {
+                    str(seed): {name: cell.as_dict() for name, cell in cells.items()}
+                    for seed, cells in result.cells.items()
+                },
                 "published": result.row.figures,
                 "problem": result.problem,
             }
             for result in self.rows
         ]
-        names = [part.name for part in self.parts]
-        lines = {"deviations": self.deviations, "commands": self.commands}
-        return {"dataset": self.dataset, "parts": names, "rows": rows, **lines}
+        names, columns = [part.name for part in self.parts], table.columns
+        facts: dict[str, Any] = {"dataset": self.dataset, "parts": names, "rows": rows}
+        facts |= {"seeds": self.seeds}
+        if len(self.seeds) > 1:
+            for row, result in zip(rows, self.rows, strict=True):
+                row["over_seeds"] = {
+                    column.name: {
+                        "value": _as_dict(Estimate.of(result.values(column))),
+                        "difference": _as_dict(
+                            self.differences(table, column).get(result.row.name)
+                        ),
+                    }
+                    for column in columns
+                    if result.measured(column)
+                }
+            found = [each for column in columns for each in self.orderings(table, column)]
+            facts |= {"baseline": table.baseline, "orderings": [each.as_dict() for each in found]}
+        return {**facts, "deviations": self.deviations, "commands": self.commands}
 
 
-def sections_of(table: Table, datasets: Sequence[str] = ()) -> list[Section]:
+def _as_dict(estimate: Estimate | None) -> dict[str, Any] | None:
+    return None if estimate is None else dataclasses.asdict(estimate)
+
+
+def sections_of(
+    table: Table, datasets: Sequence[str] = (), seeds: tuple[int, ...] = (0,)
+) -> list[Section]:
     """The sections of a table, with nothing measured.
 
     Args:
         table: published.
         datasets: names of data sets to train on. Each goes to the parts that it is the data set
             or a substitute of, or else to all parts. If empty, each part has its default.
+        seeds: of the trainings of each row.
 
     Example:
         >>> [s.dataset for s in sections_of(published_table("non_adversarial/2"))]
@@ -124,7 +194,7 @@ def sections_of(table: Table, datasets: Sequence[str] = ()) -> list[Section]:
         rows = [RowResult(r, r.run_in(part.name)) for r in table.rows if part.name in r.figures]
         same = [each for each in sections if (each.dataset, each.rows) == (name, rows)]
         if not same:
-            sections.append(Section(name, [part], rows))
+            sections.append(Section(name, [part], rows, seeds))
         elif part not in same[0].parts:
             same[0].parts.append(part)
     return sections
@@ -149,17 +219,21 @@ class Reproduced:
     def as_dict(self) -> dict[str, Any]:
         """The content of the JSON file."""
         names = ("name", "title", "paper", "notes")
-        sections = [section.as_dict() for section in self.sections]
+        sections = [section.as_dict(self.table) for section in self.sections]
         return {**{n: getattr(self.table, n) for n in names}, "sections": sections}
 
     def markdown(self) -> str:
-        """The page: for each data set a table, the order of the methods and the deviations."""
+        """The page: for each data set a table, the order of the methods and the deviations.
+
+        For several seeds the order is that of the paper, with what our numbers say of it.
+        """
         lines = [f"# {self.table.name}: {self.table.title}", "", f"{self.table.paper}.", ""]
         for section in self.sections:
             lines += [self._grid(section), ""]
             if problems := [f"{r.row.name}: {r.problem}" for r in section.rows if r.problem]:
                 lines += [*(f"- {markdown_text(each)}" for each in problems), ""]
-            lines += self._rankings(section)
+            several = len(section.seeds) > 1
+            lines += self._orderings(section) if several else self._rankings(section)
             lines += _listed(f"Deviations, {markdown_text(section.dataset)}", section.deviations)
         lines += _listed("Notes", self.table.notes)
         commands = list(dict.fromkeys(line for each in self.sections for line in each.commands))
@@ -180,69 +254,99 @@ class Reproduced:
         return paths
 
     def _grid(self, section: Section) -> str:
-        columns, parts = self.table.columns, section.parts
-        head = ["method", *(f"{_heading(section, c)}, {section.dataset}" for c in columns)]
-        head += [f"{c.name}, {p.name}, published" for p in parts for c in columns]
-        rows = []
-        for result in section.rows:
-            figures = [result.row.figures[p.name].get(c.name, "") for p in parts for c in columns]
-            rows.append([result.row.name, *map(result.shown, columns), *figures])
+        head, rows = ["method"], [[result.row.name] for result in section.rows]
+        for column in self.table.columns:
+            differences = self.table.baseline and section.differences(self.table, column)
+            head.append(f"{_heading(section, column)}, {section.dataset}")
+            head += [f"{column.name}, difference to {self.table.baseline}"] if differences else []
+            for row, result in zip(rows, section.rows, strict=True):
+                row.append(result.shown(column, len(section.seeds) > 1))
+                if differences:
+                    row.append(_difference(differences.get(result.row.name)))
+        for part, column in itertools.product(section.parts, self.table.columns):
+            figures = [result.row.figures[part.name].get(column.name) for result in section.rows]
+            if figures.count(None) < len(figures):
+                head.append(f"{column.name}, {part.name}, published")
+                for row, figure in zip(rows, figures, strict=True):
+                    row.append(figure or "")
         escaped = [[markdown_text(cell) for cell in row] for row in (head, *rows)]
         return tabulate(escaped[1:], escaped[0], "github", disable_numparse=True)
+
+    def _orderings(self, section: Section) -> list[str]:
+        """How the numbers of several seeds are made, and which of the paper's orderings hold."""
+        text = "Our values: mean ± std over n seeds."
+        if any(section.differences(self.table, column) for column in self.table.columns):
+            text += f" Differences to {self.table.baseline}: seed by seed,"
+            text += " with the 95 % interval of Student's t with n - 1 degrees of freedom."
+        lines = []
+        for column in self.table.columns:
+            for each in section.orderings(self.table, column):
+                printed = [f"{p} {one}, {other}" for p, (one, other) in each.figures.items() if one]
+                figures = f" ({'; '.join(printed)})" if printed else ""
+                pair = f"{column.name}: {each.better} better than {each.worse}{figures}"
+                count = f"{each.difference.seeds} seed{'s' * (each.difference.seeds > 1)}"
+                difference = f"difference {_difference(each.difference)}, {count}"
+                lines.append(markdown_text(f"{pair}: {each.verdict}, {difference}"))
+        return [text, "", *_listed("Orderings of the paper", lines)]
+
+    def _published(self, section: Section, column: Column, part: Part) -> str:
+        """The measured methods in the published order of a part."""
+        measured = {result.row.name for result in section.rows if result.measured(column)}
+        order = [
+            " ≈ ".join(name for name in names if name in measured)
+            for names in self.table.published_orders(column, part.name)
+        ]
+        return ", ".join(filter(None, order)) or "no figures"
 
     def _rankings(self, section: Section) -> list[str]:
         """The order of the methods by each column, ours and the published ones."""
         lines = []
         for column in self.table.columns:
-            if column.better and sum(column.name in row.cells for row in section.rows) > 1:
+            if column.better and sum(bool(row.measured(column)) for row in section.rows) > 1:
                 orders = [f"{markdown_text(section.dataset)}: {ranking(section, column)}"]
-                orders += [f"{p.name}: {ranking(section, column, p.name)}" for p in section.parts]
+                orders += [
+                    f"{p.name}: {self._published(section, column, p)}" for p in section.parts
+                ]
                 lines.append(f"{column.name}, best first. {'; '.join(orders)}.")
         if any("≈" in line for line in lines):
             lines.append("(≈: their intervals overlap.)")
         return [*lines, ""] if lines else []
 
 
-def ranking(section: Section, column: Column, part: str | None = None) -> str:
-    """The measured methods, the best first: by our numbers, or by the published ones of a part.
+def ranking(section: Section, column: Column) -> str:
+    """The methods measured by one seed, the best first; "≈" where their intervals overlap.
 
     Example:
-        >>> ranking(section, fvd, "MUG")
-        'RJGAN, RMoCoGAN, MoCoGAN'
+        >>> ranking(section, fvd)
+        'RJGAN ≈ RMoCoGAN, MoCoGAN'
     """
-    found: list[tuple[float, RowResult]] = []
-    for result in section.rows:
-        if column.name not in result.cells:
-            continue
-        value: float | None = result.cells[column.name].value
-        if part is not None:
-            value = figure_value(result.row.figures[part].get(column.name, ""))
-        if value is not None:
-            found.append((value, result))
-    found.sort(key=lambda pair: pair[0], reverse=column.better == "higher")
-    text = found[0][1].row.name if found else "no figures"
-    for (value, one), (next_value, other) in itertools.pairwise(found):
-        low, high = one.cells[column.name], other.cells[column.name]
+    cells = {row.row.name: cell for row in section.rows for cell in row.measured(column).values()}
+    found = sorted(cells, key=lambda name: cells[name].value, reverse=column.better == "higher")
+    text = found[0]
+    for one, other in itertools.pairwise(found):
+        low, high = cells[one], cells[other]
         if low.value > high.value:
             low, high = high, low
-        near = value == next_value
-        if part is None and low.high is not None and high.low is not None:
-            near |= low.high >= high.low  # their intervals overlap
-        text += f"{' ≈ ' if near else ', '}{other.row.name}"
+        near = low.value == high.value
+        if low.high is not None and high.low is not None:
+            near |= low.high >= high.low
+        text += f"{' ≈ ' if near else ', '}{other}"
     return text
 
 
-def known_cells(path: str | os.PathLike) -> dict[tuple[str, str], dict[str, Cell]]:
-    """The numbers that an earlier call measured: by data set and row, then by column."""
+def known_cells(path: str | os.PathLike) -> dict[tuple[str, str], dict[int, dict[str, Cell]]]:
+    """The numbers of an earlier call: by data set and row, then by seed, then by column."""
     path = pathlib.Path(path)
-    known: dict[tuple[str, str], dict[str, Cell]] = {}
+    known: dict[tuple[str, str], dict[int, dict[str, Cell]]] = {}
     if not path.exists():
         return known
     try:
         for section in json.loads(read_text(path))["sections"]:
             for row in section["rows"]:
-                cells = {n: cast(Cell, Cell.from_dict(f)) for n, f in row["measured"].items()}
-                known[section["dataset"], row["name"]] = cells
+                known[section["dataset"], row["name"]] = {
+                    int(seed): {n: cast(Cell, Cell.from_dict(f)) for n, f in cells.items()}
+                    for seed, cells in row["measured"].items()
+                }
         return known
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
@@ -253,7 +357,7 @@ def known_cells(path: str | os.PathLike) -> dict[tuple[str, str], dict[str, Cell
 
 def _heading(section: Section, column: Column) -> str:
     """The title of a column, with the metric that replaces the published one."""
-    cells = [row.cells[column.name] for row in section.rows if column.name in row.cells]
+    cells = [cell for row in section.rows for cell in row.measured(column).values()]
     others = sorted({cell.metric for cell in cells} - {column.metric})
     name = f"{column.name} by {' and '.join(others)}" if others else column.name
     return f"{name} {SIGNS[column.better]}".rstrip()
@@ -262,6 +366,14 @@ def _heading(section: Section, column: Column) -> str:
 def _four_digits(value: float) -> str:
     """Four digits without an exponent: "0.01235", "1234", "90"."""
     return f"{value:.0f}" if abs(value) >= 1000 and math.isfinite(value) else f"{value:.4g}"
+
+
+def _difference(found: Estimate | None) -> str:
+    """As "-12.3 (-20.1 to -4.5)"; empty for none."""
+    if found is None:
+        return ""
+    numbers = [None if n is None else f"{n:+.4g}" for n in (found.mean, found.low, found.high)]
+    return f"{numbers[0]} ({numbers[1]} to {numbers[2]})" if numbers[1] else f"{numbers[0]}"
 
 
 def _listed(title: str, items: Sequence[str]) -> list[str]:

@@ -144,6 +144,11 @@ class TableRuns:
             arguments |= {"images": images, "images_folder": images if made else None}
         if published.init_from:
             arguments["init_from"] = self.folder(published.init_from)
+        measured = {row.run_in(part.name) for row in self.table.rows for part in self.table.parts}
+        if trains and name in measured:
+            last = steps or training.steps
+            kept = sorted({c.step for c in self.table.columns if c.step and c.step < last})
+            arguments |= {"keep_at": kept} if kept else {}
         return arguments
 
     def make_config(self, name: str, make: bool = False) -> RunConfig:
@@ -183,6 +188,8 @@ class TableRuns:
         for key in ("data_folder", "info", "images_folder"):
             arguments.pop(key, None)
         arguments["run_dir"] = self.folder(name)
+        if kept := arguments.pop("keep_at", None):
+            arguments["keep_at"] = ",".join(map(str, kept))
         flags = [f"--{key}={value}" for key, value in arguments.items() if value is not None]
         flags += [f"--set={key}={json.dumps(value)}" for key, value in values.items()]
         return list(dict.fromkeys([*lines, command_line("train", *flags)]))
@@ -216,6 +223,27 @@ class TableRuns:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    def at_step(self, name: str, step: int | None) -> RunFolder | None:
+        """The folder of the weights of a step, or of the end, of a run that is `ready`.
+
+        Returns:
+            `None` if the run ends before.
+
+        Raises:
+            RunError: the run was trained without keeping them.
+        """
+        config, run = self.ready(name)
+        if step is None or step == config.steps:
+            return run
+        if step > config.steps:
+            return None
+        if not (kept := run.kept(step)).exists():
+            raise RunError(
+                f"{kept.path}: no weights of step {step:,} were kept. Train the run again, with "
+                f"--keep_at={step}, in another --runs_dir."
+            )
+        return kept
 
     def _trained(self, name: str) -> tuple[RunConfig, RunFolder]:
         source, run = self.table.runs[name].init_from, RunFolder(self.folder(name))

@@ -30,7 +30,7 @@ LARGEST_SEED = 2**31 - 1
 # is compared by its digest, not by its path.
 FREE = ("data_folder", "dataset", "images", "images_folder", "preset", "training.steps",
         "jit_compile", "strategy", "deterministic",
-        "log_every", "sample_every", "checkpoint_every")  # fmt: skip
+        "log_every", "sample_every", "checkpoint_every", "keep_at")  # fmt: skip
 FROM_DATA = ("image_shape", "videos", "identities", "classes")  # sizes that the data set sets
 FROM_MODEL = ("image_shape", "categories")  # arguments of a layer that the model sets
 MOST_LENGTHS = 64  # that stand for the lengths of all videos
@@ -59,6 +59,7 @@ class RunConfig:
             folder; or `None`.
         images_digest: of the shards of these images, or "".
         log_every, sample_every, checkpoint_every: steps.
+        keep_at: steps whose weights are kept, each in a folder of `RunFolder.kept`.
 
     Example:
         >>> config = RunFolder("runs/rjvae-sprites").load_config()
@@ -87,6 +88,7 @@ class RunConfig:
     log_every: int = 50
     sample_every: int = 500
     checkpoint_every: int = 500
+    keep_at: list[int] = dataclasses.field(default_factory=list)
 
     @property
     def frames(self) -> int:
@@ -152,6 +154,11 @@ class RunConfig:
                 f"{self.data_folder}: not the data set that the run was trained on (its digest is "
                 f"{digest}, not {self.data_digest}). Restore it, or give --data_dir."
             )
+
+    def ended_at(self, step: int) -> "RunConfig":
+        """The config of a run that is the first steps of this one."""
+        training = dataclasses.replace(self.training, steps=step)
+        return dataclasses.replace(self, training=training, keep_at=[])
 
     def as_dict(self) -> dict[str, Any]:
         """All fields by name, in types of JSON."""
@@ -337,6 +344,9 @@ def _check_batches(config: RunConfig, info: DatasetInfo | None) -> None:
     """Refuses seeds, clips and batches that the model, the replicas or the data do not allow."""
     if not 0 <= config.seed <= LARGEST_SEED:
         raise ValueError(f"seed={config.seed} is out of range. Use 0 to {LARGEST_SEED}.")
+    if wrong := [step for step in config.keep_at if not 0 < step <= config.steps]:
+        raise ValueError(f"keep_at={wrong[0]}: the run has the steps 1 to {config.steps:,}. Set "
+                         "one of them, or more steps.")  # fmt: skip
     shortest = model_class(config.model).shortest_clip(config.hyperparameters)
     if config.frames < shortest:
         raise ValueError(

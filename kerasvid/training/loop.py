@@ -22,7 +22,7 @@ from kerasvid.models.base.vae import VariationalModel
 from kerasvid.training.callbacks import checkpoints
 from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog, restore_rows
 from kerasvid.training.callbacks.samples import SampleWriter
-from kerasvid.training.callbacks.step_callback import Failed, FiniteLoss, global_step
+from kerasvid.training.callbacks.step_callback import AtSteps, Failed, FiniteLoss, global_step
 from kerasvid.training.callbacks.stopping import GracefulStop
 from kerasvid.training.clips import (
     compared_training_batches,
@@ -36,7 +36,7 @@ from kerasvid.training.run_folder import RunError, RunFolder
 from kerasvid.training.summary import describe_run
 
 # Settings that a resumed run may change, but that all workers must act on at the same step.
-ACTED_ON = ("steps", "log_every", "sample_every", "checkpoint_every")
+ACTED_ON = ("steps", "log_every", "sample_every", "checkpoint_every", "keep_at")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -297,7 +297,18 @@ def _make_callbacks(
         every, training = config.sample_every or last, compared_training_batches(config, held_out)
         limit = config.training.max_divergence
         callbacks.append(HeldOutEvaluation(held_out, every, last, training, limit))
-    callbacks += [log, saver]
+
+    def keep(step: int, model: keras.Model) -> None:
+        kept, ended = written.kept(step), config.ended_at(step)
+        kept.path.mkdir(parents=True, exist_ok=True)
+        kept.begin(ended)
+        saver = checkpoints.Checkpoints(kept.checkpoints, 1, config=ended, metrics=log.state)
+        saver.set_model(model)
+        saver.on_train_begin()
+        saver.save()
+
+    # Before the checkpoints: a run that was killed between the two keeps the weights of this step.
+    callbacks += [log, AtSteps(config.keep_at, keep), saver]
     if written.chief:  # a clock decides when it writes, so nothing in it may wait for the others
         callbacks.append(_sample_writer(config, written))
     return [*callbacks, stop], stop, log

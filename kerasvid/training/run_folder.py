@@ -41,7 +41,8 @@ class RunFolder:
 
     `config.json` is its `RunConfig`, `model.keras` the finished model, `checkpoints/` has what a
     resumed run continues from, `samples/` a PNG and a GIF of each time, `metrics.csv` and `events/`
-    the metrics over the steps. Each file of weights repeats the config and the metrics.
+    the metrics over the steps, `kept/` the runs of `kept`. Each file of weights repeats the config
+    and the metrics.
 
     Args:
         path: of the folder.
@@ -73,6 +74,14 @@ class RunFolder:
         step = checkpoints.saved_step(self.model)
         later = [path for number, path in files if number > step >= 0]
         return [*later, self.model, *(path for _, path in files[len(later) :])]
+
+    def kept(self, step: int) -> "RunFolder":
+        """The folder with the weights of a step of `RunConfig.keep_at`.
+
+        It is that of a run which ended at this step: it can be evaluated and shown, and training it
+        again only writes its `model.keras`.
+        """
+        return RunFolder(self.path / "kept" / f"step-{step:06d}", self.chief)
 
     def exists(self) -> bool:
         """Whether a run was started here and has saved weights."""

@@ -10,14 +10,23 @@ import keras
 import numpy as np
 
 from kerasvid.models.base.in_between import InBetween
-from kerasvid.models.base.protocols import Encoder, ExchangeableCodes, ImagePrior, Swappable
-from kerasvid.models.base.video_generator import VideoGenerator
+from kerasvid.models.base.protocols import (
+    Encoder,
+    ExchangeableCodes,
+    ImagePrior,
+    Recombinable,
+    SummaryPrior,
+    Swappable,
+)
+from kerasvid.models.base.video_generator import VideoGenerator, as_pixels, spherical
 from kerasvid.models.linear_interpolation import LinearInterpolation
 from kerasvid.naming import nearest_names
 from kerasvid.visualization import grids, writers
 from kerasvid.visualization.nearest_clip import l2_distances, nearest_clips
 from kerasvid.visualization.panels import reconstructed
 
+WAY = 8  # videos from one summary to another
+MOTIONS = 4  # of each content
 COMPARED_CLIPS = 100  # held-out clips in the L2 distance of in-between videos
 
 
@@ -128,6 +137,42 @@ def interpolations(inputs: FigureInputs) -> Figure:
     return Figure(image, grids.mosaic(videos, inputs.scale))
 
 
+def summary_interpolations(inputs: FigureInputs) -> Figure:
+    """From one summary to another, the noise of the motion held; figures 10 and 11 of the paper.
+
+    A row is a summary frame with its video. In motion a row is one way, without summary frames.
+    """
+    model, pairs, name = inputs.model, max(1, inputs.count // 4), inputs.model.summary_noise
+    start, end = (model.sample_noise(pairs, inputs.frames, inputs.seed + i) for i in (0, 1))
+    images, videos = [], []
+    for fraction in np.linspace(0.0, 1.0, WAY):
+        noise = {**start, name: spherical(start[name], end[name], fraction)}
+        images.append(as_pixels(model.image_of(noise)))
+        videos.append(model.render(noise, inputs.frames))
+    ways, heads = np.stack(videos, axis=1), np.stack(images, axis=1)  # [B, WAY, T, H, W, C]
+    rows = [grids.clip_rows(way, head) for way, head in zip(ways, heads, strict=True)]
+    caption = "summary frame, then its video: from one summary to another"
+    image = _blocks(rows, inputs.scale, caption)
+    return Figure(image, grids.mosaic([*map(list, ways)], inputs.scale))
+
+
+def redraws(inputs: FigureInputs) -> Figure:
+    """Videos of one content with several motions, figure 5 of the paper.
+
+    The image has a block a content and a row a motion; in motion a row is a content.
+    """
+    model, contents = inputs.model, max(1, inputs.count // MOTIONS)
+    content = model.sample_noise(contents, inputs.frames, inputs.seed)
+    motions = [
+        model.sample_noise(contents, inputs.frames, inputs.seed + number + 1)
+        for number in range(MOTIONS)
+    ]
+    videos = np.stack([model.recombine(content, motion) for motion in motions], axis=1)
+    rows = [grids.clip_rows(block) for block in videos]  # of [B, MOTIONS, T, H, W, C]
+    image = _blocks(rows, inputs.scale, "one content, a motion a row")
+    return Figure(image, grids.mosaic([*map(list, videos)], inputs.scale))
+
+
 def frames_between(inputs: FigureInputs) -> Figure:
     """Clips of learned codes from one frame to a later one, with intermediate frames."""
     model = inputs.model
@@ -227,6 +272,8 @@ FIGURES = {
     "swaps": FigureType(swaps, Swappable),
     "interpolations": FigureType(interpolations, VideoGenerator, reads_data=False),
     "summary": FigureType(summary, ImagePrior, reads_data=False),
+    "summary_interpolations": FigureType(summary_interpolations, SummaryPrior, reads_data=False),
+    "redraws": FigureType(redraws, Recombinable, reads_data=False),
     "nearest": FigureType(nearest, VideoGenerator, default=False),
     "frames_between": FigureType(frames_between, ExchangeableCodes, default=False),
     "between": FigureType(between, InBetween),
@@ -244,6 +291,11 @@ def figures_of(cls: type, names: Iterable[str] | None = None) -> list[str]:
         if name not in FIGURES:
             raise ValueError(f"--show={name}: unknown figure; {nearest_names(name, FIGURES)}.")
     return [name for name in names if issubclass(cls, FIGURES[name].model)]
+
+
+def _blocks(blocks: Sequence[list[list]], scale: int | None, caption: str) -> np.ndarray:
+    """Blocks of rows of frames below each other, each with the caption."""
+    return grids.stacked([grids.captioned(grids.grid(rows, scale), caption) for rows in blocks])
 
 
 def _figure(videos: Sequence[np.ndarray], scale: int | None, caption: str = "") -> Figure:

@@ -92,9 +92,9 @@ def test_figures_from_noise_need_no_data(app_here, run, tmp_path):
     status, _, err = app_here("generate", f"--run_dir={other.path}", "--count=2")
     assert status == 0 and len(err.splitlines()) == 1
     assert "does not contain the data set gone/squares" in err
-    assert "Showing only samples, interpolations, summary." in err
+    assert "Showing only samples, interpolations, summary, summary_interpolations." in err
     written = {path.stem for path in (other.path / "generated").iterdir()}
-    assert written == {"samples", "interpolations", "summary"}
+    assert written == {"samples", "interpolations", "summary", "summary_interpolations"}
     status, _, err = app_here("generate", f"--run_dir={other.path}", "--show=swaps")
     assert status == 1 and "--data_dir" in err
     status, _, err = app_here("generate", f"--run_dir={other.path}", "--show=summary")

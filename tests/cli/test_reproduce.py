@@ -93,6 +93,11 @@ def test_mistakes_are_one_line_and_write_nothing(app_here, actions, tmp_path):
         (["--table=between_frames", "--dataset=spirtes"], "Unknown data set 'spirtes'; did you"),
         (["--table=between_frames", "--preset=bas"], "has no preset 'bas': did you mean 'base'?"),
         (["--table=between_frames", "x"], "'x' is not a flag"),
+        (["--table=between_frames", "--seeds=0"], "--seeds=0: 0 is not a positive integer"),
+        (
+            ["--table=between_frames", "--seeds=2", "--run=cvae=x"],
+            "--run=cvae=...: one run, but --seeds=2 needs one for each seed. Remove one",
+        ),
     ):
         status, _, err = app_here("reproduce", *flags, "--dry_run")
         assert status == 1 and len(err.splitlines()) == 1, err
@@ -135,8 +140,8 @@ def test_a_table_is_reused_and_its_commands_train_the_same_runs(
     share = np.arange(4)[None, :, None, None, None] / 3
     lines = np.rint(255 * (clips[:, :1] * (1 - share) + clips[:, -1:] * share)) / 255
     distances = np.sqrt(np.square(lines - clips).sum(axis=(1, 2, 3, 4)))
-    assert row["measured"]["L2"]["value"] == pytest.approx(distances.mean(), rel=2e-3)
-    assert row["measured"]["L2"]["std"] == pytest.approx(distances.std(), rel=2e-2)
+    assert row["measured"]["0"]["L2"]["value"] == pytest.approx(distances.mean(), rel=2e-3)
+    assert row["measured"]["0"]["L2"]["std"] == pytest.approx(distances.std(), rel=2e-2)
 
     page = out.partition("# straight: ")[2]
     status, out, err = app_here("reproduce", *flags)
@@ -157,14 +162,14 @@ def test_pre_training_is_reproduced_from_data_to_table(
     assert "weights of decoder, image_discriminator from " in out
     (path,) = (tmp_path / "reproduced").glob("*.json")
     (section,) = json.loads(path.read_text())["sections"]
-    cells = [row["measured"]["FVD"] for row in section["rows"]]
+    cells = [row["measured"]["0"]["FVD"] for row in section["rows"]]
     assert [cell["clips"] for cell in cells] == [12] * 3
     assert (
         len({cell["protocol"]["features"]["weights"] for cell in cells}) == 1
     )  # of one classifier
     assert {cell["protocol"]["dataset"] for cell in cells} == {actions}  # whole, not its half
     assert len({cell["value"] for cell in cells}) == 3
-    assert "12 clips measured in place of 624" in out and "2 steps in place of 1,000" in out
+    assert "12 clips measured in place of 624" in out and "2 steps; the preset paper has" in out
 
     status, again, err = app_here("reproduce", *flags)
     assert status == 0 and "===" not in again  # nothing is trained or measured again
@@ -194,6 +199,8 @@ def test_disentanglement_of_an_existing_run(
     [
         "residual_vectors/5",
         "residual_vectors/mixed",
+        "residual_vectors/disentanglement",
+        "residual_vectors/6",
         "non_adversarial/4",
         "between_frames",
     ],

@@ -25,6 +25,8 @@ from kerasvid.models.registry import MODELS, PARAMETERS, model_class
         (["--set=frames=9"], "the shortest video of the split 'train'"),
         (["--seed=-1"], "seed=-1: -1 is not a non-negative integer"),
         (["--seed=2147483648"], "Use 0 to 2147483647"),
+        (["--keep_at=2,x"], "--keep_at=x: not a number of steps. Write --keep_at=250,1000"),
+        (["--keep_at=0"], "keep_at=0: the run has the steps 1 to "),
         (["--batch_size=25"], "24 videos. Use 24 or fewer"),
         (["--set=frames=0"], "frames=0 is too short: rjvae needs 1 or more"),
         (["--set=frames=4", "--set=decoded_frames=-1"], "--set=decoded_frames=-1"),

@@ -12,6 +12,7 @@ from kerasvid.evaluation.generated_clips import (
     infilling,
     recall,
     recombination,
+    recombined_clips,
     reconstruction,
 )
 from kerasvid.models.base.row_noise import noise_of_rows, row_noise
@@ -68,6 +69,15 @@ def test_clips_are_the_rows_of_generate_in_any_batches(name, frames, request):
 def test_images_are_the_rows_of_generate_images(rjvae):
     made = first(generated_images(rjvae, 3, seed=4), 5)
     close(made[:, 0], rjvae.generate_images(5, seed=4))
+
+
+def test_noise_is_recombined_as_by_the_public_method():
+    model = small("rmocogan")
+    made = first(recombined_clips(model, 3, 5, content_seed=4, motion_seed=9), 5)
+    content_of, motion_of = (model.sample_noise(5, 5, seed) for seed in (4, 9))
+    close(made, model.recombine(content_of, motion_of))
+    same = first(recombined_clips(model, 3, 5, 4, 4), 5)
+    np.testing.assert_array_equal(same, first(generated_clips(model, 3, 5, seed=4), 5))
 
 
 def test_clips_are_infilled_as_by_between(cvae, moving_squares):

@@ -170,6 +170,65 @@ def test_content_and_motion_are_redrawn_and_classified(
         assert accuracy == pytest.approx(kept.real_accuracy)
 
 
+def test_noise_of_content_and_motion_is_redrawn_and_classified(context_of, classifiers, values_of):
+    context = context_of("mocogan", classifier_of=classifiers)
+    found, model = values_of(context, "disentanglement"), context.model
+    noise, other = (model.sample_noise(CLIPS, seed=s) for s in (0, measurements.REDRAWN_SEED))
+    answers = [
+        {head: each.argmax(axis=1) for head, each in classifiers("clip").probabilities(c).items()}
+        for c in (model.render(noise), model.recombine(other, noise), model.recombine(noise, other))
+    ]
+    for head in ("action", "colour"):
+        for place, held in enumerate(("motion_held", "content_held"), start=1):
+            value = found[f"disentanglement/{head}/{held}"]
+            share = np.mean(answers[0][head] == answers[place][head])
+            assert value.value == pytest.approx(share, abs=1.5 / CLIPS)  # rounding of a level
+            chance = found[f"disentanglement/{head}/{held}/chance"].value
+            assert chance == value.protocol["agreement_by_chance"]
+    better = {name: each.better for name, each in found.items() if "chance" not in name}
+    assert better["disentanglement/action/motion_held"] == "higher"
+    assert better["disentanglement/action/content_held"] is None
+    assert better["disentanglement/attributes/content_held"] == "higher"
+    why = measurements.no_disentanglement(context_of("rjgan"))
+    assert "rjgan does not encode new videos to content and motion" in why
+
+
+class OfPixels(TrainedClassifier):
+    """Sees a colour in every frame, and an action in a clip, in their first pixel."""
+
+    def __init__(self, trained):
+        super().__init__(**vars(trained))
+
+    def probabilities(self, clips):
+        red, green = (clips[:, 0, 0, 0, channel] > 127 for channel in (0, 1))
+        doubt = np.where(clips[:, 0, 0, 0, 2] > 127, 0.5, 0.0)  # blue: unsure of the action
+        action = np.abs(np.eye(2)[green.astype(int)] - doubt[:, None])
+        return {"colour": np.eye(2)[red.astype(int)], "action": action}
+
+
+def test_frames_of_one_attribute_are_constant_and_clear_actions_have_no_entropy(
+    context_of, classifiers, values_of, showing
+):
+    clips = np.zeros([CLIPS, 4, 16, 16, 3], np.uint8)
+    clips[:6, 2, ..., 0] = 255  # the third frame has another colour
+    clips[:12, ..., 2] = 255
+    of = {kind: OfPixels(classifiers(kind)) for kind in ("clip", "frame")}.get
+    context = context_of(kind=showing(clips), classifier_of=of)
+    found = values_of(context, "constancy")
+    assert found["constancy/colour"].value == found["constancy/attributes"].value == 18 / CLIPS
+    assert found["constancy/colour"].low < 18 / CLIPS < found["constancy/colour"].high
+    entropy = found["constancy/action/conditional_entropy"]
+    assert entropy.value == pytest.approx(np.log(2) / 2) and entropy.better == "lower"
+    assert found["constancy/colour/real"].protocol["of"] == "real clips"
+    assert {each.clips for each in found.values()} == {CLIPS}
+
+
+def test_clips_without_attributes_have_no_constancy(context_of, write_walks, tmp_path):
+    folder = write_walks(tmp_path / "unnamed", {"train": range(8), "test": range(8, 16)},
+                         names=False, name="unnamed")  # fmt: skip
+    assert measurements.no_constancy(context_of(folder=folder)) == "unnamed has no attributes"
+
+
 def colours_and_changes(clips):
     clips = clips.reshape(len(clips), -1, 3).astype(np.float64)
     return np.concatenate([clips.mean(axis=1), np.diff(clips, axis=1).std(axis=1)], axis=1)

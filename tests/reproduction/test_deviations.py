@@ -33,7 +33,7 @@ def lines_of(table):
         (section,) = sections_of(table)
         section.dataset, section.parts = dataset, section.parts[:parts]
         for row, cell in zip(section.rows, cells, strict=False):
-            row.cells["FVD"] = cell
+            row.cells[0] = {"FVD": cell}
         changed = dataclasses.replace(table, clips=clips)
         return deviations.of_section(changed, section, {"FVD": metric})
 

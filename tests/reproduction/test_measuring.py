@@ -24,7 +24,6 @@ from kerasvid.reproduction.measuring import (
     resolved,
 )
 from kerasvid.reproduction.published import LEARNED, REAL, TABLES, Column, Row
-from kerasvid.reproduction.results import RowResult
 from kerasvid.training.config import make_config
 from kerasvid.training.run_folder import RunFolder
 
@@ -133,9 +132,9 @@ def test_a_metric_without_the_value_of_a_column_is_refused(table, config_of, tmp
     monkeypatch.setattr(measuring.EvaluationContext, "of_run", lambda *_: None)
     monkeypatch.setitem(ALL_METRICS, "frechet", metric)
     choices = EvaluationConfig(num=2)
-    result = RowResult(table.rows[0], "short")
     with pytest.raises(ValueError, match="FVD: no fvd or frechet among variety"):
-        measuring.measure_missing(result, table.columns, choices, RunFolder(tmp_path), config_of())
+        row, run = table.rows[0], RunFolder(tmp_path)
+        measuring.measure_missing(row, {}, table.columns, choices, run, config_of())
 
 
 def test_learned_clips_are_training_videos_from_their_codes(config_of, squares):

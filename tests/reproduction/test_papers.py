@@ -40,9 +40,33 @@ def test_every_data_set_is_known_and_every_row_has_all_figures(name):
         assert {row.run_in(part) for part in row.figures} - {None} <= {*table.runs}
         assert {*row.figures} <= {part.name for part in table.parts}
         for figures in row.figures.values():
-            assert [*figures] == [column.name for column in table.columns]
+            assert [*figures] == [*next(iter(table.rows[0].figures.values()))]
+            assert {*figures} <= {column.name for column in table.columns}
             texts = [text for text in figures.values() if figure_value(text) is None]
-            assert texts in ([], ["N/A"])
+            assert texts in ([], ["N/A"], ["not published"])
+    names = [row.name for row in table.rows]
+    assert {*table.order, *filter(None, [table.baseline])} <= {*names}
+    assert len({*names}) == len(names)
+
+
+def test_a_table_of_speed_is_measured_on_the_way_and_at_the_end():
+    table = published_table("residual_vectors/3")
+    assert [column.step for column in table.columns] == [250, 500, 1_000, 2_000, None]
+    published = table.published_orders(table.columns[2], "MUG")
+    assert published == [["RJGAN with pre-training"], ["RJGAN"], ["MoCoGAN"]]
+    assert table.published_orders(table.columns[0], "MUG") == []
+
+
+def test_the_control_of_the_mixed_data_is_trained_on_the_same_half():
+    table = published_table("residual_vectors/mixed")
+    runs = {row.name: table.runs[row.run] for row in table.rows}
+    control, mixed = (
+        runs["MoCoGAN, half of the videos"],
+        runs["RJGAN, half of the videos as images"],
+    )
+    assert (control.data, control.images) == (mixed.data, False) == ("videos", False)
+    order = [name for names in table.published_orders(table.columns[0], "MUG") for name in names]
+    assert "MoCoGAN, half of the videos" not in order and len(order) == 3
 
 
 def test_every_run_belongs_to_a_row_or_starts_one():

@@ -21,7 +21,7 @@ def made(table) -> Reproduced:
     """The small table with one row measured, one failed, and one quoted."""
     (section,) = sections_of(table)
     short, whole, _ = section.rows
-    short.cells["FVD"] = cell(12.345, 11.0, 13.5)
+    short.cells[0] = {"FVD": cell(12.345, 11.0, 13.5)}
     whole.problem = "no such luck"
     section.dataset, section.deviations, section.commands = "squares", ["data set"], ["train it"]
     return Reproduced(table, [section])
@@ -43,7 +43,7 @@ def test_the_page_shows_our_numbers_beside_the_published_ones(made):
         ["Quoted", "", "104.4", "N/A"],
     ]
     assert {*grid[1][0]} == {"-"}
-    made.sections[0].rows[0].cells["FVD"] = dataclasses.replace(cell(1.0), name="fvd")
+    made.sections[0].rows[0].cells[0]["FVD"] = dataclasses.replace(cell(1.0), name="fvd")
     assert "| FVD ↓, squares " in made.markdown()
     assert len({len(line) for line in lines[start : start + 5]}) == 1
     assert "- Whole: no such luck" in lines and "- data set" in lines
@@ -60,13 +60,10 @@ def test_a_column_without_a_value_for_real_clips_is_not_missing(made):
 
 def test_measured_methods_are_ranked(made):
     (section,) = made.sections
-    assert ranking(section, FVD, "MUG") == "Short"
-    section.rows[1].cells["FVD"] = cell(9.0, 8.0, 11.5)
+    section.rows[1].cells[0] = {"FVD": cell(9.0, 8.0, 11.5)}
     assert ranking(section, FVD) == "Whole ≈ Short"
-    assert ranking(section, FVD, "MUG") == "Short, Whole"
-    higher = dataclasses.replace(FVD, better="higher")
-    assert ranking(section, higher, "MUG") == "Whole, Short"
-    section.rows[1].cells["FVD"] = cell(9.0, 8.0, 10.9)
+    assert ranking(section, dataclasses.replace(FVD, better="higher")) == "Short ≈ Whole"
+    section.rows[1].cells[0] = {"FVD": cell(9.0, 8.0, 10.9)}
     text = "FVD, best first. squares: Whole, Short; MUG: Short, Whole; NIR: Short, Whole."
     assert text in made.markdown().splitlines()
     assert "intervals overlap" not in made.markdown()
@@ -74,13 +71,13 @@ def test_measured_methods_are_ranked(made):
 
 def test_written_values_are_read_again_also_infinite_ones(made, tmp_path):
     (section,) = made.sections
-    section.rows[0].cells["FVD"] = cell(-math.inf, std=2.0, classifier="a classifier", data=[1, 2])
+    section.rows[0].cells[0]["FVD"] = cell(
+        -math.inf, std=2.0, classifier="a classifier", data=[1, 2]
+    )
     paths = made.write(tmp_path, "table")
     assert [path.name for path in paths] == ["table.json", "table.md"]
-    assert {k: [*v] for k, v in known_cells(paths[0]).items() if v} == {
-        ("squares", "Short"): ["FVD"]
-    }
-    assert known_cells(paths[0])["squares", "Short"]["FVD"] == section.rows[0].cells["FVD"]
+    assert {k: [*v] for k, v in known_cells(paths[0]).items() if v} == {("squares", "Short"): [0]}
+    assert known_cells(paths[0])["squares", "Short"] == section.rows[0].cells
     json.loads(paths[0].read_text(), parse_constant=pytest.fail)  # no NaN or Infinity
     assert {path.name for path in tmp_path.iterdir()} == {"table.json", "table.md"}
     assert known_cells(tmp_path / "other.json") == {}
@@ -121,3 +118,58 @@ def test_file_names_state_what_differs_from_the_default(reproduction):
     assert name(("sprites/lpc",), preset="debug") == "paper-1-sprites-lpc-debug"
     assert name(("/data/my clips/",), steps=3) == "paper-1-data-my-clips-3-steps"
     assert name(frames=4, config={"seed": 2}) == "paper-1-seed-2-4-frames"
+
+
+@pytest.fixture
+def several(made):
+    """The small table with three seeds of two rows, and "Whole" as the baseline."""
+    (section,) = made.sections
+    section.seeds = (0, 1, 2)
+    for result, values in zip(section.rows, ((11.0, 12.0, 16.0), (20.0, 22.0, 27.0)), strict=False):
+        result.problem = None
+        result.cells = {seed: {"FVD": cell(value)} for seed, value in enumerate(values)}
+    made.table = dataclasses.replace(made.table, baseline="Whole")
+    return made
+
+
+def test_several_seeds_are_shown_as_mean_std_and_difference_to_the_baseline(several):
+    lines = several.markdown().splitlines()
+    grid = [[text.strip() for text in line.split("|")[1:-1]] for line in lines if line[:1] == "|"]
+    assert grid[0][1:3] == ["FVD by frechet ↓, squares", "FVD, difference to Whole"]
+    # Differences -9, -10, -11: mean -10, std 1, and 4.303 / sqrt(3) = 2.484.
+    assert grid[2] == ["Short", "13 ± 2.646 (n=3)", "-10 (-12.48 to -7.516)", "99.9", "105.5"]
+    assert grid[3][1:3] == ["23 ± 3.606 (n=3)", ""]
+    assert grid[4][1:3] == ["", ""]
+    line = "- FVD: Short better than Whole (MUG 99.9, 134.8; NIR 105.5, 125.7): holds, difference"
+    assert f"{line} -10 (-12.48 to -7.516), 3 seeds" in lines
+    assert "best first" not in several.markdown() and "Student's t" in several.markdown()
+
+
+def test_the_file_keeps_the_number_of_every_seed(several, tmp_path):
+    path, _ = several.write(tmp_path, "table")
+    assert known_cells(path)["squares", "Whole"] == several.sections[0].rows[1].cells
+    (section,) = json.loads(path.read_text())["sections"]
+    assert section["seeds"] == [0, 1, 2] and section["baseline"] == "Whole"
+    assert [each["verdict"] for each in section["orderings"]] == ["holds"]
+    short = section["rows"][0]
+    assert [short["measured"][seed]["FVD"]["value"] for seed in "012"] == [11.0, 12.0, 16.0]
+    over_seeds = short["over_seeds"]["FVD"]
+    assert (over_seeds["value"]["mean"], over_seeds["difference"]["mean"]) == (13.0, -10.0)
+
+
+def test_a_missing_seed_leaves_the_others_and_infinite_values_are_listed(several):
+    (section,) = several.sections
+    del section.rows[0].cells[1]
+    assert section.rows[0].shown(FVD, True) == "13.5 ± 3.536 (n=2)"
+    assert ": undecided, difference -10 (-22.71 to +2.706), 2 seeds" in several.markdown()
+    section.rows[0].cells[1] = {"FVD": cell(-math.inf)}
+    assert section.rows[0].shown(FVD, True) == "11, 16, -inf"
+
+
+def test_a_step_after_the_end_of_a_run_is_not_missing(made):
+    whole = made.sections[0].rows[1]
+    later = FVD.after(2_000)
+    assert (later.name, later.quantity) == ("FVD at 2,000", "FVD")
+    assert whole.shown(later) == "not measured yet"
+    whole.steps = 1_000
+    assert whole.shown(later) == ""

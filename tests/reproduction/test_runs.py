@@ -13,7 +13,7 @@ from kerasvid.training.run_folder import RunError, RunFolder
 @pytest.fixture
 def runs(ready):
     """Those of the small table on the squares, trained already."""
-    ((_, runs),) = ready.sections()
+    ((_, (runs,)),) = ready.sections()
     return runs
 
 
@@ -147,7 +147,7 @@ def test_a_run_with_more_steps_than_asked_for_is_refused(runs):
 
 def test_a_given_run_is_used_unchanged(runs, with_runs):
     folder = changed_run(runs, seed=5)
-    ((_, given),) = with_runs(given={"short": folder}, frames=4).sections()
+    ((_, (given,)),) = with_runs(given={"short": folder}, frames=4).sections()
     config, run = given.ready("short")
     assert (config.seed, config.frames, os.fspath(run.path)) == (5, 2, folder)
     assert given.commands("short") == [f"# short: the existing run {folder}"]
@@ -155,12 +155,12 @@ def test_a_given_run_is_used_unchanged(runs, with_runs):
 
 def test_a_run_of_another_model_or_of_other_data_is_refused(runs, with_runs):
     folder = changed_run(runs, data_digest="0" * 16, dataset="circles")
-    ((_, given),) = with_runs(given={"short": folder}).sections()
+    ((_, (given,)),) = with_runs(given={"short": folder}).sections()
     with pytest.raises(RunError, match=r"trained on other data \(circles\). Give "):
         given.ready("short")
     changed_run(runs, model="glo")
     with pytest.raises(RunError, match=r"=.*: a run of glo. Give a run of linear_interpolation"):
-        with_runs(given={"short": folder}).sections()[0][1].ready("short")
+        with_runs(given={"short": folder}).sections()[0][1][0].ready("short")
 
 
 def test_a_given_run_that_is_missing_or_not_in_the_table_is_refused(with_runs):
@@ -168,7 +168,7 @@ def test_a_given_run_that_is_missing_or_not_in_the_table_is_refused(with_runs):
         ValueError, match=r"--run=shorts=\.\.\.: paper/1 has no such run. Use short, whole\."
     ):
         with_runs(given={"shorts": "x"}).sections()
-    ((_, given),) = with_runs(given={"short": "nowhere"}).sections()
+    ((_, (given,)),) = with_runs(given={"short": "nowhere"}).sections()
     assert given.state("short") == "short, nowhere: missing"
     with pytest.raises(RunError, match="nowhere: there is no run"):
         given.ready("short")
@@ -201,7 +201,7 @@ def test_a_failed_training_is_reported_again_without_another_try(reproduction, m
         raise RunError("no luck")
 
     monkeypatch.setattr("kerasvid.reproduction.runs.train", fail)
-    ((_, runs),) = reproduction.sections()
+    ((_, (runs,)),) = reproduction.sections()
     for _ in range(2):
         with pytest.raises(RunError, match="no luck"):
             runs.ready("short")

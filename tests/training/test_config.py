@@ -31,6 +31,7 @@ def test_batches_clips_and_seeds_out_of_range_raise_one_line(config_of):
         ),
         ({}, {"seed": -1}, "seed=-1"),
         ({}, {"seed": 2**31}, "Use 0 to 2147483647"),
+        ({}, {"keep_at": [1, 3]}, "keep_at=3: the run has the steps 1 to 2"),
     ):
         with pytest.raises(ValueError, match=message) as error:
             config_of(2, values, **rest)

@@ -227,6 +227,23 @@ def test_an_interrupted_run_writes_the_metrics_of_an_uninterrupted_one(
     assert rows_of(parts) == rows_of(whole) and rows_of(whole)[1]["val_loss"]
 
 
+def test_weights_of_asked_for_steps_are_those_of_runs_that_end_there(config_of, tmp_path):
+    values = {"training.ema_momentum": 0.5}
+    config = config_of(5, values, keep_at=[2, 4], checkpoint_every=5)
+    run, _ = run_to_end(config, tmp_path / "long")
+    short, _ = run_to_end(config_of(2, values), tmp_path / "short")
+    kept = run.kept(2)
+    assert (kept.load_config().steps, kept.load_config().keep_at) == (2, [])
+    assert not run.kept(3).exists()
+    expected = short.load_model()[0].generate(2)
+    np.testing.assert_array_equal(kept.load_model()[0].generate(2), expected)
+    _, outcome = run_to_end(config.ended_at(2), kept.path)
+    assert (outcome.step, outcome.trained, saved_step(kept.model)) == (2, 0, 2)
+    np.testing.assert_array_equal(kept.load_model()[0].generate(2), expected)
+    later, outcome = run_to_end(dataclasses.replace(of_steps(config, 7), keep_at=[6]), run.path)
+    assert outcome.trained == 2 and later.kept(6).exists() and later.kept(4).exists()
+
+
 @pytest.mark.parametrize("break_", [flip, lambda path: path.write_bytes(b"")])
 def test_a_damaged_model_is_written_again_from_the_last_checkpoint(finished, capsys, break_):
     config, run = finished

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from kerasvid.models.base import protocols
+from kerasvid.models.base import protocols, video_generator
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.registry import model_class
+from kerasvid.visualization import figures
 from kerasvid.visualization.figures import FIGURES, FigureInputs, between_images, figures_of
 
 ROWS = {"index": np.array([4, 2]), "identity": np.array([0, 1]), "label": np.array([2, 3])}
@@ -160,3 +162,76 @@ def test_interpolations_have_the_frames_that_are_asked_for():
     model = model_class("glo").from_preset("debug", image_shape=(8, 8, 3), frames=4, videos=3)
     figure = FIGURES["interpolations"].draw(FigureInputs(model, count=2, frames=3))
     assert len(figure.animation) == 3
+
+
+class Noise(video_generator.VideoGenerator, protocols.SummaryPrior, protocols.Recombinable):
+    """A frame is 10 times its content plus its motion; its summary frame is the content."""
+
+    summary_noise, frames = "content", 3
+
+    def sample_noise(self, batch, frames=None, seed=0):
+        content = 1.0 + tf.range(batch, dtype=tf.float32)[:, None] + 10.0 * (seed > 0)
+        return {"content": content, "motion": tf.fill([batch, frames or self.frames], 1.0 + seed)}
+
+    def recombined_noise(self, content_of, motion_of):
+        return {**motion_of, "content": content_of["content"]}
+
+    def image_of(self, noise):
+        return shades(noise["content"][:, 0])
+
+    def render(self, noise, frames=None):
+        return video_generator.as_pixels(shades(10.0 * noise["content"] + noise["motion"]))
+
+
+def shades(levels):
+    """Frames of 8x8 pixels in [-1, 1] of levels `[B, ...]` of a byte."""
+    return tf.tile(
+        (levels / 127.5 - 1.0)[..., None, None, None], [1] * len(levels.shape) + [8, 8, 3]
+    )
+
+
+def blocks(figure, rows, columns):
+    """The levels of the frames of a figure, [blocks, rows, columns], under its captions."""
+    height = 18 + 10 * rows + 2
+    parts = np.split(figure.image, range(height, len(figure.image), height))
+    return np.array([part[18 + 5 :: 10, 5::10, 0][:rows, :columns] for part in parts])
+
+
+def test_a_block_of_redraws_has_one_content_and_a_motion_a_row():
+    figure = FIGURES["redraws"].draw(FigureInputs(Noise(), count=8, scale=1))
+    shown = blocks(figure, rows=4, columns=3)  # contents 1 and 2, motions 2 to 5
+    expected = [[[10 * content + motion] * 3 for motion in (2, 3, 4, 5)] for content in (1, 2)]
+    np.testing.assert_array_equal(shown, expected)
+    assert figure.animation.shape == (3, 2 * 10 + 2, 4 * 10 + 2, 3)
+
+
+def test_summaries_are_interpolated_with_the_motion_held_beside_their_frames(monkeypatch):
+    monkeypatch.setattr(figures, "WAY", 3)
+    figure = FIGURES["summary_interpolations"].draw(FigureInputs(Noise(), count=4, scale=1))
+    (shown,) = blocks(figure, rows=3, columns=4)  # from content 1 to 11, motion 1
+    np.testing.assert_array_equal(shown, [[1, 11, 11, 11], [6, 61, 61, 61], [11, 111, 111, 111]])
+    assert figure.animation.shape == (3, 10 + 2, 3 * 10 + 2, 3)
+
+
+def test_models_have_the_figures_of_their_noise():
+    def of(name):
+        return figures_of(model_class(name), ["summary_interpolations", "redraws"])
+
+    assert of("rmocogan") == ["summary_interpolations", "redraws"]
+    assert of("mocogan") == ["redraws"] and of("image_gan") == of("dsa") == []
+    assert of("rjgan") == of("rjvae") == ["summary_interpolations"]
+
+
+@pytest.mark.parametrize("name", ["rmocogan", "rjgan", "rjvae"])
+def test_the_way_between_summaries_starts_and_ends_with_samples(name, monkeypatch):
+    monkeypatch.setattr(figures, "WAY", 2)
+    model = model_class(name).from_preset("debug", image_shape=(8, 8, 3), frames=3)
+    inputs = FigureInputs(model, count=4, scale=1)
+    animation = FIGURES["summary_interpolations"].draw(inputs).animation
+    start, end = (model.sample_noise(1, seed=seed) for seed in (0, 1))
+    for place, noise in enumerate(
+        (start, {**start, model.summary_noise: end[model.summary_noise]})
+    ):
+        left = 2 + 10 * place
+        shown = animation[:, 2:10, left : left + 8]
+        assert np.abs(shown.astype(int) - model.render(noise)[0]).max() <= 1

@@ -13,17 +13,23 @@ In the other direction the content is kept, the motion is drawn from its prior, 
 the four attributes (6 values each). Every value is a mean over classes of the mean over a class's
 clips, which for the balanced test split is the plain mean. The ceiling is the classifier's accuracy
 on the original clips.
+
+A model without an encoder is measured on its own clips (`answers_held`): the content of a generated
+clip is drawn anew and its motion held, and the reverse. The classifier's answers on the clip as it
+was are the labels. Of a factor that is held they should stay; of one that is drawn anew they should
+agree by chance, which is sum_k p(k) q(k) of the shares of answers before and after.
 """
 
 import collections
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, counted_clips
 from kerasvid.evaluation.metrics.inception_score import answer_intervals
-from kerasvid.evaluation.metrics.intervals import Interval
+from kerasvid.evaluation.metrics.intervals import Interval, bootstrap_interval
 
 Classifier = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 Recombine = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -113,6 +119,78 @@ def labels_kept(
         ceiling = float(np.mean(right / counts))
         found[name] = Kept(**intervals, real_accuracy=ceiling, clips=tuple(counts.tolist()))
     return found
+
+
+class Held(NamedTuple):
+    """How often a classifier's answers stay when a part of clips is drawn anew.
+
+    Args:
+        agreement: Share of clips with the same answer, from 0 to 1.
+        chance: The share of independent clips with these frequencies of answers.
+    """
+
+    agreement: Interval
+    chance: float
+
+
+def answers_held(
+    clips: Iterable[np.ndarray],
+    redrawn: Mapping[str, Iterable[np.ndarray]],
+    classifier: Classifier,
+    groups: Mapping[str, Sequence[str]],
+    count: int,
+    seed: int = 0,
+) -> dict[str, dict[str, Held]]:
+    """How often the answers of a classifier stay for redrawn clips; clips are streamed.
+
+    Args:
+        clips: Batches `[B, T, H, W, C]`, uint8 or float in [-1, 1].
+        redrawn: By name, the same clips with a part drawn anew, in batches of the same sizes.
+        classifier: Function of uint8 clips to probabilities `[B, K]` by label.
+        groups: By name, labels whose mean agreement is asked for.
+        count: Number of clips.
+        seed: Of the intervals.
+
+    Returns:
+        By the name of `redrawn`, then of the group.
+
+    Example:
+        >>> held = answers_held(clips, {"content": others}, classify, {"action": ["action"]}, 512)
+        >>> held["content"]["action"].agreement.mean, held["content"]["action"].chance
+    """
+    streams = {"": clips, **redrawn}
+    counted = [counted_clips(each, count, "generated") for each in streams.values()]
+    labels = list(dict.fromkeys(itertools.chain(*groups.values())))
+    answers: dict[str, dict[str, list]] = {name: {each: [] for each in labels} for name in streams}
+    for batches in zip(*counted, strict=True):
+        for name, batch in zip(streams, batches, strict=True):
+            found = classifier(as_bytes(batch))
+            for label in labels:
+                answers[name][label].append(np.asarray(found[label]))
+    chosen = {
+        name: {label: np.concatenate(parts).argmax(axis=1) for label, parts in own.items()}
+        for name, own in answers.items()
+    }
+    classes = {label: answers[""][label][0].shape[1] for label in labels}
+    held: dict[str, dict[str, Held]] = {}
+    for name in redrawn:
+        same = {label: chosen[""][label] == chosen[name][label] for label in labels}
+        chance = {
+            label: float(np.prod([_shares(chosen[n][label], k) for n in ("", name)], axis=0).sum())
+            for label, k in classes.items()
+        }
+        held[name] = {
+            group: Held(
+                bootstrap_interval(np.mean([same[label] for label in own], axis=0), seed=seed),
+                float(np.mean([chance[label] for label in own])),
+            )
+            for group, own in groups.items()
+        }
+    return held
+
+
+def _shares(answers: np.ndarray, classes: int) -> np.ndarray:
+    return np.bincount(answers, minlength=classes) / len(answers)
 
 
 def _labels(labels: Mapping[str, np.ndarray], name: str, count: int, classes: int) -> np.ndarray:

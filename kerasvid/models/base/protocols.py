@@ -24,6 +24,32 @@ class ImagePrior:
         raise NotImplementedError
 
 
+class SummaryPrior(ImagePrior):
+    """Its image of some noise is the summary frame of the video of that noise."""
+
+    summary_noise = "summary"  # name of the noise of the summary; the rest is that of the motion
+
+
+class Recombinable:
+    """Makes videos of separate noise of content and of motion; of a `VideoGenerator`."""
+
+    def recombined_noise(self, content_of: Mapping, motion_of: Mapping) -> dict[str, tf.Tensor]:
+        """The noise of the content of some videos with that of the motion of others."""
+        raise NotImplementedError
+
+    def recombine(self: Any, content_of: Mapping, motion_of: Mapping) -> np.ndarray:
+        """The content of some generated videos with the motion of others: uint8 `[B, T, H, W, C]`.
+
+        Args:
+            content_of, motion_of: noise of `sample_noise`, B rows each.
+
+        Example:
+            >>> one, other = model.sample_noise(4, seed=0), model.sample_noise(4, seed=1)
+            >>> videos = model.recombine(content_of=one, motion_of=other)
+        """
+        return self.render(self.recombined_noise(content_of, motion_of))
+
+
 class Encoder:
     """Finds the codes of given videos."""
 

@@ -1,6 +1,7 @@
 """Callbacks that count updates since the start of training, not epochs."""
 
 import math
+from collections.abc import Callable, Iterable
 
 import keras
 
@@ -56,6 +57,23 @@ class StepCallback(keras.callbacks.Callback):
         step = global_step(self.model)
         self.on_step_end(step, {} if logs is None else logs)
         self._last_seen = step
+
+
+class AtSteps(StepCallback):
+    """Calls a function after some steps.
+
+    Args:
+        steps: these steps.
+        act: function of the step and the model.
+    """
+
+    def __init__(self, steps: Iterable[int], act: Callable[[int, keras.Model], None]):
+        super().__init__()
+        self.steps, self.act = frozenset(steps), act
+
+    def on_step_end(self, step: int, logs: dict) -> None:
+        if step in self.steps:
+            self.act(step, self.model)
 
 
 class Failed(RuntimeError):

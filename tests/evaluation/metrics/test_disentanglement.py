@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasvid.evaluation.generated_clips import recombination
-from kerasvid.evaluation.metrics.disentanglement import labels_kept
+from kerasvid.evaluation.metrics.disentanglement import answers_held, labels_kept
 from kerasvid.models.dsa import DSA
 
 # Clips of a toy world: the first pixel's red is the action, its green the
@@ -207,3 +207,57 @@ def test_intervals_are_as_wide_as_numbers_change_from_draw_to_draw():
         assert interval.std == pytest.approx(np.std(values), rel=0.35)
         assert interval.size == 100
         assert interval.high - interval.low == pytest.approx(4 * interval.std, rel=0.15)
+
+
+def redraws(count=2_000, keeps_content=True, keeps_motion=True):
+    """Clips of random actions and characters in batches, and with one of the two drawn anew.
+
+    A model that does not keep a factor draws it anew, too.
+    """
+    first, second = np.random.default_rng(0).integers(0, 4, [2, 2, count])
+    second[0] = np.where(second[0] == 3, 0, second[0])  # new actions: 0 is twice as frequent
+    actions, characters = first
+
+    def batches(own_actions, own_characters):
+        clips = clips_of(own_actions, own_characters)
+        return (clips[i : i + 300] for i in range(0, count, 300))
+
+    redrawn = {
+        "motion_held": batches(actions if keeps_motion else second[0], second[1]),
+        "content_held": batches(second[0], characters if keeps_content else second[1]),
+    }
+    return batches(actions, characters), redrawn, (actions, characters), second
+
+
+GROUPS = {"action": ["action"], "hair": ["hair"], "both": ["action", "hair"]}
+
+
+def test_a_model_that_holds_a_factor_agrees_always_and_by_chance_in_the_other():
+    clips, redrawn, first, second = redraws()
+    found = answers_held(clips, redrawn, classifier_of_both, GROUPS, 2_000)
+    assert found["motion_held"]["action"].agreement.mean == 1.0
+    assert found["content_held"]["hair"].agreement.mean == 1.0
+    for held, label, place in (("motion_held", "hair", 1), ("content_held", "action", 0)):
+        before, after = (np.bincount(each[place], minlength=4) / 2_000 for each in (first, second))
+        values = found[held][label]
+        assert values.chance == pytest.approx(sum(before * after))
+        assert values.agreement.mean == np.mean(first[place] == second[place])
+        assert values.agreement.low < values.chance < values.agreement.high
+    both = found["content_held"]["both"]
+    assert both.agreement.mean == pytest.approx((1 + np.mean(first[0] == second[0])) / 2)
+    held = [found["content_held"][label].chance for label in ("action", "hair")]
+    assert both.chance == pytest.approx(np.mean(held))
+
+
+def test_a_model_that_mixes_factors_agrees_by_chance_when_one_is_held():
+    clips, redrawn, *_ = redraws(keeps_motion=False)
+    found = answers_held(clips, redrawn, classifier_of_both, GROUPS, 2_000)
+    action = found["motion_held"]["action"]
+    assert action.agreement.low < action.chance < action.agreement.high < 0.5
+
+
+def test_redrawn_clips_that_are_too_few_are_refused():
+    clips, redrawn, *_ = redraws(600)
+    redrawn["content_held"] = [next(iter(redrawn["content_held"]))]
+    with pytest.raises(ValueError, match="There are 300 generated clips, not 600"):
+        answers_held(clips, redrawn, classifier_of_both, GROUPS, 600)
