@@ -37,6 +37,8 @@ class ImageDiscriminator(KeepsArguments, keras.layers.Layer):
             one logit for the frame.
         normalization: `"none"`, `"batch"` or `"group"`, behind every convolution but the first.
         spectral: whether every kernel is held at spectral norm 1.
+        deviation: whether the score also sees how much the features differ within the batch, see
+            `with_deviation`.
         categories: K, further logits of the category; 0 for none.
 
     Call: `[N, H, W, C]` in [-1, 1] -> `DiscriminatorOutput`.
@@ -59,6 +61,7 @@ class ImageDiscriminator(KeepsArguments, keras.layers.Layer):
         score: str = "patch",
         normalization: str = "none",
         spectral: bool = False,
+        deviation: bool = False,
         categories: int = 0,
         **kwargs,
     ):
@@ -73,6 +76,7 @@ class ImageDiscriminator(KeepsArguments, keras.layers.Layer):
             )
         self.kernel_size, self.patch, self.score = kernel_size, patch, score
         self.normalization, self.spectral, self.categories = normalization, spectral, categories
+        self.deviation = deviation
 
         # === Networks ===
         policy = self.dtype_policy
@@ -103,6 +107,7 @@ class ImageDiscriminator(KeepsArguments, keras.layers.Layer):
 
     def output_of(self, maps: tf.Tensor) -> DiscriminatorOutput:
         """The output of `call` for feature maps."""
+        maps = with_deviation(maps) if self.deviation else maps
         return as_output(self.output_layer(maps), tf.shape(maps)[0], self.categories)
 
 
@@ -114,8 +119,8 @@ class VideoDiscriminator(ImageDiscriminator):
     neighbouring frames side by side: the same sums, without the slower 3-D convolution.
 
     Args:
-        channels, strides, kernel_size, patch, score, normalization, spectral, categories: in
-            space, as in `ImageDiscriminator`.
+        channels, strides, kernel_size, patch, score, normalization, spectral, deviation,
+            categories: in space, as in `ImageDiscriminator`.
         temporal_kernel: frames that a convolution sees.
         temporal_stride: distance of two of its positions in time.
         temporal_padding: `"valid"`, as in MoCoGAN: each convolution shortens the clip by
@@ -179,6 +184,7 @@ class VideoDiscriminator(ImageDiscriminator):
         for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
             x = over_frames(convolution, self._neighbours(x))
             x = tf.nn.leaky_relu(over_frames(normalization, x, training=training))
+        x = with_deviation(x) if self.deviation else x
         if self.score == "patch":
             scores = over_frames(self.output_layer, self._neighbours(x))
         else:
@@ -194,6 +200,26 @@ class VideoDiscriminator(ImageDiscriminator):
             x = tf.pad(x, [[0, 0], [missing // 2, -(-missing // 2)], [0, 0], [0, 0], [0, 0]])
         count = (x.shape[1] - size) // stride + 1
         return tf.concat([every(stride, x, k, count) for k in range(size)], axis=-1)
+
+
+def with_deviation(features: tf.Tensor) -> tf.Tensor:
+    """Features with one more channel: their mean standard deviation over the batch.
+
+    Karras, Aila, Laine, Lehtinen: "Progressive Growing of GANs for Improved Quality, Stability, and
+    Variation", ICLR 2018. A generator whose samples are alike is found out by it.
+
+    Args:
+        features: `[B, ..., D]`; B are the samples of one kind, real or generated.
+
+    Returns:
+        `[B, ..., D + 1]`; the new channel is the same everywhere.
+    """
+    values = tf.cast(features, tf.float32)
+    deviations = tf.sqrt(tf.math.reduce_variance(values, axis=0) + 1e-8)
+    mean = tf.cast(tf.reduce_mean(deviations), features.dtype)
+    shape = tf.concat([tf.shape(features)[:-1], [1]], axis=0)
+    channel = tf.ensure_shape(tf.fill(shape, mean), [*features.shape[:-1], 1])
+    return tf.concat([features, channel], axis=-1)
 
 
 def every(stride: int, x: tf.Tensor, first: int, count: int) -> tf.Tensor:

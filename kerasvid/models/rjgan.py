@@ -125,7 +125,7 @@ class RJGAN(FrameGAN, ImagePrior):
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
         """`"video"` `[B, T, H, W, C]` and the summary frames, `"image"` `[B, H, W, C]`."""
         # The summary frame is one more frame of the same pass: one batch of statistics for both.
-        codes = [self.codes(noise, frames), self.summary_of(noise)[:, None]]
+        codes = [self.clip_codes(noise, frames), self.summary_of(noise)[:, None]]
         both = self.frames_of(tf.concat(codes, axis=1), training)  # [B, T + 1, H, W, C]
         return {"video": both[:, :-1], "image": both[:, -1]}
 

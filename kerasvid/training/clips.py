@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kerasvid.data import DatasetError, DatasetInfo, load_info
 from kerasvid.data.shards import record_values
+from kerasvid.models.base.gan import AdversarialModel
 from kerasvid.models.registry import model_class
 from kerasvid.training.config import RunConfig, held_out_split
 from kerasvid.visualization.figures import FigureInputs
@@ -32,6 +33,22 @@ def held_out_batches(config: RunConfig) -> tf.data.Dataset | None:
         print("evaluating on training videos: the model has codes of these only", flush=True)
     batches = config.clips(split, batch_size=size, pick="start", seed=0)
     return batches.take(max(1, HELD_OUT_VIDEOS // size)).cache()
+
+
+def compared_training_batches(
+    config: RunConfig, held_out: tf.data.Dataset
+) -> tf.data.Dataset | None:
+    """Training clips to compare scores of held-out ones to, the same each time; `None` for none.
+
+    Only discriminators are compared, and only where the held-out clips are of other videos.
+    """
+    info = load_info(config.data_folder)
+    adversarial = issubclass(model_class(config.model), AdversarialModel)
+    if not adversarial or evaluation_split(config, info)[0] == "train":
+        return None
+    size = int(held_out.element_spec["video"].shape[0])
+    batches = config.clips("train", batch_size=size, pick="start", seed=0)
+    return batches.take(int(held_out.cardinality())).cache()
 
 
 def evaluation_batch_size(config: RunConfig, count: int) -> int:

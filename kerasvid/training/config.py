@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasvid.data import DatasetError, DatasetInfo, SplitInfo, load_info, make_pipeline
 from kerasvid.data.pipeline import check_images_fit, window_span
-from kerasvid.data.shards import shortest_video
+from kerasvid.data.shards import read_split, shortest_video
 from kerasvid.io import parse_sealed_json, sealed_json
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.train_config import TrainConfig
@@ -32,6 +33,7 @@ FREE = ("data_folder", "dataset", "images", "images_folder", "preset", "training
         "log_every", "sample_every", "checkpoint_every")  # fmt: skip
 FROM_DATA = ("image_shape", "videos", "identities", "classes")  # sizes that the data set sets
 FROM_MODEL = ("image_shape", "categories")  # arguments of a layer that the model sets
+MOST_LENGTHS = 64  # that stand for the lengths of all videos
 TRAINING = "training."
 
 
@@ -307,6 +309,8 @@ def make_config(
         sizes: dict[str, Any] = {"image_shape": info.frame_shape, "videos": count}
         sizes |= {"identities": len(info.identity_names), "classes": len(info.class_names)}
         hyperparameters |= {k: v for k, v in sizes.items() if k in hyperparameters}
+        if hyperparameters.get("lengths") == "data":
+            hyperparameters["lengths"] = clip_lengths(data_folder, training.stride)
         if epochs is not None:
             steps = max(1, round(epochs * count / training.batch_size))
             training = dataclasses.replace(training, steps=steps)
@@ -376,6 +380,16 @@ def _check_data(config: RunConfig, info: DatasetInfo) -> None:
                          f"classes. {advice}.")  # fmt: skip
     if config.images_folder:
         check_images_fit(config.images_folder, info.frame_shape)
+
+
+def clip_lengths(folder: str, stride: int) -> list[int]:
+    """Lengths of the training videos, in frames of a clip of a stride: at most 64 quantiles."""
+    videos = read_split(folder, load_info(folder), "train")
+    lengths = videos.map(lambda record: record["length"]).as_numpy_iterator()
+    frames = np.sort([1 + (int(length) - 1) // stride for length in lengths])
+    count = min(len(frames), MOST_LENGTHS)
+    places = (np.arange(count) + 0.5) * len(frames) / count
+    return [int(each) for each in frames[places.astype(int)]]
 
 
 def digest_of(info: DatasetInfo | None, splits: Sequence[str] | None = None) -> str:

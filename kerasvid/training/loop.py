@@ -22,9 +22,14 @@ from kerasvid.models.base.vae import VariationalModel
 from kerasvid.training.callbacks import checkpoints
 from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog, restore_rows
 from kerasvid.training.callbacks.samples import SampleWriter
-from kerasvid.training.callbacks.step_callback import FiniteLoss, NotFinite, global_step
+from kerasvid.training.callbacks.step_callback import Failed, FiniteLoss, global_step
 from kerasvid.training.callbacks.stopping import GracefulStop
-from kerasvid.training.clips import frame_rate, held_out_batches, shown_batch
+from kerasvid.training.clips import (
+    compared_training_batches,
+    frame_rate,
+    held_out_batches,
+    shown_batch,
+)
 from kerasvid.training.config import RunConfig, training_split
 from kerasvid.training.devices import is_lost_worker, of_all_workers, texts_of_all_workers
 from kerasvid.training.run_folder import RunError, RunFolder
@@ -262,7 +267,7 @@ def _fit(
         print(flush=True)  # ends the line of the progress bar
         for callback in callbacks:  # Keras does not do it: free signals and files
             callback.on_train_end()
-        if not isinstance(error, NotFinite):
+        if not isinstance(error, Failed):
             raise
         raise RunError(f"{error} {_last(run)}") from error
     return stop, log.state()
@@ -289,7 +294,9 @@ def _make_callbacks(
     stop = GracefulStop(saver, last)
     callbacks: list[keras.callbacks.Callback] = [FiniteLoss()]
     if held_out := held_out_batches(config):
-        callbacks.append(HeldOutEvaluation(held_out, config.sample_every or last, last))
+        every, training = config.sample_every or last, compared_training_batches(config, held_out)
+        limit = config.training.max_divergence
+        callbacks.append(HeldOutEvaluation(held_out, every, last, training, limit))
     callbacks += [log, saver]
     if written.chief:  # a clock decides when it writes, so nothing in it may wait for the others
         callbacks.append(_sample_writer(config, written))

@@ -1,9 +1,15 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from kerasvid.layers.compilation import traced_function
-from kerasvid.layers.discriminators import ImageDiscriminator, VideoDiscriminator
+from kerasvid.layers.discriminators import (
+    SCORES,
+    ImageDiscriminator,
+    VideoDiscriminator,
+    with_deviation,
+)
 
 
 def gaussian(*shape, seed=0):
@@ -81,6 +87,28 @@ def test_all_layers_but_the_first_and_last_are_normalized_in_training():
     assert all((w.numpy() == b).all() for w, b in zip(moving, before, strict=True))
     discriminator(frames, training=True)
     assert all((w.numpy() != b).any() for w, b in zip(moving, before, strict=True))
+
+
+def test_the_deviation_is_one_more_channel_the_mean_std_over_the_batch():
+    features = np.random.default_rng(0).normal(size=[4, 2, 3, 3, 5]).astype("float32")
+    found = with_deviation(tf.constant(features)).numpy()
+    np.testing.assert_array_equal(found[..., :5], features)
+    expected = np.sqrt(features.astype("float64").var(axis=0) + 1e-8).mean()
+    np.testing.assert_allclose(found[..., 5], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("cls", [ImageDiscriminator, VideoDiscriminator])
+def test_with_the_deviation_equal_samples_score_differently_from_different_ones(cls, score):
+    keras.utils.set_random_seed(0)
+    discriminator = cls(channels=(8, 8), score=score, deviation=True)
+    shape = [4, 16, 16, 3] if cls is ImageDiscriminator else [4, 10, 16, 16, 3]
+    samples = np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
+    alone = discriminator(np.repeat(samples[:1], 4, axis=0)).logits[0]
+    among_others = discriminator(samples).logits[0]
+    kernel = discriminator.output_layer.kernel
+    assert kernel.shape[-2] % 9 == 0  # eight features and the deviation, of each moment
+    assert np.abs(alone - among_others).max() > 1e-3
 
 
 def test_spectral_discriminators_normalize_every_kernel():

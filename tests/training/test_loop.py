@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.data import make_pipeline
+from kerasvid.models.base.gan import AdversarialModel
 from kerasvid.training.callbacks.checkpoints import (
     Checkpoints,
     latest,
@@ -20,7 +21,13 @@ from kerasvid.training.callbacks.checkpoints import (
     saved_steps,
 )
 from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation
-from kerasvid.training.clips import compared_clips, evaluation_batch_size, shown_batch
+from kerasvid.training.clips import (
+    compared_clips,
+    compared_training_batches,
+    evaluation_batch_size,
+    held_out_batches,
+    shown_batch,
+)
 from kerasvid.training.loop import _make_callbacks, train
 from kerasvid.training.run_folder import RunError, RunFolder
 
@@ -484,3 +491,53 @@ def test_steps_that_loss_scaling_skipped_count(config_of, tmp_path):
     _, outcome = run_to_end(config, tmp_path)
     assert (outcome.step, outcome.trained) == (3, 1)
     assert list(saved_steps(run.checkpoints)) == [2, 3]
+
+
+# === Discriminators that know their training clips ===
+
+
+@pytest.fixture
+def adversarial_config(config_of):
+    """A function that makes a config of a GAN with evaluations."""
+
+    def make(steps=2, **values):
+        settings = {"frames": 4, **values}
+        return config_of(steps, values=settings, model="mocogan", sample_every=2)
+
+    return make
+
+
+def test_a_discriminator_is_compared_on_held_out_and_training_clips(adversarial_config, tmp_path):
+    config = adversarial_config()
+    run_to_end(config, tmp_path)
+    (row,) = csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines())
+    model, _ = RunFolder(tmp_path).load_model(averaged=False)
+    real = {}
+    for split in ("train", "test"):
+        batches = config.clips(split, batch_size=4, pick="start", seed=0)
+        found = model.evaluate(batches.take(2), verbose=0, return_dict=True)
+        real[split] = found["video_discriminator_real"]
+        fake = found["video_discriminator_fake"]
+    expected = (real["train"] - real["test"]) / (real["train"] - fake)
+    if real["train"] <= fake:
+        expected = 0.0
+    assert float(row["val_video_discriminator_divergence"]) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_run_ends_where_a_discriminator_knows_its_clips_too_well(
+    adversarial_config, tmp_path, monkeypatch
+):
+    found = {"image_discriminator_divergence": 0.1, "video_discriminator_divergence": 0.9}
+    monkeypatch.setattr(AdversarialModel, "divergences", lambda *_: dict(found))
+    run_to_end(adversarial_config(4, **{"training.max_divergence": 0.95}), tmp_path / "below")
+    config = adversarial_config(4, **{"training.max_divergence": 0.5})
+    with pytest.raises(
+        RunError, match=r"video_discriminator_divergence is 0.90 at step 2"
+    ) as error:
+        run_to_end(config, tmp_path / "above")
+    assert "training.max_divergence=0.5" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_other_models_are_not_compared_on_training_clips(config_of):
+    config = config_of(6, model="rjvae")
+    assert compared_training_batches(config, held_out_batches(config)) is None

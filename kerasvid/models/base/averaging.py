@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import keras
 
-from kerasvid.models.base.trainer import Trainer
+from kerasvid.models.base.trainer import Trainer, batch_norm_layers
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -37,13 +37,20 @@ def averaged_variables(model: keras.Model) -> list:
     return model.trainable_variables
 
 
+def batch_norm_statistics(model: keras.Model) -> list:
+    """The running means and variances of a model's batch norm."""
+    layers = batch_norm_layers(model)
+    return [each for layer in layers for each in (layer.moving_mean, layer.moving_variance)]
+
+
 @contextlib.contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Within the block the model has its averaged weights, after it the trained ones again.
 
-    Batch norm's running statistics stay: with a momentum near its 0.99 both are averages over about
-    the same steps. Nothing changes where the model is not compiled, or its optimizer keeps no
-    average or has not made a step.
+    Batch norm gets the statistics that belong to the averaged weights (`Trainer.measure_batch_norm`
+    where the model can draw its own inputs); other models average weights and statistics over about
+    the same number of steps. Nothing changes where the model is not compiled, or its optimizer
+    keeps no average or has not made a step.
 
     Example:
         >>> with averaged_weights(model):
@@ -54,7 +61,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     if optimizer is None or not optimizer.use_ema or not int(optimizer.iterations.numpy()):
         yield
         return
-    variables = averaged_variables(model)
+    variables = [*averaged_variables(model), *batch_norm_statistics(model)]
     trained = [variable.numpy() for variable in variables]
     try:
         _write_average(model)
@@ -90,3 +97,5 @@ def _write_average(model: keras.Model) -> None:
     """Writes the average; that of Keras, which `AveragedAdam` holds back at the end of `fit`."""
     write = keras.optimizers.Optimizer.finalize_variable_values
     write(inner_optimizer(model), averaged_variables(model))
+    if isinstance(model, Trainer):
+        model.measure_batch_norm()

@@ -8,28 +8,41 @@ What the networks minimise stands in each model's file, in `discriminator_losses
 `generator_losses`, as sums of the terms of `AdversarialTerms`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from kerasvid import losses
+from kerasvid.layers.augmentation import AUGMENTATION_GAUSSIANS, adapted_probability
 from kerasvid.layers.compilation import traced_function
 from kerasvid.layers.discriminators import ImageDiscriminator, VideoDiscriminator
 from kerasvid.layers.frame_networks import FrameDecoder
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.layers.spectral_convolution import iterate_spectra
-from kerasvid.models.base.gan_losses import AdversarialTerms, Objective, divided, images_of
-from kerasvid.models.base.train_config import Ramp
+from kerasvid.models.base.gan_losses import (
+    AdversarialTerms,
+    Objective,
+    divergence,
+    divided,
+    images_of,
+)
+from kerasvid.models.base.train_config import Ramp, is_whole
 from kerasvid.models.base.trainer import (
     EVALUATION_SEED,
     Trainer,
+    batch_norm_layers,
     draw_noise,
     over_replicas,
     replica_key,
 )
 from kerasvid.models.base.video_generator import LimitedLength, VideoGenerator
 
+# Generated clips that the statistics of averaged weights are measured on.
+MEASURED_PASSES, MEASURED_CLIPS = 8, 32
+CUT = "cut"  # the noise that cuts a clip out of a longer video
+SCORED = ("real", "fake")  # whose mean logits are reported
 GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminator"
 INITIAL_POWER_ITERATIONS = 15  # fewer underestimate the spectral norm of a new kernel
 
@@ -85,6 +98,13 @@ class AdversarialModel(Trainer):
         self._instance_noise_std = Ramp(
             *self.objective.instance_noise_std, self.objective.instance_noise_steps
         )
+        adaptive = self.objective.augmentation_target > 0.0
+        self.augmentation_probability: Any = self.objective.augmentation_probability
+        if adaptive:
+            self.add_term("augmentation_probability")
+            self.augmentation_probability = self.add_weight(
+                (), "zeros", trainable=False, autocast=False, name="augmentation_probability"
+            )
         self.network_arguments: dict[str, Any] = {}  # arguments of the constructor for networks
         for name, given in ((IMAGE, image_discriminator), (VIDEO, video_discriminator)):
             if not isinstance(given, Mapping | bool | None):
@@ -154,7 +174,8 @@ class AdversarialModel(Trainer):
         for name, discriminator in discriminators.items():
             discriminator(video[:, 0] if name == IMAGE else video)
             iterate_spectra(discriminator, INITIAL_POWER_ITERATIONS)
-            self.add_term(f"{name}_loss")
+            for term in ("loss", *SCORED):
+                self.add_term(f"{name}_{term}")
         shapes = self.noise_shapes(self.frames)
         noise = {name: tf.zeros([1, *shape]) for name, shape in shapes.items()}
         self.fakes({**noise, **self.conditions({"video": video})}, self.frames, training=False)
@@ -189,6 +210,40 @@ class AdversarialModel(Trainer):
         """The clips `[B, T, H, W, C]` of named noise and conditions."""
         return self.fakes(noise, self.frames if frames is None else frames, training)["video"]
 
+    def measure_batch_norm(self) -> None:
+        """Gives the generator's batch norm the moments of 256 clips of the weights it has now.
+
+        Averaged weights have statistics of their own: those of training are of other weights. The
+        clips are of the same noise each time; each pass of 32 is normalised by itself, as in
+        training. The mean and the variance are those of all passes together.
+
+        A generator with `conditions` needs real frames, and keeps its running statistics.
+        """
+        inside = {id(layer) for each in self.discriminators().values()
+                  for layer in batch_norm_layers(each)}  # fmt: skip
+        layers = [each for each in batch_norm_layers(self) if id(each) not in inside]
+        layers = [each for each in layers if each.trainable]  # frozen ones have what they had
+        if not layers or type(self).conditions is not AdversarialModel.conditions:
+            return
+        momenta = [layer.momentum for layer in layers]
+        moments: list[Any] = [[] for _ in layers]
+        try:
+            for layer in layers:
+                layer.momentum = 0.0  # the running statistics are those of the last pass
+            for number in range(MEASURED_PASSES):
+                key = tf.constant([EVALUATION_SEED, number])
+                noise = draw_noise(self.noise_shapes(self.frames), MEASURED_CLIPS, key)
+                self.fakes(noise, self.frames, training=True)
+                for layer, found in zip(layers, moments, strict=True):
+                    found.append((layer.moving_mean.numpy(), layer.moving_variance.numpy()))
+        finally:
+            for layer, momentum in zip(layers, momenta, strict=True):
+                layer.momentum = momentum
+        for layer, found in zip(layers, moments, strict=True):
+            means, variances = np.moveaxis(np.array(found, np.float64), 1, 0)
+            layer.moving_mean.assign(means.mean(axis=0))
+            layer.moving_variance.assign(variances.mean(axis=0) + means.var(axis=0))
+
     # === Inputs of a step ===
 
     def random_input_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
@@ -202,12 +257,18 @@ class AdversarialModel(Trainer):
             clip = (frames, *self.image_shape)
             shapes |= {"real_video_noise": clip, "fake_video_noise": clip}
             shapes["fake_image_noise"] = self.image_shape
+        if self.objective.augmentation:
+            names = ("real_video", "fake_video", "fake_image")
+            shapes |= {f"{name}_change": (AUGMENTATION_GAUSSIANS,) for name in names}
         return shapes
 
     def image_random_input_shapes(self) -> dict[str, tuple[int, ...]]:
         """Gaussians that the losses need for one of the images beside the videos."""
         noisy = any(self.objective.instance_noise_std)
-        shapes = {"real_image_noise": self.image_shape} if noisy else {}
+        shapes: dict[str, tuple[int, ...]] = {}
+        shapes |= {"real_image_noise": self.image_shape} if noisy else {}
+        if self.objective.augmentation:
+            shapes["real_image_change"] = (AUGMENTATION_GAUSSIANS,)
         return {**shapes, "image_mixing": ()} if self.objective.gradient_penalty else shapes
 
     def scaled_noise(
@@ -257,19 +318,20 @@ class AdversarialModel(Trainer):
 
     # === The step ===
 
-    def discriminator_step(self, batch, fakes, random_inputs):
-        """Losses and gradients of the discriminators by network, in a compiled function."""
+    def discriminator_step(self, batch, fakes, random_inputs, probability=1.0):
+        """Losses, gradients and scores of the discriminators by network, in a compiled function."""
         fakes = {name: tf.stop_gradient(value) for name, value in fakes.items()}
+        terms = AdversarialTerms(self.objective, random_inputs, True, probability)
         with tf.GradientTape(persistent=True) as tape:
-            values = self._discriminator_losses(batch, fakes, random_inputs, training=True)
+            values, scores = self._discriminator_losses(batch, fakes, terms)
             scaled = {network: self.scaled(value, network) for network, value in values.items()}
         variables = self.network_variables()
         gradients = {name: tape.gradient(loss, variables[name]) for name, loss in scaled.items()}
-        return values, gradients
+        return values, gradients, scores
 
-    def generator_step(self, batch, fakes, random_inputs):
+    def generator_step(self, batch, fakes, random_inputs, probability=1.0):
         """The generator's losses and the gradients by its outputs, in a compiled function."""
-        terms = AdversarialTerms(self.objective, random_inputs)
+        terms = AdversarialTerms(self.objective, random_inputs, True, probability)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fakes)
             values = self.generator_losses(batch, fakes, terms)
@@ -287,11 +349,15 @@ class AdversarialModel(Trainer):
             noise, random_inputs, again = self._draw(part, key, number, step)
             with tf.GradientTape() as tape:
                 fakes = self._compiled_fakes(noise, part["video"].shape[1], True)
-            values, gradients = self._compiled_discriminator_step(part, fakes, random_inputs)
+            probability = tf.convert_to_tensor(self.augmentation_probability)
+            values, gradients, scores = self._compiled_discriminator_step(
+                part, fakes, random_inputs, probability
+            )
             for network, discriminator in self.discriminators().items():
                 self.update(network, gradients[network])
                 iterate_spectra(discriminator)
-        generator_values, by_fakes = self._compiled_generator_step(part, fakes, again)
+            self._adapt_augmentation(scores, part)
+        generator_values, by_fakes = self._compiled_generator_step(part, fakes, again, probability)
         gradients = tape.gradient(
             fakes,
             self.network_variables()[GENERATOR],
@@ -301,12 +367,32 @@ class AdversarialModel(Trainer):
         self.update(GENERATOR, gradients)
         self.sync_batch_norm()
         self.steps_taken.assign_add(1)
-        return self.tracked(_named(values, generator_values))
+        named = _named(values, scores, generator_values)
+        if self.objective.augmentation_target:
+            named["augmentation_probability"] = tf.convert_to_tensor(self.augmentation_probability)
+        return self.tracked(named)
 
-    def _discriminator_losses(self, batch, fakes, random_inputs, training: bool) -> dict:
-        terms = AdversarialTerms(self.objective, random_inputs, training)
+    def _discriminator_losses(
+        self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms
+    ) -> tuple[dict, dict]:
+        """The losses of the discriminators, and their `AdversarialTerms.scores_of`, by network."""
         values = self.discriminator_losses(batch, fakes, terms)
-        return {network: values[network] for network in self.discriminators()}
+        networks = self.discriminators()
+        scores = {name: terms.scores_of(network) for name, network in networks.items()}
+        return {network: values[network] for network in networks}, scores
+
+    def _adapt_augmentation(self, scores: Mapping[str, Mapping], batch: Mapping) -> None:
+        """Moves the probability of augmentation, if it is adapted, in replica context."""
+        objective = self.objective
+        if not objective.augmentation_target:
+            return
+        sign = tf.add_n([own["sign"] for own in scores.values()]) / len(scores)
+        sign = over_replicas(tf.distribute.ReduceOp.MEAN, sign)
+        rows = tf.cast(tf.shape(batch["video"])[0], tf.float32)
+        share = rows * self.distribute_strategy.num_replicas_in_sync / objective.augmentation_ramp
+        before = tf.convert_to_tensor(self.augmentation_probability)
+        after = adapted_probability(before, sign, objective.augmentation_target, share)
+        self.augmentation_probability.assign(after)
 
     def test_step(self, data) -> dict:
         """The losses on other videos, at the end of the schedules.
@@ -318,9 +404,28 @@ class AdversarialModel(Trainer):
         key = replica_key(EVALUATION_SEED, tf.constant(0))
         noise, random_inputs, again = self._draw(batch, key, 0, end)
         fakes = self.fakes(noise, batch["video"].shape[1], training=False)
-        values = self._discriminator_losses(batch, fakes, random_inputs, training=False)
+        terms = AdversarialTerms(self.objective, random_inputs, training=False)
+        values, scores = self._discriminator_losses(batch, fakes, terms)
         terms = AdversarialTerms(self.objective, again, training=False)
-        return self.tracked(_named(values, self.generator_losses(batch, fakes, terms)))
+        return self.tracked(_named(values, scores, self.generator_losses(batch, fakes, terms)))
+
+    def divergences(self, training: Mapping, held_out: Mapping) -> dict[str, float]:
+        """How much each discriminator knows its training clips, see `gan_losses.divergence`.
+
+        Args:
+            training, held_out: results of `evaluate` on clips of both kinds, with equal weights.
+
+        Returns:
+            By name, such as `"video_discriminator_divergence"`.
+        """
+        return {
+            f"{name}_divergence": divergence(
+                float(training[f"{name}_real"]),
+                float(held_out[f"{name}_real"]),
+                float(held_out[f"{name}_fake"]),
+            )
+            for name in self.discriminators()
+        }
 
 
 class FrameGAN(VideoGenerator, AdversarialModel):
@@ -330,16 +435,29 @@ class FrameGAN(VideoGenerator, AdversarialModel):
 
     Args:
         decoder: arguments of `FrameDecoder` (G_I), without `image_shape`; a tanh follows it.
+        lengths: lengths kappa of the videos that training generates, each equally likely. The
+            discriminators see a clip cut out of each at random, as in section 4.1 of the
+            residual-vector paper. `None`: a video is as long as the clip. A run takes "data" for
+            the lengths of its training videos.
         **kwargs: of `AdversarialModel`.
 
     Raises:
-        ValueError: the decoder's factors do not fit the image size, or as `AdversarialModel`.
+        ValueError: the decoder's factors do not fit the image size, a length is not a whole number
+            from 1, or as `AdversarialModel`.
     """
 
     PARTS: ClassVar[dict[str, Any]] = {**AdversarialModel.PARTS, "decoder": FrameDecoder}
 
-    def __init__(self, decoder: Mapping[str, Any] | None = None, **kwargs):
+    def __init__(
+        self,
+        decoder: Mapping[str, Any] | None = None,
+        lengths: Sequence[int] | str | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        if isinstance(lengths, str) or not all(is_whole(each, 1) for each in lengths or ()):
+            raise ValueError(f"lengths={lengths!r} must be whole numbers from 1, or None.")
+        self.lengths = tuple(lengths or ())
         self.network_arguments["decoder"] = own = dict(decoder or {})
         self.decoder = FrameDecoder(self.image_shape, **own, dtype=self.dtype_policy)
 
@@ -356,7 +474,29 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         return tf.tanh(over_frames(self.decoder, codes, training=training))
 
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
-        return {"video": self.frames_of(self.codes(noise, frames), training)}
+        return {"video": self.frames_of(self.clip_codes(noise, frames), training)}
+
+    def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """The Gaussians of a video of the greatest length, and those that cut a clip out of it."""
+        if not self.lengths:
+            return self.noise_shapes(frames)
+        return {**self.noise_shapes(max(frames, *self.lengths)), CUT: (2,)}
+
+    def clip_codes(self, noise: Mapping[str, tf.Tensor], frames: int) -> tf.Tensor:
+        """S_T of the codes: those of a clip `[B, frames, D]` out of a longer video, if any.
+
+        The video has a random length kappa; a clip begins at any of its first kappa - frames + 1
+        frames with equal probability.
+        """
+        if CUT not in noise:
+            return self.codes(noise, frames)
+        uniform = 0.5 * tf.math.erfc(-noise[CUT] / 2.0**0.5)  # [B, 2] in [0, 1]
+        last = tf.constant([max(each - frames, 0) for each in self.lengths], tf.float32)
+        chosen = tf.cast(uniform[:, 0] * len(self.lengths), tf.int32)
+        starts = tf.gather(last, tf.minimum(chosen, len(self.lengths) - 1)) + 1.0
+        first = tf.minimum(tf.floor(uniform[:, 1] * starts), starts - 1.0)  # [B]
+        places = tf.cast(first, tf.int32)[:, None] + tf.range(frames)
+        return tf.gather(self.codes(noise), places, batch_dims=1)
 
 
 class FixedLength(LimitedLength):
@@ -374,8 +514,9 @@ class FixedLength(LimitedLength):
         return {"latent": (self.latent_dim,)}
 
 
-def _named(values: Mapping, generator_values: Mapping) -> dict[str, tf.Tensor]:
-    """All losses by the names of `term_names`, and the sum over the networks as `"loss"`."""
+def _named(values: Mapping, scores: Mapping, generator_values: Mapping) -> dict[str, tf.Tensor]:
+    """All terms by the names of `term_names`, and the sum of the networks' losses as `"loss"`."""
     named = {f"{network}_loss": value for network, value in values.items()}
     loss = tf.add_n([*named.values(), generator_values["generator_loss"]])
-    return {"loss": loss, **named, **generator_values}
+    means = {f"{network}_{kind}": own[kind] for network, own in scores.items() for kind in SCORED}
+    return {"loss": loss, **named, **generator_values, **means}

@@ -9,8 +9,11 @@ import tensorflow as tf
 
 from kerasvid import losses
 from kerasvid.data.pixels import as_float_frames
+from kerasvid.layers.augmentation import AUGMENTATIONS, augmented
 from kerasvid.models.base.train_config import is_number, is_pair, is_whole
 from kerasvid.naming import nearest_names
+
+WHOLE_NUMBERS = ("discriminator_steps", "image_frames", "r1_interval", "augmentation_ramp")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +28,19 @@ class Objective:
         gradient_penalty: weight of (|dD/dx| - 1)^2 between real and generated samples (10 in
             Gulrajani et al., NeurIPS 2017).
         r1_weight: gamma of gamma / 2 |dD/dx|^2 at real samples (Mescheder et al., ICML 2018).
+        r1_interval: each step computes it at every so-many-th real sample. The lazy regularisation
+            of Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020,
+            takes all samples of every so-many-th step: the same expectation and cost, but steps of
+            two lengths.
         instance_noise_std: (start, end) of the standard deviation of the Gaussian noise on all
             inputs of the discriminators.
         instance_noise_steps: number of steps from the start to the end; 0 for the end at once.
+        augmentation: kinds of `layers.augmentation.AUGMENTATIONS` that real and generated clips are
+            changed by before a discriminator sees them; empty for none.
+        augmentation_probability: of each kind for a clip.
+        augmentation_target: with more than 0 the probability begins at 0 and is adapted until real
+            training clips have this mean sign of their scores (0.6 in Karras et al., NeurIPS 2020).
+        augmentation_ramp: number of clips in which an adapted probability goes from 0 to 1.
         discriminator_steps: updates of the discriminators for one of the generator. Each sees its
             part of the batch. The generator and the reported losses see the last part.
         image_frames: random frames of a clip that the image discriminator sees; 1 as published,
@@ -43,8 +56,13 @@ class Objective:
     real_target: float = 1.0
     gradient_penalty: float = 0.0
     r1_weight: float = 0.0
+    r1_interval: int = 1
     instance_noise_std: tuple[float, float] = (0.0, 0.0)
     instance_noise_steps: int = 0
+    augmentation: tuple[str, ...] = ()
+    augmentation_probability: float = 1.0
+    augmentation_target: float = 0.0
+    augmentation_ramp: int = 50_000
     discriminator_steps: int = 1
     image_frames: int = 1
     image_prior_weight: float = 1.0
@@ -58,7 +76,14 @@ class Objective:
             elif name == "instance_noise_std":
                 good = is_pair(value) and min(value) >= 0.0
                 what = "a pair [start, end] of numbers from 0"
-            elif name in ("discriminator_steps", "image_frames"):
+            elif name == "augmentation":
+                known = AUGMENTATIONS
+                good = isinstance(value, Sequence) and not isinstance(value, str)
+                good = good and len({*value}) == len(value) and {*value} <= {*known}
+                what = f"a list of {', '.join(known)}, each once"
+            elif name in ("augmentation_probability", "augmentation_target"):
+                good, what = is_number(value) and 0.0 <= value <= 1.0, "from 0 to 1"
+            elif name in WHOLE_NUMBERS:
                 good, what = is_whole(value, 1), "a whole number from 1"
             elif name == "instance_noise_steps":
                 good, what = is_whole(value, 0), "a whole number from 0"
@@ -111,20 +136,38 @@ class AdversarialTerms:
     Args:
         objective: loss function, weights and options.
         random_inputs: Gaussians by name, see `AdversarialModel.random_input_shapes`.
-        training: as in Keras; there are no penalties without it.
+        training: as in Keras; there are no penalties and no augmentation without it.
+        augmentation_probability: of this step.
+        scores: the mean logit and the mean sign of real samples, and the mean logit of generated
+            ones, which the terms leave here: lists by (id of the discriminator, name).
     """
 
     objective: Objective
     random_inputs: Mapping[str, tf.Tensor]
     training: bool = True
+    augmentation_probability: tf.Tensor | float = 1.0
+    scores: dict[tuple[int, str], list] = dataclasses.field(default_factory=dict)
 
     def inputs(self, samples: Mapping[str, tf.Tensor], kind: str) -> dict[str, tf.Tensor]:
-        """The samples of one kind, `"real"` or `"fake"`, with their instance noise if any."""
-        noise = {name: self.random_inputs.get(f"{kind}_{name}_noise") for name in samples}
-        return {
-            name: value if noise[name] is None else value + noise[name]
-            for name, value in samples.items()
-        }
+        """The samples of one kind, `"real"` or `"fake"`, augmented and with instance noise."""
+        return {name: self._input(value, f"{kind}_{name}") for name, value in samples.items()}
+
+    def _input(self, samples: tf.Tensor, name: str) -> tf.Tensor:
+        kinds, gaussians = self.objective.augmentation, self.random_inputs.get(f"{name}_change")
+        if self.training and kinds and gaussians is not None:
+            samples = augmented(samples, gaussians, kinds, self.augmentation_probability)
+        noise = self.random_inputs.get(f"{name}_noise")
+        return samples if noise is None else samples + noise
+
+    def _note(self, discriminator, **values: tf.Tensor) -> None:
+        for name, value in values.items():
+            self.scores.setdefault((id(discriminator), name), []).append(value)
+
+    def scores_of(self, discriminator) -> dict[str, tf.Tensor]:
+        """`"real"`, `"sign"` and `"fake"` of a discriminator, each the mean over its terms."""
+        own = {name: each for (owner, name), each in self.scores.items()
+               if owner == id(discriminator)}  # fmt: skip
+        return {name: tf.add_n(each) / len(each) for name, each in own.items()}
 
     def real_frames(
         self, real: Mapping[str, tf.Tensor], count: int | None = None
@@ -167,6 +210,7 @@ class AdversarialTerms:
             return tf.zeros([])
         logits, categories = discriminator(real, training=self.training)
         objective = self.objective
+        self._note(discriminator, real=tf.reduce_mean(logits), sign=tf.reduce_mean(tf.sign(logits)))
         rows = losses.loss_on_real(logits, objective.loss, objective.real_target)
         return tf.reduce_mean(weights * rows) + self._category_loss(categories, labels, known_share)
 
@@ -175,6 +219,7 @@ class AdversarialTerms:
         if discriminator is None:
             return tf.zeros([])
         logits = discriminator(fake, training=self.training).logits
+        self._note(discriminator, fake=tf.reduce_mean(logits))
         return tf.reduce_mean(losses.loss_on_fake(logits, self.objective.loss))
 
     def generator_loss(
@@ -227,8 +272,10 @@ class AdversarialTerms:
             excess = weights * tf.square(norms - 1.0)
             penalty += objective.gradient_penalty * tf.reduce_mean(excess)
         if objective.r1_weight:
-            squares = weights * tf.square(score_gradient_norms(discriminator, real))
-            penalty += 0.5 * objective.r1_weight * tf.reduce_mean(squares)
+            chosen = real[:: objective.r1_interval]
+            shares = tf.broadcast_to(weights, tf.shape(real)[:1])[:: objective.r1_interval]
+            squares = shares * tf.square(score_gradient_norms(discriminator, chosen))
+            penalty += 0.5 * objective.r1_weight * tf.reduce_sum(squares) / tf.reduce_sum(shares)
         return penalty
 
     def _category_loss(
@@ -280,6 +327,24 @@ def joined(sources: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     even = tf.cast(tf.add_n(rows), tf.float32) / len(sources)
     weights = [tf.fill([count], even / tf.cast(count, tf.float32)) for count in rows]
     return tf.concat(sources, axis=0), tf.concat(weights, axis=0)
+
+
+def divergence(real: float, held_out: float, fake: float) -> float:
+    """How much a discriminator knows its training clips: r_v of Karras et al., NeurIPS 2020.
+
+        r_v = (E[D(training)] - E[D(held out)]) / (E[D(training)] - E[D(generated)])
+
+    0 where it scores held-out clips as it does those of training, 1 where as generated ones.
+
+    Args:
+        real, held_out, fake: mean logits of training, held-out and generated clips.
+
+    Example:
+        >>> divergence(real=2.0, held_out=1.0, fake=-2.0)
+        0.25
+    """
+    apart = real - fake
+    return (real - held_out) / apart if apart > 1e-6 else 0.0
 
 
 def divided(batch: Mapping[str, tf.Tensor], count: int) -> list[dict[str, tf.Tensor]]:

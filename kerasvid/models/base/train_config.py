@@ -65,6 +65,8 @@ class TrainConfig:
         discriminator_rate: rate of the networks after the first, as a multiple of the first's.
         ema_momentum: of the first network's averaged weights; 0 for none.
         clip_norm: the largest global gradient norm; 0 for none.
+        max_divergence: of a discriminator (`gan_losses.divergence`); an evaluation that finds more
+            ends the run. 0 for no limit.
         prior_steps: updates of the priors that follow the posteriors, after training; 0 for none.
         code_rate, code_momentum: of the descent of learned codes; the rate has the same schedule.
 
@@ -87,6 +89,7 @@ class TrainConfig:
     discriminator_rate: float = 1.0
     ema_momentum: float = 0.99
     clip_norm: float = 0.0
+    max_divergence: float = 0.0
     prior_steps: int = 0
     code_rate: float = 12.5
     code_momentum: float = 0.9
@@ -103,7 +106,7 @@ class TrainConfig:
             (lengths, "a whole number from 0", lambda v: is_whole(v, 0)),
             (optional, "1 or more, or None", lambda v: v is None or is_whole(v, 1)),
             (positive, "positive", lambda v: is_number(v) and v > 0),
-            (("clip_norm",), "0 or more", lambda v: is_number(v) and v >= 0),
+            (("clip_norm", "max_divergence"), "0 or more", lambda v: is_number(v) and v >= 0),
             (rates, "at least 0 and less than 1", lambda v: is_number(v) and 0 <= v < 1),
             (("pick",), "window or start", lambda v: v in ("window", "start")),
         ):

@@ -87,6 +87,12 @@ def share_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return [gradient + tf.cast(spread, gradient.dtype) for gradient in gradients]
 
 
+def batch_norm_layers(layer: keras.layers.Layer) -> list[keras.layers.BatchNormalization]:
+    """All batch norm within a layer or model."""
+    kind = keras.layers.BatchNormalization
+    return [each for each in layer._flatten_layers() if isinstance(each, kind)]
+
+
 def optimizers_by_network(networks: Sequence[str], given: Any) -> dict[str, Any]:
     """One optimizer a network: those of a mapping by name, or copies of the given one."""
     if isinstance(given, Mapping):
@@ -447,11 +453,16 @@ class Trainer(KeepsArguments, keras.Model):
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync == 1:
             return
-        for layer in self._flatten_layers():
-            if isinstance(layer, keras.layers.BatchNormalization):
-                for running in (layer.moving_mean, layer.moving_variance):
-                    value = tf.convert_to_tensor(running)
-                    running.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, value))
+        for layer in batch_norm_layers(self):
+            for running in (layer.moving_mean, layer.moving_variance):
+                value = tf.convert_to_tensor(running)
+                running.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, value))
+
+    def measure_batch_norm(self) -> None:
+        """Gives batch norm the statistics of the weights that the model has now.
+
+        By default it does nothing: a model that cannot draw its own inputs keeps the running ones.
+        """
 
     def tracked(self, terms: Mapping[str, tf.Tensor]) -> dict:
         """Running means of the terms, in a shape that the strategy can reduce."""

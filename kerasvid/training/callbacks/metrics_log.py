@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from kerasvid.io import atomic_write, check_is_file, readable_os_errors
 from kerasvid.models.base.averaging import best_weights
-from kerasvid.training.callbacks.step_callback import StepCallback
+from kerasvid.models.base.gan import AdversarialModel
+from kerasvid.training.callbacks.step_callback import Diverged, StepCallback
 
 _SCALAR = tf.compat.v1.SummaryMetadata(
     plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
@@ -91,18 +92,33 @@ def _means(model: keras.Model) -> list[keras.Variable]:
 class HeldOutEvaluation(StepCallback):
     """Evaluates averaged weights on held-out batches and adds `val_` metrics to the logs.
 
+    With `training`, an adversarial model also reports by how much its discriminators tell these
+    clips from held-out ones, such as `val_video_discriminator_divergence`.
+
     Args:
         dataset: finite batches, the same each time.
         every: steps between evaluations.
         last_step: last step of the run, which is evaluated in any case.
+        training: as many batches of training clips, or `None`.
+        max_divergence: of a discriminator; 0 for no limit.
+
+    Raises:
+        Diverged: from `fit`, after an evaluation with a larger divergence.
 
     Example:
         >>> model.fit(batches, callbacks=[HeldOutEvaluation(test.take(8), 500), MetricsLog(path)])
     """
 
-    def __init__(self, dataset: tf.data.Dataset, every: int = 500, last_step: int | None = None):
+    def __init__(
+        self,
+        dataset: tf.data.Dataset,
+        every: int = 500,
+        last_step: int | None = None,
+        training: tf.data.Dataset | None = None,
+        max_divergence: float = 0.0,
+    ):
         super().__init__(every, last_step)
-        self.dataset = dataset
+        self.dataset, self.training, self.max_divergence = dataset, training, max_divergence
 
     def on_step_end(self, step: int, logs: dict) -> None:
         if not self.due(step):
@@ -113,12 +129,25 @@ class HeldOutEvaluation(StepCallback):
         try:
             with best_weights(self.model):
                 found = self.model.evaluate(self.dataset, verbose=0, return_dict=True)
+                divergences: dict[str, float] = {}
+                if self.training is not None and isinstance(self.model, AdversarialModel):
+                    others = self.model.evaluate(self.training, verbose=0, return_dict=True)
+                    divergences = self.model.divergences(others, found)
         finally:
             for variable, value in zip(trackers, means, strict=True):
                 variable.assign(value)
+        found |= divergences
         logs.update({f"val_{name}": float(value) for name, value in found.items()})
         listing = ", ".join(f"{name} {float(value):.4g}" for name, value in found.items())
         print(f"\nheld out at step {step}: {listing}", flush=True)
+        worst = max(divergences, key=lambda name: divergences[name], default="")
+        if self.max_divergence and worst and divergences[worst] > self.max_divergence:
+            raise Diverged(
+                f"{worst} is {divergences[worst]:.2f} at step {step}, more than "
+                f"training.max_divergence={self.max_divergence}: the discriminator knows its "
+                "training clips. Start a new run with objective.augmentation, with more videos or "
+                "with fewer steps."
+            )
 
 
 class MetricsLog(StepCallback):

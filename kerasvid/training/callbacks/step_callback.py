@@ -58,7 +58,15 @@ class StepCallback(keras.callbacks.Callback):
         self._last_seen = step
 
 
-class NotFinite(RuntimeError):
+class Failed(RuntimeError):
+    """The training cannot go on; one line."""
+
+
+class Diverged(Failed):
+    """A discriminator knows its training clips."""
+
+
+class NotFinite(Failed):
     """The loss or a weight is NaN or infinite."""
 
     def __init__(self, what: str, step: int):

@@ -211,6 +211,10 @@ def sample():
         "fake_image_noise": (4, 1, 2, 1),
         "real_image_noise": (5, 1, 2, 1),
         "image_mixing": (5,),
+        "real_video_change": (4, 10),
+        "fake_video_change": (4, 10),
+        "fake_image_change": (4, 10),
+        "real_image_change": (5, 10),
     }
     generator = np.random.default_rng(1)
     drawn = {name: generator.normal(size=s).astype("float32") for name, s in shapes.items()}

@@ -9,6 +9,10 @@ from kerasvid.models.base.averaging import (
     averaged_weights,
     ema_ready,
 )
+from kerasvid.models.base.trainer import EVALUATION_SEED, Trainer, draw_noise
+from kerasvid.models.cgan import CGAN
+from kerasvid.models.mocogan import MoCoGAN
+from kerasvid.models.registry import MODELS, model_class
 
 SIZE = 2 * 2 * 2 * 3
 MOMENTUM = 0.7
@@ -201,3 +205,85 @@ def test_an_optimizer_that_would_write_its_average_to_all_networks_is_refused(li
     with pytest.raises(ValueError, match=r"SGD with use_ema=True .* Use .*AveragedAdam") as error:
         linear_gan().compile(wrap(keras.optimizers.SGD(0.5, use_ema=True)))
     assert "\n" not in str(error.value)
+
+
+# === Statistics of batch norm ===
+
+
+@pytest.fixture
+def averaging_gan(strategy_of):
+    """A function that makes a GAN whose averaged weights are far from the trained ones."""
+
+    def make(replicas=1):
+        with strategy_of(replicas).scope():
+            model = MoCoGAN.from_preset("debug", frames=4, image_shape=(16, 16, 3))
+            optimizer = AveragedAdam(1e-3, use_ema=True, ema_momentum=0.5)
+            optimizers = {name: keras.optimizers.Adam(1e-3) for name in model.network_variables()}
+            model.compile({**optimizers, "generator": optimizer}, jit_compile=False)
+        clips = np.random.default_rng(0).integers(0, 256, [8, 4, 16, 16, 3], dtype=np.uint8)
+        model.fit(clips, batch_size=8, epochs=6, verbose=0)
+        generator = np.random.default_rng(1)
+        for average in optimizer._model_variables_moving_average:
+            average.assign(generator.normal(scale=0.3, size=average.shape))
+        return model
+
+    return make
+
+
+def pooled_moments(model, passes=8, clips=32):
+    """The moments of the inputs of the first batch norm, worked out in numpy."""
+    inputs = []
+    for number in range(passes):
+        key = tf.constant([EVALUATION_SEED, number])
+        noise = draw_noise(model.noise_shapes(model.frames), clips, key)
+        codes = model.codes(noise).numpy()
+        dense = model.decoder.seed_layer
+        values = codes.reshape(-1, codes.shape[-1]) @ dense.kernel.numpy() + dense.bias.numpy()
+        inputs.append(values.reshape(-1, model.decoder.seed_channels))
+    pooled = np.concatenate(inputs).astype("float64")
+    return pooled.mean(axis=0), pooled.var(axis=0)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_averaged_weights_have_statistics_of_their_own(averaging_gan, replicas):
+    model = averaging_gan(replicas)
+    layer = model.decoder.seed_normalization
+    before = layer.moving_mean.numpy(), layer.moving_variance.numpy()
+    with averaged_weights(model):
+        mean, variance = pooled_moments(model)
+        np.testing.assert_allclose(layer.moving_mean.numpy(), mean, atol=1e-4)
+        np.testing.assert_allclose(layer.moving_variance.numpy(), variance, rtol=1e-3)
+        again = layer.moving_mean.numpy(), layer.moving_variance.numpy()
+        assert layer.momentum == 0.99
+    assert np.abs(variance / before[1] - 1.0).max() > 0.2
+    np.testing.assert_array_equal(layer.moving_mean.numpy(), before[0])
+    np.testing.assert_array_equal(layer.moving_variance.numpy(), before[1])
+    apply_ema(model)  # the same to the bit
+    np.testing.assert_array_equal(layer.moving_mean.numpy(), again[0])
+    np.testing.assert_array_equal(layer.moving_variance.numpy(), again[1])
+
+
+def test_samples_of_averaged_weights_have_the_contrast_of_training(averaging_gan):
+    model = averaging_gan()
+    noise = model.sample_noise(64, seed=3)
+    with averaged_weights(model):
+        in_training = model(noise, training=True).numpy().std()
+        assert model(noise).numpy().std() == pytest.approx(in_training, rel=0.1)
+
+
+def test_frozen_batch_norm_keeps_its_statistics(averaging_gan):
+    model = averaging_gan()
+    layer = model.decoder.seed_normalization
+    before = layer.moving_variance.numpy()
+    layer.trainable = False
+    model.measure_batch_norm()
+    np.testing.assert_array_equal(layer.moving_variance.numpy(), before)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_presets_average_no_longer_than_statistics_that_are_not_measured_anew(name):
+    cls = model_class(name)
+    if cls.measure_batch_norm is not Trainer.measure_batch_norm and cls is not CGAN:
+        return
+    for preset, training in cls.TRAINING.items():
+        assert training.ema_momentum <= 0.99, preset

@@ -154,7 +154,7 @@ def test_a_mixed_batch_feeds_the_video_discriminator_videos_only(linear_gan, sam
     for shown in ({}, {"image": images}, {"image": -images}):
         mixed = tensors({**batch, **shown})
         results.append(model.discriminator_step(mixed, tensors(fakes), random_inputs))
-    for losses, gradients in results[1:]:
+    for losses, gradients, _ in results[1:]:
         assert float(losses[VIDEO]) == float(results[0][0][VIDEO])
         np.testing.assert_array_equal(gradients[VIDEO][0], results[0][1][VIDEO][0])
         assert float(losses[IMAGE]) != float(results[0][0][IMAGE])

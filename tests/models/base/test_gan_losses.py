@@ -83,6 +83,21 @@ def test_penalties_are_taken_between_real_and_fake_and_at_real_samples(linear_ga
     assert added[VIDEO] == pytest.approx(np.mean([norm(x) ** 2 for x in batch["video"]]), rel=1e-4)
 
 
+def test_at_an_interval_r1_is_the_weighted_mean_over_every_so_many_th_sample(linear_gan, sample):
+    def replace(model):
+        model.image_discriminator = model.video_discriminator = QuadraticDiscriminator()
+
+    options = {"r1_weight": 2.0, "r1_interval": 3}
+    added, _ = penalties(linear_gan, sample, options, replace, image_prior=False)
+    squares = lambda samples: [np.sum(np.square(np.float64(x))) for x in samples]  # noqa: E731
+    clips = squares(sample.batch["video"])
+    assert added[VIDEO] == pytest.approx((clips[0] + clips[3]) / 2, rel=1e-4)
+    frames = squares(sample.frames(sample.batch["video"], "real_frames", draws=1))
+    images = squares(sample.images)  # of nine samples: two frames of weight 9/8, an image of 9/10
+    mean = (9 / 8 * (frames[0] + frames[3]) + 9 / 10 * images[2]) / (2 * 9 / 8 + 9 / 10)
+    assert added[IMAGE] == pytest.approx(mean, rel=1e-4)
+
+
 @pytest.mark.parametrize("image_prior", [True, False])
 def test_images_and_frames_of_clips_are_half_of_the_penalties_each(linear_gan, sample, image_prior):
     def replace(model):

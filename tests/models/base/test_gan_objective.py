@@ -13,8 +13,13 @@ def test_by_default_the_networks_minimise_the_logistic_loss_alone():
         "real_target": 1.0,
         "gradient_penalty": 0.0,
         "r1_weight": 0.0,
+        "r1_interval": 1,
         "instance_noise_std": (0.0, 0.0),
         "instance_noise_steps": 0,
+        "augmentation": (),
+        "augmentation_probability": 1.0,
+        "augmentation_target": 0.0,
+        "augmentation_ramp": 50_000,
         "discriminator_steps": 1,
         "image_frames": 1,
         "image_prior_weight": 1.0,
@@ -57,6 +62,13 @@ def test_labels_are_smoothed_where_the_loss_has_a_target(loss):
         ({"r1_weight": float("nan")}, "r1_weight=nan"),
         ({"image_prior_weight": None}, "image_prior_weight=None"),
         ({"category_weight": -0.1}, "category_weight=-0.1"),
+        ({"r1_interval": 0}, "r1_interval=0 must be a whole number from 1"),
+        ({"augmentation": ["flip"]}, r"augmentation=\('flip',\) must be a list of color, tr"),
+        ({"augmentation": "color"}, "augmentation='color' must be a list"),
+        ({"augmentation": ["color", "color"]}, "each once"),
+        ({"augmentation_probability": 1.5}, "augmentation_probability=1.5 must be from 0 to 1"),
+        ({"augmentation_target": -1}, "augmentation_target=-1 must be from 0 to 1"),
+        ({"augmentation_ramp": 0}, "augmentation_ramp=0 must be a whole number from 1"),
         ({"instance_noise_std": 0.1}, r"instance_noise_std=0.1 must be a pair \[start, end\]"),
         ({"instance_noise_std": (0.1, -0.1)}, "instance_noise_std"),
         ({"instance_noise_std": (0.1, 0.0, 0.0)}, "instance_noise_std"),
@@ -98,8 +110,9 @@ def test_the_preset_plain_has_the_losses_of_the_paper_alone(name):
     plain = model_class(name).PRESETS["plain"]
     assert Objective.of(plain.get("objective")) == Objective(**PUBLISHED[name])
     # TGAN clips singular values, for which spectral normalisation stands.
-    normalised = [part for part in plain.values() if isinstance(part, dict) and "spectral" in part]
-    assert bool(normalised) == (name == "tgan")
+    discriminators = [part for key, part in plain.items() if key.endswith("_discriminator")]
+    assert all(own.get("spectral", False) == (name == "tgan") for own in discriminators)
+    assert not any(own.get("deviation", False) for own in discriminators)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

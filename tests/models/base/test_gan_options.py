@@ -1,9 +1,12 @@
-"""Options of the objective: label smoothing, instance noise and categories."""
+"""Options of the objective: label smoothing, instance noise, augmentation and categories."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from kerasvid.layers.augmentation import augmented
+from kerasvid.models.base.gan_losses import divergence
 
 IMAGE, VIDEO = "image_discriminator", "video_discriminator"
 
@@ -78,6 +81,85 @@ def test_without_instance_noise_inputs_are_seen_to_the_bit(linear_gan, sample):
         np.testing.assert_array_equal(fake, fakes["video"])
         np.testing.assert_array_equal(model.image_discriminator.seen[2], fakes["image"])
     assert "real_video_noise" not in linear_gan().random_input_shapes(2)
+
+
+# === Augmentation ===
+
+AUGMENTED = {"augmentation": ["color"]}
+
+
+def recoloured(samples, gaussians, probability=1.0):
+    return augmented(tf.constant(samples), tf.constant(gaussians), ["color"], probability).numpy()
+
+
+def test_discriminators_see_real_and_generated_clips_changed_by_their_own_numbers(
+    linear_gan, sample
+):
+    random_inputs = sample.random_inputs
+    model = linear_gan(AUGMENTED)
+    sample.discriminator_losses(model, {**sample.batch, "image": sample.images})
+    sample.generator_loss(model)
+    real, fake, image = (
+        recoloured(samples, random_inputs[f"{name}_change"])
+        for name, samples in (
+            ("real_video", sample.batch["video"]),
+            ("fake_video", sample.fakes["video"]),
+            ("fake_image", sample.fakes["image"]),
+        )
+    )
+    assert np.abs(real - sample.batch["video"]).max() > 0.1
+    for seen, value in zip(model.video_discriminator.seen[-3:], (real, fake, fake), strict=True):
+        np.testing.assert_allclose(seen, value, atol=1e-6)
+    images = recoloured(sample.images, random_inputs["real_image_change"])
+    frames = [*sample.frames(real, "real_frames"), *images]
+    seen = model.image_discriminator.seen[-5:]
+    np.testing.assert_allclose(seen[0], frames, atol=1e-6)
+    np.testing.assert_allclose(seen[1], sample.frames(fake, "fake_frames"), atol=1e-6)
+    np.testing.assert_allclose(seen[2], image, atol=1e-6)
+
+
+def test_evaluation_sees_clips_as_they_are(linear_gan, sample):
+    model = linear_gan(AUGMENTED)
+    sample.discriminator_losses(model, training=False)
+    np.testing.assert_array_equal(model.video_discriminator.seen[-2], sample.batch["video"])
+
+
+@pytest.mark.parametrize(("scale", "end"), [(10.0, 4 * 8 / 100), (-10.0, 0.0)])
+def test_an_adapted_probability_follows_the_signs_of_real_scores(linear_gan, scale, end):
+    clips = np.random.default_rng(0).uniform(0.5, 1, [32, 2, 1, 2, 1]).astype("float32")
+    adapted = {**AUGMENTED, "augmentation_target": 0.6, "augmentation_ramp": 100}
+    model = linear_gan(adapted)
+    for discriminator in (model.image_discriminator, model.video_discriminator):
+        discriminator.w.assign(scale * tf.ones_like(discriminator.w))
+    model.compile(keras.optimizers.SGD(0.0))
+    history = model.fit(clips, batch_size=8, verbose=0).history
+    assert float(model.augmentation_probability.numpy()) == pytest.approx(end)
+    assert history["augmentation_probability"] == pytest.approx([2.5 * 8 / 100 if end else 0.0])
+
+
+# === Scores ===
+
+
+def test_mean_scores_of_real_and_generated_samples_are_reported(linear_gan):
+    clips = np.random.default_rng(0).uniform(-1, 1, [4, 2, 1, 2, 1]).astype("float32")
+    model = linear_gan(image_prior=False)
+    model.compile("sgd")
+    found = model.evaluate(clips, batch_size=4, verbose=0, return_dict=True)
+    w = model.video_discriminator.w.numpy()[:, 0]
+    assert found[f"{VIDEO}_real"] == pytest.approx(np.mean(clips.reshape(4, -1) @ w), abs=1e-5)
+    assert {f"{IMAGE}_real", f"{IMAGE}_fake", f"{VIDEO}_fake"} <= set(found)
+
+
+def test_the_divergence_is_the_share_of_the_way_from_training_to_generated_clips(linear_gan):
+    training = {f"{VIDEO}_real": 3.0, f"{IMAGE}_real": 1.0}
+    held_out = {f"{VIDEO}_real": 1.0, f"{VIDEO}_fake": -1.0}
+    held_out |= {f"{IMAGE}_real": 1.0, f"{IMAGE}_fake": 0.0}
+    found = linear_gan().divergences(training, held_out)
+    assert found == {f"{VIDEO}_divergence": 0.5, f"{IMAGE}_divergence": 0.0}
+
+
+def test_a_discriminator_that_tells_nothing_apart_does_not_diverge():
+    assert divergence(real=1.0, held_out=0.0, fake=1.0) == 0.0
 
 
 # === Categories ===
