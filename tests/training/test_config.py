@@ -11,7 +11,7 @@ from kerasvid.data import DatasetError, DatasetInfo, SplitInfo, Video, load_info
 from kerasvid.data.records import shard_name
 from kerasvid.data.shards import write_info
 from kerasvid.models.registry import MODELS, model_class
-from kerasvid.training.config import digest_of, images_digest, make_config
+from kerasvid.training.config import clip_lengths, digest_of, images_digest, make_config
 from tfrecords_tools.conversion import write_dataset
 
 
@@ -156,6 +156,26 @@ def test_the_digest_covers_names_and_which_split_a_shard_is_in(squares):
     other.append(dataclasses.replace(info, splits={"train": SplitInfo(20, 4, 4, tuple(shards))}))
     assert len({digest_of(each) for each in (info, *other)}) == 5
     assert digest_of(dataclasses.replace(info, licence="CC0")) == digest_of(info)
+
+
+def test_lengths_are_quantiles_of_those_of_the_training_videos(config_of, tmp_path, write_squares):
+    videos = np.zeros([8, 10, 16, 16, 3], np.uint8)
+    lengths = [3, 10, 4, 10, 6, 5, 10, 10]
+    folder = write_squares(
+        tmp_path / "lengths", [v[:n] for v, n in zip(videos, lengths, strict=True)], 6
+    )
+    assert clip_lengths(folder, stride=1) == [3, 4, 5, 6, 10, 10]  # not those of held-out videos
+    assert clip_lengths(folder, stride=2) == [2, 2, 3, 3, 5, 5]
+    config = config_of(model="mocogan", values={"lengths": "data"}, folder=folder)
+    assert config.hyperparameters["lengths"] == [3, 4, 5, 6, 10, 10]
+    assert config.make_model().lengths == (3, 4, 5, 6, 10, 10)
+
+
+def test_many_lengths_become_64_quantiles(tmp_path, write_squares):
+    videos = np.zeros([131, 2, 16, 16, 3], np.uint8)
+    videos = [video[: 1 + (k >= 65)] for k, video in enumerate(videos)]
+    found = clip_lengths(write_squares(tmp_path / "many", videos, 130), stride=1)
+    assert found == [1] * 32 + [2] * 32
 
 
 def test_categories_must_be_as_many_as_classes(config_of, tmp_path, moving_squares):

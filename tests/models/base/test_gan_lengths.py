@@ -69,6 +69,6 @@ def test_a_step_trains_on_clips_cut_out(model):
 
 @pytest.mark.parametrize("lengths", ["data", [0], [2.5]])
 def test_wrong_lengths_are_refused_in_one_line(lengths):
-    with pytest.raises(ValueError, match="lengths=.* must be whole numbers from 1") as error:
+    with pytest.raises(ValueError, match=r"lengths=.* must be whole numbers from 1") as error:
         model_class("mocogan").from_preset("debug", lengths=lengths, **SMALL)
     assert "\n" not in str(error.value)
