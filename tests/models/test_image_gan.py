@@ -40,7 +40,8 @@ def test_images_are_generated_clips_of_one_frame(model):
 
 def test_there_are_two_networks(model):
     assert list(model.network_variables()) == ["generator", "image_discriminator"]
-    assert model.term_names == ("loss", "generator_loss", "image_discriminator_loss")
+    own = (f"image_discriminator_{term}" for term in ("loss", "real", "fake"))
+    assert model.term_names == ("loss", "generator_loss", *own)
     with pytest.raises(ValueError, match="no hyper-parameter 'video_discriminator'"):
         ImageGAN.from_preset("debug", **SMALL, video_discriminator={"channels": (4,)})
     assert ImageGAN.from_config(model.get_config()).get_config() == model.get_config()

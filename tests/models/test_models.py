@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.models.base.gan import AdversarialModel
+from kerasvid.models.base.gan import IMAGE, VIDEO, AdversarialModel
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.protocols import Encoder, Swappable
 from kerasvid.models.base.vae import VariationalModel
@@ -388,20 +388,23 @@ def test_fitting_a_small_batch_lowers_the_loss(variant, clips):
 
 
 CODES = {"loss", "psnr"}
-OF_CLIPS = {"loss", "generator_loss", "video_discriminator_loss"}
+GAN = {"loss", "generator_loss"}
+OF_IMAGES, OF_CLIPS = (
+    {f"{network}_{term}" for term in ("loss", "real", "fake")} for network in (IMAGE, VIDEO)
+)
 BOUND = {"loss", "bound", "reconstruction_loss", "psnr"}
-# What a step of the preset `plain` reports: the terms of the paper, their sum, and the PSNR.
+# What a step of the preset `plain` reports: the terms of the paper, their sum, scores and PSNR.
 PLAIN_TERMS = {
     "rjvae": BOUND | {"kl_summary", "kl_residual"},
     "dsa": BOUND | {"kl_content", "kl_motion"},
     "cvae": BOUND | {"kl_video", "endpoints_loss"},
     "navsynth": CODES | {"reconstruction_loss", "static_loss", "triplet_loss"},
     "glo": CODES,
-    "image_gan": {"loss", "generator_loss", "image_discriminator_loss"},
-    **dict.fromkeys(("mocogan", "rmocogan", "rjgan"), OF_CLIPS | {"image_discriminator_loss"}),
-    "tgan": OF_CLIPS,
-    "vgan": OF_CLIPS | {"mask_loss"},
-    "cgan": OF_CLIPS | {"endpoints_loss"},
+    "image_gan": GAN | OF_IMAGES,
+    **dict.fromkeys(("mocogan", "rmocogan", "rjgan"), GAN | OF_IMAGES | OF_CLIPS),
+    "tgan": GAN | OF_CLIPS,
+    "vgan": GAN | OF_CLIPS | {"mask_loss"},
+    "cgan": GAN | OF_CLIPS | {"endpoints_loss"},
 }
 
 

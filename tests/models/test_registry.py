@@ -63,6 +63,7 @@ def test_the_preset_plain_of_every_trained_model_has_no_option_of_the_library(na
     assert start == end
     training = cls.TRAINING["plain"]
     assert (training.ema_momentum, training.prior_steps, training.clip_norm) == (0.0, 0, 0.0)
+    assert training.max_divergence == 0.0
 
 
 def test_what_has_nothing_to_train_is_the_linear_interpolation():

@@ -110,8 +110,9 @@ def test_the_preset_plain_has_the_losses_of_the_paper_alone(name):
     plain = model_class(name).PRESETS["plain"]
     assert Objective.of(plain.get("objective")) == Objective(**PUBLISHED[name])
     # TGAN clips singular values, for which spectral normalisation stands.
-    normalised = [part for part in plain.values() if isinstance(part, dict) and "spectral" in part]
-    assert bool(normalised) == (name == "tgan")
+    discriminators = [part for key, part in plain.items() if key.endswith("_discriminator")]
+    assert all(own.get("spectral", False) == (name == "tgan") for own in discriminators)
+    assert not any(own.get("deviation", False) for own in discriminators)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
