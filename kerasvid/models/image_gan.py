@@ -104,7 +104,7 @@ ImageGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # The recipe that all GANs of the residual-vector paper share, see `mocogan`.
+    # The recipe of all GANs, listed in `mocogan.py`.
     "base": {
         "latent_dim": 60,
         "decoder": dcgan_generator(32, normalization="batch"),
@@ -131,6 +131,6 @@ ImageGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=16, ema_momentum=0.0, **_ADAM),
     # As many frames a step as RJGAN's image discriminator sees, each of another video.
-    "base": TrainConfig(steps=6_000, batch_size=80, **_BALANCED),
+    "base": TrainConfig(steps=4_000, batch_size=80, **_BALANCED),
     "paper": TrainConfig(steps=100_000, batch_size=64, ema_momentum=0.0, epsilon=1e-8, **_ADAM),
 }

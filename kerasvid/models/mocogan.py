@@ -30,9 +30,20 @@ Differences from it:
 - Batch norm keeps 0.99 of its running statistics, with Keras's epsilon. There is no weight decay.
 - `train.py` can add noise to the inputs of all convolutions of D_I and D_V, which it does not by
   default. `objective.instance_noise_std` adds it to the frames and clips alone.
+- D_I sees frames of the clips that D_V sees; there they are of other videos and of a pass of their
+  own. The losses have the same expectation, for half of the passes.
 - A video of less than 31 frames is refused. There, videos of less than 32 frames are left out.
 
-The preset `base` shows D_I four frames of a clip; `plain` shows it one, as published.
+The preset `plain` has the losses of the paper alone. In `base` the discriminators do not run ahead.
+All GANs of the library share this recipe, which was chosen on MoCoGAN:
+- `objective.r1_weight`: the gradient at real samples is kept small (Mescheder et al., ICML 2018), at
+  an eighth of them in each step;
+- `discriminator_rate`: the discriminators learn half as fast (Heusel et al., NeurIPS 2017), and
+  Adam has no momentum (`beta_1`);
+- `deviation`: the discriminators see how much the samples of a batch differ;
+- they see pixels, not patches of them, which left grain in the pictures;
+- D_I sees four frames of a clip (`objective.image_frames`), in place of one;
+- averaged weights, with batch-norm statistics of their own.
 """
 
 from collections.abc import Mapping
@@ -190,7 +201,7 @@ MoCoGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # The recipe that all GANs of the residual-vector paper share, see `mocogan`.
+    # The recipe of all GANs, listed above.
     "base": {
         "content_dim": 50,
         "motion_dim": 10,
@@ -225,7 +236,7 @@ _BALANCED: dict[str, Any] = {
 MoCoGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=6_000, batch_size=16, **_BALANCED),
+    "base": TrainConfig(steps=4_000, batch_size=16, **_BALANCED),
     "paper": TrainConfig(
         steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
     ),

@@ -22,7 +22,7 @@ The paper does not say what delta^(0) is; MoCoGAN, whose architecture it follows
 appendix with sizes and training was not at hand, and no released code was found. The preset `paper`
 has those of the preset `paper` of MoCoGAN; `mocogan.py` lists the differences from its code.
 
-The preset `base` shows D_I four frames of a clip; `plain` shows it one, as published.
+The preset `plain` has the losses of the paper alone, `base` the recipe that `mocogan.py` lists.
 """
 
 from collections.abc import Mapping
@@ -154,7 +154,7 @@ RJGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # The recipe that all GANs of the residual-vector paper share, see `mocogan`.
+    # The recipe of all GANs, listed in `mocogan.py`.
     "base": {
         "latent_dim": 60,
         "noise_dim": 10,
@@ -189,7 +189,7 @@ _BALANCED: dict[str, Any] = {
 RJGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=6_000, batch_size=16, **_BALANCED),
+    "base": TrainConfig(steps=4_000, batch_size=16, **_BALANCED),
     "paper": TrainConfig(
         steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
     ),

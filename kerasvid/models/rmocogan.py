@@ -14,7 +14,7 @@ of MoCoGAN (section 4.2: "the notation and architecture of MoCoGAN"; the differe
 released code are in `mocogan.py`). The width of R is ours: the appendix with it was not at hand,
 and no released code was found.
 
-The preset `base` shows D_I four frames of a clip; `plain` shows it one, as published.
+The preset `plain` has the losses of the paper alone, `base` the recipe that `mocogan.py` lists.
 """
 
 from collections.abc import Mapping
@@ -110,7 +110,7 @@ RMoCoGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # The recipe that all GANs of the residual-vector paper share, see `mocogan`.
+    # The recipe of all GANs, listed in `mocogan.py`.
     "base": {
         "content_dim": 50,
         "motion_dim": 10,
@@ -147,7 +147,7 @@ _BALANCED: dict[str, Any] = {
 RMoCoGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=6_000, batch_size=16, **_BALANCED),
+    "base": TrainConfig(steps=4_000, batch_size=16, **_BALANCED),
     "paper": TrainConfig(
         steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
     ),

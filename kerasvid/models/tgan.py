@@ -11,8 +11,8 @@ D_V is the only discriminator, with one score for the clip:
 
     D_V: E[-D_V(v)] + E[D_V(v~)],  G: E[-D_V(v~)]           with the loss "wasserstein"
 
-The preset `plain` is this loss, at sizes for two CPU cores; `base` has the hinge loss. The preset
-`paper` has the sizes, rates and batch of https://github.com/pfnet-research/tgan (its configuration
+The preset `plain` is this loss, at sizes for two CPU cores; `base` has the logistic loss of the
+recipe that `mocogan.py` lists. The preset `paper` has the sizes, rates and batch of https://github.com/pfnet-research/tgan (its configuration
 `ucf101_wgan_svd_zdim-100_no-beta-all_init-uniform-all`). Its 1,000 epochs are of a list of videos
 that is not in the code: the number of steps is ours. Differences from the paper and this code:
 
@@ -179,8 +179,14 @@ TGAN.PRESETS = {
     },
     # The paper's loss alone.
     "plain": {**_TWO_CORES, "objective": {"loss": "wasserstein"}},
-    # The hinge loss is the usual one beside spectral normalisation.
-    "base": {**_TWO_CORES, "objective": {"loss": "hinge"}},
+    # The recipe of all GANs, listed in `mocogan.py`.
+    "base": {
+        "latent_dim": 100,
+        "temporal_channels": (256, 128, 64, 64, 50),
+        "decoder": dcgan_generator(32, normalization="batch"),
+        "video_discriminator": {"channels": (24, 48, 96, 192), "deviation": True, **HALVING_TIME},
+        "objective": {"r1_weight": 20.0, "r1_interval": 8},
+    },
     # The published sizes.
     "paper": {
         "latent_dim": 100,
@@ -196,7 +202,6 @@ TGAN.PRESETS = {
         "objective": {"loss": "wasserstein"},
     },
 }
-_ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
 _RMSPROP: dict[str, Any] = {
     "learning_rate": 5e-5,
     "warmup_steps": 0,
@@ -204,9 +209,18 @@ _RMSPROP: dict[str, Any] = {
     "beta_2": 0.99,
     "epsilon": 1e-8,
 }
+# Two time scales: the discriminator learns half as fast.
+_BALANCED: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "discriminator_rate": 0.5,
+    "warmup_steps": 0,
+    "beta_1": 0.0,
+    "beta_2": 0.99,
+    "ema_momentum": 0.998,
+}
 TGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=5_000, batch_size=8, ema_momentum=0.0, **_RMSPROP),
-    "base": TrainConfig(steps=5_000, **_ADAM),
+    "base": TrainConfig(steps=4_000, batch_size=16, **_BALANCED),
     "paper": TrainConfig(steps=100_000, batch_size=32, ema_momentum=0.0, **_RMSPROP),
 }

@@ -267,8 +267,18 @@ VGAN.PRESETS = {
         **_TWO_CORES,
         "video_discriminator": {**_SMALL, "normalization": "batch", **_WHOLE_CLIP},
     },
-    # Good pictures on two CPU cores.
-    "base": {**_TWO_CORES, "video_discriminator": {**_SMALL, "spectral": True, **_WHOLE_CLIP}},
+    # The recipe of all GANs, listed in `mocogan.py`.
+    "base": {
+        "latent_dim": 100,
+        "decoder": {
+            "seed_channels": 256,
+            "channels": (128, 64),
+            "patch": 2,
+            "normalization": "batch",
+        },
+        "video_discriminator": {"channels": (24, 48, 96, 192), "deviation": True, **HALVING_TIME},
+        "objective": {"r1_weight": 20.0, "r1_interval": 8},
+    },
     # The published sizes.
     "paper": {
         "frames": 32,
@@ -287,9 +297,18 @@ VGAN.PRESETS = {
     },
 }
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
+# Two time scales: the discriminator learns half as fast.
+_BALANCED: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "discriminator_rate": 0.5,
+    "warmup_steps": 0,
+    "beta_1": 0.0,
+    "beta_2": 0.99,
+    "ema_momentum": 0.998,
+}
 VGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=5_000, batch_size=8, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=5_000, **_ADAM),
+    "base": TrainConfig(steps=4_000, batch_size=16, **_BALANCED),
     "paper": TrainConfig(steps=100_000, batch_size=64, ema_momentum=0.0, epsilon=1e-8, **_ADAM),
 }
