@@ -36,8 +36,8 @@ Differences from it:
 
 The preset `plain` has the losses of the paper alone. In `base` the discriminators do not run ahead.
 All GANs of the library share this recipe, which was chosen on MoCoGAN:
-- `objective.r1_weight`: the gradient at real samples is kept small (Mescheder et al., ICML 2018), at
-  an eighth of them in each step;
+- `objective.r1_weight`: the gradient at real samples is kept small (Mescheder et al., ICML 2018),
+  at an eighth of them in each step;
 - `discriminator_rate`: the discriminators learn half as fast (Heusel et al., NeurIPS 2017), and
   Adam has no momentum (`beta_1`);
 - `deviation`: the discriminators see how much the samples of a batch differ;

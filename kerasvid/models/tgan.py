@@ -12,7 +12,8 @@ D_V is the only discriminator, with one score for the clip:
     D_V: E[-D_V(v)] + E[D_V(v~)],  G: E[-D_V(v~)]           with the loss "wasserstein"
 
 The preset `plain` is this loss, at sizes for two CPU cores; `base` has the logistic loss of the
-recipe that `mocogan.py` lists. The preset `paper` has the sizes, rates and batch of https://github.com/pfnet-research/tgan (its configuration
+recipe that `mocogan.py` lists. The preset `paper` has the sizes, rates and batch of
+https://github.com/pfnet-research/tgan (its configuration
 `ucf101_wgan_svd_zdim-100_no-beta-all_init-uniform-all`). Its 1,000 epochs are of a list of videos
 that is not in the code: the number of steps is ours. Differences from the paper and this code:
 

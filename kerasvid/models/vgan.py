@@ -19,7 +19,7 @@ The last transposed convolution writes `patch` x `patch` pixels at every positio
 writes one. D_V scores by one logit and not by two classes under a softmax, which is the same model.
 
 The preset `plain` is this loss with the batch norm of the paper, at sizes for two CPU cores; `base`
-has spectral normalisation in place of that of D_V. The preset `paper` has the sizes, lambda, rates
+has the recipe that `mocogan.py` lists. The preset `paper` has the sizes, lambda, rates
 and batch of https://github.com/cvondrick/videogan (`main.lua`). Its 100 epochs are of a list of
 clips that is not in the code: the number of steps is ours. Differences from that code:
 - Initial weights, and the momentum and epsilon of batch norm, are Keras's. There they are drawn
