@@ -14,6 +14,7 @@ import pytest
 from kerasvid.io import (
     atomic_folder,
     atomic_write,
+    cache_folder,
     described,
     lock,
     markdown_text,
@@ -273,3 +274,14 @@ def test_half_written_files_of_killed_processes_go_at_the_next_write(tmp_path, n
     with atomic_write(tmp_path / name) as temporary:
         pathlib.Path(temporary).touch()
     assert set(tmp_path.iterdir()) == {tmp_path / name, running}
+
+
+def test_the_cache_folder_is_the_users_own_or_that_of_the_system(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERASVID_CACHE", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine"
+    monkeypatch.delenv("KERASVID_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "kerasvid"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "kerasvid"
