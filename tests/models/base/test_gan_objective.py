@@ -119,3 +119,21 @@ def test_the_preset_plain_has_the_losses_of_the_paper_alone(name):
 def test_the_preset_paper_has_the_losses_of_the_paper(name):
     paper = model_class(name).PRESETS["paper"]
     assert Objective.of(paper.get("objective")) == Objective(**PUBLISHED[name])
+
+
+def test_the_presets_base_share_one_recipe_of_balanced_networks():
+    names = ("mocogan", "rmocogan", "rjgan", "image_gan", "vgan", "tgan")
+    classes = [model_class(name) for name in names]
+    recipes = [dataclasses.asdict(cls.TRAINING["base"]) for cls in classes]
+    for cls, recipe in zip(classes, recipes, strict=True):
+        base = cls.PRESETS["base"]
+        given = Objective.of(base["objective"])
+        frames = 1 if {"image_discriminator", "video_discriminator"} - {*base} else 4
+        shared = {"r1_weight": 20.0, "r1_interval": 8, "image_frames": frames}
+        assert given == Objective(**shared), cls
+        for part in ("image_discriminator", "video_discriminator"):
+            expected = classes[0].PRESETS["base"][part]
+            assert base.get(part, expected) == expected, cls
+        # The image GAN has no clips: it sees as many images as RJGAN's D_I.
+        assert recipe.pop("batch_size") == (80 if cls is classes[3] else 16)
+        assert recipe == {k: v for k, v in recipes[0].items() if k != "batch_size"}, cls
