@@ -461,10 +461,11 @@ def constancy(context: EvaluationContext) -> Iterator[Measured]:
     """
     frame, clip = context.classifier("frame"), context.classifier("clip")
     attributes = [name for name in frame.heads if name in context.info.attribute_names]
-    for suffix, batches, facts in generated_and_real(context):
+    count = context.count(unseen=True)
+    for suffix, batches, facts, videos in generated_and_real(context, unseen=True):
         constant: dict[str, list[np.ndarray]] = {name: [] for name in attributes}
         answers: dict[str, list[np.ndarray]] = {name: [] for name in {*clip.heads} - {*attributes}}
-        for clips in counted_clips(batches, context.count(), facts["of"].removesuffix(" clips")):
+        for clips in counted_clips(batches, count, facts["of"].removesuffix(" clips")):
             frames = clips.reshape(-1, 1, *clips.shape[2:])  # [N * T, 1, H, W, C]
             of_frames, of_clips = frame.probabilities(frames), clip.probabilities(clips)
             for name in attributes:
@@ -477,13 +478,14 @@ def constancy(context: EvaluationContext) -> Iterator[Measured]:
         facts["unit"] = "share of clips whose frames all have the same answer"
         own = {**facts, "classifier": frame.protocol()}
         for name, values in joined.items():
-            share = bootstrap_interval(values, seed=context.seed)
+            share = bootstrap_interval(values, seed=context.seed, videos=videos)
             yield context.reported(f"constancy/{name}{suffix}", share, HIGHER, **own)
         own = {**facts, "classifier": clip.protocol(), "unit": "H(y | x) in nats"}
         for name, parts in answers.items():
-            doubt = answer_intervals(np.concatenate(parts), seed=context.seed)["conditional"]
+            joined_answers = np.concatenate(parts)
+            found = answer_intervals(joined_answers, seed=context.seed, videos=videos)
             name = f"constancy/{name}/conditional_entropy{suffix}"
-            yield context.reported(name, doubt, LOWER, OF_ANSWERS, **own)
+            yield context.reported(name, found["conditional"], LOWER, OF_ANSWERS, **own)
 
 
 def no_constancy(context: EvaluationContext) -> str | None:

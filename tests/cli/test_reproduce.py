@@ -157,6 +157,7 @@ def test_pre_training_is_reproduced_from_data_to_table(
     app_here, actions, quick_classifiers, tmp_path
 ):
     flags = ("--table=residual_vectors/3", f"--dataset={actions}", *QUICK, "--steps=2", "--num=12")
+    flags += ("--i3d_weights=none",)
     status, out, err = app_here("reproduce", *flags)
     assert status == 0, err
     assert "weights of decoder, image_discriminator from " in out
@@ -209,6 +210,7 @@ def test_every_table_can_be_made(table, app_here, actions, quick_classifiers, mo
     monkeypatch.setattr("kerasvid.evaluation.measurements.IMAGES", 4)
     count = [] if table == "residual_vectors/5" else ["--num=8"]
     flags = (f"--table={table}", f"--dataset={actions}", *QUICK, "--steps=2", *count)
+    flags += ("--i3d_weights=none",)
     status, out, err = app_here("reproduce", *flags)
     assert status == 0, err
     assert "not measured yet" not in out
