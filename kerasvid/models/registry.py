@@ -30,9 +30,9 @@ PARAMETERS = {
     "cvae": {"debug": 77_096, "plain": 4_598_048, "base": 4_646_544, "paper": 49_324_187},
     "dsa": {"debug": 55_192, "plain": 5_003_232, "base": 5_331_232, "paper": 166_932_867},
     "glo": {"debug": 28_108, "plain": 1_087_203, "base": 1_087_203, "paper": 4_861_379},
-    "image_gan": {"debug": 27_721, "plain": 1_612_900, "base": 1_612_900, "paper": 3_921_412},
+    "image_gan": {"debug": 27_721, "plain": 1_612_900, "base": 1_634_964, "paper": 3_921_412},
     "linear_interpolation": {"debug": 0, "base": 0, "paper": 0},
-    "mocogan": {"debug": 31_178, "plain": 3_027_001, "base": 3_027_001, "paper": 14_979_929},
+    "mocogan": {"debug": 31_178, "plain": 3_027_001, "base": 3_201_233, "paper": 14_979_929},
     "navsynth": {
         "debug": 29_232,
         "plain": 1_318_147,
@@ -41,11 +41,11 @@ PARAMETERS = {
         "weizmann": 6_096_499,
         "golf": 6_014_579,
     },
-    "rjgan": {"debug": 32_138, "plain": 3_050_101, "base": 3_050_101, "paper": 15_003_029},
+    "rjgan": {"debug": 32_138, "plain": 3_050_101, "base": 3_224_333, "paper": 15_003_029},
     "rjvae": {"debug": 56_232, "plain": 5_042_176, "base": 5_212_352, "paper": 168_375_555},
-    "rmocogan": {"debug": 31_522, "plain": 3_041_259, "base": 3_041_259, "paper": 14_994_187},
-    "tgan": {"debug": 33_911, "plain": 4_356_246, "base": 4_356_246, "paper": 16_293_832},
-    "vgan": {"debug": 72_853, "plain": 7_425_373, "base": 7_424_605, "paper": 27_310_408},
+    "rmocogan": {"debug": 31_522, "plain": 3_041_259, "base": 3_215_491, "paper": 14_994_187},
+    "tgan": {"debug": 33_911, "plain": 4_356_246, "base": 3_095_166, "paper": 16_293_832},
+    "vgan": {"debug": 72_853, "plain": 7_425_373, "base": 6_163_525, "paper": 27_310_408},
 }
 
 

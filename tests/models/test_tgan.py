@@ -136,7 +136,8 @@ def test_training_normalizes_by_the_batch_in_both_generators(model):
 def test_the_video_discriminator_is_the_only_one(model):
     assert list(model.network_variables()) == ["generator", "video_discriminator"]
     assert model.objective.loss == "wasserstein"
-    assert set(model.term_names) == {"loss", "generator_loss", "video_discriminator_loss"}
+    own = {f"video_discriminator_{term}" for term in ("loss", "real", "fake")}
+    assert set(model.term_names) == {"loss", "generator_loss", *own}
 
 
 def test_options_of_other_models_are_refused():

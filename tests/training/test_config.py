@@ -85,7 +85,7 @@ def test_no_model_is_built_to_check_settings(name, squares, monkeypatch):
 
     monkeypatch.setattr(keras.Model, "__init__", build)
     for preset in model_class(name).PRESETS:
-        values = {"training.batch_size": 4, "training.frames": 3}
+        values = {"training.batch_size": 4, "training.frames": 3, "training.stride": 1}
         make_config(name, "squares", squares, load_info(squares), preset, values, seed=0)
 
 

@@ -202,7 +202,8 @@ def rows_of(run):
         return [{**row, "seconds": None} for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("replicas", [1, 2])
 def test_an_interrupted_run_writes_the_metrics_of_an_uninterrupted_one(
     config_of, strategy_of, tmp_path, monkeypatch, replicas
 ):
@@ -227,6 +228,7 @@ def test_an_interrupted_run_writes_the_metrics_of_an_uninterrupted_one(
     assert rows_of(parts) == rows_of(whole) and rows_of(whole)[1]["val_loss"]
 
 
+@pytest.mark.slow
 def test_weights_of_asked_for_steps_are_those_of_runs_that_end_there(config_of, tmp_path):
     values = {"training.ema_momentum": 0.5}
     config = config_of(5, values, keep_at=[2, 4], checkpoint_every=5)
@@ -244,6 +246,7 @@ def test_weights_of_asked_for_steps_are_those_of_runs_that_end_there(config_of, 
     assert outcome.trained == 2 and later.kept(6).exists() and later.kept(4).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("break_", [flip, lambda path: path.write_bytes(b"")])
 def test_a_damaged_model_is_written_again_from_the_last_checkpoint(finished, capsys, break_):
     config, run = finished
@@ -381,6 +384,7 @@ def test_a_nan_is_reported_with_its_step(config_of, tmp_path):
     assert not list((tmp_path / "checkpoints").glob("step-00000[3-9]*"))
 
 
+@pytest.mark.slow
 def test_held_out_videos_that_are_too_short_are_not_evaluated(
     config_of, tmp_path, moving_squares, write_squares, capsys
 ):
@@ -413,6 +417,7 @@ def test_a_process_that_is_not_the_chief_writes_nothing(config_of, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_lost_worker_is_named_with_the_checkpoint_to_resume_from(
     config_of, tmp_path, monkeypatch
 ):
@@ -524,6 +529,7 @@ def adversarial_config(config_of):
     return make
 
 
+@pytest.mark.slow
 def test_a_discriminator_is_compared_on_held_out_and_training_clips(adversarial_config, tmp_path):
     config = adversarial_config()
     run_to_end(config, tmp_path)

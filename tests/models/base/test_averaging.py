@@ -244,7 +244,7 @@ def pooled_moments(model, passes=8, clips=32):
     return pooled.mean(axis=0), pooled.var(axis=0)
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_averaged_weights_have_statistics_of_their_own(averaging_gan, replicas):
     model = averaging_gan(replicas)
     layer = model.decoder.seed_normalization
