@@ -464,7 +464,9 @@ def constancy(context: EvaluationContext) -> Iterator[Measured]:
     count = context.count(unseen=True)
     for suffix, batches, facts, videos in generated_and_real(context, unseen=True):
         constant: dict[str, list[np.ndarray]] = {name: [] for name in attributes}
-        answers: dict[str, list[np.ndarray]] = {name: [] for name in {*clip.heads} - {*attributes}}
+        answers: dict[str, list[np.ndarray]] = {
+            name: [] for name in clip.heads if name not in attributes
+        }
         for clips in counted_clips(batches, count, facts["of"].removesuffix(" clips")):
             frames = clips.reshape(-1, 1, *clips.shape[2:])  # [N * T, 1, H, W, C]
             of_frames, of_clips = frame.probabilities(frames), clip.probabilities(clips)

@@ -37,8 +37,8 @@ class ImageDiscriminator(KeepsArguments, keras.layers.Layer):
             one logit for the frame.
         normalization: `"none"`, `"batch"` or `"group"`, behind every convolution but the first.
         spectral: whether every kernel is held at spectral norm 1.
-        deviation: whether the score also sees how much the features differ within the batch, see
-            `with_deviation`.
+        batch_std: whether the score also sees how much the features differ within the batch, see
+            `with_batch_std`.
         categories: K, further logits of the category; 0 for none.
 
     Call: `[N, H, W, C]` in [-1, 1] -> `DiscriminatorOutput`.
@@ -61,7 +61,7 @@ class ImageDiscriminator(KeepsArguments, keras.layers.Layer):
         score: str = "patch",
         normalization: str = "none",
         spectral: bool = False,
-        deviation: bool = False,
+        batch_std: bool = False,
         categories: int = 0,
         **kwargs,
     ):
@@ -76,7 +76,7 @@ class ImageDiscriminator(KeepsArguments, keras.layers.Layer):
             )
         self.kernel_size, self.patch, self.score = kernel_size, patch, score
         self.normalization, self.spectral, self.categories = normalization, spectral, categories
-        self.deviation = deviation
+        self.batch_std = batch_std
 
         # === Networks ===
         policy = self.dtype_policy
@@ -107,7 +107,7 @@ class ImageDiscriminator(KeepsArguments, keras.layers.Layer):
 
     def output_of(self, maps: tf.Tensor) -> DiscriminatorOutput:
         """The output of `call` for feature maps."""
-        maps = with_deviation(maps) if self.deviation else maps
+        maps = with_batch_std(maps) if self.batch_std else maps
         return as_output(self.output_layer(maps), tf.shape(maps)[0], self.categories)
 
 
@@ -119,7 +119,7 @@ class VideoDiscriminator(ImageDiscriminator):
     neighbouring frames side by side: the same sums, without the slower 3-D convolution.
 
     Args:
-        channels, strides, kernel_size, patch, score, normalization, spectral, deviation,
+        channels, strides, kernel_size, patch, score, normalization, spectral, batch_std,
             categories: in space, as in `ImageDiscriminator`.
         temporal_kernel: frames that a convolution sees.
         temporal_stride: distance of two of its positions in time.
@@ -184,7 +184,7 @@ class VideoDiscriminator(ImageDiscriminator):
         for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
             x = self._over_time(convolution, x)
             x = tf.nn.leaky_relu(over_frames(normalization, x, training=training))
-        x = with_deviation(x) if self.deviation else x
+        x = with_batch_std(x) if self.batch_std else x
         if self.score == "patch":
             scores = self._over_time(self.output_layer, x)
         else:
@@ -249,7 +249,7 @@ def _frames(x: tf.Tensor, first: int, count: int) -> tf.Tensor:
     return tf.slice(x, [0, first, 0, 0, 0], [-1, count, -1, -1, -1])
 
 
-def with_deviation(features: tf.Tensor) -> tf.Tensor:
+def with_batch_std(features: tf.Tensor) -> tf.Tensor:
     """Features with one more channel: their mean standard deviation over the batch.
 
     Karras, Aila, Laine, Lehtinen: "Progressive Growing of GANs for Improved Quality, Stability, and

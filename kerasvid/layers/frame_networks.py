@@ -31,9 +31,11 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs: tf.Tensor, training: bool = False, mask=None) -> tf.Tensor:
         if not (training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
-        shape = tf.shape(inputs)
+        shape, x = tf.shape(inputs), tf.cast(inputs, self.compute_dtype)
+        if len(inputs.shape) != 4:
+            x = tf.reshape(x, [-1, 1, 1, inputs.shape[-1]])
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=tf.reshape(tf.cast(inputs, self.compute_dtype), [-1, 1, 1, inputs.shape[-1]]),
+            x=x,
             scale=tf.cast(self.gamma, tf.float32),
             offset=tf.cast(self.beta, tf.float32),
             mean=tf.zeros([0]),

@@ -104,11 +104,11 @@ ImageGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # The recipe of all GANs, listed in `mocogan.py`.
+    # The recipe of the GANs that generate from noise, listed in `mocogan.py`.
     "base": {
         "latent_dim": 60,
         "decoder": dcgan_generator(32, normalization="batch"),
-        "image_discriminator": {"channels": (32, 64, 128, 256), "deviation": True},
+        "image_discriminator": {"channels": (32, 64, 128, 256), "batch_std": True},
         "objective": {"r1_weight": 20.0, "r1_interval": 8},
     },
     "paper": {

@@ -35,12 +35,12 @@ Differences from it:
 - A video of less than 31 frames is refused. There, videos of less than 32 frames are left out.
 
 The preset `plain` has the losses of the paper alone. In `base` the discriminators do not run ahead.
-All GANs of the library share this recipe, which was chosen on MoCoGAN:
+All GANs of the library but CGAN share this recipe, which was chosen on MoCoGAN:
 - `objective.r1_weight`: the gradient at real samples is kept small (Mescheder et al., ICML 2018),
   at an eighth of them in each step;
 - `discriminator_rate`: the discriminators learn half as fast (Heusel et al., NeurIPS 2017), and
   Adam has no momentum (`beta_1`);
-- `deviation`: the discriminators see how much the samples of a batch differ;
+- `batch_std`: the discriminators see how much the samples of a batch differ;
 - they see pixels, not patches of them, which left grain in the pictures;
 - D_I sees four frames of a clip (`objective.image_frames`), in place of one;
 - averaged weights, with batch-norm statistics of their own.
@@ -201,13 +201,13 @@ MoCoGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # The recipe of all GANs, listed above.
+    # The recipe of the GANs that generate from noise, listed above.
     "base": {
         "content_dim": 50,
         "motion_dim": 10,
         "decoder": dcgan_generator(32, normalization="batch"),
-        "image_discriminator": {"channels": (32, 64, 128, 256), "deviation": True},
-        "video_discriminator": {"channels": (24, 48, 96, 192), "deviation": True, **HALVING_TIME},
+        "image_discriminator": {"channels": (32, 64, 128, 256), "batch_std": True},
+        "video_discriminator": {"channels": (24, 48, 96, 192), "batch_std": True, **HALVING_TIME},
         "objective": {"image_frames": 4, "r1_weight": 20.0, "r1_interval": 8},
     },
     # The released sizes: DCGAN networks of width 64 with batch norm.

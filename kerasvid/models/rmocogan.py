@@ -110,14 +110,14 @@ RMoCoGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # The recipe of all GANs, listed in `mocogan.py`.
+    # The recipe of the GANs that generate from noise, listed in `mocogan.py`.
     "base": {
         "content_dim": 50,
         "motion_dim": 10,
         "residual_units": 128,
         "decoder": dcgan_generator(32, normalization="batch"),
-        "image_discriminator": {"channels": (32, 64, 128, 256), "deviation": True},
-        "video_discriminator": {"channels": (24, 48, 96, 192), "deviation": True, **HALVING_TIME},
+        "image_discriminator": {"channels": (32, 64, 128, 256), "batch_std": True},
+        "video_discriminator": {"channels": (24, 48, 96, 192), "batch_std": True, **HALVING_TIME},
         "objective": {"image_frames": 4, "r1_weight": 20.0, "r1_interval": 8},
     },
     # The released sizes of MoCoGAN, which the paper takes over.

@@ -180,12 +180,12 @@ TGAN.PRESETS = {
     },
     # The paper's loss alone.
     "plain": {**_TWO_CORES, "objective": {"loss": "wasserstein"}},
-    # The recipe of all GANs, listed in `mocogan.py`.
+    # The recipe of the GANs that generate from noise, listed in `mocogan.py`.
     "base": {
         "latent_dim": 100,
         "temporal_channels": (256, 128, 64, 64, 50),
         "decoder": dcgan_generator(32, normalization="batch"),
-        "video_discriminator": {"channels": (24, 48, 96, 192), "deviation": True, **HALVING_TIME},
+        "video_discriminator": {"channels": (24, 48, 96, 192), "batch_std": True, **HALVING_TIME},
         "objective": {"r1_weight": 20.0, "r1_interval": 8},
     },
     # The published sizes.

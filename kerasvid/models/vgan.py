@@ -267,7 +267,7 @@ VGAN.PRESETS = {
         **_TWO_CORES,
         "video_discriminator": {**_SMALL, "normalization": "batch", **_WHOLE_CLIP},
     },
-    # The recipe of all GANs, listed in `mocogan.py`.
+    # The recipe of the GANs that generate from noise, listed in `mocogan.py`.
     "base": {
         "latent_dim": 100,
         "decoder": {
@@ -276,7 +276,7 @@ VGAN.PRESETS = {
             "patch": 2,
             "normalization": "batch",
         },
-        "video_discriminator": {"channels": (24, 48, 96, 192), "deviation": True, **HALVING_TIME},
+        "video_discriminator": {"channels": (24, 48, 96, 192), "batch_std": True, **HALVING_TIME},
         "objective": {"r1_weight": 20.0, "r1_interval": 8},
     },
     # The published sizes.

@@ -28,8 +28,8 @@ from kerasvid.training.devices import resolve_precision
 LARGEST_SEED = 2**31 - 1
 # Fields that may change when a run is resumed: they do not change what is computed. The data set
 # is compared by its digest, not by its path.
-FREE = ("data_folder", "dataset", "images", "images_folder", "preset", "training.steps",
-        "jit_compile", "strategy", "deterministic",
+FREE = ("data_folder", "dataset", "images", "images_folder", "preset",
+        "training.steps", "training.max_divergence", "jit_compile", "strategy", "deterministic",
         "log_every", "sample_every", "checkpoint_every", "keep_at")  # fmt: skip
 FROM_DATA = ("image_shape", "videos", "identities", "classes")  # sizes that the data set sets
 FROM_MODEL = ("image_shape", "categories")  # arguments of a layer that the model sets

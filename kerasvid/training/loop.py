@@ -23,7 +23,7 @@ from kerasvid.training.callbacks import checkpoints
 from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog, restore_rows
 from kerasvid.training.callbacks.samples import SampleWriter
 from kerasvid.training.callbacks.step_callback import AtSteps, Failed, FiniteLoss, global_step
-from kerasvid.training.callbacks.stopping import GracefulStop
+from kerasvid.training.callbacks.stopping import DivergenceLimit, GracefulStop
 from kerasvid.training.clips import (
     compared_training_batches,
     frame_rate,
@@ -295,8 +295,7 @@ def _make_callbacks(
     callbacks: list[keras.callbacks.Callback] = [FiniteLoss()]
     if held_out := held_out_batches(config):
         every, training = config.sample_every or last, compared_training_batches(config, held_out)
-        limit = config.training.max_divergence
-        callbacks.append(HeldOutEvaluation(held_out, every, last, training, limit))
+        callbacks.append(HeldOutEvaluation(held_out, every, last, training))
 
     def keep(step: int, model: keras.Model) -> None:
         kept, ended = written.kept(step), config.ended_at(step)
@@ -311,7 +310,8 @@ def _make_callbacks(
     callbacks += [log, AtSteps(config.keep_at, keep), saver]
     if written.chief:  # a clock decides when it writes, so nothing in it may wait for the others
         callbacks.append(_sample_writer(config, written))
-    return [*callbacks, stop], stop, log
+    limit = DivergenceLimit(saver, config.training.max_divergence)
+    return [*callbacks, limit, stop], stop, log
 
 
 def _sample_writer(config: RunConfig, run: RunFolder) -> SampleWriter:

@@ -8,7 +8,7 @@ from kerasvid.layers.discriminators import (
     SCORES,
     ImageDiscriminator,
     VideoDiscriminator,
-    with_deviation,
+    with_batch_std,
 )
 
 
@@ -91,7 +91,7 @@ def test_all_layers_but_the_first_and_last_are_normalized_in_training():
 
 def test_the_deviation_is_one_more_channel_the_mean_std_over_the_batch():
     features = np.random.default_rng(0).normal(size=[4, 2, 3, 3, 5]).astype("float32")
-    found = with_deviation(tf.constant(features)).numpy()
+    found = with_batch_std(tf.constant(features)).numpy()
     np.testing.assert_array_equal(found[..., :5], features)
     expected = np.sqrt(features.astype("float64").var(axis=0) + 1e-8).mean()
     np.testing.assert_allclose(found[..., 5], expected, rtol=1e-5)
@@ -101,7 +101,7 @@ def test_the_deviation_is_one_more_channel_the_mean_std_over_the_batch():
 @pytest.mark.parametrize("cls", [ImageDiscriminator, VideoDiscriminator])
 def test_with_the_deviation_equal_samples_score_differently_from_different_ones(cls, score):
     keras.utils.set_random_seed(0)
-    discriminator = cls(channels=(8, 8), score=score, deviation=True)
+    discriminator = cls(channels=(8, 8), score=score, batch_std=True)
     shape = [4, 16, 16, 3] if cls is ImageDiscriminator else [4, 10, 16, 16, 3]
     samples = np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
     alone = discriminator(np.repeat(samples[:1], 4, axis=0)).logits[0]

@@ -78,7 +78,13 @@ def precision_recall(
         ranks = video_ranks(len(values), videos)
         if (number := len(set(ranks))) < MIN_VIDEOS:
             raise ValueError(f"{name} clips of {number} videos: use {MIN_VIDEOS} or more.")
-        sets.append((values, ranks, jackknife_groups(len(values), videos, groups)))
+        places = jackknife_groups(len(values), videos, groups)
+        for group in set(places) if places.any() else ():
+            if len(set(ranks[places != group])) <= DENSITY_NEAREST:
+                raise ValueError(
+                    f"{name} clips of {number} videos: too few for {groups} groups. Use more, or 1."
+                )
+        sets.append((values, ranks, places))
     (real, real_ranks, real_of), (generated, ranks, generated_of) = sets
     balls, wide = _radii(real, real_ranks, real_of, (NEAREST, DENSITY_NEAREST))  # [1 + K, N] each
     (made_balls,) = _radii(generated, ranks, generated_of, (NEAREST,))  # [1 + K, M]

@@ -253,6 +253,8 @@ class AdversarialModel(Trainer):
         shapes |= {"real_frames": (count + 1, frames), "fake_frames": (count, frames)}
         if self.objective.gradient_penalty:
             shapes["mixing"] = (count + 1,)
+        if self.objective.r1_weight and self.objective.r1_interval > 1:
+            shapes["r1_first"] = (1,)
         if any(self.objective.instance_noise_std):
             clip = (frames, *self.image_shape)
             shapes |= {"real_video_noise": clip, "fake_video_noise": clip}

@@ -31,7 +31,7 @@ class Objective:
         r1_interval: each step computes it at every so-many-th real sample. The lazy regularisation
             of Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020,
             takes all samples of every so-many-th step: the same expectation and cost, but steps of
-            two lengths.
+            two lengths. A discriminator's `batch_std` is then that of these samples.
         instance_noise_std: (start, end) of the standard deviation of the Gaussian noise on all
             inputs of the discriminators.
         instance_noise_steps: number of steps from the start to the end; 0 for the end at once.
@@ -97,6 +97,17 @@ class Objective:
             raise ValueError(
                 f"objective.real_target={self.real_target}: the loss {self.loss!r} has no target. "
                 "Use the loss logistic or least_squares."
+            )
+
+        if self.augmentation_target and not self.augmentation:
+            raise ValueError(
+                f"objective.augmentation_target={self.augmentation_target}: there is no "
+                "augmentation. Set objective.augmentation too."
+            )
+        if self.augmentation_target and self.loss not in ("logistic", "hinge"):
+            raise ValueError(
+                f"objective.augmentation_target={self.augmentation_target}: the loss {self.loss!r} "
+                "does not part real from generated scores at 0. Use the loss logistic or hinge."
             )
 
     @classmethod
@@ -272,8 +283,13 @@ class AdversarialTerms:
             excess = weights * tf.square(norms - 1.0)
             penalty += objective.gradient_penalty * tf.reduce_mean(excess)
         if objective.r1_weight:
-            chosen = real[:: objective.r1_interval]
-            shares = tf.broadcast_to(weights, tf.shape(real)[:1])[:: objective.r1_interval]
+            chosen, shares = real, tf.broadcast_to(weights, tf.shape(real)[:1])
+            if objective.r1_interval > 1:  # from a random sample on: sources lie one after another
+                count = tf.shape(real)[0]
+                uniform = 0.5 * tf.math.erfc(-self.random_inputs["r1_first"][0, 0] / 2.0**0.5)
+                first = tf.cast(uniform * tf.cast(count, tf.float32), tf.int32)
+                places = (first + tf.range(0, count, objective.r1_interval)) % count
+                chosen, shares = tf.gather(real, places), tf.gather(shares, places)
             squares = shares * tf.square(score_gradient_norms(discriminator, chosen))
             penalty += 0.5 * objective.r1_weight * tf.reduce_sum(squares) / tf.reduce_sum(shares)
         return penalty

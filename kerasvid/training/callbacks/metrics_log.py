@@ -17,7 +17,7 @@ import tensorflow as tf
 from kerasvid.io import atomic_write, check_is_file, readable_os_errors
 from kerasvid.models.base.averaging import best_weights
 from kerasvid.models.base.gan import AdversarialModel
-from kerasvid.training.callbacks.step_callback import Diverged, StepCallback
+from kerasvid.training.callbacks.step_callback import StepCallback
 
 _SCALAR = tf.compat.v1.SummaryMetadata(
     plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
@@ -100,10 +100,6 @@ class HeldOutEvaluation(StepCallback):
         every: steps between evaluations.
         last_step: last step of the run, which is evaluated in any case.
         training: as many batches of training clips, or `None`.
-        max_divergence: of a discriminator; 0 for no limit.
-
-    Raises:
-        Diverged: from `fit`, after an evaluation with a larger divergence.
 
     Example:
         >>> model.fit(batches, callbacks=[HeldOutEvaluation(test.take(8), 500), MetricsLog(path)])
@@ -115,10 +111,9 @@ class HeldOutEvaluation(StepCallback):
         every: int = 500,
         last_step: int | None = None,
         training: tf.data.Dataset | None = None,
-        max_divergence: float = 0.0,
     ):
         super().__init__(every, last_step)
-        self.dataset, self.training, self.max_divergence = dataset, training, max_divergence
+        self.dataset, self.training = dataset, training
 
     def on_step_end(self, step: int, logs: dict) -> None:
         if not self.due(step):
@@ -140,14 +135,6 @@ class HeldOutEvaluation(StepCallback):
         logs.update({f"val_{name}": float(value) for name, value in found.items()})
         listing = ", ".join(f"{name} {float(value):.4g}" for name, value in found.items())
         print(f"\nheld out at step {step}: {listing}", flush=True)
-        worst = max(divergences, key=lambda name: divergences[name], default="")
-        if self.max_divergence and worst and divergences[worst] > self.max_divergence:
-            raise Diverged(
-                f"{worst} is {divergences[worst]:.2f} at step {step}, more than "
-                f"training.max_divergence={self.max_divergence}: the discriminator knows its "
-                "training clips. Start a new run with objective.augmentation, with more videos or "
-                "with fewer steps."
-            )
 
 
 class MetricsLog(StepCallback):

@@ -1,4 +1,4 @@
-"""How a run ends: at its last step, or early after a signal."""
+"""How a run ends: at its last step, or early after a signal or a divergence."""
 
 import os
 import pathlib
@@ -6,7 +6,7 @@ import signal
 import threading
 
 from kerasvid.training.callbacks.checkpoints import Checkpoints
-from kerasvid.training.callbacks.step_callback import StepCallback
+from kerasvid.training.callbacks.step_callback import Diverged, StepCallback
 from kerasvid.training.devices import of_all_workers
 
 
@@ -57,3 +57,31 @@ class GracefulStop(StepCallback):
         for each, handler in self._previous.items():
             signal.signal(each, handler)
         self._previous = {}
+
+
+class DivergenceLimit(StepCallback):
+    """Saves a checkpoint and ends `fit` after an evaluation that found too large a divergence.
+
+    Args:
+        checkpoints: the callback that saves.
+        most: the largest `val_..._divergence` that training goes on with; 0 for no limit.
+
+    Raises:
+        Diverged: from `fit`.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, most: float):
+        super().__init__()
+        self.checkpoints, self.most = checkpoints, most
+
+    def on_step_end(self, step: int, logs: dict) -> None:
+        found = {name: float(logs[name]) for name in logs if name.endswith("_divergence")}
+        worst = max(found, key=lambda name: found[name], default="")
+        if not self.most or not worst or found[worst] <= self.most:
+            return
+        self.checkpoints.save()
+        raise Diverged(
+            f"{worst} is {found[worst]:.2f} at step {step}, more than "
+            f"training.max_divergence={self.most}: the discriminator knows its training clips. "
+            "Raise the limit, or start a new run with objective.augmentation or more videos."
+        )

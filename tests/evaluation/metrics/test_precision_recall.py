@@ -114,3 +114,10 @@ def test_what_has_no_values_is_an_error_of_one_line():
             precision_recall(*sets)
     with pytest.raises(ValueError, match="real clips of 2 videos"):
         precision_recall(points(20), points(20), real_videos=np.arange(20) % 2)
+
+
+def test_too_few_videos_outside_a_group_are_refused_in_one_line():
+    points = np.random.default_rng(0).normal(size=[8, 2])
+    with pytest.raises(ValueError, match="8 videos: too few for 2 groups") as error:
+        precision_recall(points, points + 1.0, groups=2)
+    assert "\n" not in str(error.value)

@@ -211,6 +211,7 @@ def sample():
         "fake_image_noise": (4, 1, 2, 1),
         "real_image_noise": (5, 1, 2, 1),
         "image_mixing": (5,),
+        "r1_first": (4, 1),
         "real_video_change": (4, 10),
         "fake_video_change": (4, 10),
         "fake_image_change": (4, 10),

@@ -88,14 +88,19 @@ def test_at_an_interval_r1_is_the_weighted_mean_over_every_so_many_th_sample(lin
         model.image_discriminator = model.video_discriminator = QuadraticDiscriminator()
 
     options = {"r1_weight": 2.0, "r1_interval": 3}
-    added, _ = penalties(linear_gan, sample, options, replace, image_prior=False)
     squares = lambda samples: [np.sum(np.square(np.float64(x))) for x in samples]  # noqa: E731
     clips = squares(sample.batch["video"])
-    assert added[VIDEO] == pytest.approx((clips[0] + clips[3]) / 2, rel=1e-4)
     frames = squares(sample.frames(sample.batch["video"], "real_frames", draws=1))
-    images = squares(sample.images)  # of nine samples: two frames of weight 9/8, an image of 9/10
-    mean = (9 / 8 * (frames[0] + frames[3]) + 9 / 10 * images[2]) / (2 * 9 / 8 + 9 / 10)
-    assert added[IMAGE] == pytest.approx(mean, rel=1e-4)
+    all_images = [*frames, *squares(sample.images)]
+    weights = [9 / 8] * 4 + [9 / 10] * 5  # of four frames and five images
+    for share in (0.01, 0.3, 0.6, 0.99):  # of the way through the samples
+        sample.random_inputs["r1_first"][0, 0] = statistics.NormalDist().inv_cdf(share)
+        added, _ = penalties(linear_gan, sample, options, replace, image_prior=False)
+        places = [(int(share * 4) + k) % 4 for k in (0, 3)]
+        assert added[VIDEO] == pytest.approx(np.mean([clips[k] for k in places]), rel=1e-4)
+        places = [(int(share * 9) + k) % 9 for k in (0, 3, 6)]
+        mean = np.average([all_images[k] for k in places], weights=[weights[k] for k in places])
+        assert added[IMAGE] == pytest.approx(mean, rel=1e-4)
 
 
 @pytest.mark.parametrize("image_prior", [True, False])

@@ -68,6 +68,11 @@ def test_labels_are_smoothed_where_the_loss_has_a_target(loss):
         ({"augmentation": ["color", "color"]}, "each once"),
         ({"augmentation_probability": 1.5}, "augmentation_probability=1.5 must be from 0 to 1"),
         ({"augmentation_target": -1}, "augmentation_target=-1 must be from 0 to 1"),
+        ({"augmentation_target": 0.6}, "there is no augmentation"),
+        (
+            {"augmentation_target": 0.6, "augmentation": ["color"], "loss": "least_squares"},
+            "loss 'least_squares' does not part",
+        ),
         ({"augmentation_ramp": 0}, "augmentation_ramp=0 must be a whole number from 1"),
         ({"instance_noise_std": 0.1}, r"instance_noise_std=0.1 must be a pair \[start, end\]"),
         ({"instance_noise_std": (0.1, -0.1)}, "instance_noise_std"),
@@ -112,7 +117,7 @@ def test_the_preset_plain_has_the_losses_of_the_paper_alone(name):
     # TGAN clips singular values, for which spectral normalisation stands.
     discriminators = [part for key, part in plain.items() if key.endswith("_discriminator")]
     assert all(own.get("spectral", False) == (name == "tgan") for own in discriminators)
-    assert not any(own.get("deviation", False) for own in discriminators)
+    assert not any(own.get("batch_std", False) for own in discriminators)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
