@@ -90,8 +90,18 @@ def test_two_replicas_train_a_model_as_one_does(same_rows, strategy_of, videos):
             {"loss": "hinge", "instance_noise_std": (0.3, 0.3), "discriminator_steps": 2},
             marks=pytest.mark.slow,
         ),
+        pytest.param(
+            {
+                "r1_weight": 1.0,
+                "r1_interval": 2,
+                "augmentation": ["color", "translation", "cutout"],
+                "augmentation_target": 0.6,
+                "augmentation_ramp": 16,
+            },
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["plain", "penalties", "noise"],
+    ids=["plain", "penalties", "noise", "augmentation"],
 )
 def test_compiled_and_uncompiled_functions_agree(linear_gan, objective):
     generator, ways = np.random.default_rng(0), []
