@@ -3,7 +3,7 @@
 Zhao, Liu, Lin, Zhu, Han: "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS
 2020. Real and generated clips are changed by the same random rules, and a generator's gradient goes
 through the change, so that a discriminator of few videos cannot learn them by heart while the
-generator still learns the unchanged ones. All frames of a clip are changed alike.
+generator learns the unchanged ones. All frames of a clip are changed alike.
 
 Karras et al., "Training Generative Adversarial Networks with Limited Data", NeurIPS 2020: with a
 probability p less than 1 the changes do not leak into generated clips; `adapted_probability` moves

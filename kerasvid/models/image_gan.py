@@ -19,7 +19,7 @@ import keras
 import tensorflow as tf
 
 from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
-from kerasvid.models.base.gan import IMAGE, VIDEO, FrameGAN
+from kerasvid.models.base.gan import BALANCED, IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import ImagePrior
 from kerasvid.models.base.train_config import TrainConfig
@@ -104,7 +104,7 @@ ImageGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # The recipe of the GANs that generate from noise, listed in `mocogan.py`.
+    # Balanced discriminators, see `mocogan.py`.
     "base": {
         "latent_dim": 60,
         "decoder": dcgan_generator(32, normalization="batch"),
@@ -118,19 +118,10 @@ ImageGAN.PRESETS = {
     },
 }
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
-# Two time scales: the discriminators learn half as fast.
-_BALANCED: dict[str, Any] = {
-    "learning_rate": 1e-3,
-    "discriminator_rate": 0.5,
-    "warmup_steps": 0,
-    "beta_1": 0.0,
-    "beta_2": 0.99,
-    "ema_momentum": 0.998,
-}
 ImageGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=16, ema_momentum=0.0, **_ADAM),
     # As many frames a step as RJGAN's image discriminator sees, each of another video.
-    "base": TrainConfig(steps=4_000, batch_size=80, **_BALANCED),
+    "base": TrainConfig(steps=4_000, batch_size=80, **BALANCED),
     "paper": TrainConfig(steps=100_000, batch_size=64, ema_momentum=0.0, epsilon=1e-8, **_ADAM),
 }

@@ -35,7 +35,7 @@ Differences from it:
 - A video of less than 31 frames is refused. There, videos of less than 32 frames are left out.
 
 The preset `plain` has the losses of the paper alone. In `base` the discriminators do not run ahead.
-All GANs of the library but CGAN share this recipe, which was chosen on MoCoGAN:
+The other GANs that generate from noise have the same departures, which were chosen on MoCoGAN:
 - `objective.r1_weight`: the gradient at real samples is kept small (Mescheder et al., ICML 2018),
   at an eighth of them in each step;
 - `discriminator_rate`: the discriminators learn half as fast (Heusel et al., NeurIPS 2017), and
@@ -56,7 +56,7 @@ import tensorflow as tf
 from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
 from kerasvid.layers.recurrent import NoiseGRU, repeated
-from kerasvid.models.base.gan import IMAGE, VIDEO, FrameGAN
+from kerasvid.models.base.gan import BALANCED, IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import Conditional, Recombinable
 from kerasvid.models.base.train_config import TrainConfig
@@ -201,7 +201,7 @@ MoCoGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # The recipe of the GANs that generate from noise, listed above.
+    # Balanced discriminators, see above.
     "base": {
         "content_dim": 50,
         "motion_dim": 10,
@@ -224,19 +224,10 @@ MoCoGAN.PRESETS = {
     },
 }
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
-# Two time scales: the discriminators learn half as fast.
-_BALANCED: dict[str, Any] = {
-    "learning_rate": 1e-3,
-    "discriminator_rate": 0.5,
-    "warmup_steps": 0,
-    "beta_1": 0.0,
-    "beta_2": 0.99,
-    "ema_momentum": 0.998,
-}
 MoCoGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=4_000, batch_size=16, **_BALANCED),
+    "base": TrainConfig(steps=4_000, batch_size=16, **BALANCED),
     "paper": TrainConfig(
         steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
     ),

@@ -22,7 +22,8 @@ The paper does not say what delta^(0) is; MoCoGAN, whose architecture it follows
 appendix with sizes and training was not at hand, and no released code was found. The preset `paper`
 has those of the preset `paper` of MoCoGAN; `mocogan.py` lists the differences from its code.
 
-The preset `plain` has the losses of the paper alone, `base` the recipe that `mocogan.py` lists.
+The preset `plain` has the losses of the paper alone, `base` the departures that
+`mocogan.py` lists.
 """
 
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ import tensorflow as tf
 from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
 from kerasvid.layers.recurrent import NoiseGRU
-from kerasvid.models.base.gan import IMAGE, VIDEO, FrameGAN
+from kerasvid.models.base.gan import BALANCED, IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import SummaryPrior
 from kerasvid.models.base.train_config import TrainConfig
@@ -154,7 +155,7 @@ RJGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # The recipe of the GANs that generate from noise, listed in `mocogan.py`.
+    # Balanced discriminators, see `mocogan.py`.
     "base": {
         "latent_dim": 60,
         "noise_dim": 10,
@@ -177,19 +178,10 @@ RJGAN.PRESETS = {
     },
 }
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
-# Two time scales: the discriminators learn half as fast.
-_BALANCED: dict[str, Any] = {
-    "learning_rate": 1e-3,
-    "discriminator_rate": 0.5,
-    "warmup_steps": 0,
-    "beta_1": 0.0,
-    "beta_2": 0.99,
-    "ema_momentum": 0.998,
-}
 RJGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=4_000, batch_size=16, **_BALANCED),
+    "base": TrainConfig(steps=4_000, batch_size=16, **BALANCED),
     "paper": TrainConfig(
         steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
     ),

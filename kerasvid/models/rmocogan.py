@@ -14,7 +14,8 @@ of MoCoGAN (section 4.2: "the notation and architecture of MoCoGAN"; the differe
 released code are in `mocogan.py`). The width of R is ours: the appendix with it was not at hand,
 and no released code was found.
 
-The preset `plain` has the losses of the paper alone, `base` the recipe that `mocogan.py` lists.
+The preset `plain` has the losses of the paper alone, `base` the departures that
+`mocogan.py` lists.
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ import tensorflow as tf
 from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
 from kerasvid.layers.recurrent import repeated
+from kerasvid.models.base.gan import BALANCED
 from kerasvid.models.base.protocols import SummaryPrior
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.mocogan import ContentMotionGAN
@@ -110,7 +112,7 @@ RMoCoGAN.PRESETS = {
     },
     # The losses of the paper alone.
     "plain": _TWO_CORES,
-    # The recipe of the GANs that generate from noise, listed in `mocogan.py`.
+    # Balanced discriminators, see `mocogan.py`.
     "base": {
         "content_dim": 50,
         "motion_dim": 10,
@@ -135,19 +137,10 @@ RMoCoGAN.PRESETS = {
     },
 }
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
-# Two time scales: the discriminators learn half as fast.
-_BALANCED: dict[str, Any] = {
-    "learning_rate": 1e-3,
-    "discriminator_rate": 0.5,
-    "warmup_steps": 0,
-    "beta_1": 0.0,
-    "beta_2": 0.99,
-    "ema_momentum": 0.998,
-}
 RMoCoGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=4_000, batch_size=16, **_BALANCED),
+    "base": TrainConfig(steps=4_000, batch_size=16, **BALANCED),
     "paper": TrainConfig(
         steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
     ),

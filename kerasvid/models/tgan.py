@@ -11,8 +11,8 @@ D_V is the only discriminator, with one score for the clip:
 
     D_V: E[-D_V(v)] + E[D_V(v~)],  G: E[-D_V(v~)]           with the loss "wasserstein"
 
-The preset `plain` is this loss, at sizes for two CPU cores; `base` has the logistic loss of the
-recipe that `mocogan.py` lists. The preset `paper` has the sizes, rates and batch of
+The preset `plain` is this loss, at sizes for two CPU cores; `base` has the logistic loss and
+the departures that `mocogan.py` lists. The preset `paper` has the sizes, rates and batch of
 https://github.com/pfnet-research/tgan (its configuration
 `ucf101_wgan_svd_zdim-100_no-beta-all_init-uniform-all`). Its 1,000 epochs are of a list of videos
 that is not in the code: the number of steps is ours. Differences from the paper and this code:
@@ -42,7 +42,7 @@ from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import dcgan_generator, normalization_layer, patch_decoder
 from kerasvid.layers.recurrent import repeated
 from kerasvid.layers.strided_convolution import SAME_PADDING
-from kerasvid.models.base.gan import IMAGE, VIDEO, FixedLength, FrameGAN
+from kerasvid.models.base.gan import BALANCED, IMAGE, VIDEO, FixedLength, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.naming import KeepsArguments
@@ -180,7 +180,7 @@ TGAN.PRESETS = {
     },
     # The paper's loss alone.
     "plain": {**_TWO_CORES, "objective": {"loss": "wasserstein"}},
-    # The recipe of the GANs that generate from noise, listed in `mocogan.py`.
+    # Balanced discriminators, see `mocogan.py`.
     "base": {
         "latent_dim": 100,
         "temporal_channels": (256, 128, 64, 64, 50),
@@ -210,18 +210,9 @@ _RMSPROP: dict[str, Any] = {
     "beta_2": 0.99,
     "epsilon": 1e-8,
 }
-# Two time scales: the discriminator learns half as fast.
-_BALANCED: dict[str, Any] = {
-    "learning_rate": 1e-3,
-    "discriminator_rate": 0.5,
-    "warmup_steps": 0,
-    "beta_1": 0.0,
-    "beta_2": 0.99,
-    "ema_momentum": 0.998,
-}
 TGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=5_000, batch_size=8, ema_momentum=0.0, **_RMSPROP),
-    "base": TrainConfig(steps=4_000, batch_size=16, **_BALANCED),
+    "base": TrainConfig(steps=4_000, batch_size=16, **BALANCED),
     "paper": TrainConfig(steps=100_000, batch_size=32, ema_momentum=0.0, **_RMSPROP),
 }

@@ -19,7 +19,7 @@ The last transposed convolution writes `patch` x `patch` pixels at every positio
 writes one. D_V scores by one logit and not by two classes under a softmax, which is the same model.
 
 The preset `plain` is this loss with the batch norm of the paper, at sizes for two CPU cores; `base`
-has the recipe that `mocogan.py` lists. The preset `paper` has the sizes, lambda, rates
+has the departures that `mocogan.py` lists. The preset `paper` has the sizes, lambda, rates
 and batch of https://github.com/cvondrick/videogan (`main.lua`). Its 100 epochs are of a list of
 clips that is not in the code: the number of steps is ours. Differences from that code:
 - Initial weights, and the momentum and epsilon of batch norm, are Keras's. There they are drawn
@@ -38,7 +38,7 @@ from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import normalization_layer
 from kerasvid.layers.recurrent import over_frames, repeated
 from kerasvid.layers.strided_convolution import SAME_PADDING
-from kerasvid.models.base.gan import IMAGE, VIDEO, AdversarialModel, FixedLength
+from kerasvid.models.base.gan import BALANCED, IMAGE, VIDEO, AdversarialModel, FixedLength
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import VideoGenerator
@@ -267,7 +267,7 @@ VGAN.PRESETS = {
         **_TWO_CORES,
         "video_discriminator": {**_SMALL, "normalization": "batch", **_WHOLE_CLIP},
     },
-    # The recipe of the GANs that generate from noise, listed in `mocogan.py`.
+    # Balanced discriminators, see `mocogan.py`.
     "base": {
         "latent_dim": 100,
         "decoder": {
@@ -297,18 +297,9 @@ VGAN.PRESETS = {
     },
 }
 _ADAM: dict[str, Any] = {"learning_rate": 2e-4, "warmup_steps": 0, "beta_1": 0.5, "beta_2": 0.999}
-# Two time scales: the discriminator learns half as fast.
-_BALANCED: dict[str, Any] = {
-    "learning_rate": 1e-3,
-    "discriminator_rate": 0.5,
-    "warmup_steps": 0,
-    "beta_1": 0.0,
-    "beta_2": 0.99,
-    "ema_momentum": 0.998,
-}
 VGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=5_000, batch_size=8, ema_momentum=0.0, **_ADAM),
-    "base": TrainConfig(steps=4_000, batch_size=16, **_BALANCED),
+    "base": TrainConfig(steps=4_000, batch_size=16, **BALANCED),
     "paper": TrainConfig(steps=100_000, batch_size=64, ema_momentum=0.0, epsilon=1e-8, **_ADAM),
 }

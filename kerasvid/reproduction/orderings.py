@@ -80,7 +80,7 @@ class Ordering:
     difference: Estimate
 
     @property
-    def verdict(self) -> str:
+    def outcome(self) -> str:
         """It is undecided if the interval contains 0, and for one seed."""
         low, high = self.difference.low, self.difference.high
         if low is None or high is None or low <= 0.0 <= high:
@@ -90,7 +90,7 @@ class Ordering:
     def as_dict(self) -> dict[str, Any]:
         """For the JSON file."""
         facts = {"column": self.column.name, "better": self.better, "worse": self.worse}
-        return {**facts, "verdict": self.verdict, "difference": dataclasses.asdict(self.difference)}
+        return {**facts, "outcome": self.outcome, "difference": dataclasses.asdict(self.difference)}
 
 
 def orderings(

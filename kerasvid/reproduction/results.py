@@ -286,7 +286,7 @@ class Reproduced:
                 pair = f"{column.name}: {each.better} better than {each.worse}{figures}"
                 count = f"{each.difference.seeds} seed{'s' * (each.difference.seeds > 1)}"
                 difference = f"difference {_difference(each.difference)}, {count}"
-                lines.append(markdown_text(f"{pair}: {each.verdict}, {difference}"))
+                lines.append(markdown_text(f"{pair}: {each.outcome}, {difference}"))
         return [text, "", *_listed("Orderings of the paper", lines)]
 
     def _published(self, section: Section, column: Column, part: Part) -> str:

@@ -48,18 +48,18 @@ def rows(**figures):
 
 
 @pytest.fixture
-def verdicts(table):
-    """A function of values by row, and of figures, to the verdicts by pair."""
+def outcomes(table):
+    """A function of values by row, and of figures, to the outcomes by pair."""
 
-    def judged(values, **figures):
+    def outcomes_of(values, **figures):
         changed = dataclasses.replace(table, rows=rows(**figures), baseline="base")
         found = orderings(changed, ["MUG"], table.columns[0], values)
-        return {(each.better, each.worse): each.verdict for each in found}
+        return {(each.better, each.worse): each.outcome for each in found}
 
-    return judged
+    return outcomes_of
 
 
-def test_neighbours_and_pairs_with_the_baseline_are_ordered(verdicts):
+def test_neighbours_and_pairs_with_the_baseline_are_ordered(outcomes):
     values = {
         "base": {0: 30.0, 1: 31.0, 2: 35.0},
         "one": {0: 20.0, 1: 21.5, 2: 25.0},
@@ -68,7 +68,7 @@ def test_neighbours_and_pairs_with_the_baseline_are_ordered(verdicts):
         "none": {},
     }
     figures = {"base": "130", "one": "110", "two": "100", "bad": "90", "none": "105"}
-    assert verdicts(values, **figures) == {
+    assert outcomes(values, **figures) == {
         ("bad", "two"): "does not hold",
         ("two", "one"): "undecided",
         ("one", "base"): "holds",
@@ -77,16 +77,16 @@ def test_neighbours_and_pairs_with_the_baseline_are_ordered(verdicts):
     }
 
 
-def test_one_seed_decides_nothing_and_equal_figures_have_no_order(verdicts):
+def test_one_seed_decides_nothing_and_equal_figures_have_no_order(outcomes):
     values = {"base": {0: 30.0}, "one": {0: 20.0}, "two": {0: 10.0}}
-    found = verdicts(values, base="130", one="100 ± 3", two="100")
+    found = outcomes(values, base="130", one="100 ± 3", two="100")
     assert found == {("one", "base"): "undecided", ("two", "base"): "undecided"}
-    assert verdicts(values, base="130", one="not published") == {}
+    assert outcomes(values, base="130", one="not published") == {}
 
 
 def test_an_order_without_figures_is_compared_too(table):
     changed = dataclasses.replace(table, rows=rows(one="", two=""), order=["two", "one"])
     values = {"one": {0: 2.0, 1: 3.0}, "two": {0: 1.0, 1: 2.0}}
     (found,) = orderings(changed, ["MUG"], table.columns[0], values)
-    assert (found.better, found.worse, found.verdict) == ("two", "one", "holds")
+    assert (found.better, found.worse, found.outcome) == ("two", "one", "holds")
     assert found.difference.mean == -1.0

@@ -150,7 +150,7 @@ def test_the_file_keeps_the_number_of_every_seed(several, tmp_path):
     assert known_cells(path)["squares", "Whole"] == several.sections[0].rows[1].cells
     (section,) = json.loads(path.read_text())["sections"]
     assert section["seeds"] == [0, 1, 2] and section["baseline"] == "Whole"
-    assert [each["verdict"] for each in section["orderings"]] == ["holds"]
+    assert [each["outcome"] for each in section["orderings"]] == ["holds"]
     short = section["rows"][0]
     assert [short["measured"][seed]["FVD"]["value"] for seed in "012"] == [11.0, 12.0, 16.0]
     over_seeds = short["over_seeds"]["FVD"]

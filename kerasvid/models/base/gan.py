@@ -41,6 +41,16 @@ from kerasvid.models.base.video_generator import LimitedLength, VideoGenerator
 
 # Generated clips that the statistics of averaged weights are measured on.
 MEASURED_PASSES, MEASURED_CLIPS = 8, 32
+# Training of the presets `base` of GANs that generate from noise, see `models/mocogan.py`: two time
+# scales, and averaged weights.
+BALANCED: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "discriminator_rate": 0.5,
+    "warmup_steps": 0,
+    "beta_1": 0.0,
+    "beta_2": 0.99,
+    "ema_momentum": 0.998,
+}
 CUT = "cut"  # the noise that cuts a clip out of a longer video
 SCORED = ("real", "fake")  # whose mean logits are reported
 GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminator"

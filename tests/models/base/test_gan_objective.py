@@ -126,11 +126,11 @@ def test_the_preset_paper_has_the_losses_of_the_paper(name):
     assert Objective.of(paper.get("objective")) == Objective(**PUBLISHED[name])
 
 
-def test_the_presets_base_share_one_recipe_of_balanced_networks():
+def test_the_presets_base_depart_from_the_papers_alike():
     names = ("mocogan", "rmocogan", "rjgan", "image_gan", "vgan", "tgan")
     classes = [model_class(name) for name in names]
-    recipes = [dataclasses.asdict(cls.TRAINING["base"]) for cls in classes]
-    for cls, recipe in zip(classes, recipes, strict=True):
+    trainings = [dataclasses.asdict(cls.TRAINING["base"]) for cls in classes]
+    for cls, training in zip(classes, trainings, strict=True):
         base = cls.PRESETS["base"]
         given = Objective.of(base["objective"])
         frames = 1 if {"image_discriminator", "video_discriminator"} - {*base} else 4
@@ -140,5 +140,5 @@ def test_the_presets_base_share_one_recipe_of_balanced_networks():
             expected = classes[0].PRESETS["base"][part]
             assert base.get(part, expected) == expected, cls
         # The image GAN has no clips: it sees as many images as RJGAN's D_I.
-        assert recipe.pop("batch_size") == (80 if cls is classes[3] else 16)
-        assert recipe == {k: v for k, v in recipes[0].items() if k != "batch_size"}, cls
+        assert training.pop("batch_size") == (80 if cls is classes[3] else 16)
+        assert training == {k: v for k, v in trainings[0].items() if k != "batch_size"}, cls
