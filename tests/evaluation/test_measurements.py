@@ -65,16 +65,16 @@ def test_the_image_distance_is_that_of_one_frame_of_each_clip(
 def test_windows_of_one_video_do_not_narrow_an_interval(
     context_of, classifiers, values_of, monkeypatch, tmp_path
 ):
-    """Videos that stand still have equal windows: two of each tell no more than one."""
+    """Videos without motion have equal windows: two of each report no more than one."""
     monkeypatch.setattr(measurements, "MIN_SIZE", 16)
     monkeypatch.setattr(
         measurements, "VGG16Features", lambda weights: lambda f: f.reshape(len(f), -1)
     )
     draw = np.random.default_rng(0)
-    still = [np.repeat(draw.integers(0, 256, [1, 16, 16, 3], np.uint8), 5, 0) for _ in range(16)]
+    same = [np.repeat(draw.integers(0, 256, [1, 16, 16, 3], np.uint8), 5, 0) for _ in range(16)]
     info = DatasetInfo("walks", "1", 16, 16, 3, fps=8.0, class_names=("a", "b"))
-    splits, folder = {"train": range(4), "test": range(4, 16)}, str(tmp_path / "still")
-    load = lambda i: Video(still[i], f"still-{i}", label=i % 2)  # noqa: E731
+    splits, folder = {"train": range(4), "test": range(4, 16)}, str(tmp_path / "same")
+    load = lambda i: Video(same[i], f"same-{i}", label=i % 2)  # noqa: E731
     write_dataset(folder, info, splits, load, progress=False)
     names = ("reconstruction", "inception", "frame_consistency", "diversity")
     once, often = (
