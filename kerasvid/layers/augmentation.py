@@ -2,7 +2,7 @@
 
 Zhao, Liu, Lin, Zhu, Han: "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS
 2020. Real and generated clips are changed by the same random rules, and a generator's gradient goes
-through the change, so that a discriminator of few videos cannot learn them by heart while the
+through the change, so that a discriminator of few videos cannot memorise them, while the
 generator learns the unchanged ones. All frames of a clip are changed alike.
 
 Karras et al., "Training Generative Adversarial Networks with Limited Data", NeurIPS 2020: with a
