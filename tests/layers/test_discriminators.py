@@ -10,6 +10,7 @@ from kerasvid.layers.discriminators import (
     VideoDiscriminator,
     with_batch_std,
 )
+from kerasvid.layers.spectral_convolution import SpectralConvolution
 
 
 def gaussian(*shape, seed=0):
@@ -182,6 +183,21 @@ def test_frames_beyond_a_short_clip_are_zeros(frames, temporal_stride):
         x = tf.nn.leaky_relu(convolution_3d(x, layer, 4, stride, temporal_stride, "same"))
     scores = convolution_3d(x, discriminator.output_layer, 4, 2, temporal_stride, "same")
     np.testing.assert_allclose(output.logits, tf.reshape(scores, [2, -1]), atol=1e-4)
+
+
+@pytest.mark.parametrize(("frames", "seen"), [(1, [1, 1, 1]), (2, [2, 1, 1]), (5, [4, 4, 2])])
+def test_frames_beyond_a_short_clip_cost_nothing(monkeypatch, frames, seen):
+    discriminator = VideoDiscriminator((3, 3), temporal_padding="same", temporal_stride=2)
+    clips, shapes, call = gaussian(1, frames, 8, 8, 3), [], SpectralConvolution.call
+    discriminator(clips)
+
+    def recorded(layer, inputs, channels=None):
+        shapes.append(inputs.shape[-1] // 3)
+        return call(layer, inputs, channels)
+
+    monkeypatch.setattr(SpectralConvolution, "call", recorded)
+    discriminator(clips)
+    assert shapes == seen  # frames side by side, of four
 
 
 def test_a_full_score_of_a_clip_weighs_every_moment():

@@ -524,7 +524,8 @@ def adversarial_config(config_of):
 
     def make(steps=2, **values):
         settings = {"frames": 4, **values}
-        return config_of(steps, values=settings, model="mocogan", sample_every=2)
+        rest = {"sample_every": 2, "checkpoint_every": 100}
+        return config_of(steps, values=settings, model="mocogan", **rest)
 
     return make
 
@@ -552,13 +553,15 @@ def test_a_run_ends_where_a_discriminator_knows_its_clips_too_well(
 ):
     found = {"image_discriminator_divergence": 0.1, "video_discriminator_divergence": 0.9}
     monkeypatch.setattr(AdversarialModel, "divergences", lambda *_: dict(found))
-    run_to_end(adversarial_config(4, **{"training.max_divergence": 0.95}), tmp_path / "below")
-    config = adversarial_config(4, **{"training.max_divergence": 0.5})
-    with pytest.raises(
-        RunError, match=r"video_discriminator_divergence is 0.90 at step 2"
-    ) as error:
-        run_to_end(config, tmp_path / "above")
+    config = adversarial_config(3, **{"training.max_divergence": 0.5})
+    with pytest.raises(RunError, match=r"video_discriminator_divergence is 0.90 at step 2") as error:
+        run_to_end(config, tmp_path)
     assert "training.max_divergence=0.5" in str(error.value) and "\n" not in str(error.value)
+    assert list(saved_steps(tmp_path / "checkpoints")) == [2]
+    (row,) = csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines())
+    assert row["val_video_discriminator_divergence"] == "0.9"
+    raised = adversarial_config(3, **{"training.max_divergence": 0.95})
+    assert run_to_end(raised, tmp_path)[1].step == 3
 
 
 def test_other_models_are_not_compared_on_training_clips(config_of):

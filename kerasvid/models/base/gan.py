@@ -232,7 +232,6 @@ class AdversarialModel(Trainer):
         inside = {id(layer) for each in self.discriminators().values()
                   for layer in batch_norm_layers(each)}  # fmt: skip
         layers = [each for each in batch_norm_layers(self) if id(each) not in inside]
-        layers = [each for each in layers if each.trainable]  # frozen ones have what they had
         if not layers or type(self).conditions is not AdversarialModel.conditions:
             return
         momenta = [layer.momentum for layer in layers]
