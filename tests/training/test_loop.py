@@ -554,7 +554,7 @@ def test_a_run_ends_where_a_discriminator_knows_its_clips_too_well(
     found = {"image_discriminator_divergence": 0.1, "video_discriminator_divergence": 0.9}
     monkeypatch.setattr(AdversarialModel, "divergences", lambda *_: dict(found))
     config = adversarial_config(3, **{"training.max_divergence": 0.5})
-    with pytest.raises(RunError, match=r"video_discriminator_divergence is 0.90 at step 2") as error:
+    with pytest.raises(RunError, match=r"discriminator_divergence is 0\.90 at step 2") as error:
         run_to_end(config, tmp_path)
     assert "training.max_divergence=0.5" in str(error.value) and "\n" not in str(error.value)
     assert list(saved_steps(tmp_path / "checkpoints")) == [2]
