@@ -147,7 +147,8 @@ class TableRuns:
         measured = {row.run_in(part.name) for row in self.table.rows for part in self.table.parts}
         if trains and name in measured:
             last = steps or training.steps
-            kept = sorted({c.step for c in self.table.columns if c.step and c.step < last})
+            # The last step, too: more --steps continue the run beyond it.
+            kept = sorted({c.step for c in self.table.columns if c.step and c.step <= last})
             arguments |= {"keep_at": kept} if kept else {}
         return arguments
 

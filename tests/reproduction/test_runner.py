@@ -193,8 +193,13 @@ def test_columns_of_steps_are_measured_at_these_steps(reproduction, with_runs, p
     steps = {name: each.asked["step"] for name, each in cells.items()}
     assert steps == {"FVD at 2": 2, "FVD at 4": 4, "FVD": 4}
     assert cells["FVD at 2"].asked["run"].endswith("/kept/step-000002")
-    assert "--keep_at=2 " in made.markdown() and "not measured yet" not in made.markdown()
+    assert "--keep_at=2,4 " in made.markdown() and "not measured yet" not in made.markdown()
     assert "in place of FVD:" in made.markdown() and "in place of FVD at" not in made.markdown()
+    made = with_runs(table=table, steps=6).run()  # the run goes on, its earlier end is kept
+    longer = first(made.sections[0].rows[0])
+    assert made.problems() == []
+    assert longer["FVD at 4"].asked["run"].endswith("/kept/step-000004")
+    assert longer["FVD"].asked["step"] == 6
     shutil.rmtree(pathlib.Path(cells["FVD at 2"].asked["run"]))
-    made = with_runs(table=table).run()
+    made = with_runs(table=table, steps=6).run()
     assert "no weights of step 2 were kept. Train the run again" in made.problems()[0]
