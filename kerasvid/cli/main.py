@@ -23,6 +23,7 @@ from tfrecords_tools.registry import COMMANDS as DATA
 # The module of each command. The first line of its docstring says what it does.
 COMMANDS = {
     "train": "kerasvid.cli.train",
+    "fit-prior": "kerasvid.cli.fit_prior",
     "generate": "kerasvid.cli.generate",
     "evaluate": "kerasvid.cli.evaluate",
     "reproduce": "kerasvid.cli.reproduce",

@@ -28,6 +28,8 @@ define.multi_string("set", [], "Setting as key=value: latent_dim=64, training.le
 define.data()
 define.string("images", None, "Data set of images to train on beside the videos, for GANs.")
 define.string("init_from", None, "Folder of a run whose weights the new run starts from.")
+define.string("prior", None, "Kind of the prior fitted to the codes after training: gaussian, "
+              "mixture, flow, nearest or flow_matching; by default the preset's.")  # fmt: skip
 define.string("run_dir", None, "Folder of the run; by default runs/<model>-<dataset>.")
 define.integer("steps", None, "Number of updates in all; by default the preset's.")
 define.float("epochs", None, "Number of passes over the data, instead of --steps.")
@@ -57,6 +59,8 @@ def main(argv: list[str]) -> None:
         for dataset in filter(None, (_F.dataset, _F.images)):
             registry.check_name(dataset)
         values = command.parse_assignments(_F.set)
+        if _F.prior is not None:
+            values["training.prior"] = _F.prior
         command.parse_steps("keep_at", _F.keep_at)
     command.start_tensorflow()
     from kerasvid.training.devices import is_chief, make_strategy

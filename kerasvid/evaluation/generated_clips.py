@@ -69,7 +69,7 @@ def _stream(
 ) -> Iterator[np.ndarray]:
     """Batches of the rows 0 .. B - 1, B .. 2 B - 1, ... of named noises, through a function."""
     if isinstance(model, LatentCodeModel):
-        model.refresh_gaussians()
+        model.refresh_priors()
     rows = tf.range(batch)
     make = _graph(lambda first: render(*(noise_of_rows(shapes, first + rows, s) for s in seeds)))
     firsts = itertools.count(0, batch)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kerasvid.data import DatasetError, DatasetInfo, load_info
 from kerasvid.models.base.averaging import ema_ready
+from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.config import RunConfig, digest_of
@@ -59,10 +60,12 @@ def load_for_export(run_dir: str | os.PathLike, weights: str | None = None) -> E
         raise RunError(f"{run.path}: {source.name} of a finished run holds only averaged weights. "
                        "Leave --weights out.")  # fmt: skip
     model = dataclasses.replace(config, precision="float32").make_model()
+    if isinstance(trained, CodePriors):
+        model.set_prior(**trained.prior_config or {"kind": None})
     for own, value in zip(model.weights, trained.weights, strict=True):
         own.assign(value)
     if isinstance(model, LatentCodeModel):
-        model.refresh_gaussians()
+        model.refresh_priors()
     step, averaged = max(saved_step(source), 0), ready and weights != "trained"
     return ExportedRun(model, config, run.path, source, step, averaged)
 

@@ -113,7 +113,7 @@ def noise_signatures(model: keras.Model, frames: int | None = None) -> dict[str,
     """
     frames = model.frames if frames is None else frames
     if isinstance(model, LatentCodeModel):
-        model.refresh_gaussians()
+        model.refresh_priors()
     make = _in_between if isinstance(model, InBetween) else _drawn
     return {**make(model, frames), **_encoded(model, frames), **_learned(model, frames)}
 

@@ -9,9 +9,6 @@ import tensorflow as tf
 
 from kerasvid.naming import KeepsArguments
 
-LARGEST_FACTOR = 64  # directions of the Gaussian fitted to a table
-FITTED_ROWS = 2048  # of a large table, evenly spaced, that the Gaussian is fitted to
-
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class CodeTable(KeepsArguments, keras.layers.Layer):
@@ -53,9 +50,6 @@ class CodeTable(KeepsArguments, keras.layers.Layer):
             return
         stddev = self.shape[-1] ** -0.5  # vectors begin near the border of the ball
         normal = keras.initializers.RandomNormal(stddev=stddev)
-        directions = min(LARGEST_FACTOR, self.rows, self.size)
-        # Before the first fit, samples are as far apart as the first codes.
-        spread = keras.initializers.RandomNormal(stddev=stddev / directions**0.5)
         table = (self.rows, *self.shape)
 
         def in_ball(shape, dtype=None):
@@ -67,8 +61,6 @@ class CodeTable(KeepsArguments, keras.layers.Layer):
 
         self.codes, self.momentum = add("codes", table, in_ball), add("momentum", table)
         self.learned = add("learned", (self.rows,))  # 1 where ever updated
-        self.mean = add("mean", (self.size,))
-        self.factor = add("factor", (directions, self.size), spread)
         self.built = True
 
     def call(self, rows: tf.Tensor) -> tf.Tensor:
@@ -122,7 +114,7 @@ class CodeTable(KeepsArguments, keras.layers.Layer):
         """Sets the momentum to zero, for a new training."""
         self.momentum.assign(tf.zeros_like(self.momentum))
 
-    # === The distribution of the codes ===
+    # === Learned rows ===
 
     def learned_rows(self) -> np.ndarray:
         """The numbers of the rows that were ever updated, int `[N]`; all rows of a new table."""
@@ -134,26 +126,6 @@ class CodeTable(KeepsArguments, keras.layers.Layer):
         marks = tf.convert_to_tensor(self.learned)
         marks = tf.where(tf.reduce_any(marks > 0), marks, tf.ones_like(marks))
         return tf.tensordot(marks, self.codes.value, 1) / tf.reduce_sum(marks)
-
-    def fit_gaussian(self) -> None:
-        """Fits `mean + e factor`, e ~ N(0, I), to the learned rows, of many to 2,048.
-
-        The factor holds the largest directions of the covariance, at most 64.
-        """
-        learned = self.learned_rows()
-        evenly = np.linspace(0, len(learned) - 1, min(len(learned), FITTED_ROWS)).astype(int)
-        codes = _looked_up(self.codes, learned[evenly]).numpy().reshape(len(evenly), self.size)
-        mean = codes.mean(axis=0, dtype=np.float64)
-        directions = _largest_directions(codes - mean, self.factor.shape[0])
-        factor = np.zeros(self.factor.shape)
-        factor[: len(directions)] = directions / max(len(codes) - 1, 1) ** 0.5
-        self.mean.assign(mean)
-        self.factor.assign(factor)
-
-    def sample(self, noise: tf.Tensor) -> tf.Tensor:
-        """Codes from standard Gaussian noise `[B, K]`, K = `factor.shape[0]`: `[B, *shape]`."""
-        flat = self.mean.value + tf.matmul(noise, self.factor.value)
-        return projected_to_ball(tf.reshape(flat, [-1, *self.shape]))
 
 
 def projected_to_ball(codes: tf.Tensor) -> tf.Tensor:
@@ -175,17 +147,6 @@ def _looked_up(variable: keras.Variable, rows: tf.Tensor) -> tf.Tensor:
     if tf.distribute.in_cross_replica_context():
         table = tf.distribute.get_strategy().experimental_local_results(table)[0]
     return tf.raw_ops.ResourceGather(resource=table.handle, indices=rows, dtype=table.dtype)
-
-
-def _largest_directions(rows: np.ndarray, count: int) -> np.ndarray:
-    """The right singular vectors `[count, D]` of rows `[N, D]`, times their singular values."""
-    # The smaller Gram matrix gives them several times faster than a decomposition of the rows.
-    few = len(rows) <= rows.shape[1]
-    values, vectors = np.linalg.eigh(rows @ rows.T if few else rows.T @ rows)  # ascending
-    largest = vectors[:, ::-1][:, :count].T
-    if few:
-        return largest @ rows
-    return np.sqrt(np.maximum(values[::-1][:count], 0.0))[:, None] * largest
 
 
 def _of_all_replicas(rows: tf.Tensor, gradients: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

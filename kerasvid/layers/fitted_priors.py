@@ -33,31 +33,41 @@ import scipy.optimize
 import tensorflow as tf
 
 from kerasvid.layers.aggregate_prior import CouplingFlow
-from kerasvid.naming import KeepsArguments, nearest_names
+from kerasvid.naming import KeepsArguments, constructor_arguments, nearest_names
 
 LARGEST = 128  # principal components of a prior
-HELD_OUT = 10  # one code in so many measures a fit
+HELD_OUT, FEWEST = 10, 1_000  # one code in so many measures a fit, if there are as many
 MEASURED = 1_024  # codes, and as many samples, that measure a fit
 BATCH = 256
-FITTED_COVARIANCE = 20_000  # codes, evenly spaced, that the principal components are of
+FITTED_COVARIANCE = 2_048  # codes, evenly spaced, that the principal components are of
+SMALLEST = 1e-4  # standard deviation of a component, as a share of the largest
+MATCHED, BLOCK = 25, 1_024  # batches between matchings; codes at a time
+FREQUENCIES = 4  # of the time of an ODE
+RATE = 1e-3
+
+
+# Means and stds of Gaussians, and the way to the scaled components; see `FittedPrior.scaled`.
+Scaled = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class PriorFit(NamedTuple):
-    """Energy distance of samples from held-out codes: of the Gaussian, and of the fitted prior.
+    """How a fitted prior's samples lie among codes that it was not fitted to, the held-out ones.
 
-    It is 2 E|x - y| - E|x - x'| - E|y - y'| on the scaled principal components, 0 for two equal
-    distributions. With few codes the fitted ones are measured, not held-out ones.
+    Both are quotients of mean distances. About 1 is good: samples lie as codes do.
+
+    Args:
+        precision_distance: from samples to the nearest fitted code, by that of held-out codes.
+            Less than 1: copies of codes; more: samples between or beyond the codes.
+        coverage_distance: from held-out codes to the nearest of 1,024 samples, by that to the
+            nearest of as many fitted codes. More than 1: some codes have no sample near.
     """
 
-    gaussian: float
-    fitted: float
+    precision_distance: float
+    coverage_distance: float
 
 
 class FittedPrior(KeepsArguments, keras.layers.Layer):
     """A distribution of codes, fitted to samples of them.
-
-    Noise of the last axis's last entry chooses the component of a mixture; the other kinds leave
-    it out.
 
     Args:
         size: S, of a code as one vector.
@@ -75,6 +85,7 @@ class FittedPrior(KeepsArguments, keras.layers.Layer):
     """
 
     kind: ClassVar[str]
+    further_noise = 0  # beside one entry for each component
 
     def __init__(self, size: int, components: int, **kwargs):
         super().__init__(autocast=False, **{"dtype": "float32", **kwargs})
@@ -90,11 +101,11 @@ class FittedPrior(KeepsArguments, keras.layers.Layer):
 
     @property
     def noise_size(self) -> int:
-        """Standard Gaussians that make one code: K + 1."""
-        return self.components + 1
+        """Standard Gaussians that make one code."""
+        return self.components + self.further_noise
 
     def call(self, noise: tf.Tensor) -> tf.Tensor:
-        """Codes from standard Gaussian noise: `[B, K + 1] -> [B, S]` float32."""
+        """Codes from standard Gaussian noise: `[B, noise_size] -> [B, S]` float32."""
         scaled = self.transform(noise)
         return tf.convert_to_tensor(self.mean) + tf.matmul(scaled, self.basis)
 
@@ -104,43 +115,438 @@ class FittedPrior(KeepsArguments, keras.layers.Layer):
         """Makes the kind's own layers and weights."""
 
     def transform(self, noise: tf.Tensor) -> tf.Tensor:
-        """Scaled components from noise: `[B, K + 1] -> [B, K]`."""
-        return noise[:, : self.components]
+        """Scaled components from noise: `[B, noise_size] -> [B, K]`."""
+        return noise
 
-    def learn(self, draw: "Draws", steps: int, seed: int) -> None:
+    def learn(self, draws: "Draws", steps: int) -> None:
         """Learns the scaled components of the codes, in place."""
 
     # === Fitting ===
 
     def fit(
         self, means: np.ndarray, stds: np.ndarray | None = None, steps: int = 4_000, seed: int = 0
-    ) -> PriorFit:
+    ) -> PriorFit | None:
         """Fits the prior to codes, or to Gaussians of which codes are drawn.
 
         Args:
             means: `[N, S]`: the codes, or the means of their posteriors.
             stds: `[N, S]`: standard deviations of the posteriors.
             steps: updates of a network, with batches of 256.
-            seed: of the draws and of the initial weights.
+            seed: of the draws.
+
+        Returns:
+            How well it fits one code in ten, which are held out; `None` of fewer than 1,000 codes.
 
         Raises:
-            ValueError: there are fewer than 2 codes, of another size, or they are not finite.
+            ValueError: there are no codes of this size, or they are not finite.
         """
         means = np.asarray(means, np.float32)
         stds = np.zeros_like(means) if stds is None else np.asarray(stds, np.float32)
-        if means.ndim != 2 or means.shape[1] != self.size or len(means) < 2:
-            raise ValueError(
-                f"Codes of shape {means.shape} cannot be fitted: give at least 2 of size "
-                f"{self.size}."
-            )
+        if means.ndim != 2 or means.shape[1] != self.size or not len(means):
+            raise ValueError(f"Codes of shape {means.shape} must be [N, {self.size}], N 1 or more.")
         if not (np.isfinite(means).all() and np.isfinite(stds).all()):
             raise ValueError("The codes are not finite. Train the model again, with a lower rate.")
         held_out = np.arange(len(means)) % HELD_OUT == HELD_OUT - 1
-        if held_out.sum() < 2:
-            held_out[:] = False
-        learned = ~held_out
-        self._set_components(means[learned], stds[learned])
-        with keras.device("cpu:0") if False else _no_context():
-            self.learn(Draws(self._scaled(means[learned], stds[learned]), seed), steps, seed)
-        measured = held_out if held_out.any() else learned
-        return self._measured(self._scaled(means[measured], stds[measured]), seed)
+        if len(means) < FEWEST:
+            held_out[:] = False  # of few codes none can be spared
+        fitted = Draws(*self.set_components(means[~held_out], stds[~held_out]), seed)
+        self.learn(fitted, steps)
+        if not held_out.any():
+            return None
+        others = Draws(*self.scaled(means[held_out], stds[held_out]), seed + 1)
+        return self.measured(fitted, others)
+
+    def set_components(self, means: np.ndarray, stds: np.ndarray) -> Scaled:
+        """Takes mean and components from Gaussians `[N, S]`, and returns these `scaled`."""
+        few = len(means) < self.size and not stds.any()
+        rows = np.linspace(0, len(means) - 1, min(len(means), FITTED_COVARIANCE)).astype(int)
+        centred = means[rows].astype(np.float64)
+        mean = centred.mean(axis=0)
+        centred -= mean
+        freedom = max(len(centred) - 1, 1)
+        if few:  # the smaller Gram matrix gives them, and quicker
+            vectors = np.linalg.eigh(centred @ centred.T)[1]
+            largest = vectors[:, ::-1][:, : self.components].T @ centred / freedom**0.5
+        else:
+            covariance = centred.T @ centred / freedom
+            values, vectors = np.linalg.eigh(covariance + np.diag(np.square(stds).mean(axis=0)))
+            roots = np.sqrt(np.maximum(values[::-1][: self.components], 0.0))
+            largest = roots[:, None] * vectors[:, ::-1][:, : self.components].T  # [K, S]
+        basis = np.zeros(self.basis.shape)
+        basis[: len(largest)] = largest
+        self.mean.assign(mean)
+        self.basis.assign(basis)
+        return self.scaled(means, stds)
+
+    def scaled(self, means: np.ndarray, stds: np.ndarray) -> Scaled:
+        """Gaussians `[N, S]` on the scaled components: means `[N, K]`, stds `[N, S]`, `[S, K]`."""
+        basis = self.basis.numpy().astype(np.float64)
+        lengths = np.linalg.norm(basis, axis=1)
+        # A component without variance has noise of no effect.
+        empty = lengths < SMALLEST * lengths.max(initial=SMALLEST)
+        towards = np.where(empty[:, None], 0.0, basis / np.where(empty, 1.0, lengths**2)[:, None])
+        centred = means - self.mean.numpy()
+        return (centred @ towards.T).astype(np.float32), stds, towards.T.astype(np.float32)
+
+    def measured(self, fitted: "Draws", held_out: "Draws") -> PriorFit:
+        """The fit by codes of both kinds."""
+        noise = fitted.normal(MEASURED, self.noise_size)
+        samples = tf.function(self.transform)(tf.constant(noise)).numpy()
+        known, unknown = fitted.rows(len(fitted)), held_out.rows(min(MEASURED, len(held_out)))
+        samples, known, unknown = (each @ self.basis for each in (samples, known, unknown))
+        some = known[:MEASURED]
+        precision = mean_distance(samples, known) / (mean_distance(unknown, known) or math.nan)
+        coverage = mean_distance(unknown, samples) / (mean_distance(unknown, some) or math.nan)
+        return PriorFit(precision, coverage)
+
+
+class Draws:
+    """Batches of codes and of noise, of a seed.
+
+    Args:
+        means: `[N, K]`.
+        stds: `[N, S]`, of independent noise in the S dimensions of the codes.
+        towards: `[S, K]`, from there to the components.
+        seed: of the draws.
+    """
+
+    def __init__(self, means: np.ndarray, stds: np.ndarray, towards: np.ndarray, seed: int):
+        self._means, self._stds, self._towards = means, stds, towards
+        self._random = np.random.default_rng(seed % 2**63)
+        self._noisy = bool(stds.any())
+
+    def __len__(self) -> int:
+        return len(self._means)
+
+    def rows(self, count: int) -> np.ndarray:
+        """Codes of random rows, no row twice where there are as many: float32 `[count, K]`."""
+        chosen = self._random.choice(len(self), count, replace=count > len(self))
+        codes = self._means[chosen]
+        if self._noisy:
+            stds = self._stds[chosen]
+            codes = codes + (stds * self.normal(*stds.shape)) @ self._towards
+        return codes
+
+    def normal(self, *shape: int) -> np.ndarray:
+        """Standard Gaussian noise, float32."""
+        return self._random.standard_normal(shape, np.float32)
+
+    def integers(self, count: int, end: int) -> np.ndarray:
+        """Random integers from 0 to `end - 1`, int64 `[count]`."""
+        return self._random.integers(end, size=count)
+
+    def uniform(self, count: int) -> np.ndarray:
+        """Numbers in [0, 1), float32 `[count]`."""
+        return self._random.random(count, np.float32)
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class GaussianPrior(FittedPrior):
+    """mean + L e: a Gaussian with the mean and the covariance of the codes."""
+
+    kind = "gaussian"
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class MixturePrior(FittedPrior):
+    """A mixture of Gaussians with full covariances, fitted by expectation maximisation.
+
+    Args:
+        size, components: of `FittedPrior`.
+        clusters: Gaussians at most; fewer codes than `2 K` for each leave out clusters.
+    """
+
+    kind = "mixture"
+    further_noise = 1  # chooses the Gaussian
+
+    def __init__(self, size: int, components: int, clusters: int = 64, **kwargs):
+        if clusters < 1:
+            raise ValueError(f"clusters={clusters} of a mixture must be 1 or more.")
+        self.clusters = clusters
+        super().__init__(size, components, **kwargs)
+
+    def make_networks(self) -> None:
+        def add(name, shape, initializer="zeros"):
+            return self.add_weight(shape, initializer, name=name, trainable=False)
+
+        count, size = self.clusters, self.components
+        self.shares = add("shares", (count,), keras.initializers.Constant(1.0 / count))
+        self.centres = add("centres", (count, size))
+
+        def identities(shape, dtype=None):
+            return tf.eye(size, batch_shape=[count], dtype=dtype)
+
+        self.scale_trils = add("scale_trils", (count, size, size), identities)
+
+    def transform(self, noise: tf.Tensor) -> tf.Tensor:
+        # The share of the normal distribution below the last entry is uniform in (0, 1).
+        uniform = 0.5 * (1.0 + tf.math.erf(noise[:, self.components :] * 0.5**0.5))  # [B, 1]
+        upper = tf.cumsum(tf.convert_to_tensor(self.shares))[:-1]
+        cluster = tf.reduce_sum(tf.cast(uniform > upper, tf.int32), axis=1)  # [B]
+        tril = tf.gather(tf.convert_to_tensor(self.scale_trils), cluster)  # [B, K, K]
+        offset = tf.matmul(tril, noise[:, : self.components, None])[:, :, 0]
+        return tf.gather(tf.convert_to_tensor(self.centres), cluster) + offset
+
+    def learn(self, draws: Draws, steps: int) -> None:
+        mixture = gaussian_mixture()
+        fewest = 2 * self.components
+        count = max(1, min(self.clusters, len(draws) // fewest))
+        codes = draws.rows(len(draws))
+        found = mixture(count, reg_covar=1e-4, random_state=0, max_iter=200).fit(codes)
+        none = self.clusters - count
+        pads = [((0, none),), ((0, none), (0, 0)), ((0, none), (0, 0), (0, 0))]
+        values = found.weights_, found.means_, np.linalg.cholesky(found.covariances_)
+        weights = self.shares, self.centres, self.scale_trils
+        for weight, value, pad in zip(weights, values, pads, strict=True):
+            weight.assign(np.pad(value, pad))
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class FlowPrior(FittedPrior):
+    """A `CouplingFlow` of the components, trained by maximum likelihood.
+
+    Args:
+        size, components: of `FittedPrior`.
+        couplings, units: of the flow.
+    """
+
+    kind = "flow"
+
+    def __init__(self, size: int, components: int, couplings: int = 8, units: int = 256, **kwargs):
+        self.couplings, self.units = couplings, units
+        super().__init__(size, components, **kwargs)
+
+    def make_networks(self) -> None:
+        # A flow has an even size: an odd number of components gets one of noise.
+        self.further_noise = self.components % 2
+        self.flow = CouplingFlow(self.noise_size, self.couplings, self.units)
+
+    def transform(self, noise: tf.Tensor) -> tf.Tensor:
+        return self.flow.forward(noise)[:, : self.components]
+
+    def learn(self, draws: Draws, steps: int) -> None:
+        def loss(codes):
+            noise, log_determinant = self.flow.inverse(codes)
+            log_density = log_determinant - 0.5 * tf.reduce_sum(tf.square(noise), axis=-1)
+            return -tf.reduce_mean(log_density)
+
+        def batch(_):
+            codes = draws.rows(BATCH)
+            return (np.concatenate([codes, draws.normal(BATCH, self.further_noise)], axis=1),)
+
+        descend(self.flow.trainable_variables, loss, batch, steps)
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class NearestPrior(FittedPrior):
+    """A network from noise to codes: every code draws its nearest sample towards itself.
+
+    Implicit maximum likelihood: of a pool of samples T(e), the nearest of each code x is trained by
+
+        min_T sum_x |T(e_x) - x|^2,  e_x = argmin_e |T(e) - x|^2
+
+    so that no code is left out, and nothing lies between codes but what the network's smoothness
+    needs.
+
+    Args:
+        size, components: of `FittedPrior`.
+        noise_dim: of the noise that the network takes, at most `components`.
+        units, depth: width and number of hidden layers.
+    """
+
+    kind = "nearest"
+
+    def __init__(
+        self,
+        size: int,
+        components: int,
+        noise_dim: int = 32,
+        units: int = 256,
+        depth: int = 3,
+        **kwargs,
+    ):
+        self.noise_dim, self.units, self.depth = noise_dim, units, depth
+        super().__init__(size, components, **kwargs)
+
+    def make_networks(self) -> None:
+        dims = [min(self.noise_dim, self.components), *[self.units] * self.depth]
+        self.hidden = [_dense(self.units, size, n) for n, size in enumerate(dims[:-1])]
+        self.head = _dense(self.components, dims[-1], self.depth)
+
+    def transform(self, noise: tf.Tensor) -> tf.Tensor:
+        x = noise[:, : min(self.noise_dim, self.components)]
+        for layer in self.hidden:
+            x = tf.nn.leaky_relu(layer(x))
+        return self.head(x)
+
+    def learn(self, draws: Draws, steps: int) -> None:
+        transform = tf.function(self.transform)
+        pairs: dict[str, np.ndarray] = {}
+
+        def loss(noise, codes):
+            return tf.reduce_mean(tf.square(self.transform(noise) - codes))
+
+        def batch(step):
+            if step % MATCHED == 0:  # each code with the nearest of as many new samples
+                codes = draws.rows(min(MATCHED * BATCH, len(draws)))
+                noise = draws.normal(len(codes), self.noise_size)
+                nearest = nearest_rows(codes, transform(tf.constant(noise)).numpy())
+                pairs.update(noise=noise[nearest], codes=codes)
+            rows = draws.integers(BATCH, len(pairs["codes"]))
+            return pairs["noise"][rows], pairs["codes"][rows]
+
+        descend(self.trainable_variables, loss, batch, steps)
+
+
+@keras.saving.register_keras_serializable(package="kerasvid")
+class FlowMatchingPrior(FittedPrior):
+    """The end of an ODE dx/dt = v(x, t) that starts from noise at t = 0, in a few fixed steps.
+
+    v learns the straight paths between noise e and codes x:
+
+        min_v E |v((1 - t) e + t x, t) - (x - e)|^2
+
+    Args:
+        size, components: of `FittedPrior`.
+        units, depth: width and number of residual blocks of v.
+        ode_steps: of the midpoint method; v is evaluated twice in each.
+    """
+
+    kind = "flow_matching"
+
+    def __init__(
+        self,
+        size: int,
+        components: int,
+        units: int = 256,
+        depth: int = 3,
+        ode_steps: int = 8,
+        **kwargs,
+    ):
+        if ode_steps < 1:
+            raise ValueError(f"ode_steps={ode_steps} must be 1 or more.")
+        self.units, self.depth, self.ode_steps = units, depth, ode_steps
+        super().__init__(size, components, **kwargs)
+
+    def make_networks(self) -> None:
+        times, units = 1 + 2 * FREQUENCIES, self.units
+        self.entrance = _dense(units, self.components + times, 0)
+        self.inner = [_dense(units, units + times, 1 + 2 * n) for n in range(self.depth)]
+        self.outer = [_dense(units, units, 2 + 2 * n) for n in range(self.depth)]
+        self.head = _dense(self.components, units, None)
+
+    def velocity(self, x: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
+        """v(x, t): `[B, K]`, `[B, 1] -> [B, K]`."""
+        angles = math.pi * time * [[2.0**n for n in range(FREQUENCIES)]]
+        times = tf.concat([time, tf.sin(angles), tf.cos(angles)], axis=-1)
+        hidden = self.entrance(tf.concat([x, times], axis=-1))
+        for inner, outer in zip(self.inner, self.outer, strict=True):
+            block = inner(tf.concat([tf.nn.silu(hidden), times], axis=-1))
+            hidden += outer(tf.nn.silu(block))
+        return self.head(tf.nn.silu(hidden))
+
+    def transform(self, noise: tf.Tensor) -> tf.Tensor:
+        x, step = noise, 1.0 / self.ode_steps
+        zeros = tf.zeros_like(x[:, :1])
+        for number in range(self.ode_steps):
+            start = zeros + number * step
+            middle = x + 0.5 * step * self.velocity(x, start)
+            x += step * self.velocity(middle, start + 0.5 * step)
+        return x
+
+    def learn(self, draws: Draws, steps: int) -> None:
+        def loss(noise, codes, time):
+            moved = (1.0 - time) * noise + time * codes
+            return tf.reduce_mean(tf.square(self.velocity(moved, time) - (codes - noise)))
+
+        def batch(_):
+            codes, noise = draws.rows(BATCH), draws.normal(BATCH, self.components)
+            # The pairs with the shortest paths: these cross less, so that few steps suffice.
+            _, order = scipy.optimize.linear_sum_assignment(squared_distances(noise, codes))
+            return noise, codes[order], draws.uniform(BATCH)[:, None]
+
+        descend(self.trainable_variables, loss, batch, steps)
+
+
+PRIORS: dict[str, type[FittedPrior]] = {
+    cls.kind: cls
+    for cls in (GaussianPrior, MixturePrior, FlowPrior, NearestPrior, FlowMatchingPrior)
+}
+
+
+def make_prior(kind: str, size: int, components: int, **arguments: Any) -> FittedPrior:
+    """A prior of a kind, not fitted yet.
+
+    Args:
+        kind: a key of `PRIORS`.
+        size, components: of `FittedPrior`.
+        **arguments: of the kind.
+
+    Raises:
+        ValueError: the kind or an argument is unknown, or a number is out of its range.
+    """
+    if kind not in PRIORS:
+        raise ValueError(f"prior={kind!r}: {nearest_names(str(kind), PRIORS)}.")
+    known = constructor_arguments(PRIORS[kind])
+    for name in arguments:
+        if name not in known and name != "name":
+            raise ValueError(f"A {kind} prior has no {name!r}: {nearest_names(name, known)}.")
+    return PRIORS[kind](size, components, **arguments)
+
+
+def gaussian_mixture() -> Callable:
+    """The class of scikit-learn; a RuntimeError where it is not installed."""
+    try:
+        from sklearn.mixture import GaussianMixture
+    except ImportError as error:
+        raise RuntimeError(
+            "prior='mixture' needs scikit-learn. Install it with pip install 'kerasvid[mixture]', "
+            "or use another prior."
+        ) from error
+    return GaussianMixture
+
+
+def mean_distance(rows: np.ndarray, pool: np.ndarray) -> float:
+    """The mean distance of rows `[N, K]` from their nearest row of a pool `[M, K]`."""
+    nearest = pool[nearest_rows(rows, pool)]
+    return float(np.linalg.norm(rows - nearest, axis=1).mean())
+
+
+def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """|x - y|^2 of all rows of `[N, K]` and `[M, K]`: `[N, M]`."""
+    squares = np.square(first).sum(axis=1)[:, None] + np.square(second).sum(axis=1)
+    return squares - 2.0 * first @ second.T
+
+
+def nearest_rows(rows: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """The number of the nearest row of the pool `[M, K]` for each of `[N, K]`: int `[N]`."""
+    blocks = range(0, len(rows), BLOCK)
+    return np.concatenate(
+        [squared_distances(rows[n : n + BLOCK], pool).argmin(axis=1) for n in blocks]
+    )
+
+
+def descend(variables: list, loss: Callable, batch: Callable, steps: int) -> None:
+    """Minimises `loss(*batch(step))` by so many steps of Adam with a cosine decay."""
+    if not steps:
+        return
+    rate = keras.optimizers.schedules.CosineDecay(RATE, steps, alpha=0.01)
+    optimizer = keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=10.0)
+    optimizer.build(variables)
+
+    @tf.function
+    def update(*values):
+        with tf.GradientTape() as tape:
+            value = loss(*values)
+        optimizer.apply(tape.gradient(value, variables), variables)
+
+    for step in range(steps):
+        update(*map(tf.constant, batch(step)))
+
+
+def _dense(units: int, inputs: int, seed: int | None) -> keras.layers.Dense:
+    """A float32 layer with initial weights of a seed, or zeros where `None`."""
+    kernel: Any = "zeros" if seed is None else keras.initializers.GlorotUniform(seed=seed)
+    layer = keras.layers.Dense(units, kernel_initializer=kernel, dtype="float32")
+    layer.build([None, inputs])
+    return layer

@@ -88,27 +88,28 @@ class RecurrentPrior(KeepsArguments, keras.layers.Layer):
         self,
         noise: tf.Tensor,
         condition: tf.Tensor | None = None,
-        first: tf.Tensor | None = None,
+        beginning: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Latents drawn from the prior, each step fed the sample before it.
 
         Args:
             noise: `[B, T, D]` float32, standard Gaussian; zeros give the path of the means.
             condition: `[B, E]` float32 or `None`.
-            first: `[B, D]` float32, the first latent where something else draws it.
+            beginning: `[B, P, D]` float32, the first latents where something else draws them.
 
         Returns:
             `[B, T, D]` float32.
         """
         states = self.cell.get_initial_state(batch_size=tf.shape(noise)[0])
+        drawn = [] if beginning is None else tf.unstack(beginning, axis=1)
         latents: list[tf.Tensor] = []
         previous = tf.zeros_like(noise[:, 0])
         for frame_noise in tf.unstack(noise, axis=1):
             output, states = self.step(previous, states, condition)
             step_prior = distributions.diagonal_normal(output, self.scale)
             previous = distributions.reparameterize(step_prior, frame_noise)
-            if first is not None and not latents:
-                previous = first
+            if len(latents) < len(drawn):
+                previous = drawn[len(latents)]
             latents.append(previous)
         return tf.stack(latents, axis=1)  # [B, T, D]
 

@@ -86,6 +86,7 @@ class CVAE(InBetween, VariationalModel, Encoder):
 
     kl_terms = ("kl_video",)
     term_names = ("loss", "bound", "reconstruction_loss", "endpoints_loss", "kl_video", "psnr")
+    code_groups: ClassVar = {"video": ("video",)}
 
     PARTS: ClassVar = {
         "encoder": FrameEncoder,
@@ -159,17 +160,21 @@ class CVAE(InBetween, VariationalModel, Encoder):
 
     # === Inference ===
 
-    def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+    def posterior_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         return {"video": (self.video_dim,)}
 
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """That of z_video, and what chooses the frames between the endpoints to decode."""
-        return self.noise_shapes(frames) | choice_shapes(self.decoded_frames, frames - 2)
+        shapes = choice_shapes(self.decoded_frames, frames - 2)
+        return self.posterior_noise_shapes(frames) | shapes
 
     def posterior(self, video: tf.Tensor, training: bool = False):
         """q(z_video | x_1..T): a diagonal Gaussian with batch shape `[B]`."""
         features = over_frames(self.encoder, video, training=training)  # [B, T, F]
         return self.video_head.posterior(self.summarizer(features))
+
+    def code_posteriors(self, video: tf.Tensor) -> dict[str, Any]:
+        return {"video": self.posterior(video)}
 
     def decoded(self, latents, codes, times, *endpoints, training: bool = False) -> tf.Tensor:
         """g(z) at K times: the frames `[B, K, H, W, C]`, unclipped."""
@@ -280,7 +285,8 @@ class CVAE(InBetween, VariationalModel, Encoder):
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
     ) -> tf.Tensor:
         codes, times = self.endpoints_encoder(first, last), frame_times(tf.shape(first)[0], frames)
-        shown = self.decoded(noise["video"], codes, times, first, last)
+        latents = self.drawn_codes(noise)["video"] if self.priors else noise["video"]
+        shown = self.decoded(latents, codes, times, first, last)
         return tf.clip_by_value(shown, -1.0, 1.0)
 
     def reconstruct(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:

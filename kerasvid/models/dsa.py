@@ -107,6 +107,7 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
 
     kl_terms, further_terms = ("kl_content", "kl_motion"), ("shared",)
     term_names = ("loss", "bound", "reconstruction_loss", *kl_terms, "psnr")
+    code_groups: ClassVar = {"content": ("content",), "motion": ("motion",)}
 
     PARTS: ClassVar = {
         "encoder": FrameEncoder,
@@ -170,7 +171,7 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
 
     # === Inference ===
 
-    def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+    def posterior_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         return {"content": (self.content_dim,), "motion": (frames, self.motion_dim)}
 
     def posteriors(self, video, noise: Mapping | None, training: bool = False):
@@ -239,6 +240,10 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         first = {} if self.start_prior is None else {"start_prior": q_motion[:, 0]}
         return {"content_prior": q_content, **first}
 
+    def code_posteriors(self, video: tf.Tensor) -> dict[str, Any]:
+        q_content, _, q_motion, _ = self.posteriors(video, None)
+        return {"content": q_content, "motion": q_motion}
+
     def update_running_statistics(self, statistics: Mapping[str, Any]) -> None:
         self.content_prior.update_moments(statistics.get("content", {}))
         if self.start_prior is not None:
@@ -250,10 +255,15 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
 
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """[f, z_t], `[B, T, content_dim + motion_dim]`, of the noise by the learned prior."""
-        content = self.content_prior.sample(noise["content"])
-        start = self.start_prior
-        first = None if start is None else start.sample(noise["motion"][:, 0])
-        return join(content, self.prior.rollout(noise["motion"][:, :frames], first=first))
+        steps, start, beginning = noise["motion"][:, :frames], self.start_prior, None
+        if self.priors:
+            drawn = self.drawn_codes(noise)
+            content, beginning = drawn["content"], drawn["motion"]
+        else:
+            content = self.content_prior.sample(noise["content"])
+            if start is not None:
+                beginning = start.sample(noise["motion"][:, 0])[:, None]  # [B, 1, E]
+        return join(content, self.prior.rollout(steps, beginning=beginning))
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """Frames `[B, T, H, W, C]` in [-1, 1] of `[B, T, content_dim + motion_dim]`."""

@@ -85,6 +85,7 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
     """
 
     kl_terms = ("kl_summary", "kl_residual")
+    code_groups: ClassVar = {"video": ("summary", "residual")}  # residuals depend on the summary
     term_names = ("loss", "bound", "reconstruction_loss", *kl_terms, "psnr")
 
     PARTS: ClassVar = {
@@ -139,7 +140,7 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
 
     # === Inference ===
 
-    def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+    def posterior_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         return {"summary": (self.latent_dim,), "residual": (frames, self.latent_dim)}
 
     def posteriors(self, video, noise: Mapping | None, training: bool = False):
@@ -199,6 +200,10 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
     def aggregated(self, video: tf.Tensor) -> dict[str, Any]:
         return {"summary_prior": self.posteriors(video, None)[0]}
 
+    def code_posteriors(self, video: tf.Tensor) -> dict[str, Any]:
+        q_summary, _, q_residual, _ = self.posteriors(video, None)
+        return {"summary": q_summary, "residual": q_residual}
+
     def update_running_statistics(self, statistics: Mapping[str, tf.Tensor]) -> None:
         self.summary_prior.update_moments(statistics)
 
@@ -206,8 +211,13 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
 
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """z_t = mu + delta_t, `[B, T, D]`, of the noise by the learned prior."""
-        summary = self.summary_prior.sample(noise["summary"])
-        return summary[:, None] + self.prior.rollout(noise["residual"][:, :frames], summary)
+        steps, beginning = noise["residual"][:, :frames], None
+        if self.priors:
+            drawn = self.drawn_codes(noise)
+            summary, beginning = drawn["summary"], drawn["residual"]
+        else:
+            summary = self.summary_prior.sample(noise["summary"])
+        return summary[:, None] + self.prior.rollout(steps, summary, beginning)
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """Frames `[B, T, H, W, C]` in [-1, 1] of latent vectors `[B, T, D]`."""
@@ -219,7 +229,11 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
 
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The summary frame `[B, H, W, C]` in [-1, 1] of named noise."""
-        return self.decode(self.summary_prior.sample(noise["summary"])[:, None])[:, 0]
+        if self.priors:
+            summary = self.drawn_codes(noise)["summary"]
+        else:
+            summary = self.summary_prior.sample(noise["summary"])
+        return self.decode(summary[:, None])[:, 0]
 
     # === Videos to codes and back ===
 

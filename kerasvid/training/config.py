@@ -18,6 +18,8 @@ from kerasvid.data import DatasetError, DatasetInfo, SplitInfo, load_info, make_
 from kerasvid.data.pipeline import check_images_fit, window_span
 from kerasvid.data.shards import read_split, shortest_video
 from kerasvid.io import parse_sealed_json, sealed_json
+from kerasvid.layers.fitted_priors import MixturePrior, gaussian_mixture
+from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import WithPresets
@@ -352,6 +354,7 @@ def _check_batches(config: RunConfig, info: DatasetInfo | None) -> None:
         raise ValueError(
             f"frames={config.frames} is too short: {config.model} needs {shortest} or more."
         )
+    check_prior(config)
     train = training_split(info) if info else None
     batches = [("videos", "batch_size", config.training.batch_size, config.dataset, train)]
     if config.images:
@@ -371,6 +374,19 @@ def _check_batches(config: RunConfig, info: DatasetInfo | None) -> None:
         if split and size > split.count:
             raise ValueError(f"{name}={size} is too large: the split 'train' of {data} has "
                              f"{split.count} {kind}. Use {split.count} or fewer.")  # fmt: skip
+
+
+def check_prior(config: RunConfig) -> None:
+    """Raises ValueError where a run asks for a prior that its model or this installation lacks."""
+    kind = config.training.prior
+    if kind and not issubclass(model_class(config.model), CodePriors):
+        raise ValueError(f"training.prior={kind}: {config.model} has no codes to fit a prior "
+                         "to. Leave it out.")  # fmt: skip
+    if kind == MixturePrior.kind:
+        try:
+            gaussian_mixture()
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error
 
 
 def _check_data(config: RunConfig, info: DatasetInfo) -> None:

@@ -18,6 +18,7 @@ import tensorflow as tf
 from kerasvid.data import load_info, with_images
 from kerasvid.layers.code_table import CodeTable
 from kerasvid.models.base.averaging import apply_ema
+from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.models.base.vae import VariationalModel
 from kerasvid.training.callbacks import checkpoints
 from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog, restore_rows
@@ -129,9 +130,7 @@ def _train(
     # A run may have been killed between its last checkpoint and this file.
     if finished_step < step:
         apply_ema(model)
-        fits_priors = config.training.prior_steps and isinstance(model, VariationalModel)
-        if fits_priors:
-            _fit_priors(config, model)
+        fits_priors = _fit_priors(config, model)
         if written.model.exists():  # of fewer steps, or damaged
             print(f"{run.model}: written again at step {step}", flush=True)
         checkpoints.save_model(model, written.model, config, metrics)
@@ -185,13 +184,71 @@ def _finished_step(config: RunConfig, run: RunFolder) -> int:
     return found[1].step if found else -1
 
 
-def _fit_priors(config: RunConfig, model: VariationalModel) -> None:
-    """Fits the priors to the posteriors. The finished file has them, checkpoints do not."""
-    steps = config.training.prior_steps
-    print(f"\nfitting the priors to the posteriors, {steps:,} updates", flush=True)
-    fits = model.fit_priors(config.clips(), steps, config.seed)
+def _fit_priors(config: RunConfig, model: keras.Model) -> bool:
+    """Fits priors to the codes if the run asks for it: the finished file has them, no checkpoint.
+
+    Returns:
+        Whether it did.
+    """
+    kind, steps = config.training.prior, config.training.prior_steps
+    if steps and isinstance(model, VariationalModel) and kind is None:
+        print(f"\nfitting the priors to the posteriors, {steps:,} updates", flush=True)
+        fits = model.fit_aggregate_priors(config.clips(), steps, config.seed)
+        for name, fit in fits.items():
+            line = f"{name}: fitted to posteriors, {fit.before:.1f} -> {fit.after:.1f} nats"
+            print(line, flush=True)
+        return True
+    if kind is not None and isinstance(model, CodePriors):
+        fit_prior(config, model)
+        return True
+    return False
+
+
+def fit_prior(config: RunConfig, model: Any) -> None:
+    """Fits the prior of `config.training` to the codes of the training videos, and says how well.
+
+    Args:
+        config: of the run, with the folder of its data.
+        model: trained, with codes that a prior can be fitted to.
+    """
+    kind, steps = config.training.prior, config.training.prior_steps or 4_000
+    print(f"\nfitting a {kind} prior to the codes, {steps:,} updates", flush=True)
+    if isinstance(model, VariationalModel):
+        # All videos, in the order of the data set: training clips of other windows are as good.
+        options = {"drop_remainder": False, "frames": model.frames}
+        arguments: tuple = (config.clips("train", **options),)
+    else:
+        arguments = ()
+    fits = model.fit_prior(kind, *arguments, steps=steps, seed=config.seed)
     for name, fit in fits.items():
-        print(f"{name}: fitted to posteriors, {fit.before:.1f} -> {fit.after:.1f} nats", flush=True)
+        if fit is not None:
+            near, far = fit.precision_distance, fit.coverage_distance
+            print(f"{name}: samples are {near:.2f} times as far from codes as held-out codes are, "
+                  f"and held-out codes {far:.2f} times as far from samples as from codes",
+                  flush=True)  # fmt: skip
+
+
+def copy_with_prior(source: RunFolder, written: RunFolder, config: RunConfig) -> None:
+    """Writes a copy of a finished run whose model has another prior.
+
+    Args:
+        source: the run.
+        written: folder of the copy.
+        config: of the copy: that of the run with another `prior` or `prior_steps`.
+
+    Raises:
+        RunError: the run is not finished, or the folder holds another run.
+    """
+    written.check_unchanged(config)
+    if not source.model.exists():
+        raise RunError(f"{source.path}: the run is not finished. Train it to its end first.")
+    model, path = source.load_model()
+    print(f"{config.model} on {config.dataset}, weights of {path}", flush=True)
+    record = checkpoints.read_record(source.model)
+    with written.lock():
+        fit_prior(config, model)
+        written.begin(config)
+        checkpoints.save_model(model, written.model, config, record.metrics)
 
 
 def _start_from(run_dir: str, model: keras.Model) -> None:

@@ -35,7 +35,7 @@ def run_to_end(config, path: pathlib.Path) -> RunFolder:
 
 
 def weights_of(model) -> list[np.ndarray]:
-    later = ("mean", "factor", "fitted_at")  # of learned codes: fitted when videos are drawn
+    later = ("mean", "basis", "fitted_at")  # of learned codes: fitted when videos are drawn
     return [weight.numpy() for weight in model.weights if weight.name not in later]
 
 

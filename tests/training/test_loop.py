@@ -5,6 +5,7 @@ import dataclasses
 import os
 import shutil
 import signal
+import sys
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.data import make_pipeline
+from kerasvid.export.exported_run import load_for_export
 from kerasvid.models.base.gan import AdversarialModel
 from kerasvid.training.callbacks.checkpoints import (
     Checkpoints,
@@ -28,7 +30,7 @@ from kerasvid.training.clips import (
     held_out_batches,
     shown_batch,
 )
-from kerasvid.training.loop import _make_callbacks, train
+from kerasvid.training.loop import _make_callbacks, copy_with_prior, train
 from kerasvid.training.run_folder import RunError, RunFolder
 
 
@@ -86,6 +88,53 @@ def test_a_lengthened_run_ends_where_an_uninterrupted_one_does(config_of, tmp_pa
     assert len(expected) > 50
     for value, other in zip(expected, weights_of(parts.model), strict=True):
         np.testing.assert_array_equal(other, value)
+
+
+def test_a_run_ends_with_the_prior_that_it_asks_for(config_of, tmp_path, capsys):
+    prior = {"training.prior": "flow_matching", "training.prior_steps": 2}
+    config = config_of(2, prior, model="rjvae", sample_every=2)
+    run, _ = run_to_end(config, tmp_path / "run")
+    assert "fitting a flow_matching prior to the codes, 2 updates" in capsys.readouterr().out
+    assert {path.stem for path in run.samples.glob("*.png")} >= {"final"}
+    model, source = run.load_model()
+    assert source == run.model and set(model.priors) == {"video"}
+    same = keras.models.load_model(run.model)
+    np.testing.assert_array_equal(model.generate(2, seed=1), same.generate(2, seed=1))
+    assert load_for_export(run.path).model.prior_config == {"kind": "flow_matching"}
+    run.model.unlink()
+    assert run.load_model()[0].prior_config is None  # checkpoints go on without it
+
+
+def test_a_copy_of_a_run_has_another_prior_and_the_same_weights(finished, tmp_path):
+    config, run = finished
+    training = dataclasses.replace(config.training, prior="gaussian")
+    config, copy = dataclasses.replace(config, training=training), RunFolder(tmp_path / "copy")
+    copy_with_prior(run, copy, config)
+    one, other = run.load_model()[0], copy.load_model()[0]
+    for own, value in zip(one.weights, other.weights, strict=False):
+        np.testing.assert_array_equal(own, value)
+    assert one.prior_config is None and other.prior_config == {"kind": "gaussian"}
+    assert (one.generate(2, seed=1) != other.generate(2, seed=1)).any()
+    assert copy.load_config().training.prior == "gaussian"
+    with pytest.raises(RunError, match="started with other settings"):
+        mixture = dataclasses.replace(training, prior="mixture")
+        copy_with_prior(run, copy, dataclasses.replace(config, training=mixture))
+    run.model.unlink()
+    with pytest.raises(RunError, match="the run is not finished"):
+        copy_with_prior(run, RunFolder(tmp_path / "other"), config)
+
+
+def test_a_prior_of_a_model_without_codes_is_refused(config_of):
+    with pytest.raises(ValueError, match=r"training.prior=flow: mocogan has no codes"):
+        config_of(2, {"training.prior": "flow"}, model="mocogan")
+    with pytest.raises(ValueError, match=r"prior='flo' must be one of gaussian, mixture"):
+        config_of(2, {"training.prior": "flo"}, model="rjvae")
+
+
+def test_a_mixture_is_refused_at_once_without_scikit_learn(config_of, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.mixture", None)
+    with pytest.raises(ValueError, match="prior='mixture' needs scikit-learn"):
+        config_of(2, {"training.prior": "mixture"}, model="rjvae")
 
 
 def test_a_run_writes_its_configuration_metrics_samples_and_model(finished_run):

@@ -20,9 +20,11 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import losses
-from kerasvid.layers.code_table import CodeTable
+from kerasvid.layers.code_table import CodeTable, projected_to_ball
 from kerasvid.layers.compilation import traced_function
+from kerasvid.layers.fitted_priors import LARGEST, PriorFit
 from kerasvid.layers.recurrent import over_frames
+from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.models.base.protocols import Encoder, LearnedCodes
 from kerasvid.models.base.trainer import (
     DECODED,
@@ -43,6 +45,7 @@ from kerasvid.models.base.video_generator import (
 from kerasvid.naming import nearest_names
 
 GENERATOR, RECURRENT, CATEGORY = "generator", "recurrent", "category"
+GAUSSIAN = "gaussian"  # the prior of new models
 # By which field of a record codes are looked up, and the argument that counts its values.
 ROW_KEYS = {"index": "videos", "identity": "identities", "label": "classes"}
 # The networks that a stage trains, and whether it trains the codes.
@@ -53,7 +56,7 @@ STAGES = {
 }
 
 
-class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Encoder):
+class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, LearnedCodes, Encoder):
     """A generator that is trained together with the codes of its training videos.
 
     A subclass makes its networks, one of them named `decoder`, and defines `compute_losses`,
@@ -61,8 +64,8 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     pipeline's dicts: `"video"`, and int64 `[B]` for every key of a table: `"index"` (of the video
     in its split), `"identity"` or `"label"`.
 
-    New videos come from a Gaussian fitted to the codes of each table by video or identity, and from
-    the row of a random category of a table by label.
+    New videos come from a prior fitted to the codes, by default a Gaussian: one of all codes of a
+    video, one of those of an identity. Codes by label are the rows of a random category.
 
     Args:
         frames: T of the training clips and of the longest generated ones.
@@ -124,12 +127,13 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         counter: dict[str, Any] = {"dtype": "int64", "trainable": False, "autocast": False}
         # Stages are counted in videos, so that they do not depend on the size of a batch.
         self.videos_seen = self.add_weight((), "zeros", name="videos_seen", **counter)
-        # The step whose codes the Gaussians of `generate` were fitted to.
+        # The step whose codes the priors of `generate` were fitted to.
         self.fitted_at = self.add_weight((), "zeros", name="fitted_at", **counter)
         for name, (key, shape) in tables.items():
             of_table = rank if len(shape) > 1 else None
             table = CodeTable(self.row_counts[key], shape, of_table, name=f"{name}_codes")
             setattr(self, f"{name}_codes", table)
+        self.set_prior(GAUSSIAN)
 
     def _checked_counts(self) -> dict[str, int]:
         """The number of rows by key, for the tables and for a conditional generator."""
@@ -342,7 +346,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
     def fit(self, *args, **kwargs):
         """As in Keras; then fits the Gaussians that `generate` draws codes from."""
         history = super().fit(*args, **kwargs)
-        self.refresh_gaussians()
+        self.refresh_priors()
         return history
 
     # === From codes to frames ===
@@ -365,23 +369,25 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         """Shapes of the named noise of one video; refuses clips that are longer than the codes."""
         self.clip_length(frames)
         shapes: dict[str, tuple[int, ...]] = {
-            name: (table.factor.shape[0],)
-            for name, table in self.tables().items()
-            if self.row_keys[name] != "label"
+            key: (prior.noise_size,) for key, prior in self.priors.items()
         }
         return {**shapes, CATEGORY: (self.classes,)} if "label" in self.row_counts else shapes
 
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
-        """The latent vector of each frame, `[B, T, D]`, from named noise and the fitted Gaussians.
+        """The latent vector of each frame, `[B, T, D]`, from named noise by the fitted priors.
 
         T is `frames`, or the model's own length where `None`.
         """
         frames = self.clip_length(frames)
         label = tf.argmax(noise[CATEGORY], axis=-1) if CATEGORY in noise else None
-        drawn = {
-            name: table(label) if self.row_keys[name] == "label" else table.sample(noise[name])
-            for name, table in self.tables().items()
-        }
+        drawn: dict[str, tf.Tensor] = {}
+        for key, tables in self._tables_by_key().items():
+            if key not in self.priors:
+                drawn |= {name: table(label) for name, table in tables.items()}
+                continue
+            parts = tf.split(self.priors[key](noise[key]), [t.size for t in tables.values()], 1)
+            for (name, table), part in zip(tables.items(), parts, strict=True):
+                drawn[name] = projected_to_ball(tf.reshape(part, [-1, *table.shape]))
         return self.latents_of(drawn, label if self.conditional else None)[:, :frames]
 
     def call(
@@ -391,18 +397,75 @@ class LatentCodeModel(LimitedLength, VideoGenerator, Trainer, LearnedCodes, Enco
         return self.decode(self.codes(noise, frames))
 
     def render(self, noise: dict, frames: int | None = None) -> np.ndarray:
-        """As `VideoGenerator.render`, after fitting the Gaussians to the present codes."""
-        self.refresh_gaussians()
+        """As `VideoGenerator.render`, after fitting Gaussians to codes that were trained since."""
+        self.refresh_priors()
         return super().render(noise, frames)
 
-    def refresh_gaussians(self) -> None:
-        """Fits the Gaussians of `generate` again if codes were trained since."""
-        step = int(self.steps_taken.numpy())
-        if step != int(self.fitted_at.numpy()):
-            for name, table in self.tables().items():
-                if self.row_keys[name] != "label" and table.trainable:
-                    table.fit_gaussian()
-            self.fitted_at.assign(step)
+    # === Priors ===
+
+    def _tables_by_key(self) -> dict[str, dict[str, CodeTable]]:
+        by_key: dict[str, dict[str, CodeTable]] = {}
+        for name, table in self.tables().items():
+            by_key.setdefault(self.row_keys[name], {})[name] = table
+        return by_key
+
+    def code_sizes(self) -> dict[str, tuple[int, int]]:
+        sizes = {}
+        for key, tables in self._tables_by_key().items():
+            if key != "label":
+                size = sum(table.size for table in tables.values())
+                sizes[key] = size, min(size, self.row_counts[key], LARGEST)
+        return sizes
+
+    def fit_prior(  # type: ignore[override]  # the codes are here
+        self, kind: str, *, steps: int = 4_000, seed: int = 0, **arguments: Any
+    ) -> dict[str, PriorFit | None]:
+        """Fits a prior to the learned codes of each video or identity, over all their tables.
+
+        New videos are drawn from it from then on. After further training, Gaussians take its place.
+
+        Args:
+            kind: `"gaussian"`, `"mixture"`, `"flow"`, `"nearest"` or `"flow_matching"`; see
+                `layers/fitted_priors.py`.
+            steps: updates of a network.
+            seed: of their draws.
+            **arguments: of the kind, such as `units`.
+
+        Returns:
+            How well it fits, by key of the codes: `"index"` or `"identity"`.
+
+        Raises:
+            ValueError: the kind or an argument is unknown, or the codes are not finite.
+            RuntimeError: scikit-learn is missing, which `"mixture"` needs.
+
+        Example:
+            >>> model.fit(batches, steps_per_epoch=4000)
+            >>> model.fit_prior("nearest")
+        """
+        fits = self.fit_groups(kind, self._flat_codes(), steps, seed, arguments)
+        self.fitted_at.assign(self.steps_taken)
+        return fits
+
+    def _flat_codes(self) -> dict[str, tuple[np.ndarray, None]]:
+        """The learned codes by key, of all tables as one vector each: `[N, S]`."""
+        codes = {}
+        for key, tables in self._tables_by_key().items():
+            if key != "label":
+                rows = tf.constant(next(iter(tables.values())).learned_rows(), tf.int64)
+                parts = [tf.reshape(table(rows), [-1, table.size]) for table in tables.values()]
+                codes[key] = tf.concat(parts, axis=1).numpy(), None
+        return codes
+
+    def refresh_priors(self) -> None:
+        """Fits Gaussians if codes were trained since the last fit."""
+        if int(self.steps_taken.numpy()) == int(self.fitted_at.numpy()):
+            return
+        if self.prior_config != {"kind": GAUSSIAN}:
+            with self.distribute_strategy.scope():
+                self.set_prior(GAUSSIAN)
+        for key, codes in self._flat_codes().items():
+            self.priors[key].fit(*codes)
+        self.fitted_at.assign(self.steps_taken)
 
     # === Learned codes ===
 

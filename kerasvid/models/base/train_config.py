@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasvid.layers.fitted_priors import PRIORS
 from kerasvid.models.base.averaging import AveragedAdam
 
 
@@ -67,7 +68,10 @@ class TrainConfig:
         clip_norm: the largest global gradient norm; 0 for none.
         max_divergence: of a discriminator (`gan_losses.divergence`); an evaluation that finds more
             ends the run. 0 for no limit.
-        prior_steps: updates of the priors that follow the posteriors, after training; 0 for none.
+        prior: kind of the prior that is fitted to the codes after training, a key of
+            `fitted_priors.PRIORS`; `None` for the bound's own, and Gaussians of learned codes.
+        prior_steps: updates of the priors after training; 0 for none of the bound's own, and 4,000
+            of a `prior`.
         code_rate, code_momentum: of the descent of learned codes; the rate has the same schedule.
 
     Raises:
@@ -90,6 +94,7 @@ class TrainConfig:
     ema_momentum: float = 0.99
     clip_norm: float = 0.0
     max_divergence: float = 0.0
+    prior: str | None = None
     prior_steps: int = 0
     code_rate: float = 12.5
     code_momentum: float = 0.9
@@ -109,6 +114,7 @@ class TrainConfig:
             (("clip_norm", "max_divergence"), "0 or more", lambda v: is_number(v) and v >= 0),
             (rates, "at least 0 and less than 1", lambda v: is_number(v) and 0 <= v < 1),
             (("pick",), "window or start", lambda v: v in ("window", "start")),
+            (("prior",), f"one of {', '.join(PRIORS)}", lambda v: v is None or v in PRIORS),
         ):
             for name in names:
                 if not fulfilled(getattr(self, name)):

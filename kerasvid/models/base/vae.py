@@ -6,11 +6,13 @@ terms. The minimised and reported `"loss"` is scale^2 times the bound, with the 
 
 Once the networks have learned, priors are fitted to the posteriors of the training videos: the
 second stage of Dai, Wipf: "Diagnosing and Enhancing VAE Models", ICLR 2019. Draws of the prior then
-fall where the decoder was trained.
+fall where the decoder was trained. `fit_aggregate_priors` goes on with the priors of the bound;
+`fit_prior` replaces them all.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import numpy as np
@@ -19,6 +21,8 @@ import tensorflow_probability as tfp
 
 from kerasvid import distributions, losses
 from kerasvid.layers.aggregate_prior import AggregatePrior
+from kerasvid.layers.fitted_priors import LARGEST, PriorFit
+from kerasvid.models.base.code_priors import FURTHER, CodePriors
 from kerasvid.models.base.train_config import Ramp, WarmupCosine, is_pair
 from kerasvid.models.base.trainer import (
     EVALUATION_SEED,
@@ -36,11 +40,11 @@ CHECKS = 10  # comparisons on the held-out posteriors in the course of a fit
 FITTED_VIDEOS = 20_000
 
 
-class VariationalModel(Trainer):
+class VariationalModel(CodePriors, Trainer):
     """A model trained by the evidence lower bound.
 
-    A subclass lists `kl_terms` and defines `infer` and `compute_losses`. Its constructor makes the
-    networks and ends with `build_networks`.
+    A subclass lists `kl_terms` and defines `posterior_noise_shapes`, `infer`, `compute_losses` and
+    `code_posteriors`. Its constructor makes the networks and ends with `build_networks`.
 
     Args:
         image_shape: `(H, W, C)`.
@@ -54,6 +58,7 @@ class VariationalModel(Trainer):
     Attributes:
         kl_terms: the KL terms of the bound.
         further_terms: terms with a weight in the schedule that are no part of the bound.
+        code_groups: by name, the codes that a fitted prior draws together, as the noise names them.
 
     Raises:
         ValueError: `schedule` has an unknown name, no pair, or a value out of range; or
@@ -62,6 +67,7 @@ class VariationalModel(Trainer):
 
     kl_terms: tuple[str, ...] = ()
     further_terms: tuple[str, ...] = ()
+    code_groups: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(
         self,
@@ -75,6 +81,7 @@ class VariationalModel(Trainer):
         self.image_shape, self.frames = tuple(image_shape), frames
         self.decoded_frames = checked_count(decoded_frames)
         self.schedule = resolve_schedule(schedule, self.kl_terms, self.further_terms)
+        self.priors = {}
         steps = self.schedule["steps"]
         self._ramps = {
             name: Ramp(pair[0], pair[1], steps, name == "observation_scale" or min(pair) > 0)
@@ -95,14 +102,27 @@ class VariationalModel(Trainer):
 
         Args:
             video: `[B, T, H, W, C]` float32 in [-1, 1].
-            noise: of the posteriors, as `noise_shapes` names it; `None` for their means.
+            noise: of the posteriors, as `posterior_noise_shapes` names it; `None` for their means.
             training: as in Keras.
         """
         raise NotImplementedError
 
+    def posterior_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the named codes of one video, and of the noise of their posteriors."""
+        raise NotImplementedError
+
+    def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
+        """As `posterior_noise_shapes`; a fitted prior takes the noise of a whole clip, or more."""
+        if not self.priors:
+            return self.posterior_noise_shapes(frames)
+        shapes = self.posterior_noise_shapes(max(frames, self.frames))
+        further = sum(prior.further_noise for prior in self.priors.values())
+        return {**shapes, FURTHER: (further,)} if further else shapes
+
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        """Those of `noise_shapes`, and what chooses the frames to decode."""
-        return self.noise_shapes(frames) | choice_shapes(self.decoded_frames, frames)
+        """That of the posteriors, and what chooses the frames to decode."""
+        shapes = choice_shapes(self.decoded_frames, frames)
+        return self.posterior_noise_shapes(frames) | shapes
 
     def call(self, video: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The reconstruction `[B, T, H, W, C]` from posterior means of a batch of `fit`."""
@@ -116,7 +136,8 @@ class VariationalModel(Trainer):
         """
         video = self.video_of(data)
         key = replica_key(EVALUATION_SEED, tf.constant(0))
-        noise = draw_noise(self.noise_shapes(video.shape[1]), tf.shape(video)[0], key)
+        shapes = self.posterior_noise_shapes(video.shape[1])
+        noise = draw_noise(shapes, tf.shape(video)[0], key)
         end = tf.constant(float("inf"))
         terms, _ = self.compute_losses({"video": video}, noise, end, training=False)
         terms["psnr"] = losses.psnr(video, self(video, training=False))
@@ -128,9 +149,9 @@ class VariationalModel(Trainer):
         """The posteriors of a video by the attribute of their `AggregatePrior`; by default none."""
         return {}
 
-    def fit_priors(
+    def fit_aggregate_priors(
         self, batches: Iterable, steps: int = 3_000, seed: int = 0
-    ) -> "dict[str, PriorFit]":
+    ) -> "dict[str, AggregateFit]":
         """Fits the priors that follow the posteriors, after training and `apply_ema`.
 
         `kerasvid train` does it by `training.prior_steps`.
@@ -146,28 +167,110 @@ class VariationalModel(Trainer):
         Example:
             >>> model.fit(make_pipeline(folder, repeat=True), steps_per_epoch=5000)
             >>> batches = make_pipeline(folder)
-            >>> model.fit_priors(batches)
-            {'content_prior': PriorFit(before=15.1, after=10.4)}
+            >>> model.fit_aggregate_priors(batches)
+            {'content_prior': AggregateFit(before=15.1, after=10.4)}
         """
-
-        @tf.function
-        def moments(video):
-            return {name: (q.mean(), q.stddev()) for name, q in self.aggregated(video).items()}
-
-        rows: dict[str, list] = {}
-        seen = 0
-        for batch in batches:
-            video = self.video_of(tf.nest.map_structure(tf.convert_to_tensor, batch))
-            for name, values in moments(video).items():
-                rows.setdefault(name, []).append([value.numpy() for value in values])
-            seen += video.shape[0]
-            if seen >= FITTED_VIDEOS or not rows:
-                break
         fits = {}
-        for name, parts in rows.items():
-            means, stds = (np.concatenate(values) for values in zip(*parts, strict=True))
-            fits[name] = fit_prior(getattr(self, name), means, stds, steps, seed=seed)
+        for name, (means, stds) in _gaussians_of(self, self.aggregated, batches).items():
+            prior = getattr(self, name)
+            fits[name] = fit_aggregate_prior(prior, means, stds, steps, seed=seed)
         return {name: fit for name, fit in fits.items() if fit is not None}
+
+    # === Priors of all codes, fitted after training ===
+
+    def code_posteriors(self, video: tf.Tensor) -> dict[str, Any]:
+        """The posteriors of a video's codes by the names of their noise."""
+        raise NotImplementedError
+
+    def code_sizes(self) -> dict[str, tuple[int, int]]:
+        shapes = self.posterior_noise_shapes(self.frames)
+        sizes = {
+            group: sum(math.prod(shapes[name]) for name in names)
+            for group, names in self.code_groups.items()
+        }
+        return {group: (size, min(size, LARGEST)) for group, size in sizes.items()}
+
+    def fit_prior(
+        self, kind: str, batches: Iterable, *, steps: int = 4_000, seed: int = 0, **arguments: Any
+    ) -> dict[str, PriorFit | None]:
+        """Fits one prior to all codes of whole clips, in place of those of the bound.
+
+        New videos are drawn from it from then on. Frames beyond `frames` still come from the prior
+        of the bound. The bound and further training are as before.
+
+        Args:
+            kind: `"gaussian"`, `"mixture"`, `"flow"`, `"nearest"` or `"flow_matching"`; see
+                `layers/fitted_priors.py`.
+            batches: of training videos as `fit` takes them, of `frames` frames; at most 20,000
+                videos are used.
+            steps: updates of a network.
+            seed: of their draws.
+            **arguments: of the kind, such as `units`.
+
+        Returns:
+            How well it fits, by group of codes.
+
+        Raises:
+            ValueError: the kind or an argument is unknown, or the clips are of another length.
+            RuntimeError: scikit-learn is missing, which `"mixture"` needs.
+
+        Example:
+            >>> model.fit(make_pipeline(folder, repeat=True), steps_per_epoch=5000)
+            >>> model.fit_prior("flow_matching", make_pipeline(folder))
+        """
+        shapes = self.posterior_noise_shapes(self.frames)
+        found = _gaussians_of(self, self.code_posteriors, batches)
+        for name, (means, _) in found.items():
+            if means.shape[1:] != shapes[name]:
+                raise ValueError(
+                    f"The clips give {name} codes of shape {means.shape[1:]}, not {shapes[name]}: "
+                    f"give clips of {self.frames} frames."
+                )
+        gaussians = {}
+        for group, names in self.code_groups.items():
+            parts = [[part.reshape(len(part), -1) for part in found[name]] for name in names]
+            means, stds = zip(*parts, strict=True)
+            gaussians[group] = np.concatenate(means, axis=1), np.concatenate(stds, axis=1)
+        return self.fit_groups(kind, gaussians, steps, seed, arguments)
+
+    def drawn_codes(self, noise: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Codes of `frames` frames from the fitted priors, by the names of their noise."""
+        shapes, drawn, used = self.posterior_noise_shapes(self.frames), {}, 0
+        for group, names in self.code_groups.items():
+            prior, sizes = self.priors[group], [math.prod(shapes[name]) for name in names]
+            # Noise of more frames is of those beyond the prior's.
+            own = [noise[n][:, : shapes[n][0]] for n in names]
+            flat = [tf.reshape(x, [-1, size]) for x, size in zip(own, sizes, strict=True)]
+            taken = [tf.concat(flat, axis=1)[:, : prior.components]]
+            if prior.further_noise:
+                taken.append(noise[FURTHER][:, used : used + prior.further_noise])
+                used += prior.further_noise
+            codes = tf.split(prior(tf.concat(taken, axis=1)), sizes, axis=1)
+            for name, code in zip(names, codes, strict=True):
+                drawn[name] = tf.reshape(code, [-1, *shapes[name]])
+        return drawn
+
+
+def _gaussians_of(model: VariationalModel, posteriors: Callable, batches: Iterable) -> dict:
+    """Means and stds, float32 `[N, ...]` each, of the posteriors of many videos by name."""
+
+    @tf.function
+    def moments(video):
+        return {name: (q.mean(), q.stddev()) for name, q in posteriors(video).items()}
+
+    rows: dict[str, list] = {}
+    seen = 0
+    for batch in batches:
+        video = model.video_of(tf.nest.map_structure(tf.convert_to_tensor, batch))
+        for name, values in moments(video).items():
+            rows.setdefault(name, []).append([value.numpy() for value in values])
+        seen += video.shape[0]
+        if seen >= FITTED_VIDEOS or not rows:
+            break
+    return {
+        name: tuple(np.concatenate(values) for values in zip(*parts, strict=True))
+        for name, parts in rows.items()
+    }
 
 
 def resolve_schedule(
@@ -193,21 +296,21 @@ def resolve_schedule(
     return {**pairs, "steps": schedule["steps"]}
 
 
-class PriorFit(NamedTuple):
+class AggregateFit(NamedTuple):
     """Mean KL(posterior || prior) of held-out posteriors in nats, before and after."""
 
     before: float
     after: float
 
 
-def fit_prior(
+def fit_aggregate_prior(
     prior: AggregatePrior,
     means: np.ndarray,
     stds: np.ndarray,
     steps: int = 3_000,
     rate: float = 1e-3,
     seed: int = 0,
-) -> PriorFit | None:
+) -> AggregateFit | None:
     """Fits a prior in place to Gaussians `[N, D]`; for those held out it never gets worse.
 
     Running moments become those of the Gaussians. A flow goes on learning from `steps` draws by
@@ -245,7 +348,7 @@ def fit_prior(
         for check in range(CHECKS):
             learn(steps * (check + 1) // CHECKS - steps * check // CHECKS)
             best = keep_if_better(best)
-    return PriorFit(before, best)
+    return AggregateFit(before, best)
 
 
 def _gaussians(means, stds):

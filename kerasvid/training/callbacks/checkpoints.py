@@ -20,6 +20,7 @@ import keras
 import numpy as np
 
 from kerasvid.io import atomic_write, check_is_file
+from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.training.callbacks.step_callback import NotFinite, StepCallback, global_step
 from kerasvid.training.config import RunConfig
 
@@ -173,6 +174,8 @@ def restore(model: keras.Model, path: str | os.PathLike, config: RunConfig | Non
             weights that are not finite. The model may have some of its weights.
     """
     record = read_record(path, config)
+    if isinstance(model, CodePriors):
+        _set_prior(model, path)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     try:
@@ -185,6 +188,15 @@ def restore(model: keras.Model, path: str | os.PathLike, config: RunConfig | Non
     except Exception as error:  # Keras and HDF5 raise many kinds
         raise CheckpointError(f"{path}: cannot be restored ({_line(error)})") from error
     return record
+
+
+def _set_prior(model: Any, path: str | os.PathLike) -> None:
+    """Gives a model a prior of the kind that the model in a file has."""
+    with zipfile.ZipFile(path) as archive:
+        saved = json.loads(archive.read("config.json"))["config"].get("prior")
+    if saved != model.prior_config:
+        with model.distribute_strategy.scope():
+            model.set_prior(**saved or {"kind": None})
 
 
 def _differences(record: Record, config: RunConfig) -> str:

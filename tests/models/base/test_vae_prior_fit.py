@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasvid.data.pixels import as_floats
 from kerasvid.layers.aggregate_prior import AggregatePrior
 from kerasvid.models.base import vae
-from kerasvid.models.base.vae import fit_prior
+from kerasvid.models.base.vae import fit_aggregate_prior
 from kerasvid.models.dsa import DSA
 from kerasvid.models.rjvae import RJVAE
 
@@ -24,7 +24,7 @@ def clustered(rows=400, seed=0, deviation=0.1):
 def test_moments_become_those_of_the_posteriors_held_out_ones_aside():
     means, deviations = clustered()
     prior = AggregatePrior(2, momentum=0.99)
-    fit = fit_prior(prior, means, deviations)
+    fit = fit_aggregate_prior(prior, means, deviations)
     learned = np.arange(400) % 10 != 0
     rows = means[learned].astype("float64")
     covariance = np.cov(rows.T, bias=True) + 0.01 * np.eye(2)
@@ -56,7 +56,8 @@ def test_a_flow_learns_the_clusters_that_moments_do_not_know():
     gaussian = AggregatePrior(2, momentum=0.99)
     flow = AggregatePrior(2, momentum=0.99, couplings=4, units=32)
     least, fit = (
-        fit_prior(prior, means, deviations, steps=600, rate=1e-2) for prior in (gaussian, flow)
+        fit_aggregate_prior(prior, means, deviations, steps=600, rate=1e-2)
+        for prior in (gaussian, flow)
     )
     # Two bits tell a cluster: no density needs less.
     assert np.log(4.0) - 0.1 < fit.after < least.after - 0.7
@@ -66,9 +67,9 @@ def test_a_flow_learns_the_clusters_that_moments_do_not_know():
 def test_a_fit_that_would_be_worse_leaves_the_prior_as_it_was():
     means, deviations = clustered()
     prior = AggregatePrior(2, momentum=0.99, couplings=2, units=8)
-    fit_prior(prior, means, deviations, steps=100)
+    fit_aggregate_prior(prior, means, deviations, steps=100)
     before = [weight.copy() for weight in prior.get_weights()]
-    fit = fit_prior(prior, means, deviations, steps=10, rate=50.0)
+    fit = fit_aggregate_prior(prior, means, deviations, steps=10, rate=50.0)
     assert fit.after == fit.before
     for old, new in zip(before, prior.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
@@ -81,7 +82,7 @@ def test_a_fit_is_a_function_of_its_seed():
     for seed in (0, 0, 1):
         prior = AggregatePrior.from_config(whole.get_config())
         prior.set_weights(whole.get_weights())
-        fit_prior(prior, means, deviations, steps=10, seed=seed)
+        fit_aggregate_prior(prior, means, deviations, steps=10, seed=seed)
         ends.append(np.concatenate([w.numpy().ravel() for w in prior.trainable_variables]))
     np.testing.assert_array_equal(ends[0], ends[1])
     assert np.abs(ends[0] - ends[2]).max() > 1e-6
@@ -92,7 +93,7 @@ def test_a_flow_learns_for_as_many_steps_as_asked(monkeypatch, steps):
     counts = []
     monkeypatch.setattr(vae, "_learner", lambda *arguments: counts.append)
     prior = AggregatePrior(2, momentum=0.99, couplings=2, units=8)
-    fit_prior(prior, *clustered(), steps=steps)
+    fit_aggregate_prior(prior, *clustered(), steps=steps)
     assert sum(counts) == steps
 
 
@@ -102,7 +103,7 @@ def test_a_flow_learns_for_as_many_steps_as_asked(monkeypatch, steps):
 def test_a_fixed_prior_or_too_few_posteriors_change_nothing(prior, rows):
     means, deviations = clustered(rows)
     before = prior.get_weights()
-    assert fit_prior(prior, means, deviations) is None
+    assert fit_aggregate_prior(prior, means, deviations) is None
     for old, new in zip(before, prior.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -120,7 +121,7 @@ def test_a_model_fits_the_priors_that_follow_its_posteriors(kind, moving_squares
     model = kind.from_preset("debug", prior_couplings=2, **shape, **own)
     videos = moving_squares(24, 4)
     others = [w.numpy() for w in model.decoder.weights + model.encoder.weights]
-    fits = model.fit_priors([{"video": videos[:12]}, {"video": videos[12:]}], steps=20)
+    fits = model.fit_aggregate_priors([{"video": videos[:12]}, {"video": videos[12:]}], steps=20)
     assert set(fits) == names
     assert all(fit.after < fit.before for fit in fits.values())
     posterior = model.aggregated(as_floats(tf.constant(videos)))[min(names)]
@@ -133,4 +134,4 @@ def test_a_model_fits_the_priors_that_follow_its_posteriors(kind, moving_squares
 
 def test_a_model_of_fixed_priors_has_nothing_to_fit(moving_squares):
     model = RJVAE.from_preset("debug", image_shape=(16, 16, 3), frames=4)
-    assert model.fit_priors([moving_squares(24, 4)]) == {}
+    assert model.fit_aggregate_priors([moving_squares(24, 4)]) == {}

@@ -1,0 +1,93 @@
+"""Models whose codes are given a prior after training; see `layers/fitted_priors.py`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasvid.layers.fitted_priors import FittedPrior, PriorFit, make_prior
+
+FURTHER = "further"  # name of the noise that chooses the Gaussian of a mixture
+
+
+class CodePriors:
+    """Mix-in for a `keras.Model` with codes that a prior can be fitted to.
+
+    A subclass defines `code_sizes` and `fit_prior`, and draws codes from `priors` where there are
+    any. The choice is saved with the model.
+    """
+
+    priors: dict[str, FittedPrior]  # by group of codes; empty where none was fitted
+    prior_config: dict[str, Any] | None = None  # kind and arguments of all of them
+
+    def code_sizes(self) -> dict[str, tuple[int, int]]:
+        """By group of codes that are drawn together: the size of a code, and its components."""
+        raise NotImplementedError
+
+    def fit_prior(self, kind: str, *args: Any, **kwargs: Any) -> dict[str, PriorFit | None]:
+        """Fits a prior of a kind to the codes; `generate` draws from it from then on."""
+        raise NotImplementedError
+
+    def set_prior(self, kind: str | None, **arguments: Any) -> None:
+        """Gives the model a prior of a kind that is not fitted yet; `None` takes it away.
+
+        Args:
+            kind: a key of `fitted_priors.PRIORS`.
+            **arguments: of the kind.
+
+        Raises:
+            ValueError: the kind is unknown, or an argument is.
+        """
+        made = self._make_priors(kind, arguments) if kind else {}
+        for prior in made.values():
+            prior.trainable = False  # no matter of the model's optimizers
+        # Private to Keras, whose own `enable_lora` adds weights so; a test names the versions.
+        tracker: Any = self._tracker  # type: ignore[attr-defined]
+        for old in getattr(self, "priors", {}).values():
+            tracker.untrack(old)
+        locked = tracker.locked
+        tracker.unlock()
+        self.priors = made
+        if locked:
+            tracker.lock()
+        self.prior_config = {"kind": kind, **arguments} if kind else None
+
+    def fit_groups(
+        self,
+        kind: str,
+        gaussians: Mapping[str, tuple[np.ndarray, np.ndarray | None]],
+        steps: int,
+        seed: int,
+        arguments: Mapping[str, Any],
+    ) -> dict[str, PriorFit | None]:
+        """Makes and fits the priors of all groups to codes, or to their means and stds."""
+        fitted = self._make_priors(kind, arguments)
+        fits = {
+            group: fitted[group].fit(means, stds, steps, seed)
+            for group, (means, stds) in gaussians.items()
+        }
+        with self.distribute_strategy.scope():  # type: ignore[attr-defined]  # of Keras
+            self.set_prior(kind, **arguments)
+        for group, prior in fitted.items():
+            self.priors[group].set_weights(prior.get_weights())
+        return fits
+
+    def _make_priors(self, kind: str, arguments: Mapping[str, Any]) -> dict[str, FittedPrior]:
+        return {
+            group: make_prior(kind, size, count, name=f"{group}_prior", **arguments)
+            for group, (size, count) in self.code_sizes().items()
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()  # type: ignore[misc]  # of Keras
+        return {**config, "prior": dict(self.prior_config)} if self.prior_config else config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], *args: Any, **kwargs: Any):
+        """As in Keras; the prior of a saved model is made again."""
+        config = dict(config)
+        prior = config.pop("prior", None)
+        model = super().from_config(config, *args, **kwargs)  # type: ignore[misc]  # of Keras
+        if prior:
+            model.set_prior(**prior)
+        return model

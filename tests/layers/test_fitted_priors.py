@@ -1,0 +1,237 @@
+import keras
+import numpy as np
+import pytest
+import scipy.optimize
+import tensorflow as tf
+
+from kerasvid.layers import fitted_priors
+from kerasvid.layers.fitted_priors import PRIORS, Draws, make_prior, mean_distance
+
+CORNERS = np.array([[2.0, 0.0, 0.0], [-1.0, 2.0, 0.0], [-1.0, -2.0, 0.5]])
+SMALL = {
+    "gaussian": {},
+    "mixture": {"clusters": 3},
+    "flow": {"couplings": 4, "units": 32},
+    "nearest": {"noise_dim": 3, "units": 32, "depth": 2},
+    "flow_matching": {"units": 64, "depth": 1, "ode_steps": 8},
+}
+# The share of samples near a cluster, of which a Gaussian has the least.
+NEAR = {"mixture": 0.95, "flow": 0.25, "nearest": 0.2, "flow_matching": 0.7}
+
+
+@pytest.fixture
+def generator():
+    return np.random.default_rng(0)
+
+
+def clustered(generator, rows=600, std=0.05):
+    """Codes of three clusters of different size."""
+    chosen = generator.choice(3, rows, p=[0.5, 0.3, 0.2])
+    return (CORNERS[chosen] + std * generator.normal(size=(rows, 3))).astype("float32")
+
+
+def drawn(prior, rows=2_000):
+    return prior(tf.random.stateless_normal([rows, prior.noise_size], [3, 4])).numpy()
+
+
+def distances(samples):
+    """From samples `[N, 3]` to the three corners."""
+    return np.linalg.norm(samples[:, None] - CORNERS, axis=-1)
+
+
+# === The principal components ===
+
+
+@pytest.mark.parametrize("count", [40, 5, 2, 1])  # more and fewer than dimensions
+def test_a_gaussian_has_the_moments_of_the_codes(generator, count):
+    codes = generator.normal(size=(count, 6)) @ generator.normal(size=(6, 6))
+    prior = make_prior("gaussian", 6, 6)
+    assert prior.fit(codes) is None
+    np.testing.assert_allclose(prior.mean, codes.mean(axis=0), atol=1e-5)
+    covariance = np.cov(codes.T) if count > 1 else np.zeros((6, 6))
+    np.testing.assert_allclose(prior.basis.numpy().T @ prior.basis, covariance, atol=1e-4)
+    np.testing.assert_allclose(np.cov(drawn(prior, 20_000).T), covariance, atol=0.6)
+
+
+def test_stds_of_posteriors_add_to_the_covariance(generator):
+    means, stds = generator.normal(size=(50, 3)), generator.uniform(0.5, 2.0, (50, 3))
+    prior = make_prior("gaussian", 3, 3)
+    prior.fit(means, stds)
+    covariance = np.cov(means.T) + np.diag((stds**2).mean(axis=0))
+    np.testing.assert_allclose(prior.basis.numpy().T @ prior.basis, covariance, atol=1e-5)
+
+
+@pytest.mark.parametrize(("rows", "size"), [(90, 100), (100, 90)])
+def test_few_components_are_the_largest(generator, rows, size):
+    codes = generator.normal(size=(rows, size))
+    prior = make_prior("gaussian", size, 64)
+    prior.fit(codes)
+    values, axes = np.linalg.eigh(np.cov(codes.T))
+    nearest = (axes[:, -64:] * values[-64:]) @ axes[:, -64:].T  # Eckart and Young
+    np.testing.assert_allclose(prior.basis.numpy().T @ prior.basis, nearest, atol=1e-5)
+
+
+def test_scaled_codes_have_unit_variance_and_go_back(generator):
+    means = generator.normal(size=(50, 4)) * [1.0, 10.0, 0.1, 0.0]
+    prior = make_prior("gaussian", 4, 4)
+    scaled, _, towards = prior.set_components(means, np.zeros_like(means))
+    np.testing.assert_allclose(scaled.std(axis=0, ddof=1), [1, 1, 1, 0], atol=1e-4)
+    again = prior.mean.numpy() + scaled @ prior.basis.numpy()
+    np.testing.assert_allclose(again, means, atol=1e-4)
+    np.testing.assert_allclose(prior.basis.numpy() @ towards, np.diag([1, 1, 1, 0]), atol=1e-4)
+
+
+# === The kinds ===
+
+
+@pytest.mark.parametrize("kind", PRIORS)
+def test_a_prior_that_was_fitted_draws_what_it_was_fitted_to(kind, generator):
+    keras.utils.set_random_seed(0)
+    prior = make_prior(kind, 3, 3, **SMALL[kind])
+    prior.fit(clustered(generator), steps=600, seed=1)
+    near = distances(drawn(prior)).min(axis=1) < 0.5
+    if kind == "gaussian":
+        assert near.mean() < 0.15
+        return
+    assert near.mean() > NEAR[kind]
+    closest = distances(drawn(prior)[near]).argmin(axis=1)
+    shares = np.bincount(closest, minlength=3) / len(closest)
+    np.testing.assert_allclose(shares, [0.5, 0.3, 0.2], atol=0.2)
+
+
+@pytest.mark.parametrize("kind", PRIORS)
+def test_a_prior_comes_back_from_its_config_and_weights(kind, generator):
+    prior = make_prior(kind, 3, 3, **SMALL[kind])
+    prior.fit(clustered(generator, 30), steps=3)
+    again = type(prior).from_config(prior.get_config())
+    again.set_weights(prior.get_weights())
+    np.testing.assert_array_equal(drawn(again, 5), drawn(prior, 5))
+    assert prior.get_config().keys() >= SMALL[kind].keys()
+
+
+@pytest.mark.parametrize("kind", sorted({*PRIORS} - {"gaussian", "mixture"}))
+def test_a_fit_is_the_same_for_the_same_seed_alone(kind, generator):
+    def fitted(seed):
+        prior = make_prior(kind, 3, 3, **SMALL[kind])
+        prior.fit(codes, steps=3, seed=seed)
+        return drawn(prior, 4)
+
+    codes = clustered(generator, 40)
+    if kind == "flow":  # its layers start from the seed of Keras
+        keras.utils.set_random_seed(0)
+        first = fitted(1)
+        keras.utils.set_random_seed(0)
+    else:
+        first = fitted(1)
+    np.testing.assert_array_equal(first, fitted(1))
+    assert np.abs(first - fitted(2)).max() > 1e-6
+
+
+def test_a_mixture_draws_by_the_shares_of_its_gaussians():
+    prior = make_prior("mixture", 2, 2, clusters=3)
+    prior.shares.assign([0.2, 0.5, 0.3])
+    prior.centres.assign([[10.0, 0.0], [20.0, 0.0], [30.0, 0.0]])
+    prior.basis.assign(np.eye(2))
+    first = drawn(prior, 20_000)[:, 0]
+    shares = [np.mean(np.abs(first - centre) < 5.0) for centre in (10.0, 20.0, 30.0)]
+    np.testing.assert_allclose(shares, [0.2, 0.5, 0.3], atol=0.02)
+    inside = first[np.abs(first - 20.0) < 5.0]
+    assert inside.std() == pytest.approx(1.0, abs=0.03)
+
+
+def test_a_mixture_without_scikit_learn_says_what_to_install(monkeypatch, generator):
+    monkeypatch.setitem(__import__("sys").modules, "sklearn.mixture", None)
+    with pytest.raises(RuntimeError, match=r"needs scikit-learn. Install it with pip install"):
+        make_prior("mixture", 3, 3).fit(clustered(generator, 20))
+
+
+def test_a_mixture_of_few_codes_has_fewer_gaussians(generator):
+    prior = make_prior("mixture", 3, 3, clusters=8)
+    prior.fit(clustered(generator, 20))
+    assert np.count_nonzero(prior.shares) == 3  # 20 // (2 * 3)
+
+
+def test_the_ode_of_a_linear_velocity_is_followed_to_second_order():
+    prior = make_prior("flow_matching", 2, 2, ode_steps=32)
+    prior.velocity = lambda x, time: x * (1.0 + time)  # x(1) = x(0) exp(1 + 1 / 2)
+    noise = tf.constant([[1.0, -2.0]])
+    np.testing.assert_allclose(prior.transform(noise), noise * np.exp(1.5), rtol=2e-3)
+
+
+def test_an_odd_number_of_components_has_noise_of_one_more():
+    assert make_prior("flow", 3, 3).noise_size == 4
+    assert make_prior("flow", 4, 4).noise_size == 4
+    assert make_prior("mixture", 4, 4).noise_size == 5
+
+
+def test_shortest_pairs_are_those_of_the_assignment(generator):
+    first, second = generator.normal(size=(5, 3)), generator.normal(size=(7, 3))
+    squares = fitted_priors.squared_distances(first, second)
+    by_hand = [[np.sum((a - b) ** 2) for b in second] for a in first]
+    np.testing.assert_allclose(squares, by_hand, atol=1e-9)
+    np.testing.assert_array_equal(
+        fitted_priors.nearest_rows(first, second), np.argmin(by_hand, axis=1)
+    )
+    rows, columns = scipy.optimize.linear_sum_assignment(squares)
+    assert squares[rows, columns].sum() <= squares[np.arange(5), np.arange(5)].sum()
+
+
+# === Draws, measures and refusals ===
+
+
+def test_draws_of_posteriors_have_their_moments(generator):
+    means, stds = np.zeros((3, 2), "float32"), np.full((3, 2), [0.5, 2.0], "float32")
+    rows = Draws(means, stds, np.eye(2, dtype="float32"), seed=0).rows(30_000)
+    np.testing.assert_allclose(rows.std(axis=0), [0.5, 2.0], rtol=0.02)
+
+
+def test_a_fit_is_measured_by_codes_that_were_held_out(generator):
+    codes = clustered(generator, 3_000)
+    bad, good = (make_prior(kind, 3, 3, **SMALL[kind]) for kind in ("gaussian", "mixture"))
+    assert bad.fit(codes).precision_distance > 5.0
+    fit = good.fit(codes)
+    assert fit.precision_distance == pytest.approx(1.0, abs=0.3)
+    assert fit.coverage_distance == pytest.approx(1.0, abs=0.3)
+    good.transform = lambda noise: 0.01 * noise[:, :3]  # all samples near the mean
+    fitted, held_out = (
+        Draws(*good.scaled(each, 0.0 * each), 0) for each in (codes, codes[:9] + 0.01)
+    )
+    assert good.measured(fitted, held_out).coverage_distance > 5.0
+
+
+def test_the_mean_distance_is_that_to_the_nearest_row():
+    rows, pool = np.array([[0.0, 0.0], [3.0, 0.0]]), np.array([[0.0, 1.0], [5.0, 0.0]])
+    assert mean_distance(rows, pool) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (np.zeros((4, 2)), r"shape \(4, 2\) must be \[N, 3\]"),
+        (np.zeros((0, 3)), r"shape \(0, 3\) must be"),
+        (np.full((4, 3), np.nan), "not finite"),
+    ],
+)
+def test_codes_that_cannot_be_fitted_raise(codes, message):
+    with pytest.raises(ValueError, match=message):
+        make_prior("gaussian", 3, 3).fit(codes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("gausian", 3, 3), r"prior='gausian': did you mean 'gaussian'"),
+        (("gaussian", 3, 4), r"components=4 of a prior must be from 1 to 3"),
+        (("gaussian", 3, 0), r"components=0"),
+    ],
+)
+def test_a_prior_that_cannot_be_made_raises(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_prior(*arguments)
+
+
+def test_numbers_of_a_kind_below_one_raise():
+    with pytest.raises(ValueError, match="clusters=0"):
+        make_prior("mixture", 3, 3, clusters=0)
+    with pytest.raises(ValueError, match="ode_steps=0"):
+        make_prior("flow_matching", 3, 3, ode_steps=0)
