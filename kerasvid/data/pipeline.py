@@ -39,6 +39,7 @@ def make_pipeline(
     shuffle_buffer: int | None = None,
     verify: bool = True,
     drop_remainder: bool = True,
+    batch_repeats: int = 1,
 ) -> tf.data.Dataset:
     """Batches of videos from a data set on disk.
 
@@ -59,6 +60,7 @@ def make_pipeline(
         shuffle_buffer: number of videos to draw from; by default the split, or 256 MB of it.
         verify: compare the SHA-256 of the shards first, once per process.
         drop_remainder: leave out a last batch that is not full.
+        batch_repeats: how often in succession each batch is given; `start_step` counts all.
 
     Returns:
         A dataset of dicts: "video" uint8 [B, T, H, W, C], and int64 "index" [B], "label" [B],
@@ -83,7 +85,8 @@ def make_pipeline(
     if pick not in PICKS:
         raise ValueError(f"pick={pick!r}: use one of {', '.join(PICKS)}.")
     lowest = {"batch_size": (batch_size, 1), "frames": (frames, 1), "stride": (stride, 1)}
-    for name, (value, low) in {**lowest, "start_step": (start_step, 0)}.items():
+    lowest |= {"start_step": (start_step, 0), "batch_repeats": (batch_repeats, 1)}
+    for name, (value, low) in lowest.items():
         if value < low:
             raise ValueError(f"{name}={value}: must be {low} or more.")
     span = window_span(frames, stride) if pick in ("window", "start") else 1
@@ -101,7 +104,8 @@ def make_pipeline(
     check_shards(folder, info, deep=verify)
     check_first_records(folder, info, split)
 
-    first_epoch, offset = divmod(start_step * batch_size, clips.count)
+    first_batch, repeated = divmod(start_step, batch_repeats)
+    first_epoch, offset = divmod(first_batch * batch_size, clips.count)
     mean_bytes = sum(shard.bytes for shard in clips.shards) / clips.count
     buffer = shuffle_buffer or max(1, min(clips.count, int(SHUFFLE_BYTES / max(mean_bytes, 1))))
 
@@ -127,7 +131,12 @@ def make_pipeline(
     dataset = dataset.map(load_clip, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
     batches = clips.count // batch_size if drop_remainder else -(-clips.count // batch_size)
-    size = tf.data.INFINITE_CARDINALITY if repeat else max(batches - start_step, 0)
+    if batch_repeats > 1:
+        dataset = dataset.flat_map(
+            lambda batch: tf.data.Dataset.from_tensors(batch).repeat(batch_repeats)
+        ).skip(repeated)
+    left = batches * batch_repeats - start_step
+    size = tf.data.INFINITE_CARDINALITY if repeat else max(left, 0)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(size))
     options = tf.data.Options()
     options.deterministic = True

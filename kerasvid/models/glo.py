@@ -118,6 +118,12 @@ GLO.TRAINING = {
     "plain": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=200.0, **SHARED),
     "base": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=2.0, **SHARED),
     "paper": TrainConfig(
-        steps=450_180, batch_size=1, warmup_steps=0, code_rate=12.5, **ADAM, **SHARED
+        steps=2_214_000,
+        batch_size=1,
+        batch_repeats=300,
+        warmup_steps=0,
+        code_rate=12.5,
+        **ADAM,
+        **SHARED,
     ),
 }

@@ -15,23 +15,30 @@ keeps the RNN's outputs of near frames nearer to each other, by a margin alpha, 
 distant frames. With `rank`, the transient codes of a video are projected to a matrix of that rank
 after every update (7), which helps to interpolate frames.
 
-Departures:
+Departures from the paper:
 - The output of G is linear, and what is shown is clipped: a tanh saturates on black backgrounds.
 - G has leaky ReLUs where DCGAN has ReLUs, and no batch norm (`decoder.normalization` adds it).
 - Chairs and golf scenes have a static code per video, as in sections 1 and 3; section 4.1 has one
-  for the whole training set.
+  for the whole training set (`static_by="shared"`).
 - All triplets of a clip count; the paper draws some.
-- There is no batch norm behind the RNN. The released code
-  (https://github.com/abhishekaich27/Navsynth) has it, and divides [z^(s), r_i] by its largest
-  entry.
-- `interpolate_frames` moves between outputs of the RNN, whose rank (7) does not bound. With
-  `space="codes"` it moves between learned codes, as section 4.3.3 does.
+- By default `interpolate_frames` moves between outputs of the RNN; with a `rank`, between codes, as
+  section 4.3.3 does.
 
-The preset `plain` is equation (6), at sizes for two CPU cores. It trains networks and codes at
-once, as the released code does; the preset `paper` has the two stages of section 3. Options that
-`base` turns on: networks take codes times the square root of their size (`scaled_codes`; without it
-the motion was not learned after 1,200 steps), and a step decodes some frames of a clip
-(`decoded_frames`).
+The released code (https://github.com/abhishekaich27/Navsynth) does not train as section 3 says. It
+has no stages, but 5 passes over the videos with 300 updates in succession on each, of networks and
+codes together. Its rates, 0.001 * 16 / 256 and 200 * 16 / 256, count the 16 frames of one video.
+The triplet loss has an update of its own. The presets `paper`, `weizmann` and `golf` do so
+(`training.batch_repeats`, `triplet_step`); `stages={"network": 5, "codes": 300}` with
+`training.batch_repeats=1` is what section 3 says. What else the release does, and we do not: a
+batch norm behind the RNN; [z^(s), r_i] divided by its largest entry; distances of triplets that are
+not squared, with one semi-hard negative for each positive, more than 5 frames away; a GRU that
+starts anew at every frame, so that nothing recurs; codes without momentum and without the unit
+ball; an Adam that starts anew with every video; one static code for all videos.
+
+The preset `plain` is equation (6), at sizes for two CPU cores. It trains networks and codes at once.
+Options that `base` turns on: networks take codes times the square root of their size
+(`scaled_codes`; without it the motion was not learned after 1,200 steps), and a step decodes some
+frames of a clip (`decoded_frames`).
 """
 
 import math
@@ -45,7 +52,7 @@ import tensorflow as tf
 from kerasvid import losses
 from kerasvid.layers.frame_networks import FrameDecoder
 from kerasvid.layers.recurrent import NoiseGRU
-from kerasvid.models.base.latent_codes import LatentCodeModel
+from kerasvid.models.base.latent_codes import SHARED, TRIPLET, LatentCodeModel
 from kerasvid.models.base.protocols import ExchangeableCodes, Swappable
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
@@ -71,11 +78,14 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         frames: T, the length of the transient codes.
         static_dim: size of z^(s).
         transient_dim: size of z_i^(t) and of the RNN's outputs.
-        static_by: what has a static code: a video (`"index"`) or an `"identity"`.
+        static_by: what has a static code: a video (`"index"`), an `"identity"`, or all videos
+            together (`"shared"`).
         transient_by: what has transient codes: a video (`"index"`) or an action (`"label"`).
         conditional: whether the generator also takes the label, one-hot, as for Weizmann.
         units: of the GRU.
         rank: rho of equation (7), or `None`.
+        triplet_step: whether the triplet loss has an update of its own, of the RNN and the
+            transient codes, after that of the other losses.
         decoder: arguments of `FrameDecoder` (G), without `image_shape`.
         objective: values that differ from `OBJECTIVE`.
         **kwargs: further arguments of `LatentCodeModel`.
@@ -106,6 +116,7 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         conditional: bool = False,
         units: int = 500,
         rank: int | None = None,
+        triplet_step: bool = False,
         decoder: Mapping[str, Any] | None = None,
         objective: Mapping[str, Any] | None = None,
         **kwargs,
@@ -119,7 +130,7 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         super().__init__(frames, tables=tables, **learned, **kwargs)
         self.static_dim, self.transient_dim = static_dim, transient_dim
         self.static_by, self.transient_by = static_by, transient_by
-        self.units, self.objective = units, objective
+        self.units, self.objective, self.triplet_step = units, objective, triplet_step
         self.decoder_arguments = dict(decoder or {})
         policy = self.dtype_policy
         self.motion = NoiseGRU(units, dtype=policy)
@@ -130,12 +141,22 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
 
     @classmethod
     def code_keys(cls, hyperparameters: Mapping[str, Any]) -> frozenset[str]:
-        return frozenset({hyperparameters["static_by"], hyperparameters["transient_by"]})
+        return frozenset({hyperparameters["static_by"], hyperparameters["transient_by"]} - {SHARED})
 
     # === Training ===
 
     def recurrent_variables(self) -> list:
         return [*self.motion.trainable_variables, *self.motion_output.trainable_variables]
+
+    def has_triplet_step(self) -> bool:
+        return self.triplet_step and self.objective["triplet_weight"] > 0
+
+    def minimised(self, terms: Mapping[str, tf.Tensor], stage: str) -> tf.Tensor:
+        if not self.has_triplet_step():
+            return terms["loss"]
+        if stage == TRIPLET:
+            return self.objective["triplet_weight"] * terms["triplet_loss"]
+        return terms["reconstruction_loss"] + self.objective["static_weight"] * terms["static_loss"]
 
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """As the base class, and the noise that chooses the frame of the static loss."""
@@ -219,12 +240,18 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         return as_pixels(self.decode(self.latents_of(codes, rows.get("label"))))
 
     def interpolate_frames(
-        self, first: int, last: int, count: int, *, space: str = "outputs", **rows: Sequence[int]
+        self,
+        first: int,
+        last: int,
+        count: int,
+        *,
+        space: str | None = None,
+        **rows: Sequence[int],
     ) -> np.ndarray:
         """Intermediate frames between two frames of training videos.
 
-        By default between the RNN's outputs: G([z^(s), r_first + n / (k + 1) (r_last - r_first)])
-        for n = 1..k. With `space="codes"` between learned codes, as in the paper; the k new codes
+        Between outputs of the RNN: G([z^(s), r_first + n / (k + 1) (r_last - r_first)]), n = 1..k.
+        Or between learned codes, as in the paper, where (7) bounds their rank; the k new codes
         follow z_first through the RNN, one step each:
 
             r' = R(z_1, ..., z_first, ..., z_first + n / (k + 1) (z_last - z_first), ...)
@@ -233,7 +260,7 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
 
         Args:
             first, last, count: numbers of the two frames, from 0; k.
-            space: `"outputs"` or `"codes"`.
+            space: `"outputs"` or `"codes"`; by default codes where `rank` bounds them.
             **rows: the videos, as in `recall`.
 
         Returns:
@@ -252,6 +279,7 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
             )
         if count < 1:
             raise ValueError(f"count={count} must be at least 1.")
+        space = space or ("codes" if self.rank else "outputs")
         if space not in ("outputs", "codes"):
             raise ValueError(f"space={space!r} must be 'outputs' or 'codes'.")
         codes, label = self.codes_at(rows)
@@ -354,7 +382,7 @@ Navsynth.PRESETS = {
         "transient_dim": 50,
         "units": 500,
         "decoder": DCGAN,
-        "stages": {"network": 5, "codes": 300},
+        "triplet_step": True,
     },
     "weizmann": {
         "frames": 16,
@@ -369,7 +397,7 @@ Navsynth.PRESETS = {
         "units": 500,
         "decoder": DCGAN,
         "objective": {"levels": 3, "triplet_weight": 0.1},
-        "stages": {"network": 5, "codes": 700},
+        "triplet_step": True,
     },
     "golf": {
         "frames": 16,
@@ -377,27 +405,33 @@ Navsynth.PRESETS = {
         "transient_dim": 200,
         "units": 500,
         "decoder": DCGAN,
-        "stages": {"network": 10, "codes": 1000},
+        "triplet_step": True,
     },
 }
 # The optimizers of the supplement. It gives no batch size: the rates are those of the released code
-# for one video a step. A training ends with the last stage.
+# for one video a step.
 ADAM: dict[str, Any] = {"warmup_steps": 0, "beta_2": 0.999, "epsilon": 1e-8}
-SUPPLEMENT: dict[str, Any] = {**ADAM, "ema_momentum": 0.0, "code_rate": 12.5}
-SHARED: dict[str, Any] = {"pick": "start", "ema_momentum": 0.0}
+SUPPLEMENT: dict[str, Any] = {**ADAM, "ema_momentum": 0.0, "code_rate": 12.5, "batch_size": 1}
+COMMON: dict[str, Any] = {"pick": "start", "ema_momentum": 0.0}
 Navsynth.TRAINING = {
-    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, code_rate=1.0, **SHARED),
+    "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, code_rate=1.0, **COMMON),
     # The released rates, 0.001 and 200, at 256 frames a step.
-    "plain": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=200.0, **SHARED),
-    "base": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=2.0, **SHARED),
-    # 305 epochs of 1,476 videos: 820 chairs at 2 elevations, less a tenth.
+    "plain": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=200.0, **COMMON),
+    "base": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=2.0, **COMMON),
+    # 5 passes of 300 updates of each of 1,476 videos: 820 chairs at 2 elevations, less a tenth.
     "paper": TrainConfig(
-        steps=450_180, batch_size=1, pick="start", learning_rate=6.25e-5, **SUPPLEMENT
+        steps=2_214_000, batch_repeats=300, pick="start", learning_rate=6.25e-5, **SUPPLEMENT
     ),
-    # 705 epochs of 80 videos: 9 persons in 10 actions, less a person of each.
+    # 5 passes of 700 updates of each of 80 videos: 9 persons in 10 actions, less a person of each.
     "weizmann": TrainConfig(
-        steps=56_400, batch_size=1, learning_rate=6.25e-5, discriminator_rate=100.0, **SUPPLEMENT
+        steps=280_000,
+        batch_repeats=700,
+        learning_rate=6.25e-5,
+        discriminator_rate=100.0,
+        **SUPPLEMENT,
     ),
-    # 1,010 epochs of 500 videos.
-    "golf": TrainConfig(steps=505_000, batch_size=1, pick="start", learning_rate=0.1, **SUPPLEMENT),
+    # 10 passes of 1,000 updates of each of 500 videos.
+    "golf": TrainConfig(
+        steps=5_000_000, batch_repeats=1_000, pick="start", learning_rate=0.1, **SUPPLEMENT
+    ),
 }

@@ -321,7 +321,8 @@ def make_config(
         if hyperparameters.get("lengths") == "data":
             hyperparameters["lengths"] = clip_lengths(data_folder, training.stride)
         if epochs is not None:
-            steps = max(1, round(epochs * count / training.batch_size))
+            updates = epochs * count / training.batch_size * training.batch_repeats
+            steps = max(1, round(updates))
             training = dataclasses.replace(training, steps=steps)
     config = RunConfig(
         model=model,

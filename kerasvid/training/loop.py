@@ -307,7 +307,8 @@ def _fit(
     steps_per_epoch = min(steps_per_epoch, config.steps)
     epoch = start // steps_per_epoch
     callbacks, stop, log = _make_callbacks(config, written, metrics)
-    batches = config.clips(start_step=start, repeat=True)
+    repeats = config.training.batch_repeats
+    batches = config.clips(start_step=start, repeat=True, batch_repeats=repeats)
     if config.images_folder:
         folder, size = config.images_folder, config.image_batch
         batches = with_images(batches, folder, size, seed=config.seed, start_step=start)

@@ -94,6 +94,25 @@ def test_a_resumed_stream_is_the_rest_of_the_uninterrupted_one(dataset, start):
     assert_same(whole[start:], resumed)
 
 
+def test_batches_are_repeated_in_succession(dataset):
+    options = {"batch_size": 5, "frames": 3, "seed": 4, "repeat": True}
+    once = take(make_pipeline(dataset, **options), 3)
+    thrice = take(make_pipeline(dataset, **options, batch_repeats=3), 9)
+    assert_same(thrice, [batch for batch in once for _ in range(3)])
+
+
+@pytest.mark.parametrize("start", [1, 3, 14, 16])
+def test_a_resumed_stream_of_repeats_is_the_rest_of_the_whole_one(dataset, start):
+    options = {"batch_size": 5, "frames": 3, "seed": 4, "repeat": True, "batch_repeats": 3}
+    whole = take(make_pipeline(dataset, **options), start + 5)
+    assert_same(whole[start:], take(make_pipeline(dataset, start_step=start, **options), 5))
+
+
+def test_a_pipeline_of_repeats_ends_too(dataset):
+    pipeline = make_pipeline(dataset, "test", batch_size=3, frames=4, batch_repeats=4, start_step=2)
+    assert int(pipeline.cardinality()) == len(list(pipeline)) == 6
+
+
 def test_evaluation_keeps_the_order_and_ends(dataset):
     pipeline = make_pipeline(
         dataset, "test", batch_size=3, frames=4, pick="start", repeat=False, shuffle=False

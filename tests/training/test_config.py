@@ -127,6 +127,7 @@ def test_epochs_become_steps_once_the_data_exists(config_of):
     assert not later.data_is_known
     made = config_of(None, epochs=2.0)  # 12 videos, 4 a step
     assert made.data_is_known and made.steps == 6
+    assert config_of(None, {"training.batch_repeats": 5}, epochs=2.0).steps == 30
 
 
 def test_the_data_is_unknown_until_the_images_exist(config_of, squares):

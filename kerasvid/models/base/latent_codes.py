@@ -45,14 +45,18 @@ from kerasvid.models.base.video_generator import (
 from kerasvid.naming import nearest_names
 
 GENERATOR, RECURRENT, CATEGORY = "generator", "recurrent", "category"
-GAUSSIAN = "gaussian"  # the prior of new models
+GAUSSIAN = "gaussian"  # the prior of learned codes, if no other is asked for
 # By which field of a record codes are looked up, and the argument that counts its values.
 ROW_KEYS = {"index": "videos", "identity": "identities", "label": "classes"}
+SHARED = "shared"  # the key of codes that all videos have in common: one row
+FITTED_KEYS = "index", "identity"  # of the codes that a prior draws anew
+TRIPLET = "triplet"
 # The networks that a stage trains, and whether it trains the codes.
 STAGES = {
     "joint": ((GENERATOR, RECURRENT), True),
     "network": ((GENERATOR,), False),
     "codes": ((RECURRENT,), True),
+    TRIPLET: ((RECURRENT,), True),  # follows an update of the codes
 }
 
 
@@ -65,7 +69,8 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
     in its split), `"identity"` or `"label"`.
 
     New videos come from a prior fitted to the codes, by default a Gaussian: one of all codes of a
-    video, one of those of an identity. Codes by label are the rows of a random category.
+    video, one of those of an identity. Codes by label are the rows of a random category. Where no
+    code was learned, new ones are drawn as the first ones were.
 
     Args:
         frames: T of the training clips and of the longest generated ones.
@@ -131,24 +136,26 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         self.fitted_at = self.add_weight((), "zeros", name="fitted_at", **counter)
         for name, (key, shape) in tables.items():
             of_table = rank if len(shape) > 1 else None
-            table = CodeTable(self.row_counts[key], shape, of_table, name=f"{name}_codes")
+            rows = 1 if key == SHARED else self.row_counts[key]
+            table = CodeTable(rows, shape, of_table, name=f"{name}_codes")
             setattr(self, f"{name}_codes", table)
-        self.set_prior(GAUSSIAN)
+        self.priors = {}
 
     def _checked_counts(self) -> dict[str, int]:
         """The number of rows by key, for the tables and for a conditional generator."""
         for name, key in self.row_keys.items():
-            if key not in ROW_KEYS:
-                raise ValueError(f"{name}_by={key!r}: {nearest_names(key, ROW_KEYS)}.")
+            if key not in (known := {**ROW_KEYS, SHARED: 1}):
+                raise ValueError(f"{name}_by={key!r}: {nearest_names(key, known)}.")
         keys = [*self.row_keys.values(), *(["label"] if self.conditional else [])]
-        for key in [*keys, *(["index"] if self.stages else [])]:
+        counted = [key for key in keys if key != SHARED]
+        for key in [*counted, *(["index"] if self.stages else [])]:
             count = getattr(self, ROW_KEYS[key])
             if not _is_positive(count):
                 raise ValueError(
                     f"{ROW_KEYS[key]}={count!r} must be 1 or more: use a data set whose videos "
                     f"have a known {key}."
                 )
-        return {key: getattr(self, ROW_KEYS[key]) for key in keys}
+        return {key: getattr(self, ROW_KEYS[key]) for key in counted}
 
     # === What a model defines ===
 
@@ -167,6 +174,14 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         """The latent vector of each frame, `[B, T, D]`, from a row `[B, ...]` of each table."""
         raise NotImplementedError
 
+    def has_triplet_step(self) -> bool:
+        """Whether a loss of the recurrent network has an update of its own, the stage `TRIPLET`."""
+        return False
+
+    def minimised(self, terms: Mapping[str, tf.Tensor], stage: str) -> tf.Tensor:
+        """What a stage minimises, `[B]`, of the terms of `compute_losses`."""
+        return terms["loss"]
+
     def recurrent_variables(self) -> list:
         """The weights of the recurrent network, if there is one."""
         return []
@@ -184,7 +199,8 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         """Sets the optimizers of the networks and the learning rate of the codes.
 
         Args:
-            code_rate: learning rate of the codes, a number or a schedule by the step.
+            code_rate: learning rate of the codes, a number or a schedule by the step; 0 leaves
+                them as they were drawn.
             code_momentum: in [0, 1).
             optimizer, *args, **kwargs: as `Trainer.compile`.
 
@@ -194,8 +210,8 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         """
         schedule = isinstance(code_rate, keras.optimizers.schedules.LearningRateSchedule)
         number = isinstance(code_rate, numbers.Real) and code_rate is not True
-        if not schedule and not (number and 0 < code_rate < math.inf):
-            raise ValueError(f"code_rate={code_rate!r} must be a positive number or a schedule.")
+        if not schedule and not (number and 0 <= code_rate < math.inf):
+            raise ValueError(f"code_rate={code_rate!r} must be a number, 0 or more, or a schedule.")
         if not 0 <= code_momentum < 1:
             raise ValueError(f"code_momentum={code_momentum} must be at least 0 and less than 1.")
         executed = kwargs.get("steps_per_execution", 1)
@@ -266,8 +282,9 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         if training and self.stages is not None and "index" in data:
             counts["index"] = self.videos
         rows = existing_rows({key: data[key] for key in counts}, counts)
+        rows[SHARED] = tf.zeros(tf.shape(video)[:1], tf.int64)
         by_table = {name: rows[key] for name, key in self.row_keys.items()}
-        codes = {name: table(by_table[name]) for name, table in self.tables().items()}
+        codes = self._codes_of(by_table)
         label = rows["label"] if self.conditional else None
         return {"video": video, "codes": codes, "label": label}, by_table
 
@@ -296,7 +313,8 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
             tape.watch(batch["codes"])
             # Batch norm keeps its statistics where the generator is not trained.
             terms, _ = self.compute_losses(batch, noise, step, training=GENERATOR in networks)
-            loss = self.scaled(tf.reduce_mean(terms["loss"]), self._scaler_of(stage))
+            minimised = tf.reduce_mean(self.minimised(terms, stage))
+            loss = self.scaled(minimised, self._scaler_of(stage))
         sources = {"networks": variables, "codes": batch["codes"] if with_codes else {}}
         gradients = tape.gradient(loss, sources, unconnected_gradients="zero")
         means = {name: tf.reduce_mean(value) for name, value in terms.items()}
@@ -308,20 +326,30 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         step, size = tf.convert_to_tensor(self.steps_taken), tf.shape(batch["video"])[0]
         key = replica_key(self._noise_seed, step)
         noise = draw_noise(self.training_noise_shapes(self.frames), size, key)
-        gradients_of = self._compiled[self._stage]
-        terms, by_network, by_table = gradients_of(batch, noise, tf.cast(step, tf.float32))
-        scale = self._loss_scale(self._scaler_of(self._stage))
-        rate = self._code_rate(step) if callable(self._code_rate) else self._code_rate
-        for name, gradient in by_table.items():
-            self.tables()[name].descend(rows[name], gradient / scale, rate, self._code_momentum)
-        for network, gradients in by_network.items():
-            ratio = self._loss_scale(network) / scale
-            self.update(network, [gradient * ratio for gradient in gradients])
+        terms = self._update(self._stage, batch, rows, noise, step)
+        if self.has_triplet_step() and STAGES[self._stage][1]:
+            batch = {**batch, "codes": self._codes_of(rows)}
+            self._update(TRIPLET, batch, rows, noise, step)
         self.sync_batch_norm()
         self.steps_taken.assign_add(1)
         replicas = self.distribute_strategy.num_replicas_in_sync
         self.videos_seen.assign_add(tf.cast(size, tf.int64) * replicas)
         return self.tracked(terms)
+
+    def _update(self, stage: str, batch: dict, rows: dict, noise: dict, step: tf.Tensor) -> dict:
+        """One update of what a stage trains; returns the mean terms."""
+        terms, by_network, by_table = self._compiled[stage](batch, noise, tf.cast(step, tf.float32))
+        scale = self._loss_scale(self._scaler_of(stage))
+        rate = self._code_rate(step) if callable(self._code_rate) else self._code_rate
+        for name, gradient in by_table.items() if self._code_rate else ():
+            self.tables()[name].descend(rows[name], gradient / scale, rate, self._code_momentum)
+        for network, gradients in by_network.items():
+            ratio = self._loss_scale(network) / scale
+            self.update(network, [gradient * ratio for gradient in gradients])
+        return terms
+
+    def _codes_of(self, rows: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {name: table(rows[name]) for name, table in self.tables().items()}
 
     def _scaler_of(self, stage: str) -> str:
         """The network whose optimizer scales the loss of a stage."""
@@ -369,7 +397,8 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         """Shapes of the named noise of one video; refuses clips that are longer than the codes."""
         self.clip_length(frames)
         shapes: dict[str, tuple[int, ...]] = {
-            key: (prior.noise_size,) for key, prior in self.priors.items()
+            key: (self.priors[key].noise_size if self.priors else size,)
+            for key, (size, _) in self.code_sizes().items()
         }
         return {**shapes, CATEGORY: (self.classes,)} if "label" in self.row_counts else shapes
 
@@ -382,12 +411,17 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         label = tf.argmax(noise[CATEGORY], axis=-1) if CATEGORY in noise else None
         drawn: dict[str, tf.Tensor] = {}
         for key, tables in self._tables_by_key().items():
-            if key not in self.priors:
-                drawn |= {name: table(label) for name, table in tables.items()}
+            if key not in FITTED_KEYS:
+                any_noise = next(iter(noise.values()))
+                rows = label if key == "label" else tf.zeros(tf.shape(any_noise)[:1], tf.int64)
+                drawn |= {name: table(rows) for name, table in tables.items()}
                 continue
-            parts = tf.split(self.priors[key](noise[key]), [t.size for t in tables.values()], 1)
+            flat = self.priors[key](noise[key]) if self.priors else noise[key]
+            parts = tf.split(flat, [table.size for table in tables.values()], axis=1)
             for (name, table), part in zip(tables.items(), parts, strict=True):
-                drawn[name] = projected_to_ball(tf.reshape(part, [-1, *table.shape]))
+                codes = tf.reshape(part, [-1, *table.shape])
+                codes = codes if self.priors else codes * table.shape[-1] ** -0.5
+                drawn[name] = projected_to_ball(codes)
         return self.latents_of(drawn, label if self.conditional else None)[:, :frames]
 
     def call(
@@ -412,7 +446,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
     def code_sizes(self) -> dict[str, tuple[int, int]]:
         sizes = {}
         for key, tables in self._tables_by_key().items():
-            if key != "label":
+            if key in FITTED_KEYS:
                 size = sum(table.size for table in tables.values())
                 sizes[key] = size, min(size, self.row_counts[key], LARGEST)
         return sizes
@@ -446,11 +480,15 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         self.fitted_at.assign(self.steps_taken)
         return fits
 
+    def _has_learned(self) -> bool:
+        """Whether any code was ever updated."""
+        return any(table.learned.numpy().any() for table in self.tables().values())
+
     def _flat_codes(self) -> dict[str, tuple[np.ndarray, None]]:
         """The learned codes by key, of all tables as one vector each: `[N, S]`."""
         codes = {}
         for key, tables in self._tables_by_key().items():
-            if key != "label":
+            if key in FITTED_KEYS:
                 rows = tf.constant(next(iter(tables.values())).learned_rows(), tf.int64)
                 parts = [tf.reshape(table(rows), [-1, table.size]) for table in tables.values()]
                 codes[key] = tf.concat(parts, axis=1).numpy(), None
@@ -458,7 +496,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
 
     def refresh_priors(self) -> None:
         """Fits Gaussians if codes were trained since the last fit."""
-        if int(self.steps_taken.numpy()) == int(self.fitted_at.numpy()):
+        if int(self.steps_taken.numpy()) == int(self.fitted_at.numpy()) or not self._has_learned():
             return
         if self.prior_config != {"kind": GAUSSIAN}:
             with self.distribute_strategy.scope():
@@ -503,12 +541,14 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         if missing:
             raise ValueError(f"Give {' and '.join(missing)}, by which the codes are looked up.")
         chosen = {key: self.checked_rows(key, rows[key]) for key in self.row_counts}
+        some = next(iter(chosen.values()), tf.zeros([1], tf.int64))
+        chosen[SHARED] = tf.zeros_like(some)
         codes = {name: table(chosen[self.row_keys[name]]) for name, table in self.tables().items()}
         return codes, chosen["label"] if self.conditional else None
 
     def checked_rows(self, key: str, rows: Any) -> tf.Tensor:
         """Rows of the tables by `key`, as int64 `[B]`; a ValueError where one does not exist."""
-        count = self.row_counts[key]
+        count = 1 if key == SHARED else self.row_counts[key]
         if tf.is_tensor(rows) and not tf.executing_eagerly():
             return existing_rows({key: rows}, {key: count})[key]
         values = np.asarray(rows)

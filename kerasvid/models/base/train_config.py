@@ -53,6 +53,7 @@ class TrainConfig:
     Args:
         steps: updates in all.
         batch_size: videos a step, over all replicas.
+        batch_repeats: updates in succession on the same clips.
         image_batch: images a step beside the videos, if any; `None` for as many as videos. Together
             they weigh as much as all frames of the videos.
         frames: T of the training clips; `None` for the model's own.
@@ -72,7 +73,8 @@ class TrainConfig:
             `fitted_priors.PRIORS`; `None` for the bound's own, and Gaussians of learned codes.
         prior_steps: updates of the priors after training; 0 for none of the bound's own, and 4,000
             of a `prior`.
-        code_rate, code_momentum: of the descent of learned codes; the rate has the same schedule.
+        code_rate, code_momentum: of the descent of learned codes; the rate has the same schedule,
+            and 0 leaves the codes as they were drawn.
 
     Raises:
         ValueError: a value is out of its range; the message names the field.
@@ -80,6 +82,7 @@ class TrainConfig:
 
     steps: int = 10_000
     batch_size: int = 16
+    batch_repeats: int = 1
     image_batch: int | None = None
     frames: int | None = None
     stride: int = 1
@@ -104,14 +107,19 @@ class TrainConfig:
             ("warmup_steps", "decay_steps", "prior_steps"),
             ("frames", "image_batch"),
         )
-        positive = ("learning_rate", "epsilon", "code_rate", "discriminator_rate")
+        positive = ("learning_rate", "epsilon", "discriminator_rate")
+        not_negative = ("clip_norm", "max_divergence", "code_rate")
         rates = ("beta_1", "beta_2", "ema_momentum", "code_momentum")
         for names, rule, fulfilled in (
-            (("steps", "batch_size", "stride"), "a whole number from 1", lambda v: is_whole(v, 1)),
+            (
+                ("steps", "batch_size", "batch_repeats", "stride"),
+                "a whole number from 1",
+                lambda v: is_whole(v, 1),
+            ),
             (lengths, "a whole number from 0", lambda v: is_whole(v, 0)),
             (optional, "1 or more, or None", lambda v: v is None or is_whole(v, 1)),
             (positive, "positive", lambda v: is_number(v) and v > 0),
-            (("clip_norm", "max_divergence"), "0 or more", lambda v: is_number(v) and v >= 0),
+            (not_negative, "0 or more", lambda v: is_number(v) and v >= 0),
             (rates, "at least 0 and less than 1", lambda v: is_number(v) and 0 <= v < 1),
             (("pick",), "window or start", lambda v: v in ("window", "start")),
             (("prior",), f"one of {', '.join(PRIORS)}", lambda v: v is None or v in PRIORS),
@@ -131,7 +139,7 @@ class TrainConfig:
 
     def code_arguments(self) -> dict[str, object]:
         """Arguments of `LatentCodeModel.compile` beside the optimizers."""
-        rate = WarmupCosine(self.code_rate, self.warmup_steps, self.decay_steps)
+        rate = self.code_rate and WarmupCosine(self.code_rate, self.warmup_steps, self.decay_steps)
         return {"code_rate": rate, "code_momentum": self.code_momentum}
 
     def make_optimizers(self, networks: Sequence[str]) -> dict[str, keras.optimizers.Optimizer]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasvid.models.base.trainer import draw_noise, replica_key
 from kerasvid.models.navsynth import Navsynth
 
 STAGES = {"network": 2, "codes": 3}
@@ -55,6 +56,48 @@ def test_a_joint_step_moves_networks_and_codes(clips):
     before = state_of(model)
     model.fit(batch_of(clips), verbose=0)
     assert changed(before, state_of(model)) == {"codes", "generator", "recurrent"}
+
+
+def test_the_triplet_loss_takes_a_step_of_its_own(clips):
+    objective = {"levels": 2, "static_weight": 0.1, "triplet_weight": 0.3}
+    model = make_model(objective=objective, triplet_step=True)
+    networks = {"generator": keras.optimizers.SGD(0.05), "recurrent": keras.optimizers.SGD(0.02)}
+    model.compile(networks, code_rate=0.2, code_momentum=0.5, jit_compile=False)
+    model.fit(tf.data.Dataset.from_tensors(batch_of(clips)), verbose=0)
+    trained = state_of(model)
+
+    other = make_model(objective=objective)  # the same weights
+    video = tf.cast(clips, tf.float32) / 127.5 - 1.0
+    key = replica_key(model._noise_seed, tf.constant(0))
+    noise = draw_noise(model.training_noise_shapes(4), 4, key)
+    momentum = {name: 0.0 for name in other.tables()}
+    for of_triplet in (False, True):
+        codes = {name: table.codes.value for name, table in other.tables().items()}
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(codes)
+            batch = {"video": video, "codes": codes, "label": None}
+            terms, _ = other.compute_losses(batch, noise, tf.constant(0.0), training=True)
+            loss = 0.3 * terms["triplet_loss"]
+            if not of_triplet:
+                loss = terms["reconstruction_loss"] + 0.1 * terms["static_loss"]
+            loss = tf.reduce_mean(loss)
+        of_networks = other.network_variables()
+        for name, rate in (("generator", 0.05), ("recurrent", 0.02)):
+            if name == "recurrent" or not of_triplet:
+                gradients = tape.gradient(loss, of_networks[name], unconnected_gradients="zero")
+                for variable, gradient in zip(of_networks[name], gradients, strict=True):
+                    variable.assign_sub(rate * gradient)
+        for name, table in other.tables().items():
+            gradient = tape.gradient(loss, codes[name], unconnected_gradients="zero")
+            momentum[name] = 0.5 * momentum[name] + gradient
+            table.codes.assign(table.project(codes[name] - 0.2 * momentum[name]))
+    by_hand = state_of(other)
+    for name in ("generator", "recurrent"):
+        for value, expected in zip(trained[name], by_hand[name], strict=True):
+            np.testing.assert_allclose(value, expected, atol=2e-6)
+    for name, table in model.tables().items():
+        expected = other.tables()[name].codes
+        np.testing.assert_allclose(table.codes, expected, atol=2e-5)
 
 
 def test_codes_descend_along_the_gradient_of_the_loss(clips):
@@ -282,8 +325,8 @@ def test_clips_of_another_length_raise(clips):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"code_rate": 0.0}, r"code_rate=0.0 must be a positive number or a schedule"),
-        ({"code_rate": "fast"}, r"code_rate='fast' must be a positive"),
+        ({"code_rate": -0.1}, r"code_rate=-0.1 must be a number, 0 or more, or a schedule"),
+        ({"code_rate": "fast"}, r"code_rate='fast' must be a number"),
         ({"code_rate": True}, r"code_rate=True must be"),
         ({"code_rate": float("inf")}, r"code_rate=inf must be"),
         ({"code_rate": {"a": 1}}, r"code_rate=\{'a': 1\} must be"),
