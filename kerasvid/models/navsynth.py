@@ -35,8 +35,8 @@ not squared, with one semi-hard negative for each positive, more than 5 frames a
 starts anew at every frame, so that nothing recurs; codes without momentum and without the unit
 ball; an Adam that starts anew with every video; one static code for all videos.
 
-The preset `plain` is equation (6), at sizes for two CPU cores. It trains networks and codes at once.
-Options that `base` turns on: networks take codes times the square root of their size
+The preset `plain` is equation (6), at sizes for two CPU cores. It trains networks and codes
+together. Options that `base` turns on: networks take codes times the square root of their size
 (`scaled_codes`; without it the motion was not learned after 1,200 steps), and a step decodes some
 frames of a clip (`decoded_frames`).
 """

@@ -21,8 +21,9 @@ from kerasvid.evaluation.measurements import METRICS, Metric, from_real, no_clip
 from kerasvid.evaluation.metrics.intervals import GROUPS
 from kerasvid.evaluation.metrics.motion_consistency import motion_consistency_score
 from kerasvid.evaluation.report import LOWER, Measured
+from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.protocols import LearnedCodes
-from kerasvid.reproduction.published import LEARNED, REAL, Column, Row, Table
+from kerasvid.reproduction.published import LEARNED, REAL, UNLEARNED, Column, Row, Table
 from kerasvid.reproduction.results import Cell
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.config import RunConfig, held_out_split
@@ -60,6 +61,25 @@ class LearnedContext(EvaluationContext):
         windows = self.evaluation_config.windows  # other windows of real videos have the same codes
         often = f", each {windows} times" if windows > 1 else ""
         return {"of": "recalled clips", "made": f"of the learned codes of training videos{often}"}
+
+
+class UnlearnedContext(EvaluationContext):
+    """A model with learned codes; its clips are of codes drawn as those of a new model."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if not isinstance(self.model, LatentCodeModel):
+            raise NotMeasurable(f"{self.config.model} has no learned codes.")
+        self.model.set_prior(None)
+        self.model.fitted_at.assign(self.model.steps_taken)  # so that no other is fitted
+
+    @property
+    def making(self) -> dict[str, Any]:
+        """The part of a protocol that says how clips are made."""
+        return {**super().making, "made": "of codes drawn as those of a new model"}
+
+
+CONTEXTS = {LEARNED: LearnedContext, UNLEARNED: UnlearnedContext}
 
 
 def feature_maps(classifier: FrameClassifier):
@@ -158,8 +178,7 @@ def measure_missing(
     if not missing:
         return
     print(f"\nmeasuring {', '.join(c.name for c in missing)} of {row.name}, {run.path}", flush=True)
-    kind = LearnedContext if row.clips == LEARNED else EvaluationContext
-    context = kind.of_run(run, config, evaluation)
+    context = CONTEXTS.get(row.clips, EvaluationContext).of_run(run, config, evaluation)
     values = {name: _values(name, context) for name in {metric_of(c, evaluation) for c in missing}}
     for column in missing:
         found = values[metric_of(column, evaluation)]

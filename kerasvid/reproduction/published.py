@@ -14,7 +14,7 @@ from kerasvid.naming import nearest_names
 
 PAPERS = pathlib.Path(__file__).with_name("papers")
 WHOLE, VIDEOS, IMAGES = "whole", "videos", "images"
-GENERATED, LEARNED, REAL = "generated", "learned", "real"
+GENERATED, LEARNED, UNLEARNED, REAL = "generated", "learned", "unlearned", "real"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Row:
         figures: as printed, such as "4.24 ± 0.02", by part and column; the parts of the row.
         run: name of its run, or names by part; `None` for a method that this library lacks.
         clips: clips to measure: "generated" from noise, "learned" (training videos from their
-            codes), or "real" (the bound).
+            codes), "unlearned" (of codes drawn as those of a new model), or "real" (the bound).
     """
 
     name: str

@@ -16,6 +16,7 @@ from kerasvid.reproduction import measuring
 from kerasvid.reproduction.measuring import (
     ALL_METRICS,
     LearnedContext,
+    UnlearnedContext,
     asked,
     check_num,
     classifier_names,
@@ -160,6 +161,19 @@ def test_codes_recalled_for_several_windows_are_reported(config_of):
     assert context.making["made"].endswith("of training videos, each 2 times")
     rows = np.concatenate([each["index"] for each in context.labelled("train")])
     np.testing.assert_array_equal(context.generated_videos(), rows[: context.count()])
+
+
+def test_unlearned_clips_are_of_codes_as_those_of_a_new_model(config_of):
+    config = config_of(model="glo")
+    model = config.make_model()
+    first = model.generate(4, seed=0)
+    model.fit_prior("gaussian")
+    model.steps_taken.assign(3)  # codes were trained since
+    context = UnlearnedContext(model, config, EvaluationConfig(num=4, batch=4), 0, False)
+    assert model.priors == {} and context.making["made"].endswith("as those of a new model")
+    np.testing.assert_array_equal(next(iter(context.generated())), first)
+    with pytest.raises(ValueError, match="linear_interpolation has no learned codes"):
+        UnlearnedContext(config_of().make_model(), config_of(), EvaluationConfig(), 0, False)
 
 
 def test_models_without_learned_codes_are_refused(config_of):
