@@ -61,7 +61,7 @@ def load_for_export(run_dir: str | os.PathLike, weights: str | None = None) -> E
                        "Leave --weights out.")  # fmt: skip
     model = dataclasses.replace(config, precision="float32").make_model()
     if isinstance(trained, CodePriors):
-        model.set_prior(**trained.prior_config or {"kind": None})
+        model.add(trained.added())
     for own, value in zip(model.weights, trained.weights, strict=True):
         own.assign(value)
     if isinstance(model, LatentCodeModel):

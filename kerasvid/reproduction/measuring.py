@@ -79,7 +79,10 @@ class UnlearnedContext(EvaluationContext):
         return {**super().making, "made": "of codes drawn as those of a new model"}
 
 
-CONTEXTS = {LEARNED: LearnedContext, UNLEARNED: UnlearnedContext}
+CONTEXTS: dict[str, type[EvaluationContext]] = {
+    LEARNED: LearnedContext,
+    UNLEARNED: UnlearnedContext,
+}
 
 
 def feature_maps(classifier: FrameClassifier):

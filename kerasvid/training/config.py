@@ -378,8 +378,11 @@ def _check_batches(config: RunConfig, info: DatasetInfo | None) -> None:
 
 
 def check_prior(config: RunConfig) -> None:
-    """Raises ValueError where a run asks for a prior that its model or this installation lacks."""
+    """Raises ValueError where a run asks for a prior or an encoder that it cannot have."""
     kind = config.training.prior
+    if config.training.encoder_steps and not issubclass(model_class(config.model), LatentCodeModel):
+        raise ValueError(f"training.encoder_steps={config.training.encoder_steps}: {config.model} "
+                         "has no learned codes. Leave it out.")  # fmt: skip
     if kind and not issubclass(model_class(config.model), CodePriors):
         raise ValueError(f"training.prior={kind}: {config.model} has no codes to fit a prior "
                          "to. Leave it out.")  # fmt: skip

@@ -19,6 +19,7 @@ from kerasvid.data import load_info, with_images
 from kerasvid.layers.code_table import CodeTable
 from kerasvid.models.base.averaging import apply_ema
 from kerasvid.models.base.code_priors import CodePriors
+from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.vae import VariationalModel
 from kerasvid.training.callbacks import checkpoints
 from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog, restore_rows
@@ -131,6 +132,8 @@ def _train(
     if finished_step < step:
         apply_ema(model)
         fits_priors = _fit_priors(config, model)
+        if config.training.encoder_steps and isinstance(model, LatentCodeModel):
+            _fit_encoder(config, model)
         if written.model.exists():  # of fewer steps, or damaged
             print(f"{run.model}: written again at step {step}", flush=True)
         checkpoints.save_model(model, written.model, config, metrics)
@@ -226,6 +229,14 @@ def fit_prior(config: RunConfig, model: Any) -> None:
             print(f"{name}: samples are {near:.2f} times as far from codes as held-out codes are, "
                   f"and held-out codes {far:.2f} times as far from samples as from codes",
                   flush=True)  # fmt: skip
+
+
+def _fit_encoder(config: RunConfig, model: LatentCodeModel) -> None:
+    """Trains the encoder of learned codes that `encode` starts from."""
+    steps = config.training.encoder_steps
+    print(f"\ntraining an encoder on the learned codes, {steps:,} updates", flush=True)
+    loss = model.fit_encoder(config.clips(repeat=True), steps=steps, seed=config.seed)
+    print(f"encoder: mean squared error {loss:.3f} of codes scaled to unit variance", flush=True)
 
 
 def copy_with_prior(source: RunFolder, written: RunFolder, config: RunConfig) -> None:

@@ -115,3 +115,19 @@ def test_a_resumed_run_has_the_codes_of_an_uninterrupted_one(config_of, tmp_path
     shown = shown_batch(config, 4)
     rows = {key: shown[key] for key in ("index", "identity", "label")}
     assert one.recall(**rows).shape == shown["video"].shape == (4, 8, 16, 16, 3)
+
+
+def test_a_run_ends_with_the_encoder_that_it_asks_for(config_of, tmp_path, capsys):
+    run, _ = run_to_end(config_of(2, **{"training.encoder_steps": 2}), tmp_path / "run")
+    assert "training an encoder on the learned codes, 2 updates" in capsys.readouterr().out
+    assert run.load_model()[0].encoder_config == {"channels": [32, 64, 128], "units": 256}
+    run.model.unlink()
+    assert run.load_model()[0].encoder_config is None  # checkpoints go on without it
+
+
+def test_an_encoder_of_codes_that_a_model_lacks_is_refused(persons):
+    with pytest.raises(ValueError, match="rjvae has no learned codes. Leave it out"):
+        make_config(
+            "rjvae", "persons", persons, load_info(persons), "debug",
+            {"training.encoder_steps": 2, "training.batch_size": 5}, seed=0,
+        )  # fmt: skip

@@ -7,6 +7,7 @@ import numpy as np
 
 from kerasvid.layers.fitted_priors import FittedPrior, PriorFit, make_prior
 
+ADDED = "prior", "code_encoder"  # in the configs of models
 FURTHER = "further"  # name of the noise that chooses the Gaussian of a mixture
 
 
@@ -41,15 +42,7 @@ class CodePriors:
         made = self._make_priors(kind, arguments) if kind else {}
         for prior in made.values():
             prior.trainable = False  # no matter of the model's optimizers
-        # Private to Keras, whose own `enable_lora` adds weights so; a test names the versions.
-        tracker: Any = self._tracker  # type: ignore[attr-defined]
-        for old in getattr(self, "priors", {}).values():
-            tracker.untrack(old)
-        locked = tracker.locked
-        tracker.unlock()
-        self.priors = made
-        if locked:
-            tracker.lock()
+        self.replace_layers("priors", made)
         self.prior_config = {"kind": kind, **arguments} if kind else None
 
     def fit_groups(
@@ -78,16 +71,38 @@ class CodePriors:
             for group, (size, count) in self.code_sizes().items()
         }
 
+    # === Layers that are added to a finished model ===
+
+    def replace_layers(self, name: str, layers: dict[str, Any]) -> None:
+        """Makes a dictionary of layers an attribute of the built model, in place of another."""
+        # Private to Keras, whose own `enable_lora` adds weights so; a test names the versions.
+        tracker: Any = self._tracker  # type: ignore[attr-defined]
+        for old in getattr(self, name, {}).values():
+            tracker.untrack(old)
+        locked = tracker.locked
+        tracker.unlock()
+        setattr(self, name, layers)
+        if locked:
+            tracker.lock()
+
+    def added(self) -> dict[str, dict[str, Any] | None]:
+        """The configs of what was added to the model, by name, as a saved model has them."""
+        return {"prior": self.prior_config}
+
+    def add(self, configs: Mapping[str, Any]) -> None:
+        """Adds what another model's `added` says, without its weights, and removes the rest."""
+        if configs.get("prior") != self.prior_config:
+            self.set_prior(**configs.get("prior") or {"kind": None})
+
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()  # type: ignore[misc]  # of Keras
-        return {**config, "prior": dict(self.prior_config)} if self.prior_config else config
+        added = {name: dict(config) for name, config in self.added().items() if config}
+        return {**super().get_config(), **added}  # type: ignore[misc]  # of Keras
 
     @classmethod
     def from_config(cls, config: dict[str, Any], *args: Any, **kwargs: Any):
-        """As in Keras; the prior of a saved model is made again."""
-        config = dict(config)
-        prior = config.pop("prior", None)
-        model = super().from_config(config, *args, **kwargs)  # type: ignore[misc]  # of Keras
-        if prior:
-            model.set_prior(**prior)
+        """As in Keras; what was added to a saved model is made again."""
+        added = {name: config[name] for name in ADDED if name in config}
+        own = {name: value for name, value in config.items() if name not in ADDED}
+        model = super().from_config(own, *args, **kwargs)  # type: ignore[misc]  # of Keras
+        model.add(added)
         return model

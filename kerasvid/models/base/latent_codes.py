@@ -12,7 +12,7 @@ generator alone (section 3.1), then the codes and the recurrent network (3.2).
 import functools
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import losses
+from kerasvid.layers.code_encoder import CodeEncoder
 from kerasvid.layers.code_table import CodeTable, projected_to_ball
 from kerasvid.layers.compilation import traced_function
 from kerasvid.layers.fitted_priors import LARGEST, PriorFit
@@ -51,6 +52,7 @@ ROW_KEYS = {"index": "videos", "identity": "identities", "label": "classes"}
 SHARED = "shared"  # the key of codes that all videos have in common: one row
 FITTED_KEYS = "index", "identity"  # of the codes that a prior draws anew
 TRIPLET = "triplet"
+COLD_STEPS, WARM_STEPS = 300, 60  # of `encode`, from the mean and from a guess
 # The networks that a stage trains, and whether it trains the codes.
 STAGES = {
     "joint": ((GENERATOR, RECURRENT), True),
@@ -93,6 +95,8 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
     """
 
     term_names: tuple[str, ...] = ("loss", "psnr")
+    code_encoders: dict[str, CodeEncoder]  # one, or none
+    encoder_config: dict[str, Any] | None = None
     noise_methods = "generate(batch), recall(index=...) or reconstruct(videos)"
     train_function: Any  # of Keras
 
@@ -139,7 +143,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
             rows = 1 if key == SHARED else self.row_counts[key]
             table = CodeTable(rows, shape, of_table, name=f"{name}_codes")
             setattr(self, f"{name}_codes", table)
-        self.priors = {}
+        self.priors, self.code_encoders = {}, {}
 
     def _checked_counts(self) -> dict[str, int]:
         """The number of rows by key, for the tables and for a conditional generator."""
@@ -578,10 +582,85 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
 
     # === Codes of other videos ===
 
+    def fit_encoder(
+        self, batches: Iterable, *, steps: int = 2_000, seed: int = 0, **sizes: Any
+    ) -> float:
+        """Trains an encoder on the learned codes, from whose guess `encode` starts from then on.
+
+        A guess and a few steps of descent find codes about as good as many steps from the mean.
+        Further training of the codes does not change the encoder: fit it again.
+
+        Args:
+            batches: of training videos as `fit` takes them; gone through as often as needed.
+            steps: updates of the encoder, one batch each.
+            seed: of its initial weights.
+            **sizes: `channels` and `units` of `CodeEncoder`.
+
+        Returns:
+            The loss of the last batches (`CodeEncoder.loss`); codes that are all 0 have about 1
+            for each table.
+
+        Raises:
+            ValueError: there is no batch, or as `batch_of`.
+
+        Example:
+            >>> model.fit_encoder(make_pipeline("data/turntable", pick="start"))
+            >>> codes = model.encode(videos)
+        """
+        keras.utils.set_random_seed(seed)
+        shapes = {name: table.shape for name, table in self.tables().items()}
+        encoder = CodeEncoder(self.image_shape, shapes, **sizes)  # under no strategy
+        rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.02)
+        optimizer = keras.optimizers.Adam(rate)
+        optimizer.build(encoder.trainable_variables)
+
+        @tf.function(reduce_retracing=True)
+        def update(video, codes):
+            with tf.GradientTape() as tape:
+                loss = encoder.loss(video, codes)
+            gradients = tape.gradient(loss, encoder.trainable_variables)
+            optimizer.apply(gradients, encoder.trainable_variables)
+            return loss
+
+        found: list[float] = []
+        while len(found) < steps:
+            before = len(found)
+            for data in batches:
+                batch, _ = self.batch_of(data, training=False)
+                found.append(float(update(batch["video"], batch["codes"])))
+                if len(found) == steps:
+                    break
+            if len(found) == before:
+                raise ValueError("There are no batches. Give some of the training videos.")
+        with self.distribute_strategy.scope():
+            self.set_encoder(**sizes)
+        self.code_encoders["codes"].set_weights(encoder.get_weights())
+        return float(np.mean(found[-10:]))
+
+    def set_encoder(self, **sizes: Any) -> None:
+        """Gives the model an encoder that is not trained yet; see `fit_encoder`."""
+        shapes = {name: table.shape for name, table in self.tables().items()}
+        encoder = CodeEncoder(self.image_shape, shapes, name="code_encoder", **sizes)
+        encoder.trainable = False  # no matter of the model's optimizers
+        self.replace_layers("code_encoders", {"codes": encoder})
+        self.encoder_config = {"channels": [*encoder.channels], "units": encoder.units}
+
+    def added(self) -> dict[str, dict[str, Any] | None]:
+        return {**super().added(), "code_encoder": self.encoder_config}
+
+    def add(self, configs: Mapping[str, Any]) -> None:
+        super().add(configs)
+        saved = configs.get("code_encoder")
+        if saved and saved != self.encoder_config:
+            self.set_encoder(**saved)
+        elif not saved and self.encoder_config:
+            self.replace_layers("code_encoders", {})
+            self.encoder_config = None
+
     def encode(
         self,
         videos: np.ndarray | tf.Tensor,
-        steps: int = 300,
+        steps: int | None = None,
         rate: float = 0.05,
         label: Any = None,
     ) -> dict[str, tf.Tensor]:
@@ -589,7 +668,8 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
 
         Args:
             videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1]; T at most that of the codes.
-            steps, rate: of Adam, which starts from the mean of the learned codes.
+            steps, rate: of Adam, which starts from the mean of the learned codes, or from the guess
+                of the encoder of `fit_encoder`. By default 300 steps, or 60 from a guess.
             label: int `[B]`, for a conditional generator.
 
         Returns:
@@ -614,11 +694,15 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         else:
             label = self.checked_rows("label", label)
             check_same_batch(videos=video, label=label)
-        batch = tf.shape(video)[0]
-        start = {
-            name: tf.repeat(table.project(table.learned_mean()[None]), batch, axis=0)
-            for name, table in self.tables().items()
-        }
+        guess = self.code_encoders["codes"](video) if self.code_encoders else {}
+        start = {}
+        for name, table in self.tables().items():
+            mean = tf.repeat(table.learned_mean()[None], tf.shape(video)[0], axis=0)
+            code = guess.get(name, mean)
+            if len(table.shape) > 1:  # a short clip does not show all frames
+                code = tf.concat([code, mean[:, code.shape[1] :]], axis=1)
+            start[name] = table.project(code)
+        steps = steps if steps is not None else WARM_STEPS if self.code_encoders else COLD_STEPS
         codes = self._fitted(video, label, start, tf.constant(float(steps)), tf.constant(rate))
         latents = self.latents_of(codes, label)[:, : video.shape[1]]
         return {**codes, "codes": latents}

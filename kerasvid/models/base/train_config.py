@@ -73,6 +73,7 @@ class TrainConfig:
             `fitted_priors.PRIORS`; `None` for the bound's own, and Gaussians of learned codes.
         prior_steps: updates of the priors after training; 0 for none of the bound's own, and 4,000
             of a `prior`.
+        encoder_steps: updates of an encoder of learned codes after training; 0 for none.
         code_rate, code_momentum: of the descent of learned codes; the rate has the same schedule,
             and 0 leaves the codes as they were drawn.
 
@@ -99,12 +100,13 @@ class TrainConfig:
     max_divergence: float = 0.0
     prior: str | None = None
     prior_steps: int = 0
+    encoder_steps: int = 0
     code_rate: float = 12.5
     code_momentum: float = 0.9
 
     def __post_init__(self) -> None:
         lengths, optional = (
-            ("warmup_steps", "decay_steps", "prior_steps"),
+            ("warmup_steps", "decay_steps", "prior_steps", "encoder_steps"),
             ("frames", "image_batch"),
         )
         positive = ("learning_rate", "epsilon", "discriminator_rate")

@@ -175,7 +175,7 @@ def restore(model: keras.Model, path: str | os.PathLike, config: RunConfig | Non
     """
     record = read_record(path, config)
     if isinstance(model, CodePriors):
-        _set_prior(model, path)
+        _add_parts(model, path)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     try:
@@ -190,13 +190,12 @@ def restore(model: keras.Model, path: str | os.PathLike, config: RunConfig | Non
     return record
 
 
-def _set_prior(model: Any, path: str | os.PathLike) -> None:
-    """Gives a model a prior of the kind that the model in a file has."""
+def _add_parts(model: Any, path: str | os.PathLike) -> None:
+    """Gives a model the prior and the encoder of codes that the model in a file has."""
     with zipfile.ZipFile(path) as archive:
-        saved = json.loads(archive.read("config.json"))["config"].get("prior")
-    if saved != model.prior_config:
-        with model.distribute_strategy.scope():
-            model.set_prior(**saved or {"kind": None})
+        config = json.loads(archive.read("config.json"))["config"]
+    with model.distribute_strategy.scope():
+        model.add(config)
 
 
 def _differences(record: Record, config: RunConfig) -> str:

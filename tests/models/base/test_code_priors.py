@@ -175,6 +175,7 @@ def _in_ball(codes):
 def test_codes_by_label_are_rows_and_have_no_prior():
     pairs = {"static_by": "identity", "transient_by": "label", "identities": 3, "classes": 4}
     model = Navsynth.from_preset("debug", image_shape=(16, 16, 3), **pairs)
+    model.fit_prior("gaussian")
     assert set(model.priors) == {"identity"}
     assert model.noise_shapes(8) == {"identity": (3,), "category": (4,)}
 
@@ -193,6 +194,60 @@ def test_further_training_puts_gaussians_in_place_of_a_prior(moving_squares):
     assert model.prior_config == {"kind": "gaussian"}
     codes = model.frame_codes.codes.numpy().reshape(8, -1)
     np.testing.assert_allclose(model.priors["index"].mean, codes.mean(axis=0), atol=1e-5)
+
+
+# === An encoder of learned codes ===
+
+
+def with_codes_that_frames_show(videos):
+    """A model whose static codes are mean colours of the 8 videos, and such batches."""
+    model = GLO.from_preset("debug", image_shape=(16, 16, 3), videos=len(videos), code_dim=3)
+    colours = videos.mean(axis=(2, 3)) / 255.0 - 0.3
+    model.frame_codes.codes.assign(colours.astype("float32"))
+    return model, [{"video": videos, "index": np.arange(len(videos))}]
+
+
+def test_an_encoder_guesses_codes_that_frames_show(moving_squares):
+    model, batches = with_codes_that_frames_show(moving_squares(8, 8))
+    loss = model.fit_encoder(batches, steps=150, channels=(8, 8), units=16)
+    codes = model.frame_codes.codes.numpy()
+    assert loss < 0.1 * 3 * np.mean(codes**2)
+    guess = model.encode(batches[0]["video"], steps=0)["frame"]
+    assert np.mean((guess - codes) ** 2) < 0.1 * np.mean(codes**2)
+    short = model.encode(batches[0]["video"][:, :5], steps=0)["frame"].numpy()
+    mean = codes.mean(axis=0)
+    np.testing.assert_allclose(short[:, 5:], np.broadcast_to(mean[5:], (8, 3, 3)), atol=1e-5)
+    np.testing.assert_allclose(short[:, :5], guess[:, :5], atol=0.1)
+
+
+def test_descent_from_a_guess_is_shorter(moving_squares, monkeypatch):
+    model, batches = with_codes_that_frames_show(moving_squares(8, 8))
+    steps = []
+    monkeypatch.setattr(
+        model, "_fitted", lambda _v, _l, start, count, _r: steps.append(float(count)) or start
+    )
+    model.encode(batches[0]["video"])
+    model.fit_encoder(batches, steps=1, channels=(4, 4), units=4)
+    model.encode(batches[0]["video"])
+    assert steps == [300.0, 60.0]
+
+
+def test_a_saved_model_has_its_encoder_and_training_leaves_it(moving_squares, tmp_path):
+    model, batches = with_codes_that_frames_show(moving_squares(8, 8))
+    own = len(model.trainable_weights)
+    model.fit_encoder(batches, steps=1, channels=(4, 4), units=4)
+    assert len(model.trainable_weights) == own
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert again.encoder_config == {"channels": [4, 4], "units": 4}
+    video = batches[0]["video"][:2]
+    for name, codes in model.encode(video, steps=1).items():
+        np.testing.assert_allclose(again.encode(video, steps=1)[name], codes, atol=1e-6)
+
+
+def test_an_encoder_needs_batches(moving_squares):
+    with pytest.raises(ValueError, match="There are no batches"):
+        with_codes_that_frames_show(moving_squares(2, 8))[0].fit_encoder([], steps=1)
 
 
 # === What all of them share ===
