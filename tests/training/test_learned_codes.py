@@ -126,7 +126,7 @@ def test_a_run_ends_with_the_encoder_that_it_asks_for(config_of, tmp_path, capsy
 
 
 def test_an_encoder_of_codes_that_a_model_lacks_is_refused(persons):
-    with pytest.raises(ValueError, match="rjvae has no learned codes. Leave it out"):
+    with pytest.raises(ValueError, match=r"rjvae has no learned codes\. Leave it out"):
         make_config(
             "rjvae", "persons", persons, load_info(persons), "debug",
             {"training.encoder_steps": 2, "training.batch_size": 5}, seed=0,
