@@ -16,6 +16,7 @@ from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
+OPTIONS = "frames", "seed", "scale", "truncation"  # of the figures
 define.string("run_dir", None, "Folder of the run to show.", required=True)
 define.list("show", None, "Names of the figures: samples, reconstructions, swaps, interpolations, "
             "summary, summary_interpolations, redraws, nearest, frames_between, between; by "
@@ -24,6 +25,8 @@ define.string("first", None, "File of the first image of a video, for a cvae or 
 define.string("last", None, "File of the last image of a video.")
 define.float("temperature", 1.0, "Scale of the noise of a video between two images; 0: the best "
              "guess.", lower_bound=0.0)  # fmt: skip
+define.float("truncation", 1.0, "Standard deviation of the noise of samples, for models with a "
+             "Gaussian prior; less: more typical videos.", lower_bound=0.0)  # fmt: skip
 define.integer("count", 8, "Number of samples.", lower_bound=1)
 define.integer("frames", None, "Length of samples; by default the model's.", lower_bound=1)
 define.integer("seed", 0, "Random seed of the samples.")
@@ -70,7 +73,7 @@ def main(argv: list[str]) -> None:
                 raise
             print(f"{error} Showing only {', '.join(without_data)}.", file=sys.stderr)
             names = without_data
-        options = {name: _F[name].value for name in ("frames", "seed", "scale")}
+        options = {name: _F[name].value for name in OPTIONS}
         inputs = figure_inputs(config, model, _F.count, names != without_data, **options)
         for name in names:
             _write(FIGURES[name].draw(inputs), name, config)

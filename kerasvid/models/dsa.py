@@ -253,6 +253,9 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
 
     # === Generation ===
 
+    def has_gaussian_prior(self) -> bool:
+        return super().has_gaussian_prior() and (bool(self.priors) or not self.prior_couplings)
+
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """[f, z_t], `[B, T, content_dim + motion_dim]`, of the noise by the learned prior."""
         steps, start, beginning = noise["motion"][:, :frames], self.start_prior, None

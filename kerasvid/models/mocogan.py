@@ -60,6 +60,7 @@ from kerasvid.models.base.gan import BALANCED, IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import Conditional, Recombinable
 from kerasvid.models.base.train_config import TrainConfig
+from kerasvid.models.base.video_generator import CATEGORY
 
 
 class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
@@ -115,15 +116,15 @@ class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         content, motion = self.content_dim, self.motion_dim
         shapes = {"content": (content,), "start": (motion,), "motion": (frames, motion)}
-        return {**shapes, "category": (self.categories,)} if self.categories else shapes
+        return {**shapes, CATEGORY: (self.categories,)} if self.categories else shapes
 
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
-        category = {"category": noise["category"]} if self.categories else {}
+        category = {CATEGORY: noise[CATEGORY]} if self.categories else {}
         return {**super().fakes(noise, frames, training), **category}
 
     def category_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The category int64 `[B]` of generated clips, where there are categories."""
-        return tf.argmax(noise["category"], axis=-1)
+        return tf.argmax(noise[CATEGORY], axis=-1)
 
     def motion_codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """z_M^(t), with the category beside it if there is one: `[B, T, E]`."""
@@ -155,7 +156,7 @@ class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
             )
         noise = self.sample_noise(batch, frames, seed)
         chosen = tf.one_hot([category] * batch, self.categories)
-        return self.render({**noise, "category": chosen})
+        return self.render({**noise, CATEGORY: chosen})
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

@@ -209,6 +209,9 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
 
     # === Generation ===
 
+    def has_gaussian_prior(self) -> bool:
+        return super().has_gaussian_prior() and (bool(self.priors) or not self.prior_couplings)
+
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """z_t = mu + delta_t, `[B, T, D]`, of the noise by the learned prior."""
         steps, beginning = noise["residual"][:, :frames], None

@@ -38,6 +38,7 @@ class FigureInputs:
         model: any model of this library.
         held_out: at least two real clips, uint8 `[B, T, H, W, C]`; not needed by figures of noise.
         count, frames, seed: of samples; `frames` is the model's own if `None`.
+        truncation: of samples, as in `generate`.
         scale: integer enlargement, or `None` for at least 64 pixels a frame.
         real_clips: a function from T to batches of all real clips, uint8 `[N, T, H, W, C]`.
         rows: `"index"`, `"identity"` and `"label"` of the clips, for a model with learned codes.
@@ -50,6 +51,7 @@ class FigureInputs:
     count: int = 8
     frames: int | None = None
     seed: int = 0
+    truncation: float = 1.0
     scale: int | None = None
     real_clips: Callable[[int], Iterable[np.ndarray]] = lambda frames: ()
     rows: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -57,7 +59,7 @@ class FigureInputs:
 
     def samples(self) -> np.ndarray:
         """New videos, uint8 `[B, T, H, W, C]`."""
-        return self.model.generate(self.count, self.frames, seed=self.seed)
+        return self.model.generate(self.count, self.frames, self.seed, self.truncation)
 
     def reconstructed(self) -> np.ndarray:
         """The held-out clips from their codes, uint8 `[B, T, H, W, C]`."""

@@ -197,6 +197,18 @@ def test_any_integer_is_a_seed(model, seed):
 
 
 @of_generators
+def test_truncated_noise_is_nearer_to_the_mean_and_keeps_its_category(model):
+    noise = model.sample_noise(3, seed=1)
+    short = model.truncated(noise, 0.5)
+    for name, value in noise.items():
+        factor = 1.0 if name == "category" else 0.5
+        np.testing.assert_allclose(short[name], factor * value)
+    np.testing.assert_array_equal(model.generate(3, seed=1, truncation=0.5), model.render(short))
+    with pytest.raises(ValueError, match=r"truncation=-0\.5 must be 0 or more"):
+        model.generate(3, truncation=-0.5)
+
+
+@of_generators
 def test_empty_batches_and_videos_are_refused(model):
     for arguments in ({"batch": 0}, {"batch": 1, "frames": 0}):
         with pytest.raises(ValueError, match="must be at least 1"):

@@ -386,8 +386,13 @@ def test_samples_follow_codes_that_were_trained_since(moving_squares):
     model = make_model()
     before = model.generate(2, seed=1)
     model.compile("adam", code_rate=5.0, jit_compile=False)
-    model.fit({"video": moving_squares(5, 8), "index": np.arange(5)}, epochs=2, verbose=0)
-    assert (model.generate(2, seed=1) != before).any()
+    drawn = []  # in the course of training, too
+    show = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda *_, **__: drawn.append(model.generate(2, seed=1))
+    )
+    batch = {"video": moving_squares(5, 8), "index": np.arange(5)}
+    model.fit(batch, epochs=2, verbose=0, callbacks=[show])
+    assert (model.generate(2, seed=1) != before).any() and (drawn[0] != before).any()
     codes = model.static_codes.codes.numpy()
     np.testing.assert_allclose(model.priors["index"].mean[:8], codes.mean(axis=0), atol=1e-6)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasvid.layers.fitted_priors import FittedPrior, PriorFit, make_prior
+from kerasvid.layers.fitted_priors import FittedPrior, GaussianPrior, PriorFit, make_prior
 
 ADDED = "prior", "code_encoder"  # in the configs of models
 FURTHER = "further"  # name of the noise that chooses the Gaussian of a mixture
@@ -24,6 +24,10 @@ class CodePriors:
     def code_sizes(self) -> dict[str, tuple[int, int]]:
         """By group of codes that are drawn together: the size of a code, and its components."""
         raise NotImplementedError
+
+    def has_gaussian_prior(self) -> bool:
+        """As `Trainer.has_gaussian_prior`."""
+        return self.prior_config is None or self.prior_config["kind"] == GaussianPrior.kind
 
     def fit_prior(self, kind: str, *args: Any, **kwargs: Any) -> dict[str, PriorFit | None]:
         """Fits a prior of a kind to the codes; `generate` draws from it from then on."""

@@ -37,6 +37,7 @@ from kerasvid.models.base.trainer import (
     replica_key,
 )
 from kerasvid.models.base.video_generator import (
+    CATEGORY,
     LimitedLength,
     VideoGenerator,
     as_pixels,
@@ -45,7 +46,7 @@ from kerasvid.models.base.video_generator import (
 )
 from kerasvid.naming import nearest_names
 
-GENERATOR, RECURRENT, CATEGORY = "generator", "recurrent", "category"
+GENERATOR, RECURRENT = "generator", "recurrent"
 GAUSSIAN = "gaussian"  # the prior of learned codes, if no other is asked for
 # By which field of a record codes are looked up, and the argument that counts its values.
 ROW_KEYS = {"index": "videos", "identity": "identities", "label": "classes"}
@@ -398,8 +399,13 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
     # === New videos ===
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of the named noise of one video; refuses clips that are longer than the codes."""
+        """Shapes of the named noise of one video; refuses clips that are longer than the codes.
+
+        They are those of the prior, which is fitted first if codes were trained since.
+        """
         self.clip_length(frames)
+        if tf.executing_eagerly():
+            self.refresh_priors()
         shapes: dict[str, tuple[int, ...]] = {
             key: (self.priors[key].noise_size if self.priors else size,)
             for key, (size, _) in self.code_sizes().items()

@@ -249,6 +249,10 @@ class Trainer(KeepsArguments, keras.Model):
         """The named Gaussians of one video of `frames` frames: shapes without the batch axis."""
         raise NotImplementedError
 
+    def has_gaussian_prior(self) -> bool:
+        """Whether codes are drawn from Gaussians, so that less noise means more typical ones."""
+        return True
+
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """The Gaussians that a training step draws for one video; those of generation, or more."""
         return self.noise_shapes(frames)

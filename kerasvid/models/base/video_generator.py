@@ -11,6 +11,7 @@ from kerasvid.models.base.row_noise import row_noise
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.naming import constructor_arguments, nearest_names
 
+CATEGORY = "category"  # name of noise whose largest entry is the category of a video
 OF_KERAS = ("dtype", "name")  # arguments that every Keras model takes
 
 
@@ -100,6 +101,7 @@ class VideoGenerator(WithPresets):
     noise_shapes: Any
     codes: Any
     decode: Any
+    has_gaussian_prior: Any  # of `Trainer`
 
     def sample_noise(self, batch: int, frames: int | None = None, seed: int = 0) -> dict:
         """Named standard Gaussians for `batch` videos.
@@ -125,19 +127,43 @@ class VideoGenerator(WithPresets):
             raise ValueError(f"batch={batch} and frames={frames} must be at least 1.")
         return row_noise(self.noise_shapes(frames), batch, seed)
 
-    def generate(self, batch: int, frames: int | None = None, seed: int = 0) -> np.ndarray:
+    def generate(
+        self, batch: int, frames: int | None = None, seed: int = 0, truncation: float = 1.0
+    ) -> np.ndarray:
         """New videos: uint8 `[B, T, H, W, C]`.
 
         Args:
             batch, frames, seed: as for `sample_noise`.
+            truncation: as for `truncated`.
 
         Raises:
-            ValueError: a number is less than 1, or the model makes no clips of that length.
+            ValueError: a number is less than 1, the model makes no clips of that length, or its
+                prior is not Gaussian and `truncation` not 1.
 
         Example:
             >>> videos = model.generate(8, frames=16, seed=1)  # uint8 [8, 16, H, W, C]
         """
-        return self.render(self.sample_noise(batch, frames, seed), frames)
+        noise = self.truncated(self.sample_noise(batch, frames, seed), truncation)
+        return self.render(noise, frames)
+
+    def truncated(self, noise: dict, truncation: float) -> dict:
+        """Noise that is nearer to the mean: its standard deviation is `truncation`.
+
+        Less than 1 gives more typical videos, which differ less. The noise of a category stays.
+
+        Raises:
+            ValueError: `truncation` is negative, or the prior is not Gaussian and it is not 1.
+        """
+        if not truncation >= 0.0:
+            raise ValueError(f"truncation={truncation} must be 0 or more.")
+        if truncation == 1.0:
+            return noise
+        if not self.has_gaussian_prior():
+            raise ValueError(
+                f"truncation={truncation} needs a Gaussian prior: noise of another one has no such "
+                "scale. Leave it out, or fit one with --prior=gaussian."
+            )
+        return {n: x if n == CATEGORY else truncation * x for n, x in noise.items()}
 
     def render(self, noise: dict, frames: int | None = None) -> np.ndarray:
         """The videos of `sample_noise`'s noise: uint8 `[B, T, H, W, C]`; T as for `codes`."""

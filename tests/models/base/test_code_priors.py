@@ -118,6 +118,23 @@ def test_a_mixture_takes_noise_of_its_own_for_each_group(batches):
         np.testing.assert_allclose(drawn, expected, atol=1e-5)
 
 
+def test_only_a_gaussian_prior_can_be_truncated(batches):
+    model = make_model(DSA, prior_momentum=0.9, prior_couplings=2)
+    refused = r"truncation=0.5 needs a Gaussian prior: .*--prior=gaussian"
+    with pytest.raises(ValueError, match=refused):
+        model.generate(2, truncation=0.5)  # the flow of the bound's own prior
+    model.fit_prior("gaussian", batches)
+    means = [model.priors[group].mean for group in ("content", "motion")]
+    mean = np.asarray(means[0]), np.reshape(means[1], [4, 4])
+    codes = model.codes(model.truncated(model.sample_noise(2), 0.0)).numpy()
+    np.testing.assert_allclose(codes[0, :, :8], np.broadcast_to(mean[0], (4, 8)), atol=1e-6)
+    np.testing.assert_allclose(codes[0, :, 8:], mean[1], atol=1e-6)
+    model.fit_prior("mixture", batches, clusters=2)
+    with pytest.raises(ValueError, match=refused):
+        model.generate(2, truncation=0.5)
+    assert model.generate(2, truncation=1.0).shape == (2, 4, 16, 16, 3)
+
+
 def test_training_goes_on_as_before_the_fit(batches):
     def trained(fit):
         model = make_model(RJVAE)
