@@ -30,6 +30,7 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 import numpy as np
 import scipy.optimize
+import scipy.special
 import tensorflow as tf
 
 from kerasvid.layers.aggregate_prior import CouplingFlow
@@ -43,6 +44,7 @@ FITTED_COVARIANCE = 2_048  # codes, evenly spaced, that the principal components
 SMALLEST = 1e-4  # standard deviation of a component, as a share of the largest
 MATCHED, BLOCK = 25, 1_024  # batches between matchings; codes at a time
 FREQUENCIES = 4  # of the time of an ODE
+NEVER = 40.0  # standard deviations that no Gaussian noise reaches
 RATE = 1e-3
 
 
@@ -270,7 +272,8 @@ class MixturePrior(FittedPrior):
             return self.add_weight(shape, initializer, name=name, trainable=False)
 
         count, size = self.clusters, self.components
-        self.shares = add("shares", (count,), keras.initializers.Constant(1.0 / count))
+        # Noise between two of them chooses a Gaussian: no error function in the graph.
+        self.thresholds = add("thresholds", (count,), keras.initializers.Constant(NEVER))
         self.centres = add("centres", (count, size))
 
         def identities(shape, dtype=None):
@@ -279,10 +282,8 @@ class MixturePrior(FittedPrior):
         self.scale_trils = add("scale_trils", (count, size, size), identities)
 
     def transform(self, noise: tf.Tensor) -> tf.Tensor:
-        # The share of the normal distribution below the last entry is uniform in (0, 1).
-        uniform = 0.5 * (1.0 + tf.math.erf(noise[:, self.components :] * 0.5**0.5))  # [B, 1]
-        upper = tf.cumsum(tf.convert_to_tensor(self.shares))[:-1]
-        cluster = tf.reduce_sum(tf.cast(uniform > upper, tf.int32), axis=1)  # [B]
+        above = noise[:, self.components :] > tf.convert_to_tensor(self.thresholds)  # [B, M]
+        cluster = tf.reduce_sum(tf.cast(above, tf.int32), axis=1)
         tril = tf.gather(tf.convert_to_tensor(self.scale_trils), cluster)  # [B, K, K]
         offset = tf.matmul(tril, noise[:, : self.components, None])[:, :, 0]
         return tf.gather(tf.convert_to_tensor(self.centres), cluster) + offset
@@ -293,12 +294,15 @@ class MixturePrior(FittedPrior):
         count = max(1, min(self.clusters, len(draws) // fewest))
         codes = draws.rows(len(draws))
         found = mixture(count, reg_covar=1e-4, random_state=0, max_iter=200).fit(codes)
-        none = self.clusters - count
-        pads = [((0, none),), ((0, none), (0, 0)), ((0, none), (0, 0), (0, 0))]
-        values = found.weights_, found.means_, np.linalg.cholesky(found.covariances_)
-        weights = self.shares, self.centres, self.scale_trils
-        for weight, value, pad in zip(weights, values, pads, strict=True):
-            weight.assign(np.pad(value, pad))
+        self.set_gaussians(found.weights_, found.means_, np.linalg.cholesky(found.covariances_))
+
+    def set_gaussians(self, shares: np.ndarray, centres: np.ndarray, trils: np.ndarray) -> None:
+        """Makes some Gaussians the prior's own: shares `[M]`, `[M, K]` and `[M, K, K]`."""
+        none = self.clusters - len(shares)
+        thresholds = scipy.special.ndtri(np.cumsum(shares)[:-1])
+        self.thresholds.assign(np.pad(thresholds, (0, none + 1), constant_values=NEVER))
+        self.centres.assign(np.pad(centres, ((0, none), (0, 0))))
+        self.scale_trils.assign(np.pad(trils, ((0, none), (0, 0), (0, 0))))
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

@@ -11,6 +11,7 @@ from kerasvid.export import tflite
 from kerasvid.export.accuracy import measured_difference
 from kerasvid.export.runtimes import LiteModel
 from kerasvid.export.sample_inputs import sample_inputs
+from kerasvid.layers.fitted_priors import PRIORS
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.registry import MODELS
 
@@ -64,6 +65,20 @@ def test_outputs_of_a_file_equal_the_model(every_model):
             assert error.largest <= allowed, (signature, output, error)
     assert bool(left) == isinstance(model, LatentCodeModel)
     assert not {"WHILE", "CALL_ONCE", "READ_VARIABLE"} & set(tflite.operations(content))
+    assert not [op for op in tflite.operations(content) if op.startswith("CUSTOM")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", PRIORS)
+def test_a_fitted_prior_is_in_the_file(kind, debug_model, moving_squares):
+    model = debug_model("rjvae")
+    size = model.image_shape[0]
+    videos = moving_squares(40, model.frames, size=size)
+    sizes = {"mixture": {"clusters": 2}}.get(kind, {})
+    model.fit_prior(kind, [{"video": videos}], steps=2, **sizes)
+    signatures, _ = tflite.loop_free_signatures(model, None, ["decode"])
+    content = tflite.convert(model, signatures)
+    assert errors_of(model, signatures, content)["decode"]["video"].largest < 1e-3
     assert not [op for op in tflite.operations(content) if op.startswith("CUSTOM")]
 
 

@@ -129,8 +129,8 @@ def test_a_fit_is_the_same_for_the_same_seed_alone(kind, generator):
 
 def test_a_mixture_draws_by_the_shares_of_its_gaussians():
     prior = make_prior("mixture", 2, 2, clusters=3)
-    prior.shares.assign([0.2, 0.5, 0.3])
-    prior.centres.assign([[10.0, 0.0], [20.0, 0.0], [30.0, 0.0]])
+    centres = np.array([[10.0, 0.0], [20.0, 0.0], [30.0, 0.0]])
+    prior.set_gaussians(np.array([0.2, 0.5, 0.3]), centres, np.stack([np.eye(2)] * 3))
     prior.basis.assign(np.eye(2))
     first = drawn(prior, 20_000)[:, 0]
     shares = [np.mean(np.abs(first - centre) < 5.0) for centre in (10.0, 20.0, 30.0)]
@@ -148,7 +148,8 @@ def test_a_mixture_without_scikit_learn_says_what_to_install(monkeypatch, genera
 def test_a_mixture_of_few_codes_has_fewer_gaussians(generator):
     prior = make_prior("mixture", 3, 3, clusters=8)
     prior.fit(clustered(generator, 20))
-    assert np.count_nonzero(prior.shares) == 3  # 20 // (2 * 3)
+    assert np.count_nonzero(np.any(prior.centres.numpy() != 0, axis=1)) == 3  # 20 // (2 * 3)
+    assert np.count_nonzero(prior.thresholds.numpy() < 10) == 2
 
 
 def test_the_ode_of_a_linear_velocity_is_followed_to_second_order():
