@@ -38,8 +38,8 @@ def main(argv: list[str]) -> None:
         folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
         training = dataclasses.replace(config.training, prior=_F.prior, prior_steps=_F.steps)
         config = dataclasses.replace(config, data_folder=folder, training=training)
-        check_prior(config)
-        config.check_data(load_info(folder))
+        config.check_data(info := load_info(folder))
+        check_prior(config, info)
         copy_with_prior(run, RunFolder(out_dir), config)
         print(f"{out_dir}: saved {RunFolder(out_dir).model}\nNext:\n"
               f"  {command_line('generate', f'--run_dir={out_dir}')}")  # fmt: skip

@@ -90,7 +90,7 @@ def infilling(
 
     def fill(clips: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         noise = noise_of_rows(model.noise_shapes(clips.shape[1]), rows, seed)
-        noise = {name: temperature * value for name, value in noise.items()}
+        noise = model.at_temperature(noise, temperature)
         return model.infill(as_floats(clips[:, 0]), as_floats(clips[:, -1]), noise, clips.shape[1])
 
     run, seen = _in_batches(fill, batch, "infilled"), 0

@@ -131,7 +131,8 @@ def _reconstructed_pairs(context: EvaluationContext) -> tuple[Iterator, int, dic
         which = "training videos" if split == "train" else f"known {' and '.join(sorted(keys))}"
         codes = f"learned, of {which}"
     else:
-        codes = "found by 300 steps of descent on each clip"
+        start = "the mean" if model.encoder_config is None else "the guess of an encoder"
+        codes = f"found by {model.descent_steps()} steps of descent on each clip from {start}"
 
         def found(each: Mapping[str, np.ndarray]) -> np.ndarray:
             label = each["label"] if model.conditional else None

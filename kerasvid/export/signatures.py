@@ -256,12 +256,12 @@ def _learned(model: keras.Model, frames: int) -> dict[str, Signature]:
     video, label = _pixels(model, frames), _label(model)
 
     def rows(key: str) -> Tensor:
-        return Tensor((), tf.int64, f"row of the codes by {key}", 0, model.row_counts[key] - 1)
+        return Tensor((), tf.int64, f"row of the codes by {key}", 0, model.count_of(key) - 1)
 
     def shortened(pixels):
         return {"video": pixels[:, :frames]}
 
-    keys = {key: rows(key) for key in sorted({*model.row_keys.values(), *label})}
+    keys = {key: rows(key) for key in sorted({*model.row_counts, *label})}
     signatures = {
         "recall": Signature(
             lambda **rows: shortened(model.recall(**rows)),

@@ -169,6 +169,7 @@ class CouplingFlow(KeepsArguments, keras.layers.Layer):
         size: D, even.
         couplings: how many; each changes half of the axes.
         units: width of the two hidden layers of a coupling.
+        seed: of the initial weights; `None` for Keras's own.
 
     Raises:
         ValueError: `size` is odd.
@@ -178,17 +179,32 @@ class CouplingFlow(KeepsArguments, keras.layers.Layer):
         >>> noise, log_determinant = flow.inverse(flow.forward(noise))
     """
 
-    def __init__(self, size: int, couplings: int = 8, units: int = 128, **kwargs):
+    def __init__(
+        self,
+        size: int,
+        couplings: int = 8,
+        units: int = 128,
+        seed: int | None = None,
+        **kwargs,
+    ):
         super().__init__(autocast=False, **kwargs)
         if size % 2:
             raise ValueError(
                 f"The flow splits a vector of size {size} into two halves. Use an even size."
             )
-        self.size, self.couplings, self.units = size, couplings, units
-        dense, float32 = keras.layers.Dense, {"dtype": "float32"}
-        self.hidden_1 = [dense(units, **float32) for _ in range(couplings)]
-        self.hidden_2 = [dense(units, **float32) for _ in range(couplings)]
-        self.heads = [dense(size, kernel_initializer="zeros", **float32) for _ in range(couplings)]
+        self.size, self.couplings, self.units, self.seed = size, couplings, units, seed
+
+        def dense(number: int) -> keras.layers.Dense:
+            own = None if seed is None else seed + number
+            kernel = keras.initializers.GlorotUniform(own)
+            return keras.layers.Dense(units, kernel_initializer=kernel, dtype="float32")
+
+        self.hidden_1 = [dense(2 * index) for index in range(couplings)]
+        self.hidden_2 = [dense(2 * index + 1) for index in range(couplings)]
+        self.heads = [
+            keras.layers.Dense(size, kernel_initializer="zeros", dtype="float32")
+            for _ in range(couplings)
+        ]
         for hidden_1, hidden_2, head in zip(self.hidden_1, self.hidden_2, self.heads, strict=True):
             hidden_1.build([None, size // 2])
             hidden_2.build([None, units])

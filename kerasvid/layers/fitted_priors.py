@@ -16,8 +16,9 @@ the codes themselves, once the networks do not change any more:
                     paired as in Tong et al., "Improving and generalizing flow-based generative
                     models with minibatch optimal transport", TMLR 2024
 
-The first three have a density that is nowhere zero between separate clusters of codes. The last two
-can leave the space between them nearly empty.
+One Gaussian fills the space between separate clusters of codes, and a flow bridges it. A mixture
+leaves it empty where it has a Gaussian for each cluster, flow matching where it learns for long
+enough.
 
 All of them work on the principal components of the codes, scaled to unit variance, and turn
 standard Gaussian noise into codes by dense layers alone, so that they export like the networks.
@@ -46,10 +47,6 @@ MATCHED, BLOCK = 25, 1_024  # batches between matchings; codes at a time
 FREQUENCIES = 4  # of the time of an ODE
 NEVER = 40.0  # standard deviations that no Gaussian noise reaches
 RATE = 1e-3
-
-
-# Means and stds of Gaussians, and the way to the scaled components; see `FittedPrior.scaled`.
-Scaled = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class PriorFit(NamedTuple):
@@ -88,6 +85,7 @@ class FittedPrior(KeepsArguments, keras.layers.Layer):
 
     kind: ClassVar[str]
     further_noise = 0  # beside one entry for each component
+    holds_out = True  # some codes, which measure a fit
 
     def __init__(self, size: int, components: int, **kwargs):
         super().__init__(autocast=False, **{"dtype": "float32", **kwargs})
@@ -100,6 +98,20 @@ class FittedPrior(KeepsArguments, keras.layers.Layer):
         self.basis = self.add_weight((components, size), spread, name="basis", trainable=False)
         self.make_networks()
         self.built = True
+
+    def seal(self) -> None:
+        """Makes its weights no matter of a model's optimizers, whatever the model's `trainable`."""
+        self.trainable = False
+        self._sealed = True
+
+    @property
+    def trainable(self) -> bool:
+        """As in Keras; `False` for good once it is sealed."""
+        return super().trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        keras.layers.Layer.trainable.fset(self, value and not getattr(self, "_sealed", False))
 
     @property
     def noise_size(self) -> int:
@@ -126,69 +138,65 @@ class FittedPrior(KeepsArguments, keras.layers.Layer):
     # === Fitting ===
 
     def fit(
-        self, means: np.ndarray, stds: np.ndarray | None = None, steps: int = 4_000, seed: int = 0
+        self, codes: np.ndarray, steps: int = 4_000, seed: int = 0, draws: int = 1
     ) -> PriorFit | None:
-        """Fits the prior to codes, or to Gaussians of which codes are drawn.
+        """Fits the prior to codes.
 
         Args:
-            means: `[N, S]`: the codes, or the means of their posteriors.
-            stds: `[N, S]`: standard deviations of the posteriors.
+            codes: `[N, S]`.
             steps: updates of a network, with batches of 256.
-            seed: of the draws.
+            seed: of the batches and the noise.
+            draws: how many codes in succession are of one video.
 
         Returns:
-            How well it fits one code in ten, which are held out; `None` of fewer than 1,000 codes.
+            How well it fits the codes of one video in ten, which are held out; `None` for a
+            Gaussian, and for fewer than 1,000 codes, which are all fitted.
 
         Raises:
             ValueError: there are no codes of this size, or they are not finite.
         """
-        means = np.asarray(means, np.float32)
-        stds = np.zeros_like(means) if stds is None else np.asarray(stds, np.float32)
-        if means.ndim != 2 or means.shape[1] != self.size or not len(means):
-            raise ValueError(f"Codes of shape {means.shape} must be [N, {self.size}], N 1 or more.")
-        if not (np.isfinite(means).all() and np.isfinite(stds).all()):
+        codes = np.asarray(codes, np.float32)
+        if codes.ndim != 2 or codes.shape[1] != self.size or not len(codes):
+            raise ValueError(f"Codes of shape {codes.shape} must be [N, {self.size}], N 1 or more.")
+        if not np.isfinite(codes).all():
             raise ValueError("The codes are not finite. Train the model again, with a lower rate.")
-        held_out = np.arange(len(means)) % HELD_OUT == HELD_OUT - 1
-        if len(means) < FEWEST:
-            held_out[:] = False  # of few codes none can be spared
-        fitted = Draws(*self.set_components(means[~held_out], stds[~held_out]), seed)
+        held_out = np.arange(len(codes)) // draws % HELD_OUT == HELD_OUT - 1
+        if len(codes) < FEWEST or not self.holds_out:
+            held_out[:] = False
+        self.set_components(codes[~held_out])
+        fitted = Draws(self.scaled(codes[~held_out]), seed)
         self.learn(fitted, steps)
         if not held_out.any():
             return None
-        others = Draws(*self.scaled(means[held_out], stds[held_out]), seed + 1)
-        return self.measured(fitted, others)
+        return self.measured(fitted, Draws(self.scaled(codes[held_out]), seed + 1))
 
-    def set_components(self, means: np.ndarray, stds: np.ndarray) -> Scaled:
-        """Takes mean and components from Gaussians `[N, S]`, and returns these `scaled`."""
-        few = len(means) < self.size and not stds.any()
-        rows = np.linspace(0, len(means) - 1, min(len(means), FITTED_COVARIANCE)).astype(int)
-        centred = means[rows].astype(np.float64)
+    def set_components(self, codes: np.ndarray) -> None:
+        """Makes the mean and the principal components of codes `[N, S]` the prior's own."""
+        rows = np.linspace(0, len(codes) - 1, min(len(codes), FITTED_COVARIANCE)).astype(int)
+        centred = codes[rows].astype(np.float64)
         mean = centred.mean(axis=0)
         centred -= mean
         freedom = max(len(centred) - 1, 1)
-        if few:  # the smaller Gram matrix gives them, and quicker
-            vectors = np.linalg.eigh(centred @ centred.T)[1]
+        if len(centred) < self.size:  # the smaller Gram matrix gives them, and quicker
+            vectors = np.linalg.eigh(centred @ centred.T)[1]  # ascending
             largest = vectors[:, ::-1][:, : self.components].T @ centred / freedom**0.5
         else:
-            covariance = centred.T @ centred / freedom
-            values, vectors = np.linalg.eigh(covariance + np.diag(np.square(stds).mean(axis=0)))
+            values, vectors = np.linalg.eigh(centred.T @ centred / freedom)
             roots = np.sqrt(np.maximum(values[::-1][: self.components], 0.0))
             largest = roots[:, None] * vectors[:, ::-1][:, : self.components].T  # [K, S]
         basis = np.zeros(self.basis.shape)
         basis[: len(largest)] = largest
         self.mean.assign(mean)
         self.basis.assign(basis)
-        return self.scaled(means, stds)
 
-    def scaled(self, means: np.ndarray, stds: np.ndarray) -> Scaled:
-        """Gaussians `[N, S]` on the scaled components: means `[N, K]`, stds `[N, S]`, `[S, K]`."""
+    def scaled(self, codes: np.ndarray) -> np.ndarray:
+        """Codes `[N, S]` on the scaled components: float32 `[N, K]`."""
         basis = self.basis.numpy().astype(np.float64)
         lengths = np.linalg.norm(basis, axis=1)
         # A component without variance has noise of no effect.
         empty = lengths < SMALLEST * lengths.max(initial=SMALLEST)
         towards = np.where(empty[:, None], 0.0, basis / np.where(empty, 1.0, lengths**2)[:, None])
-        centred = means - self.mean.numpy()
-        return (centred @ towards.T).astype(np.float32), stds, towards.T.astype(np.float32)
+        return ((codes - self.mean.numpy()) @ towards.T).astype(np.float32)
 
     def measured(self, fitted: "Draws", held_out: "Draws") -> PriorFit:
         """The fit by codes of both kinds."""
@@ -206,28 +214,19 @@ class Draws:
     """Batches of codes and of noise, of a seed.
 
     Args:
-        means: `[N, K]`.
-        stds: `[N, S]`, of independent noise in the S dimensions of the codes.
-        towards: `[S, K]`, from there to the components.
+        codes: `[N, K]`.
         seed: of the draws.
     """
 
-    def __init__(self, means: np.ndarray, stds: np.ndarray, towards: np.ndarray, seed: int):
-        self._means, self._stds, self._towards = means, stds, towards
-        self._random = np.random.default_rng(seed % 2**63)
-        self._noisy = bool(stds.any())
+    def __init__(self, codes: np.ndarray, seed: int):
+        self._codes, self._random = codes, np.random.default_rng(seed % 2**63)
 
     def __len__(self) -> int:
-        return len(self._means)
+        return len(self._codes)
 
     def rows(self, count: int) -> np.ndarray:
         """Codes of random rows, no row twice where there are as many: float32 `[count, K]`."""
-        chosen = self._random.choice(len(self), count, replace=count > len(self))
-        codes = self._means[chosen]
-        if self._noisy:
-            stds = self._stds[chosen]
-            codes = codes + (stds * self.normal(*stds.shape)) @ self._towards
-        return codes
+        return self._codes[self._random.choice(len(self), count, replace=count > len(self))]
 
     def normal(self, *shape: int) -> np.ndarray:
         """Standard Gaussian noise, float32."""
@@ -247,6 +246,7 @@ class GaussianPrior(FittedPrior):
     """mean + L e: a Gaussian with the mean and the covariance of the codes."""
 
     kind = "gaussian"
+    holds_out = False  # it is fitted again at every sample of a training
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -262,8 +262,7 @@ class MixturePrior(FittedPrior):
     further_noise = 1  # chooses the Gaussian
 
     def __init__(self, size: int, components: int, clusters: int = 64, **kwargs):
-        if clusters < 1:
-            raise ValueError(f"clusters={clusters} of a mixture must be 1 or more.")
+        check_counts(clusters=clusters)
         self.clusters = clusters
         super().__init__(size, components, **kwargs)
 
@@ -290,6 +289,9 @@ class MixturePrior(FittedPrior):
 
     def learn(self, draws: Draws, steps: int) -> None:
         mixture = gaussian_mixture()
+        if len(draws) < 2:  # one code is no matter of a mixture
+            size = self.components
+            return self.set_gaussians(np.ones(1), np.zeros([1, size]), np.zeros([1, size, size]))
         fewest = 2 * self.components
         count = max(1, min(self.clusters, len(draws) // fewest))
         codes = draws.rows(len(draws))
@@ -299,7 +301,7 @@ class MixturePrior(FittedPrior):
     def set_gaussians(self, shares: np.ndarray, centres: np.ndarray, trils: np.ndarray) -> None:
         """Makes some Gaussians the prior's own: shares `[M]`, `[M, K]` and `[M, K, K]`."""
         none = self.clusters - len(shares)
-        thresholds = scipy.special.ndtri(np.cumsum(shares)[:-1])
+        thresholds = np.minimum(scipy.special.ndtri(np.cumsum(shares)[:-1]), NEVER)
         self.thresholds.assign(np.pad(thresholds, (0, none + 1), constant_values=NEVER))
         self.centres.assign(np.pad(centres, ((0, none), (0, 0))))
         self.scale_trils.assign(np.pad(trils, ((0, none), (0, 0), (0, 0))))
@@ -317,13 +319,14 @@ class FlowPrior(FittedPrior):
     kind = "flow"
 
     def __init__(self, size: int, components: int, couplings: int = 8, units: int = 256, **kwargs):
+        check_counts(couplings=couplings, units=units)
         self.couplings, self.units = couplings, units
         super().__init__(size, components, **kwargs)
 
     def make_networks(self) -> None:
         # A flow has an even size: an odd number of components gets one of noise.
         self.further_noise = self.components % 2
-        self.flow = CouplingFlow(self.noise_size, self.couplings, self.units)
+        self.flow = CouplingFlow(self.noise_size, self.couplings, self.units, seed=0)
 
     def transform(self, noise: tf.Tensor) -> tf.Tensor:
         return self.flow.forward(noise)[:, : self.components]
@@ -369,6 +372,7 @@ class NearestPrior(FittedPrior):
         depth: int = 3,
         **kwargs,
     ):
+        check_counts(noise_dim=noise_dim, units=units, depth=depth)
         self.noise_dim, self.units, self.depth = noise_dim, units, depth
         super().__init__(size, components, **kwargs)
 
@@ -427,8 +431,7 @@ class FlowMatchingPrior(FittedPrior):
         ode_steps: int = 8,
         **kwargs,
     ):
-        if ode_steps < 1:
-            raise ValueError(f"ode_steps={ode_steps} must be 1 or more.")
+        check_counts(units=units, depth=depth, ode_steps=ode_steps)
         self.units, self.depth, self.ode_steps = units, depth, ode_steps
         super().__init__(size, components, **kwargs)
 
@@ -496,6 +499,13 @@ def make_prior(kind: str, size: int, components: int, **arguments: Any) -> Fitte
         if name not in known and name != "name":
             raise ValueError(f"A {kind} prior has no {name!r}: {nearest_names(name, known)}.")
     return PRIORS[kind](size, components, **arguments)
+
+
+def check_counts(**counts: int) -> None:
+    """Raises ValueError for an argument of a kind that is no whole number from 1."""
+    for name, value in counts.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name}={value!r} of a prior must be a whole number from 1.")
 
 
 def gaussian_mixture() -> Callable:

@@ -173,8 +173,8 @@ class CVAE(InBetween, VariationalModel, Encoder):
         features = over_frames(self.encoder, video, training=training)  # [B, T, F]
         return self.video_head.posterior(self.summarizer(features))
 
-    def code_posteriors(self, video: tf.Tensor) -> dict[str, Any]:
-        return {"video": self.posterior(video)}
+    def code_draws(self, video: tf.Tensor, noise: Mapping) -> dict[str, tf.Tensor]:
+        return {"video": distributions.reparameterize(self.posterior(video), noise["video"])}
 
     def decoded(self, latents, codes, times, *endpoints, training: bool = False) -> tf.Tensor:
         """g(z) at K times: the frames `[B, K, H, W, C]`, unclipped."""

@@ -240,9 +240,9 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         first = {} if self.start_prior is None else {"start_prior": q_motion[:, 0]}
         return {"content_prior": q_content, **first}
 
-    def code_posteriors(self, video: tf.Tensor) -> dict[str, Any]:
-        q_content, _, q_motion, _ = self.posteriors(video, None)
-        return {"content": q_content, "motion": q_motion}
+    def code_draws(self, video: tf.Tensor, noise: Mapping) -> dict[str, tf.Tensor]:
+        _, content, _, motion = self.posteriors(video, noise)
+        return {"content": content, "motion": motion}
 
     def update_running_statistics(self, statistics: Mapping[str, Any]) -> None:
         self.content_prior.update_moments(statistics.get("content", {}))

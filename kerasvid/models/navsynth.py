@@ -33,7 +33,8 @@ The triplet loss has an update of its own. The presets `paper`, `weizmann` and `
 batch norm behind the RNN; [z^(s), r_i] divided by its largest entry; distances of triplets that are
 not squared, with one semi-hard negative for each positive, more than 5 frames away; a GRU that
 starts anew at every frame, so that nothing recurs; codes without momentum and without the unit
-ball; an Adam that starts anew with every video; one static code for all videos.
+ball; an Adam that starts anew with every video; one static code for all videos; a second update
+from the outputs of before the first one, in which Adam moves G, too.
 
 The preset `plain` is equation (6), at sizes for two CPU cores. It trains networks and codes
 together. Options that `base` turns on: networks take codes times the square root of their size
@@ -52,7 +53,7 @@ import tensorflow as tf
 from kerasvid import losses
 from kerasvid.layers.frame_networks import FrameDecoder
 from kerasvid.layers.recurrent import NoiseGRU
-from kerasvid.models.base.latent_codes import SHARED, TRIPLET, LatentCodeModel
+from kerasvid.models.base.latent_codes import RECURRENT, SHARED, TRIPLET, LatentCodeModel
 from kerasvid.models.base.protocols import ExchangeableCodes, Swappable
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
@@ -150,6 +151,9 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
 
     def has_triplet_step(self) -> bool:
         return self.triplet_step and self.objective["triplet_weight"] > 0
+
+    def updates_per_step(self) -> dict[str, int]:
+        return {RECURRENT: 2} if self.has_triplet_step() else {}
 
     def minimised(self, terms: Mapping[str, tf.Tensor], stage: str) -> tf.Tensor:
         if not self.has_triplet_step():

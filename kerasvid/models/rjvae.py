@@ -200,9 +200,9 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
     def aggregated(self, video: tf.Tensor) -> dict[str, Any]:
         return {"summary_prior": self.posteriors(video, None)[0]}
 
-    def code_posteriors(self, video: tf.Tensor) -> dict[str, Any]:
-        q_summary, _, q_residual, _ = self.posteriors(video, None)
-        return {"summary": q_summary, "residual": q_residual}
+    def code_draws(self, video: tf.Tensor, noise: Mapping) -> dict[str, tf.Tensor]:
+        _, summary, _, residual = self.posteriors(video, noise)
+        return {"summary": summary, "residual": residual}
 
     def update_running_statistics(self, statistics: Mapping[str, tf.Tensor]) -> None:
         self.summary_prior.update_moments(statistics)

@@ -70,8 +70,7 @@ class UnlearnedContext(EvaluationContext):
         super().__init__(*args, **kwargs)
         if not isinstance(self.model, LatentCodeModel):
             raise NotMeasurable(f"{self.config.model} has no learned codes.")
-        self.model.set_prior(None)
-        self.model.fitted_at.assign(self.model.steps_taken)  # so that no other is fitted
+        self.model.draw_unlearned()
 
     @property
     def making(self) -> dict[str, Any]:

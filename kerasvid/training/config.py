@@ -22,6 +22,7 @@ from kerasvid.layers.fitted_priors import MixturePrior, gaussian_mixture
 from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.train_config import TrainConfig
+from kerasvid.models.base.vae import VariationalModel
 from kerasvid.models.base.video_generator import WithPresets
 from kerasvid.models.registry import model_class
 from kerasvid.naming import constructor_arguments, nearest_names
@@ -264,7 +265,7 @@ class RunConfig:
     def compile(self, model: keras.Model) -> None:
         """Compiles the model as `training` says."""
         model.compile(
-            self.training.make_optimizers(list(model.network_variables())),
+            self.training.make_optimizers([*model.network_variables()], model.updates_per_step()),
             jit_compile=self.jit_compile,
             clip_norm=self.training.clip_norm or None,
             seed=self.seed,
@@ -355,7 +356,7 @@ def _check_batches(config: RunConfig, info: DatasetInfo | None) -> None:
         raise ValueError(
             f"frames={config.frames} is too short: {config.model} needs {shortest} or more."
         )
-    check_prior(config)
+    check_prior(config, info)
     train = training_split(info) if info else None
     batches = [("videos", "batch_size", config.training.batch_size, config.dataset, train)]
     if config.images:
@@ -377,7 +378,7 @@ def _check_batches(config: RunConfig, info: DatasetInfo | None) -> None:
                              f"{split.count} {kind}. Use {split.count} or fewer.")  # fmt: skip
 
 
-def check_prior(config: RunConfig) -> None:
+def check_prior(config: RunConfig, info: DatasetInfo | None = None) -> None:
     """Raises ValueError where a run asks for a prior or an encoder that it cannot have."""
     kind = config.training.prior
     if config.training.encoder_steps and not issubclass(model_class(config.model), LatentCodeModel):
@@ -386,6 +387,14 @@ def check_prior(config: RunConfig) -> None:
     if kind and not issubclass(model_class(config.model), CodePriors):
         raise ValueError(f"training.prior={kind}: {config.model} has no codes to fit a prior "
                          "to. Leave it out.")  # fmt: skip
+    if kind and issubclass(model_class(config.model), VariationalModel) and info:
+        frames, stride = config.hyperparameters["frames"], config.training.stride
+        shortest = training_split(info).min_length
+        if window_span(frames, stride) > shortest:
+            raise ValueError(
+                f"training.prior={kind} is fitted to clips of the model's {frames} frames, but the "
+                f"shortest training video has {shortest}. Set fewer frames."
+            )
     if kind == MixturePrior.kind:
         try:
             gaussian_mixture()

@@ -217,7 +217,6 @@ def fit_prior(config: RunConfig, model: Any) -> None:
     kind, steps = config.training.prior, config.training.prior_steps or 4_000
     print(f"\nfitting a {kind} prior to the codes, {steps:,} updates", flush=True)
     if isinstance(model, VariationalModel):
-        # All videos, in the order of the data set: training clips of other windows are as good.
         options = {"drop_remainder": False, "frames": model.frames}
         arguments: tuple = (config.clips("train", **options),)
     else:
@@ -235,8 +234,8 @@ def _fit_encoder(config: RunConfig, model: LatentCodeModel) -> None:
     """Trains the encoder of learned codes that `encode` starts from."""
     steps = config.training.encoder_steps
     print(f"\ntraining an encoder on the learned codes, {steps:,} updates", flush=True)
-    loss = model.fit_encoder(config.clips(repeat=True), steps=steps, seed=config.seed)
-    print(f"encoder: mean squared error {loss:.3f} of codes scaled to unit variance", flush=True)
+    loss = model.fit_encoder(config.clips(repeat=True), steps=steps)
+    print(f"encoder: error {loss:.3f}; codes of 0 have at most {len(model.tables())}", flush=True)
 
 
 def copy_with_prior(source: RunFolder, written: RunFolder, config: RunConfig) -> None:
@@ -250,10 +249,14 @@ def copy_with_prior(source: RunFolder, written: RunFolder, config: RunConfig) ->
     Raises:
         RunError: the run is not finished, or the folder holds another run.
     """
+    if written.path.resolve() == source.path.resolve():
+        raise RunError(
+            f"{source.path}: the copy needs a folder of its own. Give another --out_dir."
+        )
     written.check_unchanged(config)
-    if not source.model.exists():
-        raise RunError(f"{source.path}: the run is not finished. Train it to its end first.")
     model, path = source.load_model()
+    if path != source.model:  # a checkpoint is newer
+        raise RunError(f"{source.path}: the run is not finished. Train it to its end first.")
     print(f"{config.model} on {config.dataset}, weights of {path}", flush=True)
     record = checkpoints.read_record(source.model)
     with written.lock():

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.protocols import (
     Encoder,
@@ -68,8 +69,9 @@ class FigureInputs:
     def swapped(self, content: np.ndarray, motion: np.ndarray) -> np.ndarray:
         """The content of some held-out clips, int `[B]`, with the motion of others."""
         if self.rows and isinstance(self.model, ExchangeableCodes):
-            static = self.rows[self.model.static_by][content]
-            transient = self.rows[self.model.transient_by][motion]
+            none = np.zeros_like(self.rows["label"])  # of codes that all videos share
+            static = self.rows.get(self.model.static_by, none)[content]
+            transient = self.rows.get(self.model.transient_by, none)[motion]
             return self.model.exchange(static, transient, label=self.rows["label"][motion])
         return self.model.swap(self.held_out[content], self.held_out[motion])
 
@@ -142,13 +144,15 @@ def interpolations(inputs: FigureInputs) -> Figure:
 def summary_interpolations(inputs: FigureInputs) -> Figure:
     """From one summary to another, the noise of the motion held; figures 10 and 11 of the paper.
 
-    A row is a summary frame with its video. In motion a row is one way, without summary frames.
+    A row is a summary frame with its video. In motion a row is one way, without summary frames. A
+    fitted prior draws summary and motion together, so that all of its noise moves.
     """
     model, pairs, name = inputs.model, max(1, inputs.count // 4), inputs.model.summary_noise
     start, end = (model.sample_noise(pairs, inputs.frames, inputs.seed + i) for i in (0, 1))
     images, videos = [], []
     for fraction in np.linspace(0.0, 1.0, WAY):
-        noise = {**start, name: spherical(start[name], end[name], fraction)}
+        moving = start if isinstance(model, CodePriors) and model.priors else [name]
+        noise = {**start, **{n: spherical(start[n], end[n], fraction) for n in moving}}
         images.append(as_pixels(model.image_of(noise)))
         videos.append(model.render(noise, inputs.frames))
     ways, heads = np.stack(videos, axis=1), np.stack(images, axis=1)  # [B, WAY, T, H, W, C]

@@ -348,6 +348,23 @@ def test_all_videos_share_one_static_code(shared, moving_squares):
     np.testing.assert_array_equal(shown, shared.recall(index=[1, 2]))
 
 
+def test_rows_of_a_shared_code_exist_in_graphs_too(shared):
+    rows = tf.function(lambda: shared.checked_rows("shared", tf.constant([0, 0])))()
+    assert rows.numpy().tolist() == [0, 0]
+    with pytest.raises(ValueError, match="Codes by shared alone show one video"):
+        make_model(static_by="shared", transient_by="shared")
+
+
+def test_the_schedule_of_the_rnn_is_in_steps_though_it_has_two_updates():
+    training = Navsynth.TRAINING["base"]
+    model = make_model(triplet_step=True)
+    made = training.make_optimizers(["generator", "recurrent"], model.updates_per_step())
+    rates = [made[name]._learning_rate for name in ("generator", "recurrent")]
+    for step in (50, 1_000, 4_000):
+        assert float(rates[1](2 * step)) == pytest.approx(float(rates[0](step)), rel=2e-2)
+    assert make_model().updates_per_step() == {}
+
+
 def test_a_shared_code_learns_from_all_videos(moving_squares):
     model = make_model(static_by="shared")
     model.compile("adam", code_rate=1.0, jit_compile=False)

@@ -45,29 +45,36 @@ class CodePriors:
         """
         made = self._make_priors(kind, arguments) if kind else {}
         for prior in made.values():
-            prior.trainable = False  # no matter of the model's optimizers
+            prior.seal()
+        self.predict_function = None  # of Keras, traced with the prior before
         self.replace_layers("priors", made)
         self.prior_config = {"kind": kind, **arguments} if kind else None
 
     def fit_groups(
         self,
         kind: str,
-        gaussians: Mapping[str, tuple[np.ndarray, np.ndarray | None]],
+        codes: Mapping[str, np.ndarray],
         steps: int,
         seed: int,
         arguments: Mapping[str, Any],
+        draws: int = 1,
     ) -> dict[str, PriorFit | None]:
-        """Makes and fits the priors of all groups to codes, or to their means and stds."""
+        """Makes and fits the priors of all groups to codes, as in `FittedPrior.fit`."""
         fitted = self._make_priors(kind, arguments)
         fits = {
-            group: fitted[group].fit(means, stds, steps, seed)
-            for group, (means, stds) in gaussians.items()
+            group: prior.fit(codes[group], steps, seed, draws) for group, prior in fitted.items()
         }
         with self.distribute_strategy.scope():  # type: ignore[attr-defined]  # of Keras
             self.set_prior(kind, **arguments)
         for group, prior in fitted.items():
             self.priors[group].set_weights(prior.get_weights())
         return fits
+
+    def check_prior(self, kind: str, arguments: Mapping[str, Any]) -> None:
+        """Raises ValueError for an unknown kind or argument, before the codes are found."""
+        if not self.code_sizes():
+            raise ValueError("The model has no codes by video or identity to fit a prior to.")
+        self._make_priors(kind, arguments)
 
     def _make_priors(self, kind: str, arguments: Mapping[str, Any]) -> dict[str, FittedPrior]:
         return {

@@ -30,6 +30,7 @@ class InBetween(WithPresets):
     noise_shapes: Any
     video_of: Any  # of `Trainer`, as `tracked`
     tracked: Any
+    has_gaussian_prior: Any
 
     @classmethod
     def shortest_clip(cls, hyperparameters: Mapping[str, Any]) -> int:
@@ -75,6 +76,15 @@ class InBetween(WithPresets):
         check_endpoints(frames)
         return row_noise(self.noise_shapes(frames), batch, seed)
 
+    def at_temperature(self, noise: Mapping[str, tf.Tensor], temperature: float) -> dict:
+        """Noise with that standard deviation; refused where a fitted prior is not Gaussian."""
+        if temperature != 1.0 and not self.has_gaussian_prior():
+            raise ValueError(
+                f"temperature={temperature} needs a Gaussian prior: noise of another one has no "
+                "such scale. Use temperature=1, or fit one with --prior=gaussian."
+            )
+        return {name: temperature * value for name, value in noise.items()}
+
     def between(
         self,
         first: np.ndarray | tf.Tensor,
@@ -97,8 +107,8 @@ class InBetween(WithPresets):
             uint8 `[B, T, H, W, C]`.
 
         Raises:
-            ValueError: other axes or frame sizes, different numbers of endpoints, T below 2, or a
-                negative temperature.
+            ValueError: other axes or frame sizes, different numbers of endpoints, T below 2, a
+                negative temperature, or one other than 1 where a fitted prior is not Gaussian.
 
         Example:
             >>> filled = model.between(videos[:, 0], videos[:, -1], frames=30, seed=1)
@@ -110,5 +120,5 @@ class InBetween(WithPresets):
         last = as_float_frames(last, "B, H, W, C", self.image_shape, "last")
         check_same_batch(first=first, last=last)
         noise = self.between_noise(first.shape[0], frames, seed)
-        noise = {name: temperature * value for name, value in noise.items()}
+        noise = self.at_temperature(noise, temperature)
         return as_pixels(self.infill(first, last, noise, frames))

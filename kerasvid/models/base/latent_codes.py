@@ -98,6 +98,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
     term_names: tuple[str, ...] = ("loss", "psnr")
     code_encoders: dict[str, CodeEncoder]  # one, or none
     encoder_config: dict[str, Any] | None = None
+    draws_unlearned = False
     noise_methods = "generate(batch), recall(index=...) or reconstruct(videos)"
     train_function: Any  # of Keras
 
@@ -141,8 +142,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         self.fitted_at = self.add_weight((), "zeros", name="fitted_at", **counter)
         for name, (key, shape) in tables.items():
             of_table = rank if len(shape) > 1 else None
-            rows = 1 if key == SHARED else self.row_counts[key]
-            table = CodeTable(rows, shape, of_table, name=f"{name}_codes")
+            table = CodeTable(self.count_of(key), shape, of_table, name=f"{name}_codes")
             setattr(self, f"{name}_codes", table)
         self.priors, self.code_encoders = {}, {}
 
@@ -153,6 +153,8 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
                 raise ValueError(f"{name}_by={key!r}: {nearest_names(key, known)}.")
         keys = [*self.row_keys.values(), *(["label"] if self.conditional else [])]
         counted = [key for key in keys if key != SHARED]
+        if not counted:
+            raise ValueError(f"Codes by {SHARED} alone show one video. Give one of them by index.")
         for key in [*counted, *(["index"] if self.stages else [])]:
             count = getattr(self, ROW_KEYS[key])
             if not _is_positive(count):
@@ -272,6 +274,10 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
 
         self.train_function = train
 
+    def count_of(self, key: str) -> int:
+        """The rows of the tables by a key: videos, identities, labels, or 1 that all share."""
+        return 1 if key == SHARED else self.row_counts[key]
+
     def batch_of(self, data: Any, training: bool) -> tuple[dict, dict[str, tf.Tensor]]:
         """The batch of `compute_losses`, and the int64 rows `[B]` of each table.
 
@@ -322,7 +328,9 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
             loss = self.scaled(minimised, self._scaler_of(stage))
         sources = {"networks": variables, "codes": batch["codes"] if with_codes else {}}
         gradients = tape.gradient(loss, sources, unconnected_gradients="zero")
-        means = {name: tf.reduce_mean(value) for name, value in terms.items()}
+        # Terms of the second step are not reported: without them no frame is decoded.
+        shown = terms if stage != TRIPLET else {}
+        means = {name: tf.reduce_mean(value) for name, value in shown.items()}
         return means, gradients["networks"], gradients["codes"]
 
     def train_step(self, data) -> dict:
@@ -378,6 +386,10 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
 
     def fit(self, *args, **kwargs):
         """As in Keras; then fits the Gaussians that `generate` draws codes from."""
+        if self._code_rate:
+            # On all workers, before any of them shows samples: a new variable is a matter of all.
+            self.draws_unlearned = False
+            self._set_gaussian()
         history = super().fit(*args, **kwargs)
         self.refresh_priors()
         return history
@@ -486,7 +498,9 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
             >>> model.fit(batches, steps_per_epoch=4000)
             >>> model.fit_prior("nearest")
         """
+        self.check_prior(kind, arguments)
         fits = self.fit_groups(kind, self._flat_codes(), steps, seed, arguments)
+        self.draws_unlearned = False
         self.fitted_at.assign(self.steps_taken)
         return fits
 
@@ -494,26 +508,40 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         """Whether any code was ever updated."""
         return any(table.learned.numpy().any() for table in self.tables().values())
 
-    def _flat_codes(self) -> dict[str, tuple[np.ndarray, None]]:
+    def _flat_codes(self) -> dict[str, np.ndarray]:
         """The learned codes by key, of all tables as one vector each: `[N, S]`."""
         codes = {}
         for key, tables in self._tables_by_key().items():
             if key in FITTED_KEYS:
                 rows = tf.constant(next(iter(tables.values())).learned_rows(), tf.int64)
                 parts = [tf.reshape(table(rows), [-1, table.size]) for table in tables.values()]
-                codes[key] = tf.concat(parts, axis=1).numpy(), None
+                codes[key] = tf.concat(parts, axis=1).numpy()
         return codes
 
     def refresh_priors(self) -> None:
         """Fits Gaussians if codes were trained since the last fit."""
-        if int(self.steps_taken.numpy()) == int(self.fitted_at.numpy()) or not self._has_learned():
+        fitted = int(self.steps_taken.numpy()) == int(self.fitted_at.numpy())
+        if self.draws_unlearned or not self._has_learned() or (fitted and self.priors):
             return
+        self._set_gaussian()
+        for key, codes in self._flat_codes().items():
+            self.priors[key].fit(codes)
+        self.fitted_at.assign(self.steps_taken)
+
+    def _set_gaussian(self) -> None:
+        """Gives the model Gaussians, which are to be fitted, if it has none."""
         if self.prior_config != {"kind": GAUSSIAN}:
             with self.distribute_strategy.scope():
                 self.set_prior(GAUSSIAN)
-        for key, codes in self._flat_codes().items():
-            self.priors[key].fit(*codes)
-        self.fitted_at.assign(self.steps_taken)
+            self.fitted_at.assign(-1)
+
+    def draw_unlearned(self) -> None:
+        """Takes the prior away: new codes are drawn as the first ones were, until `fit`.
+
+        Codes by label, and those that all videos share, are still the learned ones.
+        """
+        self.set_prior(None)
+        self.draws_unlearned = True
 
     # === Learned codes ===
 
@@ -551,14 +579,13 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         if missing:
             raise ValueError(f"Give {' and '.join(missing)}, by which the codes are looked up.")
         chosen = {key: self.checked_rows(key, rows[key]) for key in self.row_counts}
-        some = next(iter(chosen.values()), tf.zeros([1], tf.int64))
-        chosen[SHARED] = tf.zeros_like(some)
+        chosen[SHARED] = tf.zeros_like(next(iter(chosen.values())))
         codes = {name: table(chosen[self.row_keys[name]]) for name, table in self.tables().items()}
         return codes, chosen["label"] if self.conditional else None
 
     def checked_rows(self, key: str, rows: Any) -> tf.Tensor:
         """Rows of the tables by `key`, as int64 `[B]`; a ValueError where one does not exist."""
-        count = 1 if key == SHARED else self.row_counts[key]
+        count = self.count_of(key)
         if tf.is_tensor(rows) and not tf.executing_eagerly():
             return existing_rows({key: rows}, {key: count})[key]
         values = np.asarray(rows)
@@ -588,9 +615,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
 
     # === Codes of other videos ===
 
-    def fit_encoder(
-        self, batches: Iterable, *, steps: int = 2_000, seed: int = 0, **sizes: Any
-    ) -> float:
+    def fit_encoder(self, batches: Iterable, *, steps: int = 2_000, **sizes: Any) -> float:
         """Trains an encoder on the learned codes, from whose guess `encode` starts from then on.
 
         A guess and a few steps of descent find codes about as good as many steps from the mean.
@@ -598,8 +623,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
 
         Args:
             batches: of training videos as `fit` takes them; gone through as often as needed.
-            steps: updates of the encoder, one batch each.
-            seed: of its initial weights.
+            steps: updates of the encoder, one batch each; at least 1.
             **sizes: `channels` and `units` of `CodeEncoder`.
 
         Returns:
@@ -607,13 +631,14 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
             for each table.
 
         Raises:
-            ValueError: there is no batch, or as `batch_of`.
+            ValueError: `steps` is less than 1, there is no batch, or as `batch_of`.
 
         Example:
             >>> model.fit_encoder(make_pipeline("data/turntable", pick="start"))
             >>> codes = model.encode(videos)
         """
-        keras.utils.set_random_seed(seed)
+        if steps < 1:
+            raise ValueError(f"steps={steps} must be 1 or more.")
         shapes = {name: table.shape for name, table in self.tables().items()}
         encoder = CodeEncoder(self.image_shape, shapes, **sizes)  # under no strategy
         rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.02)
@@ -642,6 +667,10 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
             self.set_encoder(**sizes)
         self.code_encoders["codes"].set_weights(encoder.get_weights())
         return float(np.mean(found[-10:]))
+
+    def descent_steps(self) -> int:
+        """Steps of `encode` by default."""
+        return WARM_STEPS if self.code_encoders else COLD_STEPS
 
     def set_encoder(self, **sizes: Any) -> None:
         """Gives the model an encoder that is not trained yet; see `fit_encoder`."""
@@ -708,7 +737,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
             if len(table.shape) > 1:  # a short clip does not show all frames
                 code = tf.concat([code, mean[:, code.shape[1] :]], axis=1)
             start[name] = table.project(code)
-        steps = steps if steps is not None else WARM_STEPS if self.code_encoders else COLD_STEPS
+        steps = self.descent_steps() if steps is None else steps
         codes = self._fitted(video, label, start, tf.constant(float(steps)), tf.constant(rate))
         latents = self.latents_of(codes, label)[:, : video.shape[1]]
         return {**codes, "codes": latents}
@@ -751,7 +780,7 @@ def existing_rows(rows: Mapping[str, tf.Tensor], counts: Mapping[str, int]) -> d
     for key, values in rows.items():
         message = (
             f"{key} of the batch must be from 0 to {counts[key] - 1} (-1 is unknown): make the "
-            f"model with the {ROW_KEYS[key]} of the training split."
+            f"model with the {ROW_KEYS.get(key, 'codes')} of the training split."
         )
         inside = tf.reduce_all((values >= 0) & (values < counts[key]))
         checks.append(tf.debugging.Assert(inside, [message, values], summarize=8))

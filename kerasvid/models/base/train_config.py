@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -130,10 +130,13 @@ class TrainConfig:
                 if not fulfilled(getattr(self, name)):
                     raise ValueError(f"{name}={getattr(self, name)!r} must be {rule}.")
 
-    def make_optimizer(self, first: bool = True) -> keras.optimizers.Optimizer:
-        """Adam of the first network, which may keep an average, or of another."""
+    def make_optimizer(self, first: bool = True, updates: int = 1) -> keras.optimizers.Optimizer:
+        """Adam of the first network, which may keep an average, or of another.
+
+        The schedule is in steps, of so many `updates` each.
+        """
         peak = self.learning_rate * (1.0 if first else self.discriminator_rate)
-        rate = WarmupCosine(peak, self.warmup_steps, self.decay_steps)
+        rate = WarmupCosine(peak, updates * self.warmup_steps, updates * self.decay_steps)
         decay = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
         if first and self.ema_momentum:
             return AveragedAdam(rate, use_ema=True, ema_momentum=self.ema_momentum, **decay)
@@ -144,9 +147,19 @@ class TrainConfig:
         rate = self.code_rate and WarmupCosine(self.code_rate, self.warmup_steps, self.decay_steps)
         return {"code_rate": rate, "code_momentum": self.code_momentum}
 
-    def make_optimizers(self, networks: Sequence[str]) -> dict[str, keras.optimizers.Optimizer]:
-        """An optimizer for each network, the first of them with the averaged weights."""
-        return {name: self.make_optimizer(name == networks[0]) for name in networks}
+    def make_optimizers(
+        self, networks: Sequence[str], updates: Mapping[str, int] | None = None
+    ) -> dict[str, keras.optimizers.Optimizer]:
+        """An optimizer for each network, the first of them with the averaged weights.
+
+        Args:
+            networks: their names.
+            updates: of a network in a step, where there are several.
+        """
+        return {
+            name: self.make_optimizer(name == networks[0], (updates or {}).get(name, 1))
+            for name in networks
+        }
 
 
 @dataclasses.dataclass(frozen=True)

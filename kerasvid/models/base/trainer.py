@@ -249,6 +249,10 @@ class Trainer(KeepsArguments, keras.Model):
         """The named Gaussians of one video of `frames` frames: shapes without the batch axis."""
         raise NotImplementedError
 
+    def updates_per_step(self) -> dict[str, int]:
+        """The networks that a step updates several times, and how often."""
+        return {}
+
     def has_gaussian_prior(self) -> bool:
         """Whether codes are drawn from Gaussians, so that less noise means more typical ones."""
         return True

@@ -38,13 +38,14 @@ BATCH = 512  # draws a step
 HELD_OUT = 10  # one posterior in so many is held out, and so many are needed for a fit
 CHECKS = 10  # comparisons on the held-out posteriors in the course of a fit
 FITTED_VIDEOS = 20_000
+DRAWS = 4  # of the posterior of each video, that a prior is fitted to
 
 
 class VariationalModel(CodePriors, Trainer):
     """A model trained by the evidence lower bound.
 
     A subclass lists `kl_terms` and defines `posterior_noise_shapes`, `infer`, `compute_losses` and
-    `code_posteriors`. Its constructor makes the networks and ends with `build_networks`.
+    `code_draws`. Its constructor makes the networks and ends with `build_networks`.
 
     Args:
         image_shape: `(H, W, C)`.
@@ -112,7 +113,11 @@ class VariationalModel(CodePriors, Trainer):
         raise NotImplementedError
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        """As `posterior_noise_shapes`; a fitted prior takes the noise of a whole clip, or more."""
+        """As `posterior_noise_shapes`; a fitted prior takes the noise of a whole clip, or more.
+
+        Its noise is that of the principal components of all codes. So no name is that of one code
+        alone, and `codes` of fewer frames has to be told how many.
+        """
         if not self.priors:
             return self.posterior_noise_shapes(frames)
         shapes = self.posterior_noise_shapes(max(frames, self.frames))
@@ -178,8 +183,8 @@ class VariationalModel(CodePriors, Trainer):
 
     # === Priors of all codes, fitted after training ===
 
-    def code_posteriors(self, video: tf.Tensor) -> dict[str, Any]:
-        """The posteriors of a video's codes by the names of their noise."""
+    def code_draws(self, video: tf.Tensor, noise: Mapping) -> dict[str, tf.Tensor]:
+        """A draw from the posterior of a video's codes, by the names of their noise."""
         raise NotImplementedError
 
     def code_sizes(self) -> dict[str, tuple[int, int]]:
@@ -211,27 +216,50 @@ class VariationalModel(CodePriors, Trainer):
             How well it fits, by group of codes.
 
         Raises:
-            ValueError: the kind or an argument is unknown, or the clips are of another length.
+            ValueError: the kind or an argument is unknown, or there are no clips of that length.
             RuntimeError: scikit-learn is missing, which `"mixture"` needs.
 
         Example:
             >>> model.fit(make_pipeline(folder, repeat=True), steps_per_epoch=5000)
             >>> model.fit_prior("flow_matching", make_pipeline(folder))
         """
+        self.check_prior(kind, arguments)
         shapes = self.posterior_noise_shapes(self.frames)
-        found = _gaussians_of(self, self.code_posteriors, batches)
-        for name, (means, _) in found.items():
-            if means.shape[1:] != shapes[name]:
+        found = self._drawn_from_posteriors(batches, seed)
+        for name, codes in found.items():
+            if codes.shape[1:] != shapes[name]:
                 raise ValueError(
-                    f"The clips give {name} codes of shape {means.shape[1:]}, not {shapes[name]}: "
+                    f"The clips give {name} codes of shape {codes.shape[1:]}, not {shapes[name]}: "
                     f"give clips of {self.frames} frames."
                 )
-        gaussians = {}
-        for group, names in self.code_groups.items():
-            parts = [[part.reshape(len(part), -1) for part in found[name]] for name in names]
-            means, stds = zip(*parts, strict=True)
-            gaussians[group] = np.concatenate(means, axis=1), np.concatenate(stds, axis=1)
-        return self.fit_groups(kind, gaussians, steps, seed, arguments)
+        by_group = {
+            group: np.concatenate([found[name].reshape(len(found[name]), -1) for name in names], 1)
+            for group, names in self.code_groups.items()
+        }
+        return self.fit_groups(kind, by_group, steps, seed, arguments, DRAWS)
+
+    def _drawn_from_posteriors(self, batches: Iterable, seed: int) -> dict[str, np.ndarray]:
+        """`DRAWS` draws in succession of the codes of each video, by name: `[N DRAWS, ...]`."""
+
+        @tf.function
+        def draws(video, key):
+            video = tf.repeat(video, DRAWS, axis=0)
+            shapes = self.posterior_noise_shapes(video.shape[1])
+            return self.code_draws(video, draw_noise(shapes, tf.shape(video)[0], key))
+
+        rows: dict[str, list] = {}
+        seen = 0
+        for number, batch in enumerate(batches):
+            video = self.video_of(tf.nest.map_structure(tf.convert_to_tensor, batch))
+            key = replica_key(seed, tf.constant(number))
+            for name, value in draws(video, key).items():
+                rows.setdefault(name, []).append(value.numpy())
+            seen += video.shape[0]
+            if seen >= FITTED_VIDEOS:
+                break
+        if not rows:
+            raise ValueError("There are no batches. Give some of the training videos.")
+        return {name: np.concatenate(parts) for name, parts in rows.items()}
 
     def drawn_codes(self, noise: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Codes of `frames` frames from the fitted priors, by the names of their noise."""

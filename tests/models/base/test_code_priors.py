@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kerasvid.data.pixels import as_floats
 from kerasvid.layers.fitted_priors import FlowMatchingPrior, GaussianPrior
+from kerasvid.layers.recurrent import over_frames
 from kerasvid.models.cvae import CVAE
 from kerasvid.models.dsa import DSA
 from kerasvid.models.glo import GLO
@@ -28,31 +29,45 @@ def batches(moving_squares):
     return [{"video": videos[:12]}, {"video": videos[12:]}]
 
 
-def posterior_codes(model, batches, group):
-    """The posterior means of all videos, one vector of a group each, and their stds."""
-    video = as_floats(tf.constant(np.concatenate([each["video"] for each in batches])))
-    found = [model.code_posteriors(video)[name] for name in model.code_groups[group]]
-    return [
-        np.concatenate([np.reshape(moment, [len(video), -1]) for moment in moments], axis=1)
-        for moments in ([q.mean() for q in found], [q.stddev() for q in found])
-    ]
+def drawn_codes_of(model, batches):
+    """Draws of the codes of all videos by group, one vector each, by the model's own method."""
+    found = model._drawn_from_posteriors(batches, seed=3)
+    return {
+        group: np.concatenate([found[name].reshape(len(found[name]), -1) for name in names], 1)
+        for group, names in model.code_groups.items()
+    }
 
 
 # === Variational models ===
+
+
+def test_draws_of_a_video_are_of_its_joint_posterior(moving_squares):
+    model = make_model(RJVAE)
+    found = model._drawn_from_posteriors([{"video": moving_squares(2, 4)}], seed=0)
+    video = as_floats(tf.constant(moving_squares(2, 4)))
+    q_summary = model.posteriors(video, None)[0]
+    summary = found["summary"].reshape(2, 4, 8)
+    scaled = (summary - q_summary.mean()[:, None]) / q_summary.stddev()[:, None]
+    assert 0.5 < np.std(scaled) < 1.5 and np.abs(np.diff(summary, axis=1)).min() > 0
+    # The residuals are of the posterior given this summary, not given its mean.
+    features = over_frames(model.encoder, tf.repeat(video, 4, axis=0))
+    beside = tf.repeat(tf.constant(found["summary"])[:, None], 4, axis=1)
+    q_residual = model.residual_head.posterior(tf.concat([features, beside], axis=-1))
+    scaled = (found["residual"] - q_residual.mean()) / q_residual.stddev()
+    assert np.abs(np.std(scaled) - 1.0) < 0.15 and np.abs(np.mean(scaled)) < 0.15
 
 
 @pytest.mark.parametrize("cls", GROUPS)
 def test_a_gaussian_prior_has_the_moments_of_the_posteriors(cls, batches):
     model = make_model(cls)
     before = [weight.numpy() for weight in model.weights]
-    assert model.fit_prior("gaussian", batches) == dict.fromkeys(model.code_groups)
-    for group, size in GROUPS[cls].items():
-        means, stds = posterior_codes(model, batches, group)
-        assert means.shape == (24, size)
+    assert model.fit_prior("gaussian", batches, seed=3) == dict.fromkeys(model.code_groups)
+    for group, codes in drawn_codes_of(model, batches).items():
+        assert codes.shape == (24 * 4, GROUPS[cls][group])
         prior = model.priors[group]
-        np.testing.assert_allclose(prior.mean, means.mean(axis=0), atol=1e-5)
-        covariance = np.cov(means.T) + np.diag((stds**2).mean(axis=0))
-        np.testing.assert_allclose(prior.basis.numpy().T @ prior.basis, covariance, atol=1e-3)
+        np.testing.assert_allclose(prior.mean, codes.mean(axis=0), atol=1e-5)
+        covariance = np.cov(codes.T)
+        np.testing.assert_allclose(prior.basis.numpy().T @ prior.basis, covariance, atol=1e-4)
     for old, now in zip(before, model.weights, strict=False):  # those of the priors come last
         np.testing.assert_array_equal(old, now)
 
@@ -155,6 +170,31 @@ def test_clips_of_another_length_cannot_be_fitted(moving_squares):
         make_model(RJVAE).fit_prior("gaussian", [{"video": moving_squares(4, 3)}])
 
 
+def test_predictions_follow_another_prior(batches):
+    model = Navsynth.from_preset("debug", image_shape=(16, 16, 3), videos=12)
+    model.fit_prior("gaussian")
+    noise = model.sample_noise(2, seed=1)
+    model.predict(noise, verbose=0)
+    model.fit_prior("nearest", steps=1)
+    found = model.predict(noise, verbose=0)
+    np.testing.assert_allclose(found, model(noise), atol=1e-5)
+
+
+def test_the_temperature_of_another_prior_is_refused(batches):
+    model = make_model(CVAE)
+    model.fit_prior("nearest", batches, steps=1)
+    ends = batches[0]["video"][:2, 0], batches[0]["video"][:2, -1]
+    assert model.between(*ends).shape == (2, 4, 16, 16, 3)
+    with pytest.raises(ValueError, match=r"temperature=0.5 needs a Gaussian prior"):
+        model.between(*ends, temperature=0.5)
+
+
+@pytest.mark.parametrize("given", [[], iter([])])
+def test_a_prior_needs_batches(given):
+    with pytest.raises(ValueError, match="There are no batches"):
+        make_model(RJVAE).fit_prior("gaussian", given)
+
+
 # === Learned codes ===
 
 
@@ -197,6 +237,29 @@ def test_codes_by_label_are_rows_and_have_no_prior():
     assert model.noise_shapes(8) == {"identity": (3,), "category": (4,)}
 
 
+def test_codes_by_label_alone_have_no_prior_to_fit():
+    by_label = {"static_by": "label", "transient_by": "label", "classes": 4}
+    model = Navsynth.from_preset("debug", image_shape=(16, 16, 3), **by_label)
+    with pytest.raises(ValueError, match="no codes by video or identity to fit a prior to"):
+        model.fit_prior("gaussian")
+    assert model.prior_config is None
+
+
+def test_weights_alone_bring_the_codes_that_new_ones_are_drawn_from(moving_squares, tmp_path):
+    def new():
+        return GLO.from_preset("debug", image_shape=(16, 16, 3), videos=8)
+
+    model = new()
+    model.compile("adam", code_rate=1.0)
+    batch = {"video": moving_squares(8, 8), "index": np.arange(8)}
+    model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
+    model.save_weights(tmp_path / "a.weights.h5")
+    other = new()
+    other.load_weights(tmp_path / "a.weights.h5", skip_mismatch=True)
+    difference = other.generate(2, seed=1).astype(int) - model.generate(2, seed=1)
+    assert np.abs(difference).max() <= 1
+
+
 def test_further_training_puts_gaussians_in_place_of_a_prior(moving_squares):
     model = GLO.from_preset("debug", image_shape=(16, 16, 3), videos=8)
     model.compile("adam", code_rate=1.0)
@@ -235,6 +298,12 @@ def test_an_encoder_guesses_codes_that_frames_show(moving_squares):
     mean = codes.mean(axis=0)
     np.testing.assert_allclose(short[:, 5:], np.broadcast_to(mean[5:], (8, 3, 3)), atol=1e-5)
     np.testing.assert_allclose(short[:, :5], guess[:, :5], atol=0.1)
+
+
+def test_an_encoder_needs_a_step(moving_squares):
+    model, batches = with_codes_that_frames_show(moving_squares(2, 8))
+    with pytest.raises(ValueError, match="steps=0 must be 1 or more"):
+        model.fit_encoder(batches, steps=0)
 
 
 def test_descent_from_a_guess_is_shorter(moving_squares, monkeypatch):
