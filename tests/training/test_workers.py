@@ -43,8 +43,8 @@ def start(squares, tmp_path_factory):
     """A function that starts `train` with flags and variables: a Popen. None outlives the test."""
     processes, logs = [], tmp_path_factory.mktemp("logs")
 
-    def launch(*flags, **variables):
-        command = [sys.executable, os.fspath(ROOT / "apps" / "train.py"), *FLAGS]
+    def launch(*flags, common=FLAGS, **variables):
+        command = [sys.executable, os.fspath(ROOT / "apps" / "train.py"), *common]
         environment = {**os.environ, "PYTHONPATH": os.fspath(ROOT), **variables}
         path = logs / f"{len(processes)}.log"
         with open(path, "wb") as log:
@@ -64,12 +64,12 @@ def start(squares, tmp_path_factory):
 def start_pair(start):
     """A function that starts two workers: the chief and the other."""
 
-    def launch(folder, *flags, others=()):
+    def launch(folder, *flags, others=(), common=FLAGS):
         cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
         tasks = [{"cluster": cluster, "task": {"type": "worker", "index": i}} for i in range(2)]
         flags = ("--strategy=multi_worker", f"--run_dir={folder}", *flags)
         return [
-            start(*flags, *(others if index else ()), TF_CONFIG=json.dumps(task))
+            start(*flags, *(others if index else ()), common=common, TF_CONFIG=json.dumps(task))
             for index, task in enumerate(tasks)
         ]
 
@@ -171,3 +171,15 @@ def test_workers_with_other_settings_say_so(start_pair, tmp_path):
             "on every worker."
         )
     assert not (tmp_path / "run").exists()
+
+
+def test_workers_show_new_videos_of_learned_codes(start_pair, tmp_path):
+    common = (
+        "--model=glo", "--preset=debug", "--set=frames=2", "--set=training.batch_size=4",
+        "--precision=float32", "--steps=20", "--sample_every=10", "--checkpoint_every=20",
+    )  # fmt: skip
+    for text in finish(*start_pair(tmp_path / "pair", common=common)):
+        assert "trained: 20 steps" in text and "Traceback" not in text
+    assert {path.stem for path in (tmp_path / "pair" / "samples").glob("*.png")} >= {"step-000010"}
+    model = keras.models.load_model(tmp_path / "pair" / "model.keras")
+    assert model.prior_config == {"kind": "gaussian"} and model.generate(2).shape[0] == 2
