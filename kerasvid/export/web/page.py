@@ -4,6 +4,7 @@ import importlib.resources
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -16,14 +17,14 @@ from kerasvid.export.exported_run import ExportedRun, dataset_info
 from kerasvid.export.signatures import Signature, noise_signatures
 from kerasvid.export.web.directions import leading_directions
 from kerasvid.export.web.runtime import NOTICE, add_runtime
+from kerasvid.models.base.vae import VariationalModel
+from kerasvid.models.base.video_generator import CATEGORY
 from kerasvid.training.clips import frame_rate, shown_batch
 
 FORMAT = "kerasvid-web"  # of model.json
 EXAMPLES = 6
 DIRECTIONS = 8
-# Noise without a frame axis that decides the motion: the start of an RNN, and the codes of a whole
-# video's movement.
-OF_MOTION = ("start", "transient")
+OF_MOTION = "start"  # name of noise without a frame axis that decides the motion: that of an RNN
 
 
 def check_target(out: str, overwrite: bool) -> None:
@@ -85,12 +86,22 @@ def write_page(
     return page
 
 
-def _role_of(name: str, shape: tuple[int, ...], frames: int) -> str:
-    """What a noise decides: "content", "motion" or "category"."""
-    if name == "category":
-        return "category"
-    each_frame = len(shape) > 1 and shape[0] == frames
-    return "motion" if each_frame or name.startswith(OF_MOTION) else "content"
+def roles_of(model: Any, shapes: Mapping[str, tuple[int, ...]], frames: int) -> dict[str, str]:
+    """What each noise decides: "content", "motion" or "category".
+
+    Where a fitted prior draws content and motion together, all of it is "content".
+    """
+    fitted = isinstance(model, VariationalModel) and bool(model.priors)
+    groups = model.code_groups.values() if fitted else ()
+    together = {name for names in groups if len(names) > 1 for name in names}
+
+    def role(name: str, shape: tuple[int, ...]) -> str:
+        if name == CATEGORY:
+            return "category"
+        each_frame = len(shape) > 1 and shape[0] == frames and name not in together
+        return "motion" if each_frame or name == OF_MOTION else "content"
+
+    return {name: role(name, shape) for name, shape in shapes.items()}
 
 
 def _description(
@@ -99,7 +110,7 @@ def _description(
     """The facts about the model that the page needs."""
     info, _ = dataset_info(run.config)
     shapes = {name: decode.inputs[name].shape for name in decode.noise}
-    roles = {name: _role_of(name, shape, frames) for name, shape in shapes.items()}
+    roles = roles_of(run.model, shapes, frames)
     height, width, channels = run.model.image_shape
     classes = info.class_names if info else ()
     kinds = max((shapes[n][0] for n, role in roles.items() if role == "category"), default=0)

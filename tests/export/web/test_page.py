@@ -3,8 +3,24 @@ import os
 
 import pytest
 
-from kerasvid.export.web.page import FORMAT, check_target
+from kerasvid.export.web.page import FORMAT, check_target, roles_of
 from kerasvid.io import replace_folder
+from kerasvid.models.dsa import DSA
+from kerasvid.models.rjvae import RJVAE
+
+
+@pytest.mark.parametrize(
+    ("cls", "before", "after"),
+    [
+        (RJVAE, ("content", "motion"), ("content", "content")),  # drawn together
+        (DSA, ("content", "motion"), ("content", "motion")),  # drawn apart
+    ],
+)
+def test_a_noise_decides_the_motion_if_a_prior_draws_it_apart(cls, before, after):
+    model = cls.from_preset("debug", image_shape=(16, 16, 3), frames=4)
+    assert tuple(roles_of(model, model.noise_shapes(4), 4).values()) == before
+    model.set_prior("gaussian")
+    assert tuple(roles_of(model, model.noise_shapes(4), 4).values()) == after
 
 
 def folder_with(path, text):
