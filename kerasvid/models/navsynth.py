@@ -415,7 +415,7 @@ Navsynth.PRESETS = {
 # The optimizers of the supplement. It gives no batch size: the rates are those of the released code
 # for one video a step.
 ADAM: dict[str, Any] = {"warmup_steps": 0, "beta_2": 0.999, "epsilon": 1e-8}
-SUPPLEMENT: dict[str, Any] = {**ADAM, "ema_momentum": 0.0, "code_rate": 12.5, "batch_size": 1}
+SUPPLEMENT: dict[str, Any] = {**ADAM, "ema_momentum": 0.0, "code_rate": 12.5}
 COMMON: dict[str, Any] = {"pick": "start", "ema_momentum": 0.0}
 Navsynth.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, code_rate=1.0, **COMMON),
@@ -424,11 +424,17 @@ Navsynth.TRAINING = {
     "base": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=2.0, **COMMON),
     # 5 passes of 300 updates of each of 1,476 videos: 820 chairs at 2 elevations, less a tenth.
     "paper": TrainConfig(
-        steps=2_214_000, batch_repeats=300, pick="start", learning_rate=6.25e-5, **SUPPLEMENT
+        steps=2_214_000,
+        batch_size=1,
+        batch_repeats=300,
+        pick="start",
+        learning_rate=6.25e-5,
+        **SUPPLEMENT,
     ),
     # 5 passes of 700 updates of each of 80 videos: 9 persons in 10 actions, less a person of each.
     "weizmann": TrainConfig(
         steps=280_000,
+        batch_size=1,
         batch_repeats=700,
         learning_rate=6.25e-5,
         discriminator_rate=100.0,
@@ -436,6 +442,11 @@ Navsynth.TRAINING = {
     ),
     # 10 passes of 1,000 updates of each of 500 videos.
     "golf": TrainConfig(
-        steps=5_000_000, batch_repeats=1_000, pick="start", learning_rate=0.1, **SUPPLEMENT
+        steps=5_000_000,
+        batch_size=1,
+        batch_repeats=1_000,
+        pick="start",
+        learning_rate=0.1,
+        **SUPPLEMENT,
     ),
 }

@@ -58,7 +58,7 @@ def test_the_residual_prior_depends_on_the_summary(model):
 
 
 def test_without_residuals_every_frame_is_the_summary_frame(model, monkeypatch):
-    monkeypatch.setattr(model.prior, "rollout", lambda noise, condition: tf.zeros_like(noise))
+    monkeypatch.setattr(model.prior, "rollout", lambda noise, *_: tf.zeros_like(noise))
     videos = model.generate(3, frames=5, seed=2).astype(int)
     assert np.abs(videos - model.generate_images(3, seed=2)[:, None]).max() <= 1
     assert (videos == videos[:, :1]).all()
