@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from kerasvid.layers.fitted_priors import Sealable
 from kerasvid.layers.frame_networks import FrameEncoder
 from kerasvid.layers.recurrent import over_frames, repeated
 from kerasvid.naming import KeepsArguments
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class CodeEncoder(KeepsArguments, keras.layers.Layer):
+class CodeEncoder(KeepsArguments, Sealable):
     """Guesses the codes of videos from their frames.
 
     Features of all frames give the codes of a whole video. Those of a frame, beside their mean,

@@ -65,7 +65,25 @@ class PriorFit(NamedTuple):
     coverage_distance: float
 
 
-class FittedPrior(KeepsArguments, keras.layers.Layer):
+class Sealable(keras.layers.Layer):
+    """A layer that a finished model gets, and that the model's optimizers must not train."""
+
+    def seal(self) -> None:
+        """Keeps its weights from a model's optimizers, whatever `trainable` the model gets."""
+        self.trainable = False
+        self._sealed = True
+
+    @property
+    def trainable(self) -> bool:
+        """As in Keras; `False` for good once it is sealed."""
+        return super().trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        keras.layers.Layer.trainable.fset(self, value and not getattr(self, "_sealed", False))
+
+
+class FittedPrior(KeepsArguments, Sealable):
     """A distribution of codes, fitted to samples of them.
 
     Args:
@@ -98,20 +116,6 @@ class FittedPrior(KeepsArguments, keras.layers.Layer):
         self.basis = self.add_weight((components, size), spread, name="basis", trainable=False)
         self.make_networks()
         self.built = True
-
-    def seal(self) -> None:
-        """Makes its weights no matter of a model's optimizers, whatever the model's `trainable`."""
-        self.trainable = False
-        self._sealed = True
-
-    @property
-    def trainable(self) -> bool:
-        """As in Keras; `False` for good once it is sealed."""
-        return super().trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        keras.layers.Layer.trainable.fset(self, value and not getattr(self, "_sealed", False))
 
     @property
     def noise_size(self) -> int:
@@ -289,7 +293,7 @@ class MixturePrior(FittedPrior):
 
     def learn(self, draws: Draws, steps: int) -> None:
         mixture = gaussian_mixture()
-        if len(draws) < 2:  # one code is no matter of a mixture
+        if len(draws) < 2:  # scikit-learn needs two
             size = self.components
             return self.set_gaussians(np.ones(1), np.zeros([1, size]), np.zeros([1, size, size]))
         fewest = 2 * self.components

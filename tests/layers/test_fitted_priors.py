@@ -256,6 +256,7 @@ def test_a_share_that_vanishes_has_a_finite_threshold():
 
 def test_a_sealed_prior_stays_untrainable():
     prior = make_prior("nearest", 3, 3)
+    assert prior.trainable_variables
     prior.seal()
     prior.trainable = True
     assert prior.trainable_variables == []

@@ -351,7 +351,7 @@ def test_all_videos_share_one_static_code(shared, moving_squares):
 def test_rows_of_a_shared_code_exist_in_graphs_too(shared):
     rows = tf.function(lambda: shared.checked_rows("shared", tf.constant([0, 0])))()
     assert rows.numpy().tolist() == [0, 0]
-    with pytest.raises(ValueError, match="Codes by shared alone show one video"):
+    with pytest.raises(ValueError, match="All codes are shared: all videos would be the same"):
         make_model(static_by="shared", transient_by="shared")
 
 

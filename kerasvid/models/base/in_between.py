@@ -80,8 +80,8 @@ class InBetween(WithPresets):
         """Noise with that standard deviation; refused where a fitted prior is not Gaussian."""
         if temperature != 1.0 and not self.has_gaussian_prior():
             raise ValueError(
-                f"temperature={temperature} needs a Gaussian prior: noise of another one has no "
-                "such scale. Use temperature=1, or fit one with --prior=gaussian."
+                f"temperature={temperature} needs a Gaussian prior: that of this model is not. Use "
+                "temperature=1, or fit one with --prior=gaussian."
             )
         return {name: temperature * value for name, value in noise.items()}
 

@@ -154,7 +154,9 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         keys = [*self.row_keys.values(), *(["label"] if self.conditional else [])]
         counted = [key for key in keys if key != SHARED]
         if not counted:
-            raise ValueError(f"Codes by {SHARED} alone show one video. Give one of them by index.")
+            raise ValueError(
+                f"All codes are {SHARED}: all videos would be the same. Use 'index' once."
+            )
         for key in [*counted, *(["index"] if self.stages else [])]:
             count = getattr(self, ROW_KEYS[key])
             if not _is_positive(count):
@@ -387,7 +389,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
     def fit(self, *args, **kwargs):
         """As in Keras; then fits the Gaussians that `generate` draws codes from."""
         if self._code_rate:
-            # On all workers, before any of them shows samples: a new variable is a matter of all.
+            # Before training: workers make a variable together, but the chief alone shows samples.
             self.draws_unlearned = False
             self._set_gaussian()
         history = super().fit(*args, **kwargs)
@@ -538,7 +540,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
     def draw_unlearned(self) -> None:
         """Takes the prior away: new codes are drawn as the first ones were, until `fit`.
 
-        Codes by label, and those that all videos share, are still the learned ones.
+        Codes by label, and those that all videos share, stay the learned ones.
         """
         self.set_prior(None)
         self.draws_unlearned = True
@@ -616,7 +618,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
     # === Codes of other videos ===
 
     def fit_encoder(self, batches: Iterable, *, steps: int = 2_000, **sizes: Any) -> float:
-        """Trains an encoder on the learned codes, from whose guess `encode` starts from then on.
+        """Trains an encoder on the learned codes. From then on `encode` starts from its guess.
 
         A guess and a few steps of descent find codes about as good as many steps from the mean.
         Further training of the codes does not change the encoder: fit it again.
@@ -676,7 +678,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         """Gives the model an encoder that is not trained yet; see `fit_encoder`."""
         shapes = {name: table.shape for name, table in self.tables().items()}
         encoder = CodeEncoder(self.image_shape, shapes, name="code_encoder", **sizes)
-        encoder.trainable = False  # no matter of the model's optimizers
+        encoder.seal()
         self.replace_layers("code_encoders", {"codes": encoder})
         self.encoder_config = {"channels": [*encoder.channels], "units": encoder.units}
 

@@ -115,8 +115,8 @@ class VariationalModel(CodePriors, Trainer):
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """As `posterior_noise_shapes`; a fitted prior takes the noise of a whole clip, or more.
 
-        Its noise is that of the principal components of all codes. So no name is that of one code
-        alone, and `codes` of fewer frames has to be told how many.
+        Its noise is that of the principal components of all codes. So no noise belongs to one code
+        alone, and `codes` needs `frames` for a clip that is shorter.
         """
         if not self.priors:
             return self.posterior_noise_shapes(frames)
@@ -200,8 +200,8 @@ class VariationalModel(CodePriors, Trainer):
     ) -> dict[str, PriorFit | None]:
         """Fits one prior to all codes of whole clips, in place of those of the bound.
 
-        New videos are drawn from it from then on. Frames beyond `frames` still come from the prior
-        of the bound. The bound and further training are as before.
+        New videos are drawn from it from then on. Frames beyond `frames` come from the prior of the
+        bound. The bound and further training are as before.
 
         Args:
             kind: `"gaussian"`, `"mixture"`, `"flow"`, `"nearest"` or `"flow_matching"`; see

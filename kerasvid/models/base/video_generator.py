@@ -160,8 +160,8 @@ class VideoGenerator(WithPresets):
             return noise
         if not self.has_gaussian_prior():
             raise ValueError(
-                f"truncation={truncation} needs a Gaussian prior: noise of another one has no such "
-                "scale. Leave it out, or fit one with --prior=gaussian."
+                f"truncation={truncation} needs a Gaussian prior: that of this model is not. "
+                "Leave it out, or fit one with --prior=gaussian."
             )
         return {n: x if n == CATEGORY else truncation * x for n, x in noise.items()}
 

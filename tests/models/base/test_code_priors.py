@@ -322,6 +322,9 @@ def test_a_saved_model_has_its_encoder_and_training_leaves_it(moving_squares, tm
     model, batches = with_codes_that_frames_show(moving_squares(8, 8))
     own = len(model.trainable_weights)
     model.fit_encoder(batches, steps=1, channels=(4, 4), units=4)
+    model.fit_prior("nearest", steps=1, units=4)
+    model.trainable = False
+    model.trainable = True
     assert len(model.trainable_weights) == own
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", compile=False)
