@@ -66,6 +66,7 @@ from kerasvid.visualization.nearest_clip import l2_distances
 
 IMAGE_BATCHES, IMAGES = 10, 128  # the inception score of images in the residual-vector paper
 MIN_ACCURACY = 0.99  # of the classifier for disentanglement
+SAMPLED_BETWEEN = 8  # videos between the same two frames, of which the nearest one is reported
 QUERIES = 64  # samples, and held-out clips, whose nearest training clips are searched
 TRAINING_WINDOWS = 8  # searched windows of each training video that is longer than a clip
 VARIETY_GROUPS = 20
@@ -153,24 +154,39 @@ def no_reconstruction(context: EvaluationContext) -> str | None:
 
 
 def infilled(context: EvaluationContext) -> Iterator[Measured]:
-    """L2 of videos between two frames, beside that of linear interpolation."""
+    """L2 of videos between two frames, beside that of linear interpolation.
+
+    Of `SAMPLED_BETWEEN` samples of each clip also the nearest one, for there is more than one way
+    from a frame to another, and how far they are from each other.
+    """
     model, count = context.model, context.count()
-    temperatures = {"samples": 1.0, "best_guess": 0.0}
-    if not model.noise_shapes(context.frames):  # a deterministic model
-        temperatures = {"model": 1.0}
+    deterministic = not model.noise_shapes(context.frames)
+    temperatures = {"model": 1.0} if deterministic else {"samples": 1.0, "best_guess": 0.0}
     fills = {n: infilling(model, context.batch, context.seed, t) for n, t in temperatures.items()}
+    seeds = () if deterministic else range(context.seed + 1, context.seed + SAMPLED_BETWEEN)
+    further = [infilling(model, context.batch, seed) for seed in seeds]
     linear = infilling(LinearInterpolation(model.image_shape, context.frames), context.batch)
     names = [*fills, "linear_interpolation"]
-    distances: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    best, apart = f"best_of_{SAMPLED_BETWEEN}", "apart"
+    distances: dict[str, list[np.ndarray]] = {name: [] for name in (*names, best, apart)}
     for clips in counted_clips(context.real(), count, "real", min_frames=2):
-        for name, fill in {**fills, "linear_interpolation": linear}.items():
-            distances[name].append(l2_distances(fill(clips), clips))
+        made = {n: fill(clips) for n, fill in {**fills, "linear_interpolation": linear}.items()}
+        for name, each in made.items():
+            distances[name].append(l2_distances(each, clips))
+        if further:
+            samples = [made["samples"], *(fill(clips) for fill in further)]
+            to_clips = [l2_distances(each, clips) for each in samples]
+            distances[best].append(np.min(to_clips, axis=0))
+            pairs = [l2_distances(*pair) for pair in itertools.combinations(samples, 2)]
+            distances[apart].append(np.mean(pairs, axis=0))
     straight, videos = np.concatenate(distances["linear_interpolation"]), context.videos()
-    for name in names:
+    for name in [*names, *((best, apart) if further else ())]:
         own = np.concatenate(distances[name])
-        facts: dict[str, Any] = {"temperature": temperatures.get(name), "unit": "pixels in [0, 1]"}
+        temperature = 1.0 if name in (best, apart) else temperatures.get(name)
+        facts: dict[str, Any] = {"temperature": temperature, "unit": "pixels in [0, 1]"}
         mean = bootstrap_interval(own, seed=context.seed, videos=videos)
-        yield context.reported(f"between/{name}", mean, LOWER, **facts)
+        better = HIGHER if name == apart else LOWER
+        yield context.reported(f"between/{name}", mean, better, **facts)
         if name in fills and context.config.model != "linear_interpolation":
             facts["unit"] = "share of clips with a smaller L2 than linear interpolation"
             share = bootstrap_interval(own < straight, seed=context.seed, videos=videos)

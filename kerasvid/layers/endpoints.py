@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.layers.frame_networks import FrameDecoder, FrameEncoder
+from kerasvid.layers.motion_paths import Arrival, CellPaths, MotionPaths
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.naming import KeepsArguments
 
@@ -96,12 +97,15 @@ class TimedDecoder(KeepsArguments, keras.layers.Layer):
         moving_cell: side in pixels of what moves as one when warping; 1 moves single pixels.
         bounded: whether colours pass a tanh; linear ones learn better from squared errors.
         decoder: arguments of `FrameDecoder`, without `image_shape`.
+        motion: arguments of `MotionPaths`, without `image_shape`, whose paths the endpoints are
+            moved along when warping; `None` for none.
 
-    Call: latents `[B, D]`, times `[B, T]`, first and last `[B, H, W, C]` -> `[B, T, H, W, C]`
-    float32, trained towards [-1, 1].
+    Call: latents `[B, D]`, times `[B, T]`, first and last `[B, H, W, C]`, and perhaps the paths of
+    `paths` -> `[B, T, H, W, C]` float32, trained towards [-1, 1].
 
     Raises:
-        ValueError: the decoder's factors, or whole cells, do not fit the image size.
+        ValueError: the decoder's factors, or whole cells, do not fit the image size, or there is
+            `motion` without warping.
     """
 
     def __init__(
@@ -113,6 +117,7 @@ class TimedDecoder(KeepsArguments, keras.layers.Layer):
         moving_cell: int = 1,
         bounded: bool = False,
         decoder: Mapping[str, Any] | None = None,
+        motion: Mapping[str, Any] | None = None,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)  # times and frames stay float32
@@ -126,12 +131,24 @@ class TimedDecoder(KeepsArguments, keras.layers.Layer):
                 f"moving_cell={moving_cell!r} must be a whole number of pixels, 1 or more, that "
                 f"divides both sides of frames of {height}x{width}."
             )
+        if motion is not None and not warping:
+            raise ValueError("motion moves the endpoints: set warping=True, or motion=None.")
+        self.motion_arguments = None if motion is None else dict(motion)
 
         # === Networks ===
         self.latent_layer = keras.layers.Dense(hidden_units, dtype=policy)
         self.time_layer = keras.layers.Dense(hidden_units, use_bias=False, dtype=policy)
         raw_shape = (height, width, colors + EXTRA_CHANNELS * warping)
         self.decoder = FrameDecoder(raw_shape, **self.decoder_arguments, dtype=policy)
+        self.motion: MotionPaths | None = None
+        if motion is not None:
+            self.motion = MotionPaths(self.image_shape, **motion, dtype=policy)
+
+    def paths(
+        self, latents: tf.Tensor, first: tf.Tensor, last: tf.Tensor
+    ) -> tuple[CellPaths, CellPaths] | None:
+        """The paths of the cells of both endpoints, or `None` where there is no `motion`."""
+        return None if self.motion is None else self.motion(latents, first, last)
 
     def call(
         self,
@@ -140,6 +157,7 @@ class TimedDecoder(KeepsArguments, keras.layers.Layer):
         first: tf.Tensor,
         last: tf.Tensor,
         training: bool = False,
+        paths: Sequence[CellPaths] | None = None,
     ) -> tf.Tensor:
         timed = self.time_layer(time_features(times))  # [B, T, units]
         hidden = tf.nn.leaky_relu(self.latent_layer(latents)[:, None] + timed)
@@ -148,7 +166,11 @@ class TimedDecoder(KeepsArguments, keras.layers.Layer):
             colors = self.image_shape[-1]
             frames = tf.concat([tf.tanh(frames[..., :colors]), frames[..., colors:]], axis=-1)
         if self.warping:
-            frames = composed(frames, first, last, times, self.moving_cell)
+            arrivals: list[Arrival] = []
+            if self.motion is not None:
+                paths = paths or self.motion(latents, first, last)
+                arrivals = [self.motion.arrivals(each, times) for each in paths]
+            frames = composed(frames, first, last, times, self.moving_cell, arrivals)
         return with_exact_endpoints(frames, first, last, times) if self.exact_endpoints else frames
 
 
@@ -157,6 +179,8 @@ EXTRA_CHANNELS = 2 + 2 + 2 + 1
 # What an output of 1, about that of a fresh decoder, stands for.
 REACH = 0.125  # a displacement, as a share of a side
 UNCOVERED = -1.0  # the raw cover: a quarter of a pixel is drawn
+MOSTLY_UNCOVERED = -4.0  # with motion: a fiftieth of a pixel is drawn
+EMPTY = 0.01  # the importance of drawn colours, where nothing of the endpoints arrives
 MIN_VISIBILITY = 1e-3  # one end is always seen
 
 
@@ -217,7 +241,12 @@ def coherent(displacement: tf.Tensor, cell: int) -> tf.Tensor:
 
 
 def composed(
-    raw: tf.Tensor, first: tf.Tensor, last: tf.Tensor, times: tf.Tensor, cell: int = 1
+    raw: tf.Tensor,
+    first: tf.Tensor,
+    last: tf.Tensor,
+    times: tf.Tensor,
+    cell: int = 1,
+    arrivals: Sequence[Arrival] = (),
 ) -> tf.Tensor:
     """Frames from the outputs of a decoder and the two endpoints of their clip.
 
@@ -229,12 +258,20 @@ def composed(
     "Super SloMo", CVPR 2018; the cover is this library's. An output of zero is the linear
     interpolation, a quarter of it covered by grey. No gradient flows into the endpoints.
 
+    With the arrivals of both endpoints their displacements m replace those of an output of zero,
+    and their importances w weigh, also against drawn colours where nothing arrives:
+
+        x = c d + (1 - c) [(1 - s) v_1 w_1 W(x_1, s f_1 - m_1)
+                           + s v_T w_T W(x_T, (1 - s) f_T - m_T) + EMPTY d] / norm
+        norm = (1 - s) v_1 w_1 + s v_T w_T + EMPTY
+
     Args:
         raw: `[B, T, H, W, C + 7]` float32: d, (dy, dx) of f_1 and of f_T in eighths of a side, and
             the logits of v_1, v_T and, less 1, of c.
         first, last: `[B, H, W, C]` in [-1, 1].
         times: s of each frame, `[B, T]` in [0, 1].
         cell: of the displacements, see `coherent`.
+        arrivals: of the two endpoints, or none.
     """
     colors = first.shape[-1]
     drawn, from_first, from_last, seen, cover = tf.split(raw, [colors, 2, 2, 2, 1], axis=-1)
@@ -245,8 +282,17 @@ def composed(
     first, last = tf.stop_gradient(first), tf.stop_gradient(last)
     seen_first, seen_last = tf.split(seen, 2, axis=-1)
     weight_first, weight_last = (1.0 - s) * seen_first, s * seen_last
-    moved = weight_first * warped(first, s * size * from_first)
-    moved += weight_last * warped(last, (1.0 - s) * size * from_last)
-    moved /= weight_first + weight_last
-    cover = tf.sigmoid(cover + UNCOVERED)
+    move_first, move_last = s * size * from_first, (1.0 - s) * size * from_last
+    for_drawn, uncovered = 0.0, UNCOVERED
+    if arrivals:
+        of_first, of_last = arrivals
+        move_first, move_last = move_first - of_first.displacement, move_last - of_last.displacement
+        weight_first, weight_last = (
+            weight_first * of_first.importance,
+            weight_last * of_last.importance,
+        )
+        for_drawn, uncovered = EMPTY, MOSTLY_UNCOVERED
+    moved = weight_first * warped(first, move_first) + weight_last * warped(last, move_last)
+    moved = (moved + for_drawn * drawn) / (weight_first + weight_last + for_drawn)
+    cover = tf.sigmoid(cover + uncovered)
     return cover * drawn + (1.0 - cover) * moved

@@ -39,6 +39,7 @@ from kerasvid.layers.frame_networks import (
     patch_decoder,
     patch_encoder,
 )
+from kerasvid.layers.motion_paths import MotionPaths
 from kerasvid.models.base.gan import IMAGE, VIDEO, AdversarialModel
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.in_between import InBetween
@@ -59,6 +60,8 @@ class CGAN(InBetween, AdversarialModel):
         video_discriminator: arguments of `VideoDiscriminator` (D).
         warping: whether frames are warped from the two endpoints, or drawn alone.
         moving_cell: side in pixels of the cells that warping moves; 1 moves single pixels.
+        motion: arguments of `MotionPaths`, along whose paths warping moves the endpoints; `None`
+            for none.
         exact_endpoints: whether the first and the last frame come out exactly as given; then there
             is no lambda term.
         endpoints_weight: lambda.
@@ -83,6 +86,7 @@ class CGAN(InBetween, AdversarialModel):
         **AdversarialModel.PARTS,
         "encoder": FrameEncoder,
         "decoder": FrameDecoder,
+        "motion": MotionPaths,
     }
 
     def __init__(
@@ -96,6 +100,7 @@ class CGAN(InBetween, AdversarialModel):
         video_discriminator: Mapping[str, Any] | None = None,
         warping: bool = False,
         moving_cell: int = 1,
+        motion: Mapping[str, Any] | None = None,
         exact_endpoints: bool = False,
         endpoints_weight: float = 1e-3,
         intermediate_weight: float = 0.0,
@@ -111,6 +116,7 @@ class CGAN(InBetween, AdversarialModel):
         self.noise_dim, self.endpoints_dim = noise_dim, endpoints_dim
         self.hidden_units, self.bounded = hidden_units, bounded
         self.warping, self.exact_endpoints, self.moving_cell = warping, exact_endpoints, moving_cell
+        self.motion = None if motion is None else dict(motion)
         self.endpoints_weight, self.intermediate_weight = endpoints_weight, intermediate_weight
         self.network_arguments |= {"encoder": dict(encoder or {}), "decoder": dict(decoder or {})}
         if not exact_endpoints:
@@ -130,6 +136,7 @@ class CGAN(InBetween, AdversarialModel):
             moving_cell,
             bounded=bounded,
             decoder=self.network_arguments["decoder"],
+            motion=motion,
             dtype=policy,
         )
         self.endpoints_encoder.encoder.build([None, *self.image_shape])

@@ -16,9 +16,14 @@ The preset `plain` is the poster's objective, at sizes for two CPU cores. The pr
 from it by these options:
 - `warping`: the decoder moves and blends the two given frames and draws over them (`composed` in
   `layers/endpoints.py`): edges are those of the given frames.
-- `moving_cell`: cells of 8 pixels move as one. Where single pixels move, things dissolve.
+- `motion`: the two given frames move along paths (`layers/motion_paths.py`): what is in both of
+  them is found and travels, and z_video chooses among possible curves.
+- `track_weight`: the paths are trained towards the places where things are found in the true
+  frames. By its colours alone, a thing far from its place fades instead of moving.
+- `coarse_weight`: errors of cells of 2 to 16 pixels count, too.
+- `moving_cell`: cells of 8 pixels move as one beside their paths. Where single pixels move, things
+  dissolve.
 - `exact_endpoints`: the two endpoints are the given frames, and the lambda_2 term is 0.
-- `mean_weight`: the clip of z_video = 0, the best guess, is trained to be near the true one, too.
 - `schedule`: the observation scale widens, and the KL begins at half its weight.
 - `decoded_frames`: a step decodes some of the frames between the endpoints, counted for all.
 """
@@ -42,6 +47,7 @@ from kerasvid.layers.frame_networks import (
     strided_encoder,
 )
 from kerasvid.layers.gaussian_head import GaussianHead
+from kerasvid.layers.motion_paths import MotionPaths
 from kerasvid.layers.recurrent import bidirectional_lstm, over_frames
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.protocols import Encoder
@@ -64,11 +70,12 @@ class CVAE(InBetween, VariationalModel, Encoder):
         summary_units: width of each direction of the posterior's LSTM.
         hidden_units: width of the layer that joins z with the time of a frame.
         encoder: arguments of `FrameEncoder`; the endpoints have another of the same sizes.
-        decoder, warping, moving_cell, exact_endpoints: of `TimedDecoder`.
+        decoder, warping, moving_cell, motion, exact_endpoints: of `TimedDecoder`.
         endpoints_weight: lambda_2 / lambda_1.
         mean_weight: of the squared error of the clip of z_video = 0, as a multiple of lambda_1.
         coarse_weight: of `losses.coarse_error`, as a multiple of lambda_1: a thing beside its place
             has a gradient by the place in cells, not in pixels.
+        track_weight: of `MotionPaths.track_error`, as a multiple of lambda_1; needs `motion`.
         decoded_frames: of `VariationalModel`, counted between the endpoints. Batch normalization
             sees endpoints more often then.
         schedule: of `VariationalModel`, with the weight `kl_video`.
@@ -91,6 +98,7 @@ class CVAE(InBetween, VariationalModel, Encoder):
     PARTS: ClassVar = {
         "encoder": FrameEncoder,
         "decoder": FrameDecoder,
+        "motion": MotionPaths,
         "schedule": ("observation_scale", "kl_video", "steps"),
     }
 
@@ -106,10 +114,12 @@ class CVAE(InBetween, VariationalModel, Encoder):
         decoder: Mapping[str, Any] | None = None,
         warping: bool = False,
         moving_cell: int = 1,
+        motion: Mapping[str, Any] | None = None,
         exact_endpoints: bool = False,
         endpoints_weight: float = 1.0,
         mean_weight: float = 0.0,
         coarse_weight: float = 0.0,
+        track_weight: float = 0.0,
         decoded_frames: int | None = None,
         schedule: Mapping[str, Any] | None = None,
         **kwargs,
@@ -117,8 +127,8 @@ class CVAE(InBetween, VariationalModel, Encoder):
         super().__init__(image_shape, frames, schedule, decoded_frames, **kwargs)
         check_endpoints(frames)
         self.endpoints_weight, self.mean_weight = endpoints_weight, mean_weight
-        self.coarse_weight = coarse_weight
-        for name in ("endpoints_weight", "mean_weight", "coarse_weight"):
+        self.coarse_weight, self.track_weight = coarse_weight, track_weight
+        for name in ("endpoints_weight", "mean_weight", "coarse_weight", "track_weight"):
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"{name}={getattr(self, name)} must be 0 or more.")
         if coarse_weight and not self.coarse_levels():
@@ -126,14 +136,21 @@ class CVAE(InBetween, VariationalModel, Encoder):
                 f"coarse_weight={coarse_weight}: frames of {self.image_shape[:2]} pixels have no "
                 "cells of 2x2. Resize them to even sides."
             )
+        if track_weight and motion is None:
+            raise ValueError(
+                f"track_weight={track_weight} trains paths: set motion, or track_weight=0."
+            )
         self.video_dim, self.endpoints_dim = video_dim, endpoints_dim
         self.summary_units, self.hidden_units = summary_units, hidden_units
         self.encoder_arguments, self.decoder_arguments = dict(encoder or {}), dict(decoder or {})
         self.warping, self.exact_endpoints, self.moving_cell = warping, exact_endpoints, moving_cell
+        self.motion = None if motion is None else dict(motion)
         if mean_weight:
             self.add_term("mean_reconstruction_loss")
         if coarse_weight:
             self.add_term("coarse_loss")
+        if track_weight:
+            self.add_term("track_loss")
 
         # === Networks ===
         policy, sizes = self.dtype_policy, self.encoder_arguments
@@ -148,6 +165,7 @@ class CVAE(InBetween, VariationalModel, Encoder):
             exact_endpoints,
             moving_cell,
             decoder=self.decoder_arguments,
+            motion=motion,
             dtype=policy,
         )
         self.encoder.build([None, *self.image_shape])
@@ -198,9 +216,10 @@ class CVAE(InBetween, VariationalModel, Encoder):
                   + kl_video KL[q(z_video | x_1..T) || N(0, I)]
                   + lambda_1 mean_weight |x - g(z with z_video = 0)|^2
                   + lambda_1 coarse_weight (the coarse error of g(z))
+                  + lambda_1 track_weight (the track error of the paths of z)
 
-        with lambda_1 = 1 / (2 scale^2) and the weights of `schedule`. The last two terms, 0 in the
-        poster, are of the frames between the endpoints. Arguments and returns as in `Trainer`.
+        with lambda_1 = 1 / (2 scale^2) and the weights of `schedule`. The last three terms, 0 in
+        the poster, are of the frames between the endpoints. Arguments and returns as in `Trainer`.
         """
         video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         if training and self.exact_endpoints and video.shape[1] < 3:
@@ -217,7 +236,7 @@ class CVAE(InBetween, VariationalModel, Encoder):
         codes = self.endpoints_encoder(*endpoints, training=training)
         given = codes, times, endpoints, between, training
 
-        error, at_endpoints, coarse = self._squared_errors(latents, *given)
+        error, at_endpoints, coarse, track = self._errors(latents, *given)
         whole = at_endpoints + share * error
         lambda_1 = 1.0 / (2.0 * tf.square(weights["observation_scale"]))
         terms = {
@@ -225,10 +244,12 @@ class CVAE(InBetween, VariationalModel, Encoder):
             "endpoints_loss": lambda_1 * self.endpoints_weight * at_endpoints,
         }
         if self.mean_weight:
-            error = self._squared_errors(tf.zeros_like(latents), *given, with_endpoints=False)[0]
+            error = self._errors(tf.zeros_like(latents), *given, with_endpoints=False)[0]
             terms["mean_reconstruction_loss"] = lambda_1 * self.mean_weight * share * error
         if self.coarse_weight:
             terms["coarse_loss"] = lambda_1 * self.coarse_weight * share * coarse
+        if self.track_weight:
+            terms["track_loss"] = lambda_1 * self.track_weight * share * track
         kl = distributions.kl_to_standard(q_video)
         bound = tf.add_n(list(terms.values())) + weights["kl_video"] * kl
         terms["kl_video"] = kl
@@ -236,12 +257,10 @@ class CVAE(InBetween, VariationalModel, Encoder):
         loss = tf.square(weights["observation_scale"]) * bound
         return {"loss": loss, "bound": bound, **terms}, {}
 
-    def _squared_errors(
-        self, latents, codes, times, endpoints, between, training, with_endpoints=True
-    ):
-        """|x - g|^2 between the endpoints and at them, and the coarse error: `[B]` each.
+    def _errors(self, latents, codes, times, endpoints, between, training, with_endpoints=True):
+        """|x - g|^2 between the endpoints and at them, the coarse and the track error: `[B]` each.
 
-        Without a weight the coarse error is 0. Exact endpoints are not decoded.
+        Without their weights the last two are 0. Exact endpoints are not decoded.
         """
         none = tf.zeros_like(latents[:, 0])  # [B]
         with_endpoints = with_endpoints and not self.exact_endpoints
@@ -249,16 +268,20 @@ class CVAE(InBetween, VariationalModel, Encoder):
             edge = tf.zeros_like(codes[:, :1])
             times = tf.concat([edge, times, edge + 1.0], axis=1)  # [B, K + 2]
         if not times.shape[1]:
-            return none, none, none
-        shown = self.decoded(latents, codes, times, *endpoints, training=training)
-        at_endpoints = coarse = none
+            return none, none, none, none
+        joined = tf.concat([latents, codes], axis=-1)  # [B, D + 2 E]
+        paths = self.timed_decoder.paths(joined, *endpoints)
+        shown = self.timed_decoder(joined, times, *endpoints, training=training, paths=paths)
+        at_endpoints = coarse = track = none
         if with_endpoints:
             at_endpoints = losses.squared_error(endpoints[0], shown[:, 0])
             at_endpoints += losses.squared_error(endpoints[1], shown[:, -1])
-            shown = shown[:, 1:-1]
+            shown, times = shown[:, 1:-1], times[:, 1:-1]
         if self.coarse_weight and between.shape[1]:
             coarse = losses.coarse_error(between, shown, self.coarse_levels())
-        return losses.squared_error(between, shown), at_endpoints, coarse
+        if self.track_weight and between.shape[1]:
+            track = self.timed_decoder.motion.track_error(paths, endpoints, between, times)
+        return losses.squared_error(between, shown), at_endpoints, coarse, track
 
     def coarse_levels(self) -> int:
         """Levels of the coarse error: cells of up to 16 pixels that divide a frame."""
@@ -319,8 +342,10 @@ CVAE.PRESETS = {
         **_TWO_CORES,
         "warping": True,
         "moving_cell": 8,
+        "motion": {"cell": 4, "waves": 3},
         "exact_endpoints": True,
-        "mean_weight": 1.0,
+        "coarse_weight": 1.0,
+        "track_weight": 20.0,
         "decoded_frames": 4,
         "schedule": {"observation_scale": (0.1, 1.0), "kl_video": (0.5, 1.0), "steps": 3_000},
     },

@@ -410,6 +410,22 @@ def test_videos_between_two_frames_are_compared_with_linear_interpolation(
         assert share == pytest.approx(np.mean(distances < line), abs=0.05)
 
 
+def test_the_nearest_of_eight_videos_between_two_frames_is_reported(
+    context_of, values_of, real_clips
+):
+    context = context_of("cvae")
+    found, real = values_of(context, "between"), real_clips(context)
+    made = [context.model.between(real[:, 0], real[:, -1], 4, seed) for seed in range(8)]
+    nearest = np.min([l2_distances(each, real) for each in made], axis=0).mean()
+    assert found["between/best_of_8"].value == pytest.approx(nearest, rel=1e-3)
+    assert found["between/best_of_8"].value < found["between/samples"].value
+    pairs = [l2_distances(made[i], made[j]).mean() for i in range(8) for j in range(i)]
+    assert found["between/apart"].value == pytest.approx(np.mean(pairs), rel=1e-3)
+    assert not {"between/best_of_8", "between/apart"} & {
+        *values_of(context_of("linear_interpolation"), "between")
+    }
+
+
 def test_frames_are_compared_to_the_first_one(context_of, values_of, real_clips):
     context = context_of()
     found = values_of(context, "frame_consistency")

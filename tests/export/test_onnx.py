@@ -33,6 +33,15 @@ def test_outputs_of_a_file_equal_the_model(name, debug_model):
                 assert error.largest <= allowed, (signature, output, error)
 
 
+@pytest.mark.slow
+def test_motion_between_two_frames_is_in_the_file(debug_model):
+    model = debug_model("cvae", warping=True, motion={"channels": (8, 8), "units": 8})
+    signature = loop_free_signatures(model, None, ["decode"])[0]["decode"]
+    session = OnnxModel(onnx.convert(model, signature, "decode"))
+    for batch in (1, 3):
+        assert measured_difference(session, model, signature, batch)["video"].largest < 1e-3
+
+
 def test_codes_are_looked_up_row_by_row(debug_model):
     model = debug_model("glo")
     content = onnx.convert(

@@ -69,6 +69,15 @@ def test_outputs_of_a_file_equal_the_model(every_model):
 
 
 @pytest.mark.slow
+def test_motion_between_two_frames_is_in_the_file(debug_model):
+    model = debug_model("cvae", warping=True, motion={"channels": (8, 8), "units": 8})
+    signatures, _ = tflite.loop_free_signatures(model, None, ["decode", "between"])
+    content = tflite.convert(model, signatures)
+    assert errors_of(model, signatures, content)["decode"]["video"].largest < 1e-3
+    assert not [op for op in tflite.operations(content) if op.startswith("CUSTOM")]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PRIORS)
 def test_a_fitted_prior_is_in_the_file(kind, debug_model, moving_squares):
     model = debug_model("rjvae")

@@ -199,6 +199,47 @@ def test_the_poster_is_the_default_and_its_sizes_are_the_preset_paper():
     assert (sizes["video_dim"], sizes["endpoints_dim"], sizes["frames"]) == (600, 1000, 30)
 
 
+MOTION = {"cell": 4, "waves": 2, "channels": (8, 8), "units": 8}
+
+
+@pytest.fixture(scope="module")
+def moving():
+    return make_model(
+        warping=True,
+        motion=MOTION,
+        exact_endpoints=True,
+        track_weight=0.6,
+        schedule={"observation_scale": SCALE, "kl_video": (3.0, 3.0)},
+    )
+
+
+def test_the_track_error_of_the_paths_is_part_of_the_bound(moving, video, noise):
+    terms, _ = moving.compute_losses({"video": video}, noise, START, training=True)
+    latents = moving.code_draws(video, noise)["video"]
+    codes = moving.endpoints_encoder(video[:, 0], video[:, -1])
+    decoder, ends = moving.timed_decoder, (video[:, 0], video[:, -1])
+    paths = decoder.paths(tf.concat([latents, codes], axis=-1), *ends)
+    times = frame_times(3, 4)[:, 1:-1]
+    track = decoder.motion.track_error(paths, ends, video[:, 1:-1], times)
+    lambda_1 = 1.0 / (2.0 * SCALE[0] ** 2)
+    np.testing.assert_allclose(terms["track_loss"], 0.6 * lambda_1 * track, rtol=1e-4)
+    bound = terms["reconstruction_loss"] + terms["track_loss"] + terms["endpoints_loss"]
+    np.testing.assert_allclose(terms["bound"], bound + 3.0 * terms["kl_video"], rtol=1e-5)
+
+
+def test_samples_of_a_model_with_motion_differ(moving):
+    ends = np.random.default_rng(1).integers(0, 256, [2, 3, 8, 8, 3], dtype=np.uint8)
+    one, other = (moving.between(*ends, 5, seed=seed) for seed in (0, 1))
+    np.testing.assert_array_equal(one[:, [0, -1]], other[:, [0, -1]])
+    assert (one[:, 1:-1] != other[:, 1:-1]).any()
+
+
+def test_a_track_weight_needs_motion():
+    with pytest.raises(ValueError, match=r"track_weight=1\.0 trains paths: set motion") as error:
+        make_model(warping=True, track_weight=1.0)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.slow
 def test_a_best_guess_is_close_to_the_predictable_part(moving_squares):
     """Clips of one motion: once trained, the clip of z_video = 0 beats the linear interpolation."""

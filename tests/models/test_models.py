@@ -42,7 +42,16 @@ VARIANTS = {
             "decoded_frames": 1,
         },
     ),
-    "cgan-warping": ("cgan", {"warping": True}),
+    "cvae-motion": (
+        "cvae",
+        {
+            "warping": True,
+            "motion": {"cell": 4, "waves": 2, "channels": (8,), "units": 8},
+            "exact_endpoints": True,
+            "track_weight": 1.0,
+        },
+    ),
+    "cgan-warping": ("cgan", {"warping": True, "motion": {"channels": (8,), "units": 8}}),
 }
 
 
