@@ -50,17 +50,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
 from kerasvid.layers.recurrent import NoiseGRU, repeated
+from kerasvid.models.base.categories import CATEGORY, category_code
 from kerasvid.models.base.gan import BALANCED, IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import Conditional, Recombinable
 from kerasvid.models.base.train_config import TrainConfig
-from kerasvid.models.base.video_generator import CATEGORY
 
 
 class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
@@ -122,10 +121,6 @@ class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
         category = {CATEGORY: noise[CATEGORY]} if self.categories else {}
         return {**super().fakes(noise, frames, training), **category}
 
-    def category_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """The category int64 `[B]` of generated clips, where there are categories."""
-        return tf.argmax(noise[CATEGORY], axis=-1)
-
     def motion_codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """z_M^(t), with the category beside it if there is one: `[B, T, E]`."""
         motion = self.motion(noise["motion"][:, :frames], start=noise["start"])
@@ -135,28 +130,12 @@ class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
         """Motion `[B, T, D]` with the category beside it if there is one: `[B, T, E]`."""
         if not self.categories:
             return motion
-        category = tf.one_hot(self.category_of(noise), self.categories)  # [B, K]
+        category: Any = category_code(noise)  # [B, K]
         return tf.concat([motion, repeated(category, motion.shape[1])], axis=-1)
 
     def recombined_noise(self, content_of: Mapping, motion_of: Mapping) -> dict[str, tf.Tensor]:
         """The noise of some contents with that of other motions, which have the categories."""
         return {**motion_of, "content": content_of["content"]}
-
-    def generate_category(
-        self, category: int, batch: int, frames: int | None = None, seed: int = 0
-    ) -> np.ndarray:
-        """New videos of one category: uint8 `[B, T, H, W, C]`; otherwise as `generate`.
-
-        Raises:
-            ValueError: there is no such category.
-        """
-        if not 0 <= category < self.categories:
-            raise ValueError(
-                f"category={category}: the model has {self.categories} categories, counted from 0."
-            )
-        noise = self.sample_noise(batch, frames, seed)
-        chosen = tf.one_hot([category] * batch, self.categories)
-        return self.render({**noise, CATEGORY: chosen})
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

@@ -25,6 +25,11 @@ SMALL = {"image_shape": (16, 16, 3), "frames": 4}
 VARIANTS = {
     **{name: (name, {}) for name in MODELS if not issubclass(model_class(name), InBetween)},
     "dsa-full": ("dsa", {"posterior": "full"}),
+    "rjvae-classes": ("rjvae", {"categories": 3, "prior_momentum": 0.9}),
+    "dsa-classes": (
+        "dsa",
+        {"categories": 3, "aggregate_start": True, "prior_momentum": 0.9},
+    ),
     "mocogan-categories": ("mocogan", {"categories": 3}),
     "navsynth-pairs": (
         "navsynth",

@@ -64,9 +64,8 @@ class AdversarialModel(Trainer):
     `discriminator_losses` and `generator_losses`. Its constructor makes the generator's layers and
     ends with `build_networks`.
 
-    Batches are those of `Trainer` with two optional entries. An `"image"`, uint8 `[N, H, W, C]` or
-    `[N, 1, H, W, C]`, is for D_I: images and frames of clips then have equal weight, whatever N.
-    A `"label"`, int64 `[B]`, is the category of each clip, or -1 where unknown.
+    Batches are those of `Trainer` with an optional `"image"`, uint8 `[N, H, W, C]` or
+    `[N, 1, H, W, C]`, for D_I: images and frames of clips then have equal weight, whatever N.
 
     Args:
         image_shape: `(H, W, C)`.
@@ -293,19 +292,12 @@ class AdversarialModel(Trainer):
         }
 
     def batch_of(self, data: Any) -> dict[str, tf.Tensor]:
-        """`"video"`, and `"image"` `[N, H, W, C]` and `"label"` if the model uses them."""
-        batch = {"video": self.video_of(data)}
-        self.check_training_length(batch["video"].shape[1])
+        """As in `Trainer`, and `"image"` `[N, H, W, C]` if there are some and D_I."""
+        batch = super().batch_of(data)
         data = data[0] if isinstance(data, tuple | list) else data
-        if isinstance(data, Mapping):
-            if "image" in data and self.image_discriminator is not None:
-                batch["image"] = images_of(data["image"], self.image_shape)
-            if "label" in data and self.categories:
-                batch["label"] = data["label"]
+        if isinstance(data, Mapping) and "image" in data and self.image_discriminator is not None:
+            batch["image"] = images_of(data["image"], self.image_shape)
         return batch
-
-    def check_batch(self, data: Any) -> None:
-        self.batch_of(data)
 
     def _with_known_share(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         if "label" not in batch:
