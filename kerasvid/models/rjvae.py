@@ -47,8 +47,8 @@ from kerasvid.layers.frame_networks import (
     strided_encoder,
 )
 from kerasvid.layers.gaussian_head import GaussianHead
-from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames, repeated
-from kerasvid.models.base.categories import category_code
+from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames
+from kerasvid.models.base.categories import beside, category_code
 from kerasvid.models.base.protocols import SummaryEncoder, SummaryPrior, Swappable
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
@@ -154,8 +154,7 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
         features = over_frames(self.encoder, video, training=training)  # [B, T, F]
         q_summary = self.summary_head.posterior(self.summarizer(features))
         summary = distributions.reparameterize(q_summary, noise.get("summary"))  # [B, D]
-        beside = repeated(tf.cast(summary, features.dtype), video.shape[1])  # [B, T, D]
-        joined = tf.concat([features, beside], axis=-1)
+        joined = beside(features, tf.cast(summary, features.dtype))  # [B, T, F + D]
         q_residual = self.residual_head.posterior(joined)
         residual = distributions.reparameterize(q_residual, noise.get("residual"))  # [B, T, D]
         return q_summary, summary, q_residual, residual
@@ -284,11 +283,6 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
         summary = self.encode(content_of)["summary"]
         residual = self.encode(motion_of)["residual"]
         return as_pixels(self.decode(summary[:, None] + residual))
-
-
-def beside(vector: tf.Tensor, category: tf.Tensor | None) -> tf.Tensor:
-    """The one-hot class beside a vector, if there are classes: `[B, D]`, `[B, K] -> [B, D + K]`."""
-    return vector if category is None else tf.concat([vector, category], axis=-1)
 
 
 _TWO_CORES: dict[str, Any] = {

@@ -30,6 +30,9 @@ VARIANTS = {
         "dsa",
         {"categories": 3, "aggregate_start": True, "prior_momentum": 0.9},
     ),
+    "rjgan-classes": ("rjgan", {"categories": 3, "objective": {"conditioning": "projection"}}),
+    "vgan-classes": ("vgan", {"categories": 3}),
+    "tgan-classes": ("tgan", {"categories": 3}),
     "mocogan-categories": ("mocogan", {"categories": 3}),
     "navsynth-pairs": (
         "navsynth",
@@ -48,6 +51,8 @@ VARIANTS = {
         },
     ),
     "cgan-warping": ("cgan", {"warping": True}),
+    "cvae-classes": ("cvae", {"categories": 3}),
+    "cgan-classes": ("cgan", {"categories": 3, "intermediate_weight": 1.0}),
 }
 
 

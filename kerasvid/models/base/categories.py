@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kerasvid.layers.recurrent import repeated
 from kerasvid.naming import nearest_names
 
 CATEGORY = "category"  # name of the noise
@@ -24,20 +25,32 @@ def checked_categories(categories: int) -> int:
 
 
 def category_of(noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """The class of each row of noise, int64 `[B]`."""
-    return tf.argmax(noise[CATEGORY], axis=-1)
+    """The class of each row of noise, int64 `[B]`.
+
+    A row of zeros, which no Gaussian draws, is an unknown class, -1.
+    """
+    drawn = noise[CATEGORY]
+    known = tf.reduce_max(tf.abs(drawn), axis=-1) > 0.0
+    return tf.where(known, tf.argmax(drawn, axis=-1), tf.constant(UNKNOWN, tf.int64))
 
 
 def category_code(noise: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
-    """The one-hot class of each row of noise, float32 `[B, K]`; `None` without classes.
-
-    A row of zeros, which no Gaussian draws, stays zero: an unknown class.
-    """
+    """The one-hot class of each row of noise, float32 `[B, K]`; `None` without classes."""
     if CATEGORY not in noise:
         return None
-    drawn = noise[CATEGORY]
-    known = tf.reduce_max(tf.abs(drawn), axis=-1, keepdims=True) > 0.0
-    return tf.one_hot(category_of(noise), drawn.shape[-1]) * tf.cast(known, tf.float32)
+    return tf.one_hot(category_of(noise), noise[CATEGORY].shape[-1])
+
+
+def beside(vectors: tf.Tensor, category: tf.Tensor | None) -> tf.Tensor:
+    """The one-hot class `[B, K]` beside vectors, if there are classes.
+
+    `[B, D] -> [B, D + K]`, or at every frame `[B, T, D] -> [B, T, D + K]`.
+    """
+    if category is None:
+        return vectors
+    if len(vectors.shape) == 3:
+        category = repeated(category, vectors.shape[1])
+    return tf.concat([vectors, category], axis=-1)
 
 
 def label_code(label: tf.Tensor | None, rows: tf.Tensor, categories: int) -> tf.Tensor | None:

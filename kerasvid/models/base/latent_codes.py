@@ -25,7 +25,7 @@ from kerasvid.layers.code_table import CodeTable, projected_to_ball
 from kerasvid.layers.compilation import traced_function
 from kerasvid.layers.fitted_priors import LARGEST, PriorFit
 from kerasvid.layers.recurrent import over_frames
-from kerasvid.models.base.categories import CATEGORY, category_of
+from kerasvid.models.base.categories import CATEGORY
 from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.models.base.protocols import Encoder, LearnedCodes
 from kerasvid.models.base.trainer import (
@@ -432,7 +432,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         T is `frames`, or the model's own length where `None`.
         """
         frames = self.clip_length(frames)
-        label = category_of(noise) if CATEGORY in noise else None
+        label = tf.argmax(noise[CATEGORY], axis=-1) if CATEGORY in noise else None
         drawn: dict[str, tf.Tensor] = {}
         for key, tables in self._tables_by_key().items():
             if key not in FITTED_KEYS:

@@ -78,7 +78,8 @@ class LinearDiscriminator(keras.layers.Layer):
         self.seen.append(inputs)
         logits = tf.matmul(tf.reshape(inputs, [-1, self.w.shape[0]]), self.w)  # [B, P + K]
         classes = logits[:, self.patches :] if self.categories else None
-        return DiscriminatorOutput(logits[:, : self.patches], classes)
+        by_patch = None if classes is None else tf.repeat(classes[:, None], self.patches, axis=1)
+        return DiscriminatorOutput(logits[:, : self.patches], classes, by_patch)
 
 
 class Gain(keras.layers.Layer):

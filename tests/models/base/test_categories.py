@@ -30,6 +30,7 @@ def test_the_largest_entry_of_the_noise_is_the_class(noise):
 def test_a_row_of_zeros_is_an_unknown_class(noise):
     zeros = {CATEGORY: tf.zeros([2, 3])}
     np.testing.assert_array_equal(category_code(zeros), np.zeros([2, 3]))
+    np.testing.assert_array_equal(category_of(zeros), [-1, -1])
 
 
 def test_unknown_labels_have_no_class():

@@ -22,6 +22,11 @@ VARIANTS = {
     "cvae": ("cvae", {"mean_weight": 1.0}),
     "mocogan": ("mocogan", {}),
     "rmocogan": ("rmocogan", {}),
+    "rjgan": ("rjgan", {}),
+    "rjgan-projection": ("rjgan", {"objective": {"conditioning": "projection"}}),
+    "tgan": ("tgan", {}),
+    "vgan": ("vgan", {"objective": {"conditioning": "projection", "r1_weight": 1.0}}),
+    "cgan": ("cgan", {"intermediate_weight": 0.1}),
 }
 VAES = [name for name in VARIANTS if issubclass(model_class(name.split("-")[0]), VariationalModel)]
 
@@ -148,6 +153,58 @@ def test_classes_change_no_weight_of_the_model_without(variant):
         assert plain.path.rpartition("/")[2] == wider.path.rpartition("/")[2]
         more = {b - a for a, b in zip(plain.shape, wider.shape, strict=True)}
         assert more <= {0, 3}
+
+
+GANS = [name for name in VARIANTS if name not in VAES]
+
+
+@pytest.fixture(params=GANS)
+def gan(request):
+    return request.param
+
+
+def trained(model, video, label):
+    """The model after a step of gradient descent on clips with labels, or without any."""
+    model.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    batch = {"video": video.numpy(), **({} if label is None else {"label": np.array(label)})}
+    logs = model.train_on_batch(batch, return_dict=True)
+    assert all(np.isfinite(value) for value in logs.values())
+    assert all(
+        np.isfinite(value) for value in model.test_on_batch(batch, return_dict=True).values()
+    )
+    return [v.numpy() for v in model.video_discriminator.trainable_variables]
+
+
+def test_the_labels_of_clips_train_the_video_discriminator(gan, video):
+    def after(label):
+        keras.utils.set_random_seed(1)
+        return trained(make_model(gan), video, label)
+
+    one, other, none, unknown = (after(each) for each in ([0, 1, 2], [1, 2, 0], None, [-1] * 3))
+    assert any((a != b).any() for a, b in zip(one, other, strict=True))
+    for a, b in zip(none, unknown, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_class_of_a_generated_clip_is_among_what_the_losses_see(gan):
+    model = make_model(gan)
+    noise = draw_noise(model.training_noise_shapes(4), 3, replica_key(1, tf.constant(0)))
+    noise |= model.conditions({"video": tf.zeros([3, 4, 16, 16, 3])})
+    fakes = model.fakes(noise, 4, training=False)
+    np.testing.assert_array_equal(fakes[CATEGORY], noise[CATEGORY])
+
+
+def test_a_generator_between_frames_learns_of_the_class_of_their_clip(video):
+    model = make_model("cgan")
+    conditions = model.conditions({"video": video, "label": tf.constant([2, -1, 0], tf.int64)})
+    np.testing.assert_array_equal(conditions[CATEGORY], [[0, 0, 1], [0, 0, 0], [1, 0, 0]])
+
+
+def test_the_summary_frame_of_a_class_is_that_of_its_videos():
+    model = make_model("rjgan", residual_scale=0.0)
+    images = [model.generate_images(2, seed=1, label=label) for label in (0, 1)]
+    videos = model.generate(2, seed=1, label=1)
+    assert near(videos[:, 0], images[1]) and (images[0] != images[1]).any()
 
 
 def coloured(moving_squares):
