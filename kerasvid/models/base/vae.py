@@ -22,7 +22,13 @@ import tensorflow_probability as tfp
 from kerasvid import distributions, losses
 from kerasvid.layers.aggregate_prior import AggregatePrior
 from kerasvid.layers.fitted_priors import LARGEST, PriorFit
-from kerasvid.models.base.categories import CATEGORY, UNKNOWN, checked_categories, label_code
+from kerasvid.models.base.categories import (
+    CATEGORY,
+    UNKNOWN,
+    category_code,
+    checked_categories,
+    label_code,
+)
 from kerasvid.models.base.code_priors import FURTHER, CodePriors
 from kerasvid.models.base.protocols import Conditional
 from kerasvid.models.base.train_config import Ramp, WarmupCosine, is_pair
@@ -222,7 +228,8 @@ class VariationalModel(CodePriors, Trainer, Conditional):
             kind: `"gaussian"`, `"mixture"`, `"flow"`, `"nearest"` or `"flow_matching"`; see
                 `layers/fitted_priors.py`.
             batches: of training videos as `fit` takes them, of `frames` frames; at most 20,000
-                videos are used.
+                videos are used. With `categories` the prior is one by class, of the videos with
+                labels.
             steps: updates of a network.
             seed: of their draws.
             **arguments: of the kind, such as `units`.
@@ -231,7 +238,8 @@ class VariationalModel(CodePriors, Trainer, Conditional):
             How well it fits, by group of codes.
 
         Raises:
-            ValueError: the kind or an argument is unknown, or there are no clips of that length.
+            ValueError: the kind or an argument is unknown, there are no clips of that length, or
+                with `categories` a class has no video.
             RuntimeError: scikit-learn is missing, which `"mixture"` needs.
 
         Example:
@@ -240,7 +248,7 @@ class VariationalModel(CodePriors, Trainer, Conditional):
         """
         self.check_prior(kind, arguments)
         shapes = self.posterior_noise_shapes(self.frames)
-        found = self._drawn_from_posteriors(batches, seed)
+        found, labels = self._drawn_from_posteriors(batches, seed)
         for name, codes in found.items():
             if codes.shape[1:] != shapes[name]:
                 raise ValueError(
@@ -251,10 +259,15 @@ class VariationalModel(CodePriors, Trainer, Conditional):
             group: np.concatenate([found[name].reshape(len(found[name]), -1) for name in names], 1)
             for group, names in self.code_groups.items()
         }
-        return self.fit_groups(kind, by_group, steps, seed, arguments, DRAWS)
+        return self.fit_groups(kind, by_group, steps, seed, arguments, DRAWS, labels)
 
-    def _drawn_from_posteriors(self, batches: Iterable, seed: int) -> dict[str, np.ndarray]:
-        """`DRAWS` draws in succession of the codes of each video, by name: `[N DRAWS, ...]`."""
+    def _drawn_from_posteriors(
+        self, batches: Iterable, seed: int
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """`DRAWS` draws in succession of the codes of each video, by name, and their labels.
+
+        Shapes are `[N DRAWS, ...]`.
+        """
 
         @tf.function
         def draws(video, key):
@@ -263,9 +276,11 @@ class VariationalModel(CodePriors, Trainer, Conditional):
             return self.code_draws(video, draw_noise(shapes, tf.shape(video)[0], key))
 
         rows: dict[str, list] = {}
-        seen = 0
+        labels, seen = [], 0
         for number, batch in enumerate(batches):
-            video = self.video_of(tf.nest.map_structure(tf.convert_to_tensor, batch))
+            given = self.batch_of(tf.nest.map_structure(tf.convert_to_tensor, batch))
+            video = given["video"]
+            labels.append(np.repeat(labels_of(given), DRAWS))
             key = replica_key(seed, tf.constant(number))
             for name, value in draws(video, key).items():
                 rows.setdefault(name, []).append(value.numpy())
@@ -274,11 +289,13 @@ class VariationalModel(CodePriors, Trainer, Conditional):
                 break
         if not rows:
             raise ValueError("There are no batches. Give some of the training videos.")
-        return {name: np.concatenate(parts) for name, parts in rows.items()}
+        drawn = {name: np.concatenate(parts) for name, parts in rows.items()}
+        return drawn, np.concatenate(labels)
 
     def drawn_codes(self, noise: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Codes of `frames` frames from the fitted priors, by the names of their noise."""
         shapes, drawn, used = self.posterior_noise_shapes(self.frames), {}, 0
+        category = category_code(noise)
         for group, names in self.code_groups.items():
             prior, sizes = self.priors[group], [math.prod(shapes[name]) for name in names]
             # Noise of more frames is of those beyond the prior's.
@@ -288,7 +305,8 @@ class VariationalModel(CodePriors, Trainer, Conditional):
             if prior.further_noise:
                 taken.append(noise[FURTHER][:, used : used + prior.further_noise])
                 used += prior.further_noise
-            codes = tf.split(prior(tf.concat(taken, axis=1)), sizes, axis=1)
+            drawn_together = prior(tf.concat(taken, axis=1), category)
+            codes = tf.split(drawn_together, sizes, axis=1)
             for name, code in zip(names, codes, strict=True):
                 drawn[name] = tf.reshape(code, [-1, *shapes[name]])
         return drawn

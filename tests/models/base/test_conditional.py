@@ -155,6 +155,37 @@ def test_classes_change_no_weight_of_the_model_without(variant):
         assert more <= {0, 3}
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "mixture", "nearest"])
+def test_a_prior_that_is_fitted_is_one_by_class(variant, kind, moving_squares):
+    model = make_model(variant)
+    videos, label = moving_squares(30, 4), np.arange(30) % 3
+    unknown = {"video": videos[:6], "label": np.full(6, -1)}
+    own = {"clusters": 3} if kind == "mixture" else {} if kind == "gaussian" else {"units": 4}
+    model.fit_prior(kind, [{"video": videos, "label": label}, unknown], steps=2, **own)
+    every = [made(model, 3, each) for each in range(3)]
+    assert all((a != b).any() for a, b in zip(every, [*every[1:], every[0]], strict=True))
+    mixed = made(model, 3, [2, 0, 1])
+    for row, each in enumerate([2, 0, 1]):
+        assert near(mixed[row], every[each][row])
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(made(again, 3, 1), every[1])
+    with pytest.raises(ValueError, match="codes of class 0: a prior by class needs two or more"):
+        model.fit_prior(kind, [{"video": videos}], steps=2, **own)
+
+
+def test_a_prior_of_moments_by_class_has_the_mean_of_its_codes(moving_squares):
+    model = make_model("cvae")
+    videos, label = moving_squares(30, 4), np.arange(30) % 3
+    model.fit_prior("gaussian", [{"video": videos, "label": label}])
+    codes = model.encode(videos)["video"].numpy()
+    for each in range(3):
+        noise = {"video": tf.zeros([1, 8]), CATEGORY: tf.one_hot([each], 3)}
+        drawn = model.drawn_codes(noise)["video"].numpy()[0]
+        spread = codes[label == each].std(axis=0) + 0.1
+        assert (np.abs(drawn - codes[label == each].mean(axis=0)) < spread).all()
+
+
 GANS = [name for name in VARIANTS if name not in VAES]
 
 
