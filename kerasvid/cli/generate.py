@@ -97,7 +97,7 @@ def _between_images(run, config) -> None:
     shape = config.hyperparameters["image_shape"]
     first, last = (read_frame(path, *shape) for path in (_F.first, _F.last))
     names = ("count", "frames", "seed", "temperature", "scale")
-    options: dict[str, Any] = {name: _F[name].value for name in names}
+    options: dict[str, Any] = {**{name: _F[name].value for name in names}, "label": _label(config)}
     _write(between_images(_load(run, config), first, last, **options), "between_images", config)
 
 

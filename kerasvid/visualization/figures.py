@@ -25,7 +25,7 @@ from kerasvid.models.linear_interpolation import LinearInterpolation
 from kerasvid.naming import nearest_names
 from kerasvid.visualization import grids, writers
 from kerasvid.visualization.nearest_clip import l2_distances, nearest_clips
-from kerasvid.visualization.panels import reconstructed
+from kerasvid.visualization.panels import own_labels, reconstructed
 
 WAY = 8  # videos from one summary to another
 MOTIONS = 4  # of each content
@@ -216,7 +216,9 @@ def between(inputs: FigureInputs) -> Figure:
     """
     model, real = inputs.model, inputs.held_out
     linear = LinearInterpolation(real.shape[2:])
-    videos = [real, *(infilled(each, real, inputs.seed) for each in (model, linear))]
+    label = inputs.label if inputs.label is not None else own_labels(model, inputs.rows)
+    made = infilled(model, real, inputs.seed, label=label)
+    videos = [real, made, infilled(linear, real, inputs.seed)]
     caption = "real above, the model between its endpoints, linear interpolation below"
     shown = _figure(videos, inputs.scale, caption)
 
@@ -235,13 +237,19 @@ def between(inputs: FigureInputs) -> Figure:
 
 
 def infilled(
-    model: InBetween, clips: np.ndarray, seed: int = 0, temperature: float = 1.0
+    model: InBetween,
+    clips: np.ndarray,
+    seed: int = 0,
+    temperature: float = 1.0,
+    label: int | np.ndarray | None = None,
 ) -> np.ndarray:
     """A model's videos between the endpoints of clips `[B, T, H, W, C]`, eight at a time."""
+    labels = None if label is None else np.broadcast_to(label, [len(clips)])
     videos = []
     for number, part in enumerate(np.split(clips, range(8, len(clips), 8))):
         endpoints = part[:, 0], part[:, -1]
-        videos.append(model.between(*endpoints, part.shape[1], seed + number, temperature))
+        own = None if labels is None else labels[8 * number : 8 * number + len(part)]
+        videos.append(model.between(*endpoints, part.shape[1], seed + number, temperature, own))
     return np.concatenate(videos)
 
 
@@ -254,17 +262,18 @@ def between_images(
     seed: int = 0,
     temperature: float = 1.0,
     scale: int | None = None,
+    label: int | None = None,
 ) -> Figure:
     """Several videos between two images, a row each.
 
     Args:
         first, last: uint8 `[H, W, C]`.
         count: number of videos.
-        model, frames, seed, temperature: as `InBetween.between`.
+        model, frames, seed, temperature, label: as `InBetween.between`.
         scale: as in `FigureInputs`.
     """
     first, last = (np.repeat(image[None], count, axis=0) for image in (first, last))
-    return _figure([model.between(first, last, frames, seed, temperature)], scale)
+    return _figure([model.between(first, last, frames, seed, temperature, label)], scale)
 
 
 class FigureType(NamedTuple):

@@ -284,12 +284,12 @@ def test_a_prior_by_class_draws_the_codes_of_the_class(kind, generator):
     keras.utils.set_random_seed(0)
     prior = make_prior(kind, 3, 3, **SMALL[kind], categories=3)
     codes, labels = by_corner(generator)
-    prior.fit(codes, steps=600, seed=1, labels=labels)
+    small = kind == "nearest"  # a small network is smooth, and slow to bend
+    prior.fit(codes, steps=1_500 if small else 600, seed=1, labels=labels)
     for label in range(3):
         near = distances(drawn_of(prior, label))
-        least = 0.7 if kind == "nearest" else 0.9  # a small network is smooth
-        assert np.mean(near.argmin(axis=1) == label) > least
-        assert np.mean(near[:, label] < 0.5) > least
+        assert np.mean(near.argmin(axis=1) == label) > 0.98
+        assert np.mean(near[:, label] < 0.5) > (0.75 if small else 0.9)
 
 
 def test_a_gaussian_by_class_has_the_moments_of_each_class(generator):

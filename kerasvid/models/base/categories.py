@@ -24,6 +24,11 @@ def checked_categories(categories: int) -> int:
     return categories
 
 
+def class_count(model: Any) -> int:
+    """The number of classes that a model makes videos of by a label; 0 for none."""
+    return dict(model.noise_shapes(model.frames)).get(CATEGORY, (0,))[0]
+
+
 def category_of(noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """The class of each row of noise, int64 `[B]`.
 
