@@ -532,8 +532,8 @@ def apply_overrides(
     for key, value in values.items():
         group, dot, name = key.rpartition(".")
         if key == CONDITIONAL and key not in keys:
-            raise ValueError(f"--set={key}={value}: {cls.__name__} makes no videos of a class that "
-                             "is asked for. Remove this setting.")  # fmt: skip
+            raise ValueError(f"--set={key}={str(value).lower()}: {cls.__name__} makes no videos of "
+                             "a class that is asked for. Remove this setting.")  # fmt: skip
         if key not in keys:
             near = nearest_names(name if name in keys else key, keys)
             raise ValueError(f"--set={key}=...: unknown key; {near}.")

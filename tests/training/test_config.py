@@ -187,7 +187,7 @@ def test_categories_must_be_as_many_as_classes(config_of, classes):
             config_of(2, {"categories": count}, folder=classes, model="mocogan")
 
 
-@pytest.mark.parametrize("model", ["rjvae", "dsa", "mocogan", "rmocogan"])
+@pytest.mark.parametrize("model", ["rjvae", "dsa", "cvae", "rmocogan", "rjgan", "tgan", "cgan"])
 def test_a_conditional_run_takes_its_categories_from_the_data(config_of, classes, model):
     config = config_of(2, {"conditional": True}, folder=classes, model=model)
     assert config.hyperparameters["categories"] == 3
@@ -215,9 +215,9 @@ def test_a_conditional_run_takes_its_categories_from_the_data(config_of, classes
         ("rjvae", {"conditional": 3}, "--set=conditional=3: not true or false."),
         ("rjvae", {"categories": -1}, "--set=categories=-1: the videos of squares have 3 classes. "
          "Set categories=3."),
-        ("glo", {"conditional": True}, "--set=conditional=True: GLO makes no videos of a class "
+        ("glo", {"conditional": True}, "--set=conditional=true: GLO makes no videos of a class "
          "that is asked for. Remove this setting."),
-        ("image_gan", {"conditional": True}, "--set=conditional=True: ImageGAN makes no videos of "
+        ("image_gan", {"conditional": True}, "--set=conditional=true: ImageGAN makes no videos of "
          "a class that is asked for. Remove this setting."),
     ],
 )  # fmt: skip
