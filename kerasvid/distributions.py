@@ -42,6 +42,12 @@ def reparameterize(distribution: tfd.Distribution, noise: tf.Tensor | None) -> t
     return distribution.mean() + distribution.stddev() * noise
 
 
+def shifted(distribution: tfd.Distribution, offset: tf.Tensor) -> tfd.Distribution:
+    """A diagonal Gaussian of `diagonal_normal` with `offset`, of its event shape, on its mean."""
+    moved = tfd.Normal(distribution.mean() + offset, distribution.stddev())
+    return tfd.Independent(moved, reinterpreted_batch_ndims=1)
+
+
 def kl_divergence(posterior: tfd.Distribution, prior: tfd.Distribution) -> tf.Tensor:
     """Analytic KL(posterior || prior) in nats, summed over the event: the batch shape remains.
 

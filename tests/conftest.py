@@ -110,12 +110,14 @@ def write_squares():
     from kerasvid.data import DatasetInfo, Video
     from tfrecords_tools.conversion import write_dataset
 
-    def write(folder, videos: np.ndarray, training: int, fps: float = 8.0, **fields) -> str:
+    def write(
+        folder, videos: np.ndarray, training: int, fps: float = 8.0, labels=None, **fields
+    ) -> str:
         info = DatasetInfo("squares", "1", 16, 16, 3, fps=fps, **fields)
         splits = {"train": list(range(training)), "test": list(range(training, len(videos)))}
 
         def load(i: int) -> Video:
-            return Video(videos[i], f"square-{i}")
+            return Video(videos[i], f"square-{i}", label=-1 if labels is None else labels[i])
 
         write_dataset(os.fspath(folder), info, splits, load, progress=False)
         return os.fspath(folder)
@@ -127,6 +129,16 @@ def write_squares():
 def squares(tmp_path_factory, moving_squares, write_squares) -> str:
     """Folder of a data set of 12 + 8 clips, 4x16x16x3."""
     return write_squares(tmp_path_factory.mktemp("data") / "squares", moving_squares(20, 4), 12)
+
+
+@pytest.fixture(scope="session")
+def classes(tmp_path_factory, moving_squares, write_squares) -> str:
+    """Folder of a data set of 12 + 8 clips, 4x16x16x3, of three classes in turn."""
+    folder = tmp_path_factory.mktemp("data") / "classes"
+    labels = [i % 3 for i in range(20)]
+    return write_squares(
+        folder, moving_squares(20, 4), 12, labels=labels, class_names=("walk", "run", "rest")
+    )
 
 
 @pytest.fixture(scope="session")

@@ -133,3 +133,12 @@ def test_kl_divergence_is_the_mean_of_log_ratios_over_draws(pair):
     kl = distributions.kl_divergence(posterior, prior).numpy()
     assert (np.abs(estimate - kl) < 4 * error).all()
     assert (error < 0.05 * np.maximum(kl, 1.0)).all()
+
+
+def test_a_shifted_gaussian_has_another_mean_alone(pair):
+    mean, deviation, offset, _ = pair
+    given = distributions.diagonal_normal(parameters(mean, deviation))
+    moved = distributions.shifted(given, tf.constant(offset, tf.float32))
+    np.testing.assert_allclose(moved.mean(), given.mean() + offset, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(moved.stddev(), given.stddev())
+    assert moved.batch_shape == given.batch_shape and moved.event_shape == given.event_shape

@@ -32,6 +32,7 @@ define.string("model", None, "Name of the model on the server.", required=True)
 define.string("version", None, "Number or label, as 3 or stable; the newest by default.")
 define.enum("protocol", "rest", [*SERVICES], "Protocol of the server.")
 define.list("seeds", ["0"], "Random seeds, one for each video.")
+define.integer("label", None, "Number of the class, for models with classes; by default any.", 0)
 define.string("first", None, "First frame, for models of the video between two frames.")
 define.string("last", None, "Last frame, for the same models.")
 define.float("temperature", 1.0, "Noise between two frames, as a standard deviation.", 0.0)
@@ -84,7 +85,7 @@ def _outputs(client: Client, seeds: list[int]) -> dict[str, np.ndarray]:
     if "first" not in wanted:
         if _F.first or _F.last:
             raise ValueError(f"--first, --last: {client.model} takes no frames. Leave them out.")
-        return {"video": client.generate(seeds)}
+        return {"video": client.generate(seeds, _F.label)}
     for name in ("first", "last"):
         if not _F[name].value:
             raise ValueError(f"--{name}: {client.model} needs a first and a last frame. Give both.")
@@ -93,7 +94,7 @@ def _outputs(client: Client, seeds: list[int]) -> dict[str, np.ndarray]:
 
     size: Any = (wanted["first"].shape or ())[1:]
     first, last = (read_frame(path, *size) for path in (_F.first, _F.last))
-    return {"video": client.between(first, last, seeds, _F.temperature)}
+    return {"video": client.between(first, last, seeds, _F.temperature, _F.label)}
 
 
 def _seed(text: str) -> int:

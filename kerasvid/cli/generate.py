@@ -2,6 +2,7 @@
 
 kerasvid generate --run_dir=runs/rjvae-sprites
 kerasvid generate --run_dir=runs/dsa-sprites --show=samples,swaps,nearest --count=16
+kerasvid generate --run_dir=runs/mocogan-weizmann --label=walk
 kerasvid generate --run_dir=runs/cvae-shapes --first=a.png --last=b.png --frames=30
 """
 
@@ -27,6 +28,8 @@ define.float("temperature", 1.0, "Scale of the noise of a video between two imag
              "guess.", lower_bound=0.0)  # fmt: skip
 define.float("truncation", 1.0, "Standard deviation of the noise of samples, for models with a "
              "Gaussian prior; less: more typical videos.", lower_bound=0.0)  # fmt: skip
+define.string("label", None, "Class of the samples, by its name in the data or its number, for a "
+              "model trained with conditional=true; by default any.")  # fmt: skip
 define.integer("count", 8, "Number of samples.", lower_bound=1)
 define.integer("frames", None, "Length of samples; by default the model's.", lower_bound=1)
 define.integer("seed", 0, "Random seed of the samples.")
@@ -46,6 +49,7 @@ def main(argv: list[str]) -> None:
             raise ValueError("--temperature needs --first and --last. Give both images.")
     start_tensorflow()
     from kerasvid.data import DatasetError, load_info
+    from kerasvid.models.base.categories import with_label
     from kerasvid.models.registry import model_class
     from kerasvid.training.clips import figure_inputs
     from kerasvid.training.run_folder import ERRORS, RunFolder
@@ -59,7 +63,8 @@ def main(argv: list[str]) -> None:
         if images:
             return _between_images(run, config)
         names = figures_of(model_class(config.model), _F.show)
-        model = _load(run, config)
+        model, label = _load(run, config), _label(config)
+        with_label(_drawn(model), label)  # refuses a class that the model does not have
         for name in {*(_F.show or ())}.difference(names):
             print(f"{name}: {config.model} does not have this figure.", file=sys.stderr)
         without_data = [name for name in names if not FIGURES[name].reads_data]
@@ -73,7 +78,7 @@ def main(argv: list[str]) -> None:
                 raise
             print(f"{error} Showing only {', '.join(without_data)}.", file=sys.stderr)
             names = without_data
-        options = {name: _F[name].value for name in OPTIONS}
+        options = {**{name: _F[name].value for name in OPTIONS}, "label": label}
         inputs = figure_inputs(config, model, _F.count, names != without_data, **options)
         for name in names:
             _write(FIGURES[name].draw(inputs), name, config)
@@ -92,8 +97,27 @@ def _between_images(run, config) -> None:
     shape = config.hyperparameters["image_shape"]
     first, last = (read_frame(path, *shape) for path in (_F.first, _F.last))
     names = ("count", "frames", "seed", "temperature", "scale")
-    options: dict[str, Any] = {name: _F[name].value for name in names}
+    options: dict[str, Any] = {**{name: _F[name].value for name in names}, "label": _label(config)}
     _write(between_images(_load(run, config), first, last, **options), "between_images", config)
+
+
+def _label(config) -> int | None:
+    """The number of the class --label, which may be a name of the run's data."""
+    from kerasvid.data import load_info
+    from kerasvid.models.base.categories import class_number
+    from tfrecords_tools import registry
+
+    if _F.label is None or _F.label.isdecimal():
+        return None if _F.label is None else int(_F.label)
+    folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
+    return class_number(_F.label, load_info(folder).class_names)
+
+
+def _drawn(model) -> dict:
+    """Noise of one video."""
+    from kerasvid.models.base.video_generator import VideoGenerator
+
+    return model.sample_noise(1) if isinstance(model, VideoGenerator) else model.between_noise(1)
 
 
 def _load(run, config):

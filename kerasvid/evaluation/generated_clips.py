@@ -15,6 +15,7 @@ import tensorflow as tf
 from kerasvid.data.pixels import as_floats
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, checked_clips
 from kerasvid.evaluation.metrics.disentanglement import Recombine
+from kerasvid.models.base.categories import CATEGORY, class_count
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.row_noise import noise_of_rows, noise_of_seeds
 from kerasvid.models.base.video_generator import VideoGenerator
@@ -44,6 +45,23 @@ def generated_clips(
     return _stream(model, lambda n: model.decode(model.codes(n, frames)), shapes, batch, seed)
 
 
+def clips_of_labels(
+    model: Any, batch: int, frames: int | None = None, seed: int = 0
+) -> Iterator[np.ndarray]:
+    """An endless stream of new clips of every class in turn: clip i is of class i mod K.
+
+    As in `generated_clips`, clip i is row i of `model.generate` with this label.
+    """
+    frames = model.frames if frames is None else frames
+    count = class_count(model)
+
+    def render(noise: dict, rows: tf.Tensor) -> tf.Tensor:
+        asked = {**noise, CATEGORY: tf.one_hot(rows % count, count)}
+        return model.decode(model.codes(asked, frames))
+
+    return _stream(model, render, model.noise_shapes(frames), batch, seed, with_rows=True)
+
+
 def generated_images(model: Any, batch: int, seed: int = 0) -> Iterator[np.ndarray]:
     """An endless stream of images of an `ImagePrior`, as clips of one frame."""
     return _stream(model, lambda n: model.image_of(n)[:, None], model.noise_shapes(1), batch, seed)
@@ -65,13 +83,21 @@ def recombined_clips(
 
 
 def _stream(
-    model: Any, render: Callable, shapes: dict, batch: int, *seeds: int
+    model: Any, render: Callable, shapes: dict, batch: int, *seeds: int, with_rows: bool = False
 ) -> Iterator[np.ndarray]:
-    """Batches of the rows 0 .. B - 1, B .. 2 B - 1, ... of named noises, through a function."""
+    """Batches of the rows 0 .. B - 1, B .. 2 B - 1, ... of named noises, through a function.
+
+    `with_rows` gives the function the numbers of the rows, int32 `[B]`, too.
+    """
     if isinstance(model, LatentCodeModel):
         model.refresh_priors()
     rows = tf.range(batch)
-    make = _graph(lambda first: render(*(noise_of_rows(shapes, first + rows, s) for s in seeds)))
+
+    def of_rows(first: tf.Tensor) -> tf.Tensor:
+        noises = [noise_of_rows(shapes, first + rows, seed) for seed in seeds]
+        return render(*noises, *([first + rows] if with_rows else []))
+
+    make = _graph(of_rows)
     firsts = itertools.count(0, batch)
     return (_pixels(make(tf.constant(first)), "generated", batch) for first in firsts)
 

@@ -16,6 +16,7 @@ from kerasvid.evaluation.classifiers.store import TrainedClassifier
 from kerasvid.evaluation.classifiers.train import named_heads
 from kerasvid.evaluation.context import OF_ANSWERS, OF_GROUPS, OF_RATIO, EvaluationContext
 from kerasvid.evaluation.generated_clips import (
+    clips_of_labels,
     generated_images,
     infilling,
     recall,
@@ -52,6 +53,7 @@ from kerasvid.evaluation.metrics.precision_recall import (
 )
 from kerasvid.evaluation.metrics.reconstruction import reconstruction_scores
 from kerasvid.evaluation.report import HIGHER, LOWER, Measured
+from kerasvid.models.base.categories import class_count
 from kerasvid.models.base.protocols import (
     Encoder,
     ImagePrior,
@@ -513,6 +515,48 @@ def no_constancy(context: EvaluationContext) -> str | None:
     return no_clip_classifier(context)
 
 
+def label_accuracy(context: EvaluationContext) -> Iterator[Measured]:
+    """How often the clip classifier finds the label that was asked for, over all labels alike."""
+    classifier, head = context.classifier("clip"), label_head(context)
+    count, names = class_count(context.model), context.info.class_names
+    clips = counted_clips(
+        clips_of_labels(context.model, context.batch, context.frames, context.seed),
+        context.count(), "generated",
+    )  # fmt: skip
+    answers = _answers(classifier, clips)[head]
+    asked = np.arange(len(answers)) % count
+    facts = {
+        **context.making,
+        "of": "generated clips of every label in turn",
+        "classifier": classifier.protocol(),
+        "classes": classifier.heads[head],
+        "by_chance": 1.0 / count,
+    }
+    found = answer_intervals(answers, asked, seed=context.seed)["accuracy"]
+    yield context.reported("label_accuracy", found, HIGHER, OF_ANSWERS, **facts)
+    hits = answers.argmax(axis=1) == asked
+    for label, name in enumerate(names):
+        if (own := hits[asked == label]).size > 1:
+            share = bootstrap_interval(own, seed=context.seed)
+            yield context.reported(f"label_accuracy/{name}", share, HIGHER, **facts)
+
+
+def label_head(context: EvaluationContext) -> str:
+    """The classifier's head that answers with the class of a clip."""
+    return next(iter(named_heads(context.info)))
+
+
+def no_label_accuracy(context: EvaluationContext) -> str | None:
+    model, classes = context.config.model, len(context.info.class_names)
+    if context.infills:
+        return f"the class of a clip of {model} is also that of the frames it is between"
+    if not class_count(context.model):
+        return f"{model} was trained without conditional=true: it makes no clips of a label"
+    if classes < 2:
+        return f"{context.config.dataset} has less than two classes"
+    return no_clip_classifier(context)
+
+
 # === New and different clips ===
 
 
@@ -578,6 +622,7 @@ METRICS = {
     "fvd": Metric(fvd, no_i3d),
     "inception": Metric(inception, no_clip_classifier),
     "image_inception": Metric(image_inception, no_images),
+    "label_accuracy": Metric(label_accuracy, no_label_accuracy),
     "disentanglement": Metric(disentanglement, no_disentanglement),
     "constancy": Metric(constancy, no_constancy),
     "frame_consistency": Metric(frame_consistency, no_motion),

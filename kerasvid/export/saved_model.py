@@ -8,6 +8,8 @@
 | `between_jpeg` | those with `between` | two encoded images to `frames_bytes` |
 | `image`, `encode`, `reconstruct`, ... | as of `seed_signatures` | as of `seed_signatures` |
 
+Where a `seed` stands, a model with classes also takes a `label`, -1 for any class.
+
 TensorFlow Serving's REST interface writes outputs in base64 if their names end in `_bytes`, and
 reads `{"b64": "..."}`. A frame of 64x64 takes a few kilobytes so, and fifty as a list of pixels.
 

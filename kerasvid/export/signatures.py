@@ -21,6 +21,10 @@ same computations from tensors to tensors, in two forms:
 | `recall` | `index`, `identity` or `label` | `video` | `LatentCodeModel` |
 
 Pixels are uint8 except in `decode`. A generator that is conditional on a label takes `label`, too.
+
+A model that makes videos of a class has the noise `category`, of which the largest entry is the
+class. Beside seeds that is an int64 `label`, -1 where the seed draws the class; beside `seed_from`
+and `seed_to` there are `label_from` and `label_to`.
 """
 
 import dataclasses
@@ -32,6 +36,7 @@ import tensorflow as tf
 
 from kerasvid.data.pixels import as_floats
 from kerasvid.layers.endpoints import check_endpoints
+from kerasvid.models.base.categories import CATEGORY, UNKNOWN
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.protocols import Encoder, ExchangeableCodes, ImagePrior, Swappable
@@ -198,7 +203,9 @@ def _in_between(model: keras.Model, frames: int) -> dict[str, Signature]:
         scaled = {
             name: value * tf.reshape(temperature, [-1, *[1] * (len(value.shape) - 1)])
             for name, value in noise.items()
+            if name != CATEGORY
         }
+        scaled |= {name: value for name, value in noise.items() if name == CATEGORY}
         return {"video": as_pixels(model.infill(as_floats(first), as_floats(last), scaled, frames))}
 
     scale = Tensor((), tf.float32, "standard deviation of the noise; 0 for the best guess", 0)
@@ -280,6 +287,19 @@ def _learned(model: keras.Model, frames: int) -> dict[str, Signature]:
 # === Signatures of seeds ===
 
 
+def _with_labels(drawn: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    """The noise `[B, K]` of classes, with the labels `[B]` that are not -1 in place of the drawn.
+
+    An InvalidArgumentError where there is no such class.
+    """
+    count = drawn.shape[-1]
+    message = f"label: give whole numbers from 0 to {count - 1}, or -1 for any class; got"
+    fits = tf.reduce_all((label >= UNKNOWN) & (label < count))
+    with tf.control_dependencies([tf.debugging.Assert(fits, [message, label], summarize=8)]):
+        asked = tf.one_hot(label, count)
+    return tf.where(label[:, None] == UNKNOWN, drawn, asked)
+
+
 def _seeded(signature: Signature) -> Signature:
     """The signature with an int64 seed a row in place of each set of noise."""
     # `between` takes a seed even if the model has no noise, so that all models are called alike.
@@ -295,6 +315,9 @@ def _seeded(signature: Signature) -> Signature:
             names = [name for name in signature.noise if name.startswith(prefix)]
             shapes = {name.removeprefix(prefix): signature.inputs[name].shape for name in names}
             drawn = noise_of_seeds(shapes, given.pop(seed))
+            if CATEGORY in shapes:
+                label = given.pop(seed.replace("seed", "label"))
+                drawn[CATEGORY] = _with_labels(drawn[CATEGORY], label)
             noise |= {prefix + name: value for name, value in drawn.items()}
         return signature(**noise, **given)
 
@@ -302,4 +325,9 @@ def _seeded(signature: Signature) -> Signature:
     seed = Tensor((), tf.int64, meaning, 0, LARGEST_SEED)
     others = {n: each for n, each in signature.inputs.items() if n not in signature.noise}
     inputs = {**dict.fromkeys(prefixes, seed), **others}
+    for name, prefix in prefixes.items():
+        if (category := signature.inputs.get(f"{prefix}{CATEGORY}")) is not None:
+            meaning, most = "number of the class; -1: drawn by the seed", category.shape[0] - 1
+            label = Tensor((), tf.int64, meaning, UNKNOWN, most)
+            inputs[name.replace("seed", "label")] = label
     return dataclasses.replace(signature, function=function, inputs=inputs, noise=())

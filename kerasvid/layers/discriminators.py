@@ -21,7 +21,22 @@ class DiscriminatorOutput(NamedTuple):
     """The logits of a discriminator, float32: real against generated, and of categories."""
 
     logits: tf.Tensor  # [B, P], one a patch; P = 1 for a full score
-    categories: tf.Tensor | None = None  # [B, K]
+    categories: tf.Tensor | None = None  # [B, K], means over the patches
+    patch_categories: tf.Tensor | None = None  # [B, P, K]
+
+    def projected(self, labels: tf.Tensor | None) -> tf.Tensor:
+        """The logits `[B, P]` of samples of known classes: s_0 + s_(1+y), s_0 where unknown.
+
+        The projection of Miyato, Koyama: "cGANs with Projection Discriminator", ICLR 2018: s_(1+y)
+        is a linear function of the last features, another for each class.
+
+        Args:
+            labels: int `[B]`, -1 where unknown; `None` where all are.
+        """
+        if labels is None or self.patch_categories is None:
+            return self.logits
+        chosen = tf.one_hot(labels, self.patch_categories.shape[-1])  # [B, K]
+        return self.logits + tf.einsum("bpk,bk->bp", self.patch_categories, chosen)
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -289,5 +304,7 @@ def every(stride: int, x: tf.Tensor, first: int, count: int) -> tf.Tensor:
 def as_output(scores: tf.Tensor, rows: tf.Tensor, categories: int) -> DiscriminatorOutput:
     """The output from that of the last convolution, `[..., 1 + K]`, patches in one axis."""
     scores = tf.reshape(tf.cast(scores, tf.float32), [rows, -1, 1 + categories])  # [B, P, 1 + K]
-    classes = tf.reduce_mean(scores[..., 1:], axis=1) if categories else None
-    return DiscriminatorOutput(scores[..., 0], classes)
+    if not categories:
+        return DiscriminatorOutput(scores[..., 0])
+    of_classes = scores[..., 1:]
+    return DiscriminatorOutput(scores[..., 0], tf.reduce_mean(of_classes, axis=1), of_classes)

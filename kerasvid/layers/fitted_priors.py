@@ -22,6 +22,11 @@ enough.
 
 All of them work on the principal components of the codes, scaled to unit variance, and turn
 standard Gaussian noise into codes by dense layers alone, so that they export like the networks.
+
+For a model with classes a prior is one by class. Principal components are of the codes of all
+classes. A Gaussian and the Gaussians of a mixture are of each class, and networks take the one-hot
+class beside their input. What pairs noise with codes, in `nearest` and `flow_matching`, pairs codes
+of a class with noise of that class: else the noise of a class would not be a Gaussian.
 """
 
 import math
@@ -90,6 +95,7 @@ class FittedPrior(KeepsArguments, Sealable):
         size: S, of a code as one vector.
         components: K, principal components of the codes, at most S. The rest of their variance is
             left out.
+        categories: number of classes of the codes; 0 for one distribution of all.
 
     Raises:
         ValueError: `components` is not between 1 and `size`.
@@ -105,11 +111,11 @@ class FittedPrior(KeepsArguments, Sealable):
     further_noise = 0  # beside one entry for each component
     holds_out = True  # some codes, which measure a fit
 
-    def __init__(self, size: int, components: int, **kwargs):
+    def __init__(self, size: int, components: int, *, categories: int = 0, **kwargs):
         super().__init__(autocast=False, **{"dtype": "float32", **kwargs})
         if not 1 <= components <= size:
             raise ValueError(f"components={components} of a prior must be from 1 to {size}.")
-        self.size, self.components = size, components
+        self.size, self.components, self.categories = size, components, categories
         self.mean = self.add_weight((size,), "zeros", name="mean", trainable=False)
         # Rows are orthogonal: the directions times their standard deviations.
         spread = keras.initializers.RandomNormal(stddev=(size * components) ** -0.5)
@@ -122,9 +128,14 @@ class FittedPrior(KeepsArguments, Sealable):
         """Standard Gaussians that make one code."""
         return self.components + self.further_noise
 
-    def call(self, noise: tf.Tensor) -> tf.Tensor:
-        """Codes from standard Gaussian noise: `[B, noise_size] -> [B, S]` float32."""
-        scaled = self.transform(noise)
+    def call(self, noise: tf.Tensor, category: tf.Tensor | None = None) -> tf.Tensor:
+        """Codes from standard Gaussian noise: `[B, noise_size] -> [B, S]` float32.
+
+        Args:
+            noise: `[B, noise_size]`.
+            category: one-hot classes float32 `[B, categories]`; `None` without classes.
+        """
+        scaled = self.transform(noise, *([category] if self.categories else []))
         return tf.convert_to_tensor(self.mean) + tf.matmul(scaled, self.basis)
 
     # === What a kind defines ===
@@ -132,9 +143,13 @@ class FittedPrior(KeepsArguments, Sealable):
     def make_networks(self) -> None:
         """Makes the kind's own layers and weights."""
 
-    def transform(self, noise: tf.Tensor) -> tf.Tensor:
+    def transform(self, noise: tf.Tensor, category: tf.Tensor | None = None) -> tf.Tensor:
         """Scaled components from noise: `[B, noise_size] -> [B, K]`."""
         return noise
+
+    def given(self, inputs: tf.Tensor, category: tf.Tensor | None) -> tf.Tensor:
+        """The input of a network with the one-hot class beside it, if there are classes."""
+        return tf.concat([inputs, category], axis=-1) if self.categories else inputs
 
     def learn(self, draws: "Draws", steps: int) -> None:
         """Learns the scaled components of the codes, in place."""
@@ -142,7 +157,12 @@ class FittedPrior(KeepsArguments, Sealable):
     # === Fitting ===
 
     def fit(
-        self, codes: np.ndarray, steps: int = 4_000, seed: int = 0, draws: int = 1
+        self,
+        codes: np.ndarray,
+        steps: int = 4_000,
+        seed: int = 0,
+        draws: int = 1,
+        labels: np.ndarray | None = None,
     ) -> PriorFit | None:
         """Fits the prior to codes.
 
@@ -151,28 +171,40 @@ class FittedPrior(KeepsArguments, Sealable):
             steps: updates of a network, with batches of 256.
             seed: of the batches and the noise.
             draws: how many codes in succession are of one video.
+            labels: classes, int `[N]`, where there are some. Codes of an unknown class, -1, are
+                left out.
 
         Returns:
             How well it fits the codes of one video in ten, which are held out; `None` for a
             Gaussian, and for fewer than 1,000 codes, which are all fitted.
 
         Raises:
-            ValueError: there are no codes of this size, or they are not finite.
+            ValueError: there are no codes of this size, they are not finite, or a class has less
+                than two.
         """
         codes = np.asarray(codes, np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.size or not len(codes):
             raise ValueError(f"Codes of shape {codes.shape} must be [N, {self.size}], N 1 or more.")
         if not np.isfinite(codes).all():
             raise ValueError("The codes are not finite. Train the model again, with a lower rate.")
+        if self.categories:
+            labels = np.full(len(codes), -1) if labels is None else np.asarray(labels)
+            known = (labels >= 0) & (labels < self.categories)
+            codes, labels = codes[known], labels[known]
+        else:
+            labels = np.zeros(len(codes), int)
         held_out = np.arange(len(codes)) // draws % HELD_OUT == HELD_OUT - 1
         if len(codes) < FEWEST or not self.holds_out:
             held_out[:] = False
+        check_classes(labels[~held_out], self.categories)
         self.set_components(codes[~held_out])
-        fitted = Draws(self.scaled(codes[~held_out]), seed)
+
+        def drawn(rows: np.ndarray, seed: int) -> Draws:
+            return Draws(self.scaled(codes[rows]), seed, labels[rows], self.categories)
+
+        fitted = drawn(~held_out, seed)
         self.learn(fitted, steps)
-        if not held_out.any():
-            return None
-        return self.measured(fitted, Draws(self.scaled(codes[held_out]), seed + 1))
+        return self.measured(fitted, drawn(held_out, seed + 1)) if held_out.any() else None
 
     def set_components(self, codes: np.ndarray) -> None:
         """Makes the mean and the principal components of codes `[N, S]` the prior's own."""
@@ -205,7 +237,8 @@ class FittedPrior(KeepsArguments, Sealable):
     def measured(self, fitted: "Draws", held_out: "Draws") -> PriorFit:
         """The fit by codes of both kinds."""
         noise = fitted.normal(MEASURED, self.noise_size)
-        samples = tf.function(self.transform)(tf.constant(noise)).numpy()
+        given = [fitted.category(fitted.choose(MEASURED))] if self.categories else []
+        samples = tf.function(self.transform)(tf.constant(noise), *given).numpy()
         known, unknown = fitted.rows(len(fitted)), held_out.rows(min(MEASURED, len(held_out)))
         samples, known, unknown = (each @ self.basis for each in (samples, known, unknown))
         some = known[:MEASURED]
@@ -220,17 +253,35 @@ class Draws:
     Args:
         codes: `[N, K]`.
         seed: of the draws.
+        labels: their classes, int `[N]`; all 0 where `None`.
+        categories: number of the classes, or 0.
     """
 
-    def __init__(self, codes: np.ndarray, seed: int):
-        self._codes, self._random = codes, np.random.default_rng(seed % 2**63)
+    def __init__(
+        self, codes: np.ndarray, seed: int, labels: np.ndarray | None = None, categories: int = 0
+    ):
+        self.codes, self._random = codes, np.random.default_rng(seed % 2**63)
+        self.labels = np.zeros(len(codes), int) if labels is None else labels
+        self.categories = categories
 
     def __len__(self) -> int:
-        return len(self._codes)
+        return len(self.codes)
+
+    def choose(self, count: int) -> np.ndarray:
+        """Random rows, none twice where there are as many: int `[count]`."""
+        return self._random.choice(len(self), count, replace=count > len(self))
 
     def rows(self, count: int) -> np.ndarray:
-        """Codes of random rows, no row twice where there are as many: float32 `[count, K]`."""
-        return self._codes[self._random.choice(len(self), count, replace=count > len(self))]
+        """Codes of random rows, as `choose`: float32 `[count, K]`."""
+        return self.codes[self.choose(count)]
+
+    def category(self, rows: np.ndarray) -> np.ndarray:
+        """The one-hot classes of some rows, float32 `[N, categories]`."""
+        return np.float32(self.labels[rows][:, None] == np.arange(self.categories))
+
+    def of_class(self, label: int) -> np.ndarray:
+        """All codes of a class, `[N, K]`."""
+        return self.codes[self.labels == label]
 
     def normal(self, *shape: int) -> np.ndarray:
         """Standard Gaussian noise, float32."""
@@ -247,10 +298,32 @@ class Draws:
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class GaussianPrior(FittedPrior):
-    """mean + L e: a Gaussian with the mean and the covariance of the codes."""
+    """mean + L e: a Gaussian with the mean and the covariance of the codes, or of each class."""
 
     kind = "gaussian"
     holds_out = False  # it is fitted again at every sample of a training
+
+    def make_networks(self) -> None:
+        if self.categories:
+            count, size = self.categories, self.components
+            fixed: dict[str, Any] = {"initializer": "zeros", "trainable": False}
+            self.class_means = self.add_weight((count, size), name="class_means", **fixed)
+            self.class_roots = self.add_weight((count, size, size), name="class_roots", **fixed)
+
+    def transform(self, noise: tf.Tensor, category: tf.Tensor | None = None) -> tf.Tensor:
+        if category is None:
+            return noise
+        label = tf.argmax(category, axis=-1)
+        root = tf.gather(tf.convert_to_tensor(self.class_roots), label)  # [B, K, K]
+        offset = tf.matmul(root, noise[:, :, None])[:, :, 0]
+        return tf.gather(tf.convert_to_tensor(self.class_means), label) + offset
+
+    def learn(self, draws: "Draws", steps: int) -> None:
+        if not self.categories:
+            return
+        found = [draws.of_class(label) for label in range(self.categories)]
+        self.class_means.assign([codes.mean(axis=0) for codes in found])
+        self.class_roots.assign([covariance_root(codes) for codes in found])
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -259,7 +332,8 @@ class MixturePrior(FittedPrior):
 
     Args:
         size, components: of `FittedPrior`.
-        clusters: Gaussians at most; fewer codes than `2 K` for each leave out clusters.
+        clusters: Gaussians at most; fewer codes than `2 K` for each leave out clusters. Classes
+            share them: each has an equal part, one at least.
     """
 
     kind = "mixture"
@@ -274,7 +348,9 @@ class MixturePrior(FittedPrior):
         def add(name, shape, initializer="zeros"):
             return self.add_weight(shape, initializer, name=name, trainable=False)
 
-        count, size = self.clusters, self.components
+        size, classes = self.components, max(self.categories, 1)
+        self.own_clusters = max(1, self.clusters // classes)  # of a class
+        count = self.own_clusters * classes  # those of a class in succession
         # Noise between two of them chooses a Gaussian: no error function in the graph.
         self.thresholds = add("thresholds", (count,), keras.initializers.Constant(NEVER))
         self.centres = add("centres", (count, size))
@@ -284,9 +360,16 @@ class MixturePrior(FittedPrior):
 
         self.scale_trils = add("scale_trils", (count, size, size), identities)
 
-    def transform(self, noise: tf.Tensor) -> tf.Tensor:
-        above = noise[:, self.components :] > tf.convert_to_tensor(self.thresholds)  # [B, M]
+    def transform(self, noise: tf.Tensor, category: tf.Tensor | None = None) -> tf.Tensor:
+        thresholds = tf.convert_to_tensor(self.thresholds)
+        if category is not None:
+            label = tf.argmax(category, axis=-1, output_type=tf.int32)
+            thresholds = tf.reshape(thresholds, [self.categories, self.own_clusters])
+            thresholds = tf.gather(thresholds, label)  # [B, M]
+        above = noise[:, self.components :] > thresholds  # [B, M]
         cluster = tf.reduce_sum(tf.cast(above, tf.int32), axis=1)
+        if category is not None:
+            cluster += self.own_clusters * label
         tril = tf.gather(tf.convert_to_tensor(self.scale_trils), cluster)  # [B, K, K]
         offset = tf.matmul(tril, noise[:, : self.components, None])[:, :, 0]
         return tf.gather(tf.convert_to_tensor(self.centres), cluster) + offset
@@ -296,19 +379,28 @@ class MixturePrior(FittedPrior):
         if len(draws) < 2:  # scikit-learn needs two
             size = self.components
             return self.set_gaussians(np.ones(1), np.zeros([1, size]), np.zeros([1, size, size]))
-        fewest = 2 * self.components
-        count = max(1, min(self.clusters, len(draws) // fewest))
-        codes = draws.rows(len(draws))
-        found = mixture(count, reg_covar=1e-4, random_state=0, max_iter=200).fit(codes)
-        self.set_gaussians(found.weights_, found.means_, np.linalg.cholesky(found.covariances_))
+        order = draws.choose(len(draws))
+        for label in range(max(self.categories, 1)):
+            codes = draws.codes[order[draws.labels[order] == label]]
+            count = max(1, min(self.own_clusters, len(codes) // (2 * self.components)))
+            found = mixture(count, reg_covar=1e-4, random_state=0, max_iter=200).fit(codes)
+            trils = np.linalg.cholesky(found.covariances_)
+            self.set_gaussians(found.weights_, found.means_, trils, label)
 
-    def set_gaussians(self, shares: np.ndarray, centres: np.ndarray, trils: np.ndarray) -> None:
-        """Makes some Gaussians the prior's own: shares `[M]`, `[M, K]` and `[M, K, K]`."""
-        none = self.clusters - len(shares)
+    def set_gaussians(
+        self, shares: np.ndarray, centres: np.ndarray, trils: np.ndarray, label: int = 0
+    ) -> None:
+        """Makes some Gaussians those of a class: shares `[M]`, `[M, K]` and `[M, K, K]`."""
+        none, first = self.own_clusters - len(shares), self.own_clusters * label
         thresholds = np.minimum(scipy.special.ndtri(np.cumsum(shares)[:-1]), NEVER)
-        self.thresholds.assign(np.pad(thresholds, (0, none + 1), constant_values=NEVER))
-        self.centres.assign(np.pad(centres, ((0, none), (0, 0))))
-        self.scale_trils.assign(np.pad(trils, ((0, none), (0, 0), (0, 0))))
+        for weight, own in (
+            (self.thresholds, np.pad(thresholds, (0, none + 1), constant_values=NEVER)),
+            (self.centres, np.pad(centres, ((0, none), (0, 0)))),
+            (self.scale_trils, np.pad(trils, ((0, none), (0, 0), (0, 0)))),
+        ):
+            values = weight.numpy()
+            values[first : first + self.own_clusters] = own
+            weight.assign(values)
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
@@ -330,20 +422,23 @@ class FlowPrior(FittedPrior):
     def make_networks(self) -> None:
         # A flow has an even size: an odd number of components gets one of noise.
         self.further_noise = self.components % 2
-        self.flow = CouplingFlow(self.noise_size, self.couplings, self.units, seed=0)
+        self.flow = CouplingFlow(
+            self.noise_size, self.couplings, self.units, seed=0, condition_dim=self.categories
+        )
 
-    def transform(self, noise: tf.Tensor) -> tf.Tensor:
-        return self.flow.forward(noise)[:, : self.components]
+    def transform(self, noise: tf.Tensor, category: tf.Tensor | None = None) -> tf.Tensor:
+        return self.flow.forward(noise, category)[:, : self.components]
 
     def learn(self, draws: Draws, steps: int) -> None:
-        def loss(codes):
-            noise, log_determinant = self.flow.inverse(codes)
+        def loss(codes, category):
+            noise, log_determinant = self.flow.inverse(codes, category)
             log_density = log_determinant - 0.5 * tf.reduce_sum(tf.square(noise), axis=-1)
             return -tf.reduce_mean(log_density)
 
         def batch(_):
-            codes = draws.rows(BATCH)
-            return (np.concatenate([codes, draws.normal(BATCH, self.further_noise)], axis=1),)
+            rows = draws.choose(BATCH)
+            beside = draws.normal(BATCH, self.further_noise)
+            return np.concatenate([draws.codes[rows], beside], axis=1), draws.category(rows)
 
         descend(self.flow.trainable_variables, loss, batch, steps)
 
@@ -382,11 +477,12 @@ class NearestPrior(FittedPrior):
 
     def make_networks(self) -> None:
         dims = [min(self.noise_dim, self.components), *[self.units] * self.depth]
+        dims[0] += self.categories
         self.hidden = [_dense(self.units, size, n) for n, size in enumerate(dims[:-1])]
         self.head = _dense(self.components, dims[-1], self.depth)
 
-    def transform(self, noise: tf.Tensor) -> tf.Tensor:
-        x = noise[:, : min(self.noise_dim, self.components)]
+    def transform(self, noise: tf.Tensor, category: tf.Tensor | None = None) -> tf.Tensor:
+        x = self.given(noise[:, : min(self.noise_dim, self.components)], category)
         for layer in self.hidden:
             x = tf.nn.leaky_relu(layer(x))
         return self.head(x)
@@ -395,17 +491,19 @@ class NearestPrior(FittedPrior):
         transform = tf.function(self.transform)
         pairs: dict[str, np.ndarray] = {}
 
-        def loss(noise, codes):
-            return tf.reduce_mean(tf.square(self.transform(noise) - codes))
+        def loss(noise, codes, category):
+            return tf.reduce_mean(tf.square(self.transform(noise, category) - codes))
 
         def batch(step):
             if step % MATCHED == 0:  # each code with the nearest of as many new samples
-                codes = draws.rows(min(MATCHED * BATCH, len(draws)))
+                rows = draws.choose(min(MATCHED * BATCH, len(draws)))
+                codes, category = draws.codes[rows], draws.category(rows)
                 noise = draws.normal(len(codes), self.noise_size)
-                nearest = nearest_rows(codes, transform(tf.constant(noise)).numpy())
-                pairs.update(noise=noise[nearest], codes=codes)
+                samples = transform(tf.constant(noise), tf.constant(category)).numpy()
+                nearest = by_class(draws.labels[rows], nearest_rows, codes, samples)
+                pairs.update(noise=noise[nearest], codes=codes, category=category)
             rows = draws.integers(BATCH, len(pairs["codes"]))
-            return pairs["noise"][rows], pairs["codes"][rows]
+            return tuple(pairs[name][rows] for name in ("noise", "codes", "category"))
 
         descend(self.trainable_variables, loss, batch, steps)
 
@@ -441,40 +539,45 @@ class FlowMatchingPrior(FittedPrior):
 
     def make_networks(self) -> None:
         times, units = 1 + 2 * FREQUENCIES, self.units
-        self.entrance = _dense(units, self.components + times, 0)
+        self.entrance = _dense(units, self.components + times + self.categories, 0)
         self.inner = [_dense(units, units + times, 1 + 2 * n) for n in range(self.depth)]
         self.outer = [_dense(units, units, 2 + 2 * n) for n in range(self.depth)]
         self.head = _dense(self.components, units, None)
 
-    def velocity(self, x: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
+    def velocity(
+        self, x: tf.Tensor, time: tf.Tensor, category: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """v(x, t): `[B, K]`, `[B, 1] -> [B, K]`."""
         angles = math.pi * time * [[2.0**n for n in range(FREQUENCIES)]]
         times = tf.concat([time, tf.sin(angles), tf.cos(angles)], axis=-1)
-        hidden = self.entrance(tf.concat([x, times], axis=-1))
+        hidden = self.entrance(self.given(tf.concat([x, times], axis=-1), category))
         for inner, outer in zip(self.inner, self.outer, strict=True):
             block = inner(tf.concat([tf.nn.silu(hidden), times], axis=-1))
             hidden += outer(tf.nn.silu(block))
         return self.head(tf.nn.silu(hidden))
 
-    def transform(self, noise: tf.Tensor) -> tf.Tensor:
+    def transform(self, noise: tf.Tensor, category: tf.Tensor | None = None) -> tf.Tensor:
         x, step = noise, 1.0 / self.ode_steps
+        given = [category] if self.categories else []
         zeros = tf.zeros_like(x[:, :1])
         for number in range(self.ode_steps):
             start = zeros + number * step
-            middle = x + 0.5 * step * self.velocity(x, start)
-            x += step * self.velocity(middle, start + 0.5 * step)
+            middle = x + 0.5 * step * self.velocity(x, start, *given)
+            x += step * self.velocity(middle, start + 0.5 * step, *given)
         return x
 
     def learn(self, draws: Draws, steps: int) -> None:
-        def loss(noise, codes, time):
+        def loss(noise, codes, time, category):
             moved = (1.0 - time) * noise + time * codes
-            return tf.reduce_mean(tf.square(self.velocity(moved, time) - (codes - noise)))
+            found = self.velocity(moved, time, category)
+            return tf.reduce_mean(tf.square(found - (codes - noise)))
 
         def batch(_):
-            codes, noise = draws.rows(BATCH), draws.normal(BATCH, self.components)
+            rows, noise = draws.choose(BATCH), draws.normal(BATCH, self.components)
             # The pairs with the shortest paths: these cross less, so that few steps suffice.
-            _, order = scipy.optimize.linear_sum_assignment(squared_distances(noise, codes))
-            return noise, codes[order], draws.uniform(BATCH)[:, None]
+            order = by_class(draws.labels[rows], shortest_pairs, noise, draws.codes[rows])
+            codes, category = draws.codes[rows][order], draws.category(rows)
+            return noise, codes, draws.uniform(BATCH)[:, None], category
 
         descend(self.trainable_variables, loss, batch, steps)
 
@@ -510,6 +613,37 @@ def check_counts(**counts: int) -> None:
     for name, value in counts.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name}={value!r} of a prior must be a whole number from 1.")
+
+
+def check_classes(labels: np.ndarray, categories: int) -> None:
+    """Raises ValueError where a class has less than two codes."""
+    for label in range(categories):
+        if (count := int((labels == label).sum())) < 2:
+            raise ValueError(
+                f"{count} codes of class {label}: a prior by class needs two or more of each. Give "
+                "labelled videos of every class."
+            )
+
+
+def covariance_root(codes: np.ndarray) -> np.ndarray:
+    """R with R R^T the covariance of codes `[N, K]`, which may be singular: `[K, K]`."""
+    covariance = np.cov(codes.astype(np.float64).T).reshape(2 * codes.shape[1:])
+    values, vectors = np.linalg.eigh(covariance)
+    return vectors * np.sqrt(np.maximum(values, 0.0))
+
+
+def by_class(labels: np.ndarray, match: Callable, first: np.ndarray, second: np.ndarray):
+    """For each row of `first` one of `second`, as `match` finds it within a class: int `[N]`."""
+    found = np.empty(len(labels), int)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        found[rows] = rows[match(first[rows], second[rows])]
+    return found
+
+
+def shortest_pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The row of `second` for each of `first`, so that all pairs together are shortest."""
+    return scipy.optimize.linear_sum_assignment(squared_distances(first, second))[1]
 
 
 def gaussian_mixture() -> Callable:

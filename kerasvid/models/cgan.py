@@ -14,6 +14,10 @@ those of the preset `paper` are ours, with the size of z of the CVAE. The preset
 frame's time in the clip, and the discriminator scores patches. The generator minimises -log
 D(G(z)), as in Goodfellow et al. 2014.
 
+With `categories`, which the poster does not have, the one-hot class stands beside z and the codes.
+In training it is that of the real clip, as the endpoints are, and zeros where unknown. D learns of
+it by `objective.conditioning`.
+
 The preset `base` departs from the poster by options that are off by default. `warping`,
 `moving_cell` and `exact_endpoints` are those of the CVAE. `intermediate_weight` adds an error of
 the intermediate frames, which stayed empty by equation (2) alone. Isola et al., "Image-to-Image
@@ -40,14 +44,16 @@ from kerasvid.layers.frame_networks import (
     patch_encoder,
 )
 from kerasvid.layers.motion_paths import MotionPaths
+from kerasvid.models.base.categories import CATEGORY, beside, category_code
 from kerasvid.models.base.gan import IMAGE, VIDEO, AdversarialModel
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.in_between import InBetween
+from kerasvid.models.base.protocols import Conditional
 from kerasvid.models.base.train_config import TrainConfig
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class CGAN(InBetween, AdversarialModel):
+class CGAN(InBetween, AdversarialModel, Conditional):
     """Video between two frames, trained adversarially.
 
     Args:
@@ -65,6 +71,7 @@ class CGAN(InBetween, AdversarialModel):
         exact_endpoints: whether the first and the last frame come out exactly as given; then there
             is no lambda term.
         endpoints_weight: lambda.
+        categories: of `AdversarialModel`.
         intermediate_weight: weight of the squared error of the frames between the endpoints.
         **kwargs: of `AdversarialModel`: `image_shape`, `frames` (the default length of `between`)
             and `objective`.
@@ -103,11 +110,12 @@ class CGAN(InBetween, AdversarialModel):
         motion: Mapping[str, Any] | None = None,
         exact_endpoints: bool = False,
         endpoints_weight: float = 1e-3,
+        categories: int = 0,
         intermediate_weight: float = 0.0,
         **kwargs,
     ):
         discriminators: dict[str, Any] = {IMAGE: False, VIDEO: video_discriminator}
-        super().__init__(**discriminators, categories=0, **kwargs)
+        super().__init__(**discriminators, categories=categories, **kwargs)
         check_endpoints(self.frames)
         weights = {"endpoints_weight": endpoints_weight, "intermediate_weight": intermediate_weight}
         for name, value in weights.items():
@@ -147,7 +155,8 @@ class CGAN(InBetween, AdversarialModel):
     def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D(x)] + E[-log(1 - D(G(z)))], the first with the target 0.9."""
         real, fake = terms.inputs(batch, "real")["video"], terms.inputs(fakes, "fake")["video"]
-        return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
+        labels = self.clip_labels(batch, fakes)
+        return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake, **labels)}
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D(G(z))] + lambda E|c(G(z)) - c(x)|^2, and the error of intermediate frames.
@@ -155,7 +164,8 @@ class CGAN(InBetween, AdversarialModel):
         The second term is also the `"endpoints_loss"`, the third the `"intermediate_loss"`.
         """
         real, fake, reported = batch["video"], fakes["video"], {}
-        loss = terms.generator_loss(self.video_discriminator, terms.inputs(fakes, "fake")["video"])
+        shown, labels = terms.inputs(fakes, "fake")["video"], self.fake_labels(batch, fakes)
+        loss = terms.generator_loss(self.video_discriminator, shown, labels)
         if not self.exact_endpoints:
             error = losses.squared_error(real[:, 0], fake[:, 0])
             error += losses.squared_error(real[:, -1], fake[:, -1])
@@ -168,18 +178,21 @@ class CGAN(InBetween, AdversarialModel):
     # === Generation ===
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        return {"latent": (self.noise_dim,)}
+        return {"latent": (self.noise_dim,), **self.category_shapes()}
 
     def conditions(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The endpoints `"first"` and `"last"` of real clips, `[B, H, W, C]`."""
-        return {"first": batch["video"][:, 0], "last": batch["video"][:, -1]}
+        """The endpoints `"first"` and `"last"` of real clips, `[B, H, W, C]`, and their classes."""
+        endpoints = {"first": batch["video"][:, 0], "last": batch["video"][:, -1]}
+        return {**endpoints, CATEGORY: self.category_in(batch)} if self.categories else endpoints
 
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
         first, last = noise["first"], noise["last"]
         codes = self.endpoints_encoder(first, last, training=training)
         latents = tf.concat([noise["latent"], codes], axis=-1)  # [B, D + 2 E]
+        latents = beside(latents, category_code(noise))
         times = frame_times(tf.shape(first)[0], frames)
-        return {"video": self.timed_decoder(latents, times, first, last, training=training)}
+        video = self.timed_decoder(latents, times, first, last, training=training)
+        return {"video": video, **self.category_in_noise(noise)}
 
     def infill(
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int

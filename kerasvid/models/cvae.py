@@ -12,6 +12,9 @@ released code was found: those of the preset `paper` are ours, but for the size 
 of a clip. Here T can be any: the decoder makes a frame from z and the time of the frame in the
 clip, and the posterior reads the frames by a bidirectional LSTM.
 
+With `categories`, which the poster does not have, the prior of z_video is N(M_y, I) with a learned
+mean for each class y of a video.
+
 The preset `plain` is the poster's objective, at sizes for two CPU cores. The preset `base` departs
 from it by these options:
 - `warping`: the decoder moves and blends the two given frames and draws over them (`composed` in
@@ -37,6 +40,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid import distributions, losses
+from kerasvid.layers.aggregate_prior import AggregatePrior
 from kerasvid.layers.endpoints import EndpointsEncoder, TimedDecoder, check_endpoints, frame_times
 from kerasvid.layers.frame_networks import (
     FrameDecoder,
@@ -49,6 +53,7 @@ from kerasvid.layers.frame_networks import (
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.motion_paths import MotionPaths
 from kerasvid.layers.recurrent import bidirectional_lstm, over_frames
+from kerasvid.models.base.categories import category_code
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.protocols import Encoder
 from kerasvid.models.base.train_config import TrainConfig
@@ -64,7 +69,7 @@ class CVAE(InBetween, VariationalModel, Encoder):
     """Video between two frames, with what happens there as a latent vector.
 
     Args:
-        image_shape, frames: of `VariationalModel`.
+        image_shape, frames, categories: of `VariationalModel`.
         video_dim: size of z_video.
         endpoints_dim: size of the code of one conditioning frame.
         summary_units: width of each direction of the posterior's LSTM.
@@ -168,6 +173,8 @@ class CVAE(InBetween, VariationalModel, Encoder):
             motion=motion,
             dtype=policy,
         )
+        classes = self.categories
+        self.video_prior = AggregatePrior(video_dim, categories=classes) if classes else None
         self.encoder.build([None, *self.image_shape])
         self.build_networks()
 
@@ -190,6 +197,10 @@ class CVAE(InBetween, VariationalModel, Encoder):
         """q(z_video | x_1..T): a diagonal Gaussian with batch shape `[B]`."""
         features = over_frames(self.encoder, video, training=training)  # [B, T, F]
         return self.video_head.posterior(self.summarizer(features))
+
+    def class_mean(self, category: tf.Tensor | None) -> tf.Tensor | float:
+        """M_y of one-hot classes, `[B, D]`; 0 without classes."""
+        return 0.0 if self.video_prior is None else self.video_prior.shift(category)
 
     def code_draws(self, video: tf.Tensor, noise: Mapping) -> dict[str, tf.Tensor]:
         return {"video": distributions.reparameterize(self.posterior(video), noise["video"])}
@@ -219,7 +230,8 @@ class CVAE(InBetween, VariationalModel, Encoder):
                   + lambda_1 track_weight (the track error of the paths of z)
 
         with lambda_1 = 1 / (2 scale^2) and the weights of `schedule`. The last three terms, 0 in
-        the poster, are of the frames between the endpoints. Arguments and returns as in `Trainer`.
+        the poster, are of the frames between the endpoints. With `categories` M_y stands for the
+        mean 0 of z_video in both terms. Arguments and returns as in `Trainer`.
         """
         video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         if training and self.exact_endpoints and video.shape[1] < 3:
@@ -227,7 +239,7 @@ class CVAE(InBetween, VariationalModel, Encoder):
                 "Clips of 2 frames have no frame to learn with exact_endpoints=True. "
                 "Give 3 or more."
             )
-        q_video = self.posterior(video, training)
+        q_video, category = self.posterior(video, training), self.category_in(batch)
         latents = distributions.reparameterize(q_video, noise.get("video"))
         endpoints, between = (video[:, 0], video[:, -1]), video[:, 1:-1]
         times = frame_times(tf.shape(video)[0], video.shape[1])[:, 1:-1]  # [B, T - 2]
@@ -244,13 +256,17 @@ class CVAE(InBetween, VariationalModel, Encoder):
             "endpoints_loss": lambda_1 * self.endpoints_weight * at_endpoints,
         }
         if self.mean_weight:
-            error = self._errors(tf.zeros_like(latents), *given, with_endpoints=False)[0]
+            guess = tf.zeros_like(latents) + self.class_mean(category)
+            error = self._errors(guess, *given, with_endpoints=False)[0]
             terms["mean_reconstruction_loss"] = lambda_1 * self.mean_weight * share * error
         if self.coarse_weight:
             terms["coarse_loss"] = lambda_1 * self.coarse_weight * share * coarse
         if self.track_weight:
             terms["track_loss"] = lambda_1 * self.track_weight * share * track
-        kl = distributions.kl_to_standard(q_video)
+        if self.video_prior is None:
+            kl = distributions.kl_to_standard(q_video)
+        else:
+            kl = self.video_prior.divergence(q_video, category=category)
         bound = tf.add_n(list(terms.values())) + weights["kl_video"] * kl
         terms["kl_video"] = kl
         terms["psnr"] = losses.psnr_of_error(whole / float(math.prod(video.shape[1:])))
@@ -308,7 +324,10 @@ class CVAE(InBetween, VariationalModel, Encoder):
         self, first: tf.Tensor, last: tf.Tensor, noise: Mapping[str, tf.Tensor], frames: int
     ) -> tf.Tensor:
         codes, times = self.endpoints_encoder(first, last), frame_times(tf.shape(first)[0], frames)
-        latents = self.drawn_codes(noise)["video"] if self.priors else noise["video"]
+        if self.priors:
+            latents = self.drawn_codes(noise)["video"]
+        else:
+            latents = noise["video"] + self.class_mean(category_code(noise))
         shown = self.decoded(latents, codes, times, first, last)
         return tf.clip_by_value(shown, -1.0, 1.0)
 

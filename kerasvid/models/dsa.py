@@ -10,6 +10,10 @@ Li, Mandt: "Disentangled Sequential Autoencoder", ICML 2018: the baseline that R
 
 The bound scores the prior of z_t given the posterior samples z_<t (teacher forcing).
 
+With `categories`, which the paper does not have, the priors know the class y of a video: they are
+p(f | y) and, with `aggregate_start`, p(z_1 | y) (`AggregatePrior`), and p(z_t | z_<t, y), the LSTM
+with the one-hot class.
+
 The preset `plain` is the paper's bound and priors, at sizes for two CPU cores.
 
 The preset `paper` has the published sizes. What the paper leaves open is that of
@@ -58,6 +62,7 @@ from kerasvid.layers.frame_networks import (
 )
 from kerasvid.layers.gaussian_head import GaussianHead
 from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames, repeated
+from kerasvid.models.base.categories import category_code
 from kerasvid.models.base.protocols import Swappable
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
@@ -79,7 +84,7 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
     """Videos as one content vector and a motion vector at every frame.
 
     Args:
-        image_shape, frames, decoded_frames: of `VariationalModel`.
+        image_shape, frames, decoded_frames, categories: of `VariationalModel`.
         content_dim: size of f.
         motion_dim: size of z_t.
         posterior: `"factorised"` or `"full"`: whether q(z_t) sees its own frame alone, or the
@@ -156,7 +161,8 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
             self.motion_rnn = keras.layers.SimpleRNN(
                 motion_units, return_sequences=True, unroll=True, dtype=policy
             )
-        shaped = {"momentum": prior_momentum, "couplings": prior_couplings, "dtype": policy}
+        shaped: dict[str, Any] = {"momentum": prior_momentum, "couplings": prior_couplings}
+        shaped |= {"categories": self.categories, "dtype": policy}
         self.content_prior = AggregatePrior(content_dim, **shaped)
         self.start_prior = AggregatePrior(motion_dim, **shaped) if aggregate_start else None
         self.shared = None
@@ -166,7 +172,8 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         self.prior = RecurrentPrior(motion_dim, prior_units, dtype=policy)
         self.decoder = FrameDecoder(self.image_shape, **self.decoder_arguments, dtype=policy)
         self.encoder.build([None, *self.image_shape])
-        self.prior.build([None, None, motion_dim])
+        condition = [None, self.categories] if self.categories else None
+        self.prior.build([None, None, motion_dim], condition)
         self.build_networks()
 
     # === Inference ===
@@ -203,18 +210,22 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
                   + shared I(f, z)
 
         with the scale and the weights of `schedule`, `shared` 0 in the paper, and the posterior's
-        sample z_<t. Arguments and returns as in `Trainer`.
+        sample z_<t. With `categories` both priors are given y, too. Arguments and returns as in
+        `Trainer`.
         """
         video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         q_content, content, q_motion, motion = self.posteriors(video, noise, training)
-        kl_content = self.content_prior.divergence(q_content, content if noise else None)
-        kl_motion = distributions.kl_divergence(q_motion, self.prior.teacher_forced(motion))
-        statistics = {"content": self.content_prior.moments(q_content)}
+        category, drawn = self.category_in(batch), content if noise else None
+        kl_content = self.content_prior.divergence(q_content, drawn, category)
+        p_motion = self.prior.teacher_forced(motion, category)
+        kl_motion = distributions.kl_divergence(q_motion, p_motion)
+        statistics = {"content": self.content_prior.moments(q_content, category)}
         start = self.start_prior
         if start is not None:
-            kl_first = start.divergence(q_motion[:, 0], motion[:, 0] if noise else None)
+            drawn = motion[:, 0] if noise else None
+            kl_first = start.divergence(q_motion[:, 0], drawn, category)
             kl_motion = tf.concat([kl_first[:, None], kl_motion[:, 1:]], axis=1)
-            statistics["start"] = start.moments(q_motion[:, 0])
+            statistics["start"] = start.moments(q_motion[:, 0], category)
         kl_motion = tf.reduce_sum(kl_motion, axis=1)  # [B, T] -> [B]
 
         codes = join(content, motion)  # [B, T, D + E]
@@ -259,14 +270,15 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """[f, z_t], `[B, T, content_dim + motion_dim]`, of the noise by the learned prior."""
         steps, start, beginning = noise["motion"][:, :frames], self.start_prior, None
+        category = category_code(noise)
         if self.priors:
             drawn = self.drawn_codes(noise)
             content, beginning = drawn["content"], drawn["motion"]
         else:
-            content = self.content_prior.sample(noise["content"])
+            content = self.content_prior.sample(noise["content"], category)
             if start is not None:
-                beginning = start.sample(noise["motion"][:, 0])[:, None]  # [B, 1, E]
-        return join(content, self.prior.rollout(steps, beginning=beginning))
+                beginning = start.sample(noise["motion"][:, 0], category)[:, None]  # [B, 1, E]
+        return join(content, self.prior.rollout(steps, category, beginning))
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """Frames `[B, T, H, W, C]` in [-1, 1] of `[B, T, content_dim + motion_dim]`."""

@@ -16,6 +16,7 @@ With v real and v~ generated clips, S_1 a random frame and S_T the whole clip, t
 
 With `categories` a one-hot vector, uniformly drawn once a video, stands beside the motion, and D_V
 also classifies: D_V minimises the cross-entropy of labelled real clips, G that of generated clips.
+`objective.conditioning=projection` is another way, see `models/base/gan_losses.py`.
 
 As in the released code, a step generates clips of the length that D_V takes; the paper draws longer
 ones and cuts a clip out.
@@ -50,17 +51,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
 from kerasvid.layers.recurrent import NoiseGRU, repeated
+from kerasvid.models.base.categories import beside, category_code
 from kerasvid.models.base.gan import BALANCED, IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
 from kerasvid.models.base.protocols import Conditional, Recombinable
 from kerasvid.models.base.train_config import TrainConfig
-from kerasvid.models.base.video_generator import CATEGORY
 
 
 class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
@@ -94,8 +94,8 @@ class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
         """D_I scores frames, D_V clips; D_V also classifies clips with labels."""
         real, fake = terms.inputs(batch, "real"), terms.inputs(fakes, "fake")
         frames, weights = terms.real_frames(real)  # S_1(v)
-        known = {"labels": batch.get("label"), "known_share": batch.get("known_share")}
         d_i, d_v = self.image_discriminator, self.video_discriminator
+        known = self.clip_labels(batch, fakes)
         return {
             IMAGE: terms.discriminator_loss(d_i, frames, terms.fake_frames(fake), weights),
             VIDEO: terms.discriminator_loss(d_v, real["video"], fake["video"], **known),
@@ -103,10 +103,7 @@ class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_I(S_1(v~))] + E[-log D_V(S_T(v~))], and the cross-entropy of the categories."""
-        fake, labels = terms.inputs(fakes, "fake"), None
-        if "label" in batch:  # D_V has learned nothing of categories from a batch without labels
-            unknown = tf.constant(-1, tf.int64)
-            labels = tf.where(batch["known_share"] > 0.0, self.category_of(fakes), unknown)
+        fake, labels = terms.inputs(fakes, "fake"), self.fake_labels(batch, fakes)
         loss = terms.generator_loss(self.image_discriminator, terms.fake_frames(fake))
         loss += terms.generator_loss(self.video_discriminator, fake["video"], labels)
         return {"generator_loss": loss}
@@ -116,15 +113,7 @@ class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         content, motion = self.content_dim, self.motion_dim
         shapes = {"content": (content,), "start": (motion,), "motion": (frames, motion)}
-        return {**shapes, CATEGORY: (self.categories,)} if self.categories else shapes
-
-    def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
-        category = {CATEGORY: noise[CATEGORY]} if self.categories else {}
-        return {**super().fakes(noise, frames, training), **category}
-
-    def category_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """The category int64 `[B]` of generated clips, where there are categories."""
-        return tf.argmax(noise[CATEGORY], axis=-1)
+        return {**shapes, **self.category_shapes()}
 
     def motion_codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """z_M^(t), with the category beside it if there is one: `[B, T, E]`."""
@@ -133,30 +122,11 @@ class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
 
     def with_category(self, motion: tf.Tensor, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Motion `[B, T, D]` with the category beside it if there is one: `[B, T, E]`."""
-        if not self.categories:
-            return motion
-        category = tf.one_hot(self.category_of(noise), self.categories)  # [B, K]
-        return tf.concat([motion, repeated(category, motion.shape[1])], axis=-1)
+        return beside(motion, category_code(noise))
 
     def recombined_noise(self, content_of: Mapping, motion_of: Mapping) -> dict[str, tf.Tensor]:
         """The noise of some contents with that of other motions, which have the categories."""
         return {**motion_of, "content": content_of["content"]}
-
-    def generate_category(
-        self, category: int, batch: int, frames: int | None = None, seed: int = 0
-    ) -> np.ndarray:
-        """New videos of one category: uint8 `[B, T, H, W, C]`; otherwise as `generate`.
-
-        Raises:
-            ValueError: there is no such category.
-        """
-        if not 0 <= category < self.categories:
-            raise ValueError(
-                f"category={category}: the model has {self.categories} categories, counted from 0."
-            )
-        noise = self.sample_noise(batch, frames, seed)
-        chosen = tf.one_hot([category] * batch, self.categories)
-        return self.render({**noise, CATEGORY: chosen})
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")

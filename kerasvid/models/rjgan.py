@@ -22,6 +22,10 @@ The paper does not say what delta^(0) is; MoCoGAN, whose architecture it follows
 appendix with sizes and training was not at hand, and no released code was found. The preset `paper`
 has those of the preset `paper` of MoCoGAN; `mocogan.py` lists the differences from its code.
 
+With `categories`, which the paper does not have, the one-hot class y of a video stands beside
+every code, [z^(t), y] and [mu, y], and beside mu in the input of the GRU. D_V learns of it by
+`objective.conditioning`, D_I does not.
+
 The preset `plain` has the losses of the paper alone, `base` the departures that
 `mocogan.py` lists.
 """
@@ -35,14 +39,15 @@ import tensorflow as tf
 from kerasvid.layers.discriminators import HALVING_TIME
 from kerasvid.layers.frame_networks import dcgan_generator, patch_decoder
 from kerasvid.layers.recurrent import NoiseGRU
+from kerasvid.models.base.categories import beside, category_code
 from kerasvid.models.base.gan import BALANCED, IMAGE, VIDEO, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
-from kerasvid.models.base.protocols import SummaryPrior
+from kerasvid.models.base.protocols import Conditional, SummaryPrior
 from kerasvid.models.base.train_config import TrainConfig
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class RJGAN(FrameGAN, SummaryPrior):
+class RJGAN(FrameGAN, SummaryPrior, Conditional):
     """Videos as a summary vector plus a residual at every frame, trained adversarially.
 
     Args:
@@ -50,6 +55,7 @@ class RJGAN(FrameGAN, SummaryPrior):
         noise_dim: size of e^(t).
         prior_scale: sigma, the standard deviation of the summary's prior.
         residual_scale: factor of the residuals; 0 makes every frame the summary frame.
+        categories: of `AdversarialModel`.
         image_discriminator, video_discriminator: arguments of D_I and D_V, `False` for none.
         **kwargs: of `FrameGAN`: `image_shape`, `frames`, `decoder` and `objective`.
 
@@ -69,12 +75,13 @@ class RJGAN(FrameGAN, SummaryPrior):
         noise_dim: int = 10,
         prior_scale: float = 1.0,
         residual_scale: float = 1.0,
+        categories: int = 0,
         image_discriminator: Mapping[str, Any] | bool | None = None,
         video_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
         discriminators: dict[str, Any] = {IMAGE: image_discriminator, VIDEO: video_discriminator}
-        super().__init__(**discriminators, categories=0, **kwargs)
+        super().__init__(**discriminators, categories=categories, **kwargs)
         if prior_scale <= 0:
             raise ValueError(f"prior_scale={prior_scale} must be positive.")
         self.latent_dim, self.noise_dim = latent_dim, noise_dim
@@ -97,7 +104,12 @@ class RJGAN(FrameGAN, SummaryPrior):
             + terms.fake_loss(d_i, fake_frames)
             + prior_weight * terms.fake_loss(d_i, summary_frames)
             + terms.penalties(d_i, frames, all_fakes, weights),
-            VIDEO: terms.discriminator_loss(self.video_discriminator, real["video"], fake["video"]),
+            VIDEO: terms.discriminator_loss(
+                self.video_discriminator,
+                real["video"],
+                fake["video"],
+                **self.clip_labels(batch, fakes),
+            ),
         }
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
@@ -105,35 +117,42 @@ class RJGAN(FrameGAN, SummaryPrior):
         fake, prior_weight = terms.inputs(fakes, "fake"), self.objective.image_prior_weight
         loss = terms.generator_loss(self.image_discriminator, terms.fake_frames(fake))
         loss += prior_weight * terms.generator_loss(self.image_discriminator, fake["image"])
-        loss += terms.generator_loss(self.video_discriminator, fake["video"])
+        labels = self.fake_labels(batch, fakes)
+        loss += terms.generator_loss(self.video_discriminator, fake["video"], labels)
         return {"generator_loss": loss}
 
     # === Generation ===
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
-        return {"summary": (self.latent_dim,), "residual": (frames, self.noise_dim)}
+        shapes = {"summary": (self.latent_dim,), "residual": (frames, self.noise_dim)}
+        return {**shapes, **self.category_shapes()}
 
     def summary_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """mu of named noise: `[B, D]`."""
         return self.prior_scale * noise["summary"]
 
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
-        """z^(t) = mu + delta^(t), `[B, T, D]`."""
-        summary = self.summary_of(noise)
-        residual = self.residual(noise["residual"][:, :frames], condition=summary)
-        return summary[:, None] + self.residual_scale * residual
+        """z^(t) = mu + delta^(t), `[B, T, D]`, and the one-hot class beside it, if there is one."""
+        summary, category = self.summary_of(noise), category_code(noise)
+        condition = beside(summary, category)
+        residual = self.residual(noise["residual"][:, :frames], condition=condition)
+        return beside(summary[:, None] + self.residual_scale * residual, category)
+
+    def summary_codes(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The code of the summary frame as one of a frame, `[B, 1, D]`."""
+        return beside(self.summary_of(noise), category_code(noise))[:, None]
 
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
         """`"video"` `[B, T, H, W, C]` and the summary frames, `"image"` `[B, H, W, C]`."""
         # The summary frame is one more frame of the same pass: one batch of statistics for both.
-        codes = [self.clip_codes(noise, frames), self.summary_of(noise)[:, None]]
+        codes = [self.clip_codes(noise, frames), self.summary_codes(noise)]
         both = self.frames_of(tf.concat(codes, axis=1), training)  # [B, T + 1, H, W, C]
         video, image = tf.split(both, [frames, 1], axis=1)
-        return {"video": video, "image": image[:, 0]}
+        return {"video": video, "image": image[:, 0], **self.category_in_noise(noise)}
 
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The summary frame G_I(mu), `[B, H, W, C]` in [-1, 1], of named noise; no GRU runs."""
-        return self.decode(self.summary_of(noise)[:, None])[:, 0]
+        return self.decode(self.summary_codes(noise))[:, 0]
 
 
 # Sized for two CPU cores: half the released widths of MoCoGAN, and a stride in time.

@@ -11,6 +11,9 @@ Vectors", WACV 2020, section 4.1 and figure 2 (b) to (d).
 
 The bound scores the prior of delta_t given the posterior sample of delta_(t-1) (teacher forcing).
 
+With `categories`, which the paper does not have, the priors know the class y of a video: they are
+p(mu | y) (`AggregatePrior`) and p(delta_t | delta_<t, mu, y), the one-hot class beside mu.
+
 The preset `plain` is the paper's bound and prior, at sizes for two CPU cores. The preset `base`
 departs from it by these options:
 - `prior_momentum`, `prior_couplings`: the prior of mu follows the aggregate posterior
@@ -44,7 +47,8 @@ from kerasvid.layers.frame_networks import (
     strided_encoder,
 )
 from kerasvid.layers.gaussian_head import GaussianHead
-from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames, repeated
+from kerasvid.layers.recurrent import RecurrentPrior, bidirectional_lstm, over_frames
+from kerasvid.models.base.categories import beside, category_code
 from kerasvid.models.base.protocols import SummaryEncoder, SummaryPrior, Swappable
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
@@ -62,7 +66,7 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
     """Videos as a summary vector plus a residual at every frame.
 
     Args:
-        image_shape, frames, decoded_frames: of `VariationalModel`.
+        image_shape, frames, decoded_frames, categories: of `VariationalModel`.
         latent_dim: D, size of the summary, the residuals and a frame's latent vector.
         prior_scale: sigma of the summary's prior N(0, sigma^2 I).
         prior_momentum, prior_couplings: of the `AggregatePrior` of the summary.
@@ -129,13 +133,14 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
         self.summarizer = bidirectional_lstm(summary_units, dtype=policy)
         self.summary_head = GaussianHead(latent_dim, dtype=policy)
         self.residual_head = GaussianHead(latent_dim, residual_units, dtype=policy)
+        shaped = {"categories": self.categories, "dtype": policy}
         self.summary_prior = AggregatePrior(
-            latent_dim, prior_scale, prior_momentum, prior_couplings, dtype=policy
+            latent_dim, prior_scale, prior_momentum, prior_couplings, **shaped
         )
         self.prior = RecurrentPrior(latent_dim, prior_units, dtype=policy)
         self.decoder = FrameDecoder(self.image_shape, **self.decoder_arguments, dtype=policy)
         self.encoder.build([None, *self.image_shape])
-        self.prior.build([None, None, latent_dim], [None, latent_dim])
+        self.prior.build([None, None, latent_dim], [None, latent_dim + self.categories])
         self.build_networks()
 
     # === Inference ===
@@ -149,8 +154,7 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
         features = over_frames(self.encoder, video, training=training)  # [B, T, F]
         q_summary = self.summary_head.posterior(self.summarizer(features))
         summary = distributions.reparameterize(q_summary, noise.get("summary"))  # [B, D]
-        beside = repeated(tf.cast(summary, features.dtype), video.shape[1])  # [B, T, D]
-        joined = tf.concat([features, beside], axis=-1)
+        joined = beside(features, tf.cast(summary, features.dtype))  # [B, T, F + D]
         q_residual = self.residual_head.posterior(joined)
         residual = distributions.reparameterize(q_residual, noise.get("residual"))  # [B, T, D]
         return q_summary, summary, q_residual, residual
@@ -169,12 +173,14 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
                   + kl_residual sum_t KL[q(delta_t | x_t, mu) || p(delta_t | delta_<t, mu)]
 
         with the scale and the weights of `schedule`, `summary_weight` 0 in the paper, and the
-        posterior's sample delta_<t. Arguments and returns as in `Trainer`.
+        posterior's sample delta_<t. With `categories` both priors are given y, too. Arguments and
+        returns as in `Trainer`.
         """
         video, noise, weights = batch["video"], noise or {}, self.scheduled(step)
         q_summary, summary, q_residual, residual = self.posteriors(video, noise, training)
-        kl_summary = self.summary_prior.divergence(q_summary, summary if noise else None)
-        p_residual = self.prior.teacher_forced(residual, summary)
+        category = self.category_in(batch)
+        kl_summary = self.summary_prior.divergence(q_summary, summary if noise else None, category)
+        p_residual = self.prior.teacher_forced(residual, beside(summary, category))
         kl_residual = tf.reduce_sum(distributions.kl_divergence(q_residual, p_residual), axis=1)
 
         codes = summary[:, None] + residual  # [B, T, D]
@@ -195,7 +201,8 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
             bound += self.summary_weight * on_summary
             terms["summary_reconstruction_loss"] = on_summary
         loss = tf.square(scale) * bound
-        return {"loss": loss, "bound": bound, **terms}, self.summary_prior.moments(q_summary)
+        statistics = self.summary_prior.moments(q_summary, category)
+        return {"loss": loss, "bound": bound, **terms}, statistics
 
     def aggregated(self, video: tf.Tensor) -> dict[str, Any]:
         return {"summary_prior": self.posteriors(video, None)[0]}
@@ -215,27 +222,25 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
         """z_t = mu + delta_t, `[B, T, D]`, of the noise by the learned prior."""
         steps, beginning = noise["residual"][:, :frames], None
+        category = category_code(noise)
         if self.priors:
             drawn = self.drawn_codes(noise)
             summary, beginning = drawn["summary"], drawn["residual"]
         else:
-            summary = self.summary_prior.sample(noise["summary"])
-        return summary[:, None] + self.prior.rollout(steps, summary, beginning)
+            summary = self.summary_prior.sample(noise["summary"], category)
+        condition = beside(summary, category)
+        return summary[:, None] + self.prior.rollout(steps, condition, beginning)
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """Frames `[B, T, H, W, C]` in [-1, 1] of latent vectors `[B, T, D]`."""
         return tf.clip_by_value(over_frames(self.decoder, codes), -1.0, 1.0)
 
-    def generate_images(self, batch: int, seed: int = 0) -> np.ndarray:
-        """Summary frames G_I(mu), those of `generate` at that seed: uint8 `[B, H, W, C]`."""
-        return as_pixels(self.image_of(self.sample_noise(batch, 1, seed)))
-
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """The summary frame `[B, H, W, C]` in [-1, 1] of named noise."""
+        """The summary frame G_I(mu), `[B, H, W, C]` in [-1, 1], of named noise."""
         if self.priors:
             summary = self.drawn_codes(noise)["summary"]
         else:
-            summary = self.summary_prior.sample(noise["summary"])
+            summary = self.summary_prior.sample(noise["summary"], category_code(noise))
         return self.decode(summary[:, None])[:, 0]
 
     # === Videos to codes and back ===

@@ -11,6 +11,9 @@ D_V is the only discriminator, with one score for the clip:
 
     D_V: E[-D_V(v)] + E[D_V(v~)],  G: E[-D_V(v~)]           with the loss "wasserstein"
 
+With `categories`, which the paper does not have, the one-hot class of a video stands beside z_0.
+D_V learns of it by `objective.conditioning`.
+
 The preset `plain` is this loss, at sizes for two CPU cores; `base` has the logistic loss and
 the departures that `mocogan.py` lists. The preset `paper` has the sizes, rates and batch of
 https://github.com/pfnet-research/tgan (its configuration
@@ -44,6 +47,7 @@ from kerasvid.layers.recurrent import repeated
 from kerasvid.layers.strided_convolution import SAME_PADDING
 from kerasvid.models.base.gan import BALANCED, IMAGE, VIDEO, FixedLength, FrameGAN
 from kerasvid.models.base.gan_losses import AdversarialTerms
+from kerasvid.models.base.protocols import Conditional
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.naming import KeepsArguments
 
@@ -98,11 +102,12 @@ class TemporalGenerator(KeepsArguments, keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class TGAN(FixedLength, FrameGAN):
+class TGAN(FixedLength, FrameGAN, Conditional):
     """Videos as one latent vector, unfolded over time, trained adversarially.
 
     Args:
         latent_dim: size of z_0.
+        categories: of `AdversarialModel`.
         temporal_channels: widths of G_0, see `TemporalGenerator`; the last is the size of z_1^(t).
         video_discriminator: arguments of D_V. With `score="full"` training clips have the native
             length, with `"patch"` any that D_V and `frames` admit.
@@ -123,11 +128,12 @@ class TGAN(FixedLength, FrameGAN):
         self,
         latent_dim: int = 100,
         temporal_channels: Sequence[int] = (512, 256, 128, 128, 100),
+        categories: int = 0,
         video_discriminator: Mapping[str, Any] | bool | None = None,
         **kwargs,
     ):
         discriminators: dict[str, Any] = {IMAGE: False, VIDEO: video_discriminator}
-        super().__init__(**discriminators, categories=0, **kwargs)
+        super().__init__(**discriminators, categories=categories, **kwargs)
         self.latent_dim, self.temporal_channels = latent_dim, tuple(temporal_channels)
         self.temporal = TemporalGenerator(
             self.frames, self.temporal_channels, dtype=self.dtype_policy
@@ -139,12 +145,14 @@ class TGAN(FixedLength, FrameGAN):
     def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-D_V(v)] + E[D_V(v~)], with the loss "wasserstein"."""
         real, fake = terms.inputs(batch, "real")["video"], terms.inputs(fakes, "fake")["video"]
-        return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
+        labels = self.clip_labels(batch, fakes)
+        return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake, **labels)}
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-D_V(v~)], with the loss "wasserstein"."""
         fake = terms.inputs(fakes, "fake")["video"]
-        return {"generator_loss": terms.generator_loss(self.video_discriminator, fake)}
+        labels = self.fake_labels(batch, fakes)
+        return {"generator_loss": terms.generator_loss(self.video_discriminator, fake, labels)}
 
     # === Generation ===
 
@@ -153,11 +161,13 @@ class TGAN(FixedLength, FrameGAN):
     ) -> tf.Tensor:
         """[z_0, z_1^(t)], `[B, T, D]`; in training with the batch norm of the batch."""
         frames = self.clip_length(frames)
-        sequence = self.temporal(noise["latent"], training=training)[:, :frames]
-        return tf.concat([repeated(noise["latent"], frames), sequence], axis=-1)
+        latents = self.latents_of(noise)
+        sequence = self.temporal(latents, training=training)[:, :frames]
+        return tf.concat([repeated(latents, frames), sequence], axis=-1)
 
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
-        return {"video": self.frames_of(self.codes(noise, frames, training), training)}
+        video = self.frames_of(self.codes(noise, frames, training), training)
+        return {"video": video, **self.category_in_noise(noise)}
 
 
 # For clips of 16 frames.

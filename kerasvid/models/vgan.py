@@ -18,6 +18,9 @@ lambda suits clips of every size. D_V is the only discriminator, with one score 
 The last transposed convolution writes `patch` x `patch` pixels at every position; 1, as published,
 writes one. D_V scores by one logit and not by two classes under a softmax, which is the same model.
 
+With `categories`, which the paper does not have, the one-hot class of a clip stands beside z. D_V
+learns of it by `objective.conditioning`.
+
 The preset `plain` is this loss with the batch norm of the paper, at sizes for two CPU cores; `base`
 has the departures that `mocogan.py` lists. The preset `paper` has the sizes, lambda, rates
 and batch of https://github.com/cvondrick/videogan (`main.lua`). Its 100 epochs are of a list of
@@ -40,6 +43,7 @@ from kerasvid.layers.recurrent import over_frames, repeated
 from kerasvid.layers.strided_convolution import SAME_PADDING
 from kerasvid.models.base.gan import BALANCED, IMAGE, VIDEO, AdversarialModel, FixedLength
 from kerasvid.models.base.gan_losses import AdversarialTerms
+from kerasvid.models.base.protocols import Conditional
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.video_generator import VideoGenerator
 from kerasvid.naming import KeepsArguments
@@ -158,7 +162,7 @@ class TwoStreamDecoder(KeepsArguments, keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="kerasvid")
-class VGAN(FixedLength, VideoGenerator, AdversarialModel):
+class VGAN(FixedLength, VideoGenerator, AdversarialModel, Conditional):
     """Clips of a moving foreground before a static background, trained adversarially.
 
     A clip has one latent vector, repeated at every frame of its codes; `decode` takes the first.
@@ -168,6 +172,7 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         decoder: arguments of `TwoStreamDecoder`, without `image_shape` and `frames`.
         video_discriminator: arguments of `VideoDiscriminator` (D_V). With `score="full"` training
             clips have the native length, with `"patch"` any that D_V and `frames` admit.
+        categories: of `AdversarialModel`.
         mask_weight: lambda, the weight of the mean of the mask in the generator's loss.
         **kwargs: of `AdversarialModel`: `image_shape`, `frames` (the native length: a clip has at
             most so many) and `objective`.
@@ -180,7 +185,7 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         >>> model = VGAN.from_preset("debug")
         >>> model.compile("adam")
         >>> model.fit(batches)
-        >>> streams = model.streams(model.sample_noise(4)["latent"])
+        >>> streams = model.streams(model.latents_of(model.sample_noise(4)))
         >>> streams.background.shape
         TensorShape([4, 64, 64, 3])
     """
@@ -195,10 +200,11 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
         decoder: Mapping[str, Any] | None = None,
         video_discriminator: Mapping[str, Any] | None = None,
         mask_weight: float = 0.1,
+        categories: int = 0,
         **kwargs,
     ):
         discriminators: dict[str, Any] = {IMAGE: False, VIDEO: video_discriminator}
-        super().__init__(**discriminators, categories=0, **kwargs)
+        super().__init__(**discriminators, categories=categories, **kwargs)
         if mask_weight < 0:
             raise ValueError(f"mask_weight={mask_weight} must be 0 or more.")
         self.latent_dim, self.mask_weight = latent_dim, mask_weight
@@ -212,32 +218,38 @@ class VGAN(FixedLength, VideoGenerator, AdversarialModel):
     def discriminator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_V(v)] + E[-log(1 - D_V(v~))]."""
         real, fake = terms.inputs(batch, "real")["video"], terms.inputs(fakes, "fake")["video"]
-        return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake)}
+        labels = self.clip_labels(batch, fakes)
+        return {VIDEO: terms.discriminator_loss(self.video_discriminator, real, fake, **labels)}
 
     def generator_losses(self, batch: Mapping, fakes: Mapping, terms: AdversarialTerms) -> dict:
         """E[-log D_V(v~)] + lambda E[|m|_1]; the second term is also the `"mask_loss"`."""
         fake = terms.inputs(fakes, "fake")["video"]
         mask_loss = self.mask_weight * tf.reduce_mean(fakes["mask"])
-        loss = terms.generator_loss(self.video_discriminator, fake) + mask_loss
+        labels = self.fake_labels(batch, fakes)
+        loss = terms.generator_loss(self.video_discriminator, fake, labels) + mask_loss
         return {"generator_loss": loss, "mask_loss": mask_loss}
 
     # === Generation ===
 
     def codes(self, noise: Mapping[str, tf.Tensor], frames: int | None = None) -> tf.Tensor:
-        """z, the same at every frame, `[B, T, D]`."""
-        return repeated(noise["latent"], self.clip_length(frames))
+        """z, and the one-hot class if there is one, the same at every frame: `[B, T, D]`."""
+        return repeated(self.latents_of(noise), self.clip_length(frames))
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """The clips `[B, T, H, W, C]` of the first vectors of `[B, T, D]`; refuses a longer T."""
-        return self.fakes({"latent": codes[:, 0]}, codes.shape[1], training=False)["video"]
+        return self._clips_of(codes[:, 0], codes.shape[1], training=False)["video"]
 
     def streams(self, latents: tf.Tensor, training: bool = False) -> Streams:
-        """Foreground, mask and background of clips of native length, of z `[B, D]`."""
+        """Foreground, mask and background of clips of native length, of `latents_of` `[B, D]`."""
         return self.decoder(latents, training=training)
 
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
         """`"video"` `[B, T, H, W, C]` and its `"mask"` `[B, T, H, W, 1]`."""
-        foreground, mask, background = self.streams(noise["latent"], training)
+        clips = self._clips_of(self.latents_of(noise), frames, training)
+        return {**clips, **self.category_in_noise(noise)}
+
+    def _clips_of(self, latents: tf.Tensor, frames: int, training: bool) -> dict[str, tf.Tensor]:
+        foreground, mask, background = self.streams(latents, training)
         foreground, mask = (part[:, : self.clip_length(frames)] for part in (foreground, mask))
         video = mask * foreground + (1.0 - mask) * background[:, None]
         return {"video": video, "mask": mask}

@@ -150,7 +150,7 @@ def figure_inputs(
         model: its trained model.
         count: number of samples and of held-out clips.
         reads_data: whether real clips are needed.
-        **rest: `frames`, `seed` and `scale` of `FigureInputs`.
+        **rest: `frames`, `seed`, `label` and others of `FigureInputs`.
     """
     if not reads_data:
         return FigureInputs(model, count=count, **rest)

@@ -35,6 +35,7 @@ FREE = ("data_folder", "dataset", "images", "images_folder", "preset",
         "training.steps", "training.max_divergence", "jit_compile", "strategy", "deterministic",
         "log_every", "sample_every", "checkpoint_every", "keep_at")  # fmt: skip
 FROM_DATA = ("image_shape", "videos", "identities", "classes")  # sizes that the data set sets
+CONDITIONAL = "conditional"  # the setting that takes `categories` from the data
 FROM_MODEL = ("image_shape", "categories")  # arguments of a layer that the model sets
 MOST_LENGTHS = 64  # that stand for the lengths of all videos
 TRAINING = "training."
@@ -319,12 +320,19 @@ def make_config(
         sizes: dict[str, Any] = {"image_shape": info.frame_shape, "videos": count}
         sizes |= {"identities": len(info.identity_names), "classes": len(info.class_names)}
         hyperparameters |= {k: v for k, v in sizes.items() if k in hyperparameters}
+        if hyperparameters.get("categories") == "data":
+            if not info.class_names:
+                raise ValueError(f"--set={CONDITIONAL}=true: the videos of {dataset} have no "
+                                 "classes. Remove this setting.")  # fmt: skip
+            hyperparameters["categories"] = len(info.class_names)
         if hyperparameters.get("lengths") == "data":
             hyperparameters["lengths"] = clip_lengths(data_folder, training.stride)
         if epochs is not None:
             updates = epochs * count / training.batch_size * training.batch_repeats
             steps = max(1, round(updates))
             training = dataclasses.replace(training, steps=steps)
+    if hyperparameters.get("categories") == "data":  # not made yet: nothing is built of it
+        hyperparameters["categories"] = 0
     config = RunConfig(
         model=model,
         preset=preset,
@@ -495,6 +503,8 @@ def known_keys(cls: Any) -> dict[str, Any]:
         part = cls.PARTS[name]
         nested = dict.fromkeys(part, Any) if isinstance(part, tuple) else _argument_types(part)
         keys.update({f"{name}.{k}": v for k, v in nested.items() if k not in FROM_MODEL})
+    if "categories" in keys:
+        keys.setdefault(CONDITIONAL, bool)
     return {key: kind for key, kind in keys.items() if key not in FROM_DATA}
 
 
@@ -521,6 +531,9 @@ def apply_overrides(
     training, keys = cls.TRAINING[preset], known_keys(cls) if values else {}
     for key, value in values.items():
         group, dot, name = key.rpartition(".")
+        if key == CONDITIONAL and key not in keys:
+            raise ValueError(f"--set={key}={str(value).lower()}: {cls.__name__} makes no videos of "
+                             "a class that is asked for. Remove this setting.")  # fmt: skip
         if key not in keys:
             near = nearest_names(name if name in keys else key, keys)
             raise ValueError(f"--set={key}=...: unknown key; {near}.")
@@ -531,6 +544,14 @@ def apply_overrides(
                 training = dataclasses.replace(training, **{name: value})
             except ValueError as error:
                 raise ValueError(f"--set={key}={value}: {error}") from error
+        elif key == CONDITIONAL and key not in chosen:
+            given = values.get("categories")
+            if given is not None and bool(given) != value:
+                raise ValueError(f"--set={key}={str(value).lower()} and --set=categories={given} "
+                                 "contradict each other. Remove one of them.")  # fmt: skip
+            chosen["categories"] = (given or "data") if value else 0
+        elif key == "categories" and values.get(CONDITIONAL) is not None:
+            continue  # as CONDITIONAL has it
         elif dot:
             chosen[group] = {**(chosen[group] or {}), name: value}
         else:

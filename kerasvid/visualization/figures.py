@@ -9,6 +9,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kerasvid.models.base.categories import with_label
 from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.protocols import (
@@ -24,7 +25,7 @@ from kerasvid.models.linear_interpolation import LinearInterpolation
 from kerasvid.naming import nearest_names
 from kerasvid.visualization import grids, writers
 from kerasvid.visualization.nearest_clip import l2_distances, nearest_clips
-from kerasvid.visualization.panels import reconstructed
+from kerasvid.visualization.panels import own_labels, reconstructed
 
 WAY = 8  # videos from one summary to another
 MOTIONS = 4  # of each content
@@ -39,7 +40,7 @@ class FigureInputs:
         model: any model of this library.
         held_out: at least two real clips, uint8 `[B, T, H, W, C]`; not needed by figures of noise.
         count, frames, seed: of samples; `frames` is the model's own if `None`.
-        truncation: of samples, as in `generate`.
+        truncation, label: of samples, as in `generate`.
         scale: integer enlargement, or `None` for at least 64 pixels a frame.
         real_clips: a function from T to batches of all real clips, uint8 `[N, T, H, W, C]`.
         rows: `"index"`, `"identity"` and `"label"` of the clips, for a model with learned codes.
@@ -53,6 +54,7 @@ class FigureInputs:
     frames: int | None = None
     seed: int = 0
     truncation: float = 1.0
+    label: int | None = None
     scale: int | None = None
     real_clips: Callable[[int], Iterable[np.ndarray]] = lambda frames: ()
     rows: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -60,7 +62,11 @@ class FigureInputs:
 
     def samples(self) -> np.ndarray:
         """New videos, uint8 `[B, T, H, W, C]`."""
-        return self.model.generate(self.count, self.frames, self.seed, self.truncation)
+        return self.model.generate(self.count, self.frames, self.seed, self.truncation, self.label)
+
+    def noise(self, count: int, seed: int) -> dict:
+        """Noise of `count` samples of the label, if there is one."""
+        return with_label(self.model.sample_noise(count, self.frames, seed), self.label)
 
     def reconstructed(self) -> np.ndarray:
         """The held-out clips from their codes, uint8 `[B, T, H, W, C]`."""
@@ -109,7 +115,8 @@ def reconstructions(inputs: FigureInputs) -> Figure:
 
 def summary(inputs: FigureInputs) -> Figure:
     """Samples, each after the summary frame that its frames share."""
-    images, videos = inputs.model.generate_images(inputs.count, seed=inputs.seed), inputs.samples()
+    images = inputs.model.generate_images(inputs.count, inputs.seed, inputs.label)
+    videos = inputs.samples()
     grid = grids.grid(grids.clip_rows(videos, images), inputs.scale)
     constant = np.repeat(images[:, None], videos.shape[1], axis=1)  # [B, T, H, W, C]
     animation = _figure([constant, videos], inputs.scale).animation
@@ -134,7 +141,7 @@ def swaps(inputs: FigureInputs) -> Figure:
 def interpolations(inputs: FigureInputs) -> Figure:
     """From one sample to another, a pair a row; the image shows the middle frame of each video."""
     model, pairs = inputs.model, max(1, inputs.count // 2)
-    noise = [model.sample_noise(pairs, inputs.frames, inputs.seed + i) for i in (0, 1)]
+    noise = [inputs.noise(pairs, inputs.seed + i) for i in (0, 1)]
     videos = model.interpolate(*noise, steps=8, frames=inputs.frames)  # [B, 8, T, H, W, C]
     middle = videos[:, :, videos.shape[2] // 2]
     image = grids.captioned(grids.grid(middle, inputs.scale), "from one sample to another")
@@ -148,7 +155,7 @@ def summary_interpolations(inputs: FigureInputs) -> Figure:
     fitted prior draws summary and motion together, so that all of its noise moves.
     """
     model, pairs, name = inputs.model, max(1, inputs.count // 4), inputs.model.summary_noise
-    start, end = (model.sample_noise(pairs, inputs.frames, inputs.seed + i) for i in (0, 1))
+    start, end = (inputs.noise(pairs, inputs.seed + i) for i in (0, 1))
     images, videos = [], []
     for fraction in np.linspace(0.0, 1.0, WAY):
         moving = start if isinstance(model, CodePriors) and model.priors else [name]
@@ -168,11 +175,8 @@ def redraws(inputs: FigureInputs) -> Figure:
     The image has a block a content and a row a motion; in motion a row is a content.
     """
     model, contents = inputs.model, max(1, inputs.count // MOTIONS)
-    content = model.sample_noise(contents, inputs.frames, inputs.seed)
-    motions = [
-        model.sample_noise(contents, inputs.frames, inputs.seed + number + 1)
-        for number in range(MOTIONS)
-    ]
+    content = inputs.noise(contents, inputs.seed)
+    motions = [inputs.noise(contents, inputs.seed + number + 1) for number in range(MOTIONS)]
     videos = np.stack([model.recombine(content, motion) for motion in motions], axis=1)
     rows = [grids.clip_rows(block) for block in videos]  # of [B, MOTIONS, T, H, W, C]
     image = _blocks(rows, inputs.scale, "one content, a motion a row")
@@ -212,7 +216,9 @@ def between(inputs: FigureInputs) -> Figure:
     """
     model, real = inputs.model, inputs.held_out
     linear = LinearInterpolation(real.shape[2:])
-    videos = [real, *(infilled(each, real, inputs.seed) for each in (model, linear))]
+    label = inputs.label if inputs.label is not None else own_labels(model, inputs.rows)
+    made = infilled(model, real, inputs.seed, label=label)
+    videos = [real, made, infilled(linear, real, inputs.seed)]
     caption = "real above, the model between its endpoints, linear interpolation below"
     shown = _figure(videos, inputs.scale, caption)
 
@@ -231,13 +237,19 @@ def between(inputs: FigureInputs) -> Figure:
 
 
 def infilled(
-    model: InBetween, clips: np.ndarray, seed: int = 0, temperature: float = 1.0
+    model: InBetween,
+    clips: np.ndarray,
+    seed: int = 0,
+    temperature: float = 1.0,
+    label: int | np.ndarray | None = None,
 ) -> np.ndarray:
     """A model's videos between the endpoints of clips `[B, T, H, W, C]`, eight at a time."""
+    labels = None if label is None else np.broadcast_to(label, [len(clips)])
     videos = []
     for number, part in enumerate(np.split(clips, range(8, len(clips), 8))):
         endpoints = part[:, 0], part[:, -1]
-        videos.append(model.between(*endpoints, part.shape[1], seed + number, temperature))
+        own = None if labels is None else labels[8 * number : 8 * number + len(part)]
+        videos.append(model.between(*endpoints, part.shape[1], seed + number, temperature, own))
     return np.concatenate(videos)
 
 
@@ -250,17 +262,18 @@ def between_images(
     seed: int = 0,
     temperature: float = 1.0,
     scale: int | None = None,
+    label: int | None = None,
 ) -> Figure:
     """Several videos between two images, a row each.
 
     Args:
         first, last: uint8 `[H, W, C]`.
         count: number of videos.
-        model, frames, seed, temperature: as `InBetween.between`.
+        model, frames, seed, temperature, label: as `InBetween.between`.
         scale: as in `FigureInputs`.
     """
     first, last = (np.repeat(image[None], count, axis=0) for image in (first, last))
-    return _figure([model.between(first, last, frames, seed, temperature)], scale)
+    return _figure([model.between(first, last, frames, seed, temperature, label)], scale)
 
 
 class FigureType(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasvid.models.base.categories import class_count
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.protocols import Encoder, ImagePrior, LearnedCodes, SummaryEncoder
 from kerasvid.models.base.video_generator import VideoGenerator
@@ -39,12 +40,20 @@ def sample_panel(
     if isinstance(model, SummaryEncoder):
         panel["real_summaries"] = model.summary_frames(held_out)
     if isinstance(model, InBetween):
-        panel["between"] = model.between(held_out[:, 0], held_out[:, -1], frames, seed=seed)
+        endpoints, label = (held_out[:, 0], held_out[:, -1]), own_labels(model, rows)
+        panel["between"] = model.between(*endpoints, frames, seed=seed, label=label)
     if isinstance(model, VideoGenerator):
         panel["samples"] = model.generate(count, frames, seed=seed)
     if isinstance(model, ImagePrior):
         panel["sample_summaries"] = model.generate_images(count, seed=seed)
     return panel
+
+
+def own_labels(model: Any, rows: Mapping[str, np.ndarray] | None) -> np.ndarray | None:
+    """The classes of real clips for a model that takes them, or `None` where one is unknown."""
+    label = (rows or {}).get("label")
+    known = label is not None and class_count(model) and np.min(label) >= 0
+    return label if known else None
 
 
 def reconstructed(

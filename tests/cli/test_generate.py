@@ -101,6 +101,49 @@ def test_figures_from_noise_need_no_data(app_here, run, tmp_path):
     assert (status, err) == (0, "")
 
 
+@pytest.fixture(scope="module")
+def labelled(classes, save_new_run, tmp_path_factory):
+    """A run of an untrained rjvae of the classes walk, run and rest."""
+    values = {"frames": 4, "training.batch_size": 4, "conditional": True}
+    config = make_config("rjvae", "classes", classes, load_info(classes), "debug", values,
+                         precision="float32", seed=0)  # fmt: skip
+    return save_new_run(config, tmp_path_factory.mktemp("runs") / "labelled")
+
+
+def test_samples_are_of_the_class_that_is_named(app_here, labelled, tmp_path, monkeypatch):
+    asked = []
+    generate = RJVAE.generate
+
+    def noted(self, *arguments):
+        asked.append(arguments[4])
+        return generate(self, *arguments)
+
+    monkeypatch.setattr(RJVAE, "generate", noted)
+    show = f"--run_dir={labelled}", "--show=samples", "--count=2", f"--out_dir={tmp_path}"
+    for label in ("run", "1"):
+        assert app_here("generate", *show, f"--label={label}")[0] == 0
+    assert app_here("generate", *show)[0] == 0
+    assert asked == [1, 1, None]
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ("wlak", "label=wlak: unknown class; did you mean 'walk'? Known: rest, run, walk."),
+        ("3", "label=3: the model has 3 classes, counted from 0."),
+    ],
+)
+def test_an_unknown_class_is_refused_in_one_line(app_here, labelled, label, message):
+    status, _, err = app_here("generate", f"--run_dir={labelled}", f"--label={label}")
+    assert status == 1 and err.splitlines()[-1].endswith(message)
+
+
+def test_a_class_is_refused_where_the_model_has_none(app_here, run):
+    status, _, err = app_here("generate", f"--run_dir={run.path}", "--label=0")
+    assert status == 1
+    assert "label=0: the model makes no videos of a class that is asked for" in err.splitlines()[-1]
+
+
 def test_videos_go_from_one_image_to_another_cropped_at_the_center(app_here, run, images):
     flags = (f"--run_dir={run.path}", "--frames=5", "--count=2", "--scale=1", "--out_dir=out")
     status, out, err = app_here("generate", *flags, *images)

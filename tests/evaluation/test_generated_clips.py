@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.evaluation.generated_clips import (
+    clips_of_labels,
     generated_clips,
     generated_images,
     infilling,
@@ -133,3 +134,11 @@ def test_clips_that_are_not_finite_are_an_error_and_not_black():
     bias.assign(np.full(bias.shape, np.nan))
     with pytest.raises(ValueError, match=r"generated clips: pixels of clip 0 .* not finite"):
         next(generated_clips(model, 2))
+
+
+def test_clips_of_every_label_in_turn_are_those_of_generate():
+    model = small("mocogan", categories=3)
+    made = np.concatenate([*itertools.islice(clips_of_labels(model, 4, seed=2), 2)])
+    close(made, model.generate(8, seed=2, label=np.arange(8) % 3))
+    other = model.generate(8, seed=2, label=(np.arange(8) + 1) % 3)
+    assert (np.abs(made.astype(int) - other).max(axis=(1, 2, 3, 4)) > 1).all()

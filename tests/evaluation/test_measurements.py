@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from kerasvid.data import DatasetInfo, Video
+from kerasvid.data import DatasetInfo, Video, load_info
 from kerasvid.evaluation import measurements
 from kerasvid.evaluation.classifiers.store import TrainedClassifier, trained_classifier
+from kerasvid.evaluation.context import EvaluationConfig, EvaluationContext
 from kerasvid.evaluation.metrics.disentanglement import labels_kept
 from kerasvid.evaluation.metrics.diversity import novelty
 from kerasvid.evaluation.metrics.frame_consistency import frame_consistencies
@@ -14,6 +15,7 @@ from kerasvid.evaluation.metrics.precision_recall import precision_recall
 from kerasvid.evaluation.metrics.structural_similarity import structural_similarity
 from kerasvid.evaluation.report import Evaluation
 from kerasvid.models.linear_interpolation import LinearInterpolation
+from kerasvid.training.config import make_config
 from kerasvid.visualization.nearest_clip import l2_distances
 from tfrecords_tools.conversion import write_dataset
 
@@ -458,3 +460,55 @@ def test_variety_is_the_mean_distance_of_clips_within_groups(context_of, values_
     expected = l2_distances(pairs[:, 0], pairs[:, 1])
     assert found.value == pytest.approx(expected.mean()) and found.clips == CLIPS
     assert found.low < found.value < found.high
+
+
+def test_the_label_accuracy_is_how_often_the_asked_class_is_found(
+    long_walks, classifiers, values_of
+):
+    context = conditional_context(long_walks, "rjvae", classifiers)
+    found, model = values_of(context, "label_accuracy"), context.model
+    asked = np.arange(CLIPS) % 2
+    clips = model.generate(CLIPS, label=asked)
+    answers = classifiers("clip").probabilities(clips)["action"].argmax(axis=1)
+    of_each = [np.mean(answers[asked == label] == label) for label in (0, 1)]
+    assert found["label_accuracy"].value == pytest.approx(np.mean(of_each), abs=0.05)
+    for name, share in zip(("left", "right"), of_each, strict=True):
+        assert found[f"label_accuracy/{name}"].value == pytest.approx(share, abs=0.1)
+        assert found[f"label_accuracy/{name}"].clips == CLIPS // 2
+    assert found["label_accuracy"].protocol["by_chance"] == 0.5
+
+
+def conditional_context(folder, name, classifiers):
+    """A context of an untrained model with classes."""
+    values = {"frames": 4, "training.batch_size": 4, "conditional": True}
+    config = make_config(
+        name, "walks", folder, load_info(folder), "debug", values, precision="float32", seed=0
+    )
+    context = EvaluationContext(config.make_model(), config, EvaluationConfig(batch=10), 0, False)
+    context._classifiers = {kind: classifiers(kind) for kind in ("clip", "frame")}
+    return context
+
+
+def test_a_model_whose_clips_have_the_asked_class_is_always_right(
+    long_walks, classifiers, values_of, monkeypatch
+):
+    context = conditional_context(long_walks, "mocogan", classifiers)
+    asked = []
+
+    def right(self, clips):
+        labels = (len(asked) + np.arange(len(clips))) % 2
+        asked.extend(labels)
+        return {"action": np.eye(2)[labels], "colour": np.eye(2)[labels]}
+
+    monkeypatch.setattr(TrainedClassifier, "probabilities", right)
+    found = values_of(context, "label_accuracy")
+    assert all(each.value == 1.0 for each in found.values()) and len(found) == 3
+
+
+def test_label_accuracy_needs_a_model_of_classes(context_of, long_walks, classifiers):
+    why = measurements.no_label_accuracy
+    assert why(context_of("rjvae")) == (
+        "rjvae was trained without conditional=true: it makes no clips of a label"
+    )
+    assert "frames it is between" in why(conditional_context(long_walks, "cvae", classifiers))
+    assert why(conditional_context(long_walks, "rjvae", classifiers)) is None

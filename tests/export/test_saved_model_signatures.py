@@ -147,3 +147,24 @@ def test_discriminators_are_not_exported(drawn, tmp_path):
     numbers = sum(int(np.prod(shape)) for name, shape in saved if name.startswith("weights"))
     discriminator = sum(int(np.prod(v.shape)) for v in model.video_discriminator.variables)
     assert 0 < numbers <= sum(int(np.prod(v.shape)) for v in model.variables) - discriminator
+
+
+def test_a_served_row_is_of_its_seed_and_its_label_alone():
+    sizes = {"image_shape": (16, 16, 3), "frames": 4, "categories": 3}
+    model = model_class("rjgan").from_preset("debug", **sizes)
+    signatures = served_signatures(model)
+    serve = signatures["serving_default"].traced()
+    labels = np.array([2, -1, 0])
+    together = serve(seed=as_seeds(1, 2, 3), label=tf.constant(labels))["video"].numpy()
+    for row, (seed, label) in enumerate(zip((1, 2, 3), labels, strict=True)):
+        alone = serve(seed=as_seeds(seed), label=as_seeds(label))["video"]
+        np.testing.assert_array_equal(together[row], alone[0])
+        asked = None if label < 0 else label
+        off = np.abs(together[row].astype(int) - model.generate(1, seed=seed, label=asked)[0])
+        assert off.max() <= 1
+    described = signatures["serving_default"].as_json()["inputs"]["label"]
+    assert described["range"] == [-1, 2] and described["dtype"] == "int64"
+    image = signatures["image"].traced()(seed=as_seeds(4), label=as_seeds(1))["image"]
+    np.testing.assert_array_equal(image, model.generate_images(1, seed=4, label=1))
+    with pytest.raises(INVALID, match="label: give whole numbers from 0 to 2, or -1"):
+        serve(seed=as_seeds(1), label=as_seeds(3))

@@ -195,3 +195,71 @@ def test_seeds_out_of_range_are_refused_in_the_graph(name, seed):
     signature(seed=as_seeds(LARGEST_SEED), **given)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"from 0 to 2\^62 - 1"):
         signature(seed=as_seeds(seed), **given)
+
+
+# === Classes ===
+
+CLASSES = {"rjvae": {}, "mocogan": {}, "vgan": {}, "navsynth": PAIRS, "cvae": {}}
+
+
+def make_conditional(name):
+    values = CLASSES[name]
+    model = make_model(name, **(values or {"categories": 3}))
+    if name in ("rjvae", "cvae"):
+        prior = model.summary_prior if name == "rjvae" else model.video_prior
+        prior.class_means.assign(tf.random.stateless_normal(prior.class_means.shape, [3, 3]))
+    return model
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if name != "cvae"])
+def test_a_label_beside_a_seed_asks_for_a_class(name):
+    model = make_conditional(name)
+    signature = seeded(model)["generate"]
+    assert list(signature.inputs) == ["seed", "label"]
+    label = signature.inputs["label"]
+    assert (label.least, label.most) == (-1, 1 if name == "navsynth" else 2)
+    for asked in (0, 1):
+        video = signature(seed=as_seeds(5), label=as_seeds(asked))["video"]
+        np.testing.assert_array_equal(video, model.generate(1, seed=5, label=asked))
+    drawn = signature(seed=as_seeds(5), label=as_seeds(-1))["video"]
+    np.testing.assert_array_equal(drawn, model.generate(1, seed=5))
+    for wrong in (-2, 3):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="label: give whole numbers"):
+            signature.traced()(seed=as_seeds(5), label=as_seeds(wrong))
+
+
+def test_a_video_between_two_frames_keeps_its_class_at_every_temperature(moving_squares):
+    model, ends = make_conditional("cvae"), moving_squares(1, 4)
+    given = {"first": tf.constant(ends[:, 0]), "last": tf.constant(ends[:, -1])}
+    signature = seeded(model)["between"]
+    for temperature in (0.0, 0.7):
+        for asked in (0, 2):
+            made = signature(
+                seed=as_seeds(4), temperature=tf.constant([temperature]), **given,
+                label=as_seeds(asked),
+            )["video"]  # fmt: skip
+            expected = model.between(**given, seed=4, temperature=temperature, label=asked)
+            np.testing.assert_array_equal(made, expected)
+
+
+def test_interpolation_between_seeds_takes_a_class_at_each_end():
+    model = make_conditional("rjvae")
+    signature = seeded(model)["interpolate"]
+    expected = ["seed_from", "seed_to", "fraction", "label_from", "label_to"]
+    assert list(signature.inputs) == expected
+    ends = signature(
+        seed_from=as_seeds(3, 3), seed_to=as_seeds(8, 8), fraction=tf.constant([0.0, 1.0]),
+        label_from=as_seeds(1, 1), label_to=as_seeds(2, 2),
+    )["video"]  # fmt: skip
+    videos = [model.generate(1, seed=3, label=1), model.generate(1, seed=8, label=2)]
+    assert np.abs(ends.astype(int) - np.concatenate(videos)).max() <= 1
+
+
+def test_a_file_of_noise_takes_the_class_as_noise():
+    model = make_conditional("vgan")
+    decode = noise_signatures(model)["decode"]
+    noise = {**model.sample_noise(2, seed=1), "category": tf.one_hot([2, 0], 3)}
+    assert set(decode.noise) == {"latent", "category"}
+    shown = np.round((decode(**noise)["video"].numpy() + 1.0) * 127.5)
+    made = model.generate(2, seed=1, label=[2, 0])
+    assert np.abs(shown - made).max() <= 1

@@ -13,7 +13,7 @@ from kerasvid.export.runtimes import LiteModel
 from kerasvid.export.sample_inputs import sample_inputs
 from kerasvid.layers.fitted_priors import PRIORS
 from kerasvid.models.base.latent_codes import LatentCodeModel
-from kerasvid.models.registry import MODELS
+from kerasvid.models.registry import MODELS, model_class
 
 pytest.importorskip("ai_edge_litert", reason="pip install -e '.[tflite]'")
 LEAST_PSNR = {"float16": 60.0, "dynamic": 45.0, "integer": 37.0}  # dB, of pixels
@@ -68,6 +68,28 @@ def test_outputs_of_a_file_equal_the_model(every_model):
     assert not [op for op in tflite.operations(content) if op.startswith("CUSTOM")]
 
 
+CLASSES = [name for name in MODELS if "categories" in model_class(name).hyperparameters()]
+
+
+@pytest.mark.parametrize(
+    "name", [n if n == "vgan" else pytest.param(n, marks=pytest.mark.slow) for n in CLASSES]
+)
+def test_a_file_makes_clips_of_the_class_of_its_noise(name, debug_model):
+    model = debug_model(name, categories=3)
+    signatures, _ = tflite.loop_free_signatures(model, None, ["decode"])
+    content = tflite.convert(model, signatures)
+    decode = signatures["decode"]
+    assert errors_of(model, signatures, content)["decode"]["video"].largest < 1e-4
+    given = sample_inputs(model, decode, batch=1, seed=1)
+    lite, shown = LiteModel(content), []
+    for label in range(3):
+        asked = {**given, "category": np.eye(3, dtype=np.float32)[[label]]}
+        shown.append(lite("decode", **asked)["video"])
+        np.testing.assert_allclose(shown[-1], decode(**asked)["video"], atol=1e-4)
+    assert np.abs(shown[0] - shown[1]).max() > 1e-4 < np.abs(shown[1] - shown[2]).max()
+    assert not [op for op in tflite.operations(content) if op.startswith("CUSTOM")]
+
+
 @pytest.mark.slow
 def test_motion_between_two_frames_is_in_the_file(debug_model):
     model = debug_model("cvae", warping=True, motion={"channels": (8, 8), "units": 8})
@@ -78,13 +100,15 @@ def test_motion_between_two_frames_is_in_the_file(debug_model):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("categories", [0, 2])
 @pytest.mark.parametrize("kind", PRIORS)
-def test_a_fitted_prior_is_in_the_file(kind, debug_model, moving_squares):
-    model = debug_model("rjvae")
+def test_a_fitted_prior_is_in_the_file(kind, categories, debug_model, moving_squares):
+    model = debug_model("rjvae", categories=categories)
     size = model.image_shape[0]
     videos = moving_squares(40, model.frames, size=size)
     sizes = {"mixture": {"clusters": 2}}.get(kind, {})
-    model.fit_prior(kind, [{"video": videos}], steps=2, **sizes)
+    batch = {"video": videos, "label": np.arange(40) % 2}
+    model.fit_prior(kind, [batch], steps=2, **sizes)
     signatures, _ = tflite.loop_free_signatures(model, None, ["decode"])
     content = tflite.convert(model, signatures)
     assert errors_of(model, signatures, content)["decode"]["video"].largest < 1e-3

@@ -170,3 +170,96 @@ def test_samples_are_the_image_of_the_noise_under_the_inverse_map():
     white = np.linalg.solve(prior.scale_tril.numpy(), centred.T).T
     back, _ = prior.flow.inverse(tf.constant(white, tf.float32))
     np.testing.assert_allclose(back, noise, atol=1e-4)
+
+
+# === A prior by class ===
+
+
+def by_class(**arguments) -> AggregatePrior:
+    """A prior of 3 classes with other means than 0, and a flow far from the identity if any."""
+    prior = AggregatePrior(4, categories=3, **arguments)
+    prior.class_means.assign(tf.random.stateless_normal([3, 4], [5, 5]))
+    for index, head in enumerate(prior.flow.heads if prior.flow else ()):
+        head.kernel.assign(0.3 * tf.random.stateless_normal(head.kernel.shape, [4, index]))
+    return prior
+
+
+CLASSES = tf.one_hot([0, 2, 2, -1], 3)  # the last is unknown
+
+
+def test_the_divergence_from_a_fixed_prior_by_class_is_that_of_a_shifted_gaussian():
+    prior, q = by_class(scale=2.0), posterior(rows=4, dim=4)
+    means = np.concatenate([prior.class_means.numpy()[[0, 2, 2]], np.zeros([1, 4])])
+    mean, deviation = q.mean().numpy() - means, q.stddev().numpy()
+    expected = np.log(2.0 / deviation) + (deviation**2 + mean**2) / 8.0 - 0.5
+    found = prior.divergence(q, category=CLASSES)
+    np.testing.assert_allclose(found, expected.sum(axis=-1), rtol=1e-4)
+    noise = tf.random.stateless_normal([4, 4], [1, 1])
+    np.testing.assert_allclose(prior.sample(noise, CLASSES), 2.0 * noise + means, rtol=1e-5)
+
+
+def test_the_divergence_trains_the_means_of_the_classes_that_are_seen():
+    prior, q = by_class(), posterior(rows=4, dim=4)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(prior.divergence(q, category=CLASSES))
+    gradient = tape.gradient(loss, prior.class_means.value)
+    means = q.mean().numpy()
+    apart = prior.class_means.numpy()[[0, 2, 2]] - means[:3]
+    expected = np.stack([apart[0], np.zeros(4), apart[1] + apart[2]])
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_running_moments_are_of_what_the_class_means_leave():
+    prior, q = by_class(momentum=0.9), posterior(rows=4, dim=4)
+    for _ in range(300):
+        prior.update_moments(prior.moments(q, CLASSES))
+    centred = q.mean().numpy()
+    centred[:3] -= prior.class_means.numpy()[[0, 2, 2]]
+    np.testing.assert_allclose(prior.mean, centred.mean(axis=0), rtol=1e-3, atol=1e-4)
+    noise = tf.random.stateless_normal([4, 4], [1, 1])
+    alike = prior.sample(noise, tf.zeros([4, 3])) + prior.shift(CLASSES)
+    np.testing.assert_allclose(prior.sample(noise, CLASSES), alike, rtol=1e-5)
+
+
+def test_a_flow_by_class_has_the_density_of_its_samples():
+    prior = by_class(momentum=0.9, couplings=3, units=8)
+    prior.update_moments(
+        prior.moments(distributions.diagonal_normal(tf.random.normal([4, 8], seed=3)), CLASSES)
+    )
+    noise = tf.random.stateless_normal([4, 4], [2, 2])
+    with tf.GradientTape() as tape:
+        tape.watch(noise)
+        samples = prior.sample(noise, CLASSES)
+    jacobian = tape.batch_jacobian(samples, noise).numpy()
+    log_density = -0.5 * np.sum(noise.numpy() ** 2, axis=-1) - 2.0 * np.log(2.0 * np.pi)
+    log_density -= np.log(np.abs(np.linalg.det(jacobian)))  # change of variables
+
+    # A posterior that is narrow enough is at its draw: KL = -entropy - log p(draw).
+    raw = tf.fill([4, 4], -20.0)
+    q = distributions.diagonal_normal(tf.concat([samples, raw], axis=-1))
+    entropy = q.entropy().numpy()
+    found = prior.divergence(q, samples, CLASSES).numpy()
+    np.testing.assert_allclose(found, -entropy - log_density, rtol=1e-4, atol=1e-3)
+    other = prior.divergence(
+        q, samples, tf.roll(CLASSES, 1, axis=1) + tf.one_hot([-1, -1, -1, 0], 3)
+    ).numpy()
+    assert (np.abs(other - found) > 1e-3).all()
+
+
+def test_a_flow_bends_by_class():
+    prior = by_class(couplings=3, units=8)
+    noise = tf.repeat(tf.random.stateless_normal([1, 4], [2, 2]), 4, axis=0)
+    centred = prior.sample(noise, CLASSES) - prior.shift(CLASSES)
+    assert np.abs(centred[0] - centred[1]).max() > 1e-3  # not the shift alone
+    np.testing.assert_allclose(centred[1], centred[2], rtol=1e-5, atol=1e-6)
+
+
+def test_without_classes_a_prior_has_the_weights_that_it_had():
+    shapes = [tuple(w.shape) for w in AggregatePrior(4, momentum=0.9, couplings=1, units=8).weights]
+    flow = [(2, 8), (8,), (8, 8), (8,), (8, 4), (4,)]
+    assert sorted(shapes) == sorted([(4,), (4, 4), (4, 4), *flow])
+    more = [w.path.rpartition("/")[2] for w in by_class().weights]
+    assert sorted(more) == ["class_means", "covariance", "mean", "scale_tril"]
+    assert [w.path.rpartition("/")[2] for w in by_class().trainable_weights] == ["class_means"]
+    restored = AggregatePrior.from_config(by_class(couplings=2).get_config())
+    assert restored.categories == 3 and restored.flow.condition_dim == 3

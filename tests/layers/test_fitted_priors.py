@@ -260,3 +260,92 @@ def test_a_sealed_prior_stays_untrainable():
     prior.seal()
     prior.trainable = True
     assert prior.trainable_variables == []
+
+
+# === Priors by class ===
+
+
+def by_corner(generator, rows=600, std=0.05):
+    """Codes of three clusters, each a class, and one in ten of an unknown class elsewhere."""
+    labels = generator.choice(3, rows, p=[0.5, 0.3, 0.2])
+    codes = CORNERS[labels] + std * generator.normal(size=(rows, 3))
+    unknown = np.arange(rows) % 10 == 4
+    codes[unknown] = [30.0, 30.0, 30.0]
+    return codes.astype("float32"), np.where(unknown, -1, labels)
+
+
+def drawn_of(prior, label, rows=1_000):
+    noise = tf.random.stateless_normal([rows, prior.noise_size], [3, 4])
+    return prior(noise, tf.one_hot([label] * rows, prior.categories)).numpy()
+
+
+@pytest.mark.parametrize("kind", PRIORS)
+def test_a_prior_by_class_draws_the_codes_of_the_class(kind, generator):
+    keras.utils.set_random_seed(0)
+    prior = make_prior(kind, 3, 3, **SMALL[kind], categories=3)
+    codes, labels = by_corner(generator)
+    small = kind == "nearest"  # a small network is smooth, and slow to bend
+    prior.fit(codes, steps=1_500 if small else 600, seed=1, labels=labels)
+    for label in range(3):
+        near = distances(drawn_of(prior, label))
+        assert np.mean(near.argmin(axis=1) == label) > 0.98
+        assert np.mean(near[:, label] < 0.5) > (0.75 if small else 0.9)
+
+
+def test_a_gaussian_by_class_has_the_moments_of_each_class(generator):
+    labels = np.arange(300) % 2
+    codes = generator.normal(size=(300, 4)) @ generator.normal(size=(4, 4)) + 5.0 * labels[:, None]
+    prior = make_prior("gaussian", 4, 4, categories=2)
+    assert prior.fit(codes, labels=labels) is None
+    for label in (0, 1):
+        own, samples = codes[labels == label], drawn_of(prior, label, 50_000)
+        np.testing.assert_allclose(samples.mean(axis=0), own.mean(axis=0), atol=0.08)
+        np.testing.assert_allclose(np.cov(samples.T), np.cov(own.T), rtol=0.05, atol=0.1)
+
+
+def test_a_class_of_two_codes_lies_on_the_line_between_them(generator):
+    codes = np.concatenate([generator.normal(size=(20, 3)), [[9.0, 0.0, 0.0], [9.0, 2.0, 0.0]]])
+    prior = make_prior("gaussian", 3, 3, categories=2)
+    prior.fit(codes, labels=np.array([0] * 20 + [1] * 2))
+    samples = drawn_of(prior, 1)
+    np.testing.assert_allclose(samples[:, [0, 2]], np.tile([9.0, 0.0], [1_000, 1]), atol=1e-3)
+    assert samples[:, 1].std() == pytest.approx(2.0**0.5, rel=0.1)
+
+
+def test_noise_is_paired_with_codes_of_its_class_alone(generator):
+    labels = np.array([0, 1, 0, 1, 1])
+    first, second = generator.normal(size=(2, 5, 3))
+    order = fitted_priors.by_class(labels, fitted_priors.shortest_pairs, first, second)
+    np.testing.assert_array_equal(labels[order], labels)
+    assert sorted(order) == [0, 1, 2, 3, 4]
+    nearest = fitted_priors.by_class(labels, fitted_priors.nearest_rows, first, second)
+    for row, found in enumerate(nearest):
+        same = np.flatnonzero(labels == labels[row])
+        apart = np.linalg.norm(second[same] - first[row], axis=1)
+        assert found == same[apart.argmin()]
+
+
+def test_classes_share_the_gaussians_of_a_mixture(generator):
+    prior = make_prior("mixture", 3, 3, clusters=7, categories=3)
+    assert prior.own_clusters == 2 and prior.centres.shape == (6, 3)
+    assert make_prior("mixture", 3, 3, clusters=2, categories=3).own_clusters == 1
+    codes, labels = by_corner(generator)
+    prior.fit(codes, labels=labels)
+    again = type(prior).from_config(prior.get_config())
+    again.set_weights(prior.get_weights())
+    np.testing.assert_array_equal(drawn_of(again, 2, 5), drawn_of(prior, 2, 5))
+
+
+@pytest.mark.parametrize("labels", [None, [0, 0, 1, 1, 2], [0, 0, 1, 1, -1]])
+def test_a_class_without_codes_is_refused_in_one_line(labels, generator):
+    prior = make_prior("gaussian", 3, 3, categories=3)
+    with pytest.raises(ValueError, match=r"codes of class .: a prior by class needs two") as error:
+        prior.fit(generator.normal(size=(5, 3)), labels=labels)
+    assert "\n" not in str(error.value)
+
+
+def test_without_classes_a_prior_has_the_weights_that_it_had():
+    shapes = {kind: [tuple(w.shape) for w in make_prior(kind, 3, 3).weights] for kind in PRIORS}
+    assert shapes["gaussian"] == [(3,), (3, 3)]
+    assert shapes["mixture"] == [(3,), (3, 3), (64,), (64, 3), (64, 3, 3)]
+    assert shapes["nearest"][2] == (3, 256) and shapes["flow_matching"][2] == (12, 256)

@@ -72,18 +72,9 @@ def test_videos_of_a_category_have_its_code_and_the_rest_of_their_seed(model, ca
     content, motion, _ = parts(model.codes(noise))
     code = np.tile(np.eye(CATEGORIES)[category], [3, 4, 1])
     codes = np.concatenate([content, motion, code], axis=-1).astype("float32")
-    videos = model.generate_category(category, 3, seed=5)
+    videos = model.generate(3, seed=5, label=category)
     np.testing.assert_array_equal(videos, as_pixels(model.decode(codes)))
-    assert (videos != model.generate_category((category + 1) % CATEGORIES, 3, seed=5)).any()
-
-
-def test_an_unknown_category_is_refused(model):
-    for category in (-1, CATEGORIES):
-        with pytest.raises(ValueError, match=f"category={category}: the model has 3") as error:
-            model.generate_category(category, 2)
-        assert "\n" not in str(error.value)
-    with pytest.raises(ValueError, match="the model has 0 categories"):
-        MoCoGAN.from_preset("debug", **SMALL).generate_category(0, 2)
+    assert (videos != model.generate(3, seed=5, label=(category + 1) % CATEGORIES)).any()
 
 
 def test_recombined_videos_have_the_content_of_one_and_the_motion_of_another(model, monkeypatch):

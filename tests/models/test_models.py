@@ -25,6 +25,14 @@ SMALL = {"image_shape": (16, 16, 3), "frames": 4}
 VARIANTS = {
     **{name: (name, {}) for name in MODELS if not issubclass(model_class(name), InBetween)},
     "dsa-full": ("dsa", {"posterior": "full"}),
+    "rjvae-classes": ("rjvae", {"categories": 3, "prior_momentum": 0.9}),
+    "dsa-classes": (
+        "dsa",
+        {"categories": 3, "aggregate_start": True, "prior_momentum": 0.9},
+    ),
+    "rjgan-classes": ("rjgan", {"categories": 3, "objective": {"conditioning": "projection"}}),
+    "vgan-classes": ("vgan", {"categories": 3}),
+    "tgan-classes": ("tgan", {"categories": 3}),
     "mocogan-categories": ("mocogan", {"categories": 3}),
     "navsynth-pairs": (
         "navsynth",
@@ -52,6 +60,8 @@ VARIANTS = {
         },
     ),
     "cgan-warping": ("cgan", {"warping": True, "motion": {"channels": (8,), "units": 8}}),
+    "cvae-classes": ("cvae", {"categories": 3}),
+    "cgan-classes": ("cgan", {"categories": 3, "intermediate_weight": 1.0}),
 }
 
 

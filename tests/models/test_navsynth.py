@@ -333,7 +333,7 @@ def test_all_videos_share_one_static_code(shared, moving_squares):
     assert shared.static_codes.codes.shape == (1, 8)
     assert Navsynth.code_keys({"static_by": "shared", "transient_by": "index"}) == {"index"}
     video = {"video": moving_squares(5, 8), "index": np.arange(5)}
-    batch, rows = shared.batch_of(video, training=True)
+    batch, rows = shared.batch_and_rows(video, training=True)
     assert rows["static"].numpy().tolist() == [0] * 5
     np.testing.assert_array_equal(
         batch["codes"]["static"], np.repeat(shared.static_codes.codes, 5, 0)

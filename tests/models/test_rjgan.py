@@ -140,11 +140,6 @@ def test_a_discriminator_argument_of_a_wrong_type_is_refused_in_one_line(name, g
     )
 
 
-def test_rjgan_refuses_categories():
-    with pytest.raises(ValueError, match="categories"):
-        RJGAN.from_preset("debug", **SMALL, categories=3)
-
-
 def test_clips_too_short_for_the_video_discriminator_are_refused_in_one_line():
     with pytest.raises(ValueError, match="Clips of 2 frames are too short") as error:
         RJGAN.from_preset("debug", **{**SMALL, "frames": 2})

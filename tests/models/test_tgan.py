@@ -143,8 +143,6 @@ def test_the_video_discriminator_is_the_only_one(model):
 def test_options_of_other_models_are_refused():
     with pytest.raises(ValueError, match="no hyper-parameter 'image_discriminator'"):
         make_model(image_discriminator={})
-    with pytest.raises(ValueError, match="'categories'"):
-        make_model(categories=3)
 
 
 def test_a_step_trains_every_weight(videos):

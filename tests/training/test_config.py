@@ -180,16 +180,63 @@ def test_many_lengths_become_64_quantiles(tmp_path, write_squares):
     assert found == [1] * 32 + [2] * 32
 
 
-def test_categories_must_be_as_many_as_classes(config_of, tmp_path, moving_squares):
-    videos = moving_squares(6, 4)
-    info = DatasetInfo("classes", "1", 16, 16, 3, fps=8.0, class_names=("a", "b", "c"))
-    load = lambda i: Video(videos[i], f"square-{i}", label=i % 3)  # noqa: E731
-    folder = os.fspath(tmp_path / "classes")
-    write_dataset(folder, info, {"train": range(6)}, load, progress=False)
-    config_of(2, {"categories": 3}, folder=folder, model="mocogan")
+def test_categories_must_be_as_many_as_classes(config_of, classes):
+    config_of(2, {"categories": 3}, folder=classes, model="mocogan")
     for count in (2, 4):
         with pytest.raises(ValueError, match=f"categories={count}: .* 3 classes. Set categories=3"):
-            config_of(2, {"categories": count}, folder=folder, model="mocogan")
+            config_of(2, {"categories": count}, folder=classes, model="mocogan")
+
+
+@pytest.mark.parametrize("model", ["rjvae", "dsa", "cvae", "rmocogan", "rjgan", "tgan", "cgan"])
+def test_a_conditional_run_takes_its_categories_from_the_data(config_of, classes, model):
+    config = config_of(2, {"conditional": True}, folder=classes, model=model)
+    assert config.hyperparameters["categories"] == 3
+    assert config == config_of(2, {"categories": 3}, folder=classes, model=model)
+    assert config.make_model().categories == 3
+    assert config == config_of(
+        2, {"conditional": True, "categories": 3}, folder=classes, model=model
+    )
+    none = config_of(2, {"conditional": False}, folder=classes, model=model)
+    assert none == config_of(2, folder=classes, model=model)
+    assert none.hyperparameters["categories"] == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "message"),
+    [
+        ("rjvae", {"conditional": True, "categories": 4},
+         "--set=categories=4: the videos of squares have 3 classes. Set categories=3."),
+        ("rjvae", {"conditional": False, "categories": 3},
+         "--set=conditional=false and --set=categories=3 contradict each other. Remove one of "
+         "them."),
+        ("rjvae", {"conditional": True, "categories": 0},
+         "--set=conditional=true and --set=categories=0 contradict each other. Remove one of "
+         "them."),
+        ("rjvae", {"conditional": 3}, "--set=conditional=3: not true or false."),
+        ("rjvae", {"categories": -1}, "--set=categories=-1: the videos of squares have 3 classes. "
+         "Set categories=3."),
+        ("glo", {"conditional": True}, "--set=conditional=true: GLO makes no videos of a class "
+         "that is asked for. Remove this setting."),
+        ("image_gan", {"conditional": True}, "--set=conditional=true: ImageGAN makes no videos of "
+         "a class that is asked for. Remove this setting."),
+    ],
+)  # fmt: skip
+def test_a_conditional_run_that_cannot_be_is_refused_in_one_line(
+    config_of, classes, model, values, message
+):
+    with pytest.raises(ValueError) as error:
+        config_of(2, values, folder=classes, model=model)
+    assert str(error.value) == message
+
+
+def test_a_conditional_run_needs_videos_of_classes(config_of):
+    with pytest.raises(ValueError) as error:
+        config_of(2, {"conditional": True}, model="dsa")
+    assert str(error.value) == (
+        "--set=conditional=true: the videos of squares have no classes. Remove this setting."
+    )
+    later = make_config("dsa", "later", "nowhere", None, "debug", {"conditional": True}, seed=0)
+    assert later.hyperparameters["categories"] == 0  # known when the data set is made
 
 
 def test_categories_are_refused_for_videos_without_labels(config_of):

@@ -56,7 +56,7 @@ class Between(InBetween):
     def between_noise(self, batch, frames):
         return {"noise": np.zeros([batch, 2])} if self.noisy else {}
 
-    def between(self, first, last, frames, seed=0, temperature=1.0):
+    def between(self, first, last, frames, seed=0, temperature=1.0, label=None):
         self.seeds.append(seed)
         level = (first + last) * (2 if temperature else 1)
         return np.repeat(level[:, None], frames, axis=1).astype(np.uint8)

@@ -123,13 +123,28 @@ class Client:
             parts.append(self._request(self._service.predict, asked, part))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def generate(self, seeds: Sequence[int]) -> np.ndarray:
-        """New videos, uint8 `[B, T, H, W, C]`, one for each seed from 0 to 2^62 - 1."""
+    def generate(self, seeds: Sequence[int], label: Any = None) -> np.ndarray:
+        """New videos, uint8 `[B, T, H, W, C]`, one for each seed from 0 to 2^62 - 1.
+
+        Args:
+            seeds: one for each video.
+            label: number of the class of all videos, or of each; `None` for any, and for a model
+                without classes.
+
+        Raises:
+            ValueError: as `call`; the model has no `label`.
+        """
         jpeg = self.protocol == "rest" and "generate_jpeg" in self.signatures()
-        return as_video(self.call("generate_jpeg" if jpeg else "serving_default", seed=seeds))
+        given = {"seed": seeds, **({} if label is None else {"label": label})}
+        return as_video(self.call("generate_jpeg" if jpeg else "serving_default", **given))
 
     def between(
-        self, first: np.ndarray, last: np.ndarray, seeds: Sequence[int], temperature: float = 1.0
+        self,
+        first: np.ndarray,
+        last: np.ndarray,
+        seeds: Sequence[int],
+        temperature: float = 1.0,
+        label: Any = None,
     ) -> np.ndarray:
         """Videos from a first to a last frame, uint8 `[B, T, H, W, C]`.
 
@@ -137,8 +152,10 @@ class Client:
             first, last: uint8 `[H, W, C]` for all videos, or `[B, H, W, C]`.
             seeds: one for each video.
             temperature: standard deviation of the noise; 0 for the best guess.
+            label: as for `generate`.
         """
-        given = {"seed": seeds, "temperature": temperature}
+        given: dict[str, Any] = {"seed": seeds, "temperature": temperature}
+        given |= {} if label is None else {"label": label}
         if self.protocol == "rest" and "between_jpeg" in self.signatures():
             endpoints = {"first_bytes": _encoded(first), "last_bytes": _encoded(last)}
             return as_video(self.call("between_jpeg", **endpoints, **given))

@@ -13,6 +13,7 @@ import numpy as np
 from kerasvid.naming import nearest_names
 
 LARGEST_SEED = 2**62 - 1
+ANY_CLASS = -1
 START_SERVER = (
     "Start the server (`kerasvid export serving-config` writes its files), or check host and port; "
     "REST is 8501 and gRPC 8500 by default."
@@ -118,10 +119,16 @@ class ServedSignature:
             if not name.startswith("__")
         }  # fmt: skip
 
+    def defaults(self) -> dict[str, int]:
+        """The inputs that may be left out, and what stands for them."""
+        labels = {seed.replace("seed", "label") for seed in self.inputs if seed.startswith("seed")}
+        return {name: ANY_CLASS for name in self.inputs if name in labels}
+
     def checked(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The inputs in the types and shapes of the signature, all with the same number of rows.
 
-        An input without the batch axis is repeated for each row: `temperature=0.5`.
+        An input without the batch axis is repeated for each row: `temperature=0.5`. A `label`
+        beside a seed is -1, any class, where it is not given.
 
         Raises:
             ValueError: an input is missing or unknown, or has a wrong type, shape or range.
@@ -130,6 +137,7 @@ class ServedSignature:
             if name not in self.inputs:
                 known = nearest_names(name, self.inputs)
                 raise ValueError(f"{self.name} has no input {name!r}: {known}.")
+        arrays = {**self.defaults(), **arrays}
         missing = [f"{name} ({each})" for name, each in self.inputs.items() if name not in arrays]
         if missing:
             raise ValueError(f"{self.name}: give the missing input {', '.join(missing)}.")

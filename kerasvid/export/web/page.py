@@ -17,8 +17,8 @@ from kerasvid.export.exported_run import ExportedRun, dataset_info
 from kerasvid.export.signatures import Signature, noise_signatures
 from kerasvid.export.web.directions import leading_directions
 from kerasvid.export.web.runtime import NOTICE, add_runtime
+from kerasvid.models.base.categories import CATEGORY
 from kerasvid.models.base.vae import VariationalModel
-from kerasvid.models.base.video_generator import CATEGORY
 from kerasvid.training.clips import frame_rate, shown_batch
 
 FORMAT = "kerasvid-web"  # of model.json

@@ -20,6 +20,7 @@ class CodePriors:
 
     priors: dict[str, FittedPrior]  # by group of codes; empty where none was fitted
     prior_config: dict[str, Any] | None = None  # kind and arguments of all of them
+    categories: int = 0  # classes that priors tell apart
 
     def code_sizes(self) -> dict[str, tuple[int, int]]:
         """By group of codes that are drawn together: the size of a code, and its components."""
@@ -58,11 +59,13 @@ class CodePriors:
         seed: int,
         arguments: Mapping[str, Any],
         draws: int = 1,
+        labels: np.ndarray | None = None,
     ) -> dict[str, PriorFit | None]:
         """Makes and fits the priors of all groups to codes, as in `FittedPrior.fit`."""
         fitted = self._make_priors(kind, arguments)
         fits = {
-            group: prior.fit(codes[group], steps, seed, draws) for group, prior in fitted.items()
+            group: prior.fit(codes[group], steps, seed, draws, labels)
+            for group, prior in fitted.items()
         }
         with self.distribute_strategy.scope():  # type: ignore[attr-defined]  # of Keras
             self.set_prior(kind, **arguments)
@@ -77,6 +80,8 @@ class CodePriors:
         self._make_priors(kind, arguments)
 
     def _make_priors(self, kind: str, arguments: Mapping[str, Any]) -> dict[str, FittedPrior]:
+        if self.categories:
+            arguments = {**arguments, "categories": self.categories}
         return {
             group: make_prior(kind, size, count, name=f"{group}_prior", **arguments)
             for group, (size, count) in self.code_sizes().items()

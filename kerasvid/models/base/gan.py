@@ -21,7 +21,16 @@ from kerasvid.layers.discriminators import ImageDiscriminator, VideoDiscriminato
 from kerasvid.layers.frame_networks import FrameDecoder
 from kerasvid.layers.recurrent import over_frames
 from kerasvid.layers.spectral_convolution import iterate_spectra
+from kerasvid.models.base.categories import (
+    CATEGORY,
+    UNKNOWN,
+    beside,
+    category_code,
+    category_of,
+    checked_categories,
+)
 from kerasvid.models.base.gan_losses import (
+    PROJECTION,
     AdversarialTerms,
     Objective,
     divergence,
@@ -64,9 +73,8 @@ class AdversarialModel(Trainer):
     `discriminator_losses` and `generator_losses`. Its constructor makes the generator's layers and
     ends with `build_networks`.
 
-    Batches are those of `Trainer` with two optional entries. An `"image"`, uint8 `[N, H, W, C]` or
-    `[N, 1, H, W, C]`, is for D_I: images and frames of clips then have equal weight, whatever N.
-    A `"label"`, int64 `[B]`, is the category of each clip, or -1 where unknown.
+    Batches are those of `Trainer` with an optional `"image"`, uint8 `[N, H, W, C]` or
+    `[N, 1, H, W, C]`, for D_I: images and frames of clips then have equal weight, whatever N.
 
     Args:
         image_shape: `(H, W, C)`.
@@ -76,10 +84,12 @@ class AdversarialModel(Trainer):
         image_discriminator: arguments of `ImageDiscriminator` (D_I); `None` or `True` for its
             defaults, `False` for no such network.
         video_discriminator: arguments of `VideoDiscriminator` (D_V), likewise.
-        categories: K of the category code, 0 for none.
+        categories: K, the number of classes of the clips; 0 for none. The generator takes the
+            one-hot class of a clip, and D_V learns of it by `objective.conditioning`; D_I does not.
 
     Raises:
-        ValueError: an argument of a discriminator or an option is unknown or out of its range.
+        ValueError: an argument of a discriminator or an option is unknown or out of its range, or
+            `objective.conditioning` is `"projection"` without `categories`.
     """
 
     term_names: tuple[str, ...] = ("loss", "generator_loss")
@@ -103,8 +113,14 @@ class AdversarialModel(Trainer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.image_shape, self.frames, self.categories = tuple(image_shape), frames, categories
+        self.image_shape, self.frames = tuple(image_shape), frames
+        self.categories = checked_categories(categories)
         self.objective = Objective.of(objective)
+        if self.objective.conditioning == PROJECTION and not categories:
+            raise ValueError(
+                f"objective.conditioning={PROJECTION!r}: the model has no classes. Set "
+                "conditional=true too, or leave it out."
+            )
         self._instance_noise_std = Ramp(
             *self.objective.instance_noise_std, self.objective.instance_noise_steps
         )
@@ -293,19 +309,43 @@ class AdversarialModel(Trainer):
         }
 
     def batch_of(self, data: Any) -> dict[str, tf.Tensor]:
-        """`"video"`, and `"image"` `[N, H, W, C]` and `"label"` if the model uses them."""
-        batch = {"video": self.video_of(data)}
-        self.check_training_length(batch["video"].shape[1])
+        """As in `Trainer`, and `"image"` `[N, H, W, C]` if there are some and D_I."""
+        batch = super().batch_of(data)
         data = data[0] if isinstance(data, tuple | list) else data
-        if isinstance(data, Mapping):
-            if "image" in data and self.image_discriminator is not None:
-                batch["image"] = images_of(data["image"], self.image_shape)
-            if "label" in data and self.categories:
-                batch["label"] = data["label"]
+        if isinstance(data, Mapping) and "image" in data and self.image_discriminator is not None:
+            batch["image"] = images_of(data["image"], self.image_shape)
         return batch
 
-    def check_batch(self, data: Any) -> None:
-        self.batch_of(data)
+    # === Classes ===
+
+    def category_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The noise that draws the class of a clip, if there are classes."""
+        return {CATEGORY: (self.categories,)} if self.categories else {}
+
+    def category_in_noise(self, noise: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The part of the noise that holds the class, which the losses need among the `fakes`."""
+        return {CATEGORY: noise[CATEGORY]} if self.categories else {}
+
+    def fake_labels(self, batch: Mapping, fakes: Mapping) -> tf.Tensor | None:
+        """The classes of generated clips, int64 `[B]`, -1 for what D_V has not learned of.
+
+        It has learned nothing from a batch without known labels. With `"projection"` a generated
+        clip is as unknown as the real one of its row: else s_0 would be of real clips alone.
+        """
+        if "label" not in batch or not self.categories:
+            return None
+        known = batch["known_share"] > 0.0
+        if self.objective.conditioning == PROJECTION:
+            known = batch["label"] >= 0
+        return tf.where(known, category_of(fakes), tf.constant(UNKNOWN, tf.int64))
+
+    def clip_labels(self, batch: Mapping, fakes: Mapping) -> dict[str, tf.Tensor | None]:
+        """The arguments of `AdversarialTerms.discriminator_loss` of D_V for the classes."""
+        return {
+            "labels": batch.get("label"),
+            "known_share": batch.get("known_share"),
+            "fake_labels": self.fake_labels(batch, fakes),
+        }
 
     def _with_known_share(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         if "label" not in batch:
@@ -485,7 +525,8 @@ class FrameGAN(VideoGenerator, AdversarialModel):
         return tf.tanh(over_frames(self.decoder, codes, training=training))
 
     def fakes(self, noise: Mapping, frames: int, training: bool) -> dict[str, tf.Tensor]:
-        return {"video": self.frames_of(self.clip_codes(noise, frames), training)}
+        video = self.frames_of(self.clip_codes(noise, frames), training)
+        return {"video": video, **self.category_in_noise(noise)}
 
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """The Gaussians of a video of the greatest length, and those that cut a clip out of it."""
@@ -514,6 +555,7 @@ class FixedLength(LimitedLength):
     """Mix-in for an adversarial model that makes a whole clip of one latent vector."""
 
     latent_dim: int
+    category_shapes: Any  # of `AdversarialModel`
 
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the named noise.
@@ -522,7 +564,11 @@ class FixedLength(LimitedLength):
             ValueError: the clip would be longer than the native length.
         """
         self.clip_length(frames)
-        return {"latent": (self.latent_dim,)}
+        return {"latent": (self.latent_dim,), **self.category_shapes()}
+
+    def latents_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """z, with the one-hot class beside it if there are classes: `[B, D]`."""
+        return beside(noise["latent"], category_code(noise))
 
 
 def _named(values: Mapping, scores: Mapping, generator_values: Mapping) -> dict[str, tf.Tensor]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -10,9 +10,11 @@ import tensorflow as tf
 from kerasvid import losses
 from kerasvid.data.pixels import as_float_frames
 from kerasvid.layers.augmentation import AUGMENTATIONS, augmented
+from kerasvid.layers.discriminators import DiscriminatorOutput
 from kerasvid.models.base.train_config import is_number, is_pair, is_whole
 from kerasvid.naming import nearest_names
 
+AUXILIARY, PROJECTION = "auxiliary", "projection"
 WHOLE_NUMBERS = ("discriminator_steps", "image_frames", "r1_interval", "augmentation_ramp")
 
 
@@ -46,7 +48,14 @@ class Objective:
         image_frames: random frames of a clip that the image discriminator sees; 1 as published,
             more for a less noisy estimate of the same mean.
         image_prior_weight: weight of the terms for images of a model's image prior.
-        category_weight: weight of the classification of clips.
+        conditioning: how D_V learns of the classes of a model with `categories`, from further
+            channels s_1 to s_K of its last convolution. `"auxiliary"`: they are the logits of a
+            classifier of clips, which D_V trains on real clips and the generator on its own.
+            `"projection"`: the logit of a patch of a clip of class y is s_0 + s_(1+y), as in
+            Miyato, Koyama: "cGANs with Projection Discriminator", ICLR 2018, with the biases of
+            the convolution; penalties are of this logit, too. A clip of an unknown class has s_0
+            alone, as the generated clip beside it, so that both are as often unknown.
+        category_weight: weight of the classification of clips, for `"auxiliary"`.
 
     Raises:
         ValueError: a value is out of its range.
@@ -66,6 +75,7 @@ class Objective:
     discriminator_steps: int = 1
     image_frames: int = 1
     image_prior_weight: float = 1.0
+    conditioning: str = AUXILIARY
     category_weight: float = 1.0
 
     def __post_init__(self) -> None:
@@ -73,6 +83,8 @@ class Objective:
             if name == "loss":
                 good = value in losses.ADVERSARIAL_LOSSES
                 what = " or ".join(losses.ADVERSARIAL_LOSSES)
+            elif name == "conditioning":
+                good, what = value in (AUXILIARY, PROJECTION), f"{AUXILIARY} or {PROJECTION}"
             elif name == "instance_noise_std":
                 good = is_pair(value) and min(value) >= 0.0
                 what = "a pair [start, end] of numbers from 0"
@@ -200,6 +212,11 @@ class AdversarialTerms:
         """S_1(v~): random frames of generated clips, `[K * B, H, W, C]`."""
         return frames_at(fake["video"], self.random_inputs["fake_frames"])
 
+    def _logits(self, output: DiscriminatorOutput, labels: tf.Tensor | None) -> tf.Tensor:
+        """Real against generated, `[B, P]`, of samples of these labels."""
+        projects = self.objective.conditioning == PROJECTION
+        return output.projected(labels) if projects else output.logits
+
     def real_loss(
         self,
         discriminator,
@@ -208,7 +225,7 @@ class AdversarialTerms:
         labels: tf.Tensor | None = None,
         known_share: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """E[-log D(x)] of real samples, and the cross-entropy of their labels.
+        """E[-log D(x)] of real samples, and with `"auxiliary"` the cross-entropy of their labels.
 
         Args:
             discriminator: D.
@@ -219,29 +236,33 @@ class AdversarialTerms:
         """
         if discriminator is None:
             return tf.zeros([])
-        logits, categories = discriminator(real, training=self.training)
-        objective = self.objective
+        output, objective = discriminator(real, training=self.training), self.objective
+        logits = self._logits(output, labels)
         self._note(discriminator, real=tf.reduce_mean(logits), sign=tf.reduce_mean(tf.sign(logits)))
         rows = losses.loss_on_real(logits, objective.loss, objective.real_target)
-        return tf.reduce_mean(weights * rows) + self._category_loss(categories, labels, known_share)
+        loss = tf.reduce_mean(weights * rows)
+        return loss + self._category_loss(output.categories, labels, known_share)
 
-    def fake_loss(self, discriminator, fake: tf.Tensor) -> tf.Tensor:
-        """E[-log(1 - D(x~))] of generated samples."""
+    def fake_loss(
+        self, discriminator, fake: tf.Tensor, labels: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """E[-log(1 - D(x~))] of generated samples of these labels."""
         if discriminator is None:
             return tf.zeros([])
-        logits = discriminator(fake, training=self.training).logits
+        logits = self._logits(discriminator(fake, training=self.training), labels)
         self._note(discriminator, fake=tf.reduce_mean(logits))
         return tf.reduce_mean(losses.loss_on_fake(logits, self.objective.loss))
 
     def generator_loss(
         self, discriminator, fake: tf.Tensor, labels: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """E[-log D(x~)] of generated samples, and the cross-entropy of their labels."""
+        """E[-log D(x~)] of generated samples, and as in `real_loss` that of their labels."""
         if discriminator is None:
             return tf.zeros([])
-        logits, categories = discriminator(fake, training=self.training)
+        output = discriminator(fake, training=self.training)
+        logits = self._logits(output, labels)
         loss = tf.reduce_mean(losses.generator_loss(logits, self.objective.loss))
-        return loss + self._category_loss(categories, labels)
+        return loss + self._category_loss(output.categories, labels)
 
     def discriminator_loss(
         self,
@@ -251,14 +272,20 @@ class AdversarialTerms:
         weights: tf.Tensor | float = 1.0,
         labels: tf.Tensor | None = None,
         known_share: tf.Tensor | None = None,
+        fake_labels: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """`real_loss` plus `fake_loss` plus `penalties`, with their arguments."""
         loss = self.real_loss(discriminator, real, weights, labels, known_share)
-        loss += self.fake_loss(discriminator, fake)
-        return loss + self.penalties(discriminator, real, fake, weights)
+        loss += self.fake_loss(discriminator, fake, fake_labels)
+        return loss + self.penalties(discriminator, real, fake, weights, labels)
 
     def penalties(
-        self, discriminator, real: tf.Tensor, fake: tf.Tensor, weights: tf.Tensor | float = 1.0
+        self,
+        discriminator,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        weights: tf.Tensor | float = 1.0,
+        labels: tf.Tensor | None = None,
     ) -> tf.Tensor | float:
         """Gradient penalty and R1, weighted; a sample's score is the mean of its patches.
 
@@ -268,6 +295,7 @@ class AdversarialTerms:
                 the same again from the first on.
             fake: `[M, ...]`.
             weights: of each real sample in both penalties, of mean 1.
+            labels: of the real samples; one between a real and a generated sample has the former's.
         """
         objective, penalty = self.objective, tf.zeros([])
         if discriminator is None or not self.training:
@@ -279,20 +307,30 @@ class AdversarialTerms:
                 drawn.append(self.random_inputs["image_mixing"])
             share = 0.5 * tf.math.erfc(-tf.concat(drawn, axis=0)[:rows] / 2.0**0.5)  # in [0, 1]
             paired = tf.gather(fake, tf.range(rows) % count)
-            norms = score_gradient_norms(discriminator, losses.mixed_rows(real, paired, share))
+            mixed = losses.mixed_rows(real, paired, share)
+            norms = self._gradient_norms(discriminator, mixed, labels)
             excess = weights * tf.square(norms - 1.0)
             penalty += objective.gradient_penalty * tf.reduce_mean(excess)
         if objective.r1_weight:
             chosen, shares = real, tf.broadcast_to(weights, tf.shape(real)[:1])
+            of_chosen = labels
             if objective.r1_interval > 1:  # from a random sample on: sources lie one after another
                 count = tf.shape(real)[0]
                 uniform = 0.5 * tf.math.erfc(-self.random_inputs["r1_first"][0, 0] / 2.0**0.5)
                 first = tf.cast(uniform * tf.cast(count, tf.float32), tf.int32)
                 places = (first + tf.range(0, count, objective.r1_interval)) % count
                 chosen, shares = tf.gather(real, places), tf.gather(shares, places)
-            squares = shares * tf.square(score_gradient_norms(discriminator, chosen))
+                of_chosen = None if labels is None else tf.gather(labels, places)
+            norms = self._gradient_norms(discriminator, chosen, of_chosen)
+            squares = shares * tf.square(norms)
             penalty += 0.5 * objective.r1_weight * tf.reduce_sum(squares) / tf.reduce_sum(shares)
         return penalty
+
+    def _gradient_norms(self, discriminator, samples, labels) -> tf.Tensor:
+        def scores_of(samples):
+            return self._logits(discriminator(samples, training=True), labels)
+
+        return score_gradient_norms(scores_of, samples)
 
     def _category_loss(
         self,
@@ -300,14 +338,16 @@ class AdversarialTerms:
         labels: tf.Tensor | None,
         known_share: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        if logits is None or labels is None:
+        if logits is None or labels is None or self.objective.conditioning == PROJECTION:
             return tf.zeros([])
         entropy = losses.classification_loss(logits, labels, known_share)
         return self.objective.category_weight * tf.reduce_mean(entropy)
 
 
-def score_gradient_norms(discriminator, samples: tf.Tensor) -> tf.Tensor:
+def score_gradient_norms(logits_of: Callable, samples: tf.Tensor) -> tf.Tensor:
     """|d D / d x| at each of the samples `[B, ...]`: `[B]`, in any precision.
+
+    D is the mean of the patches of `logits_of(samples)`, `[B, P]`.
 
     The loss scale of mixed_float16 does not reach a gradient that is part of the loss. So the
     scores are scaled by about the root of the number of pixels: a gradient of norm 1 has entries
@@ -316,7 +356,7 @@ def score_gradient_norms(discriminator, samples: tf.Tensor) -> tf.Tensor:
     scale = 2.0 ** round(0.5 * math.log2(math.prod(samples.shape[1:])))  # exact in any format
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(samples)
-        scores = scale * losses.per_row(discriminator(samples, training=True).logits)
+        scores = scale * losses.per_row(logits_of(samples))
     return losses.gradient_norms(scores, samples, tape, scale)
 
 

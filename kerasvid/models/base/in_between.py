@@ -9,6 +9,7 @@ import tensorflow as tf
 from kerasvid import losses
 from kerasvid.data.pixels import as_float_frames
 from kerasvid.layers.endpoints import check_endpoints
+from kerasvid.models.base.categories import CATEGORY, with_label
 from kerasvid.models.base.row_noise import row_noise
 from kerasvid.models.base.video_generator import (
     WithPresets,
@@ -31,6 +32,8 @@ class InBetween(WithPresets):
     video_of: Any  # of `Trainer`, as `tracked`
     tracked: Any
     has_gaussian_prior: Any
+    batch_of: Any
+    category_in: Any
 
     @classmethod
     def shortest_clip(cls, hyperparameters: Mapping[str, Any]) -> int:
@@ -56,6 +59,8 @@ class InBetween(WithPresets):
         logs, video = super().test_step(data), self.video_of(data)  # type: ignore[misc]  # of Keras
         batch, frames = tf.shape(video)[0], video.shape[1]
         noise = {n: tf.zeros([batch, *shape]) for n, shape in self.noise_shapes(frames).items()}
+        if CATEGORY in noise:
+            noise[CATEGORY] = self.category_in(self.batch_of(data))
         shown = self.infill(video[:, 0], video[:, -1], noise, frames)
         return {**logs, **self.tracked({"l2": tf.reduce_mean(losses.l2_distance(video, shown))})}
 
@@ -83,7 +88,7 @@ class InBetween(WithPresets):
                 f"temperature={temperature} needs a Gaussian prior: that of this model is not. Use "
                 "temperature=1, or fit one with --prior=gaussian."
             )
-        return {name: temperature * value for name, value in noise.items()}
+        return {n: x if n == CATEGORY else temperature * x for n, x in noise.items()}
 
     def between(
         self,
@@ -92,6 +97,7 @@ class InBetween(WithPresets):
         frames: int | None = None,
         seed: int = 0,
         temperature: float = 1.0,
+        label: Any = None,
     ) -> np.ndarray:
         """Videos that begin and end with given frames.
 
@@ -102,13 +108,16 @@ class InBetween(WithPresets):
             seed: row i depends on (seed, i) and on its own frames alone.
             temperature: standard deviation of the noise; 0 for a best guess, where a model is
                 trained to have one.
+            label: the class of all videos, or of each, integers `[B]`; `None` draws the classes of
+                a model that has some, each equally often.
 
         Returns:
             uint8 `[B, T, H, W, C]`.
 
         Raises:
             ValueError: other axes or frame sizes, different numbers of endpoints, T below 2, a
-                negative temperature, or one other than 1 where a fitted prior is not Gaussian.
+                negative temperature, or one other than 1 where a fitted prior is not Gaussian, or
+                a class that the model does not have.
 
         Example:
             >>> filled = model.between(videos[:, 0], videos[:, -1], frames=30, seed=1)
@@ -119,6 +128,6 @@ class InBetween(WithPresets):
         first = as_float_frames(first, "B, H, W, C", self.image_shape, "first")
         last = as_float_frames(last, "B, H, W, C", self.image_shape, "last")
         check_same_batch(first=first, last=last)
-        noise = self.between_noise(first.shape[0], frames, seed)
+        noise = with_label(self.between_noise(first.shape[0], frames, seed), label)
         noise = self.at_temperature(noise, temperature)
         return as_pixels(self.infill(first, last, noise, frames))

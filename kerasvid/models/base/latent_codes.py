@@ -25,6 +25,7 @@ from kerasvid.layers.code_table import CodeTable, projected_to_ball
 from kerasvid.layers.compilation import traced_function
 from kerasvid.layers.fitted_priors import LARGEST, PriorFit
 from kerasvid.layers.recurrent import over_frames
+from kerasvid.models.base.categories import CATEGORY
 from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.models.base.protocols import Encoder, LearnedCodes
 from kerasvid.models.base.trainer import (
@@ -37,7 +38,6 @@ from kerasvid.models.base.trainer import (
     replica_key,
 )
 from kerasvid.models.base.video_generator import (
-    CATEGORY,
     LimitedLength,
     VideoGenerator,
     as_pixels,
@@ -280,7 +280,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         """The rows of the tables by a key: videos, identities, labels, or 1 that all share."""
         return 1 if key == SHARED else self.row_counts[key]
 
-    def batch_of(self, data: Any, training: bool) -> tuple[dict, dict[str, tf.Tensor]]:
+    def batch_and_rows(self, data: Any, training: bool) -> tuple[dict, dict[str, tf.Tensor]]:
         """The batch of `compute_losses`, and the int64 rows `[B]` of each table.
 
         Raises:
@@ -337,7 +337,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
 
     def train_step(self, data) -> dict:
         """One update of the networks and of the codes of the batch, in replica context."""
-        batch, rows = self.batch_of(data, training=True)
+        batch, rows = self.batch_and_rows(data, training=True)
         step, size = tf.convert_to_tensor(self.steps_taken), tf.shape(batch["video"])[0]
         key = replica_key(self._noise_seed, step)
         noise = draw_noise(self.training_noise_shapes(self.frames), size, key)
@@ -377,7 +377,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
 
     def test_step(self, data) -> dict:
         """The terms of videos whose codes are learned; all frames are decoded."""
-        batch, _ = self.batch_of(data, training=False)
+        batch, _ = self.batch_and_rows(data, training=False)
         shapes = self.training_noise_shapes(self.frames)
         shapes.pop(DECODED, None)
         key = tf.constant([EVALUATION_SEED, 0])
@@ -633,7 +633,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
             for each table.
 
         Raises:
-            ValueError: `steps` is less than 1, there is no batch, or as `batch_of`.
+            ValueError: `steps` is less than 1, there is no batch, or as `batch_and_rows`.
 
         Example:
             >>> model.fit_encoder(make_pipeline("data/turntable", pick="start"))
@@ -659,7 +659,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         while len(found) < steps:
             before = len(found)
             for data in batches:
-                batch, _ = self.batch_of(data, training=False)
+                batch, _ = self.batch_and_rows(data, training=False)
                 found.append(float(update(batch["video"], batch["codes"])))
                 if len(found) == steps:
                     break

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kerasvid.models.base.categories import category_of, with_label
 from kerasvid.models.base.video_generator import as_pixels
 
 
 class ImagePrior:
     """Makes single images from a fixed prior; of a `VideoGenerator`, whose noise it takes."""
 
-    def generate_images(self: Any, batch: int, seed: int = 0) -> np.ndarray:
+    def generate_images(self: Any, batch: int, seed: int = 0, label: Any = None) -> np.ndarray:
         """Images uint8 `[B, H, W, C]`; image i has the noise of video i of `generate`."""
-        return as_pixels(self.image_of(self.sample_noise(batch, 1, seed)))
+        return as_pixels(self.image_of(with_label(self.sample_noise(batch, 1, seed), label)))
 
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The image `[B, H, W, C]` in [-1, 1] of named noise."""
@@ -102,12 +103,14 @@ class ExchangeableCodes(LearnedCodes):
 
 
 class Conditional:
-    """Makes videos of a category that is asked for."""
+    """Makes videos of a class that is asked for, by the argument `label` of `generate`.
+
+    Attributes:
+        categories: K, the number of classes; 0 for a model that was made without.
+    """
 
     categories: int = 0
 
-    def generate_category(
-        self, category: int, batch: int, frames: int | None = None, seed: int = 0
-    ) -> np.ndarray:
-        """New videos of one category: uint8 `[B, T, H, W, C]`."""
-        raise NotImplementedError
+    def category_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The class of each row of noise, int64 `[B]`, where there are classes."""
+        return category_of(noise)

@@ -23,6 +23,7 @@ import tensorflow as tf
 from kerasvid.data.pixels import as_float_frames, check_range
 from kerasvid.io import one_line
 from kerasvid.layers.compilation import traced_function
+from kerasvid.models.base.categories import label_code
 from kerasvid.naming import KeepsArguments
 
 JIT_CHOICES = ("auto", True, False)
@@ -126,11 +127,14 @@ class Trainer(KeepsArguments, keras.Model):
     of its own. A subclass keeps its constructor's arguments as `KeepsArguments` describes.
 
     The batches of `fit` are dicts with a `"video"` of uint8 `[B, T, H, W, C]` (the pipeline's), or
-    that tensor alone; float videos are in [-1, 1]. `fit` and the other methods of Keras check the
-    first batch before they trace a graph, and the range of floats in every batch.
+    that tensor alone; float videos are in [-1, 1]. A model with `categories` also reads a
+    `"label"`, int64 `[B]`: the class of each video, -1 where unknown. Without it all are unknown.
+    `fit` and the other methods of Keras check the first batch before they trace a graph, and the
+    range of floats in every batch.
 
     Attributes:
         image_shape: `(H, W, C)` of the videos; `None` for any.
+        categories: K, the number of classes that the model tells apart; 0 for none.
         term_names: the reported terms, `"loss"` among them, which is what is minimised.
         evaluation_names: what evaluations report beside the terms.
         optimizers: by network, after `compile`.
@@ -139,6 +143,7 @@ class Trainer(KeepsArguments, keras.Model):
     term_names: tuple[str, ...] = ("loss",)
     evaluation_names: tuple[str, ...] = ()
     image_shape: Any = None
+    categories: int = 0
     noise_methods = ""  # what to call in place of `predict`, where `call` takes noise
 
     def __init__(self, **kwargs) -> None:
@@ -267,7 +272,8 @@ class Trainer(KeepsArguments, keras.Model):
         """The losses of a batch.
 
         Args:
-            batch: with `"video"`, `[B, T, H, W, C]` float32 in [-1, 1].
+            batch: of `batch_of`: `"video"`, `[B, T, H, W, C]` float32 in [-1, 1], and perhaps
+                `"label"`.
             noise: of `training_noise_shapes`; in an evaluation, of `noise_shapes`.
             step: of the schedules, a float32 scalar.
             training: as in Keras.
@@ -278,10 +284,10 @@ class Trainer(KeepsArguments, keras.Model):
         """
         raise NotImplementedError
 
-    def compute_gradients(self, video, noise, step):
+    def compute_gradients(self, batch, noise, step):
         """Mean terms, gradients of `self.scaled(loss)` and statistics; compiled."""
         with tf.GradientTape() as tape:
-            terms, statistics = self.compute_losses({"video": video}, noise, step, training=True)
+            terms, statistics = self.compute_losses(batch, noise, step, training=True)
             loss = self.scaled(tf.reduce_mean(terms["loss"]))
         means = {name: tf.reduce_mean(value) for name, value in terms.items()}
         return means, tape.gradient(loss, self.trainable_variables), statistics
@@ -323,9 +329,27 @@ class Trainer(KeepsArguments, keras.Model):
         with tf.control_dependencies([enough]):
             return tf.identity(video)
 
+    def batch_of(self, data: Any) -> dict[str, tf.Tensor]:
+        """What the losses take of a batch of `fit`: `"video"`, and `"label"` if it is used.
+
+        Raises:
+            ValueError: as `video_of`, or the model cannot learn from clips of that length.
+            InvalidArgumentError: as `video_of`.
+        """
+        batch = {"video": self.video_of(data)}
+        self.check_training_length(batch["video"].shape[1])
+        given = data[0] if isinstance(data, tuple | list) else data
+        if self.categories and isinstance(given, Mapping) and "label" in given:
+            batch["label"] = given["label"]
+        return batch
+
+    def category_in(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
+        """The one-hot class of each video of `batch_of`, `[B, K]`; `None` without classes."""
+        return label_code(batch.get("label"), tf.shape(batch["video"])[0], self.categories)
+
     def check_batch(self, data: Any) -> None:
         """Raises ValueError for a batch that the model cannot learn from."""
-        self.check_training_length(self.video_of(data).shape[1])
+        self.batch_of(data)
 
     def checked_data(self, data: Any, batch_size: int | None, steps: int | None) -> Any:
         """The data of `fit`, `evaluate` or `predict`, after `check_batch` of its first batch.
@@ -424,12 +448,12 @@ class Trainer(KeepsArguments, keras.Model):
 
     def train_step(self, data) -> dict:
         """One update, in replica context."""
-        video = self.video_of(data)
-        step = tf.convert_to_tensor(self.steps_taken)
+        batch = self.batch_of(data)
+        video, step = batch["video"], tf.convert_to_tensor(self.steps_taken)
         key = replica_key(self._noise_seed, step)
         # The static batch size is lost between workers.
         noise = draw_noise(self.training_noise_shapes(video.shape[1]), tf.shape(video)[0], key)
-        terms, gradients, statistics = self._compiled(video, noise, tf.cast(step, tf.float32))
+        terms, gradients, statistics = self._compiled(batch, noise, tf.cast(step, tf.float32))
         self.update("model", gradients)
         self.sync_batch_norm()
         self.steps_taken.assign_add(1)

@@ -22,7 +22,15 @@ import tensorflow_probability as tfp
 from kerasvid import distributions, losses
 from kerasvid.layers.aggregate_prior import AggregatePrior
 from kerasvid.layers.fitted_priors import LARGEST, PriorFit
+from kerasvid.models.base.categories import (
+    CATEGORY,
+    UNKNOWN,
+    category_code,
+    checked_categories,
+    label_code,
+)
 from kerasvid.models.base.code_priors import FURTHER, CodePriors
+from kerasvid.models.base.protocols import Conditional
 from kerasvid.models.base.train_config import Ramp, WarmupCosine, is_pair
 from kerasvid.models.base.trainer import (
     EVALUATION_SEED,
@@ -41,8 +49,13 @@ FITTED_VIDEOS = 20_000
 DRAWS = 4  # of the posterior of each video, that a prior is fitted to
 
 
-class VariationalModel(CodePriors, Trainer):
+class VariationalModel(CodePriors, Trainer, Conditional):
     """A model trained by the evidence lower bound.
+
+    With `categories` the priors of the codes depend on the class of a video. Posteriors and the
+    decoder do not: the class reaches the frames through the codes alone, so that a video of an
+    unknown class is encoded and reconstructed like any other. A video of an unknown class trains
+    the priors with a class of all zeros.
 
     A subclass lists `kl_terms` and defines `posterior_noise_shapes`, `infer`, `compute_losses` and
     `code_draws`. Its constructor makes the networks and ends with `build_networks`.
@@ -55,6 +68,8 @@ class VariationalModel(CodePriors, Trainer):
             (1, 1) for the scale and `kl_terms`, (0, 0) for `further_terms`, 0 steps.
         decoded_frames: frames of a clip that a training step decodes, chosen at random; `None` for
             all. Fewer make a step cheaper, and the loss keeps its expectation.
+        categories: K, the number of classes of the videos; 0 for one prior of all. A run sets it
+            with `conditional=true`.
 
     Attributes:
         kl_terms: the KL terms of the bound.
@@ -62,8 +77,8 @@ class VariationalModel(CodePriors, Trainer):
         code_groups: by name, the codes that a fitted prior draws together, as the noise names them.
 
     Raises:
-        ValueError: `schedule` has an unknown name, no pair, or a value out of range; or
-            `decoded_frames` is less than 1.
+        ValueError: `schedule` has an unknown name, no pair, or a value out of range;
+            `decoded_frames` is less than 1, or `categories` less than 0.
     """
 
     kl_terms: tuple[str, ...] = ()
@@ -76,10 +91,12 @@ class VariationalModel(CodePriors, Trainer):
         frames: int,
         schedule: Mapping[str, Any] | None,
         decoded_frames: int | None,
+        categories: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.image_shape, self.frames = tuple(image_shape), frames
+        self.categories = checked_categories(categories)
         self.decoded_frames = checked_count(decoded_frames)
         self.schedule = resolve_schedule(schedule, self.kl_terms, self.further_terms)
         self.priors = {}
@@ -115,14 +132,17 @@ class VariationalModel(CodePriors, Trainer):
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """As `posterior_noise_shapes`; a fitted prior takes the noise of a whole clip, or more.
 
-        Its noise is that of the principal components of all codes. So no noise belongs to one code
-        alone, and `codes` needs `frames` for a clip that is shorter.
+        With `categories` there is the noise that draws the class. The noise of a fitted prior is
+        that of the principal components of all codes. So no noise belongs to one code alone, and
+        `codes` needs `frames` for a clip that is shorter.
         """
-        if not self.priors:
-            return self.posterior_noise_shapes(frames)
-        shapes = self.posterior_noise_shapes(max(frames, self.frames))
-        further = sum(prior.further_noise for prior in self.priors.values())
-        return {**shapes, FURTHER: (further,)} if further else shapes
+        length = max(frames, self.frames) if self.priors else frames
+        shapes = dict(self.posterior_noise_shapes(length))
+        if further := sum(prior.further_noise for prior in self.priors.values()):
+            shapes[FURTHER] = (further,)
+        if self.categories:
+            shapes[CATEGORY] = (self.categories,)
+        return shapes
 
     def training_noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         """That of the posteriors, and what chooses the frames to decode."""
@@ -139,12 +159,12 @@ class VariationalModel(CodePriors, Trainer):
         The KL terms are of posterior samples, by the same noise each time: at the means, teacher
         forcing would leave out how far a sample of one step moves the prior of the next.
         """
-        video = self.video_of(data)
-        key = replica_key(EVALUATION_SEED, tf.constant(0))
+        batch = self.batch_of(data)
+        video, key = batch["video"], replica_key(EVALUATION_SEED, tf.constant(0))
         shapes = self.posterior_noise_shapes(video.shape[1])
         noise = draw_noise(shapes, tf.shape(video)[0], key)
         end = tf.constant(float("inf"))
-        terms, _ = self.compute_losses({"video": video}, noise, end, training=False)
+        terms, _ = self.compute_losses(batch, noise, end, training=False)
         terms["psnr"] = losses.psnr(video, self(video, training=False))
         return self.tracked({name: tf.reduce_mean(value) for name, value in terms.items()})
 
@@ -162,7 +182,8 @@ class VariationalModel(CodePriors, Trainer):
         `kerasvid train` does it by `training.prior_steps`.
 
         Args:
-            batches: of training videos as `fit` takes them; at most 20,000 videos are used.
+            batches: of training videos as `fit` takes them; at most 20,000 videos are used. With
+                `categories`, they have labels.
             steps: updates of the flow of each prior.
             seed: of their draws.
 
@@ -176,9 +197,9 @@ class VariationalModel(CodePriors, Trainer):
             {'content_prior': AggregateFit(before=15.1, after=10.4)}
         """
         fits = {}
-        for name, (means, stds) in _gaussians_of(self, self.aggregated, batches).items():
+        for name, (means, stds, labels) in _gaussians_of(self, self.aggregated, batches).items():
             prior = getattr(self, name)
-            fits[name] = fit_aggregate_prior(prior, means, stds, steps, seed=seed)
+            fits[name] = fit_aggregate_prior(prior, means, stds, labels, steps, seed=seed)
         return {name: fit for name, fit in fits.items() if fit is not None}
 
     # === Priors of all codes, fitted after training ===
@@ -207,7 +228,8 @@ class VariationalModel(CodePriors, Trainer):
             kind: `"gaussian"`, `"mixture"`, `"flow"`, `"nearest"` or `"flow_matching"`; see
                 `layers/fitted_priors.py`.
             batches: of training videos as `fit` takes them, of `frames` frames; at most 20,000
-                videos are used.
+                videos are used. With `categories` the prior is one by class, of the videos with
+                labels.
             steps: updates of a network.
             seed: of their draws.
             **arguments: of the kind, such as `units`.
@@ -216,7 +238,8 @@ class VariationalModel(CodePriors, Trainer):
             How well it fits, by group of codes.
 
         Raises:
-            ValueError: the kind or an argument is unknown, or there are no clips of that length.
+            ValueError: the kind or an argument is unknown, there are no clips of that length, or
+                with `categories` a class has no video.
             RuntimeError: scikit-learn is missing, which `"mixture"` needs.
 
         Example:
@@ -225,7 +248,7 @@ class VariationalModel(CodePriors, Trainer):
         """
         self.check_prior(kind, arguments)
         shapes = self.posterior_noise_shapes(self.frames)
-        found = self._drawn_from_posteriors(batches, seed)
+        found, labels = self._drawn_from_posteriors(batches, seed)
         for name, codes in found.items():
             if codes.shape[1:] != shapes[name]:
                 raise ValueError(
@@ -236,10 +259,15 @@ class VariationalModel(CodePriors, Trainer):
             group: np.concatenate([found[name].reshape(len(found[name]), -1) for name in names], 1)
             for group, names in self.code_groups.items()
         }
-        return self.fit_groups(kind, by_group, steps, seed, arguments, DRAWS)
+        return self.fit_groups(kind, by_group, steps, seed, arguments, DRAWS, labels)
 
-    def _drawn_from_posteriors(self, batches: Iterable, seed: int) -> dict[str, np.ndarray]:
-        """`DRAWS` draws in succession of the codes of each video, by name: `[N DRAWS, ...]`."""
+    def _drawn_from_posteriors(
+        self, batches: Iterable, seed: int
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """`DRAWS` draws in succession of the codes of each video, by name, and their labels.
+
+        Shapes are `[N DRAWS, ...]`.
+        """
 
         @tf.function
         def draws(video, key):
@@ -248,9 +276,11 @@ class VariationalModel(CodePriors, Trainer):
             return self.code_draws(video, draw_noise(shapes, tf.shape(video)[0], key))
 
         rows: dict[str, list] = {}
-        seen = 0
+        labels, seen = [], 0
         for number, batch in enumerate(batches):
-            video = self.video_of(tf.nest.map_structure(tf.convert_to_tensor, batch))
+            given = self.batch_of(tf.nest.map_structure(tf.convert_to_tensor, batch))
+            video = given["video"]
+            labels.append(np.repeat(labels_of(given), DRAWS))
             key = replica_key(seed, tf.constant(number))
             for name, value in draws(video, key).items():
                 rows.setdefault(name, []).append(value.numpy())
@@ -259,11 +289,13 @@ class VariationalModel(CodePriors, Trainer):
                 break
         if not rows:
             raise ValueError("There are no batches. Give some of the training videos.")
-        return {name: np.concatenate(parts) for name, parts in rows.items()}
+        drawn = {name: np.concatenate(parts) for name, parts in rows.items()}
+        return drawn, np.concatenate(labels)
 
     def drawn_codes(self, noise: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Codes of `frames` frames from the fitted priors, by the names of their noise."""
         shapes, drawn, used = self.posterior_noise_shapes(self.frames), {}, 0
+        category = category_code(noise)
         for group, names in self.code_groups.items():
             prior, sizes = self.priors[group], [math.prod(shapes[name]) for name in names]
             # Noise of more frames is of those beyond the prior's.
@@ -273,14 +305,15 @@ class VariationalModel(CodePriors, Trainer):
             if prior.further_noise:
                 taken.append(noise[FURTHER][:, used : used + prior.further_noise])
                 used += prior.further_noise
-            codes = tf.split(prior(tf.concat(taken, axis=1)), sizes, axis=1)
+            drawn_together = prior(tf.concat(taken, axis=1), category)
+            codes = tf.split(drawn_together, sizes, axis=1)
             for name, code in zip(names, codes, strict=True):
                 drawn[name] = tf.reshape(code, [-1, *shapes[name]])
         return drawn
 
 
 def _gaussians_of(model: VariationalModel, posteriors: Callable, batches: Iterable) -> dict:
-    """Means and stds, float32 `[N, ...]` each, of the posteriors of many videos by name."""
+    """Means and stds, float32 `[N, ...]`, of the posteriors of videos by name, and labels `[N]`."""
 
     @tf.function
     def moments(video):
@@ -289,9 +322,10 @@ def _gaussians_of(model: VariationalModel, posteriors: Callable, batches: Iterab
     rows: dict[str, list] = {}
     seen = 0
     for batch in batches:
-        video = model.video_of(tf.nest.map_structure(tf.convert_to_tensor, batch))
+        found = model.batch_of(tf.nest.map_structure(tf.convert_to_tensor, batch))
+        video, labels = found["video"], labels_of(found)
         for name, values in moments(video).items():
-            rows.setdefault(name, []).append([value.numpy() for value in values])
+            rows.setdefault(name, []).append([*(value.numpy() for value in values), labels])
         seen += video.shape[0]
         if seen >= FITTED_VIDEOS or not rows:
             break
@@ -299,6 +333,12 @@ def _gaussians_of(model: VariationalModel, posteriors: Callable, batches: Iterab
         name: tuple(np.concatenate(values) for values in zip(*parts, strict=True))
         for name, parts in rows.items()
     }
+
+
+def labels_of(batch: Mapping[str, tf.Tensor]) -> np.ndarray:
+    """The labels of a batch of `batch_of`, int64 `[B]`, -1 where unknown."""
+    label = batch.get("label")
+    return np.full(batch["video"].shape[0], UNKNOWN) if label is None else label.numpy()
 
 
 def resolve_schedule(
@@ -335,15 +375,24 @@ def fit_aggregate_prior(
     prior: AggregatePrior,
     means: np.ndarray,
     stds: np.ndarray,
+    labels: np.ndarray | None = None,
     steps: int = 3_000,
     rate: float = 1e-3,
     seed: int = 0,
 ) -> AggregateFit | None:
     """Fits a prior in place to Gaussians `[N, D]`; for those held out it never gets worse.
 
-    Running moments become those of the Gaussians. A flow goes on learning from `steps` draws by
-    Adam with a cosine decay. A prior stays as it is and the result is `None` if it is fixed or not
-    `trainable`, or N is less than 10.
+    Running moments become those of the Gaussians, and a class has the mean of its Gaussians. A flow
+    goes on learning from `steps` draws by Adam with a cosine decay. A prior stays as it is and the
+    result is `None` if it is fixed or not `trainable`, or N is less than 10.
+
+    Args:
+        prior: fitted in place.
+        means, stds: of the Gaussians, `[N, D]`.
+        labels: int `[N]`, for a prior by class; -1 where unknown, and by default everywhere.
+        steps: updates of the flow.
+        rate: of Adam.
+        seed: of the draws.
     """
     fixed = not prior.trainable or (prior.momentum is None and prior.flow is None)
     if len(means) < HELD_OUT or fixed:
@@ -351,13 +400,15 @@ def fit_aggregate_prior(
     is_held_out = np.arange(len(means)) % HELD_OUT == 0
     held_out = _gaussians(means[is_held_out], stds[is_held_out])
     draw = held_out.sample(seed=(seed, 1))
-    means, stds = means[~is_held_out], stds[~is_held_out]
+    labels = np.full(len(means), UNKNOWN) if labels is None else labels
+    unseen = label_code(labels[is_held_out], is_held_out.sum(), prior.categories)
+    means, stds, labels = means[~is_held_out], stds[~is_held_out], labels[~is_held_out]
     # A copy learns: under several replicas the prior's own variables are theirs.
     copy = AggregatePrior.from_config(prior.get_config())
     copy.set_weights(prior.get_weights())
 
     def divergence() -> float:
-        return float(tf.reduce_mean(copy.divergence(held_out, draw)))
+        return float(tf.reduce_mean(copy.divergence(held_out, draw, unseen)))
 
     before = best = divergence()
 
@@ -368,15 +419,29 @@ def fit_aggregate_prior(
         return now if now < best else best
 
     if prior.momentum is not None:
-        covariance = np.cov(means.T, bias=True).reshape(2 * means.shape[1:])
-        copy.set_moments(means.mean(axis=0), covariance + np.diag((stds**2).mean(axis=0)))
+        centred = means
+        if prior.categories:
+            copy.class_means.assign(class_offsets(means, labels, prior.categories))
+            category = label_code(labels, len(labels), prior.categories)
+            centred = means - copy.shift(category).numpy()
+        covariance = np.cov(centred.T, bias=True).reshape(2 * means.shape[1:])
+        copy.set_moments(centred.mean(axis=0), covariance + np.diag((stds**2).mean(axis=0)))
         best = keep_if_better(best)
     if prior.flow is not None and steps:
-        learn = _learner(copy, means, stds, steps, rate, seed)
+        learn = _learner(copy, means, stds, labels, steps, rate, seed)
         for check in range(CHECKS):
             learn(steps * (check + 1) // CHECKS - steps * check // CHECKS)
             best = keep_if_better(best)
     return AggregateFit(before, best)
+
+
+def class_offsets(means: np.ndarray, labels: np.ndarray, categories: int) -> np.ndarray:
+    """The mean of each class from that of all rows `[N, D]`: `[K, D]`, 0 where there are none."""
+    whole, offsets = means.mean(axis=0), np.zeros([categories, means.shape[1]], np.float32)
+    for label in range(categories):
+        if (labels == label).any():
+            offsets[label] = means[labels == label].mean(axis=0) - whole
+    return offsets
 
 
 def _gaussians(means, stds):
@@ -384,16 +449,16 @@ def _gaussians(means, stds):
     return tfp.distributions.MultivariateNormalDiag(means, stds)
 
 
-def _learner(prior: AggregatePrior, means, stds, steps: int, rate: float, seed: int):
+def _learner(prior: AggregatePrior, means, stds, labels, steps: int, rate: float, seed: int):
     """A function that makes that many updates of the flow in one call."""
     variables = prior.trainable_variables
     optimizer = keras.optimizers.Adam(WarmupCosine(rate, min(100, steps), steps))
     optimizer.build(variables)
     # Tensors that the function takes: a constant in a graph is limited to 2 GB, and compiled in.
-    rows = tf.cast(means, tf.float32), tf.cast(stds, tf.float32)
+    rows = tf.cast(means, tf.float32), tf.cast(stds, tf.float32), tf.cast(labels, tf.int64)
 
     @tf.function
-    def updates(count, means, stds):
+    def updates(count, means, stds, labels):
         for _ in tf.range(count):
             keys = tf.stack([tf.cast(seed, tf.int32), tf.cast(optimizer.iterations, tf.int32)])
             size = tf.shape(means)[0]
@@ -401,8 +466,9 @@ def _learner(prior: AggregatePrior, means, stds, steps: int, rate: float, seed: 
             posterior = _gaussians(tf.gather(means, chosen), tf.gather(stds, chosen))
             noise = tf.random.stateless_normal([BATCH, prior.latent_dim], keys + [0, 2**20])
             draw = distributions.reparameterize(posterior, noise)
+            category = label_code(tf.gather(labels, chosen), BATCH, prior.categories)
             with tf.GradientTape() as tape:
-                loss = tf.reduce_mean(prior.divergence(posterior, draw))
+                loss = tf.reduce_mean(prior.divergence(posterior, draw, category))
             optimizer.apply(tape.gradient(loss, variables), variables)
 
     return lambda count: updates(tf.constant(count), *rows)

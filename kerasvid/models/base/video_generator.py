@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.data.pixels import as_float_frames
+from kerasvid.models.base.categories import CATEGORY, with_label
 from kerasvid.models.base.row_noise import row_noise
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.naming import constructor_arguments, nearest_names
 
-CATEGORY = "category"  # name of noise whose largest entry is the category of a video
 OF_KERAS = ("dtype", "name")  # arguments that every Keras model takes
 
 
@@ -128,23 +128,31 @@ class VideoGenerator(WithPresets):
         return row_noise(self.noise_shapes(frames), batch, seed)
 
     def generate(
-        self, batch: int, frames: int | None = None, seed: int = 0, truncation: float = 1.0
+        self,
+        batch: int,
+        frames: int | None = None,
+        seed: int = 0,
+        truncation: float = 1.0,
+        label: Any = None,
     ) -> np.ndarray:
-        """New videos: uint8 `[B, T, H, W, C]`.
+        """New videos: uint8 `[B, T, H, W, C]`. Row i depends on (seed, i) and its label alone.
 
         Args:
             batch, frames, seed: as for `sample_noise`.
             truncation: as for `truncated`.
+            label: the class of all videos, or of each, integers `[B]`; `None` draws the classes of
+                a model that has some, each equally often. All other noise is the same.
 
         Raises:
-            ValueError: a number is less than 1, the model makes no clips of that length, or its
-                prior is not Gaussian and `truncation` not 1.
+            ValueError: a number is less than 1, the model makes no clips of that length, its
+                prior is not Gaussian and `truncation` not 1, or it has no such class.
 
         Example:
             >>> videos = model.generate(8, frames=16, seed=1)  # uint8 [8, 16, H, W, C]
+            >>> model.generate(2, label=[0, 3])  # a video of class 0 and one of class 3
         """
-        noise = self.truncated(self.sample_noise(batch, frames, seed), truncation)
-        return self.render(noise, frames)
+        noise = with_label(self.sample_noise(batch, frames, seed), label)
+        return self.render(self.truncated(noise, truncation), frames)
 
     def truncated(self, noise: dict, truncation: float) -> dict:
         """Noise that is nearer to the mean: its standard deviation is `truncation`.

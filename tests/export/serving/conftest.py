@@ -49,7 +49,7 @@ def as_jpeg(video: tf.Tensor) -> tf.Tensor:
 
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory) -> pathlib.Path:
-    """NAME/VERSION folders: rjvae 1 and 2, and cvae 1, which is a linear interpolation."""
+    """NAME/VERSION folders: rjvae 1 and 2, classes 1, and cvae 1, a linear interpolation."""
     root = tmp_path_factory.mktemp("models")
     kind = model_class("rjvae")
     model = kind(**{**kind.PRESETS["debug"], "image_shape": (16, 16, 3), "frames": 4})
@@ -66,6 +66,12 @@ def models_dir(tmp_path_factory) -> pathlib.Path:
     signatures["generate_jpeg"] = generate_jpeg
     save(model, root / "rjvae" / "1", signatures)
     shutil.copytree(root / "rjvae" / "1", root / "rjvae" / "2")
+
+    kind = model_class("vgan")
+    sizes = {"image_shape": (16, 16, 3), "frames": 4, "categories": 3}
+    model = kind(**{**kind.PRESETS["debug"], **sizes})
+    generate = seed_signatures(noise_signatures(model))["generate"]
+    save(model, root / "classes" / "1", {"serving_default": generate.traced()})
 
     kind = model_class("linear_interpolation")
     model = kind(**{**kind.PRESETS["debug"], "image_shape": (16, 16, 3), "frames": 4})

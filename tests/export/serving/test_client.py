@@ -109,6 +109,21 @@ def test_seeds_keep_all_their_62_bits(client_of, expected_video):
     assert (videos[0] != videos[1]).any()
 
 
+def test_a_class_is_asked_for_by_its_number_or_left_to_the_seed(client_of, rest, served_models):
+    client = client_of("classes")
+
+    def expected(label):
+        tensors = {"seed": np.array([3, 4]), "label": np.array(label)}
+        return served_models.run(("classes", 1), "serving_default", tensors)["video"]
+
+    np.testing.assert_array_equal(client.generate([3, 4], label=2), expected([2, 2]))
+    np.testing.assert_array_equal(client.generate([3, 4], label=[2, 0]), expected([2, 0]))
+    np.testing.assert_array_equal(client.generate([3, 4]), expected([-1, -1]))
+    assert json.loads(rest.seen[-1][2])["inputs"] == {"seed": [3, 4], "label": [-1, -1]}
+    with pytest.raises(ValueError, match="has no input 'label'"):
+        client_of().generate([3], label=1)
+
+
 def test_videos_go_between_images_that_are_sent_as_png(client_of, rest):
     first, last = np.zeros([2, 16, 16, 3], np.uint8)
     first[..., 0], last[..., 2] = 200, 100

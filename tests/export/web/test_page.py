@@ -6,6 +6,7 @@ import pytest
 from kerasvid.export.web.page import FORMAT, check_target, roles_of
 from kerasvid.io import replace_folder
 from kerasvid.models.dsa import DSA
+from kerasvid.models.registry import MODELS, model_class
 from kerasvid.models.rjvae import RJVAE
 
 
@@ -21,6 +22,19 @@ def test_a_noise_decides_the_motion_if_a_prior_draws_it_apart(cls, before, after
     assert tuple(roles_of(model, model.noise_shapes(4), 4).values()) == before
     model.set_prior("gaussian")
     assert tuple(roles_of(model, model.noise_shapes(4), 4).values()) == after
+
+
+CLASSES = [name for name in MODELS if "categories" in model_class(name).hyperparameters()]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_page_offers_the_classes_of_every_model_that_has_some(name):
+    shape = {"image_shape": (16, 16, 3), "frames": 4}
+    plain, model = (model_class(name).from_preset("debug", **shape, categories=k) for k in (0, 3))
+    roles = roles_of(model, model.noise_shapes(4), 4)
+    assert roles.pop("category") == "category"
+    assert roles == roles_of(plain, plain.noise_shapes(4), 4)
+    assert "category" not in roles.values()
 
 
 def folder_with(path, text):

@@ -35,8 +35,9 @@ class LinearModel(Trainer):
     def noise_shapes(self, frames: int) -> dict[str, tuple[int, ...]]:
         return {"noise": (self.size,)}
 
-    def compute_gradients(self, video, noise, step):
-        rows = tf.reshape(video, [-1, self.size]) + self.noise_weight * noise["noise"]  # [B, D]
+    def compute_gradients(self, batch, noise, step):
+        videos = tf.reshape(batch["video"], [-1, self.size])  # [B, D]
+        rows = videos + self.noise_weight * noise["noise"]
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.linalg.matvec(rows, tf.convert_to_tensor(self.w)))
             scaled = self.scaled(loss)
@@ -77,7 +78,8 @@ class LinearDiscriminator(keras.layers.Layer):
         self.seen.append(inputs)
         logits = tf.matmul(tf.reshape(inputs, [-1, self.w.shape[0]]), self.w)  # [B, P + K]
         classes = logits[:, self.patches :] if self.categories else None
-        return DiscriminatorOutput(logits[:, : self.patches], classes)
+        by_patch = None if classes is None else tf.repeat(classes[:, None], self.patches, axis=1)
+        return DiscriminatorOutput(logits[:, : self.patches], classes, by_patch)
 
 
 class Gain(keras.layers.Layer):

@@ -31,7 +31,7 @@ def batches(moving_squares):
 
 def drawn_codes_of(model, batches):
     """Draws of the codes of all videos by group, one vector each, by the model's own method."""
-    found = model._drawn_from_posteriors(batches, seed=3)
+    found, _ = model._drawn_from_posteriors(batches, seed=3)
     return {
         group: np.concatenate([found[name].reshape(len(found[name]), -1) for name in names], 1)
         for group, names in model.code_groups.items()
@@ -43,7 +43,7 @@ def drawn_codes_of(model, batches):
 
 def test_draws_of_a_video_are_of_its_joint_posterior(moving_squares):
     model = make_model(RJVAE)
-    found = model._drawn_from_posteriors([{"video": moving_squares(2, 4)}], seed=0)
+    found, _ = model._drawn_from_posteriors([{"video": moving_squares(2, 4)}], seed=0)
     video = as_floats(tf.constant(moving_squares(2, 4)))
     q_summary = model.posteriors(video, None)[0]
     summary = found["summary"].reshape(2, 4, 8)

@@ -23,6 +23,7 @@ def test_by_default_the_networks_minimise_the_logistic_loss_alone():
         "discriminator_steps": 1,
         "image_frames": 1,
         "image_prior_weight": 1.0,
+        "conditioning": "auxiliary",
         "category_weight": 1.0,
     }
     assert dataclasses.asdict(Objective.of(None)) == expected

@@ -1,5 +1,7 @@
 """Options of the objective: label smoothing, instance noise, augmentation and categories."""
 
+import statistics
+
 import keras
 import numpy as np
 import pytest
@@ -214,3 +216,100 @@ def test_fakes_are_classified_only_where_a_batch_has_known_labels(
         return model.gain.g.numpy()
 
     assert (generator_after_a_step(0.0) != generator_after_a_step(5.0)) == classified
+
+
+# === Projection ===
+
+
+def projected_by_hand(model, clips, labels):
+    """Logits `[B, P]` of a linear D_V in float64: s_0 + s_(1+y), s_0 where unknown."""
+    w = model.video_discriminator.w.numpy().astype("float64")
+    scores = np.float64(clips).reshape(len(clips), -1) @ w
+    patches = model.video_discriminator.patches
+    of_classes = np.pad(scores[:, patches:], ((0, 0), (0, 1)))  # the last is unknown
+    return scores[:, :patches] + of_classes[np.arange(len(clips)), labels][:, None]
+
+
+@pytest.fixture(params=[1, 2], ids=["whole", "patches"])
+def projecting(request, linear_gan):
+    """A function of options to a model whose D_V projects."""
+
+    def make(**options):
+        objective = {"conditioning": "projection", "category_weight": 5.0, **options}
+        return linear_gan(objective, patches=request.param, categories=3)
+
+    return make
+
+
+def labelled(sample, labels=(2, -1, 0, 1), codes=(1, 0, 2, 2)):
+    """A batch with labels, generated clips with classes, and the labels of these for D_V."""
+    batch = {**sample.batch, "label": np.array(labels), "known_share": np.float32(0.75)}
+    fakes = {"video": sample.fakes["video"], "category": np.eye(3, dtype="float32")[list(codes)]}
+    return batch, fakes, np.where(np.array(labels) < 0, -1, codes)
+
+
+def test_a_projection_scores_a_clip_as_one_of_its_class(projecting, sample):
+    model = projecting()
+    batch, fakes, of_fakes = labelled(sample)
+    real = projected_by_hand(model, batch["video"], batch["label"])
+    fake = projected_by_hand(model, fakes["video"], of_fakes)
+    expected = np.mean(np.log1p(np.exp(-real))) + np.mean(np.log1p(np.exp(fake)))
+    found = sample.discriminator_losses(model, batch, fakes)
+    assert found[VIDEO] == pytest.approx(expected, rel=1e-5)
+    shown = sample.generator_loss(model, fakes, batch)
+    frames = np.stack(sample.frames(fakes["video"], "fake_frames")).reshape(4, -1)
+    of_frames = frames @ model.image_discriminator.w.numpy().astype("float64")
+    expected = np.mean(np.log1p(np.exp(-fake))) + np.mean(np.log1p(np.exp(-of_frames)))
+    assert shown == pytest.approx(expected, rel=1e-5)
+
+
+def test_penalties_are_of_the_projected_logit(projecting, sample):
+    batch, fakes, _ = labelled(sample)
+    plain = sample.discriminator_losses(projecting(), batch, fakes)[VIDEO]
+    w = projecting().video_discriminator.w.numpy().astype("float64")
+    patches = projecting().video_discriminator.patches
+    of_classes = np.pad(w[:, patches:], ((0, 0), (0, 1)))[:, batch["label"]]  # [pixels, B]
+    norms = np.linalg.norm(w[:, :patches].mean(axis=1)[:, None] + of_classes, axis=0)
+    for options, expected in (
+        ({"r1_weight": 3.0}, 1.5 * np.mean(norms**2)),
+        ({"gradient_penalty": 2.0}, 2.0 * np.mean((norms - 1.0) ** 2)),
+    ):
+        more = sample.discriminator_losses(projecting(**options), batch, fakes)[VIDEO]
+        assert more - plain == pytest.approx(expected, rel=1e-4)
+
+
+def test_some_samples_of_r1_keep_their_labels(projecting, sample):
+    batch, fakes, _ = labelled(sample)
+    plain = sample.discriminator_losses(projecting(), batch, fakes)[VIDEO]
+    w = projecting().video_discriminator.w.numpy().astype("float64")
+    patches = projecting().video_discriminator.patches
+    of_classes = np.pad(w[:, patches:], ((0, 0), (0, 1)))[:, batch["label"]]
+    norms = np.linalg.norm(w[:, :patches].mean(axis=1)[:, None] + of_classes, axis=0)
+    uniform = statistics.NormalDist().cdf(float(sample.random_inputs["r1_first"][0, 0]))
+    chosen = (int(uniform * 4) + np.array([0, 2])) % 4
+    options = {"r1_weight": 3.0, "r1_interval": 2}
+    more = sample.discriminator_losses(projecting(**options), batch, fakes)[VIDEO]
+    assert more - plain == pytest.approx(1.5 * np.mean(norms[chosen] ** 2), rel=1e-4)
+
+
+def test_clips_without_labels_have_the_logit_of_no_class(projecting, sample):
+    model = projecting()
+    _, fakes, _ = labelled(sample)
+    found = sample.discriminator_losses(model, sample.batch, fakes)
+    none = [-1] * 4
+    real = projected_by_hand(model, sample.batch["video"], none)
+    fake = projected_by_hand(model, fakes["video"], none)
+    expected = np.mean(np.log1p(np.exp(-real))) + np.mean(np.log1p(np.exp(fake)))
+    assert found[VIDEO] == pytest.approx(expected, rel=1e-5)
+    batch, fakes, _ = labelled(sample, labels=none)
+    assert sample.discriminator_losses(model, batch, fakes) == found
+
+
+def test_a_projection_needs_classes(linear_gan):
+    with pytest.raises(
+        ValueError, match=r"the model has no classes\. Set conditional=true"
+    ) as error:
+        linear_gan({"conditioning": "projection"})
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="conditioning='none' must be auxiliary or projection"):
+        linear_gan({"conditioning": "none"}, categories=2)

@@ -290,7 +290,7 @@ def test_a_conditional_generator_refuses_unknown_labels(clips):
     with pytest.raises(
         tf.errors.InvalidArgumentError, match=r"label of the batch must be from 0 to 2"
     ):
-        model.batch_of(batch, training=False)
+        model.batch_and_rows(batch, training=False)
 
 
 def test_frames_of_another_size_raise_one_line(clips):

@@ -135,7 +135,7 @@ def test_the_reported_loss_is_what_is_differentiated(kind, own, moving_squares):
     video = tf.constant(moving_squares(4, 4, size=8) / 127.5 - 1.0, tf.float32)
     noise = draw_noise(model.training_noise_shapes(4), 4, replica_key(0, 1))
     step = tf.constant(50.0)
-    means, gradients, _ = model.compute_gradients(video, noise, step)
+    means, gradients, _ = model.compute_gradients({"video": video}, noise, step)
     assert float(means["loss"]) == pytest.approx(0.2**2 * float(means["bound"]), rel=1e-5)
     # A small step against the gradient lowers the loss by its square.
     square = sum(float(tf.reduce_sum(g**2)) for g in gradients if g is not None)
@@ -143,7 +143,7 @@ def test_the_reported_loss_is_what_is_differentiated(kind, own, moving_squares):
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         if gradient is not None:
             variable.assign_sub(rate * gradient)
-    after = model.compute_gradients(video, noise, step)[0]["loss"]
+    after = model.compute_gradients({"video": video}, noise, step)[0]["loss"]
     assert float(means["loss"] - after) == pytest.approx(rate * square, rel=0.05)
 
 
@@ -185,7 +185,8 @@ def test_decoding_out_of_range_is_refused_by_name(values):
 
 def test_every_trainable_variable_gets_a_gradient(model, batch):
     model.compile("sgd")
-    gradients = model.compute_gradients(*batch, tf.constant(50.0))[1]
+    video, noise = batch
+    gradients = model.compute_gradients({"video": video}, noise, tf.constant(50.0))[1]
     dead = [
         variable.path
         for variable, gradient in zip(model.trainable_variables, gradients, strict=True)

@@ -108,6 +108,33 @@ def test_a_fixed_prior_or_too_few_posteriors_change_nothing(prior, rows):
         np.testing.assert_array_equal(old, new)
 
 
+def test_a_prior_by_class_learns_the_mean_of_each_class():
+    means, deviations = clustered()
+    labels = (means[:, 0] > 5.0).astype("int64")
+    unknown = np.where(np.arange(400) % 7 == 3, -1, labels)
+    prior, one = AggregatePrior(2, momentum=0.99, categories=2), AggregatePrior(2, momentum=0.99)
+    fit = fit_aggregate_prior(prior, means, deviations, unknown)
+    learned = np.arange(400) % 10 != 0
+    rows = [means[learned & (unknown == label)].mean(axis=0) for label in (0, 1)]
+    expected = rows - means[learned].mean(axis=0)
+    np.testing.assert_allclose(prior.class_means, expected, rtol=1e-4)
+    assert fit.after < fit_aggregate_prior(one, means, deviations).after - 0.5
+
+
+def test_a_flow_by_class_puts_samples_where_the_class_is():
+    keras.utils.set_random_seed(0)
+    means, deviations = clustered(deviation=0.4)
+    # Two classes of the same mean: the corners of one diagonal and those of the other.
+    labels = ((means[:, 0] > 5.0) == (means[:, 1] > -3.0)).astype("int64")
+    prior = AggregatePrior(2, momentum=0.99, couplings=4, units=32, categories=2)
+    fit_aggregate_prior(prior, means, deviations, labels, steps=600, rate=1e-2)
+    noise = np.random.RandomState(1).normal(size=(500, 2)).astype("float32")
+    for label in (0, 1):
+        draws = prior.sample(noise, tf.one_hot([label] * 500, 2)).numpy() - [5.0, -3.0]
+        same_sign = (draws[:, 0] > 0) == (draws[:, 1] > 0)
+        assert np.mean(same_sign == label) > 0.9
+
+
 FITTED = {
     DSA: ({"content_prior", "start_prior"}, {"aggregate_start": True}),
     RJVAE: ({"summary_prior"}, {}),
