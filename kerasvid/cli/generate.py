@@ -103,14 +103,21 @@ def _between_images(run, config) -> None:
 
 def _label(config) -> int | None:
     """The number of the class --label, which may be a name of the run's data."""
-    from kerasvid.data import load_info
+    from kerasvid.data import DatasetError, load_info
     from kerasvid.models.base.categories import class_number
     from tfrecords_tools import registry
+    from tfrecords_tools.conversion import ConversionError
 
-    if _F.label is None or _F.label.isdecimal():
-        return None if _F.label is None else int(_F.label)
-    folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
-    return class_number(_F.label, load_info(folder).class_names)
+    if _F.label is None:
+        return None
+    try:
+        folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
+        names = load_info(folder).class_names
+    except (ConversionError, DatasetError):
+        if not _F.label.isdecimal():
+            raise
+        names = ()  # a number needs no data
+    return class_number(_F.label, names)
 
 
 def _drawn(model) -> dict:

@@ -24,6 +24,7 @@ from kerasvid.evaluation.metrics.intervals import GROUPS, NORMAL, Interval
 from kerasvid.evaluation.report import Measured
 from kerasvid.io import atomic_write, cache_folder
 from kerasvid.models.base.averaging import ema_ready
+from kerasvid.models.base.categories import class_count
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.clips import with_fixed_buffers
@@ -241,6 +242,14 @@ class EvaluationContext:
         batches = _among(self._batches(split, "frame", self.windows), chosen)
         return np.concatenate([each["index"] for each in batches])[:count]
 
+    def labels(self, unseen: bool = False) -> np.ndarray | None:
+        """The label of each clip of `real`, int `[N]`; `None` for a model without classes."""
+        if not class_count(self.model):
+            return None
+        split, chosen = self._chosen(None, unseen)
+        batches = _among(self._batches(split, "frame", self.windows), chosen)
+        return np.concatenate([each["label"] for each in batches])
+
     def training(self, windows: int) -> Iterator[np.ndarray]:
         """Training clips, uint8 `[N, T, H, W, C]`, with so many random windows of each video."""
         pick = "window" if windows > 1 else self.config.training.pick
@@ -269,7 +278,8 @@ class EvaluationContext:
     def generated(self, unseen: bool = False) -> Iterator[np.ndarray]:
         """Generated clips uint8 `[N, T, H, W, C]`, from noise or between frames of `real`."""
         if self.infills:
-            return map(infilling(self.model, self.batch, self.seed), self.real(unseen=unseen))
+            fill = infilling(self.model, self.batch, self.seed, labels=self.labels(unseen))
+            return map(fill, self.real(unseen=unseen))
         return generated_clips(self.model, self.batch, self.frames, self.seed)
 
     def generated_videos(self, unseen: bool = False) -> np.ndarray | None:

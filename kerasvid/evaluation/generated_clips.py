@@ -103,7 +103,11 @@ def _stream(
 
 
 def infilling(
-    model: Any, batch: int, seed: int = 0, temperature: float = 1.0
+    model: Any,
+    batch: int,
+    seed: int = 0,
+    temperature: float = 1.0,
+    labels: np.ndarray | None = None,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """A function of consecutive batches of real clips to clips between their endpoints.
 
@@ -112,11 +116,18 @@ def infilling(
         batch: Largest number of clips in one call.
         seed: The noise of clip i of all batches depends on (seed, i) alone.
         temperature: Factor of the noise; 0 for the best guess.
+        labels: The class of each clip of all batches, int `[N]`, for a model with classes; -1 and
+            by default drawn.
     """
 
     def fill(clips: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         noise = noise_of_rows(model.noise_shapes(clips.shape[1]), rows, seed)
         noise = model.at_temperature(noise, temperature)
+        if labels is not None and CATEGORY in noise:
+            own = tf.gather(tf.constant(labels, tf.int64), rows)
+            drawn = noise[CATEGORY]
+            asked = tf.one_hot(own, drawn.shape[-1])
+            noise = {**noise, CATEGORY: tf.where(own[:, None] < 0, drawn, asked)}
         return model.infill(as_floats(clips[:, 0]), as_floats(clips[:, -1]), noise, clips.shape[1])
 
     run, seen = _in_batches(fill, batch, "infilled"), 0

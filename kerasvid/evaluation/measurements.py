@@ -159,14 +159,18 @@ def infilled(context: EvaluationContext) -> Iterator[Measured]:
     """L2 of videos between two frames, beside that of linear interpolation.
 
     Of `SAMPLED_BETWEEN` samples of each clip also the nearest one, for there is more than one way
-    from a frame to another, and how far they are from each other.
+    from a frame to another, and how far they are from each other. A model with classes takes those
+    of the clips.
     """
     model, count = context.model, context.count()
     deterministic = not model.noise_shapes(context.frames)
     temperatures = {"model": 1.0} if deterministic else {"samples": 1.0, "best_guess": 0.0}
-    fills = {n: infilling(model, context.batch, context.seed, t) for n, t in temperatures.items()}
+    labels = context.labels()
+    fills = {
+        n: infilling(model, context.batch, context.seed, t, labels) for n, t in temperatures.items()
+    }
     seeds = () if deterministic else range(context.seed + 1, context.seed + SAMPLED_BETWEEN)
-    further = [infilling(model, context.batch, seed) for seed in seeds]
+    further = [infilling(model, context.batch, seed, labels=labels) for seed in seeds]
     linear = infilling(LinearInterpolation(model.image_shape, context.frames), context.batch)
     names = [*fills, "linear_interpolation"]
     best, apart = f"best_of_{SAMPLED_BETWEEN}", "apart"

@@ -5,9 +5,10 @@ A frame is divided into N cells. A cell of the first frame moves, from time s = 
     s F + sum_p sin(p pi s) c_p
 
 with the displacement F to where it is found in the last frame, and a curve c that is 0 at both ends
-and depends on a latent vector. A cell of the last frame goes its own way back, with 1 - s for s in
-the first term. Both frames are then drawn at a time: each pixel takes the displacement of the cells
-that are there, the important ones before the others, and the colour of where it came from.
+and depends on a latent vector, which also corrects F a little. A cell of the last frame goes its
+own way back, with 1 - s for s in the first term. Both frames are then drawn at a time: each pixel
+takes the displacement of the cells that are there, the important ones before the others, and the
+colour of where it came from.
 
 Coarse to fine: cells are compared all with all, so that a thing is found wherever it went;
 convolutions refine what was found; a decoder of pixels may add to it (`endpoints.composed`).
@@ -33,9 +34,9 @@ from kerasvid.naming import KeepsArguments
 SPREAD = 1.5  # cells: how far a cell reaches around its centre
 LARGEST_LOG_IMPORTANCE = 4.0
 LEAST_IMPORTANCE = 1e-3  # of what arrives at a pixel, in the mean of displacements
-# At first: the scale of the cosine of two keys, and what the square of a distance in cells takes
-# from their logit.
-SHARPNESS, NEARNESS = 30.0, 0.036
+# At first: the scale of the cosine of two learned keys; what the mean square of the difference of
+# the colours around two cells takes from their logit, and that of their distance in cells.
+SHARPNESS, LIKENESS, NEARNESS = 30.0, 10.0, 0.036
 REFINEMENT, CURVE = 0.1, 0.25  # what an output of 1 stands for, as a share of a side
 MISMATCH = 8.0  # pixels that a difference of 1 in colour counts as
 
@@ -82,7 +83,7 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
 
     Args:
         image_shape: `(H, W, C)`.
-        cell: side of a cell in pixels.
+        cell: side of a cell in pixels, 2 or more.
         waves: P, waves of a curve: 1 makes an arc, more may turn.
         channels: widths of the convolutions that make features of cells.
         units: width of the layers that make curves and refine displacements.
@@ -90,7 +91,7 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
     Call: latents `[B, D]`, first and last `[B, H, W, C]` in [-1, 1] -> the `CellPaths` of both.
 
     Raises:
-        ValueError: a number is not a whole one from 1, or H or W is not a multiple of `cell`.
+        ValueError: a number is too small or not whole, or H or W is not a multiple of `cell`.
 
     Example:
         >>> motion = MotionPaths((32, 32, 3), cell=4)
@@ -112,8 +113,9 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
     ):
         super().__init__(autocast=False, **kwargs)  # places stay float32
         for name, value in {"cell": cell, "waves": waves, "units": units}.items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"motion.{name}={value!r} must be a whole number from 1.")
+            least = 2 if name == "cell" else 1
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"motion.{name}={value!r} must be a whole number from {least}.")
         if not channels:
             raise ValueError(f"motion.channels={channels!r} must have one width or more.")
         self.image_shape, self.cell, self.waves = tuple(image_shape), cell, waves
@@ -141,10 +143,11 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
         self.cell_layer = keras.layers.Dense(
             4 + 2 * waves, kernel_initializer=small, dtype="float32"
         )
-        self.log_sharpness, self.log_nearness = (
-            self.add_weight((), keras.initializers.Constant(math.log(value)), name=name,
+        scales = {"sharpness": SHARPNESS, "likeness": LIKENESS, "nearness": NEARNESS}
+        self.log_sharpness, self.log_likeness, self.log_nearness = (
+            self.add_weight((), keras.initializers.Constant(math.log(value)), name=f"log_{name}",
                             dtype="float32", autocast=False)
-            for name, value in (("log_sharpness", SHARPNESS), ("log_nearness", NEARNESS))
+            for name, value in scales.items()
         )  # fmt: skip
 
     def call(
@@ -155,7 +158,9 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
         features = self.features(tf.concat([first, last], axis=0))  # [2 B, N, D]
         of_first, of_last = tf.split(features, 2, axis=0)
         others = tf.concat([of_last, of_first], axis=0)
-        displacements, matches = self.found(self.keys(features), self.keys(others))
+        keys = self.keys(tf.concat([first, last], axis=0), features)
+        key_first, key_last = tf.split(keys, 2, axis=0)
+        displacements, matches = self.found(keys, tf.concat([key_last, key_first], axis=0))
         met = tf.matmul(tf.cast(matches, others.dtype), others)  # the features of what was found
 
         hidden = tf.cast(latents, self.compute_dtype)
@@ -199,9 +204,38 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
             x = x + y if x.shape[-1] == y.shape[-1] else y
         return tf.reshape(x, [-1, math.prod(self.grid), x.shape[-1]])
 
-    def keys(self, features: tf.Tensor) -> tf.Tensor:
-        """What cells are compared by, float32 of norm 1: `[M, N, D] -> [M, N, D]`."""
-        return tf.math.l2_normalize(tf.cast(self.key_layer(features), tf.float32), axis=-1)
+    def keys(self, frames: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        """What cells are compared by: a learned key of norm 1, and the colours around.
+
+        Colours are known before anything is learned: the mean of each cell and of its neighbours.
+
+        Args:
+            frames: `[M, H, W, C]`.
+            features: of the same frames, `[M, N, D]`.
+
+        Returns:
+            float32 `[M, N, D + 9 C]`.
+        """
+        learned = tf.math.l2_normalize(tf.cast(self.key_layer(features), tf.float32), axis=-1)
+        means = tf.nn.avg_pool2d(frames, self.cell, self.cell, "VALID")  # [M, h, w, C]
+        means = tf.pad(means, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
+        height, width = self.grid
+        around = [means[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
+        around = tf.concat(around, axis=-1)
+        around = tf.reshape(around, [-1, height * width, around.shape[-1]])
+        return tf.concat([learned, around], axis=-1)
+
+    def logits(self, keys: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+        """How like each cell is to each cell of another frame, `[M, N, N]`."""
+        size = self.channels[-1]
+        cosine = tf.matmul(keys[..., :size], others[..., :size], transpose_b=True)
+        around, other = keys[..., size:], others[..., size:]
+        squares = [tf.reduce_mean(tf.square(each), axis=-1) for each in (around, other)]
+        products = tf.matmul(around, other, transpose_b=True) / around.shape[-1]
+        unlike = squares[0][:, :, None] + squares[1][:, None] - 2.0 * products
+        sharp, like = (tf.exp(tf.convert_to_tensor(each))
+                       for each in (self.log_sharpness, self.log_likeness))  # fmt: skip
+        return sharp * cosine - like * unlike
 
     def found(self, keys: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Where the cells of a frame are in another one.
@@ -210,7 +244,7 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
         as in the other: the difference of the two mean places is how far the thing went.
 
         Args:
-            keys, others: of the cells of both frames, `[M, N, D]`.
+            keys, others: of the cells of both frames, see `keys`.
 
         Returns:
             Displacements in pixels `[M, N, 2]`, and how likely each cell is found in each of the
@@ -219,10 +253,43 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
         centres = self.centres()
         squares = np.square((centres[:, None] - centres[None]) / self.cell).sum(axis=-1)  # [N, N]
         far = tf.exp(tf.convert_to_tensor(self.log_nearness)) * squares
-        scaled = tf.exp(tf.convert_to_tensor(self.log_sharpness)) * keys
-        own = tf.nn.softmax(tf.matmul(scaled, keys, transpose_b=True) - far, axis=-1)
-        other = tf.nn.softmax(tf.matmul(scaled, others, transpose_b=True) - far, axis=-1)
+        own = tf.nn.softmax(self.logits(keys, keys) - far, axis=-1)
+        other = tf.nn.softmax(self.logits(keys, others) - far, axis=-1)
         return tf.einsum("mij,jk->mik", other - own, tf.constant(centres)), other
+
+    def curve_of(self, video: tf.Tensor) -> tf.Tensor:
+        """The curve of what moves in clips, as the latent vector of a posterior can tell it.
+
+            a_p = 2 / (T - 1) sum_t sin(p pi s_t) (d_t - s_t d_T)
+
+        with the mean displacement d_t of the cells of the first frame to where they are found in
+        frame t: each counts by how far that is, and by how it differs from what is at its place
+        there. No gradient flows.
+
+        Args:
+            video: `[B, T, H, W, C]`, T at least 2.
+
+        Returns:
+            a of all P waves, in eighths of a side, `[B, 2 P]`.
+        """
+        frames, count = video.shape[1], math.prod(self.grid)
+        shown = tf.reshape(video, [-1, *self.image_shape])  # [B T, H, W, C]
+        colours = tf.reshape(self._colours(shown), [-1, frames, count, self._colours_size()])
+        keys = self.keys(shown, self.features(shown))  # [B T, N, D]
+        size = keys.shape[-1]
+        first = tf.repeat(tf.reshape(keys, [-1, frames, count, size])[:, :1], frames, axis=1)
+        found, _ = self.found(tf.reshape(first, [-1, count, size]), keys)
+        found = tf.reshape(found, [-1, frames, count, 2])
+        weights = tf.reduce_mean(tf.abs(colours - colours[:, :1]), axis=-1)
+        weights *= tf.norm(found, axis=-1)
+        moved = tf.reduce_sum(weights[..., None] * found, axis=2)  # [B, T, 2]
+        moved /= tf.reduce_sum(weights, axis=2)[..., None] + 1e-3
+        times = np.linspace(0.0, 1.0, frames, dtype=np.float32)
+        bent = moved - times[:, None] * moved[:, -1:]
+        waves = np.sin(np.pi * times * np.arange(1.0, self.waves + 1.0)[:, None])  # [P, T]
+        share = tf.einsum("pt,btk->bpk", tf.constant(2.0 / (frames - 1) * waves, tf.float32), bent)
+        share /= 0.125 * tf.constant(self.image_shape[:2], tf.float32)
+        return tf.stop_gradient(tf.reshape(share, [-1, 2 * self.waves]))
 
     def track_error(
         self,
@@ -239,8 +306,8 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
         with the displacements of a path and of the match, and the colours of a cell and the mean of
         those that it is found in. A cell counts as much as it differs from what is at its place in
         the true frame; in the second term this is one half, and all cells alike the other. The
-        first term has a gradient by the paths alone, also where a thing is far from its place; the
-        second by the features.
+        first term moves paths to where cells are found, also where a thing is far from its place,
+        and not the places; the second trains what they are found by.
 
         Args:
             paths: of the cells of both frames.
@@ -252,10 +319,10 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
         """
         frames, count = between.shape[1], math.prod(self.grid)
         shown = tf.reshape(between, [-1, *self.image_shape])  # [B K, H, W, C]
-        shown_colours, shown_keys = self._colours(shown), self.keys(self.features(shown))
+        shown_colours, shown_keys = self._colours(shown), self.keys(shown, self.features(shown))
         total = tf.zeros_like(times[:, 0])
         for end, own in zip(ends, paths, strict=True):
-            keys = tf.repeat(self.keys(self.features(end)), frames, axis=0)
+            keys = tf.repeat(self.keys(end, self.features(end)), frames, axis=0)
             colours = tf.repeat(self._colours(end), frames, axis=0)  # [B K, N, D]
             found, matches = self.found(keys, shown_keys)
             differs = tf.reduce_mean(tf.abs(shown_colours - colours), axis=-1)  # [B K, N]
@@ -272,7 +339,10 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
     def _colours(self, frames: tf.Tensor) -> tf.Tensor:
         """The pixels of every cell side by side: `[M, H, W, C] -> [M, N, cell * cell * C]`."""
         cells = tf.nn.space_to_depth(frames, self.cell)
-        return tf.reshape(cells, [-1, math.prod(self.grid), cells.shape[-1]])
+        return tf.reshape(cells, [-1, math.prod(self.grid), self._colours_size()])
+
+    def _colours_size(self) -> int:
+        return self.cell**2 * self.image_shape[-1]
 
     # === Drawing ===
 

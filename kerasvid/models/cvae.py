@@ -20,7 +20,8 @@ from it by these options:
 - `warping`: the decoder moves and blends the two given frames and draws over them (`composed` in
   `layers/endpoints.py`): edges are those of the given frames.
 - `motion`: the two given frames move along paths (`layers/motion_paths.py`): what is in both of
-  them is found and travels, and z_video chooses among possible curves.
+  them is found and travels, and z_video chooses among possible curves. The posterior also sees
+  the curve of what moves in the clip, as it is found there.
 - `track_weight`: the paths are trained towards the places where things are found in the true
   frames. By its colours alone, a thing far from its place fades instead of moving.
 - `coarse_weight`: errors of cells of 2 to 16 pixels count, too.
@@ -196,7 +197,11 @@ class CVAE(InBetween, VariationalModel, Encoder):
     def posterior(self, video: tf.Tensor, training: bool = False):
         """q(z_video | x_1..T): a diagonal Gaussian with batch shape `[B]`."""
         features = over_frames(self.encoder, video, training=training)  # [B, T, F]
-        return self.video_head.posterior(self.summarizer(features))
+        summary = self.summarizer(features)
+        if self.timed_decoder.motion is not None:
+            curve = tf.cast(self.timed_decoder.motion.curve_of(video), summary.dtype)
+            summary = tf.concat([summary, curve], axis=-1)
+        return self.video_head.posterior(summary)
 
     def class_mean(self, category: tf.Tensor | None) -> tf.Tensor | float:
         """M_y of one-hot classes, `[B, D]`; 0 without classes."""

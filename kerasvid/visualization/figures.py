@@ -223,14 +223,16 @@ def between(inputs: FigureInputs) -> Figure:
     shown = _figure(videos, inputs.scale, caption)
 
     clips = f"{len(real)} held-out clips"
-    if inputs.compared is not None:
+    # Of further clips no labels are known.
+    if inputs.compared is not None and (label is None or inputs.label is not None):
         real, clips = inputs.compared(COMPARED_CLIPS)
     baseline = l2_distances(infilled(linear, real), real)
     numbers = [f"linear interpolation {baseline.mean():.2f} ± {baseline.std():.2f}"]
     noise = model.between_noise(1, real.shape[1])  # without noise there is one video
     temperatures = {"samples": 1.0, "at temperature 0": 0.0} if noise else {"model": 1.0}
     for name, temperature in temperatures.items():
-        distances = l2_distances(infilled(model, real, inputs.seed, temperature), real)
+        made = infilled(model, real, inputs.seed, temperature, label)
+        distances = l2_distances(made, real)
         nearer = np.sum(distances < baseline)
         numbers.append(f"{name} {distances.mean():.2f} ± {distances.std():.2f}, {nearer} nearer")
     return dataclasses.replace(shown, remark=f"L2 distance over {clips}: {'; '.join(numbers)}")

@@ -89,6 +89,20 @@ def test_clips_are_infilled_as_by_between(cvae, moving_squares):
         close(np.concatenate(list(made)), expected)
 
 
+def test_clips_are_infilled_with_the_classes_that_are_given(moving_squares):
+    model, real = small("cvae", categories=3), moving_squares(5, 4)
+    model.set_weights([3.0 * weight + 0.05 for weight in model.get_weights()])
+    model.video_prior.class_means.assign(np.random.default_rng(0).normal(size=[3, 8], scale=9.0))
+    labels = np.array([2, 0, 1, 2, 0])
+    made = map(infilling(model, 3, 7, labels=labels), [real[:3], real[3:]])
+    expected = model.between(real[:, 0], real[:, -1], 4, 7, label=labels)
+    close(np.concatenate(list(made)), expected)
+    drawn = map(infilling(model, 3, 7, labels=np.full(5, -1)), [real[:3], real[3:]])
+    drawn = np.concatenate(list(drawn))
+    close(drawn, model.between(real[:, 0], real[:, -1], 4, 7))
+    assert (drawn != expected).any()
+
+
 @pytest.mark.parametrize("name", ["dsa", "cvae"])
 def test_clips_are_reconstructed_as_by_the_public_method(name, request, moving_squares):
     model, clips = request.getfixturevalue(name), moving_squares(5, 4)

@@ -152,11 +152,16 @@ def test_where_nothing_arrives_colours_are_drawn(random):
 # === Matching ===
 
 
+def with_colours(keys):
+    """Keys `[1, N, D + 27]`: the given ones `[N, D]`, and zeros for the colours around."""
+    return tf.constant(np.concatenate([keys, np.zeros([len(keys), 27])], axis=1)[None], tf.float32)
+
+
 def test_cells_are_found_where_their_keys_are(motion):
     """Keys that differ: all cells moved by one column, but the last ones, which went round."""
-    keys = np.eye(COUNT, dtype=np.float32)
+    keys = 10.0 * np.eye(COUNT, dtype=np.float32)
     grid = np.roll(np.arange(COUNT).reshape(SIDE // CELL, SIDE // CELL), 1, axis=1).reshape(-1)
-    found, matches = motion.found(tf.constant(keys[None]), tf.constant(keys[grid][None]))
+    found, matches = motion.found(with_colours(keys), with_colours(keys[grid]))
     np.testing.assert_allclose(tf.reduce_sum(matches, axis=-1), 1.0, atol=1e-5)
     moved = found[0].numpy().reshape(SIDE // CELL, SIDE // CELL, 2)
     np.testing.assert_allclose(moved[:, :-1], np.broadcast_to([0, CELL], [4, 3, 2]), atol=1e-3)
@@ -169,7 +174,7 @@ def test_cells_of_one_colour_move_as_their_thing_does(motion):
     thing[0:2, 0:2] = True
     keys = np.where(thing.reshape(-1)[:, None], [1.0, 0.0], [0.0, 1.0]).astype(np.float32)
     moved_keys = np.where(np.roll(thing, 1, 1).reshape(-1)[:, None], [1.0, 0.0], [0.0, 1.0])
-    found, _ = motion.found(tf.constant(keys[None]), tf.constant(moved_keys[None], tf.float32))
+    found, _ = motion.found(with_colours(keys), with_colours(moved_keys))
     moved = found[0].numpy()[thing.reshape(-1)]
     np.testing.assert_allclose(moved, np.broadcast_to([0.0, CELL], [4, 2]), atol=0.4)
 
@@ -182,7 +187,8 @@ def test_a_square_is_found_by_an_untrained_network():
     paths, _ = motion(tf.zeros([1, 3]), first, last)
     centres = motion.centres()
     inside = (np.abs(centres - [7.5, 7.5]) < 4.0).all(axis=1)
-    moved = motion.found(motion.keys(motion.features(first)), motion.keys(motion.features(last)))
+    keys = [motion.keys(each, motion.features(each)) for each in (first, last)]
+    moved = motion.found(*keys)
     down, right = moved[0][0].numpy()[inside].mean(axis=0)
     assert 6.0 < down < 15.0 and abs(right) < 2.0
     assert paths.displacements.shape == (1, 64, 2)
@@ -218,47 +224,79 @@ def test_the_track_error_is_the_distance_of_paths_from_matches(motion, monkeypat
     assert total == pytest.approx(expected, rel=1e-4)
 
 
-def test_paths_that_pass_where_cells_are_found_have_no_track_error(motion):
-    frame = square(4, 4)
-    between = tf.repeat(frame[:, None], 3, axis=1)
-    times = tf.constant([[0.2, 0.5, 0.8]])
-    keys = motion.keys(motion.features(frame))
-    motionless = float(tf.abs(motion.found(keys, keys)[0]).numpy().max())
-    assert motionless < 1e-4  # exactly nothing moves
-    paths = still([0.0, 0.0]), still([0.0, 0.0])
-    total = motion.track_error(paths, (frame, frame), between, times)
-    assert float(total[0]) < 3 * MISMATCH  # no way is missed; colours are blurred by the match
+def test_only_paths_that_pass_where_things_are_found_have_a_small_track_error(motion):
+    """A square moves 4 pixels a frame: its own way, and ways that are 3 and 20 pixels wrong."""
+    first, last, between = square(4, 0), square(4, 8), square(4, 4)[:, None]
+    times, features = tf.constant([[0.5]]), motion.features
+    ends = [motion.keys(each, features(each)) for each in (first, last)]
+    seen = motion.keys(between[:, 0], features(between[:, 0]))
+    ways = [motion.found(end, seen)[0] for end in ends]
+    no_curve, even = tf.zeros([1, COUNT, 1, 2]), tf.zeros([1, COUNT, 1])
+
+    def error(wrong):
+        paths = [
+            CellPaths(2.0 * way + 2.0 * tf.constant([0.0, wrong]), no_curve, even, bool(end))
+            for end, way in enumerate(ways)
+        ]
+        return float(motion.track_error(paths, (first, last), between, times)[0])
+
+    own = error(0.0)
+    assert error(3.0) - own == pytest.approx(np.sqrt(10.0) - 1.0, rel=0.02)
+    assert error(20.0) - own == pytest.approx(np.sqrt(401.0) - 1.0, rel=0.02)
 
 
-def test_the_way_to_a_match_trains_the_paths_and_colours_train_the_features(motion):
+def test_places_are_goals_of_paths_and_are_not_moved_to_them(motion, monkeypatch):
+    first, last = square(4, 0), square(4, 12)
+    between, times = square(4, 8)[:, None], tf.constant([[0.5]])
+    monkeypatch.setattr("kerasvid.layers.motion_paths.MISMATCH", 0.0)
+    paths = still([5.0, 0.0]), still([0.0, 3.0])  # of no network
+    with tf.GradientTape() as tape:
+        total = motion.track_error(paths, (first, last), between, times)
+    gradient = tape.gradient(total, motion.key_layer.kernel)
+    assert gradient is None or not np.any(gradient)
+
+
+def test_colours_train_what_cells_are_found_by_and_places_the_curves(motion):
     first, last = square(4, 0), square(4, 12)
     between, times = square(4, 8)[:, None], tf.constant([[0.5]])
     with tf.GradientTape(persistent=True) as tape:
+        fixed = motion.track_error(
+            (still([5.0, 0.0]), still([0.0, 3.0])), (first, last), between, times
+        )
         paths = motion(tf.ones([1, 5]), first, last)
         total = motion.track_error(paths, (first, last), between, times)
-    by_curves = tape.gradient(total, motion.curve_layer.kernel)
-    by_keys = tape.gradient(total, motion.key_layer.kernel)
-    assert float(tf.norm(by_curves)) > 0.0 and float(tf.norm(by_keys)) > 0.0
+    assert float(tf.norm(tape.gradient(fixed, motion.key_layer.kernel))) > 0.0
+    assert float(tf.norm(tape.gradient(total, motion.curve_layer.kernel))) > 0.0
 
 
-def test_latents_choose_the_curve_and_not_the_ends(motion, random):
+def test_the_latent_vector_chooses_the_curve(motion, random):
     first, last = square(4, 0), square(8, 12)
     kernel = motion.curve_layer.kernel
     before = kernel.numpy()
     kernel.assign(random.normal(size=before.shape))
     one, other = (motion(tf.fill([1, 5], value), first, last)[0] for value in (-2.0, 2.0))
     kernel.assign(before)
-    times = tf.constant([[0.0, 0.5, 1.0]])
-    moved = [each.at(times).numpy() for each in (one, other)]
-    assert np.abs(moved[0][:, 1] - moved[1][:, 1]).max() > 1.0
-    np.testing.assert_allclose(moved[0][:, 0], 0.0, atol=1e-5)
+    assert np.abs(one.curves - other.curves).max() > 1.0
+    assert np.abs(one.displacements - other.displacements).max() < 0.5  # corrected a little
+
+
+def test_the_curve_of_a_clip_is_the_sine_transform_of_its_way(motion):
+    """A square goes right by 6 pixels and back: its ends are the same, its curve an arc."""
+    frames = 7
+    ways = 6.0 * np.sin(np.pi * np.linspace(0.0, 1.0, frames))
+    clip = tf.stack([square(4, 4 + round(way))[0] for way in ways])[None]
+    curve = motion.curve_of(clip).numpy().reshape(2, 2)
+    still_clip = tf.repeat(clip[:, :1], frames, axis=1)
+    np.testing.assert_allclose(motion.curve_of(still_clip), 0.0, atol=1e-4)
+    assert curve[0, 1] > 0.3  # right, of 6 / (SIDE / 8) = 3 at most
+    assert curve[0, 1] > 2.0 * np.abs([curve[0, 0], *curve[1]]).max()
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"cell": 3}, "motion.cell=3: frames of 16x16 pixels are not made of whole cells"),
-        ({"cell": 0}, "motion.cell=0 must be a whole number from 1"),
+        ({"cell": 1}, "motion.cell=1 must be a whole number from 2"),
         ({"waves": 1.5}, "motion.waves=1.5 must be a whole number"),
         ({"units": True}, "motion.units=True must be a whole number"),
         ({"channels": ()}, "must have one width or more"),

@@ -37,6 +37,12 @@ def test_codes_are_content_motion_and_category_side_by_side(model):
     assert category.shape == (3, 4, CATEGORIES)
 
 
+def test_classes_need_a_video_discriminator():
+    with pytest.raises(ValueError, match="there is no video discriminator to learn the") as error:
+        MoCoGAN.from_preset("debug", **SMALL, categories=3, video_discriminator=False)
+    assert "\n" not in str(error.value)
+
+
 def test_without_categories_there_is_no_code():
     model = MoCoGAN.from_preset("debug", **SMALL)
     assert "category" not in model.noise_shapes(4)

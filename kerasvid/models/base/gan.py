@@ -196,6 +196,11 @@ class AdversarialModel(Trainer):
         video = tf.zeros([1, self.frames, *self.image_shape])
         if self.video_discriminator is not None:
             self.video_discriminator.check_length(self.frames)
+        elif self.categories:
+            raise ValueError(
+                f"categories={self.categories}: there is no video discriminator to learn the "
+                "classes. Set video_discriminator=true, or categories=0."
+            )
         self.objective.check(discriminators)
         for name, discriminator in discriminators.items():
             discriminator(video[:, 0] if name == IMAGE else video)

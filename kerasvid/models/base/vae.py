@@ -389,7 +389,8 @@ def fit_aggregate_prior(
     Args:
         prior: fitted in place.
         means, stds: of the Gaussians, `[N, D]`.
-        labels: int `[N]`, for a prior by class; -1 where unknown, and by default everywhere.
+        labels: int `[N]`, for a prior by class, which is fitted to the rows with a label alone; -1
+            where unknown, and by default everywhere. A class without rows keeps its mean.
         steps: updates of the flow.
         rate: of Adam.
         seed: of the draws.
@@ -397,10 +398,15 @@ def fit_aggregate_prior(
     fixed = not prior.trainable or (prior.momentum is None and prior.flow is None)
     if len(means) < HELD_OUT or fixed:
         return None
+    labels = np.full(len(means), UNKNOWN) if labels is None else np.asarray(labels)
+    if prior.categories:
+        known = labels != UNKNOWN
+        means, stds, labels = means[known], stds[known], labels[known]
+        if len(means) < HELD_OUT:
+            return None
     is_held_out = np.arange(len(means)) % HELD_OUT == 0
     held_out = _gaussians(means[is_held_out], stds[is_held_out])
     draw = held_out.sample(seed=(seed, 1))
-    labels = np.full(len(means), UNKNOWN) if labels is None else labels
     unseen = label_code(labels[is_held_out], is_held_out.sum(), prior.categories)
     means, stds, labels = means[~is_held_out], stds[~is_held_out], labels[~is_held_out]
     # A copy learns: under several replicas the prior's own variables are theirs.
@@ -421,7 +427,8 @@ def fit_aggregate_prior(
     if prior.momentum is not None:
         centred = means
         if prior.categories:
-            copy.class_means.assign(class_offsets(means, labels, prior.categories))
+            before_fit = (copy.mean + copy.class_means).numpy()
+            copy.class_means.assign(class_offsets(means, labels, before_fit))
             category = label_code(labels, len(labels), prior.categories)
             centred = means - copy.shift(category).numpy()
         covariance = np.cov(centred.T, bias=True).reshape(2 * means.shape[1:])
@@ -435,13 +442,16 @@ def fit_aggregate_prior(
     return AggregateFit(before, best)
 
 
-def class_offsets(means: np.ndarray, labels: np.ndarray, categories: int) -> np.ndarray:
-    """The mean of each class from that of all rows `[N, D]`: `[K, D]`, 0 where there are none."""
-    whole, offsets = means.mean(axis=0), np.zeros([categories, means.shape[1]], np.float32)
-    for label in range(categories):
+def class_offsets(means: np.ndarray, labels: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The mean of each class from that of all rows `[N, D]`: `[K, D]`.
+
+    A class without rows has its mean of `others`, `[K, D]`.
+    """
+    offsets = others.astype(np.float32)
+    for label in range(len(others)):
         if (labels == label).any():
-            offsets[label] = means[labels == label].mean(axis=0) - whole
-    return offsets
+            offsets[label] = means[labels == label].mean(axis=0)
+    return offsets - means.mean(axis=0)
 
 
 def _gaussians(means, stds):

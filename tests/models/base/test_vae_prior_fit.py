@@ -114,11 +114,31 @@ def test_a_prior_by_class_learns_the_mean_of_each_class():
     unknown = np.where(np.arange(400) % 7 == 3, -1, labels)
     prior, one = AggregatePrior(2, momentum=0.99, categories=2), AggregatePrior(2, momentum=0.99)
     fit = fit_aggregate_prior(prior, means, deviations, unknown)
-    learned = np.arange(400) % 10 != 0
-    rows = [means[learned & (unknown == label)].mean(axis=0) for label in (0, 1)]
-    expected = rows - means[learned].mean(axis=0)
+    known = unknown >= 0
+    own, classes = means[known], labels[known]
+    learned = np.arange(len(own)) % 10 != 0
+    rows = [own[learned & (classes == label)].mean(axis=0) for label in (0, 1)]
+    expected = rows - own[learned].mean(axis=0)
     np.testing.assert_allclose(prior.class_means, expected, rtol=1e-4)
     assert fit.after < fit_aggregate_prior(one, means, deviations).after - 0.5
+
+
+def test_a_prior_by_class_stays_as_it_is_without_labels():
+    prior = AggregatePrior(2, momentum=0.99, categories=2)
+    prior.class_means.assign([[3.0, 0.0], [-3.0, 0.0]])
+    before = prior.get_weights()
+    assert fit_aggregate_prior(prior, *clustered()) is None
+    for old, new in zip(before, prior.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_class_without_rows_keeps_its_mean():
+    means, deviations = clustered()
+    prior = AggregatePrior(2, momentum=0.99, categories=3)
+    prior.class_means.assign([[0.0, 0.0], [0.0, 0.0], [7.0, 5.0]])
+    labels = (means[:, 0] > 5.0).astype("int64")
+    fit_aggregate_prior(prior, means, deviations, labels)
+    np.testing.assert_allclose(prior.mean + prior.class_means[2], [7.0, 5.0], atol=1e-4)
 
 
 def test_a_flow_by_class_puts_samples_where_the_class_is():
