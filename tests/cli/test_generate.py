@@ -130,7 +130,7 @@ def test_samples_are_of_the_class_that_is_named(app_here, labelled, tmp_path, mo
     ("label", "message"),
     [
         ("wlak", "label=wlak: unknown class; did you mean 'walk'? Known: rest, run, walk."),
-        ("3", "label=3: the model has 3 classes, counted from 0."),
+        ("3", "label=3: unknown class; Known: rest, run, walk."),
     ],
 )
 def test_an_unknown_class_is_refused_in_one_line(app_here, labelled, label, message):
