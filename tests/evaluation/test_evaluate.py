@@ -32,7 +32,7 @@ def test_without_names_every_available_metric_is_measured(context_of, write_walk
     assert found.left_out["between"] == "glo makes no video between two frames"
     assert set(found.left_out) == {
         "between", "frechet", "image_frechet", "fvd", "inception", "image_inception",
-        "disentanglement", "motion_consistency", "constancy",
+        "disentanglement", "label_accuracy", "motion_consistency", "constancy",
     }  # fmt: skip
     assert [len(each.measured) for each in seen] == [3, 5, 10] and seen[-1] == found
 
