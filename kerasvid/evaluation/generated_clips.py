@@ -115,7 +115,7 @@ def infilling(
         model: An `InBetween`.
         batch: Largest number of clips in one call.
         seed: The noise of clip i of all batches depends on (seed, i) alone.
-        temperature: Factor of the noise; 0 for the best guess.
+        temperature: Factor of the noise; 0 for the video of no noise.
         labels: The class of each clip of all batches, int `[N]`, for a model with classes; -1 and
             by default drawn.
     """

@@ -208,7 +208,9 @@ def _in_between(model: keras.Model, frames: int) -> dict[str, Signature]:
         scaled |= {name: value for name, value in noise.items() if name == CATEGORY}
         return {"video": as_pixels(model.infill(as_floats(first), as_floats(last), scaled, frames))}
 
-    scale = Tensor((), tf.float32, "standard deviation of the noise; 0 for the best guess", 0)
+    scale = Tensor(
+        (), tf.float32, "standard deviation of the noise; 0 for the video of no noise", 0
+    )
     summary, names = "videos from a first to a last frame", tuple(noise)
     inputs = {**pixels, "temperature": scale, **noise}
     outputs = {"video": _as_floats(video)}

@@ -298,7 +298,10 @@ class Draws:
 
 @keras.saving.register_keras_serializable(package="kerasvid")
 class GaussianPrior(FittedPrior):
-    """mean + L e: a Gaussian with the mean and the covariance of the codes, or of each class."""
+    """mean + L e: a Gaussian with the mean and the covariance of the codes, or of each class.
+
+    An unknown class counts as class 0.
+    """
 
     kind = "gaussian"
     holds_out = False  # it is fitted again at every sample of a training
@@ -333,7 +336,7 @@ class MixturePrior(FittedPrior):
     Args:
         size, components: of `FittedPrior`.
         clusters: Gaussians at most; fewer codes than `2 K` for each leave out clusters. Classes
-            share them: each has an equal part, one at least.
+            share them: each has an equal part, one at least. An unknown class counts as class 0.
     """
 
     kind = "mixture"

@@ -45,7 +45,7 @@ def paths_of(random, rows=2, waves=2, from_last=False):
     )
 
 
-def still(displacement, rows=1, importance=None):
+def moved_by(displacement, rows=1, importance=None):
     """Paths without a curve: every cell of the first frame moves by the same."""
     moved = tf.broadcast_to(tf.constant(displacement, tf.float32), [rows, COUNT, 2])
     importance = tf.zeros([rows, COUNT, 1]) if importance is None else importance
@@ -102,7 +102,7 @@ def test_a_pixel_gets_the_mean_of_the_cells_that_reach_it(motion, random):
 
 
 def test_nothing_arrives_where_all_cells_have_left(motion):
-    arrival = motion.arrivals(still([0.0, 100.0]), tf.constant([[0.0, 1.0]]))
+    arrival = motion.arrivals(moved_by([0.0, 100.0]), tf.constant([[0.0, 1.0]]))
     assert (arrival.importance[:, 0].numpy() > 0.0).all()
     np.testing.assert_array_equal(arrival.importance[:, 1], 0.0)
     np.testing.assert_array_equal(arrival.displacement[:, 1], 0.0)
@@ -135,11 +135,11 @@ def test_things_travel_whole_along_their_path(motion):
 
 def test_arrivals_without_displacement_are_the_linear_interpolation(random):
     first, last = (tf.constant(random.uniform(-1, 1, [1, 8, 8, 3]), tf.float32) for _ in range(2))
-    still_there = Arrival(tf.zeros([1, 1, 8, 8, 2]), 1e3 * tf.ones([1, 1, 8, 8, 1]))
+    in_place = Arrival(tf.zeros([1, 1, 8, 8, 2]), 1e3 * tf.ones([1, 1, 8, 8, 1]))
     raw = np.zeros([1, 1, 8, 8, 10], np.float32)
     raw[..., -1] = -20.0
     times = tf.constant([[0.25]])
-    shown = composed(tf.constant(raw), first, last, times, arrivals=[still_there] * 2)[:, 0]
+    shown = composed(tf.constant(raw), first, last, times, arrivals=[in_place] * 2)[:, 0]
     np.testing.assert_allclose(shown, 0.75 * first + 0.25 * last, atol=1e-3)
 
 
@@ -210,7 +210,7 @@ def test_the_track_error_is_the_distance_of_paths_from_matches(motion, monkeypat
         return tf.broadcast_to(goal, [rows, COUNT, 2]), tf.repeat(same, rows, axis=0)
 
     monkeypatch.setattr(motion, "found", found)
-    paths = still([5.0, 0.0]), still([0.0, 3.0])
+    paths = moved_by([5.0, 0.0]), moved_by([0.0, 3.0])
     total = float(motion.track_error(paths, (first, last), between, times)[0])
 
     expected = 0.0
@@ -252,7 +252,7 @@ def test_places_are_goals_of_paths_and_are_not_moved_to_them(motion, monkeypatch
     first, last = square(4, 0), square(4, 12)
     between, times = square(4, 8)[:, None], tf.constant([[0.5]])
     monkeypatch.setattr("kerasvid.layers.motion_paths.MISMATCH", 0.0)
-    paths = still([5.0, 0.0]), still([0.0, 3.0])  # of no network
+    paths = moved_by([5.0, 0.0]), moved_by([0.0, 3.0])  # of no network
     with tf.GradientTape() as tape:
         total = motion.track_error(paths, (first, last), between, times)
     gradient = tape.gradient(total, motion.key_layer.kernel)
@@ -264,7 +264,7 @@ def test_colours_train_what_cells_are_found_by_and_places_the_curves(motion):
     between, times = square(4, 8)[:, None], tf.constant([[0.5]])
     with tf.GradientTape(persistent=True) as tape:
         fixed = motion.track_error(
-            (still([5.0, 0.0]), still([0.0, 3.0])), (first, last), between, times
+            (moved_by([5.0, 0.0]), moved_by([0.0, 3.0])), (first, last), between, times
         )
         paths = motion(tf.ones([1, 5]), first, last)
         total = motion.track_error(paths, (first, last), between, times)
@@ -300,8 +300,8 @@ def test_the_curve_of_a_clip_is_the_sine_transform_of_its_way(motion, monkeypatc
     bent = ways * np.array(reached)[:, None] - times[:, None] * ways[-1]
     waves = np.sin(np.pi * times * np.array([[1.0], [2.0]]))
     np.testing.assert_allclose(curve, 2.0 / 6.0 * waves @ bent / (SIDE / 8), atol=2e-3)
-    still_clip = tf.repeat(clip[:, :1], frames, axis=1)
-    np.testing.assert_allclose(motion.curve_of(still_clip), 0.0, atol=1e-4)
+    unmoved = tf.repeat(clip[:, :1], frames, axis=1)
+    np.testing.assert_allclose(motion.curve_of(unmoved), 0.0, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ class Client:
         Args:
             first, last: uint8 `[H, W, C]` for all videos, or `[B, H, W, C]`.
             seeds: one for each video.
-            temperature: standard deviation of the noise; 0 for the best guess.
+            temperature: standard deviation of the noise; 0 for the video of no noise.
             label: as for `generate`.
         """
         given: dict[str, Any] = {"seed": seeds, "temperature": temperature}

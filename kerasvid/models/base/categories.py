@@ -73,6 +73,34 @@ def label_code(label: tf.Tensor | None, rows: tf.Tensor, categories: int) -> tf.
     return tf.one_hot(label, categories)
 
 
+def checked_labels(label: tf.Tensor, rows: int | None, categories: int) -> tf.Tensor:
+    """Labels of a batch as int64 `[B]`, from -1 (unknown) to K - 1.
+
+    Args:
+        label: of the videos of a batch.
+        rows: B, where it is known.
+        categories: K.
+
+    Raises:
+        ValueError: they are not whole numbers, one for each video, or one is out of range.
+        InvalidArgumentError: in a graph, one is out of range.
+    """
+    if not label.dtype.is_integer or len(label.shape) != 1:
+        raise ValueError(
+            f"label: {label.dtype.name} of shape {tuple(label.shape)} must be whole numbers of "
+            "shape [B], one for each video."
+        )
+    if None not in (rows, label.shape[0]) and rows != label.shape[0]:
+        raise ValueError(f"label: {label.shape[0]} numbers for {rows} videos. Give one a video.")
+    label = tf.cast(label, tf.int64)
+    message = f"label: a number is not from -1 to {categories - 1}: there are {categories} classes."
+    good = tf.reduce_all((label >= UNKNOWN) & (label < categories))
+    if tf.executing_eagerly() and not good:
+        raise ValueError(message)
+    with tf.control_dependencies([tf.debugging.Assert(good, [message])]):
+        return tf.identity(label)
+
+
 def class_number(label: str, names: Sequence[str]) -> int:
     """The number of a class that a person names, or gives as a number.
 

@@ -77,6 +77,8 @@ class CodePriors:
         """Raises ValueError for an unknown kind or argument, before the codes are found."""
         if not self.code_sizes():
             raise ValueError("The model has no codes by video or identity to fit a prior to.")
+        if "categories" in arguments:
+            raise ValueError("The classes of a prior are those of its model. Remove categories.")
         self._make_priors(kind, arguments)
 
     def _make_priors(self, kind: str, arguments: Mapping[str, Any]) -> dict[str, FittedPrior]:

@@ -23,7 +23,7 @@ import tensorflow as tf
 from kerasvid.data.pixels import as_float_frames, check_range
 from kerasvid.io import one_line
 from kerasvid.layers.compilation import traced_function
-from kerasvid.models.base.categories import label_code
+from kerasvid.models.base.categories import checked_labels, label_code
 from kerasvid.naming import KeepsArguments
 
 JIT_CHOICES = ("auto", True, False)
@@ -333,14 +333,16 @@ class Trainer(KeepsArguments, keras.Model):
         """What the losses take of a batch of `fit`: `"video"`, and `"label"` if it is used.
 
         Raises:
-            ValueError: as `video_of`, or the model cannot learn from clips of that length.
-            InvalidArgumentError: as `video_of`.
+            ValueError: as `video_of`, the model cannot learn from clips of that length, or labels
+                are not whole numbers, one for each video, from -1 to below `categories`.
+            InvalidArgumentError: as `video_of`, or a label in a graph is out of that range.
         """
         batch = {"video": self.video_of(data)}
         self.check_training_length(batch["video"].shape[1])
         given = data[0] if isinstance(data, tuple | list) else data
         if self.categories and isinstance(given, Mapping) and "label" in given:
-            batch["label"] = given["label"]
+            label = tf.convert_to_tensor(given["label"])
+            batch["label"] = checked_labels(label, batch["video"].shape[0], self.categories)
         return batch
 
     def category_in(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor | None:

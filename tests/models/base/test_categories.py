@@ -8,6 +8,7 @@ from kerasvid.models.base.categories import (
     CATEGORY,
     category_code,
     category_of,
+    checked_labels,
     class_number,
     label_code,
     with_label,
@@ -76,6 +77,35 @@ def test_a_label_for_a_model_without_classes_is_refused_in_one_line():
         "label=0: the model makes no videos of a class that is asked for. Leave the label out, or "
         "train a model with --set=conditional=true."
     )
+
+
+def test_labels_of_a_batch_are_numbers_from_minus_1():
+    label = checked_labels(tf.constant([-1, 0, 2], tf.int32), 3, categories=3)
+    assert label.dtype == tf.int64
+    np.testing.assert_array_equal(label, [-1, 0, 2])
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ([0, 3], "not from -1 to 2: there are 3 classes"),
+        ([0, -2], "not from -1 to 2"),
+        ([0.0, 1.0], "float32 of shape"),
+        ([[0], [1]], "must be whole numbers of shape"),
+        ([0, 1, 2], "3 numbers for 2 videos"),
+    ],
+)
+def test_wrong_labels_of_a_batch_are_refused_in_one_line(label, message):
+    with pytest.raises(ValueError, match=message) as error:
+        checked_labels(tf.constant(label), 2, categories=3)
+    assert "\n" not in str(error.value)
+
+
+def test_wrong_labels_are_found_in_a_graph_too():
+    checked = tf.function(lambda label: checked_labels(label, 2, 3), autograph=False)
+    np.testing.assert_array_equal(checked(tf.constant([0, 2])), [0, 2])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not from -1 to 2"):
+        checked(tf.constant([0, 3]))
 
 
 def test_people_name_a_class_or_give_its_number():

@@ -385,6 +385,7 @@ def test_the_private_tracker_of_keras_is_as_it_was_seen():
     [
         ("flow_maching", {}, "did you mean 'flow_matching'"),
         ("gaussian", {"units": 3}, "A gaussian prior has no 'units'"),
+        ("gaussian", {"categories": 2}, "those of its model. Remove categories"),
     ],
 )
 def test_an_unknown_kind_or_argument_raises_and_changes_nothing(kind, arguments, message, batches):

@@ -9,7 +9,7 @@ export class Redraw {
     this.seed = byId("seed");
     this.category = byId("category");
     const roles = new Set(app.page.noise.map((each) => each.role));
-    const both = roles.has("content") && (roles.has("motion") || roles.has("category"));
+    const both = roles.has("content") && roles.has("motion");
     byId("draw").classList.toggle("of-one", app.page.clips === 1);
     byId("redraw-all").hidden = app.page.noise.length === 0;
     for (const id of ["of-content", "of-motion"]) byId(id).hidden = !both;
