@@ -45,7 +45,7 @@ def test_a_run_is_measured_shown_and_kept(app_here, run):
     left_out = dict(line.split(": left out, ") for line in err.splitlines())
     assert set(left_out) == {
         "reconstruction", "frechet", "image_frechet", "fvd", "inception", "image_inception",
-        "disentanglement", "motion_consistency", "constancy",
+        "disentanglement", "label_accuracy", "motion_consistency", "constancy",
     }  # fmt: skip
     assert left_out["fvd"].startswith("no weights of I3D: ")  # there is no network
     written = json.loads((run.path / "evaluation.json").read_text())
