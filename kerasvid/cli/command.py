@@ -225,6 +225,12 @@ def _on_interrupt(handler: Any) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def _end(terminal: int) -> None:
+    """Ends the process at once: one line to this file, and the status of Ctrl-C."""
+    os.write(terminal, f"{INTERRUPTED}\n".encode())
+    os._exit(130)
+
+
 @contextlib.contextmanager
 def ends_at_once() -> Iterator[None]:
     """Within the block, Ctrl-C ends the process at once with one line and the status 130.
@@ -232,27 +238,53 @@ def ends_at_once() -> Iterator[None]:
     It is for imports: they leave nothing behind, and some of them lose a KeyboardInterrupt.
     """
     terminal = os.dup(2)  # stderr may be hidden when the signal comes
-
-    def end(*_: object) -> None:
-        os.write(terminal, f"{INTERRUPTED}\n".encode())
-        os._exit(130)
-
     try:
-        with _on_interrupt(end):
+        with _on_interrupt(lambda *_: _end(terminal)):
             yield
     finally:
         os.close(terminal)
 
 
 @contextlib.contextmanager
+def _one_line_interrupt() -> Iterator[None]:
+    """Turns Ctrl-C within the block into one line on stderr and the status 130.
+
+    A KeyboardInterrupt that passes through native code may come out as another exception, so every
+    exception after Ctrl-C counts as one. A finalizer drops it, so there it ends the process.
+    """
+    interrupted, report = False, sys.unraisablehook
+
+    def interrupt(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    def dropped(unraisable: Any) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            _end(2)
+        report(unraisable)
+
+    sys.unraisablehook = dropped
+    try:
+        with _on_interrupt(interrupt):
+            yield
+    except SystemExit:
+        raise
+    except BaseException as error:
+        if not (interrupted or isinstance(error, KeyboardInterrupt)):
+            raise
+        print(INTERRUPTED, file=sys.stderr)
+        sys.exit(130)
+    finally:
+        sys.unraisablehook = report
+
+
+@contextlib.contextmanager
 def one_line_errors(*kinds: type[BaseException]) -> Iterator[None]:
     """Turns these exceptions and Ctrl-C into one line on stderr and an exit status other than 0."""
     try:
-        with _on_interrupt(signal.default_int_handler):
+        with _one_line_interrupt():
             yield
-    except KeyboardInterrupt:
-        print(INTERRUPTED, file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:  # `kerasvid.cli.main` ends quietly
         raise
     except kinds as error:

@@ -199,6 +199,37 @@ finally:
     assert run_python("-c", code) == expected
 
 
+def test_ctrl_c_that_comes_out_as_another_exception_is_one_line(run_python):
+    code = """
+import os, signal
+from kerasvid.cli.command import one_line_errors
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test's process may ignore the signal
+with one_line_errors(ValueError), one_line_errors(OSError):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:  # as some native modules do
+        raise SystemError("lost")
+"""
+    expected = (130, "", "\nInterrupted. Run the same command again.\n")
+    assert run_python("-c", code) == expected
+
+
+def test_ctrl_c_during_a_finalizer_is_one_line(run_python):
+    code = """
+import os, signal
+from kerasvid.cli.command import one_line_errors
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test's process may ignore the signal
+class Closed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+with one_line_errors(ValueError), one_line_errors(OSError):
+    Closed()
+    print("went on")
+"""
+    expected = (130, "", "\nInterrupted. Run the same command again.\n")
+    assert run_python("-c", code) == expected
+
+
 @pytest.mark.parametrize("hidden", [False, True])
 def test_ctrl_c_during_imports_ends_the_process_at_once(run_python, hidden):
     code = f"""
