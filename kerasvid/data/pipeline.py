@@ -5,6 +5,7 @@ batch, prefetch. Videos stay uint8; the training step turns them into floats on 
 """
 
 import os
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -23,6 +24,7 @@ from kerasvid.naming import nearest_names
 SHUFFLE_BYTES = 256 << 20  # largest shuffle buffer by default
 INTERLEAVED_SHARDS = 4
 PICKS = ("window", "frame", "endpoints", "start")
+FLIPS = {"time": 0, "horizontal": 2}  # the axis of [T, H, W, C] that is reversed
 
 
 def make_pipeline(
@@ -40,6 +42,7 @@ def make_pipeline(
     verify: bool = True,
     drop_remainder: bool = True,
     batch_repeats: int = 1,
+    flips: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Batches of videos from a data set on disk.
 
@@ -61,6 +64,8 @@ def make_pipeline(
         verify: compare the SHA-256 of the shards first, once per process.
         drop_remainder: leave out a last batch that is not full.
         batch_repeats: how often in succession each batch is given; `start_step` counts all.
+        flips: of "horizontal" and "time": half of the clips, drawn for each kind anew, are mirrored
+            or run backwards. More variety for small sets.
 
     Returns:
         A dataset of dicts: "video" uint8 [B, T, H, W, C], and int64 "index" [B], "label" [B],
@@ -84,6 +89,7 @@ def make_pipeline(
     clips = info.splits[split]
     if pick not in PICKS:
         raise ValueError(f"pick={pick!r}: use one of {', '.join(PICKS)}.")
+    check_flips(flips)
     lowest = {"batch_size": (batch_size, 1), "frames": (frames, 1), "stride": (stride, 1)}
     lowest |= {"start_step": (start_step, 0), "batch_repeats": (batch_repeats, 1)}
     for name, (value, low) in lowest.items():
@@ -118,8 +124,9 @@ def make_pipeline(
         indices = pick_indices(pick, record["length"], frames, stride, clip_seed)
         length = {"frame": 1, "endpoints": 2}.get(pick, frames)
         encoded = tf.ensure_shape(tf.gather(record["frames"], indices), [length])
+        video = decode_frames(encoded, info.encoding, *info.frame_shape, where=file)
         return {
-            "video": decode_frames(encoded, info.encoding, *info.frame_shape, where=file),
+            "video": flipped(video, flips, clip_seed),
             "index": record["index"],
             "label": record["label"],
             "identity": record["identity"],
@@ -219,6 +226,34 @@ def pick_indices(
     return tf.random.stateless_uniform([], seed, 0, starts, tf.int32) + stride * tf.range(frames)
 
 
+def check_flips(flips: Sequence[str]) -> None:
+    """Raises `ValueError` unless each of the flips is known and given once."""
+    if isinstance(flips, str) or not set(flips) <= set(FLIPS) or len(set(flips)) < len(flips):
+        raise ValueError(f"flips={flips!r}: use a list of {', '.join(sorted(FLIPS))}, each once.")
+
+
+def flipped(video: tf.Tensor, flips: Sequence[str], seed: tf.Tensor) -> tf.Tensor:
+    """A clip, mirrored or run backwards as a coin decides, one for each kind.
+
+    Args:
+        video: `[T, H, W, C]`.
+        flips: as of `make_pipeline`.
+        seed: int [2].
+
+    Returns:
+        The clip in the same shape.
+
+    Example:
+        >>> flipped(video, ["horizontal"], seed=[0, 1])
+    """
+    for kind in flips:
+        axis = FLIPS[kind]
+        coin = tf.random.experimental.stateless_fold_in(seed, axis + 1)
+        turned = tf.random.stateless_uniform([], coin) < 0.5
+        video = tf.where(turned, tf.reverse(video, [axis]), video)
+    return video
+
+
 def with_images(
     clips: tf.data.Dataset,
     folder: str,
@@ -226,6 +261,7 @@ def with_images(
     split: str = "train",
     seed: int = 0,
     start_step: int = 0,
+    flips: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Adds images to batches of clips, for models that learn from both.
 
@@ -236,6 +272,7 @@ def with_images(
         split: of that data set.
         seed: of the order of the images.
         start_step: number of batches to skip at the start, as for the clips.
+        flips: of the images, as of `make_pipeline`.
 
     Returns:
         The batches, with an `"image"` uint8 `[N, H, W, C]` in each.
@@ -248,8 +285,9 @@ def with_images(
         >>> model.fit(with_images(clips, "data/mixed/images", batch_size=8), steps_per_epoch=100)
     """
     images = make_pipeline(
-        folder, split, batch_size, pick="frame", seed=seed, start_step=start_step, repeat=True
-    )
+        folder, split, batch_size, pick="frame", seed=seed, start_step=start_step, repeat=True,
+        flips=flips,
+    )  # fmt: skip
     pairs = tf.data.Dataset.zip(clips, images)
     return pairs.map(lambda clip, image: {**clip, "image": image["video"][:, 0]})
 

@@ -365,6 +365,9 @@ def _check_batches(config: RunConfig, info: DatasetInfo | None) -> None:
             f"frames={config.frames} is too short: {config.model} needs {shortest} or more."
         )
     check_prior(config, info)
+    if config.training.flips and issubclass(model_class(config.model), LatentCodeModel):
+        raise ValueError(f"training.flips={list(config.training.flips)}: {config.model} learns a "
+                         "code of each video as it is. Leave it out.")  # fmt: skip
     train = training_split(info) if info else None
     batches = [("videos", "batch_size", config.training.batch_size, config.dataset, train)]
     if config.images:

@@ -322,10 +322,13 @@ def _fit(
     epoch = start // steps_per_epoch
     callbacks, stop, log = _make_callbacks(config, written, metrics)
     repeats = config.training.batch_repeats
-    batches = config.clips(start_step=start, repeat=True, batch_repeats=repeats)
+    flips = config.training.flips
+    batches = config.clips(start_step=start, repeat=True, batch_repeats=repeats, flips=flips)
     if config.images_folder:
-        folder, size = config.images_folder, config.image_batch
-        batches = with_images(batches, folder, size, seed=config.seed, start_step=start)
+        batches = with_images(
+            batches, config.images_folder, config.image_batch, seed=config.seed, start_step=start,
+            flips=flips,
+        )  # fmt: skip
     try:
         model.fit(
             batches,

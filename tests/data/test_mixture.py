@@ -55,6 +55,15 @@ def test_a_resumed_stream_goes_on_with_clips_and_images(folders):
             np.testing.assert_array_equal(batch[name], expected[name])
 
 
+def test_images_are_flipped_too(tmp_path):
+    ramps = np.broadcast_to(np.arange(8, dtype=np.uint8)[:, None], [7, 1, 8, 8, 3])
+    folder = write(tmp_path / "ramps", ramps)
+    clips = make_pipeline(folder, batch_size=2, frames=1, repeat=True)
+    batches = with_images(clips, folder, 7, flips=["horizontal"]).take(6).as_numpy_iterator()
+    first = np.concatenate([batch["image"][:, 0, 0, 0] for batch in batches])
+    assert set(first) == {0, 7} and 0.3 < np.mean(first == 0) < 0.7
+
+
 def test_images_of_another_size_are_refused(folders, tmp_path):
     check_images_fit(folders[1], (8, 8, 3))
     large = write(tmp_path / "large", numbered(2, 1, size=16))

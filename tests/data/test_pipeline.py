@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 
 import keras
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.data.pipeline import make_pipeline
+from kerasvid.data.records import finish_example, video_to_example
 
 COUNT = 23  # videos in the training split, 6 frames each
 
@@ -157,6 +159,50 @@ def test_ends_and_single_frames(dataset):
         for frame in batch["video"][:, :, 0, 0, 1].ravel()
     ]
     assert len(frames) == 4 * COUNT and set(frames) == set(range(6))
+
+
+@pytest.fixture
+def flipped_clips(make_dataset, numbered_video):
+    """A function of the flips: clips of noise of six epochs, as they are and flipped."""
+    noise, draw = [], np.random.default_rng(0)
+    for index in range(COUNT):
+        video = numbered_video(index)
+        frames = draw.integers(0, 256, video.frames.shape, np.uint8)
+        noise.append(
+            finish_example(video_to_example(dataclasses.replace(video, frames=frames)), index)
+        )
+    folder = make_dataset("noise", noise)
+
+    def clips(*flips):
+        options = {"batch_size": COUNT, "frames": 4, "repeat": True, "seed": 3}
+        return [
+            np.concatenate([batch["video"] for batch in take(make_pipeline(folder, **each), 6)])
+            for each in (options, {**options, "flips": flips})
+        ]
+
+    return clips
+
+
+@pytest.mark.parametrize(("kind", "axis"), [("time", 1), ("horizontal", 3)])
+def test_a_flip_turns_half_of_the_clips_along_its_axis(flipped_clips, kind, axis):
+    plain, turned = flipped_clips(kind)
+    same = (turned == plain).all((1, 2, 3, 4))
+    np.testing.assert_array_equal(turned[~same], np.flip(plain, axis)[~same])
+    assert 0.35 < np.mean(same) < 0.65
+
+
+def test_two_flips_are_drawn_independently(flipped_clips):
+    plain, turned = flipped_clips("horizontal", "time")
+    axes = [(), (1,), (3,), (1, 3)]
+    found = [(turned == np.flip(plain, each)).all((1, 2, 3, 4)) for each in axes]
+    np.testing.assert_array_equal(np.sum(found, 0), 1)
+    assert all(0.1 < np.mean(each) < 0.4 for each in found)
+
+
+@pytest.mark.parametrize("flips", ["time", ["vertical"], ["time", "time"]])
+def test_unknown_flips_are_refused(dataset, flips):
+    with pytest.raises(ValueError, match="use a list of horizontal, time, each once"):
+        make_pipeline(dataset, batch_size=2, frames=4, flips=flips)
 
 
 def test_batches_are_sharded_between_workers_by_element(dataset):

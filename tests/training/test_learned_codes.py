@@ -125,6 +125,11 @@ def test_a_run_ends_with_the_encoder_that_it_asks_for(config_of, tmp_path, capsy
     assert run.load_model()[0].encoder_config is None  # checkpoints go on without it
 
 
+def test_flips_of_videos_with_a_code_are_refused(config_of):
+    with pytest.raises(ValueError, match=r"training.flips=\['time'\].*learns a code of each video"):
+        config_of(2, **{"training.flips": ["time"]})
+
+
 def test_an_encoder_of_codes_that_a_model_lacks_is_refused(persons):
     with pytest.raises(ValueError, match=r"rjvae has no learned codes\. Leave it out"):
         make_config(

@@ -616,3 +616,19 @@ def test_a_run_ends_where_a_discriminator_knows_its_clips_too_well(
 def test_other_models_are_not_compared_on_training_clips(config_of):
     config = config_of(6, model="rjvae")
     assert compared_training_batches(config, held_out_batches(config)) is None
+
+
+def test_flips_change_the_clips_that_are_trained_on_alone(config_of, tmp_path):
+    plain, turned = (
+        config_of(2, {"training.flips": flips}, model="rjvae") for flips in ([], ["time"])
+    )
+    videos = [
+        np.stack([batch["video"] for batch in config.clips("test").take(2).as_numpy_iterator()])
+        for config in (plain, turned)
+    ]
+    np.testing.assert_array_equal(*videos)
+    weights = [
+        run_to_end(config, tmp_path / name)[0].load_model()[0].get_weights()
+        for name, config in (("plain", plain), ("turned", turned))
+    ]
+    assert any((a != b).any() for a, b in zip(*weights, strict=True))

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasvid.data.pipeline import check_flips
 from kerasvid.layers.fitted_priors import PRIORS
 from kerasvid.models.base.averaging import AveragedAdam
 
@@ -59,6 +60,8 @@ class TrainConfig:
         frames: T of the training clips; `None` for the model's own.
         stride: distance of two frames of a clip in its video.
         pick: where in its video a clip begins: anywhere (`"window"`) or at its `"start"`.
+        flips: of training clips and images, of `"horizontal"` and `"time"`: half of them are
+            mirrored, half run backwards. For small sets whose motions look natural either way.
         learning_rate: peak rate of Adam.
         warmup_steps: linear warm-up of the rate.
         decay_steps: where the cosine decay ends; 0 for none.
@@ -88,6 +91,7 @@ class TrainConfig:
     frames: int | None = None
     stride: int = 1
     pick: str = "window"
+    flips: tuple[str, ...] = ()
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     decay_steps: int = 0
@@ -129,6 +133,8 @@ class TrainConfig:
             for name in names:
                 if not fulfilled(getattr(self, name)):
                     raise ValueError(f"{name}={getattr(self, name)!r} must be {rule}.")
+        check_flips(self.flips)
+        object.__setattr__(self, "flips", tuple(self.flips))
 
     def make_optimizer(self, first: bool = True, updates: int = 1) -> keras.optimizers.Optimizer:
         """Adam of the first network, which may keep an average, or of another.

@@ -103,3 +103,8 @@ def test_a_value_out_of_range_is_refused_with_the_name_of_its_field(name, value)
     with pytest.raises(ValueError, match=f"^{name}=.* must be .*") as error:
         TrainConfig(**{name: value})
     assert "\n" not in str(error.value)
+
+
+def test_unknown_flips_are_refused():
+    with pytest.raises(ValueError, match=r"^flips=\['vertical'\]: use a list of horizontal, time"):
+        TrainConfig(flips=["vertical"])
