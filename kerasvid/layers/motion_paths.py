@@ -237,25 +237,37 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
                        for each in (self.log_sharpness, self.log_likeness))  # fmt: skip
         return sharp * cosine - like * unlike
 
-    def found(self, keys: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Where the cells of a frame are in another one.
+    def found(
+        self, keys: tf.Tensor, others: tf.Tensor, frames: int = 1
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Where the cells of a frame are in other ones.
 
         A cell within a thing of one colour is found all over that thing, in its own frame as well
         as in the other: the difference of the two mean places is how far the thing went.
 
         Args:
-            keys, others: of the cells of both frames, see `keys`.
+            keys: of the cells, `[M, N, D]`, see `keys`.
+            others: of so many other `frames` for each, one after the other, `[M * frames, N, D]`.
 
         Returns:
-            Displacements in pixels `[M, N, 2]`, and how likely each cell is found in each of the
-            other frame, of sum 1, `[M, N, N]`.
+            Displacements in pixels `[M * frames, N, 2]`, and how likely each cell is found in each
+            of the other frame, of sum 1, `[M * frames, N, N]`.
         """
+        own = self._mean_places(self._matches(keys, keys))  # [M, N, 2]
+        if frames > 1:
+            own, keys = tf.repeat(own, frames, axis=0), tf.repeat(keys, frames, axis=0)
+        matches = self._matches(keys, others)
+        return self._mean_places(matches) - own, matches
+
+    def _matches(self, keys: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+        """How likely each cell of a frame is each of another one, near ones first: `[M, N, N]`."""
         centres = self.centres()
         squares = np.square((centres[:, None] - centres[None]) / self.cell).sum(axis=-1)  # [N, N]
         far = tf.exp(tf.convert_to_tensor(self.log_nearness)) * squares
-        own = tf.nn.softmax(self.logits(keys, keys) - far, axis=-1)
-        other = tf.nn.softmax(self.logits(keys, others) - far, axis=-1)
-        return tf.einsum("mij,jk->mik", other - own, tf.constant(centres)), other
+        return tf.nn.softmax(self.logits(keys, others) - far, axis=-1)
+
+    def _mean_places(self, matches: tf.Tensor) -> tf.Tensor:
+        return tf.einsum("mij,jk->mik", matches, tf.constant(self.centres()))
 
     def curve_of(self, video: tf.Tensor) -> tf.Tensor:
         """The curve of what moves in clips, as the latent vector of a posterior can tell it.
@@ -276,9 +288,8 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
         shown = tf.reshape(video, [-1, *self.image_shape])  # [B T, H, W, C]
         colours = tf.reshape(self._colours(shown), [-1, frames, count, self._colours_size()])
         keys = self.keys(shown, self.features(shown))  # [B T, N, D]
-        size = keys.shape[-1]
-        first = tf.repeat(tf.reshape(keys, [-1, frames, count, size])[:, :1], frames, axis=1)
-        found, _ = self.found(tf.reshape(first, [-1, count, size]), keys)
+        first = tf.reshape(keys, [-1, frames, count, keys.shape[-1]])[:, 0]
+        found, _ = self.found(first, keys, frames)
         found = tf.reshape(found, [-1, frames, count, 2])
         weights = tf.reduce_mean(tf.abs(colours - colours[:, :1]), axis=-1)
         weights *= tf.norm(found, axis=-1)
@@ -322,9 +333,8 @@ class MotionPaths(KeepsArguments, keras.layers.Layer):
         shown_colours, shown_keys = self._colours(shown), self.keys(shown, self.features(shown))
         total = tf.zeros_like(times[:, 0])
         for end, own in zip(ends, paths, strict=True):
-            keys = tf.repeat(self.keys(end, self.features(end)), frames, axis=0)
             colours = tf.repeat(self._colours(end), frames, axis=0)  # [B K, N, D]
-            found, matches = self.found(keys, shown_keys)
+            found, matches = self.found(self.keys(end, self.features(end)), shown_keys, frames)
             differs = tf.reduce_mean(tf.abs(shown_colours - colours), axis=-1)  # [B K, N]
             weights = differs / (tf.reduce_sum(differs, axis=1, keepdims=True) + 1e-3)
             goal = tf.reshape(tf.stop_gradient(found), [-1, frames, count, 2])

@@ -170,6 +170,19 @@ def test_cells_are_found_where_their_keys_are(motion):
     np.testing.assert_allclose(moved[:, -1], np.broadcast_to([0, -12], [4, 2]), atol=1e-3)
 
 
+def test_several_frames_are_searched_as_each_alone(motion, random):
+    """Two clips, of three further frames each."""
+    keys, others = (
+        tf.concat([with_colours(random.normal(size=(COUNT, 16))) for _ in range(count)], axis=0)
+        for count in (2, 6)
+    )
+    together = motion.found(keys, others, 3)
+    for row in range(6):
+        alone = motion.found(keys[row // 3][None], others[row][None])
+        for one, all_rows in zip(alone, together, strict=True):
+            np.testing.assert_allclose(one[0], all_rows[row], atol=1e-4)
+
+
 def test_cells_of_one_colour_move_as_their_thing_does(motion):
     """Keys of a thing are alike: each cell gets the way of the whole, not the way to its middle."""
     thing = np.zeros([4, 4], bool)
@@ -205,8 +218,8 @@ def test_the_track_error_is_the_distance_of_paths_from_matches(motion, monkeypat
     goal = tf.constant([2.0, 0.0])
     same = tf.eye(COUNT)[None]
 
-    def found(keys, others):
-        rows = keys.shape[0]
+    def found(keys, others, frames):
+        rows = keys.shape[0] * frames
         return tf.broadcast_to(goal, [rows, COUNT, 2]), tf.repeat(same, rows, axis=0)
 
     monkeypatch.setattr(motion, "found", found)
@@ -291,7 +304,7 @@ def test_the_curve_of_a_clip_is_the_sine_transform_of_its_way(motion, monkeypatc
         [square(4, 4 + (number > 0) * (1 + number % 4))[0] for number in range(frames)]
     )[None]
 
-    def found(keys, others):
+    def found(keys, others, frames):
         return tf.repeat(tf.constant(ways, tf.float32)[:, None], COUNT, axis=1), None
 
     monkeypatch.setattr(motion, "found", found)
