@@ -4,7 +4,8 @@ kerasvid fit-prior --run_dir=runs/rjvae-sprites --prior=flow_matching
 kerasvid fit-prior --run_dir=runs/navsynth-turntable --prior=nearest --steps=10000
 
 New videos of the copy are drawn from the prior. The run itself stays as it is. The kinds are
-gaussian, mixture, flow, nearest and flow_matching.
+gaussian, mixture, flow, nearest and flow_matching. The data set is read to encode its training
+videos; models with learned codes need none.
 """
 
 import dataclasses
@@ -26,6 +27,8 @@ define.string("data_dir", None, "Folder that data sets are kept in, if they were
 def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.data import load_info
+    from kerasvid.models.base.latent_codes import LatentCodeModel
+    from kerasvid.models.registry import model_class
     from kerasvid.training.config import check_prior
     from kerasvid.training.loop import copy_with_prior
     from kerasvid.training.run_folder import ERRORS, RunFolder
@@ -35,10 +38,13 @@ def main(argv: list[str]) -> None:
     with one_line_errors(ValueError, *ERRORS):
         run = RunFolder(_F.run_dir)
         config = run.load_config()
-        folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
         training = dataclasses.replace(config.training, prior=_F.prior, prior_steps=_F.steps)
-        config = dataclasses.replace(config, data_folder=folder, training=training)
-        config.check_data(info := load_info(folder))
+        config = dataclasses.replace(config, training=training)
+        info = None
+        if not issubclass(model_class(config.model), LatentCodeModel):  # their codes are weights
+            folder = registry.find_again(config.dataset, config.data_folder, _F.data_dir)
+            config = dataclasses.replace(config, data_folder=folder)
+            config.check_data(info := load_info(folder))
         check_prior(config, info)
         copy_with_prior(run, RunFolder(out_dir), config)
         print(f"{out_dir}: saved {RunFolder(out_dir).model}\nNext:\n"

@@ -1,5 +1,6 @@
 """Another prior of a run, from the command line."""
 
+import dataclasses
 import shutil
 
 import pytest
@@ -25,6 +26,14 @@ def test_a_copy_of_the_run_has_the_prior(app_here, copied):
     assert {path.name: path.read_bytes() for path in copied.iterdir() if path.is_file()} == before
     status, _, _ = app_here("generate", f"--run_dir={copy.path}", "--show=samples", "--count=2")
     assert status == 0 and (copy.path / "generated" / "samples.png").exists()
+
+
+def test_learned_codes_need_no_data_set(app_here, copied):
+    config = RunFolder(copied).load_config()
+    moved = dataclasses.replace(config, data_folder="/nowhere/squares")
+    (copied / "config.json").write_text(moved.to_json())
+    status, out, err = app_here("fit_prior", f"--run_dir={copied}", "--prior=gaussian")
+    assert (status, err) == (0, "") and "model.keras" in out
 
 
 @pytest.mark.parametrize(
