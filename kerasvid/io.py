@@ -22,6 +22,7 @@ from typing import Any
 import filelock
 
 ABANDONED_SECONDS = 24 * 60 * 60  # of half-written files of another host
+DIGEST_SIZE = 64  # bytes of a hexadecimal SHA-256
 LONGEST_NAME = 150  # bytes of a name that temporary names have in them whole; 255 is the limit
 # What to do about an error of the operating system.
 _REMEDIES = {
@@ -352,6 +353,35 @@ def check_is_file(path: str | os.PathLike) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
+
+
+def end_digests(path: str | os.PathLike) -> tuple[bytes, bytes]:
+    """The hexadecimal SHA-256 of a file without its last 64 bytes, and these, which may state it.
+
+    Raises:
+        OSError: there is no regular file that can be read.
+    """
+    check_is_file(path)
+    digest, left = hashlib.sha256(), os.path.getsize(path) - DIGEST_SIZE
+    with open(path, "rb") as file:
+        while left > 0:
+            digest.update(block := file.read(min(left, 1 << 22)))
+            left -= len(block) or left  # the file may have become shorter
+        return digest.hexdigest().encode(), file.read()
+
+
+def file_digest(path: str | os.PathLike) -> str:
+    """The hexadecimal SHA-256 of a file.
+
+    Raises:
+        OSError: there is no regular file that can be read.
+    """
+    check_is_file(path)
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def read_text(path: str | os.PathLike) -> str:

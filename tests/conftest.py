@@ -3,6 +3,8 @@
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERASVID_OFFLINE"] = "1"  # no test downloads, see `online`
@@ -183,6 +185,35 @@ def save_new_run():
         return run.path
 
     return save
+
+
+@pytest.fixture(scope="session")
+def start_python():
+    """A function that starts Python with arguments and this checkout: a Popen with pipes."""
+
+    def start(*arguments: str, **options) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.fspath(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+            **options,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_python(start_python):
+    """A function that runs Python to its end: (exit status, stdout, stderr)."""
+
+    def run(*arguments: str, **options) -> tuple[int, str, str]:
+        process = start_python(*arguments, **options)
+        out, err = process.communicate(timeout=600)
+        return process.returncode, out, err
+
+    return run
 
 
 @pytest.fixture(scope="session")

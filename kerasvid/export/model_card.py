@@ -1,14 +1,11 @@
 """The model card of an exported model, for programs (JSON) and for people (Markdown)."""
 
 import datetime
-import inspect
 import json
 import math
 import os
 import pathlib
 import platform
-import re
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,13 +18,12 @@ import kerasvid
 from kerasvid.export.exported_run import ExportedRun, dataset_info
 from kerasvid.export.signatures import Signature
 from kerasvid.io import markdown_text
+from kerasvid.models.base.preset_folder import documentation_of, paper_of
 from kerasvid.training.callbacks.checkpoints import read_record
 from kerasvid.training.config import RunConfig
 from kerasvid.training.summary import parameter_count
 
 CARD_FORMAT = 1
-# As in `Li, Mandt: "Disentangled Sequential Autoencoder", ICML 2018`, or a poster in parentheses.
-_PAPER = re.compile(r'[^":]+: "[^"]+"(?: \([^)]*\)|, [A-Za-z ]+ \d{4})?')
 
 
 def make_card(
@@ -52,9 +48,9 @@ def make_card(
         "name": name,
         "model": config.model,
         "preset": config.preset,
-        "summary": _documentation(model).splitlines()[0],
+        "summary": documentation_of(model).splitlines()[0],
         "paper": paper_of(model),
-        "documentation": _documentation(model),
+        "documentation": documentation_of(model),
         "parameters": parameter_count(model),
         "hyperparameters": config.hyperparameters,
         "frame_shape": list(model.image_shape),
@@ -88,18 +84,6 @@ def write_card(card: Mapping[str, Any], folder: str | os.PathLike) -> None:
     pathlib.Path(folder, "model_card.md").write_text(as_markdown(card), encoding="utf-8")
 
 
-def paper_of(model: Any) -> str | None:
-    """Authors, title and venue of the paper that a model's file cites first; `None` without one.
-
-    Example:
-        >>> paper_of(GLO.from_preset("debug")).partition(":")[0]
-        'Bojanowski, Joulin, Lopez-Paz, Szlam'
-    """
-    paragraphs = _documentation(model).split("\n\n")[1:]
-    found = (_PAPER.match(" ".join(paragraph.split())) for paragraph in paragraphs)
-    return next((match[0] for match in found if match), None)
-
-
 def _last_metrics(run: ExportedRun) -> dict[str, float]:
     """The last value of every column of `metrics.csv`, which the file of the weights repeats."""
     metrics: dict[str, float] = {}
@@ -108,10 +92,6 @@ def _last_metrics(run: ExportedRun) -> dict[str, float]:
         # JSON has no infinities.
         metrics |= {key: value for key, value in read.items() if math.isfinite(value)}
     return metrics
-
-
-def _documentation(model: Any) -> str:
-    return inspect.cleandoc(sys.modules[type(model).__module__].__doc__ or type(model).__name__)
 
 
 def _data(config: RunConfig) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 import functools
 import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -28,35 +26,6 @@ def run_dir(tmp_path_factory, squares, save_new_run):
     config = make_config("glo", squares, squares, load_info(squares), "debug", values,
                          precision="float32", seed=0)  # fmt: skip
     return save_new_run(config, tmp_path_factory.mktemp("runs") / "run")
-
-
-@pytest.fixture(scope="session")
-def start_python():
-    """A function that starts Python with arguments and this checkout: a Popen with pipes."""
-
-    def start(*arguments: str, **options) -> subprocess.Popen:
-        return subprocess.Popen(
-            [sys.executable, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.fspath(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
-            **options,
-        )
-
-    return start
-
-
-@pytest.fixture(scope="session")
-def run_python(start_python):
-    """A function that runs Python to its end: (exit status, stdout, stderr)."""
-
-    def run(*arguments: str, **options) -> tuple[int, str, str]:
-        process = start_python(*arguments, **options)
-        out, err = process.communicate(timeout=600)
-        return process.returncode, out, err
-
-    return run
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ class InBetween(WithPresets):
     length), and the methods `noise_shapes` and `infill`.
     """
 
+    EXAMPLE = "between(first, last)  # images [B, H, W, C]"
     image_shape: tuple[int, ...]
     frames: int
     evaluation_names: tuple[str, ...] = ("l2",)

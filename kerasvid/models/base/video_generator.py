@@ -1,5 +1,6 @@
 """Named presets, and the public methods of models that make videos from noise."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -8,11 +9,11 @@ import tensorflow as tf
 
 from kerasvid.data.pixels import as_float_frames
 from kerasvid.models.base.categories import CATEGORY, with_label
+from kerasvid.models.base.preset_folder import check_hyperparameters, read_preset, write_preset
+from kerasvid.models.base.preset_sources import local_preset
 from kerasvid.models.base.row_noise import row_noise
 from kerasvid.models.base.train_config import TrainConfig
-from kerasvid.naming import constructor_arguments, nearest_names
-
-OF_KERAS = ("dtype", "name")  # arguments that every Keras model takes
+from kerasvid.naming import constructor_arguments
 
 
 class WithPresets:
@@ -26,29 +27,56 @@ class WithPresets:
     # By argument that takes a dictionary: the class whose arguments these are, or their names.
     PARTS: ClassVar[dict[str, type | tuple[str, ...]]] = {}
 
+    EXAMPLE: ClassVar[str] = "generate(8)"  # a call that makes videos, for model cards
+
     @classmethod
-    def from_preset(cls, preset: str, /, **overrides: Any):
-        """A new model with the named hyper-parameters, some of them replaced.
+    def from_preset(cls, preset: str | os.PathLike, /, load_weights: bool = True, **overrides: Any):
+        """A model of a preset: new, or with its trained weights.
 
         Args:
-            preset: a key of `PRESETS`.
-            **overrides: hyper-parameters, and `dtype` and `name` as in Keras.
+            preset: a key of `PRESETS`, which has no weights; or a place of a model with weights: a
+                name of `SHIPPED`, a folder of `save_to_preset` or of a finished run,
+                `hf://user/repository` (also `@revision`), or any address that fsspec can read, as
+                `s3://bucket/folder`.
+            load_weights: `False` gives the model of such a place new weights.
+            **overrides: `dtype` and `name` as in Keras, and hyper-parameters of a new model.
 
         Raises:
-            ValueError: the preset or a hyper-parameter is unknown; the message names near ones.
+            PresetError: a ValueError. The preset or a hyper-parameter is unknown; or the place
+                cannot be read, was altered, or has another model.
 
         Example:
             >>> RJVAE.from_preset("debug", frames=4)
+            >>> RJVAE.from_preset("runs/rjvae-sprites", dtype="mixed_bfloat16").generate(8)
         """
-        if preset not in cls.PRESETS:
-            known = nearest_names(preset, cls.PRESETS)
-            raise ValueError(f"{cls.__name__} has no preset {preset!r}: {known}.")
-        accepted = cls.hyperparameters()
-        for key in overrides:
-            if key not in accepted and key not in OF_KERAS:
-                known = nearest_names(key, accepted)
-                raise ValueError(f"{cls.__name__} has no hyper-parameter {key!r}: {known}.")
-        return cls(**{**cls.PRESETS[preset], **overrides})
+        if preset in cls.PRESETS:
+            check_hyperparameters(cls, overrides)
+            return cls(**{**cls.PRESETS[preset], **overrides})
+        with local_preset(preset, cls.PRESETS, load_weights) as folder:
+            return read_preset(folder, cls, load_weights, **overrides)
+
+    def save_to_preset(
+        self,
+        folder: str | os.PathLike,
+        facts: Mapping[str, Any] | None = None,
+        half: bool = False,
+    ) -> None:
+        """Writes a folder from which `from_preset` makes this model again, with its weights.
+
+        Args:
+            folder: new, empty, or an earlier preset, which is replaced.
+            facts: what the model card says beside the model, such as `{"licence": "CC0-1.0"}`.
+            half: keep the weights in float16, in half of the space.
+
+        Raises:
+            PresetError: other files are there, or weights are not finite or too large.
+            OSError: the folder cannot be written.
+
+        Example:
+            >>> model.save_to_preset("rjvae_mine", {"licence": "CC0-1.0"})
+            >>> upload_preset("hf://anna/rjvae_mine", "rjvae_mine")
+        """
+        write_preset(self, folder, facts, half)
 
     @classmethod
     def hyperparameters(cls) -> dict[str, Any]:

@@ -5,7 +5,6 @@ the SHA-256 of all bytes before it, as the archive's comment, so that no change 
 """
 
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -19,13 +18,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasvid.io import atomic_write, check_is_file
+from kerasvid.io import DIGEST_SIZE, atomic_write, end_digests
 from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.training.callbacks.step_callback import NotFinite, StepCallback, global_step
 from kerasvid.training.config import RunConfig
 
 RECORD = "run.json"
-_DIGEST_SIZE = 64  # bytes of a hexadecimal SHA-256
 
 
 class CheckpointError(RuntimeError):
@@ -65,24 +63,13 @@ def save_model(
             model.save(temporary)
             with zipfile.ZipFile(temporary, "a", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr(RECORD, json.dumps(dataclasses.asdict(record)))
-                archive.comment = b"0" * _DIGEST_SIZE
-            digest, _ = _digests(temporary)
+                archive.comment = b"0" * DIGEST_SIZE
+            digest, _ = end_digests(temporary)
             with open(temporary, "r+b") as file:
-                file.seek(-_DIGEST_SIZE, os.SEEK_END)
+                file.seek(-DIGEST_SIZE, os.SEEK_END)
                 file.write(digest)
     except OSError as error:
         raise CheckpointError(str(error)) from error
-
-
-def _digests(path: str | os.PathLike) -> tuple[bytes, bytes]:
-    """The SHA-256 of a file without its end, and the one that is its end."""
-    check_is_file(path)
-    digest, left = hashlib.sha256(), os.path.getsize(path) - _DIGEST_SIZE
-    with open(path, "rb") as file:
-        while left > 0:
-            digest.update(block := file.read(min(left, 1 << 22)))
-            left -= len(block) or left  # the file may have become shorter
-        return digest.hexdigest().encode(), file.read()
 
 
 def read_record(path: str | os.PathLike, config: RunConfig | None = None) -> Record:
@@ -97,7 +84,7 @@ def read_record(path: str | os.PathLike, config: RunConfig | None = None) -> Rec
             or is of other settings.
     """
     try:
-        found, stated = _digests(path)
+        found, stated = end_digests(path)
         if found != stated:
             raise ValueError("its SHA-256 differs from the one at its end")
         with zipfile.ZipFile(path) as archive:
