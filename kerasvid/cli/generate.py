@@ -4,6 +4,7 @@ kerasvid generate --run_dir=runs/rjvae-sprites
 kerasvid generate --run_dir=runs/dsa-sprites --show=samples,swaps,nearest --count=16
 kerasvid generate --run_dir=runs/mocogan-weizmann --label=walk
 kerasvid generate --run_dir=runs/cvae-shapes --first=a.png --last=b.png --frames=30
+kerasvid generate --preset=hf://anna/rjvae_sprites --out=clips.gif
 """
 
 import dataclasses
@@ -18,7 +19,12 @@ from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
 OPTIONS = "frames", "seed", "scale", "truncation"  # of the figures
-define.string("run_dir", None, "Folder of the run to show.", required=True)
+OF_RUNS = "show", "out_dir", "data_dir"
+ENDINGS = ".gif", ".png", ".mp4"
+define.string("run_dir", None, "Folder of the run to show.")
+define.string("preset", None, "Model with weights in place of a run: a folder, an address such as "
+              "hf://user/repository; its samples are written to --out.")  # fmt: skip
+define.string("out", None, "File of the samples of a --preset, by its ending a GIF, PNG or MP4.")
 define.list("show", None, "Names of the figures: samples, reconstructions, swaps, interpolations, "
             "summary, summary_interpolations, redraws, nearest, frames_between, between; by "
             "default all that the model has, except nearest and frames_between.")  # fmt: skip
@@ -41,6 +47,16 @@ define.integer("scale", None, "Enlargement of a frame; by default to 64 pixels."
 def main(argv: list[str]) -> None:
     with one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
         images = _F.first or _F.last
+        if bool(_F.run_dir) == bool(_F.preset):
+            raise ValueError("Give --run_dir or --preset, one of the two.")
+        if _F.preset and not _F.out:
+            raise ValueError("--out is missing. Give a file, such as --out=clips.gif.")
+        if wrong := [name for name in OF_RUNS if _F.preset and _F[name].present]:
+            raise ValueError(f"--{wrong[0]} is of runs. Remove it, or give --run_dir.")
+        if _F.out and not _F.preset:
+            raise ValueError("--out is for a --preset. Use --out_dir.")
+        if _F.out and not _F.out.lower().endswith(ENDINGS):
+            raise ValueError(f"--out={_F.out}: end it with {', '.join(ENDINGS)}.")
         if images and _F.show:
             raise ValueError("--show cannot be used with --first and --last. Remove it.")
         if images and not (_F.first and _F.last):
@@ -48,6 +64,9 @@ def main(argv: list[str]) -> None:
         if not images and _F["temperature"].present:
             raise ValueError("--temperature needs --first and --last. Give both images.")
     start_tensorflow()
+    if _F.preset:
+        with one_line_errors(ValueError, OSError):
+            return _show_preset()
     from kerasvid.data import DatasetError, load_info
     from kerasvid.models.base.categories import with_label
     from kerasvid.models.registry import model_class
@@ -82,6 +101,38 @@ def main(argv: list[str]) -> None:
         inputs = figure_inputs(config, model, _F.count, names != without_data, **options)
         for name in names:
             _write(FIGURES[name].draw(inputs), name, config)
+
+
+def _show_preset() -> None:
+    """Writes samples of a model with weights, or videos between --first and --last, to --out."""
+    from kerasvid.models.base.categories import class_number, with_label
+    from kerasvid.models.base.in_between import InBetween
+    from kerasvid.models.base.preset_folder import read_metadata, read_preset
+    from kerasvid.models.base.preset_sources import local_preset
+    from kerasvid.visualization.figures import FigureInputs, between_images, samples
+    from tfrecords_tools.media import read_frame
+
+    with local_preset(_F.preset) as folder:
+        model = read_preset(folder)
+        data = read_metadata(folder).get("data") or {}
+    label = None if _F.label is None else class_number(_F.label, data.get("classes", ()))
+    options: dict[str, Any] = {**{name: _F[name].value for name in OPTIONS}, "label": label}
+    if isinstance(model, InBetween):
+        if not _F.first:
+            raise ValueError(f"{_F.preset}: it makes videos between two images. Give --first and "
+                             "--last.")  # fmt: skip
+        del options["truncation"]
+        first, last = (read_frame(path, *model.image_shape) for path in (_F.first, _F.last))
+        options |= {"count": _F["count"].value, "temperature": _F.temperature}
+        figure = between_images(model, first, last, **options)
+    elif _F.first:
+        raise ValueError(f"--first: {_F.preset} makes no video between two images. Remove it.")
+    else:
+        with_label(_drawn(model), label)  # refuses a class that the model does not have
+        options["count"] = _F["count"].value
+        figure = samples(FigureInputs(model, **options))
+    figure.write_one(_F.out, data.get("fps") or 8.0)
+    print("\n".join(filter(None, [_F.out, figure.remark])))
 
 
 def _between_images(run, config) -> None:

@@ -31,6 +31,7 @@ COMMANDS = {
     "classifier": "kerasvid.cli.classifier",
     "benchmark": "kerasvid.cli.benchmark",
     "list": "kerasvid.cli.train",
+    "export preset": "kerasvid.cli.to_preset",
     "export saved-model": "kerasvid.cli.to_saved_model",
     "export tflite": "kerasvid.cli.to_tflite",
     "export onnx": "kerasvid.cli.to_onnx",

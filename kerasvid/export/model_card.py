@@ -54,7 +54,7 @@ def make_card(
         "parameters": parameter_count(model),
         "hyperparameters": config.hyperparameters,
         "frame_shape": list(model.image_shape),
-        "data": _data(config),
+        "data": data_of(config),
         "training": {
             "steps": run.step,
             "planned_steps": config.steps,
@@ -62,7 +62,7 @@ def make_card(
             "seed": config.seed,
             "precision": config.precision,
         },
-        "metrics": _last_metrics(run),
+        "metrics": last_metrics(run),
         "weights": {
             "run": run.folder.resolve().name,
             "file": run.weights.name,
@@ -84,7 +84,7 @@ def write_card(card: Mapping[str, Any], folder: str | os.PathLike) -> None:
     pathlib.Path(folder, "model_card.md").write_text(as_markdown(card), encoding="utf-8")
 
 
-def _last_metrics(run: ExportedRun) -> dict[str, float]:
+def last_metrics(run: ExportedRun) -> dict[str, float]:
     """The last value of every column of `metrics.csv`, which the file of the weights repeats."""
     metrics: dict[str, float] = {}
     for row in (read_record(run.weights).metrics or {}).get("rows", []):
@@ -94,7 +94,7 @@ def _last_metrics(run: ExportedRun) -> dict[str, float]:
     return metrics
 
 
-def _data(config: RunConfig) -> dict[str, Any]:
+def data_of(config: RunConfig) -> dict[str, Any]:
     """The data set's own description, if the data is still as the run read it."""
     known = {"name": config.dataset, "digest": config.data_digest, "frames_a_clip": config.frames}
     if config.images:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import shlex
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -158,6 +159,38 @@ class RunConfig:
                 f"{self.data_folder}: not the data set that the run was trained on (its digest is "
                 f"{digest}, not {self.data_digest}). Restore it, or give --data_dir."
             )
+
+    def command(self) -> str:
+        """The command line that trains such a run.
+
+        Example:
+            >>> RunFolder("runs/rjvae-sprites").load_config().command()
+            'kerasvid train --model=rjvae --dataset=sprites --steps=1000 --set frames=8'
+        """
+        cls = model_class(self.model)
+        chosen, training = apply_overrides(cls, self.preset, {})
+        own, preset = (
+            _flat(json.loads(json.dumps(each))) for each in (self.hyperparameters, chosen)
+        )
+        flags = {"model": self.model, "dataset": self.dataset}
+        flags |= {"preset": self.preset} if self.preset != "base" else {}
+        values = {k: v for k, v in own.items() if k not in FROM_DATA and v != preset.get(k)}
+        if values.pop("categories", 0):
+            values[CONDITIONAL] = True
+        for field in dataclasses.fields(training):
+            value = getattr(self.training, field.name)
+            if value != getattr(training, field.name):
+                if field.name in ("steps", "batch_size"):
+                    flags[field.name] = str(value)
+                else:
+                    values[TRAINING + field.name] = value
+        flags |= {"seed": str(self.seed)} if self.seed else {}
+        for name in ("images", "init_from"):
+            flags |= {name: value} if (value := getattr(self, name)) else {}
+        given = [f"--{name}={value}" for name, value in flags.items()]
+        for key, value in values.items():
+            given += ["--set", f"{key}={json.dumps(value)}"]
+        return shlex.join(["kerasvid", "train", *given])
 
     def ended_at(self, step: int) -> "RunConfig":
         """The config of a run that is the first steps of this one."""

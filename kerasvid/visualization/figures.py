@@ -94,12 +94,20 @@ class Figure:
         """Writes `name.png`, `name.gif` and `name.mp4` and returns their paths."""
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
         paths = [pathlib.Path(folder) / f"{name}.{ending}" for ending in ("png", "gif", "mp4")]
-        writers.write_png(paths[0], self.image)
-        writers.write_gif(paths[1], self.animation, fps)
-        # Players stop at the end: repeat a short clip for 3 seconds.
-        rounds = max(1, round(3.0 * fps / len(self.animation)))
-        writers.write_mp4(paths[2], self.animation, fps, rounds)
+        for path in paths:
+            self.write_one(path, fps)
         return paths
+
+    def write_one(self, path: str | os.PathLike, fps: float = 8.0) -> None:
+        """Writes the image into a file that ends with .png, the animation into .gif or .mp4."""
+        ending = pathlib.Path(path).suffix.lower()
+        if ending == ".png":
+            writers.write_png(path, self.image)
+        elif ending == ".gif":
+            writers.write_gif(path, self.animation, fps)
+        else:  # players stop at the end: a short clip is repeated for 3 seconds
+            rounds = max(1, round(3.0 * fps / len(self.animation)))
+            writers.write_mp4(path, self.animation, fps, rounds)
 
 
 def samples(inputs: FigureInputs) -> Figure:

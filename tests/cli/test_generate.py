@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kerasvid.data import load_info
+from kerasvid.models.linear_interpolation import LinearInterpolation
 from kerasvid.models.rjvae import RJVAE
 from kerasvid.training.callbacks.checkpoints import save_model
 from kerasvid.training.config import make_config
@@ -185,3 +186,59 @@ def test_a_model_that_makes_no_video_between_images_is_refused(app_here, run, im
     status, _, err = app_here("generate", f"--run_dir={other.path}", *images)
     assert status == 1 and len(err.splitlines()) == 1
     assert "rjvae makes no video between two images" in err
+
+
+# === Presets with weights ===
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    """The folder of a preset of an untrained model of two classes."""
+    folder = tmp_path_factory.mktemp("presets") / "rjvae"
+    model = RJVAE.from_preset("debug", frames=4, categories=2)
+    model.save_to_preset(folder, {"data": {"classes": ["walk", "jump"], "fps": 12.0}})
+    return folder
+
+
+@pytest.mark.parametrize("name", ["clips.gif", "clips.PNG", "clips.mp4"])
+def test_samples_of_a_preset_are_one_file(app_here, preset, tmp_path, name):
+    flags = [f"--preset={preset}", f"--out={name}", "--count=2", "--label=jump"]
+    assert app_here("generate", *flags) == (0, f"{name}\n", "")
+    assert (tmp_path / name).stat().st_size > 100
+
+
+def test_a_preset_of_two_images_needs_them(app_here, images, tmp_path):
+    LinearInterpolation.from_preset("debug").save_to_preset(tmp_path / "linear")
+    status, _, err = app_here("generate", "--preset=linear", "--out=a.gif")
+    assert status == 1 and "Give --first and --last." in err
+    assert app_here("generate", "--preset=linear", "--out=a.gif", *images)[0] == 0
+    assert (tmp_path / "a.gif").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "Give --run_dir or --preset, one of the two."),
+        (["--run_dir=a", "--preset=b", "--out=c.gif"], "Give --run_dir or --preset"),
+        (["--preset=b"], "--out is missing. Give a file, such as --out=clips.gif."),
+        (["--preset=b", "--out=c.avi"], "--out=c.avi: end it with .gif, .png, .mp4."),
+        (["--preset=b", "--out=c.gif", "--show=samples"], "--show is of runs. Remove it"),
+        (["--run_dir=a", "--out=c.gif"], "--out is for a --preset. Use --out_dir."),
+        (["--preset=rjvae_sprite", "--out=c.gif"], "There is no preset 'rjvae_sprite'"),
+        (["--preset=hf://anna", "--out=c.gif"], "give hf://user/repository"),
+    ],
+)
+def test_flags_that_do_not_fit_a_preset_are_one_line(app_here, flags, message):
+    status, out, err = app_here("generate", *flags)
+    assert (status, out) == (1, "") and err.startswith("error: ") and message in err
+    assert err.count("\n") == 1
+
+
+def test_wrong_inputs_of_a_preset_are_one_line(app_here, preset, images):
+    for flags, message in (
+        (["--label=run"], "label=run: unknown class"),
+        (images, "makes no video between two images"),
+        (["--frames=0"], "frames"),
+    ):
+        status, out, err = app_here("generate", f"--preset={preset}", "--out=c.gif", *flags)
+        assert status != 0 and out == "" and message in err

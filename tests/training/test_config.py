@@ -1,12 +1,15 @@
 """Run configurations: what they refuse, and which differences of two of them count."""
 
 import dataclasses
+import itertools
 import os
+import shlex
 
 import keras
 import numpy as np
 import pytest
 
+from kerasvid.cli.command import parse_assignments
 from kerasvid.data import DatasetError, DatasetInfo, SplitInfo, Video, load_info
 from kerasvid.data.records import shard_name
 from kerasvid.data.shards import write_info
@@ -322,3 +325,23 @@ def test_data_that_lost_its_training_split_is_not_that_of_the_run(config_of, squ
 def test_images_without_a_training_split_are_refused_in_one_line(squares, tmp_path):
     with pytest.raises(ValueError, match="has no split 'train', only test"):
         images_digest(without_training_split(squares, tmp_path / "images"))
+
+
+def test_the_command_of_a_config_makes_it_again(config_of, squares):
+    """By the parser of the command line: only what differs from the preset is a flag."""
+    values = {"decoder.channels": [8], "training.learning_rate": 0.02, "training.flips": ["time"]}
+    config = config_of(7, values, model="rjvae", seed=5)
+    command = shlex.split(config.command())
+    assert command[:3] == ["kerasvid", "train", "--model=rjvae"]
+    assert not [word for word in command if word.startswith(("image_shape", "--init_from"))]
+    flags = dict(
+        each[2:].split("=", 1) for each in command if each.startswith("--") and "=" in each
+    )
+    settings = [after for each, after in itertools.pairwise(command) if each == "--set"]
+    again = make_config(
+        flags["model"], "squares", squares, load_info(squares), flags["preset"],
+        parse_assignments(settings), precision="float32", steps=int(flags["steps"]),
+        batch_size=int(flags["batch_size"]), seed=int(flags["seed"]),
+    )  # fmt: skip
+    assert again.differences(config) == [] and again.steps == config.steps == 7
+    assert len(settings) == 4  # frames, and the three values

@@ -315,24 +315,32 @@ def paper_of(model: Any) -> str | None:
 
 def card_of(metadata: Mapping[str, Any]) -> str:
     """The model card of a preset as Markdown, with the front matter that hubs read."""
-    licence = metadata.get("licence")
-    head = {"library_name": "keras", "license": licence and str(licence).lower(),
+    cls, licence = model_class(metadata["model"]), str(metadata.get("licence") or "")
+    known = re.fullmatch(r"[\w.-]+", licence)  # the hub takes short names only
+    head = {"library_name": "keras", "license": licence.lower() if known else licence and "other",
             "pipeline_tag": "unconditional-image-generation",
             "tags": ["kerasvid", "video-generation", metadata["model"]]}  # fmt: skip
     front = "\n".join(f"{key}: {json.dumps(value)}" for key, value in head.items() if value)
-    cls = model_class(metadata["model"])
-    facts = {key: value for key, value in metadata.items() if key not in ("files", "format")}
-    rows = []
-    for key, value in facts.items():
-        if isinstance(value, Mapping):
-            value = ", ".join(f"{name} {each}" for name, each in value.items())
-        elif isinstance(value, list):
-            value = ", ".join(map(str, value))
-        if value not in (None, ""):
-            rows.append(f"- {key.replace('_', ' ').capitalize()}: {io.markdown_text(str(value))}")
-    return (
-        f"---\n{front}\n---\n\n# {cls.__name__}\n\n{metadata['summary']}\n\n```python\n"
+    call = (
         f"from kerasvid.models import {cls.__name__}\n\n"
         f'model = {cls.__name__}.from_preset("PLACE")  # a folder or an address\n'
-        f"videos = model.{cls.EXAMPLE}\n```\n\n" + "\n".join(rows) + "\n"
+        f"videos = model.{cls.EXAMPLE}"
     )
+    parts = [f"---\n{front}\n---", f"# {cls.__name__}", metadata["summary"]]
+    parts.append(f"```python\n{call}\n```")
+    left_out = "files", "format", "summary", "command"
+    rows = ((key, _shown(value)) for key, value in metadata.items() if key not in left_out)
+    named = [(key.replace("_", " ").capitalize(), io.markdown_text(text)) for key, text in rows]
+    parts.append("\n".join(f"- {name}: {text}" for name, text in named if text))
+    if metadata.get("command"):
+        parts.append(f"It was trained by\n\n```\n{io.one_line(metadata['command'])}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _shown(value: Any) -> str:
+    """A value of JSON as text for people; "" for nothing."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(each)}" for name, each in value.items() if _shown(each))
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)

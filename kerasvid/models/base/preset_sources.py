@@ -118,7 +118,7 @@ def _from_store(address: str, files: Iterable[str], folder: pathlib.Path) -> Non
 
 def _from_hub(address: str, files: Iterable[str]) -> pathlib.Path:
     """The folder of the hub's cache with the files of a preset, downloaded where they are not."""
-    repository, revision, inner = _parsed(address)
+    repository, revision, inner = parsed_address(address)
     hub = _package("huggingface_hub", address)
     path = pathlib.Path()
     for name in files:
@@ -150,7 +150,7 @@ def upload_preset(address: str, folder: str | os.PathLike, private: bool = False
         >>> model.save_to_preset("rjvae_mine")
         >>> upload_preset("hf://anna/rjvae_mine", "rjvae_mine")
     """
-    repository, revision, inner = _parsed(address)
+    repository, revision, inner = parsed_address(address)
     hub = _package("huggingface_hub", address)
     check_files(folder)
     api, files = hub.HfApi(library_name="kerasvid"), [CONFIG, WEIGHTS, METADATA]
@@ -165,7 +165,13 @@ def upload_preset(address: str, folder: str | os.PathLike, private: bool = False
     return str(commit.commit_url)
 
 
-def _parsed(address: str) -> tuple[str, str | None, str]:
+def check_address(address: str) -> None:
+    """Raises `PresetError` if an address of the hub is malformed or its package is missing."""
+    parsed_address(address)
+    _package("huggingface_hub", address)
+
+
+def parsed_address(address: str) -> tuple[str, str | None, str]:
     """Repository, revision and inner folder of `hf://user/repository[@revision][/folder]`."""
     match = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+?))?((?:/[\w.-]+)*)/?", address)
     if not match:

@@ -17,6 +17,7 @@ from kerasvid.models.base.preset_folder import (
     METADATA,
     WEIGHTS,
     PresetError,
+    card_of,
     read_metadata,
 )
 from kerasvid.models.cvae import CVAE
@@ -144,6 +145,15 @@ def test_the_card_has_front_matter_and_a_call(saved):
     assert 'license: "cc0-1.0"' in front and '"video-generation"' in front
     assert "from kerasvid.models import RJVAE" in text and "model.generate(8)" in text
     assert "- Data: name squares" in text
+
+
+def test_texts_of_others_make_no_heading_and_no_html_in_a_card(saved):
+    forged = "CC0\n\n# Free <b>all</b> [here](http://x)"
+    facts = {"licence": forged, "data": {forged: [forged]}, "command": f"kerasvid {forged}\n```"}
+    card = card_of({**read_metadata(saved), **facts})
+    assert "<b" not in card.split("It was trained by")[0]
+    assert not [line for line in card.splitlines() if line.startswith("# Free")]
+    assert card.count("\n```\n") == 3 and 'license: "other"' in card
 
 
 def test_the_card_may_be_edited(copied, model):

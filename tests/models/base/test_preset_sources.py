@@ -121,7 +121,7 @@ def test_a_missing_package_is_named(monkeypatch, package, address):
     ],
 )
 def test_an_address_of_the_hub_has_a_repository_a_revision_and_a_folder(address, expected):
-    assert preset_sources._parsed(address) == expected
+    assert preset_sources.parsed_address(address) == expected
 
 
 # === The hub ===
