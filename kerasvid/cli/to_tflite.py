@@ -4,7 +4,8 @@
     kerasvid export tflite --run_dir=runs/rjvae-sprites --out=small.tflite --quantize=dynamic
     kerasvid export tflite --run_dir=runs/rjvae-sprites --out=d.tflite --signatures=decode
 
-OUT.json beside the file describes its inputs, its outputs and its error.
+OUT.json beside the file describes its inputs, its outputs and its error. The same is in the file,
+for `kerasvid-play`, which makes GIFs without TensorFlow.
 """
 
 import json
@@ -36,9 +37,10 @@ def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.export import tflite
     from kerasvid.export.accuracy import measured_difference
-    from kerasvid.export.exported_run import load_for_export
+    from kerasvid.export.exported_run import dataset_info, load_for_export
     from kerasvid.export.runtimes import LiteModel, check_installed
     from kerasvid.io import new_file, refuse_existing
+    from kerasvid.training.clips import frame_rate
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, ImportError, *ERRORS):
@@ -64,6 +66,8 @@ def main(argv: list[str]) -> None:
         facts["step"] = run.step
         facts |= {name: _F[name].value for name in ("quantize", "integer_io", "batch")}
         facts["frames"] = run.model.frames if _F.frames is None else _F.frames
+        facts["fps"] = frame_rate(run.config)
+        facts["classes"] = list(info.class_names) if (info := dataset_info(run.config)[0]) else []
         facts["signatures"] = {}
         for name, each in signatures.items():
             gaps = {output: error.as_json() for output, error in errors[name].items()}
@@ -71,7 +75,7 @@ def main(argv: list[str]) -> None:
             facts["signatures"][name] = described
         facts["operations"] = dict(sorted(tflite.operations(content).items()))
         with new_file(_F.out, _F.overwrite) as temporary:
-            temporary.write_bytes(content)
+            temporary.write_bytes(tflite.with_description(content, facts))
         with new_file(beside, _F.overwrite) as temporary:
             temporary.write_text(json.dumps(facts, indent=1) + "\n")
         for name, by_output in errors.items():

@@ -4,8 +4,11 @@ The weights are stored once for all signatures: they are TensorFlow variables, w
 freezes, and equal buffers of a file are stored once.
 """
 
+import io
+import json
 import re
 import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -18,6 +21,7 @@ from tensorflow.lite.python.convert import ConverterError
 from tensorflow.lite.python.optimize import calibrator
 from tensorflow.lite.tools import flatbuffer_utils
 
+from kerasvid.export.play_tflite import MEMBER
 from kerasvid.export.sample_inputs import sample_inputs
 from kerasvid.export.saved_model import module_of
 from kerasvid.export.signatures import Signature, noise_signatures
@@ -119,6 +123,21 @@ def convert(
             raise _foreign(found or ["an operation that cannot be converted"]) from error
     check_built_in(content)
     return content
+
+
+def with_description(content: bytes, facts: Mapping[str, Any]) -> bytes:
+    """A file with a description of itself as JSON, in a ZIP archive behind it.
+
+    Interpreters read from the beginning and do not see it; that is how TFLite files carry files.
+
+    Example:
+        >>> content = with_description(content, {"model": "rjvae"})
+        >>> zipfile.ZipFile(io.BytesIO(content)).read("kerasvid.json")
+    """
+    whole = io.BytesIO(content)
+    with zipfile.ZipFile(whole, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo(MEMBER), json.dumps(facts))
+    return whole.getvalue()
 
 
 def operations(content: bytes) -> Counter:
