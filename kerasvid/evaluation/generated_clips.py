@@ -15,7 +15,7 @@ import tensorflow as tf
 from kerasvid.data.pixels import as_floats
 from kerasvid.evaluation.metrics.clip_batches import as_bytes, checked_clips
 from kerasvid.evaluation.metrics.disentanglement import Recombine
-from kerasvid.models.base.categories import CATEGORY, class_count
+from kerasvid.models.base.categories import CATEGORY, class_count, with_label
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.row_noise import noise_of_rows, noise_of_seeds
 from kerasvid.models.base.video_generator import VideoGenerator
@@ -60,6 +60,55 @@ def clips_of_labels(
         return model.decode(model.codes(asked, frames))
 
     return _stream(model, render, model.noise_shapes(frames), batch, seed, with_rows=True)
+
+
+def clips_of_rows(
+    model: Any,
+    batch: int,
+    frames: int | None = None,
+    seed: int = 0,
+    truncation: float = 1.0,
+    label: int | None = None,
+) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
+    """A function of a row i to the clips i to i + B - 1 of `model.generate`, and their classes.
+
+    Any thread may call it.
+
+    Args:
+        model: A `VideoGenerator`.
+        batch: B. No clip depends on it.
+        frames, seed, truncation, label: As in `generate`.
+
+    Returns:
+        A function that returns uint8 `[B, T, H, W, C]` and int `[B]`, -1 for a model without
+        classes.
+
+    Raises:
+        ValueError: As in `generate`.
+
+    Example:
+        >>> videos, labels = clips_of_rows(model, 32, seed=1)(64)  # clips 64 to 95
+    """
+    if isinstance(model, LatentCodeModel):
+        model.refresh_priors()
+    frames = model.frames if frames is None else frames
+    shapes = model.noise_shapes(frames)
+
+    def made(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        noise = model.truncated(with_label(noise_of_rows(shapes, rows, seed), label), truncation)
+        labels = -tf.ones_like(rows)
+        if CATEGORY in noise:
+            labels = tf.argmax(noise[CATEGORY], axis=-1, output_type=tf.int32)
+        return model.decode(model.codes(noise, frames)), labels
+
+    graph = _graph(made, input_signature=[tf.TensorSpec([batch], tf.int32)])
+    graph.get_concrete_function()  # refuses what cannot be generated
+
+    def clips(first: int) -> tuple[np.ndarray, np.ndarray]:
+        videos, labels = graph(tf.range(first, first + batch))
+        return _pixels(videos, "generated", batch), labels.numpy()
+
+    return clips
 
 
 def generated_images(model: Any, batch: int, seed: int = 0) -> Iterator[np.ndarray]:
