@@ -18,22 +18,23 @@ from kerasvid.cli.command import Define, one_line_errors, start_tensorflow
 
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
-OPTIONS = "frames", "seed", "scale", "truncation"  # of the figures
-OF_RUNS = "show", "out_dir", "data_dir"
+OPTIONS = "frames", "seed", "scale", "truncation", "seconds"  # of the figures
+OF_RUNS = "out_dir", "data_dir"
 ENDINGS = ".gif", ".png", ".mp4"
 define.string("run_dir", None, "Folder of the run to show.")
 define.string("preset", None, "Model with weights in place of a run: a folder, an address such as "
               "hf://user/repository; its samples are written to --out.")  # fmt: skip
 define.string("out", None, "File of the samples of a --preset, by its ending a GIF, PNG or MP4.")
 define.list("show", None, "Names of the figures: samples, reconstructions, swaps, interpolations, "
-            "summary, summary_interpolations, redraws, nearest, frames_between, between; by "
-            "default all that the model has, except nearest and frames_between.")  # fmt: skip
+            "summary, summary_interpolations, redraws, between, nearest, inversions, walk, "
+            "frames_between; by default all that the model has, except the last four.")  # fmt: skip
 define.string("first", None, "File of the first image of a video, for a cvae or cgan.")
 define.string("last", None, "File of the last image of a video.")
 define.float("temperature", 1.0, "Scale of the noise of a video between two images; 0: the best "
              "guess.", lower_bound=0.0)  # fmt: skip
 define.float("truncation", 1.0, "Standard deviation of the noise of samples, for models with a "
              "Gaussian prior; less: more typical videos.", lower_bound=0.0)  # fmt: skip
+define.float("seconds", 10.0, "Length of the film of --show=walk.", lower_bound=0.1)
 define.string("label", None, "Class of the samples, by its name in the data or its number, for a "
               "model trained with conditional=true; by default any.")  # fmt: skip
 define.integer("count", 8, "Number of samples.", lower_bound=1)
@@ -53,6 +54,8 @@ def main(argv: list[str]) -> None:
             raise ValueError("--out is missing. Give a file, such as --out=clips.gif.")
         if wrong := [name for name in OF_RUNS if _F.preset and _F[name].present]:
             raise ValueError(f"--{wrong[0]} is of runs. Remove it, or give --run_dir.")
+        if _F.preset and _F.show not in (None, ["samples"], ["walk"]):
+            raise ValueError(f"--show={','.join(_F.show)}: of a preset, show samples or walk.")
         if _F.out and not _F.preset:
             raise ValueError("--out is for a --preset. Use --out_dir.")
         if _F.out and not _F.out.lower().endswith(ENDINGS):
@@ -70,7 +73,7 @@ def main(argv: list[str]) -> None:
     from kerasvid.data import DatasetError, load_info
     from kerasvid.models.base.categories import with_label
     from kerasvid.models.registry import model_class
-    from kerasvid.training.clips import figure_inputs
+    from kerasvid.training.clips import figure_inputs, frame_rate
     from kerasvid.training.run_folder import ERRORS, RunFolder
     from kerasvid.visualization.figures import FIGURES, figures_of
     from tfrecords_tools import registry
@@ -98,6 +101,7 @@ def main(argv: list[str]) -> None:
             print(f"{error} Showing only {', '.join(without_data)}.", file=sys.stderr)
             names = without_data
         options = {**{name: _F[name].value for name in OPTIONS}, "label": label}
+        options["fps"] = frame_rate(config)
         inputs = figure_inputs(config, model, _F.count, names != without_data, **options)
         for name in names:
             _write(FIGURES[name].draw(inputs), name, config)
@@ -109,7 +113,7 @@ def _show_preset() -> None:
     from kerasvid.models.base.in_between import InBetween
     from kerasvid.models.base.preset_folder import read_metadata, read_preset
     from kerasvid.models.base.preset_sources import local_preset
-    from kerasvid.visualization.figures import FigureInputs, between_images, samples
+    from kerasvid.visualization.figures import FigureInputs, between_images, samples, walk
     from tfrecords_tools.media import read_frame
 
     with local_preset(_F.preset) as folder:
@@ -121,7 +125,7 @@ def _show_preset() -> None:
         if not _F.first:
             raise ValueError(f"{_F.preset}: it makes videos between two images. Give --first and "
                              "--last.")  # fmt: skip
-        del options["truncation"]
+        del options["truncation"], options["seconds"]
         first, last = (read_frame(path, *model.image_shape) for path in (_F.first, _F.last))
         options |= {"count": _F["count"].value, "temperature": _F.temperature}
         figure = between_images(model, first, last, **options)
@@ -130,7 +134,9 @@ def _show_preset() -> None:
     else:
         with_label(_drawn(model), label)  # refuses a class that the model does not have
         options["count"] = _F["count"].value
-        figure = samples(FigureInputs(model, **options))
+        options["fps"] = data.get("fps") or 8.0
+        draw = walk if _F.show == ["walk"] else samples
+        figure = draw(FigureInputs(model, **options))
     figure.write_one(_F.out, data.get("fps") or 8.0)
     print("\n".join(filter(None, [_F.out, figure.remark])))
 

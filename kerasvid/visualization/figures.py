@@ -9,6 +9,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kerasvid import losses
 from kerasvid.models.base.categories import with_label
 from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.models.base.in_between import InBetween
@@ -29,6 +30,7 @@ from kerasvid.visualization.panels import own_labels, reconstructed
 
 WAY = 8  # videos from one summary to another
 MOTIONS = 4  # of each content
+SECONDS_A_STOP = 2.5  # of a film, from one sample to the next
 COMPARED_CLIPS = 100  # held-out clips in the L2 distance of in-between videos
 
 
@@ -42,6 +44,7 @@ class FigureInputs:
         count, frames, seed: of samples; `frames` is the model's own if `None`.
         truncation, label: of samples, as in `generate`.
         scale: integer enlargement, or `None` for at least 64 pixels a frame.
+        seconds, fps: length and frame rate of a film of samples.
         real_clips: a function from T to batches of all real clips, uint8 `[N, T, H, W, C]`.
         rows: `"index"`, `"identity"` and `"label"` of the clips, for a model with learned codes.
         compared: a function from a number to at most so many real clips, and their description;
@@ -56,6 +59,8 @@ class FigureInputs:
     truncation: float = 1.0
     label: int | None = None
     scale: int | None = None
+    seconds: float = 10.0
+    fps: float = 8.0
     real_clips: Callable[[int], Iterable[np.ndarray]] = lambda frames: ()
     rows: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     compared: Callable[[int], tuple[np.ndarray, str]] | None = None
@@ -154,6 +159,38 @@ def interpolations(inputs: FigureInputs) -> Figure:
     middle = videos[:, :, videos.shape[2] // 2]
     image = grids.captioned(grids.grid(middle, inputs.scale), "from one sample to another")
     return Figure(image, grids.mosaic(videos, inputs.scale))
+
+
+def walk(inputs: FigureInputs) -> Figure:
+    """A film in which each sample becomes another one, then the next, and at last itself again.
+
+    A clip is played once at every place of its way. The image shows the middle frame of each.
+    """
+    model, frames = inputs.model, inputs.frames or inputs.model.frames
+    plays = max(2, round(inputs.seconds * inputs.fps / frames))
+    stops = max(2, round(inputs.seconds / SECONDS_A_STOP))
+    noises = [inputs.noise(inputs.count, inputs.seed + stop) for stop in range(stops)]
+    videos = []
+    for place in np.linspace(0.0, stops, plays, endpoint=False):
+        stop, fraction = int(place), place % 1.0
+        start, end = noises[stop], noises[(stop + 1) % stops]
+        mixed = {name: spherical(start[name], end[name], fraction) for name in start}
+        videos.append(model.render(mixed, inputs.frames))
+    way = np.stack(videos, axis=1)  # [B, plays, T, H, W, C]
+    middle = [*map(list, way[:, :, frames // 2])]
+    image = grids.captioned(grids.grid(middle, inputs.scale), "the way of a sample")
+    films = way.reshape(len(way), -1, *way.shape[3:])
+    return Figure(image, _figure([films], inputs.scale).animation)
+
+
+def inversions(inputs: FigureInputs) -> Figure:
+    """Real clips above the most similar clips that the model can generate."""
+    real = inputs.held_out[: inputs.count]
+    found = inputs.model.render(inputs.model.invert(real, seed=inputs.seed, label=inputs.label))
+    error = np.square((real.astype(np.float32) - found) / 127.5).reshape(len(real), -1).mean(axis=1)
+    figure = _figure([real, found], inputs.scale, "real above, found below")
+    remark = f"inversion: PSNR {losses.psnr_of_error(error).numpy().mean():.1f} dB"
+    return dataclasses.replace(figure, remark=remark)
 
 
 def summary_interpolations(inputs: FigureInputs) -> Figure:
@@ -304,6 +341,8 @@ FIGURES = {
     "summary_interpolations": FigureType(summary_interpolations, SummaryPrior, reads_data=False),
     "redraws": FigureType(redraws, Recombinable, reads_data=False),
     "nearest": FigureType(nearest, VideoGenerator, default=False),
+    "walk": FigureType(walk, VideoGenerator, reads_data=False, default=False),
+    "inversions": FigureType(inversions, VideoGenerator, default=False),
     "frames_between": FigureType(frames_between, ExchangeableCodes, default=False),
     "between": FigureType(between, InBetween),
 }

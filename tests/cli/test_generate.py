@@ -6,6 +6,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from kerasvid.data import load_info
 from kerasvid.models.linear_interpolation import LinearInterpolation
@@ -207,6 +208,13 @@ def test_samples_of_a_preset_are_one_file(app_here, preset, tmp_path, name):
     assert (tmp_path / name).stat().st_size > 100
 
 
+def test_a_film_of_a_preset_has_its_length(app_here, preset, tmp_path):
+    flags = [f"--preset={preset}", "--out=w.gif", "--count=2", "--show=walk", "--seconds=3"]
+    assert app_here("generate", *flags)[0] == 0
+    with Image.open(tmp_path / "w.gif") as film:
+        assert film.n_frames == 36  # 9 times 4 frames, 12 a second
+
+
 def test_a_preset_of_two_images_needs_them(app_here, images, tmp_path):
     LinearInterpolation.from_preset("debug").save_to_preset(tmp_path / "linear")
     status, _, err = app_here("generate", "--preset=linear", "--out=a.gif")
@@ -222,7 +230,8 @@ def test_a_preset_of_two_images_needs_them(app_here, images, tmp_path):
         (["--run_dir=a", "--preset=b", "--out=c.gif"], "Give --run_dir or --preset"),
         (["--preset=b"], "--out is missing. Give a file, such as --out=clips.gif."),
         (["--preset=b", "--out=c.avi"], "--out=c.avi: end it with .gif, .png, .mp4."),
-        (["--preset=b", "--out=c.gif", "--show=samples"], "--show is of runs. Remove it"),
+        (["--preset=b", "--out=c.gif", "--show=swaps"], "of a preset, show samples or walk."),
+        (["--preset=b", "--out=c.gif", "--out_dir=d"], "--out_dir is of runs. Remove it"),
         (["--run_dir=a", "--out=c.gif"], "--out is for a --preset. Use --out_dir."),
         (["--preset=rjvae_sprite", "--out=c.gif"], "There is no preset 'rjvae_sprite'"),
         (["--preset=hf://anna", "--out=c.gif"], "give hf://user/repository"),

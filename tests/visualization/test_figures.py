@@ -235,3 +235,45 @@ def test_the_way_between_summaries_starts_and_ends_with_samples(name, monkeypatc
         left = 2 + 10 * place
         shown = animation[:, 2:10, left : left + 8]
         assert np.abs(shown.astype(int) - model.render(noise)[0]).max() <= 1
+
+
+class Shown(video_generator.VideoGenerator):
+    """Shows its noise as a level, and finds any video from its mean."""
+
+    frames, image_shape = 2, (8, 8, 3)
+
+    def noise_shapes(self, frames):
+        return {"level": (2,)}
+
+    def codes(self, noise, frames=None):
+        return noise["level"]
+
+    def decode(self, codes):
+        return tf.tile(0.2 * codes[:, :1, None, None, None], [1, 2, 8, 8, 3])
+
+    def invert(self, videos, seed=0, label=None):
+        mean = np.asarray(videos, np.float32).mean(axis=(1, 2, 3, 4)) / 127.5 - 1.0
+        return {"level": tf.constant(mean[:, None] / 0.2)}
+
+
+def test_a_film_comes_back_to_its_first_sample():
+    """10 seconds of 8 frames a second of 2 frames a play: 40 plays of 4 stops."""
+    model = Shown()
+    shown = figures.walk(FigureInputs(model, count=3, seconds=10.0, fps=8.0))
+    assert len(shown.animation) == 80
+    levels = [
+        float(tf.reduce_mean(model.decode(model.sample_noise(3, seed=stop)["level"])[0]))
+        for stop in range(4)
+    ]
+    means = shown.animation[::2, 4, 4, 0] / 127.5 - 1.0  # of the first clip
+    np.testing.assert_allclose(means[::10], levels, atol=0.01)
+    assert np.abs(np.diff([*means, means[0]])).max() < 0.2  # no jump, also at the end
+
+
+def test_inversions_are_below_their_clips_with_their_mean_psnr():
+    real = np.stack([np.full([2, 8, 8, 3], level, np.uint8) for level in (100, 180)])
+    real[1, 0] += 10
+    real[1, 1] -= 10
+    figure = figures.inversions(FigureInputs(Shown(), real))
+    errors = np.array([1e-10, np.square(10 / 127.5)])
+    assert figure.remark == f"inversion: PSNR {np.mean(10 * np.log10(4 / errors)):.1f} dB"

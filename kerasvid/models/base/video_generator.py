@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kerasvid.data.pixels import as_float_frames
 from kerasvid.models.base.categories import CATEGORY, with_label
+from kerasvid.models.base.inversion import best_rows, inverted_noise
 from kerasvid.models.base.preset_folder import check_hyperparameters, read_preset, write_preset
 from kerasvid.models.base.preset_sources import local_preset
 from kerasvid.models.base.row_noise import row_noise
@@ -126,6 +127,7 @@ class VideoGenerator(WithPresets):
     """
 
     frames: int
+    image_shape: tuple[int, ...]
     noise_shapes: Any
     codes: Any
     decode: Any
@@ -204,6 +206,58 @@ class VideoGenerator(WithPresets):
     def render(self, noise: dict, frames: int | None = None) -> np.ndarray:
         """The videos of `sample_noise`'s noise: uint8 `[B, T, H, W, C]`; T as for `codes`."""
         return as_pixels(self.decode(self.codes(noise, frames)))
+
+    def invert(
+        self,
+        videos: np.ndarray | tf.Tensor,
+        steps: int = 150,
+        rate: float = 0.1,
+        starts: int = 4,
+        seed: int = 0,
+        weight: float = 0.02,
+        label: Any = None,
+    ) -> dict[str, tf.Tensor]:
+        """Noise from which `render` makes videos that are like given ones.
+
+        It is for generators without an encoder, and goes through the prior of any other. A video
+        that the prior does not hold comes back as the most similar one that descent finds.
+
+        Args:
+            videos: `[B, T, H, W, C]`, uint8 or float in [-1, 1].
+            steps, rate: of Adam; see `inversion.py`.
+            starts: draws of noise that each video is searched from; the best end is kept.
+            seed: of the draws.
+            weight: how much noise is held near 0.
+            label: the class of all videos or of each, for a model with classes; by default each
+                draw has one of its own.
+
+        Returns:
+            Noise as of `sample_noise`, B rows.
+
+        Raises:
+            ValueError: the videos have other axes or another frame size, their height or width is
+                odd, the model makes no clips of their length, or a number is out of its range.
+
+        Example:
+            >>> noise = model.invert(videos)
+            >>> again = model.render(noise)
+            >>> way = model.interpolate(noise, model.sample_noise(len(videos)))
+        """
+        video = as_video_tensor(videos, self.image_shape)
+        if steps < 0 or starts < 1 or not rate > 0.0 or not weight >= 0.0:
+            raise ValueError(
+                f"steps={steps}, starts={starts}, rate={rate} and weight={weight}: steps and "
+                "weight must be 0 or more, starts 1 or more and rate positive."
+            )
+        count, frames = video.shape[:2]
+        start = self.sample_noise(count * starts, frames, seed)
+        if label is not None:
+            label = np.repeat(np.broadcast_to(np.asarray(label), [count]), starts)
+        start = with_label(start, label)
+        noise, loss = inverted_noise(
+            self, tf.repeat(video, starts, axis=0), start, steps, rate, weight
+        )
+        return best_rows(noise, loss, starts)
 
     def interpolate(
         self, noise_a: dict, noise_b: dict, steps: int = 8, frames: int | None = None
