@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -22,6 +22,12 @@ def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
 
 def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> None:
     """Writes an endless animation of `[T, H, W, 3]` atomically; each frame has its own palette."""
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+        encode_gif(file, frames, fps)
+
+
+def encode_gif(file: IO[bytes], frames: np.ndarray, fps: float) -> None:
+    """As `write_gif`, into an open file."""
     images = [Image.fromarray(frame).quantize(256) for frame in np.ascontiguousarray(frames)]
     animation: dict[str, Any] = {
         "save_all": True,
@@ -29,8 +35,7 @@ def write_gif(path: str | os.PathLike, frames: np.ndarray, fps: float = 8.0) -> 
         "loop": 0,
         "optimize": False,
     }
-    with atomic_write(path) as temporary:
-        images[0].save(temporary, append_images=images[1:], **animation)
+    images[0].save(file, "GIF", append_images=images[1:], **animation)
 
 
 def write_mp4(
