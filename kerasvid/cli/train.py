@@ -44,6 +44,8 @@ define.integer("sample_every", 500, "Steps between samples and evaluations on he
                "0: no samples, one evaluation at the end.", lower_bound=0)  # fmt: skip
 define.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
 define.list("keep_at", [], "Steps whose weights are kept in <run_dir>/kept, such as 250,1000.")
+define.list("track", [], "Where metrics, samples and the model are sent, too: mlflow, wandb. The "
+            "events for TensorBoard are always written.")  # fmt: skip
 define.bool("dry_run", False, "Plan of the run, printed without starting it.")
 define.bool("list", False, "List of the models, presets and data sets.")
 _PASSED_ON = ("preset", "steps", "epochs", "batch_size", "strategy", "seed", "deterministic",
@@ -63,6 +65,7 @@ def main(argv: list[str]) -> None:
             values["training.prior"] = _F.prior
         command.parse_steps("keep_at", _F.keep_at)
     command.start_tensorflow()
+    from kerasvid.training.callbacks.trackers import check_trackers
     from kerasvid.training.devices import is_chief, make_strategy
     from kerasvid.training.loop import train
     from kerasvid.training.run_folder import ERRORS, RunFolder, default_folder
@@ -70,6 +73,7 @@ def main(argv: list[str]) -> None:
 
     run_dir = _F.run_dir or default_folder(_F.model, _F.dataset)
     with command.one_line_errors(ValueError, *ERRORS):
+        trackers = check_trackers(_F.track)
         strategy = make_strategy(_F.strategy)  # before TensorFlow does anything else
         run, replicas = RunFolder(run_dir, is_chief(strategy)), strategy.num_replicas_in_sync
         config = _config(run, replicas, values, prepare=False)
@@ -83,7 +87,7 @@ def main(argv: list[str]) -> None:
             return print(describe_run(config, config.make_model(), run_dir))
         with run.lock():
             config = _config(run, replicas, values, prepare=True)  # refuses damaged data
-            outcome = train(config, run, strategy)
+            outcome = train(config, run, strategy, trackers)
     if outcome.signal is None:
         done = "trained" if outcome.trained else "finished already (lengthen it with --steps)"
         print(f"\n{run_dir}: {done}: {outcome.step:,} steps, saved {outcome.saved}\nNext:\n"

@@ -192,6 +192,11 @@ class RunConfig:
             given += ["--set", f"{key}={json.dumps(value)}"]
         return shlex.join(["kerasvid", "train", *given])
 
+    def flat(self) -> dict[str, Any]:
+        """All settings by dotted name, such as "training.learning_rate"; in types of JSON."""
+        fields = self.as_dict()
+        return _flat({**fields.pop("hyperparameters"), **fields})
+
     def ended_at(self, step: int) -> "RunConfig":
         """The config of a run that is the first steps of this one."""
         training = dataclasses.replace(self.training, steps=step)
@@ -243,9 +248,7 @@ class RunConfig:
         ]
 
     def _compared(self) -> dict[str, Any]:
-        fields = self.as_dict()
-        flat = _flat({**fields.pop("hyperparameters"), **fields})
-        return {key: value for key, value in flat.items() if key not in FREE}
+        return {key: value for key, value in self.flat().items() if key not in FREE}
 
     def make_model(self) -> keras.Model:
         """Builds the model with new weights, not compiled.

@@ -26,6 +26,7 @@ from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLo
 from kerasvid.training.callbacks.samples import SampleWriter
 from kerasvid.training.callbacks.step_callback import AtSteps, Failed, FiniteLoss, global_step
 from kerasvid.training.callbacks.stopping import DivergenceLimit, GracefulStop
+from kerasvid.training.callbacks.trackers import Tracking
 from kerasvid.training.clips import (
     compared_training_batches,
     frame_rate,
@@ -51,7 +52,12 @@ class Outcome:
     saved: pathlib.Path  # the file with the result, which the chief writes
 
 
-def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -> Outcome:
+def train(
+    config: RunConfig,
+    run: RunFolder,
+    strategy: tf.distribute.Strategy,
+    track: Sequence[str] = (),
+) -> Outcome:
     """Starts or resumes a run and trains until its last step or a signal.
 
     A resumed run computes what an uninterrupted one would have: to the bit if `deterministic` is
@@ -61,6 +67,7 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
         config: of the run.
         run: its folder, within `run.lock()`.
         strategy: of `make_strategy(config.strategy)`.
+        track: of `check_trackers`: where the chief sends metrics, samples and the model, too.
 
     Raises:
         ValueError: the model cannot be built with these settings.
@@ -70,7 +77,7 @@ def train(config: RunConfig, run: RunFolder, strategy: tf.distribute.Strategy) -
     """
     try:
         with _written_folder(run) as written:
-            outcome = _train(config, run, written, strategy)
+            outcome = _train(config, run, written, strategy, track if run.chief else ())
             of_all_workers(strategy, [outcome.step])  # one that ends early would count as lost
             return outcome
     except tf.errors.OpError as error:
@@ -92,7 +99,11 @@ def _written_folder(run: RunFolder) -> Iterator[RunFolder]:
 
 
 def _train(
-    config: RunConfig, run: RunFolder, written: RunFolder, strategy: tf.distribute.Strategy
+    config: RunConfig,
+    run: RunFolder,
+    written: RunFolder,
+    strategy: tf.distribute.Strategy,
+    track: Sequence[str],
 ) -> Outcome:
     """As `train`; reads `run` and writes to `written`."""
     keras.utils.set_random_seed(config.seed)
@@ -119,9 +130,11 @@ def _train(
         print(f"resuming at step {start} from {newest}", flush=True)
     elif config.init_from:
         _start_from(config.init_from, model)
+    tracking = None
     if start < config.steps:
-        stop, metrics = _fit(config, run, written, model, start, metrics)
+        stop, metrics, tracking = _fit(config, run, written, model, start, metrics, track)
         if stop.received is not None:
+            tracking.finish(None)
             step = global_step(model)
             saved_as = run.checkpoints / stop.saved.name if stop.saved else run.path
             return Outcome(step, step - start, stop.received, saved_as)
@@ -140,6 +153,8 @@ def _train(
         # No sample of a step has these priors.
         if fits_priors and config.sample_every and written.chief:
             _sample_writer(config, written).write("final", model)
+    if tracking is not None:
+        tracking.finish(run.model)
     return Outcome(step, step - start, None, run.model)
 
 
@@ -306,14 +321,15 @@ def _fit(
     model: keras.Model,
     start: int,
     metrics: Mapping[str, Any] | None,
-) -> tuple[GracefulStop, Mapping[str, Any]]:
+    track: Sequence[str],
+) -> tuple[GracefulStop, Mapping[str, Any], Tracking]:
     """One call of `fit` over the endless stream of batches, from its position at step `start`.
 
     Args:
         metrics: state of `MetricsLog` at that step; `None` for a new run.
 
     Returns:
-        Whether a signal came, and the state of `MetricsLog`.
+        Whether a signal came, the state of `MetricsLog`, and what tracks the run.
     """
     count = training_split(load_info(config.data_folder)).count
     # An epoch is one progress bar, at least `log_every` steps long for a small data set.
@@ -321,6 +337,8 @@ def _fit(
     steps_per_epoch = min(steps_per_epoch, config.steps)
     epoch = start // steps_per_epoch
     callbacks, stop, log = _make_callbacks(config, written, metrics)
+    tracking = Tracking(track, written.path, config.flat(), lambda: log.rows)
+    callbacks.insert(-1, tracking)  # before the one that may end the run
     repeats = config.training.batch_repeats
     flips = config.training.flips
     batches = config.clips(start_step=start, repeat=True, batch_repeats=repeats, flips=flips)
@@ -342,10 +360,11 @@ def _fit(
         print(flush=True)  # ends the line of the progress bar
         for callback in callbacks:  # Keras does not do it: free signals and files
             callback.on_train_end()
+        tracking.finish(None)
         if not isinstance(error, Failed):
             raise
         raise RunError(f"{error} {_last(run)}") from error
-    return stop, log.state()
+    return stop, log.state(), tracking
 
 
 def _last(run: RunFolder) -> str:

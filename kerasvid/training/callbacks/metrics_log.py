@@ -169,6 +169,11 @@ class MetricsLog(StepCallback):
         self._reset_due = False
         self._writer = None
 
+    @property
+    def rows(self) -> Sequence[Mapping[str, str]]:
+        """The rows so far, as they stand in the file."""
+        return self._rows
+
     def state(self) -> dict[str, Any]:
         """What a resumed run goes on from, in types of JSON: the rows, and what is not in one."""
         return {"rows": self._rows, "held_out": self._held_out, "means": self._read_means()}
