@@ -147,6 +147,7 @@ def test_a_missing_package_is_named(monkeypatch, name):
 # === The real ones ===
 
 
+@pytest.mark.slow
 def test_mlflow_has_parameters_curves_pictures_and_a_model(config_of, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.chdir(tmp_path)  # of artifacts
@@ -171,6 +172,7 @@ def test_mlflow_has_parameters_curves_pictures_and_a_model(config_of, tmp_path, 
     assert [p.step for p in client.get_metric_history(number, "loss")] == [2, 4, 6]
 
 
+@pytest.mark.slow
 def test_wandb_keeps_a_run_offline(config_of, tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     for name, value in {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}.items():
