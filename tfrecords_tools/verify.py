@@ -20,11 +20,13 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.data.records import DatasetInfo, ShardInfo, parse_record, record_faults
+from kerasvid.data.remote import is_cached, shard_cache
 from kerasvid.data.shards import (
     INFO_FILE,
     READ_BYTES,
     DatasetError,
     check_shard,
+    hash_file,
     list_folder,
     load_info,
     write_info,
@@ -132,9 +134,19 @@ def _check_shard(
         yield str(error)
         if not os.path.isfile(path) and "://" not in path:
             return
+    copy = path
+    if is_cached(path):
+        try:
+            if hash_file(path)[0] != shard.sha256:
+                yield f"{path}: altered, its SHA-256 differs from {INFO_FILE}"
+                return
+            copy = shard_cache().fetch(path, shard)
+        except Exception as error:  # each store has its own kinds
+            yield f"{path}: cannot be read ({one_line(str(error))})"
+            return
     count = 0
     try:
-        for record, wrong in _read_records(path, info, name, first):
+        for record, wrong in _read_records(copy, info, name, first):
             yield from (f"{path}: record {count}: {what}" for what in wrong)
             if not wrong:
                 faults = _check_record(record, info, name, split, ids)

@@ -14,6 +14,7 @@ from kerasvid.data.shards import (
     check_first_records,
     check_shards,
     load_info,
+    local_shards,
     parse_checked,
     read_shard,
     shortest_video,
@@ -167,7 +168,8 @@ def _epoch(
         order = tf.range(len(info.splits[split].shards))
         order = tf.random.experimental.stateless_shuffle(order, epoch_seed)
         shards = tuple(tf.gather(each, order) for each in shards)
-    dataset = tf.data.Dataset.from_tensor_slices(shards).interleave(
+    files = local_shards(tf.data.Dataset.from_tensor_slices(shards), folder, info.splits[split])
+    dataset = files.interleave(
         read_shard,
         # Unshuffled, one shard after the other keeps the order of `index`.
         cycle_length=INTERLEAVED_SHARDS if shuffle else 1,

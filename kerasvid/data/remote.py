@@ -1,48 +1,314 @@
-"""Data sets on a remote file system, such as s3://bucket/folder."""
+"""Data sets on a remote file system, such as s3://bucket/folder.
 
+Where TensorFlow reads a scheme itself, it does: `gs://`, and with the extra `io` (TensorFlow 2.17)
+what tensorflow-io adds. All other schemes are read through fsspec. Its shards come into a local
+cache, each under its SHA-256, so that what is read is what was written: a broken connection is
+tried again, and half a shard is never used. Shards that were not used for the longest time make
+room for new ones.
+"""
+
+import contextlib
+import functools
+import hashlib
 import importlib
+import os
+import pathlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import IO, Any
 
 import tensorflow as tf
 
-from kerasvid.data.records import DatasetError
+from kerasvid.data.records import DatasetError, ShardInfo
+from kerasvid.io import atomic_write, cache_folder, file_digest, lock, one_line, readable_os_errors
+
+CACHE_BYTES = "KERASVID_REMOTE_CACHE_BYTES"  # variable with the size of the cache
+DEFAULT_BYTES = 10 << 30
+# Shards that stay whatever the size of the cache: one that is opened must not go before.
+KEPT_SHARDS = 16
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
+BLOCK = 1 << 20
+# What to install for the file systems of fsspec.
+EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "hf": "hub"}
 
 
 class RemoteError(DatasetError):
-    """A file system cannot be read; the message says what to install."""
+    """A file system cannot be read; the message says what to install or to check."""
 
 
 def open_file_system(folder: str) -> None:
-    """Makes `scheme://` paths readable, with tensorflow-io if TensorFlow cannot read them.
+    """Makes `scheme://` paths readable: by TensorFlow, by tensorflow-io or through fsspec.
 
     The native operations of tensorflow-io load with the TensorFlow of the extra `io` only; with
     other versions it must not be imported. Other paths need nothing.
 
     Raises:
-        RemoteError: the file system is unknown, or tensorflow-io is missing.
+        RemoteError: the file system is unknown, or a package is missing.
 
     Example:
         >>> open_file_system("s3://bucket/sprites")
     """
-    scheme, remote, _ = folder.partition("://")
-    if not remote or _is_known(folder):
+    if "://" not in folder or _is_known(folder):
         return
-    remedy = "install kerasvid[io], which needs TensorFlow 2.17 and Python 3.10 to 3.12"
-    if not tf.__version__.startswith("2.17."):
-        raise RemoteError(
-            f"{folder}: TensorFlow {tf.__version__} cannot read {scheme}:// paths; {remedy}."
-        )
-    try:
-        importlib.import_module("tensorflow_io")
-    except ImportError as error:
-        raise RemoteError(f"{folder}: {scheme}:// paths need tensorflow-io; {remedy}.") from error
-    if not _is_known(folder):
-        raise RemoteError(f"{folder}: tensorflow-io cannot read {scheme}:// paths either.")
+    if tf.__version__.startswith("2.17."):
+        with contextlib.suppress(ImportError):
+            importlib.import_module("tensorflow_io")
+            if _is_known(folder):
+                return
+    _file_system(folder)
+
+
+def is_cached(path: str) -> bool:
+    """Whether a path is read through fsspec and the cache, after `open_file_system`."""
+    return "://" in path and not _is_known(path)
 
 
 def _is_known(folder: str) -> bool:
-    """Whether there is a file system for the scheme, reachable or not."""
+    """Whether TensorFlow has a file system for the scheme, reachable or not."""
+    return folder.partition("://")[0] in tf.io.gfile.get_registered_schemes()
+
+
+def _file_system(path: str) -> tuple[Any, str]:
+    """The file system of fsspec for a path, and the path within it.
+
+    Raises:
+        RemoteError: fsspec or what it needs is missing, or it does not know the scheme.
+    """
+    scheme = path.partition("://")[0]
+    extra = EXTRAS.get(scheme, "remote")
     try:
-        tf.io.gfile.exists(folder)
-    except tf.errors.OpError as error:
-        return not isinstance(error, tf.errors.UnimplementedError)
-    return True
+        core = importlib.import_module("fsspec.core")
+        return core.url_to_fs(path)
+    except ImportError as error:
+        raise RemoteError(f"{path}: {scheme}:// paths need a package ({one_line(str(error))}). Run "
+                          f"pip install 'kerasvid[{extra}]'.") from error  # fmt: skip
+    except ValueError as error:
+        raise RemoteError(f"{path}: TensorFlow {tf.__version__} and fsspec cannot read {scheme}:// "
+                          f"paths ({one_line(str(error)).rstrip('.')}).") from error  # fmt: skip
+    except Exception as error:  # each store has its own kinds, such as missing credentials
+        raise RemoteError(f"{path}: cannot be read ({_cause(error)}).") from error
+
+
+def _cause(error: BaseException) -> str:
+    return one_line(str(error) or type(error).__name__)[:200].rstrip(".")
+
+
+class _StoreFault(Exception):
+    """A store has failed; the argument is its exception. No OSError, which is of the own disk."""
+
+
+def _blocks(path: str) -> Iterator[bytes]:
+    """The content of a remote file in blocks; a `_StoreFault` where it cannot be read."""
+    system, name = _file_system(path)
+    try:
+        with system.open(name, "rb") as source:
+            while block := source.read(BLOCK):
+                yield block
+    except Exception as error:  # each store has its own kinds
+        raise _StoreFault(error) from error
+
+
+def _attempts(path: str) -> Iterator[contextlib.AbstractContextManager]:
+    """Contexts in which to try until no `_StoreFault` comes; the last one is a RemoteError.
+
+    A missing file and refused access are final at once.
+    """
+    for pause in (*PAUSES, None):
+        passed = False
+
+        @contextlib.contextmanager
+        def attempt(pause: float | None = pause) -> Iterator[None]:
+            nonlocal passed
+            try:
+                yield
+                passed = True
+            except _StoreFault as fault:
+                (error,) = fault.args
+                if isinstance(error, FileNotFoundError):
+                    raise MissingFile(f"{path}: there is no such file.") from error
+                if isinstance(error, PermissionError):
+                    why = "access is refused. Check your credentials"
+                    raise RemoteError(f"{path}: {why}.") from error
+                if pause is None:
+                    tries = len(PAUSES) + 1
+                    raise RemoteError(
+                        f"{path}: cannot be read, in {tries} attempts ({_cause(error)}). Check the "
+                        "connection, then run the command again."
+                    ) from error
+                time.sleep(pause)
+
+        yield attempt()
+        if passed:
+            return
+
+
+class MissingFile(RemoteError):
+    """A store has no such file."""
+
+
+def read_remote(path: str) -> bytes:
+    """The content of a small file that `is_cached`.
+
+    Raises:
+        MissingFile: it is not there.
+        RemoteError: it cannot be read.
+    """
+    content = b""
+    for attempt in _attempts(path):
+        with attempt:
+            content = b"".join(_blocks(path))
+    return content
+
+
+def remote_size(path: str) -> int | None:
+    """The size of a remote file in bytes; `None` where the store does not tell it.
+
+    Raises:
+        MissingFile: it is not there.
+        RemoteError: the store cannot be read.
+    """
+    return _asked(path, lambda system, name: system.info(name).get("size"))
+
+
+def list_remote(folder: str) -> list[str]:
+    """The names in a folder that `is_cached`.
+
+    Raises:
+        RemoteError: the store cannot be read, or does not list its files.
+    """
+    names = _asked(folder, lambda system, name: system.ls(name, detail=False))
+    return sorted(os.path.basename(each.rstrip("/")) for each in names)
+
+
+def _asked(path: str, ask: Callable[[Any, str], Any]) -> Any:
+    """The answer of the file system to a question about a path, in several attempts."""
+    system, name = _file_system(path)
+    answer = None
+    for attempt in _attempts(path):
+        with attempt:
+            try:
+                answer = ask(system, name)
+            except Exception as error:  # each store has its own kinds
+                raise _StoreFault(error) from error
+    return answer
+
+
+class ShardCache:
+    """Local copies of remote shards, by their SHA-256.
+
+    Processes may share a cache. A copy is complete from the moment it has its name.
+
+    Args:
+        folder: by default `remote` in `kerasvid.io.cache_folder()`.
+        most_bytes: size of the cache; by default that of `KERASVID_REMOTE_CACHE_BYTES`, or 10 GiB.
+
+    Example:
+        >>> ShardCache().fetch("s3://bucket/sprites/train-00000-of-00018.tfrecord", shard)
+        '/home/anna/.cache/kerasvid/remote/9f/9f86d081884c7d65...'
+    """
+
+    def __init__(self, folder: str | os.PathLike | None = None, most_bytes: int | None = None):
+        self.folder = pathlib.Path(folder or cache_folder() / "remote")
+        stated = os.environ.get(CACHE_BYTES, str(DEFAULT_BYTES))
+        if most_bytes is None and not stated.isdecimal():
+            raise RemoteError(f"{CACHE_BYTES}={stated}: give a number of bytes.")
+        self.most_bytes = int(stated) if most_bytes is None else most_bytes
+        self._checked: set[str] = set()  # copies that this process has compared with their digest
+        self._recent: dict[str, None] = {}  # the last ones that were asked for
+        self._guard = threading.Lock()
+
+    def fetch(self, path: str, shard: ShardInfo) -> str:
+        """The path of a local copy of a shard, downloaded if there is none.
+
+        Raises:
+            RemoteError: the shard cannot be downloaded, or is not the one in `dataset.json`.
+            OSError: the cache cannot be written; one line.
+        """
+        copy = self.folder / shard.sha256[:2] / shard.sha256
+        with self._guard:
+            self._recent.pop(shard.sha256, None)
+            self._recent[shard.sha256] = None
+        with readable_os_errors(copy):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with lock(copy.with_suffix(".lock"), wait=True):
+                if not self._is_whole(copy, shard):
+                    self._make_room(shard.bytes)
+                    self._download(path, shard, copy)
+                self._checked.add(shard.sha256)
+                os.utime(copy)  # the time of the last use
+        return os.fspath(copy)
+
+    def _is_whole(self, copy: pathlib.Path, shard: ShardInfo) -> bool:
+        if not copy.is_file() or copy.stat().st_size != shard.bytes:
+            return False
+        return shard.sha256 in self._checked or file_digest(copy) == shard.sha256
+
+    def _download(self, path: str, shard: ShardInfo, copy: pathlib.Path) -> None:
+        for attempt in _attempts(path):
+            with attempt, atomic_write(copy) as temporary:
+                digest = hashlib.sha256()
+                with open(temporary, "wb") as target:
+                    for block in _blocks(path):
+                        digest.update(block)
+                        target.write(block)
+                if digest.hexdigest() != shard.sha256:
+                    raise _StoreFault(ValueError("its SHA-256 differs from dataset.json"))
+
+    def _make_room(self, size: int) -> None:
+        """Removes the copies that were not used for the longest time until `size` more fit."""
+        with self._guard:
+            kept = [*self._recent][-KEPT_SHARDS:]
+        copies = []
+        for each in self.folder.glob("*/*"):
+            with contextlib.suppress(OSError):  # another process removes some
+                if each.suffix != ".lock" and len(each.name) == 64:
+                    copies.append((each.stat().st_mtime, each.stat().st_size, each))
+        total = sum(bytes_ for _, bytes_, _ in copies)
+        for _, bytes_, each in sorted(copies):
+            if total + size <= self.most_bytes:
+                return
+            if each.name not in kept:
+                each.unlink(missing_ok=True)
+                each.with_suffix(".lock").unlink(missing_ok=True)
+                total -= bytes_
+
+
+@functools.lru_cache(maxsize=1)
+def shard_cache() -> ShardCache:
+    """The cache of this process."""
+    return ShardCache()
+
+
+def fetched(path: tf.Tensor, shards: dict[str, ShardInfo]) -> tuple[tf.Tensor, tf.Tensor]:
+    """The local copy of a remote shard in a graph, and why there is none.
+
+    Args:
+        path: string scalar, a key of `shards`.
+        shards: the remote paths, with what is known of the files.
+
+    Returns:
+        Two string scalars: the path of the copy and "", or "" and a text of one line.
+    """
+
+    def fetch(path: tf.Tensor) -> tuple[str, str]:
+        name = path.numpy().decode()
+        try:
+            return shard_cache().fetch(name, shards[name]), ""
+        except (RemoteError, OSError) as error:
+            return "", str(error)
+
+    copy, why = tf.py_function(fetch, [path], [tf.string, tf.string])
+    return tf.ensure_shape(copy, []), tf.ensure_shape(why, [])
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[IO[bytes]]:
+    """A file that TensorFlow or, if it `is_cached`, fsspec reads, to read bytes from."""
+    if not is_cached(path):
+        with tf.io.gfile.GFile(path, "rb") as file:
+            yield file
+        return
+    system, name = _file_system(path)
+    with system.open(name, "rb") as file:
+        yield file

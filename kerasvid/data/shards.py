@@ -32,7 +32,16 @@ from kerasvid.data.records import (
     remedy_of,
     shard_name,
 )
-from kerasvid.data.remote import open_file_system
+from kerasvid.data.remote import (
+    MissingFile,
+    fetched,
+    is_cached,
+    list_remote,
+    open_file_system,
+    opened,
+    read_remote,
+    remote_size,
+)
 from kerasvid.io import (
     atomic_write,
     check_unicode_name,
@@ -45,6 +54,7 @@ from kerasvid.io import (
 INFO_FILE = "dataset.json"
 READ_BYTES = 1 << 20
 SEARCHED_VIDEOS = 1000  # for the shortest one; a message is not worth reading a whole data set
+DOWNLOADS = 4  # shards of a remote data set that are fetched ahead of time
 RECENT_NS = 2 * 10**9  # within which a second change of a file may leave its time as it is
 _verified: dict[str, tuple[tuple[int, ...], str]] = {}  # path -> identity, SHA-256
 
@@ -167,23 +177,7 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
     path = os.path.join(folder, INFO_FILE)
     if "://" not in folder and not os.path.exists(folder):
         remove_leftovers(*os.path.split(os.path.abspath(folder)))  # may restore it
-    with _readable(folder):
-        if not tf.io.gfile.isdir(folder):
-            raise DatasetError(f"{folder}: no such folder; prepare the data set first.")
-        if not tf.io.gfile.exists(path):
-            files = list_folder(folder)
-            if not files:
-                raise DatasetError(f"{folder}: the folder is empty; {remedy_of(folder)}.")
-            if any(SHARD_SUFFIX in name or INFO_FILE in name for name in files):
-                what = f"half-written or of another program, {INFO_FILE} is missing"
-                remedy = "restore it, or convert the videos with kerasvid data folder"
-                raise DatasetError(f"{folder}: {what}; {remedy}.")
-            what = f"not a data set, {INFO_FILE} is missing"
-            raise DatasetError(f"{folder}: {what}; convert videos with kerasvid data folder.")
-    with _readable(path):
-        _identity(path)
-        with tf.io.gfile.GFile(path, "rb") as file:
-            text = file.read()
+    text = _remote_info(folder, path) if is_cached(folder) else _local_info(folder, path)
     try:
         info = DatasetInfo.from_json(text.decode(), edited)
     except ValueError as error:
@@ -201,8 +195,40 @@ def load_info(folder: str | os.PathLike, edited: bool = False) -> DatasetInfo:
     return info
 
 
+def _remote_info(folder: str, path: str) -> bytes:
+    """The content of `dataset.json` in a folder that is read through fsspec."""
+    try:
+        return read_remote(path)
+    except MissingFile as error:
+        raise DatasetError(f"{folder}: no data set, {INFO_FILE} is missing. Copy the whole folder "
+                           "of a data set there.") from error  # fmt: skip
+
+
+def _local_info(folder: str, path: str) -> bytes:
+    """The content of `dataset.json` in a folder that TensorFlow reads."""
+    with _readable(folder):
+        if not tf.io.gfile.isdir(folder):
+            raise DatasetError(f"{folder}: no such folder; prepare the data set first.")
+        if not tf.io.gfile.exists(path):
+            files = list_folder(folder)
+            if not files:
+                raise DatasetError(f"{folder}: the folder is empty; {remedy_of(folder)}.")
+            if any(SHARD_SUFFIX in name or INFO_FILE in name for name in files):
+                what = f"half-written or of another program, {INFO_FILE} is missing"
+                remedy = "restore it, or convert the videos with kerasvid data folder"
+                raise DatasetError(f"{folder}: {what}; {remedy}.")
+            what = f"not a data set, {INFO_FILE} is missing"
+            raise DatasetError(f"{folder}: {what}; convert videos with kerasvid data folder.")
+    with _readable(path):
+        _identity(path)
+        with tf.io.gfile.GFile(path, "rb") as file:
+            return file.read()
+
+
 def list_folder(folder: str) -> list[str]:
     """The names in a folder. TensorFlow cannot list those on a local disk that are not UTF-8."""
+    if is_cached(folder):
+        return list_remote(folder)
     return tf.io.gfile.listdir(folder) if "://" in folder else os.listdir(folder)
 
 
@@ -226,6 +252,8 @@ def check_shard(folder: str | os.PathLike, shard: ShardInfo, deep: bool = False)
     """As `check_shards`, for one shard."""
     folder = os.fspath(folder)
     path = os.path.join(folder, shard.file)
+    if is_cached(folder):
+        return _check_remote_shard(folder, path, shard)
     with _readable(path):
         if not tf.io.gfile.exists(path):
             raise DatasetError(f"{path}: the shard is missing; {remedy_of(folder)}.")
@@ -241,6 +269,18 @@ def check_shard(folder: str | os.PathLike, shard: ShardInfo, deep: bool = False)
                 raise DatasetError(f"{path}: {what}; {remedy_of(folder)}.")
             if started - changed > RECENT_NS:
                 _verified[path] = identity, shard.sha256
+
+
+def _check_remote_shard(folder: str, path: str, shard: ShardInfo) -> None:
+    """As `check_shard`, of the size alone: the cache compares the SHA-256 of what it downloads."""
+    try:
+        size = remote_size(path)
+    except MissingFile as error:
+        raise DatasetError(f"{path}: the shard is missing; {remedy_of(folder)}.") from error
+    if size is not None and size != shard.bytes:
+        what = "truncated" if size < shard.bytes else "altered"
+        what += f", {size} bytes instead of {shard.bytes}"
+        raise DatasetError(f"{path}: {what}; {remedy_of(folder)}.")
 
 
 @contextlib.contextmanager
@@ -274,18 +314,41 @@ def _identity(path: str) -> tuple[int, ...]:
 def hash_file(path: str) -> tuple[str, int]:
     """SHA-256 (hexadecimal) and size in bytes of a file."""
     digest, size = hashlib.sha256(), 0
-    with tf.io.gfile.GFile(path, "rb") as file:
+    with opened(path) as file:
         while block := file.read(1 << 22):
             digest.update(block)
             size += len(block)
     return digest.hexdigest(), size
 
 
-def read_shard(file: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tf.data.Dataset:
+def local_shards(shards: tf.data.Dataset, folder: str, clips: SplitInfo) -> tf.data.Dataset:
+    """Shards of `split_files` with a local path before the others, downloaded ahead of time.
+
+    Where the files are local, it is the path itself. A shard that cannot be downloaded raises an
+    error of one line in the iteration.
+    """
+    if not is_cached(folder):
+        return shards.map(lambda file, *rest: (file, file, *rest))
+    known = {os.path.join(folder, shard.file): shard for shard in clips.shards}
+
+    def fetch(file: tf.Tensor, *rest: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        copy, why = fetched(file, known)
+        right = tf.equal(why, "")
+        with tf.control_dependencies([tf.debugging.Assert(right, [why])]):
+            return tf.identity(copy), file, *rest
+
+    ahead = shards.map(fetch, num_parallel_calls=DOWNLOADS, deterministic=True)
+    return ahead.prefetch(DOWNLOADS)
+
+
+def read_shard(
+    copy: tf.Tensor, file: tf.Tensor, first: tf.Tensor, count: tf.Tensor
+) -> tf.data.Dataset:
     """The serialized records of a shard, in a graph or eagerly.
 
     Args:
-        file: path, a string scalar.
+        copy: path to read, a string scalar.
+        file: path that messages name, a string scalar.
         first: place of its first record in the split, an int64 scalar.
         count: number of its records, an int64 scalar.
 
@@ -295,12 +358,12 @@ def read_shard(file: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tf.data.D
         names the file.
     """
     # The error of a file that cannot be opened names it.
-    opened = tf.data.FixedLengthRecordDataset(file, 1, buffer_size=1).take(1)
+    first_byte = tf.data.FixedLengthRecordDataset(copy, 1, buffer_size=1).take(1)
     # The error of a damaged record names no file; without it, the records end there. A file that
     # cannot be opened again fails at each attempt: the range bounds their number.
-    records = tf.data.TFRecordDataset(file, buffer_size=READ_BYTES)
+    records = tf.data.TFRecordDataset(copy, buffer_size=READ_BYTES)
     records = tf.data.Dataset.zip(records, tf.data.Dataset.range(count + 1)).ignore_errors()
-    records = opened.filter(lambda _: False).concatenate(records.map(lambda record, _: record))
+    records = first_byte.filter(lambda _: False).concatenate(records.map(lambda record, _: record))
     end = tf.data.Dataset.from_tensors((tf.constant(b""), True))
     records = records.map(lambda record: (record, False)).concatenate(end).enumerate()
     what = [" readable records, the shard is damaged or the disk fails"]
@@ -329,7 +392,7 @@ def parse_checked(
 
 
 def split_files(folder: str, clips: SplitInfo) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The arguments of `read_shard` for each shard of a split: paths, first places and counts."""
+    """The arguments of `local_shards` for each shard of a split: paths, first places, counts."""
     counts = [shard.count for shard in clips.shards]
     paths = [os.path.join(folder, shard.file) for shard in clips.shards]
     counts = tf.constant(counts, tf.int64)
@@ -346,7 +409,9 @@ def read_split(folder: str | os.PathLike, info: DatasetInfo, split: str) -> tf.d
     """
     for shard in info.splits[split].shards:
         check_shard(folder, shard)
-    shards = tf.data.Dataset.from_tensor_slices(split_files(os.fspath(folder), info.splits[split]))
+    folder, clips = os.fspath(folder), info.splits[split]
+    shards = tf.data.Dataset.from_tensor_slices(split_files(folder, clips))
+    shards = local_shards(shards, folder, clips)
     return shards.flat_map(read_shard).map(
         lambda *record: parse_checked(info, split, *record), num_parallel_calls=tf.data.AUTOTUNE
     )
@@ -358,6 +423,8 @@ def check_first_records(folder: str, info: DatasetInfo, split: str) -> None:
     Raises:
         DatasetError: the first record of a shard is faulty.
     """
+    if is_cached(folder):  # it would download all shards
+        return
     place = 0
     for shard in info.splits[split].shards:
         path = os.path.join(folder, shard.file)
@@ -389,7 +456,7 @@ def shortest_video(folder: str, info: DatasetInfo, split: str, frames: int) -> s
     """
     clips = info.splits[split]
     files = [os.path.join(folder, shard.file) for shard in clips.shards]
-    found = []
+    files, found = [] if is_cached(folder) else files, []
     with contextlib.suppress(tf.errors.OpError):  # a damaged shard has a message of its own
         records = tf.data.TFRecordDataset(files).take(SEARCHED_VIDEOS).map(parse_record)
         records = records.map(lambda record: (record["id"], record["length"]))

@@ -1,14 +1,26 @@
-"""Data sets on remote file systems; no network is needed to refuse one."""
+"""Data sets on remote file systems, with stores in memory that fail in several ways."""
 
+import importlib
+import os
+import pathlib
 import sys
 import types
+from typing import ClassVar
 
+import fsspec
+import numpy as np
 import pytest
 import tensorflow as tf
+from fsspec.implementations.memory import MemoryFileSystem
 
-from kerasvid.data import DatasetError, load_info, remote
-from kerasvid.data.remote import RemoteError, open_file_system
+from kerasvid.data import DatasetError, load_info, make_pipeline, remote
+from kerasvid.data.remote import RemoteError, ShardCache, open_file_system
+from kerasvid.data.shards import check_shards, read_split, record_values
+from kerasvid.io import one_line
 from tfrecords_tools import registry
+from tfrecords_tools.verify import verify
+
+# === Which program reads a scheme ===
 
 
 @pytest.fixture
@@ -20,8 +32,8 @@ def known_schemes(monkeypatch):
     return known
 
 
-def test_a_scheme_that_tensorflow_does_not_know_is_refused_in_one_line():
-    message = r"^abc://bucket/a: .*cannot read abc:// paths"
+def test_a_scheme_that_nothing_knows_is_refused_in_one_line():
+    message = r"^abc://bucket/a: TensorFlow .* and fsspec cannot read abc:// paths"
     with pytest.raises(RemoteError, match=message) as error:
         load_info("abc://bucket/a")
     assert "\n" not in str(error.value)
@@ -30,29 +42,270 @@ def test_a_scheme_that_tensorflow_does_not_know_is_refused_in_one_line():
 
 
 def test_local_folders_and_known_schemes_need_nothing(known_schemes, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_io", None)
+    monkeypatch.setattr(remote.importlib, "import_module", None)
     for folder in ("data/a", "/data/a", "gs://bucket/a"):
         open_file_system(folder)
 
 
-def test_other_versions_of_tensorflow_never_import_it(known_schemes, monkeypatch):
+def test_other_versions_of_tensorflow_never_import_tensorflow_io(known_schemes, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_io", types.ModuleType("tensorflow_io"))
     monkeypatch.setattr(tf, "__version__", "2.18.0")
-    monkeypatch.setattr(remote.importlib, "import_module", lambda name: known_schemes.add("s3"))
-    with pytest.raises(RemoteError, match=r"TensorFlow 2\.18\.0 cannot read s3:// paths"):
-        open_file_system("s3://bucket/a")
-    assert "s3" not in known_schemes
+    imported, imports = [], importlib.import_module
+    monkeypatch.setattr(
+        remote.importlib, "import_module", lambda name: imported.append(name) or imports(name)
+    )
+    open_file_system("memory://a")
+    assert "tensorflow_io" not in imported
 
 
-def test_the_extra_adds_file_systems_and_its_absence_is_reported(known_schemes, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_io", None)  # as if it were not installed
-    with pytest.raises(RemoteError, match=r"s3:// paths need tensorflow-io; install kerasvid"):
-        open_file_system("s3://bucket/a")
+def test_tensorflow_io_comes_first_where_it_loads(known_schemes, monkeypatch):
     monkeypatch.setattr(remote.importlib, "import_module", lambda name: known_schemes.add("s3"))
     open_file_system("s3://bucket/a")
-    with pytest.raises(RemoteError, match="cannot read abc:// paths either"):
-        open_file_system("abc://bucket/a")
+    assert not remote.is_cached("s3://bucket/a")
+
+
+@pytest.mark.parametrize(
+    ("address", "extra"),
+    [("s3://bucket/a", "s3"), ("hf://datasets/a/b", "hub"), ("https://a.org/b", "remote")],
+)
+def test_a_missing_package_is_named(monkeypatch, address, extra):
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(RemoteError, match=rf"need a package .*pip install 'kerasvid\[{extra}\]'"):
+        load_info(address)
 
 
 def test_where_a_file_system_is_absent_so_is_the_data():
     assert issubclass(RemoteError, DatasetError)
+
+
+# === Data sets in a store ===
+
+
+class FaultyStore(MemoryFileSystem):
+    """A store in memory that fails as `faults` says: by name of a file, one fault for each try.
+
+    A fault is an exception, or a function from the content to what arrives.
+    """
+
+    protocol = "faulty"
+    store: ClassVar[dict] = {}
+    pseudo_dirs: ClassVar[list] = [""]
+    faults: ClassVar[dict] = {}
+    reads: ClassVar[list] = []
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.replace("faulty://", "memory://"))
+
+    def _opened(self, path):
+        self.reads.append(path.rpartition("/")[2])
+        waiting = self.faults.get(self.reads[-1], [])
+        return waiting.pop(0) if waiting else None
+
+    def open(self, path, mode="rb", **options):
+        fault = self._opened(path) if mode == "rb" else None
+        if isinstance(fault, Exception):
+            raise fault
+        file = super().open(path, mode, **options)
+        if fault is None:
+            return file
+        content = fault(file.read())
+        return _Stream(content)
+
+    def cat_file(self, path, *args, **options):
+        with self.open(path) as file:
+            return file.read()
+
+
+class _Stream:
+    """Bytes, then a broken connection where they end with BREAK."""
+
+    BREAK = b"\0broken\0"
+
+    def __init__(self, content):
+        self.parts = [content.removesuffix(self.BREAK)]
+        self.broken = content.endswith(self.BREAK)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def read(self, size=-1):
+        if self.parts:
+            return self.parts.pop()
+        if self.broken:
+            raise ConnectionResetError("Connection reset by peer")
+        return b""
+
+
+def cut(content):
+    return content[: len(content) // 2] + _Stream.BREAK
+
+
+def halved(content):
+    return content[: len(content) // 2]
+
+
+def altered(content):
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+@pytest.fixture
+def store(dataset, tmp_path, monkeypatch):
+    """The address of a copy of the data set, a new cache, and no waiting between attempts."""
+    fsspec.register_implementation("faulty", FaultyStore, clobber=True)
+    FaultyStore.store.clear()
+    FaultyStore.faults, FaultyStore.reads = {}, []
+    files = fsspec.filesystem("faulty")
+    for path in pathlib.Path(dataset).iterdir():
+        files.pipe_file(f"/bucket/numbers/{path.name}", path.read_bytes())
+    FaultyStore.reads.clear()
+    cache = ShardCache(tmp_path / "cache")
+    monkeypatch.setattr(remote, "shard_cache", lambda: cache)
+    monkeypatch.setattr("tfrecords_tools.verify.shard_cache", lambda: cache)
+    monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0, 0.0))
+    return "faulty://bucket/numbers"
+
+
+def stream(folder, batches=9, **options):
+    options = {"batch_size": 5, "frames": 3, "repeat": True, "seed": 2, **options}
+    return list(make_pipeline(folder, **options).take(batches).as_numpy_iterator())
+
+
+def assert_same(batches, others):
+    for batch, other in zip(batches, others, strict=True):
+        for name, value in batch.items():
+            np.testing.assert_array_equal(value, other[name])
+
+
+def test_the_stream_is_that_from_disk_to_the_bit(dataset, store):
+    assert load_info(store) == load_info(dataset)
+    assert_same(stream(store), stream(dataset))
+    resumed = stream(store, 4, start_step=5)
+    assert_same(resumed, stream(dataset, 9)[5:])
+
+
+def test_each_shard_is_downloaded_once(dataset, store):
+    stream(store)
+    shards = [name for name in FaultyStore.reads if name.endswith(".tfrecord")]
+    assert sorted(shards) == sorted(s.file for s in load_info(dataset).splits["train"].shards)
+    stream(store)
+    assert len([name for name in FaultyStore.reads if name.endswith(".tfrecord")]) == len(shards)
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [ConnectionError("refused")],
+        [TimeoutError("no answer"), OSError("503 Slow Down")],
+        [cut],
+        [halved],
+        [altered, cut, halved],
+    ],
+)
+def test_a_fault_that_passes_changes_nothing(dataset, store, faults):
+    shards = load_info(dataset).splits["train"].shards
+    FaultyStore.faults = {shard.file: [*faults] for shard in shards}
+    FaultyStore.faults["dataset.json"] = [each for each in faults if isinstance(each, Exception)]
+    assert_same(stream(store), stream(dataset))
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (ConnectionError("refused"), "cannot be read, in 4 attempts (refused). Check the connect"),
+        (altered, "in 4 attempts (its SHA-256 differs from dataset.json)"),
+        (cut, "in 4 attempts (Connection reset by peer)"),
+        (FileNotFoundError("gone"), "there is no such file"),
+        (PermissionError("403"), "access is refused. Check your credentials"),
+    ],
+)
+def test_a_fault_that_stays_is_one_line_with_the_shard(store, fault, message):
+    name = load_info(store).splits["train"].shards[1].file
+    FaultyStore.faults = {name: [fault] * 99}
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        stream(store)
+    text = one_line(error.value.message)
+    assert text.startswith(f"{store}/{name}: ") and message in text, text
+
+
+def test_a_cache_that_cannot_be_written_is_told_at_once(store, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    cache = ShardCache(tmp_path / "file")
+    monkeypatch.setattr(remote, "shard_cache", lambda: cache)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"file.*cannot be written"):
+        stream(store)
+    assert not [name for name in FaultyStore.reads if name.endswith(".tfrecord")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("dataset.json", None, r"no data set, dataset\.json is missing\. Copy the whole folder"),
+        ("dataset.json", b"{}", "dataset.json"),
+        ("train-00001-of-00004.tfrecord", None, "the shard is missing"),
+        ("train-00001-of-00004.tfrecord", b"short", "truncated, 5 bytes instead of"),
+    ],
+)
+def test_a_store_with_wrong_files_is_refused_before_reading(store, name, content, message):
+    files = fsspec.filesystem("faulty")
+    files.rm(f"/bucket/numbers/{name}")
+    if content is not None:
+        files.pipe_file(f"/bucket/numbers/{name}", content)
+    with pytest.raises(DatasetError, match=message) as error:
+        check_shards(store, load_info(store))
+    assert "\n" not in str(error.value)
+
+
+def test_other_readers_use_the_cache_too(dataset, store):
+    assert record_values(store, "test", "label") == record_values(dataset, "test", "label")
+    records = read_split(store, load_info(store), "test").as_numpy_iterator()
+    assert [int(record["index"]) for record in records] == [*range(7)]
+
+
+def test_a_remote_data_set_is_verified(store):
+    assert verify(store).faults == []
+    files = fsspec.filesystem("faulty")
+    name = "/bucket/numbers/test-00000-of-00002.tfrecord"
+    files.pipe_file(name, altered(files.cat_file(name)))
+    assert any("test-00000" in fault for fault in verify(store).faults)
+
+
+# === The cache ===
+
+
+def test_a_damaged_copy_is_downloaded_again(store, tmp_path):
+    shard = load_info(store).splits["test"].shards[0]
+    path = f"{store}/{shard.file}"
+    copy = pathlib.Path(ShardCache(tmp_path / "own").fetch(path, shard))
+    content = copy.read_bytes()
+    copy.write_bytes(altered(content))
+    assert ShardCache(tmp_path / "own").fetch(path, shard) == os.fspath(copy)  # a new process
+    assert copy.read_bytes() == content
+
+
+def test_shards_that_were_not_used_for_the_longest_time_make_room(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "KEPT_SHARDS", 1)
+    shards = load_info(store).splits["train"].shards
+    cache = ShardCache(tmp_path / "own", most_bytes=2 * max(shard.bytes for shard in shards))
+    copies = []
+    for number, shard in enumerate(shards[:3]):
+        copies.append(pathlib.Path(cache.fetch(f"{store}/{shard.file}", shard)))
+        os.utime(copies[-1], (number, number))
+        if number == 1:
+            cache.fetch(f"{store}/{shards[0].file}", shards[0])  # used again
+    assert [copy.exists() for copy in copies] == [True, False, True]
+
+
+def test_shards_in_use_stay_in_a_cache_that_is_too_small(dataset, store, tmp_path, monkeypatch):
+    cache = ShardCache(tmp_path / "own", most_bytes=1)
+    monkeypatch.setattr(remote, "shard_cache", lambda: cache)
+    assert_same(stream(store, 20), stream(dataset, 20))
+
+
+def test_the_size_of_the_cache_is_a_number(monkeypatch):
+    monkeypatch.setenv(remote.CACHE_BYTES, "10 GB")
+    with pytest.raises(RemoteError, match="KERASVID_REMOTE_CACHE_BYTES=10 GB: give a number"):
+        ShardCache()
