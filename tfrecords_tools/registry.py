@@ -21,6 +21,7 @@ if typing.TYPE_CHECKING:
 # The module of each command `kerasvid data NAME`; its `main(arguments)` runs the command.
 COMMANDS = {
     "folder": "tfrecords_tools.converters.folder",
+    "huggingface": "tfrecords_tools.converters.huggingface",
     "sprites": "tfrecords_tools.synthetic.sprites",
     "shapes": "tfrecords_tools.synthetic.shapes",
     "turntable": "tfrecords_tools.synthetic.turntable",
