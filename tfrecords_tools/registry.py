@@ -31,6 +31,7 @@ COMMANDS = {
     "oulu-casia": "tfrecords_tools.converters.oulu_casia",
     "golf": "tfrecords_tools.converters.golf",
     "moments": "tfrecords_tools.converters.moments",
+    "kth": "tfrecords_tools.converters.kth",
     "verify": "tfrecords_tools.verify",
     "split-frames": "tfrecords_tools.derived.split_frames",
     "hold-out-pairs": "tfrecords_tools.derived.hold_out_pairs",
@@ -100,6 +101,9 @@ DATASETS = (
     Dataset("moments", "erupting and skiing of Moments in Time (Monfort et al. 2019)",
             "--source_dir with training and validation; application at "
             "http://moments.csail.mit.edu/", "moments:prepare"),
+    Dataset("kth", "25 persons in 6 actions, grey (Schuldt et al. 2004)",
+            "--source_dir with the AVI files and 00sequences.txt of "
+            "https://www.csc.kth.se/cvap/actions/", "kth:prepare"),
 )  # fmt: skip
 
 
