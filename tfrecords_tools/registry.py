@@ -32,6 +32,7 @@ COMMANDS = {
     "golf": "tfrecords_tools.converters.golf",
     "moments": "tfrecords_tools.converters.moments",
     "kth": "tfrecords_tools.converters.kth",
+    "ucf101": "tfrecords_tools.converters.ucf101",
     "verify": "tfrecords_tools.verify",
     "split-frames": "tfrecords_tools.derived.split_frames",
     "hold-out-pairs": "tfrecords_tools.derived.hold_out_pairs",
@@ -104,6 +105,9 @@ DATASETS = (
     Dataset("kth", "25 persons in 6 actions, grey (Schuldt et al. 2004)",
             "--source_dir with the AVI files and 00sequences.txt of "
             "https://www.csc.kth.se/cvap/actions/", "kth:prepare"),
+    Dataset("ucf101", "13,320 videos of 101 actions (Soomro et al. 2012)",
+            "--source_dir with UCF-101 and ucfTrainTestlist of "
+            "https://www.crcv.ucf.edu/data/UCF101.php", "ucf101:prepare"),
 )  # fmt: skip
 
 
