@@ -33,6 +33,7 @@ COMMANDS = {
     "moments": "tfrecords_tools.converters.moments",
     "kth": "tfrecords_tools.converters.kth",
     "ucf101": "tfrecords_tools.converters.ucf101",
+    "bair": "tfrecords_tools.converters.bair",
     "verify": "tfrecords_tools.verify",
     "split-frames": "tfrecords_tools.derived.split_frames",
     "hold-out-pairs": "tfrecords_tools.derived.hold_out_pairs",
@@ -108,6 +109,10 @@ DATASETS = (
     Dataset("ucf101", "13,320 videos of 101 actions (Soomro et al. 2012)",
             "--source_dir with UCF-101 and ucfTrainTestlist of "
             "https://www.crcv.ucf.edu/data/UCF101.php", "ucf101:prepare"),
+    Dataset("bair", "a robot arm that pushes objects (Ebert et al. 2017)",
+            "--source_dir with softmotion30_44k of "
+            "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar",
+            "bair:prepare"),
 )  # fmt: skip
 
 
