@@ -34,6 +34,7 @@ COMMANDS = {
     "kth": "tfrecords_tools.converters.kth",
     "ucf101": "tfrecords_tools.converters.ucf101",
     "bair": "tfrecords_tools.converters.bair",
+    "sky-timelapse": "tfrecords_tools.converters.sky_timelapse",
     "verify": "tfrecords_tools.verify",
     "split-frames": "tfrecords_tools.derived.split_frames",
     "hold-out-pairs": "tfrecords_tools.derived.hold_out_pairs",
@@ -113,6 +114,9 @@ DATASETS = (
             "--source_dir with softmotion30_44k of "
             "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar",
             "bair:prepare"),
+    Dataset("sky_timelapse", "clouds in time-lapse (Xiong et al. 2018)",
+            "--source_dir with sky_train and sky_test of https://github.com/weixiong-ur/mdgan",
+            "sky-timelapse:prepare"),
 )  # fmt: skip
 
 
