@@ -137,7 +137,7 @@ def _check_shard(
     copy = path
     if is_cached(path):
         try:
-            if hash_file(path)[0] != shard.sha256:
+            if hash_file(path)[0] != shard.sha256:  # a copy in the cache says nothing of the store
                 yield f"{path}: altered, its SHA-256 differs from {INFO_FILE}"
                 return
             copy = shard_cache().fetch(path, shard)

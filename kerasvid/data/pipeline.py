@@ -13,10 +13,10 @@ from kerasvid.data.records import DatasetInfo, decode_frames
 from kerasvid.data.shards import (
     check_first_records,
     check_shards,
+    fetched_ahead,
     load_info,
-    local_shards,
     parse_checked,
-    read_shard,
+    shard_reader,
     shortest_video,
     split_files,
 )
@@ -168,9 +168,10 @@ def _epoch(
         order = tf.range(len(info.splits[split].shards))
         order = tf.random.experimental.stateless_shuffle(order, epoch_seed)
         shards = tuple(tf.gather(each, order) for each in shards)
-    files = local_shards(tf.data.Dataset.from_tensor_slices(shards), folder, info.splits[split])
+    clips = info.splits[split]
+    files = fetched_ahead(tf.data.Dataset.from_tensor_slices(shards), folder, clips)
     dataset = files.interleave(
-        read_shard,
+        shard_reader(folder, clips),
         # Unshuffled, one shard after the other keeps the order of `index`.
         cycle_length=INTERLEAVED_SHARDS if shuffle else 1,
         block_length=16,

@@ -13,7 +13,6 @@ import hashlib
 import importlib
 import os
 import pathlib
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import IO, Any
@@ -21,12 +20,20 @@ from typing import IO, Any
 import tensorflow as tf
 
 from kerasvid.data.records import DatasetError, ShardInfo
-from kerasvid.io import atomic_write, cache_folder, file_digest, lock, one_line, readable_os_errors
+from kerasvid.io import (
+    DIGEST_SIZE,
+    atomic_write,
+    cache_folder,
+    file_digest,
+    lock,
+    one_line,
+    readable_os_errors,
+)
 
 CACHE_BYTES = "KERASVID_REMOTE_CACHE_BYTES"  # variable with the size of the cache
 DEFAULT_BYTES = 10 << 30
-# Shards that stay whatever the size of the cache: one that is opened must not go before.
-KEPT_SHARDS = 16
+# Copies that were asked for since then stay, whatever the size of the cache: they may be opened.
+IN_USE_SECONDS = 600.0
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
 BLOCK = 1 << 20
 # What to install for the file systems of fsspec.
@@ -69,6 +76,11 @@ def _is_known(folder: str) -> bool:
     return folder.partition("://")[0] in tf.io.gfile.get_registered_schemes()
 
 
+def extra_of(address: str) -> str:
+    """The extra of this package with what fsspec needs for an address."""
+    return EXTRAS.get(address.partition("://")[0], "remote")
+
+
 def _file_system(path: str) -> tuple[Any, str]:
     """The file system of fsspec for a path, and the path within it.
 
@@ -76,13 +88,12 @@ def _file_system(path: str) -> tuple[Any, str]:
         RemoteError: fsspec or what it needs is missing, or it does not know the scheme.
     """
     scheme = path.partition("://")[0]
-    extra = EXTRAS.get(scheme, "remote")
     try:
         core = importlib.import_module("fsspec.core")
         return core.url_to_fs(path)
     except ImportError as error:
         raise RemoteError(f"{path}: {scheme}:// paths need a package ({one_line(str(error))}). Run "
-                          f"pip install 'kerasvid[{extra}]'.") from error  # fmt: skip
+                          f"pip install 'kerasvid[{extra_of(path)}]'.") from error  # fmt: skip
     except ValueError as error:
         raise RemoteError(f"{path}: TensorFlow {tf.__version__} and fsspec cannot read {scheme}:// "
                           f"paths ({one_line(str(error)).rstrip('.')}).") from error  # fmt: skip
@@ -161,14 +172,31 @@ def read_remote(path: str) -> bytes:
     return content
 
 
+@functools.lru_cache(maxsize=4096)
 def remote_size(path: str) -> int | None:
     """The size of a remote file in bytes; `None` where the store does not tell it.
+
+    A process asks once for each file: shards do not change, and the cache compares their SHA-256.
 
     Raises:
         MissingFile: it is not there.
         RemoteError: the store cannot be read.
     """
     return _asked(path, lambda system, name: system.info(name).get("size"))
+
+
+def download(path: str, target: str | os.PathLike) -> None:
+    """Copies a file from a store that fsspec reads, also one that TensorFlow reads.
+
+    Raises:
+        MissingFile: it is not there.
+        RemoteError: it cannot be read.
+        OSError: `target` cannot be written; one line.
+    """
+    for attempt in _attempts(path):
+        with attempt, atomic_write(target) as temporary, open(temporary, "wb") as file:
+            for block in _blocks(path):
+                file.write(block)
 
 
 def list_remote(folder: str) -> list[str]:
@@ -215,8 +243,6 @@ class ShardCache:
             raise RemoteError(f"{CACHE_BYTES}={stated}: give a number of bytes.")
         self.most_bytes = int(stated) if most_bytes is None else most_bytes
         self._checked: set[str] = set()  # copies that this process has compared with their digest
-        self._recent: dict[str, None] = {}  # the last ones that were asked for
-        self._guard = threading.Lock()
 
     def fetch(self, path: str, shard: ShardInfo) -> str:
         """The path of a local copy of a shard, downloaded if there is none.
@@ -226,9 +252,6 @@ class ShardCache:
             OSError: the cache cannot be written; one line.
         """
         copy = self.folder / shard.sha256[:2] / shard.sha256
-        with self._guard:
-            self._recent.pop(shard.sha256, None)
-            self._recent[shard.sha256] = None
         with readable_os_errors(copy):
             copy.parent.mkdir(parents=True, exist_ok=True)
             with lock(copy.with_suffix(".lock"), wait=True):
@@ -256,21 +279,21 @@ class ShardCache:
                     raise _StoreFault(ValueError("its SHA-256 differs from dataset.json"))
 
     def _make_room(self, size: int) -> None:
-        """Removes the copies that were not used for the longest time until `size` more fit."""
-        with self._guard:
-            kept = [*self._recent][-KEPT_SHARDS:]
+        """Removes the copies that were not used for the longest time until `size` more fit.
+
+        Copies that any process has asked for in the last minutes stay, also if there are too many.
+        """
         copies = []
         for each in self.folder.glob("*/*"):
             with contextlib.suppress(OSError):  # another process removes some
-                if each.suffix != ".lock" and len(each.name) == 64:
+                if len(each.name) == DIGEST_SIZE:
                     copies.append((each.stat().st_mtime, each.stat().st_size, each))
         total = sum(bytes_ for _, bytes_, _ in copies)
-        for _, bytes_, each in sorted(copies):
-            if total + size <= self.most_bytes:
+        for used, bytes_, each in sorted(copies):
+            if total + size <= self.most_bytes or used > time.time() - IN_USE_SECONDS:
                 return
-            if each.name not in kept:
+            with contextlib.suppress(BlockingIOError), lock(each.with_suffix(".lock")):
                 each.unlink(missing_ok=True)
-                each.with_suffix(".lock").unlink(missing_ok=True)
                 total -= bytes_
 
 

@@ -13,7 +13,7 @@ import os
 import shlex
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import tensorflow as tf
 
@@ -321,42 +321,52 @@ def hash_file(path: str) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def local_shards(shards: tf.data.Dataset, folder: str, clips: SplitInfo) -> tf.data.Dataset:
-    """Shards of `split_files` with a local path before the others, downloaded ahead of time.
-
-    Where the files are local, it is the path itself. A shard that cannot be downloaded raises an
-    error of one line in the iteration.
-    """
+def fetched_ahead(shards: tf.data.Dataset, folder: str, clips: SplitInfo) -> tf.data.Dataset:
+    """The shards of `split_files`; those of a remote data set are downloaded ahead of time."""
     if not is_cached(folder):
-        return shards.map(lambda file, *rest: (file, file, *rest))
+        return shards
     known = {os.path.join(folder, shard.file): shard for shard in clips.shards}
 
     def fetch(file: tf.Tensor, *rest: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        copy, why = fetched(file, known)
-        right = tf.equal(why, "")
-        with tf.control_dependencies([tf.debugging.Assert(right, [why])]):
-            return tf.identity(copy), file, *rest
+        _, why = fetched(file, known)  # a fault is told by the reader, which tries again
+        with tf.control_dependencies([why]):
+            return tf.identity(file), *rest
 
     ahead = shards.map(fetch, num_parallel_calls=DOWNLOADS, deterministic=True)
     return ahead.prefetch(DOWNLOADS)
 
 
+def shard_reader(folder: str, clips: SplitInfo) -> Callable[..., tf.data.Dataset]:
+    """`read_shard` for a data set: of local files, or of the local copies of remote ones."""
+    if not is_cached(folder):
+        return read_shard
+    known = {os.path.join(folder, shard.file): shard for shard in clips.shards}
+
+    def read(file: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tf.data.Dataset:
+        copy, why = fetched(file, known)  # it may have left the cache since it was fetched ahead
+        with tf.control_dependencies([tf.debugging.Assert(tf.equal(why, ""), [why])]):
+            return read_shard(file, first, count, tf.identity(copy))
+
+    return read
+
+
 def read_shard(
-    copy: tf.Tensor, file: tf.Tensor, first: tf.Tensor, count: tf.Tensor
+    file: tf.Tensor, first: tf.Tensor, count: tf.Tensor, copy: tf.Tensor | None = None
 ) -> tf.data.Dataset:
     """The serialized records of a shard, in a graph or eagerly.
 
     Args:
-        copy: path to read, a string scalar.
-        file: path that messages name, a string scalar.
+        file: path, a string scalar.
         first: place of its first record in the split, an int64 scalar.
         count: number of its records, an int64 scalar.
+        copy: path of a local copy to read in place of the file, which messages still name.
 
     Returns:
         A dataset of (file, place in the split, serialized record). Where the file cannot be
         opened, or a record is damaged, missing or one too many, the iteration raises an error that
         names the file.
     """
+    copy = file if copy is None else copy
     # The error of a file that cannot be opened names it.
     first_byte = tf.data.FixedLengthRecordDataset(copy, 1, buffer_size=1).take(1)
     # The error of a damaged record names no file; without it, the records end there. A file that
@@ -392,7 +402,7 @@ def parse_checked(
 
 
 def split_files(folder: str, clips: SplitInfo) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The arguments of `local_shards` for each shard of a split: paths, first places, counts."""
+    """The arguments of `read_shard` for each shard of a split: paths, first places and counts."""
     counts = [shard.count for shard in clips.shards]
     paths = [os.path.join(folder, shard.file) for shard in clips.shards]
     counts = tf.constant(counts, tf.int64)
@@ -411,8 +421,8 @@ def read_split(folder: str | os.PathLike, info: DatasetInfo, split: str) -> tf.d
         check_shard(folder, shard)
     folder, clips = os.fspath(folder), info.splits[split]
     shards = tf.data.Dataset.from_tensor_slices(split_files(folder, clips))
-    shards = local_shards(shards, folder, clips)
-    return shards.flat_map(read_shard).map(
+    shards = fetched_ahead(shards, folder, clips)
+    return shards.flat_map(shard_reader(folder, clips)).map(
         lambda *record: parse_checked(info, split, *record), num_parallel_calls=tf.data.AUTOTUNE
     )
 

@@ -140,6 +140,8 @@ def _train(
             return Outcome(step, step - start, stop.received, saved_as)
     elif metrics is not None:
         restore_rows(written.metrics, metrics["rows"])
+        rows = metrics["rows"]
+        tracking = Tracking(track, written.path, config.flat(), lambda: rows)
     step = global_step(model)
     # A run may have been killed between its last checkpoint and this file.
     if finished_step < step:

@@ -229,9 +229,7 @@ def test_a_shard_that_disappears_after_it_was_opened_ends_the_reading(dataset, m
     os.remove(path)
     nothing = tf.data.Dataset.from_tensors(b"")  # as if it had been opened
     monkeypatch.setattr(tf.data, "FixedLengthRecordDataset", lambda *_, **__: nothing)
-    records = read_shard(
-        tf.constant(path), tf.constant(path), tf.constant(0, tf.int64), tf.constant(6, tf.int64)
-    )
+    records = read_shard(tf.constant(path), tf.constant(0, tf.int64), tf.constant(6, tf.int64))
     assert ends_with_error(lambda: list(records)).startswith(f"{path}: not 6 readable records")
 
 

@@ -4,6 +4,7 @@ import importlib
 import os
 import pathlib
 import sys
+import time
 import types
 from typing import ClassVar
 
@@ -166,6 +167,7 @@ def store(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(remote, "shard_cache", lambda: cache)
     monkeypatch.setattr("tfrecords_tools.verify.shard_cache", lambda: cache)
     monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0, 0.0))
+    remote.remote_size.cache_clear()
     return "faulty://bucket/numbers"
 
 
@@ -286,17 +288,30 @@ def test_a_damaged_copy_is_downloaded_again(store, tmp_path):
     assert copy.read_bytes() == content
 
 
-def test_shards_that_were_not_used_for_the_longest_time_make_room(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(remote, "KEPT_SHARDS", 1)
+def test_shards_that_were_not_used_for_the_longest_time_make_room(store, tmp_path):
     shards = load_info(store).splits["train"].shards
     cache = ShardCache(tmp_path / "own", most_bytes=2 * max(shard.bytes for shard in shards))
-    copies = []
-    for number, shard in enumerate(shards[:3]):
-        copies.append(pathlib.Path(cache.fetch(f"{store}/{shard.file}", shard)))
-        os.utime(copies[-1], (number, number))
-        if number == 1:
-            cache.fetch(f"{store}/{shards[0].file}", shards[0])  # used again
-    assert [copy.exists() for copy in copies] == [True, False, True]
+    copies = [pathlib.Path(cache.fetch(f"{store}/{shard.file}", shard)) for shard in shards[:2]]
+    for age, copy in zip((2_000, 9_000), copies, strict=True):
+        os.utime(copy, (time.time() - age,) * 2)
+    cache.fetch(f"{store}/{shards[2].file}", shards[2])
+    assert [copy.exists() for copy in copies] == [True, False]
+
+
+def test_a_process_leaves_what_another_one_has_just_asked_for(store, tmp_path):
+    shards = load_info(store).splits["train"].shards
+    one, other = (ShardCache(tmp_path / "own", most_bytes=1) for _ in range(2))
+    copies = [pathlib.Path(one.fetch(f"{store}/{shard.file}", shard)) for shard in shards[:2]]
+    other.fetch(f"{store}/{shards[2].file}", shards[2])
+    assert all(copy.exists() for copy in copies)
+
+
+def test_a_shard_that_has_left_the_cache_is_fetched_again(dataset, store, tmp_path):
+    assert_same(stream(store), stream(dataset))
+    for copy in (tmp_path / "cache").rglob("*"):
+        if len(copy.name) == 64:
+            copy.unlink()
+    assert_same(stream(store), stream(dataset))
 
 
 def test_shards_in_use_stay_in_a_cache_that_is_too_small(dataset, store, tmp_path, monkeypatch):

@@ -20,6 +20,8 @@ from kerasvid.naming import nearest_names
 from kerasvid.training.callbacks.step_callback import StepCallback
 
 PROJECT = "kerasvid"  # of runs where the variables of a tracker name no other
+# The client of MLflow would try for minutes again, and a step waits for it.
+MLFLOW_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 STATE = "tracking.json"  # in the folder of a run: what each tracker has, by its name
 Row = Mapping[str, float]
 
@@ -31,11 +33,14 @@ class MLflowTracker:
         name: of the run.
         settings: its parameters.
         known: identifier of the MLflow run to continue; `None` for a new one.
+        keep: is called with the identifier as soon as there is one.
     """
 
-    package = "mlflow"
-
-    def __init__(self, name: str, settings: Mapping[str, Any], known: str | None):
+    def __init__(
+        self, name: str, settings: Mapping[str, Any], known: str | None, keep: Callable[[str], None]
+    ):
+        for variable, value in MLFLOW_PATIENCE.items():
+            os.environ.setdefault(variable, value)
         self._entities = importlib.import_module("mlflow.entities")
         self._client = importlib.import_module("mlflow").MlflowClient()
         if known is not None:
@@ -46,6 +51,7 @@ class MLflowTracker:
         found = self._client.get_experiment_by_name(title)
         experiment = found.experiment_id if found else self._client.create_experiment(title)
         self.id = self._client.create_run(experiment, run_name=name).info.run_id
+        keep(self.id)
         parameters = [self._entities.Param(k, str(v)[:6000]) for k, v in settings.items()]
         for first in range(0, len(parameters), 100):  # most of one request
             self._client.log_batch(self.id, params=parameters[first : first + 100])
@@ -69,14 +75,17 @@ class WandbTracker:
     """A run of Weights & Biases; `WANDB_MODE=offline` keeps it in the folder of the run.
 
     Args:
-        name, settings, known: as of `MLflowTracker`.
+        name, settings, known, keep: as of `MLflowTracker`.
         folder: of the run.
     """
 
-    package = "wandb"
-
     def __init__(
-        self, name: str, settings: Mapping[str, Any], known: str | None, folder: pathlib.Path
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        known: str | None,
+        keep: Callable[[str], None],
+        folder: pathlib.Path,
     ):
         self._wandb = importlib.import_module("wandb")
         self._name = name
@@ -84,7 +93,7 @@ class WandbTracker:
             project=os.environ.get("WANDB_PROJECT", PROJECT), name=name, id=known, dir=folder,
             resume="allow", config=dict(settings),
         )  # fmt: skip
-        self.id = self._run.id
+        keep(self._run.id)
 
     def log(self, step: int, row: Row) -> None:
         self._run.log(dict(row), step=step)
@@ -123,6 +132,9 @@ def check_trackers(names: Iterable[str]) -> list[str]:
         except ImportError as error:
             raise ValueError(f"--track={name}: {name} is not installed. Run pip install "
                              f"'kerasvid[{name}]'.") from error  # fmt: skip
+        except Exception as error:
+            why = one_line(str(error) or type(error).__name__)
+            raise ValueError(f"--track={name}: {name} cannot be imported ({why}).") from error
     return sorted({name for name in names if TRACKERS[name]})
 
 
@@ -130,8 +142,8 @@ class Tracking(StepCallback):
     """Sends the rows of a run's metrics, its samples and its model to trackers.
 
     What a tracker has is kept in `tracking.json` in the folder of the run: a resumed run continues
-    it and sends nothing twice. A tracker that fails is named on stderr; training goes on, and the
-    next row is sent with those before it.
+    it and sends nothing twice. A tracker that fails is named on stderr; training goes on, and each
+    new row is sent with those that are missing.
 
     Args:
         names: of `check_trackers`.
@@ -153,75 +165,101 @@ class Tracking(StepCallback):
         rows: Callable[[], Sequence[Mapping[str, str]]],
     ):
         super().__init__()
-        self.folder, self.settings, self.rows = folder, settings, rows
+        self.folder, self.settings, self.rows, self.names = folder, settings, rows, [*names]
         self._path = folder / STATE
         self._trackers: dict[str, Any] = {}
         self._failing: set[str] = set()
-        known = self._read()
-        self._state = {name: known.get(name, {"id": None, "step": 0, "shown": 0}) for name in names}
+        self._attempted = -1  # the newest row that was sent, or not
+        self._state = self._read()  # also of trackers that are not asked for now
+        for name in self.names:
+            self._state.setdefault(name, {"id": None, "step": 0, "shown": 0, "finished": 0})
 
     def _read(self) -> dict[str, Any]:
         try:
-            return json.loads(read_text(self._path))
+            found = json.loads(read_text(self._path))
+            for state in found.values():
+                if [*map(type, (state["step"], state["shown"], state["finished"]))] != [int] * 3:
+                    raise ValueError("it has no steps")
+            return found
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
-            print(f"{self._path}: cannot be read ({error}). The run is tracked anew.",
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            why = one_line(str(error))
+            print(f"{self._path}: cannot be read ({why}). The run is tracked anew.",
                   file=sys.stderr)  # fmt: skip
             return {}
-
-    def on_train_begin(self, logs=None) -> None:
-        self.send()
 
     def on_step_end(self, step: int, logs: dict) -> None:
         rows = self.rows()
         newest = int(rows[-1]["step"]) if rows else 0
-        if any(state["step"] < newest for state in self._state.values()):
+        if newest > self._attempted:
             self.send()
 
     def send(self) -> None:
         """Sends what the trackers do not have yet."""
-        for name in self._state:
-            self._try(name, self._send)
+        rows = self.rows()
+        self._attempted = int(rows[-1]["step"]) if rows else 0
+        for name in self.names:
+            self._try(name, self._send, "Training goes on without it; what it lacks is sent later")
 
     def finish(self, model: pathlib.Path | None) -> None:
         """Sends the rest and the finished model; `None` for a run that was ended early."""
-        for name in self._state:
-            self._failing.discard(name)
-            self._try(name, self._send)
-            if name in self._trackers:
-                self._try(name, lambda name, tracker: tracker.finish(model))
+        rows = self.rows()
+        step = int(rows[-1]["step"]) if rows else 0
+
+        def end(name: str, tracker: Any) -> None:
+            self._send(name, tracker)
+            tracker.finish(model)
+            if model is not None:
+                self._state[name]["finished"] = step
+                self._write()
+
+        for name in self.names:
+            if self._state[name]["finished"] < step or model is None:
+                self._failing.discard(name)
+                self._try(name, end, "It lacks the end of the run: run the same command again")
+            self._trackers.pop(name, None)
 
     def _send(self, name: str, tracker: Any) -> None:
         state = self._state[name]
+        events: list[tuple[int, str, Callable, Any]] = []
         for row in self.rows():
             if (step := int(row["step"])) > state["step"]:
-                tracker.log(step, {k: float(v) for k, v in row.items() if k != "step"})
-                state["step"] = step
-                self._write()
-        for image in sorted((self.folder / "samples").glob("step-*.png")):
+                values = {key: float(value) for key, value in row.items() if key != "step"}
+                events.append((step, "step", tracker.log, values))
+        newest = max((step for step, *_ in events), default=state["step"])
+        for image in (self.folder / "samples").glob("step-*.png"):
             step = int(image.stem[5:])
-            if step > state["shown"]:
-                tracker.show(step, [image, image.with_suffix(".gif")])
-                state["shown"] = step
-                self._write()
+            if state["shown"] < step <= newest:
+                paths = [image, image.with_suffix(".gif")]
+                events.append((step, "shown", tracker.show, paths))
+        # In the order of steps: wandb drops what comes after a later one.
+        for step, kind, act, values in sorted(
+            events, key=lambda event: (event[0], event[1] == "shown")
+        ):
+            act(step, values)
+            state[kind] = step
+            self._write()
 
-    def _try(self, name: str, act: Callable[[str, Any], None]) -> None:
+    def _try(self, name: str, act: Callable[[str, Any], None], consequence: str) -> None:
         """Acts with a tracker, which is made first; a fault is one line, once."""
+
+        def keep(number: str) -> None:
+            self._state[name]["id"] = number
+            self._write()
+
         try:
             if name not in self._trackers:
                 options = {"folder": self.folder} if TRACKERS[name] is WandbTracker else {}
                 known = self._state[name]["id"]
-                tracker = TRACKERS[name](self.folder.name, self.settings, known, **options)
-                self._trackers[name], self._state[name]["id"] = tracker, tracker.id
-                self._write()
+                make = TRACKERS[name]
+                self._trackers[name] = make(self.folder.name, self.settings, known, keep, **options)
             act(name, self._trackers[name])
             self._failing.discard(name)
         except Exception as error:  # of a service: its clients have their own kinds
             if name not in self._failing:
                 why = one_line(str(error) or type(error).__name__)[:200].rstrip(".")
-                print(f"\n{name}: {why}. Training goes on without it; what it lacks is sent with "
-                      "the next row.", file=sys.stderr, flush=True)  # fmt: skip
+                print(f"\n{name}: {why}. {consequence}.", file=sys.stderr, flush=True)
             self._failing.add(name)
 
     def _write(self) -> None:

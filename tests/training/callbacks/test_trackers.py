@@ -4,6 +4,7 @@ import json
 import pathlib
 import sys
 import time
+from typing import ClassVar
 
 import keras
 import pytest
@@ -18,13 +19,18 @@ from kerasvid.training.run_folder import RunFolder
 class Recorder:
     """A tracker that remembers what it is sent, and fails while `down` is true."""
 
-    package, sent, made, down = "recorder", [], [], False
+    sent: ClassVar[list] = []
+    made: ClassVar[list] = []
+    tries: ClassVar[list] = []
+    down = ends_badly = False
 
-    def __init__(self, name, settings, known):
+    def __init__(self, name, settings, known, keep):
+        self.tries.append(name)
         if Recorder.down:
             raise ConnectionError("no server\nat all")
-        self.id = known or f"{name}-{len(self.made)}"
-        self.made.append((self.id, known, dict(settings)))
+        number = known or f"{name}-{len(self.made)}"
+        self.made.append((number, known, dict(settings)))
+        keep(number)
 
     def log(self, step, row):
         if Recorder.down:
@@ -35,6 +41,8 @@ class Recorder:
         self.sent.append((step, [path.name for path in paths]))
 
     def finish(self, model):
+        if Recorder.ends_badly:
+            raise ConnectionError("no server")
         self.sent.append(("end", model and model.name))
 
 
@@ -43,6 +51,8 @@ def recorder(monkeypatch):
     monkeypatch.setitem(trackers.TRACKERS, "recorder", Recorder)
     monkeypatch.setattr(Recorder, "sent", [])
     monkeypatch.setattr(Recorder, "made", [])
+    monkeypatch.setattr(Recorder, "tries", [])
+    monkeypatch.setattr(Recorder, "ends_badly", False)
     monkeypatch.setattr(Recorder, "down", False)
     return Recorder
 
@@ -100,8 +110,55 @@ def test_a_tracker_that_fails_is_named_once_and_gets_the_rest_later(recorder, tm
     assert [step for step, _ in recorder.sent] == [2, 4]
 
 
-def test_a_damaged_state_is_named_and_begun_anew(recorder, tmp_path, capsys):
-    (tmp_path / STATE).write_text("{")
+def test_a_tracker_that_fails_is_tried_once_a_row(recorder, tmp_path):
+    rows, model = [], keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    recorder.down = True
+    tracking = Tracking(["recorder"], tmp_path, {}, lambda: rows)
+    tracking.set_model(model)
+    for step in range(1, 101):
+        if step % 50 == 0:
+            rows.append(row(step, loss=1.0))
+        tracking.on_step_end(step, {})
+    assert len(recorder.tries) <= 3
+
+
+def test_samples_and_rows_come_in_the_order_of_their_steps(recorder, tmp_path):
+    rows = [row(50, loss=1.5)]
+    (tmp_path / "samples").mkdir()
+    for step in (37, 60):
+        (tmp_path / "samples" / f"step-{step:06d}.png").write_bytes(b"")
+    tracking = Tracking(["recorder"], tmp_path, {}, lambda: rows)
+    tracking.send()
+    rows.append(row(100, loss=1.25))
+    tracking.send()
+    assert [step for step, _ in recorder.sent] == [37, 50, 60, 100]
+
+
+def test_an_end_that_fails_comes_with_the_next_command(recorder, config_of, tmp_path, capsys):
+    recorder.ends_badly = True
+    config = config_of(2, model="rjvae")
+    run = tracked_run(config, tmp_path / "run", ["recorder"])
+    assert "It lacks the end of the run: run the same command again" in capsys.readouterr().err
+    recorder.ends_badly = False
+    for _ in range(2):
+        tracked_run(config, run.path, ["recorder"])
+    assert [step for step, _ in recorder.sent] == [2, "end"]
+
+
+def test_trackers_that_are_left_out_are_continued_later(recorder, monkeypatch, tmp_path):
+    monkeypatch.setitem(trackers.TRACKERS, "other", Recorder)
+    rows = [row(2, loss=1.5)]
+    for names in (["recorder", "other"], ["other"], ["recorder"]):
+        Tracking(names, tmp_path, {}, lambda: rows).send()
+        rows.append(row(2 * len(rows) + 2, loss=1.0))
+    known = [each[1] for each in recorder.made]
+    assert known[:2] == [None, None] and None not in known[2:]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"recorder": {"id": 3}}'])
+def test_a_damaged_state_is_named_and_begun_anew(recorder, tmp_path, capsys, text):
+    (tmp_path / STATE).write_text(text)
     Tracking(["recorder"], tmp_path, {}, lambda: [row(2, loss=1.5)]).send()
     assert f"{tmp_path / STATE}: cannot be read" in capsys.readouterr().err
     assert recorder.sent == [(2, {"loss": 1.5})]
