@@ -64,12 +64,13 @@ def main(argv: list[str]) -> None:
             raise ValueError("--show cannot be used with --first and --last. Remove it.")
         if images and not (_F.first and _F.last):
             raise ValueError(f"--{'last' if _F.first else 'first'} is missing. Give both images.")
+        if images and _F["truncation"].present:
+            raise ValueError("--truncation is of samples. Use --temperature with two images.")
+        if _F["seconds"].present and "walk" not in (_F.show or ()):
+            raise ValueError("--seconds is the length of --show=walk. Remove it, or show walk.")
         if not images and _F["temperature"].present:
             raise ValueError("--temperature needs --first and --last. Give both images.")
     start_tensorflow()
-    if _F.preset:
-        with one_line_errors(ValueError, OSError):
-            return _show_preset()
     from kerasvid.data import DatasetError, load_info
     from kerasvid.models.base.categories import with_label
     from kerasvid.models.registry import model_class
@@ -80,6 +81,8 @@ def main(argv: list[str]) -> None:
     from tfrecords_tools.conversion import ConversionError
 
     with one_line_errors(ValueError, *ERRORS):
+        if _F.preset:
+            return _show_preset()
         run = RunFolder(_F.run_dir)
         config = run.load_config()
         if images:
@@ -111,15 +114,15 @@ def _show_preset() -> None:
     """Writes samples of a model with weights, or videos between --first and --last, to --out."""
     from kerasvid.models.base.categories import class_number, with_label
     from kerasvid.models.base.in_between import InBetween
-    from kerasvid.models.base.preset_folder import read_metadata, read_preset
+    from kerasvid.models.base.preset_folder import description_of, read_metadata, read_preset
     from kerasvid.models.base.preset_sources import local_preset
     from kerasvid.visualization.figures import FigureInputs, between_images, samples, walk
     from tfrecords_tools.media import read_frame
 
     with local_preset(_F.preset) as folder:
+        known = description_of(read_metadata(folder))
         model = read_preset(folder)
-        data = read_metadata(folder).get("data") or {}
-    label = None if _F.label is None else class_number(_F.label, data.get("classes", ()))
+    label = None if _F.label is None else class_number(_F.label, known.classes)
     options: dict[str, Any] = {**{name: _F[name].value for name in OPTIONS}, "label": label}
     if isinstance(model, InBetween):
         if not _F.first:
@@ -134,10 +137,10 @@ def _show_preset() -> None:
     else:
         with_label(_drawn(model), label)  # refuses a class that the model does not have
         options["count"] = _F["count"].value
-        options["fps"] = data.get("fps") or 8.0
+        options["fps"] = known.fps
         draw = walk if _F.show == ["walk"] else samples
         figure = draw(FigureInputs(model, **options))
-    figure.write_one(_F.out, data.get("fps") or 8.0)
+    figure.write_one(_F.out, known.fps)
     print("\n".join(filter(None, [_F.out, figure.remark])))
 
 

@@ -33,6 +33,8 @@ def main(argv: list[str]) -> None:
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, *ERRORS):
+        if _F.private and not _F.upload:
+            raise ValueError("--private is of --upload. Give both, or neither.")
         if _F.upload:
             check_address(_F.upload)  # before minutes of work
         run = load_for_export(_F.run_dir, _F.weights)

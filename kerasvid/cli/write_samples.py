@@ -8,6 +8,7 @@ interrupted command has written are kept: the same command again writes the rest
 """
 
 import json
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -52,56 +53,55 @@ def main(argv: list[str]) -> None:
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, *ERRORS):
-        model, source = _preset() if _F.preset else _run()
+        if _F.records and os.path.exists(_F.records) and not _F.overwrite:
+            raise ValueError(f"{_F.records}: exists already. Give a new folder, or --overwrite.")
+        model, known, digest = _preset() if _F.preset else _run()
         if not isinstance(model, VideoGenerator):
-            raise ValueError(f"{source['model']} makes no videos from noise alone.")
-        label = None if _F.label is None else class_number(_F.label, source["classes"])
+            raise ValueError(f"{known.model} makes no videos from noise alone.")
+        label = None if _F.label is None else class_number(_F.label, known.classes)
         batch = min(_F.batch_size, _F.count)
         clips = clips_of_rows(model, batch, _F.frames, _F.seed, _F.truncation, label)
-        write = _write_records if _F.records else _write_videos
-        shape = clips(0)[0].shape[2:]
-        write(clips, batch, source, label, shape)
+        if _F.records:
+            return _write_records(clips, batch, known, clips(0)[0].shape[2:])
+        names = ("seed", "truncation")
+        settings = {name: _F[name].value for name in names} | {"label": label, "weights": digest}
+        settings["frames"] = model.frames if _F.frames is None else _F.frames
+        _write_videos(clips, batch, known, settings)
 
 
-def _run() -> tuple[Any, dict[str, Any]]:
-    """The model of --run_dir, and what is known of it."""
-    from kerasvid.data import DatasetError, load_info
+def _run() -> tuple[Any, Any, str]:
+    """The model of --run_dir, what is known of it, and the SHA-256 of its weights."""
+    from kerasvid.export.exported_run import dataset_info
     from kerasvid.io import file_digest
+    from kerasvid.models.base.preset_folder import Description
     from kerasvid.training.clips import frame_rate
     from kerasvid.training.run_folder import RunFolder
 
     run = RunFolder(_F.run_dir)
     config = run.load_config()
     model, file = run.load_model()
-    try:
-        info = load_info(config.data_folder)
-        classes, licence = info.class_names, info.licence
-    except DatasetError:
-        classes, licence = (), ""
-    known = {"data": config.dataset, "classes": list(classes), "licence": licence}
-    weights = file_digest(file)
-    return model, {"model": config.model, "weights": weights, "fps": frame_rate(config), **known}
+    info, _ = dataset_info(config)
+    classes, licence = (info.class_names, info.licence) if info else ((), "")
+    known = Description(config.model, frame_rate(config), classes, config.dataset, licence)
+    return model, known, file_digest(file)
 
 
-def _preset() -> tuple[Any, dict[str, Any]]:
-    """The model of --preset, and what is known of it."""
-    from kerasvid.models.base.preset_folder import WEIGHTS, read_metadata, read_preset
+def _preset() -> tuple[Any, Any, str]:
+    """As `_run`, of --preset."""
+    from kerasvid.models.base.preset_folder import (
+        WEIGHTS,
+        description_of,
+        read_metadata,
+        read_preset,
+    )
     from kerasvid.models.base.preset_sources import local_preset
 
     with local_preset(_F.preset) as folder:
-        metadata, model = read_metadata(folder), read_preset(folder)
-    data = metadata.get("data") or {}
-    return model, {
-        "model": metadata["model"],
-        "weights": metadata["files"][WEIGHTS],
-        "fps": data.get("fps") or 8.0,
-        "data": data.get("name", ""),
-        "classes": data.get("classes", []),
-        "licence": metadata.get("licence") or "",
-    }
+        metadata = read_metadata(folder)
+        return read_preset(folder), description_of(metadata), metadata["files"][WEIGHTS]
 
 
-def _write_records(clips, batch: int, source: dict, label: int | None, shape) -> None:
+def _write_records(clips, batch: int, known, shape) -> None:
     """A data set with the split "train"."""
     from kerasvid.data import DatasetInfo, Video
     from tfrecords_tools.conversion import write_dataset
@@ -110,31 +110,33 @@ def _write_records(clips, batch: int, source: dict, label: int | None, shape) ->
         made, labels = clips(first)
         for number in range(first, min(first + batch, _F.count)):
             frames, own = made[number - first], int(labels[number - first])
-            yield Video(frames, f"{_F.seed}-{number:06d}", source["fps"], own)
+            yield Video(frames, f"{_F.seed}-{number:06d}", known.fps, own)
 
     height, width, channels = shape
     info = DatasetInfo(
-        f"samples of {source['model']}", "1", height, width, channels, fps=source["fps"],
-        class_names=tuple(source["classes"]), licence=source["licence"],
-        source=f"drawn by {source['model']} trained on {source['data']}, seed {_F.seed}",
+        f"samples of {known.model}", "1", height, width, channels, fps=known.fps,
+        class_names=known.classes, licence=known.licence,
+        source=f"drawn by {known.model} trained on {known.data}, seed {_F.seed}",
     )  # fmt: skip
     firsts = range(0, _F.count, batch)
     write_dataset(_F.records, info, {"train": firsts}, videos, overwrite=_F.overwrite)
     print(f"{_F.records}: {_F.count:,} videos")
 
 
-def _write_videos(clips, batch: int, source: dict, label: int | None, shape) -> None:
+def _write_videos(clips, batch: int, known, settings: dict) -> None:
     """MP4 files `000/000000.mp4`, and the settings that they were made by."""
     from kerasvid.io import atomic_write, read_text
     from kerasvid.visualization.writers import write_mp4
     from tfrecords_tools.conversion import progress_bar
 
     folder = pathlib.Path(_F.videos)
-    names = ("frames", "seed", "truncation")
-    settings = {**source, **{name: _F[name].value for name in names}, "label": label}
     path = folder / SETTINGS
     if path.exists():
-        if json.loads(read_text(path)) != settings:
+        try:
+            found = json.loads(read_text(path))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}. Give a new folder.") from error
+        if found != settings:
             raise ValueError(f"{folder}: has samples of other settings, see {path}. Give a new "
                              "folder.")  # fmt: skip
     elif folder.exists() and any(folder.iterdir()):
@@ -150,6 +152,6 @@ def _write_videos(clips, batch: int, source: dict, label: int | None, shape) -> 
                 for each, video in zip(paths, clips(first)[0], strict=False):
                     each.parent.mkdir(exist_ok=True)
                     color = video if video.shape[-1] == 3 else video.repeat(3, axis=-1)
-                    write_mp4(each, color, source["fps"])
+                    write_mp4(each, color, known.fps)
             bar.update(len(rows))
     print(f"{folder}: {_F.count:,} videos")

@@ -11,6 +11,7 @@ noise than that of `generate` in the library.
 """
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -51,10 +52,13 @@ def description(path: str) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(MEMBER))
+            facts = json.loads(archive.read(MEMBER))
+        if not isinstance(facts["signatures"], dict) or facts["batch"] < 1:
+            raise ValueError("no signatures")
+        return facts
     except OSError as error:
         raise PlayError(f"{path}: {error.strerror}.") from error
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile and json raise many kinds
         raise PlayError(
             f"{path}: has no description. Make it with `kerasvid export tflite`."
         ) from error
@@ -73,8 +77,8 @@ def opened_image(path: str, height: int, width: int, channels: int) -> np.ndarra
     try:
         with Image.open(path) as image:
             whole = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-    except UnidentifiedImageError as error:
-        raise PlayError(f"{path}: not an image.") from error
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise PlayError(f"{path}: not an image, or too large.") from error
     except OSError as error:
         raise PlayError(f"{path}: {error.strerror or error}.") from error
     pixels = np.asarray(ImageOps.fit(whole, (width, height), Image.Resampling.BOX))
@@ -138,7 +142,7 @@ class Player:
         facts, runner = self.facts["signatures"][name], self._interpreter.get_signature_runner(name)
         details, outputs = runner.get_input_details(), runner.get_output_details()
         batch = self.facts["batch"]
-        label = self._class(given.pop("label", None), facts)
+        given["label"] = label = self._class(given.get("label"), facts)
         made = []
         for first in range(0, count, batch):
             rows = range(first, first + batch)
@@ -239,10 +243,13 @@ def write_gif(path: str, frames: np.ndarray, fps: float) -> None:
     images = [Image.fromarray(each[..., 0] if each.shape[-1] == 1 else each) for each in frames]
     temporary = f"{path}.partial"
     options = {"save_all": True, "append_images": images[1:], "loop": 0}
+    duration = max(20, round(1000.0 / fps))  # players show shorter frames for 100 ms
     try:
-        images[0].save(temporary, "GIF", duration=round(1000.0 / fps), **options)
+        images[0].save(temporary, "GIF", duration=duration, **options)
         os.replace(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
         raise PlayError(f"{path}: cannot be written ({error.strerror or error}).") from error
 
 
@@ -293,7 +300,8 @@ def play(arguments: Sequence[str] | None = None) -> None:
     count, seed = flags.pop("count"), flags.pop("seed")
     given = {key: value for key, value in flags.items() if value is not None}
     for key in given:
-        if key not in inputs and key != "label":
+        drawn = key in player.facts["signatures"][name]["noise"]
+        if key != "label" and (key not in inputs or drawn):
             raise PlayError(f"--{key}: {name} has no such input. Remove it.")
     for key in ("first", "last"):
         if key in given:

@@ -9,6 +9,8 @@ from kerasvid.export.exported_run import ExportedRun
 from kerasvid.export.model_card import data_of, last_metrics
 from kerasvid.models.base.preset_folder import write_preset
 from kerasvid.training.callbacks.checkpoints import read_record
+from kerasvid.training.clips import frame_rate
+from kerasvid.training.config import public_name
 
 TIMES = ("step", "seconds", "learning_rate")  # columns of `metrics.csv` that measure nothing
 
@@ -36,6 +38,9 @@ def write_run_preset(run: ExportedRun, folder: str | os.PathLike, half: bool = F
 def facts_of(run: ExportedRun) -> dict[str, Any]:
     """What is known of the training of a run, by name, in types of JSON."""
     config, data = run.config, data_of(run.config)
+    data["name"] = public_name(data["name"])
+    if "images" in data:
+        data["images"] = public_name(data["images"])
     rows = (read_record(run.weights).metrics or {}).get("rows", [])
     seconds = [float(row["seconds"]) for row in rows if row.get("seconds")]
     evaluation = read_evaluation(run.folder)
@@ -43,7 +48,8 @@ def facts_of(run: ExportedRun) -> dict[str, Any]:
     return {
         "licence": data.get("licence"),
         "preset": config.preset,
-        "command": config.command(),
+        "fps": frame_rate(config),
+        "command": config.command(public=True),
         "training": {
             "steps": run.step,
             "seed": config.seed,

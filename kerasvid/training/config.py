@@ -160,8 +160,11 @@ class RunConfig:
                 f"{digest}, not {self.data_digest}). Restore it, or give --data_dir."
             )
 
-    def command(self) -> str:
+    def command(self, public: bool = False) -> str:
         """The command line that trains such a run.
+
+        Args:
+            public: name folders without the path to them, which says where they are on a machine.
 
         Example:
             >>> RunFolder("runs/rjvae-sprites").load_config().command()
@@ -172,7 +175,8 @@ class RunConfig:
         own, preset = (
             _flat(json.loads(json.dumps(each))) for each in (self.hyperparameters, chosen)
         )
-        flags = {"model": self.model, "dataset": self.dataset}
+        shown = public_name if public else str
+        flags = {"model": self.model, "dataset": shown(self.dataset)}
         flags |= {"preset": self.preset} if self.preset != "base" else {}
         values = {k: v for k, v in own.items() if k not in FROM_DATA and v != preset.get(k)}
         if values.pop("categories", 0):
@@ -186,7 +190,7 @@ class RunConfig:
                     values[TRAINING + field.name] = value
         flags |= {"seed": str(self.seed)} if self.seed else {}
         for name in ("images", "init_from"):
-            flags |= {name: value} if (value := getattr(self, name)) else {}
+            flags |= {name: shown(value)} if (value := getattr(self, name)) else {}
         given = [f"--{name}={value}" for name, value in flags.items()]
         for key, value in values.items():
             given += ["--set", f"{key}={json.dumps(value)}"]
@@ -308,6 +312,17 @@ class RunConfig:
             seed=self.seed,
             **(self.training.code_arguments() if isinstance(model, LatentCodeModel) else {}),
         )
+
+
+def public_name(name: str) -> str:
+    """The last part of a path; the name of a known data set or an address as it is.
+
+    Example:
+        >>> public_name("/home/anna/walks"), public_name("sprites/lpc")
+        ('walks', 'sprites/lpc')
+    """
+    is_path = os.path.isabs(name) or name.startswith((".", "~")) or os.path.isdir(name)
+    return os.path.basename(os.path.normpath(name)) if is_path else name
 
 
 def make_config(

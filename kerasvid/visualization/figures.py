@@ -175,7 +175,7 @@ def walk(inputs: FigureInputs) -> Figure:
         stop, fraction = int(place), place % 1.0
         start, end = noises[stop], noises[(stop + 1) % stops]
         mixed = {name: spherical(start[name], end[name], fraction) for name in start}
-        videos.append(model.render(mixed, inputs.frames))
+        videos.append(model.render(model.truncated(mixed, inputs.truncation), inputs.frames))
     way = np.stack(videos, axis=1)  # [B, plays, T, H, W, C]
     middle = [*map(list, way[:, :, frames // 2])]
     image = grids.captioned(grids.grid(middle, inputs.scale), "the way of a sample")

@@ -3,6 +3,7 @@
 import base64
 import functools
 import io
+import os
 
 import numpy as np
 
@@ -20,6 +21,13 @@ class ShownVideos:
     def __init__(self, videos: np.ndarray, fps: float, scale: int | None, columns: int):
         self._videos, self._fps = videos, fps
         self._scale, self._columns = scale, columns
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the animation into a file that ends with .gif or .mp4."""
+        rows = grids.wrapped(self._videos, self._columns)
+        frames = grids.mosaic(rows, self._scale)
+        write = writers.write_mp4 if os.fspath(path).lower().endswith(".mp4") else writers.write_gif
+        write(path, frames, self._fps)
 
     @functools.cached_property
     def gif(self) -> bytes:

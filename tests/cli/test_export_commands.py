@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kerasvid.export import onnx
+from kerasvid.export.play_tflite import description
 from kerasvid.training.config import make_config
 
 for package in ("ai_edge_litert", "tf2onnx", "onnxruntime"):
@@ -47,6 +48,8 @@ def test_a_tflite_file_is_written_with_its_description(export_here, tmp_path):
     assert (status, err) == (0, "")
     assert "decode: video differs from Keras by max" in out and "PSNR" in out
     facts = json.loads((tmp_path / "a.tflite.json").read_text())
+    assert description(str(tmp_path / "a.tflite")) == facts  # the same is in the file
+    assert facts["fps"] > 0 and isinstance(facts["classes"], list)
     assert (facts["model"], facts["quantize"], facts["frames"]) == ("glo", "integer", 3)
     decode = facts["signatures"]["decode"]
     assert decode["outputs"]["video"]["shape"] == [2, 3, 16, 16, 3]

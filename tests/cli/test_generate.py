@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from kerasvid.data import load_info
+from kerasvid.models.base.preset_folder import read_metadata
 from kerasvid.models.linear_interpolation import LinearInterpolation
 from kerasvid.models.rjvae import RJVAE
 from kerasvid.training.callbacks.checkpoints import save_model
@@ -197,7 +198,7 @@ def preset(tmp_path_factory):
     """The folder of a preset of an untrained model of two classes."""
     folder = tmp_path_factory.mktemp("presets") / "rjvae"
     model = RJVAE.from_preset("debug", frames=4, categories=2)
-    model.save_to_preset(folder, {"data": {"classes": ["walk", "jump"], "fps": 12.0}})
+    model.save_to_preset(folder, {"data": {"classes": ["walk", "jump"]}, "fps": 12.0})
     return folder
 
 
@@ -232,6 +233,7 @@ def test_a_preset_of_two_images_needs_them(app_here, images, tmp_path):
         (["--preset=b", "--out=c.avi"], "--out=c.avi: end it with .gif, .png, .mp4."),
         (["--preset=b", "--out=c.gif", "--show=swaps"], "of a preset, show samples or walk."),
         (["--preset=b", "--out=c.gif", "--out_dir=d"], "--out_dir is of runs. Remove it"),
+        (["--preset=b", "--out=c.gif", "--seconds=3"], "--seconds is the length of --show=walk."),
         (["--run_dir=a", "--out=c.gif"], "--out is for a --preset. Use --out_dir."),
         (["--preset=rjvae_sprite", "--out=c.gif"], "There is no preset 'rjvae_sprite'"),
         (["--preset=hf://anna", "--out=c.gif"], "give hf://user/repository"),
@@ -241,6 +243,34 @@ def test_flags_that_do_not_fit_a_preset_are_one_line(app_here, flags, message):
     status, out, err = app_here("generate", *flags)
     assert (status, out) == (1, "") and err.startswith("error: ") and message in err
     assert err.count("\n") == 1
+
+
+def test_a_run_is_no_preset(app_here, run):
+    status, _, err = app_here("generate", f"--preset={run.path}", "--out=c.gif")
+    assert status == 1 and "a run, not a preset. Use --run_dir" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "facts", [{"data": ["x"]}, {"fps": "x"}, {"fps": -1.0}, {"data": {"classes": [3]}, "fps": None}]
+)
+def test_wrong_facts_of_a_stranger_count_as_unknown(app_here, tmp_path, facts):
+    RJVAE.from_preset("debug", frames=3).save_to_preset(tmp_path / "odd", facts)
+    assert app_here("generate", "--preset=odd", "--out=c.gif", "--count=1") == (0, "c.gif\n", "")
+    with Image.open(tmp_path / "c.gif") as film:
+        assert film.info["duration"] in (120, 125, 130)  # 8 frames a second
+
+
+def test_an_exported_preset_plays_at_the_rate_of_its_clips(
+    app_here, squares, tmp_path, save_new_run
+):
+    values = {"frames": 3, "training.batch_size": 4, "training.stride": 2}
+    info = load_info(squares)
+    config = make_config("rjvae", "squares", squares, info, "debug", values,
+                         precision="float32", seed=0)  # fmt: skip
+    run_dir = save_new_run(config, tmp_path / "run")
+    assert app_here("to_preset", f"--run_dir={run_dir}", "--out=made")[0] == 0
+    rate = (info.fps if info.fps > 0 else 8.0) / 2
+    assert read_metadata(tmp_path / "made")["fps"] == rate
 
 
 def test_wrong_inputs_of_a_preset_are_one_line(app_here, preset, images):

@@ -22,7 +22,7 @@ def model():
 @pytest.fixture(scope="module")
 def preset(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("presets") / "rjvae"
-    facts = {"data": {"name": "people", "classes": CLASSES, "fps": 12.0}, "licence": "CC0-1.0"}
+    facts = {"data": {"name": "people", "classes": CLASSES}, "fps": 12.0, "licence": "CC0-1.0"}
     model.save_to_preset(folder, facts)
     return f"--preset={folder}"
 
@@ -90,6 +90,9 @@ def test_other_samples_are_not_mixed(app_here, preset, tmp_path):
     (tmp_path / "full" / "thesis.tex").write_text("precious")
     status, _, err = app_here("write_samples", preset, "--videos=full", "--count=1")
     assert status == 1 and "full: is not empty" in err
+    (tmp_path / "made" / "samples.json").write_text("{")
+    status, _, err = app_here("write_samples", preset, "--videos=made", "--count=1")
+    assert status == 1 and "samples.json: " in err and err.count("\n") == 1
 
 
 def test_a_data_set_is_replaced_only_if_asked(app_here, preset):

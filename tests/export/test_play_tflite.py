@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from kerasvid.export import play_tflite, tflite
 from kerasvid.export.play_tflite import Player, PlayError
 from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.models.linear_interpolation import LinearInterpolation
+from kerasvid.models.navsynth import Navsynth
 from kerasvid.models.rjvae import RJVAE
 
 pytest.importorskip("ai_edge_litert", reason="pip install -e '.[tflite]'")
@@ -91,6 +93,22 @@ def test_interpolations_are_a_way_from_one_clip_to_another(file):
     assert max(steps) < np.abs(way[-1].astype(int) - way[0]).mean()
 
 
+def test_codes_of_a_class_are_recalled_by_its_name(tmp_path, here):
+    """A generator that is conditional on a label takes it beside its rows."""
+    keras.utils.set_random_seed(0)
+    options = {"videos": 4, "classes": 2, "conditional": True}
+    model = Navsynth.from_preset("debug", **options)
+    path = written(tmp_path / "navsynth.tflite", model, ["decode", "recall"])
+    player = Player(path)
+    clips = player.clips(1, "recall", index=3, label="jump")
+    expected = model.recall(index=[3], label=[1])
+    assert np.abs(clips.astype(int) - expected.astype(int)).max() <= 1
+    with pytest.raises(PlayError, match="--label is missing"):
+        player.clips(1, "recall", index=3)
+    with pytest.raises(PlayError, match="--label=2: give a number below 2"):
+        player.clips(1, "recall", index=3, label=2)
+
+
 def test_a_gif_is_written_and_the_speed_told(file, here, capsys):
     play_tflite.play([file, "--count=5", "--scale=2", "--label=walk"])
     text = capsys.readouterr().out
@@ -130,7 +148,7 @@ def test_integer_files_have_scaled_inputs_and_outputs(model, tmp_path):
         (["FILE", "--out=gone/c.gif"], "gone/c.gif: cannot be written"),
         (["FILE", "--signature=interpolate", "--fraction=2"], "--fraction=2.0: give 0 to 1."),
         (["BETWEEN"], "--first is missing: first frame."),
-        (["BETWEEN", "--first=b.txt", "--last=b.png"], "b.txt: not an image."),
+        (["BETWEEN", "--first=b.txt", "--last=b.png"], "b.txt: not an image"),
         (["BETWEEN", "--first=c.png", "--last=b.png"], "c.png: No such file or directory."),
         (["BETWEEN", "--first=a.png", "--last=b.png", "--label=walk"], "no videos of a class"),
     ],

@@ -251,6 +251,9 @@ class Shown(video_generator.VideoGenerator):
     def decode(self, codes):
         return tf.tile(0.2 * codes[:, :1, None, None, None], [1, 2, 8, 8, 3])
 
+    def has_gaussian_prior(self):
+        return True
+
     def invert(self, videos, seed=0, label=None):
         mean = np.asarray(videos, np.float32).mean(axis=(1, 2, 3, 4)) / 127.5 - 1.0
         return {"level": tf.constant(mean[:, None] / 0.2)}
@@ -268,6 +271,11 @@ def test_a_film_comes_back_to_its_first_sample():
     means = shown.animation[::2, 4, 4, 0] / 127.5 - 1.0  # of the first clip
     np.testing.assert_allclose(means[::10], levels, atol=0.01)
     assert np.abs(np.diff([*means, means[0]])).max() < 0.2  # no jump, also at the end
+
+
+def test_a_film_may_be_truncated():
+    shown = figures.walk(FigureInputs(Shown(), count=1, seconds=4.0, truncation=0.0))
+    assert np.ptp(shown.animation[:, 4, 4, 0]) == 0  # the mean alone
 
 
 def test_inversions_are_below_their_clips_with_their_mean_psnr():

@@ -40,6 +40,12 @@ def test_one_video_floats_and_grey_are_shown():
     assert film.n_frames == 3 and max(film.size) < 72
 
 
+@pytest.mark.parametrize("name", ["a.gif", "a.mp4"])
+def test_the_animation_is_saved_outside_of_a_notebook(tmp_path, name):
+    show(np.zeros([2, 4, 16, 16, 3], np.uint8)).save(tmp_path / name)
+    assert (tmp_path / name).stat().st_size > 100
+
+
 def test_the_text_of_a_cell_is_short():
     assert repr(show(np.zeros([2, 4, 8, 16, 3], np.uint8))) == "2 videos of 4 frames, 8x16"
 

@@ -12,13 +12,14 @@ library, and only its arguments and the values of its variables are read.
 import datetime
 import inspect
 import json
+import math
 import os
 import pathlib
 import re
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import keras
@@ -34,6 +35,17 @@ from kerasvid.naming import nearest_names
 FORMAT = 1
 CONFIG, WEIGHTS, METADATA, CARD = "config.json", "model.weights.h5", "metadata.json", "README.md"
 RUN_MODEL = "model.keras"  # in the folder of a finished run
+# What `metadata.json` says of the model itself.
+RESERVED = ("format", "model", "summary", "paper", "frame_shape", "frames", "parameters", "weights",
+            "software", "saved", "files", "card", "checksum")  # fmt: skip
+# Licences that the hub knows by their short names; others are "other" there.
+LICENCES = frozenset({
+    "afl-3.0", "agpl-3.0", "apache-2.0", "artistic-2.0", "bsd", "bsd-2-clause", "bsd-3-clause",
+    "bsl-1.0", "cc", "cc0-1.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-nc-3.0",
+    "cc-by-nc-4.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0",
+    "cc-by-sa-3.0", "cc-by-sa-4.0", "gpl", "gpl-2.0", "gpl-3.0", "isc", "lgpl-2.1", "lgpl-3.0",
+    "mit", "mpl-2.0", "openrail", "other", "unknown", "unlicense", "wtfpl", "zlib",
+})  # fmt: skip
 OF_KERAS = ("dtype", "name")  # arguments that every Keras model takes
 # As in `Li, Mandt: "Disentangled Sequential Autoencoder", ICML 2018`, or a poster in parentheses.
 _PAPER = re.compile(r'[^":]+: "[^"]+"(?: \([^)]*\)|, [A-Za-z ]+ \d{4})?')
@@ -58,7 +70,8 @@ def write_preset(
         model: of this library.
         folder: new, empty, or an earlier preset.
         facts: what `metadata.json` and the card say beside the model, by name; values of JSON. The
-            licence under `licence` is also that of the card.
+            licence under `licence` is also that of the card. Names of what the model says itself,
+            such as "frames", are refused.
         half: keep the weights in float16, in half of the space.
 
     Raises:
@@ -71,6 +84,8 @@ def write_preset(
         >>> RJVAE.from_preset("rjvae_mine").generate(8)
     """
     name = _registered_name(model)
+    if taken := {*RESERVED} & {*(facts or {})}:
+        raise PresetError(f"facts[{min(taken)!r}]: the model says this itself. Use another name.")
     config = {key: value for key, value in model.get_config().items() if key not in OF_KERAS}
     config.pop("trainable", None)
     bare = type(model).from_config(config)  # without optimizers
@@ -78,6 +93,7 @@ def write_preset(
     for variable in bare.weights:
         _check_values(variable, half)
 
+    edited = _edited_card(folder)
     with io.atomic_folder(folder, check=lambda: _check_replaceable(folder)) as building:
         place = pathlib.Path(building)
         text = json.dumps({"model": name, "arguments": config}, indent=1) + "\n"
@@ -99,8 +115,15 @@ def write_preset(
             **(facts or {}),
             "files": {each: io.file_digest(place / each) for each in (CONFIG, WEIGHTS)},
         }
-        (place / METADATA).write_text(io.sealed_json(metadata), encoding="utf-8")
         (place / CARD).write_text(card_of(metadata), encoding="utf-8")
+        metadata["card"] = io.file_digest(place / CARD)
+        try:
+            text = io.sealed_json(metadata)
+        except (TypeError, ValueError) as error:  # also NaN and infinity
+            raise PresetError(f"facts: {io.one_line(str(error))}. Give values of JSON.") from error
+        (place / METADATA).write_text(text, encoding="utf-8")
+        if edited is not None:
+            (place / CARD).write_bytes(edited)
 
 
 def _registered_name(model: Any) -> str:
@@ -121,10 +144,27 @@ def _check_values(variable: Any, half: bool) -> None:
 
 
 def _check_replaceable(folder: str | os.PathLike) -> None:
-    if os.path.exists(folder) and not (
-        os.path.isdir(folder) and set(os.listdir(folder)) <= {CONFIG, WEIGHTS, METADATA, CARD}
-    ):
-        raise PresetError(f"{folder}: has other files than a preset. Give a new folder.")
+    """Raises `PresetError` if something else than a preset would be replaced."""
+    if not os.path.exists(folder) or (os.path.isdir(folder) and not os.listdir(folder)):
+        return
+    files = {CONFIG, WEIGHTS, METADATA, CARD}
+    try:
+        if not os.path.isdir(folder) or not set(os.listdir(folder)) <= files:
+            raise PresetError("other files")
+        read_metadata(folder)
+    except PresetError as error:
+        raise PresetError(
+            f"{folder}: is no preset that could be replaced. Give a new folder."
+        ) from error
+
+
+def _edited_card(folder: str | os.PathLike) -> bytes | None:
+    """The card of an earlier preset that a person has edited, which a new one keeps."""
+    try:
+        stated, card = read_metadata(folder).get("card"), pathlib.Path(folder, CARD)
+        return card.read_bytes() if io.file_digest(card) != stated else None
+    except (OSError, PresetError):
+        return None
 
 
 def _halve(path: pathlib.Path) -> None:
@@ -192,7 +232,7 @@ def read_preset(
     check_hyperparameters(cls, overrides)
     try:
         model = cls.from_config({**arguments, **overrides})
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except Exception as error:  # arguments of anyone: too large ones have many kinds
         raise PresetError(f"{place}: {name} cannot be made of its arguments "
                           f"({io.one_line(str(error))[:200]}).") from error  # fmt: skip
     if load_weights:
@@ -220,9 +260,11 @@ def read_metadata(folder: str | os.PathLike) -> dict[str, Any]:
     try:
         metadata = io.parse_sealed_json(io.read_text(path))
     except FileNotFoundError as error:
+        if pathlib.Path(folder, RUN_MODEL).exists():
+            advice = "Use --run_dir, or make a preset of it with kerasvid export preset"
+            raise PresetError(f"{folder}: a run, not a preset. {advice}.") from error
         raise PresetError(
-            f"{folder}: no preset, {METADATA} is missing. Give a folder of save_to_preset or of a "
-            "finished run."
+            f"{folder}: no preset, {METADATA} is missing. Give a folder of save_to_preset."
         ) from error
     except OSError as error:
         raise PresetError(io.described(error)) from error
@@ -231,6 +273,31 @@ def read_metadata(folder: str | os.PathLike) -> dict[str, Any]:
     if metadata.get("format") != FORMAT or not isinstance(metadata.get("files"), dict):
         raise PresetError(f"{path}: of another version of kerasvid. Update it.")
     return metadata
+
+
+class Description(NamedTuple):
+    """What commands use of the facts of a preset, which anyone may have written."""
+
+    model: str
+    fps: float  # 8 where unknown
+    classes: tuple[str, ...]
+    data: str
+    licence: str
+
+
+def description_of(metadata: Mapping[str, Any]) -> Description:
+    """The facts of a preset's metadata; what has another type than it should counts as unknown."""
+    data = metadata.get("data")
+    data = data if isinstance(data, Mapping) else {}
+    fps, classes = metadata.get("fps"), data.get("classes")
+    known = isinstance(fps, (int, float)) and math.isfinite(fps) and 0.0 < fps <= 1000.0
+    named = isinstance(classes, list) and all(isinstance(each, str) for each in classes)
+    texts = (data.get("name"), metadata.get("licence"))
+    name, licence = (text if isinstance(text, str) else "" for text in texts)
+    return Description(
+        str(metadata.get("model")), float(fps) if known and fps else 8.0,
+        tuple(classes) if named and classes else (), name, licence,
+    )  # fmt: skip
 
 
 def check_files(folder: str | os.PathLike, names: tuple[str, ...] = (CONFIG, WEIGHTS)) -> None:
@@ -252,7 +319,10 @@ def check_files(folder: str | os.PathLike, names: tuple[str, ...] = (CONFIG, WEI
 def _read_config(place: pathlib.Path) -> tuple[str, dict[str, Any]]:
     """The name and the arguments of a preset's model."""
     check_files(place, (CONFIG,))
-    fields = io.parse_json(io.read_text(place / CONFIG))
+    try:
+        fields = io.parse_json(io.read_text(place / CONFIG))
+    except ValueError as error:
+        raise PresetError(f"{place / CONFIG}: {error}. Get the preset again.") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("arguments"), dict):
         raise PresetError(f"{place / CONFIG}: not the configuration of a preset.")
     return str(fields.get("model")), fields["arguments"]
@@ -260,13 +330,34 @@ def _read_config(place: pathlib.Path) -> tuple[str, dict[str, Any]]:
 
 def _load_weights(model: keras.Model, place: pathlib.Path) -> None:
     check_files(place, (WEIGHTS,))
+    _check_self_contained(place / WEIGHTS)
     _load(model.load_weights, place / WEIGHTS)
+
+
+def _check_self_contained(path: pathlib.Path) -> None:
+    """Raises `PresetError` for an HDF5 file that takes values from other files of the machine."""
+    try:
+        with h5py.File(path) as file:
+            names: list[str] = []
+            file.visit_links(names.append)
+            for name in names:
+                link = file.get(name, getlink=True)
+                outside = isinstance(link, h5py.ExternalLink)
+                if isinstance(link, h5py.HardLink) and isinstance(file[name], h5py.Dataset):
+                    outside = bool(file[name].external or file[name].is_virtual)
+                if outside:
+                    raise PresetError(f"{path}: {name} is in another file. Do not use this preset.")
+    except PresetError:
+        raise
+    except Exception as error:  # a damaged file raises many kinds
+        why = io.one_line(str(error))[:200].rstrip(".")
+        raise PresetError(f"{path}: no HDF5 file ({why}). Get the preset again.") from error
 
 
 def _load(load: Callable, path: pathlib.Path) -> None:
     try:
         load(path)
-    except (KeyError, OSError, ValueError) as error:
+    except Exception as error:  # Keras and HDF5 raise many kinds
         why = io.one_line(str(error))[:200].rstrip(".")
         raise PresetError(f"{path}: its weights do not fit the model ({why}).") from error
 
@@ -315,9 +406,9 @@ def paper_of(model: Any) -> str | None:
 
 def card_of(metadata: Mapping[str, Any]) -> str:
     """The model card of a preset as Markdown, with the front matter that hubs read."""
-    cls, licence = model_class(metadata["model"]), str(metadata.get("licence") or "")
-    known = re.fullmatch(r"[\w.-]+", licence)  # the hub takes short names only
-    head = {"library_name": "keras", "license": licence.lower() if known else licence and "other",
+    cls, licence = model_class(metadata["model"]), str(metadata.get("licence") or "").lower()
+    licence = licence if licence in LICENCES else licence and "other"
+    head = {"library_name": "keras", "license": licence,
             "pipeline_tag": "unconditional-image-generation",
             "tags": ["kerasvid", "video-generation", metadata["model"]]}  # fmt: skip
     front = "\n".join(f"{key}: {json.dumps(value)}" for key, value in head.items() if value)
@@ -328,7 +419,7 @@ def card_of(metadata: Mapping[str, Any]) -> str:
     )
     parts = [f"---\n{front}\n---", f"# {cls.__name__}", metadata["summary"]]
     parts.append(f"```python\n{call}\n```")
-    left_out = "files", "format", "summary", "command"
+    left_out = "files", "format", "summary", "command", "card"
     rows = ((key, _shown(value)) for key, value in metadata.items() if key not in left_out)
     named = [(key.replace("_", " ").capitalize(), io.markdown_text(text)) for key, text in rows]
     parts.append("\n".join(f"- {name}: {text}" for name, text in named if text))

@@ -5,12 +5,12 @@ import importlib
 import os
 import pathlib
 import re
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kerasvid import io
+from kerasvid.data.remote import RemoteError, download
 from kerasvid.models.base.preset_folder import (
     CARD,
     CONFIG,
@@ -99,18 +99,11 @@ def load_preset(preset: str | os.PathLike, load_weights: bool = True, **override
 
 def _from_store(address: str, files: Iterable[str], folder: pathlib.Path) -> None:
     """Copies the files of a preset from a store into a folder."""
-    fsspec = _package("fsspec", address)
     for name in files:
-        url = f"{address.rstrip('/')}/{name}"
         try:
-            with fsspec.open(url, "rb") as source, open(folder / name, "wb") as target:
-                shutil.copyfileobj(source, target)
-        except FileNotFoundError as error:
-            raise PresetError(
-                f"{url}: there is no such file. Give the folder of a preset."
-            ) from error
-        except Exception as error:  # each store has its own kinds
-            raise PresetError(f"{url}: cannot be read ({_cause(error)}).") from error
+            download(f"{address.rstrip('/')}/{name}", folder / name)
+        except RemoteError as error:
+            raise PresetError(str(error)) from error
 
 
 # === The Hugging Face Hub ===
@@ -119,7 +112,7 @@ def _from_store(address: str, files: Iterable[str], folder: pathlib.Path) -> Non
 def _from_hub(address: str, files: Iterable[str]) -> pathlib.Path:
     """The folder of the hub's cache with the files of a preset, downloaded where they are not."""
     repository, revision, inner = parsed_address(address)
-    hub = _package("huggingface_hub", address)
+    hub = _package(address)
     path = pathlib.Path()
     for name in files:
         with _readable_hub_errors(address, name):
@@ -151,7 +144,7 @@ def upload_preset(address: str, folder: str | os.PathLike, private: bool = False
         >>> upload_preset("hf://anna/rjvae_mine", "rjvae_mine")
     """
     repository, revision, inner = parsed_address(address)
-    hub = _package("huggingface_hub", address)
+    hub = _package(address)
     check_files(folder)
     api, files = hub.HfApi(library_name="kerasvid"), [CONFIG, WEIGHTS, METADATA]
     with _readable_hub_errors(address, None):
@@ -168,12 +161,13 @@ def upload_preset(address: str, folder: str | os.PathLike, private: bool = False
 def check_address(address: str) -> None:
     """Raises `PresetError` if an address of the hub is malformed or its package is missing."""
     parsed_address(address)
-    _package("huggingface_hub", address)
+    _package(address)
 
 
 def parsed_address(address: str) -> tuple[str, str | None, str]:
     """Repository, revision and inner folder of `hf://user/repository[@revision][/folder]`."""
-    match = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+?))?((?:/[\w.-]+)*)/?", address)
+    revision = r"refs/(?:pr|convert)/[\w.-]+|[\w.-]+"
+    match = re.fullmatch(rf"hf://([\w.-]+/[\w.-]+)(?:@({revision}))?((?:/[\w.-]+)*)/?", address)
     if not match:
         raise PresetError(f"{address}: give hf://user/repository, also with @revision or /folder.")
     return match[1], match[2], f"{match[3].lstrip('/')}/" if match[3] else ""
@@ -202,11 +196,11 @@ def _readable_hub_errors(address: str, name: str | None) -> Iterator[None]:
         raise PresetError(f"{address}: {why}.") from error
 
 
-def _package(name: str, address: str) -> Any:
+def _package(address: str) -> Any:
     try:
-        return importlib.import_module(name)
+        return importlib.import_module("huggingface_hub")
     except ImportError as error:
-        raise PresetError(f"{address}: needs {name}. Install it with pip install "
+        raise PresetError(f"{address}: needs huggingface_hub. Install it with pip install "
                           "'kerasvid[hub]'.") from error  # fmt: skip
 
 

@@ -36,7 +36,7 @@ class WithPresets:
 
         Args:
             preset: a key of `PRESETS`, which has no weights; or a place of a model with weights: a
-                name of `SHIPPED`, a folder of `save_to_preset` or of a finished run,
+                name of `shipped_presets`, a folder of `save_to_preset` or of a finished run,
                 `hf://user/repository` (also `@revision`), or any address that fsspec can read, as
                 `s3://bucket/folder`.
             load_weights: `False` gives the model of such a place new weights.

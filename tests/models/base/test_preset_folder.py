@@ -195,6 +195,7 @@ def test_another_class_is_refused(saved):
         ({"model": "rjvae", "arguments": {"frame": 3}}, "RJVAE has no argument 'frame'"),
         ({"model": "rjvae", "arguments": {"dtype": "float16"}}, "RJVAE has no argument 'dtype'"),
         ({"model": "rjvae", "arguments": {"frames": "many"}}, "cannot be made of its arguments"),
+        ({"model": "rjvae", "arguments": {"latent_dim": 10**12}}, "cannot be made of its arg"),
         ({"model": "rjvae", "arguments": {"frames": 4, "latent_dim": 9}}, "do not fit the model"),
         (["rjvae"], "not the configuration of a preset"),
     ],
@@ -232,9 +233,60 @@ def test_only_a_preset_is_replaced(model, tmp_path):
     model.save_to_preset(place)
     model.save_to_preset(place)  # an earlier preset
     (place / "thesis.tex").write_text("precious")
-    with pytest.raises(PresetError, match="has other files than a preset"):
+    with pytest.raises(PresetError, match="is no preset that could be replaced"):
         model.save_to_preset(place)
     assert (place / "thesis.tex").read_text() == "precious"
+
+
+def test_a_folder_with_a_text_of_ones_own_is_no_preset(model, tmp_path):
+    (tmp_path / CARD).write_text("My notes.")
+    with pytest.raises(PresetError, match="is no preset that could be replaced"):
+        model.save_to_preset(tmp_path)
+    assert (tmp_path / CARD).read_text() == "My notes."
+
+
+def test_an_edited_card_is_kept_and_another_is_written_anew(model, tmp_path):
+    model.save_to_preset(tmp_path / "saved", {"licence": "MIT"})
+    model.save_to_preset(tmp_path / "saved", {"licence": "CC0-1.0"})
+    assert "cc0-1.0" in (tmp_path / "saved" / CARD).read_text()
+    (tmp_path / "saved" / CARD).write_text("Mine.")
+    for _ in range(2):
+        model.save_to_preset(tmp_path / "saved")
+        assert (tmp_path / "saved" / CARD).read_text() == "Mine."
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"frames": 3}, r"facts\['frames'\]: the model says this itself"),
+        ({"score": float("nan")}, "facts: .*Give values of JSON"),
+        ({"score": {1, 2}}, "facts: .*Give values of JSON"),
+    ],
+)
+def test_facts_that_cannot_be_stored_are_refused(model, tmp_path, facts, message):
+    with pytest.raises(PresetError, match=message):
+        model.save_to_preset(tmp_path / "saved", facts)
+    assert not (tmp_path / "saved").exists()
+
+
+def test_weights_in_another_file_are_refused(copied, tmp_path):
+    """An HDF5 file may take its values from any file of the machine that reads it."""
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["values"] = np.zeros(3, np.float32)
+    with h5py.File(copied / WEIGHTS, "a") as file:
+        file["encoder/stolen"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "values")
+    rewrite(copied, WEIGHTS, (copied / WEIGHTS).read_bytes())
+    refused(copied, "encoder/stolen is in another file")
+
+
+def test_a_file_that_is_not_hdf5_is_refused(copied):
+    rewrite(copied, WEIGHTS, b"no weights")
+    refused(copied, "no HDF5 file")
+
+
+def test_a_configuration_that_is_not_json_is_refused(copied):
+    rewrite(copied, CONFIG, b"{")
+    refused(copied, r"config\.json: ")
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,8 @@ def test_a_store_without_the_weights_has_an_architecture(store):
     ("address", "message"),
     [
         ("memory://nowhere", "metadata.json: there is no such file"),
-        ("nosuch://bucket/x", r"cannot be read \(Protocol not known: nosuch"),
-        ("https://127.0.0.1:9/x", "cannot be read"),
+        ("nosuch://bucket/x", r"cannot read nosuch:// paths \(Protocol not known"),
+        ("https://127.0.0.1:9/x", "127.0.0.1:9/x/metadata.json: "),
         ("hf://anna", "give hf://user/repository"),
     ],
 )
@@ -103,12 +103,12 @@ def test_an_address_that_cannot_be_read_is_one_line(address, message):
 
 
 @pytest.mark.parametrize(
-    ("package", "address"),
-    [("fsspec", "s3://bucket/x"), ("huggingface_hub", "hf://anna/rjvae")],
+    ("package", "address", "extra"),
+    [("fsspec.core", "s3://bucket/x", "s3"), ("huggingface_hub", "hf://anna/rjvae", "hub")],
 )
-def test_a_missing_package_is_named(monkeypatch, package, address):
+def test_a_missing_package_is_named(monkeypatch, package, address, extra):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(PresetError, match=rf"needs {package}. Install it with .*kerasvid\[hub\]"):
+    with pytest.raises(PresetError, match=rf"pip install 'kerasvid\[{extra}\]'"):
         load_preset(address)
 
 
@@ -117,6 +117,7 @@ def test_a_missing_package_is_named(monkeypatch, package, address):
     [
         ("hf://anna/rjvae", ("anna/rjvae", None, "")),
         ("hf://anna/rjvae@v1.0/", ("anna/rjvae", "v1.0", "")),
+        ("hf://anna/rjvae@refs/pr/3/small", ("anna/rjvae", "refs/pr/3", "small/")),
         ("hf://anna/all/rjvae/small", ("anna/all", None, "rjvae/small/")),
     ],
 )
