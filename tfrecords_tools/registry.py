@@ -156,7 +156,7 @@ def prepare(name: str, data_dir: str = "data", source_dir: str | None = None) ->
     """Returns the folder of a data set and makes the data set first if it is missing.
 
     Args:
-        name: of a known data set, or the path of a folder (`s3://` needs the extra `io`).
+        name: of a known data set, or the path of a folder (`s3://` needs the extra `s3`).
         data_dir: the folder of all data sets; "sprites/lpc" becomes its subfolder "sprites-lpc".
         source_dir: raw material, for a data set that needs it.
 

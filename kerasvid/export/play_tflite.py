@@ -194,9 +194,10 @@ class Player:
         """The number of a class, which may be its name."""
         if label is None:
             return None
-        sizes = [
-            each["shape"][-1] for key, each in facts["inputs"].items() if key.endswith(CATEGORY)
-        ]
+        inputs = facts["inputs"]
+        sizes = [each["shape"][-1] for key, each in inputs.items() if key.endswith(CATEGORY)]
+        if "label" in inputs:  # of a generator that is conditional on it
+            sizes.append(int(inputs["label"]["range"][1]) + 1)
         names = self.facts.get("classes") or []
         if not sizes:
             raise PlayError(f"--label={label}: the model makes no videos of a class. Remove it.")

@@ -16,6 +16,8 @@ from kerasvid.models.base.row_noise import row_noise
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.naming import constructor_arguments
 
+INVERTED_AT_ONCE = 8  # videos, each from several starts, of which memory holds the gradients
+
 
 class WithPresets:
     """Mix-in for a `keras.Model` with named hyper-parameters.
@@ -254,10 +256,14 @@ class VideoGenerator(WithPresets):
         if label is not None:
             label = np.repeat(np.broadcast_to(np.asarray(label), [count]), starts)
         start = with_label(start, label)
-        noise, loss = inverted_noise(
-            self, tf.repeat(video, starts, axis=0), start, steps, rate, weight
-        )
-        return best_rows(noise, loss, starts)
+        parts = []
+        for first in range(0, count, INVERTED_AT_ONCE):
+            rows = slice(first * starts, (first + INVERTED_AT_ONCE) * starts)
+            shown = tf.repeat(video[first : first + INVERTED_AT_ONCE], starts, axis=0)
+            drawn = {name: value[rows] for name, value in start.items()}
+            noise, loss = inverted_noise(self, shown, drawn, steps, rate, weight)
+            parts.append(best_rows(noise, loss, starts))
+        return {name: tf.concat([part[name] for part in parts], axis=0) for name in start}
 
     def interpolate(
         self, noise_a: dict, noise_b: dict, steps: int = 8, frames: int | None = None

@@ -40,6 +40,14 @@ def test_the_noise_of_a_linear_generator_is_found_exactly():
     np.testing.assert_allclose(found, noise, atol=0.02)
 
 
+def test_many_videos_are_searched_in_parts_of_the_same_noise(monkeypatch):
+    model = Linear()
+    video = model.decode(model.sample_noise(5, seed=5)["latent"])
+    whole = model.invert(video, steps=20)["latent"]
+    monkeypatch.setattr("kerasvid.models.base.video_generator.INVERTED_AT_ONCE", 2)
+    np.testing.assert_allclose(model.invert(video, steps=20)["latent"], whole, atol=1e-5)
+
+
 def test_the_weight_holds_noise_near_0():
     model = Linear()
     video = model.decode(3.0 * model.sample_noise(3, seed=5)["latent"])
