@@ -71,6 +71,7 @@ def write_dataset(
     overwrite: bool = False,
     skip_unreadable: bool = False,
     jpeg_quality: int = 95,
+    own_rates: bool = False,
 ) -> DatasetInfo:
     """Writes a data set of records; `out_dir` appears only when it is complete.
 
@@ -93,6 +94,7 @@ def write_dataset(
             out, and those after them get lower numbers: items name them as `Clip` does. Splits
             without a video are left out too, except the first; a line names each.
         jpeg_quality: 1..100, for the encoding "jpeg".
+        own_rates: the videos of an item keep the frame rate that each has when it is yielded.
 
     Returns:
         `info` with its splits filled in, as in `dataset.json`.
@@ -119,6 +121,7 @@ def write_dataset(
         progress_bar(total, progress) as bar,
     ):
         encoder = _Encoder(info, load, workers, skip_unreadable, jpeg_quality, bar, building)
+        encoder.own_rates = own_rates
         written, lost = {}, []
         for split, items in splits.items():
             records = encoder.records(items)
@@ -278,6 +281,7 @@ class _Encoder:
 
     def __init__(self, info, load, workers, skip_unreadable, jpeg_quality, bar, folder) -> None:
         self.info, self.load, self.bar, self.folder = info, load, bar, folder
+        self.own_rates = False
         self.workers = workers or os.cpu_count() or 1
         self.skip_unreadable, self.jpeg_quality = skip_unreadable, jpeg_quality
         self.unreadable: list[str] = []
@@ -307,8 +311,9 @@ class _Encoder:
                     if name in self.ids:
                         raise ConversionError(f"Two videos have the id {name!r}: give unique ids.")
                     self.ids.add(name)
-                    feature["fps"].float_list.value[:] = [rate]
-                    self.rates.add(round(rate, 3))
+                    if not self.own_rates:
+                        feature["fps"].float_list.value[:] = [rate]
+                    self.rates.add(round(feature["fps"].float_list.value[0], 3))
                     for field, values in self.used.items():
                         values.add(feature[field].int64_list.value[0])
                     length = feature["length"].int64_list.value[0]

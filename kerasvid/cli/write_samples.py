@@ -53,7 +53,10 @@ def main(argv: list[str]) -> None:
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, *ERRORS):
-        if _F.records and os.path.exists(_F.records) and not _F.overwrite:
+        there = _F.records and os.path.exists(_F.records)
+        if there and not (
+            _F.overwrite or (os.path.isdir(_F.records) and not os.listdir(_F.records))
+        ):
             raise ValueError(f"{_F.records}: exists already. Give a new folder, or --overwrite.")
         model, known, digest = _preset() if _F.preset else _run()
         if not isinstance(model, VideoGenerator):

@@ -33,7 +33,7 @@ from kerasvid.io import (
 CACHE_BYTES = "KERASVID_REMOTE_CACHE_BYTES"  # variable with the size of the cache
 DEFAULT_BYTES = 10 << 30
 # Copies that were asked for since then stay, whatever the size of the cache: they may be opened.
-IN_USE_SECONDS = 600.0
+IN_USE_SECONDS = 30.0
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
 BLOCK = 1 << 20
 # What to install for the file systems of fsspec.
@@ -281,7 +281,8 @@ class ShardCache:
     def _make_room(self, size: int) -> None:
         """Removes the copies that were not used for the longest time until `size` more fit.
 
-        Copies that any process has asked for in the last minutes stay, also if there are too many.
+        Copies that any process has asked for just now stay, also if there are too many: a reader
+        asks right before it opens one.
         """
         copies = []
         for each in self.folder.glob("*/*"):

@@ -280,6 +280,7 @@ def _check_remote_shard(folder: str, path: str, shard: ShardInfo) -> None:
     if size is not None and size != shard.bytes:
         what = "truncated" if size < shard.bytes else "altered"
         what += f", {size} bytes instead of {shard.bytes}"
+        remote_size.cache_clear()  # it may be restored
         raise DatasetError(f"{path}: {what}; {remedy_of(folder)}.")
 
 

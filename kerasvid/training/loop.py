@@ -122,6 +122,10 @@ def _train(
     finished = None if found else _finished_without_checkpoints(config, run, finished_step)
     run.begin(config)
     if finished is not None:
+        if track:
+            record = checkpoints.read_record(run.model)
+            rows = record.metrics["rows"] if record.metrics else []
+            Tracking(track, run.path, config.flat(), lambda: rows).finish(run.model)
         return finished
     metrics = None
     if found is not None:

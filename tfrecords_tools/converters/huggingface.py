@@ -5,7 +5,8 @@
         --splits=train,validation --height=64 --width=64 --out_dir=data/walks
 
 --name is a repository of the Hub, or a local folder that the package `datasets` reads. It is
-streamed: a video at a time is in memory, and of a data set of many files several are read at once.
+streamed, file by file, and of a data set of many files several are read at once. The records of a
+file lie on the disk twice until all of it has been read.
 The column of the videos is the only one of videos or of sequences of images, or --column. The
 classes are those of the only column of class labels, or of --label. Frames are resized until they
 cover height x width, then cropped to the centre. Splits, licence and citation are taken over.
@@ -15,6 +16,7 @@ import contextlib
 import dataclasses
 import importlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -106,7 +108,7 @@ def convert(
         source=str(about.homepage or "") or (name if os.path.isdir(name) else f"{HUB}{name}"),
     )  # fmt: skip
     items = {
-        split: [_Part(split, number, rows.num_shards, _undecoded(rows, column))
+        split: [_Part(split, number, rows.num_shards, _undecoded(rows, column, label))
                 for number in range(rows.num_shards)]
         for split, rows in chosen.items()
     }  # fmt: skip
@@ -134,7 +136,7 @@ def convert(
                 f"{name}: {part.split} cannot be read ({_cause(error)})."
             ) from error
 
-    return write_dataset(out_dir, info, items, load, **writing)
+    return write_dataset(out_dir, info, items, load, own_rates=True, **writing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,10 +212,11 @@ def _of_images(feature: Any) -> bool:
     return type(inner).__name__ == "Image"
 
 
-def _undecoded(rows: Any, column: str) -> Any:
-    """The rows with the bytes of their videos, which this package decodes itself."""
+def _undecoded(rows: Any, column: str, label: str | None) -> Any:
+    """The rows of two columns, with the bytes of their videos, which this package decodes."""
     datasets = importlib.import_module("datasets")
     feature = rows.features[column]
+    rows = rows.select_columns([column, *([label] if label else [])])
     if _is_video(feature):
         return rows.cast_column(column, datasets.Video(decode=False))
     kind = list if isinstance(feature, list) else type(feature)
@@ -224,7 +227,7 @@ def _undecoded(rows: Any, column: str) -> Any:
 def _frames(value: Any, place: str, options: HubOptions) -> tuple[Any, float]:
     """Frames uint8 `[T, H, W, 3]` of a row, and their rate."""
     limits = options.max_frames, options.min_frames
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _named(folder, place):
         if isinstance(value, Mapping):
             path = _stored(value, os.path.join(folder, "video"), place)
             found = media.open_video(path)
@@ -238,6 +241,16 @@ def _frames(value: Any, place: str, options: HubOptions) -> tuple[Any, float]:
         )
         fitted = media.fit_frames(images, place, options.height, options.width, *limits)
         return media.stack_frames(fitted, place), options.fps
+
+
+@contextlib.contextmanager
+def _named(folder: str, place: str) -> Iterator[None]:
+    """Names a row in place of its temporary files in messages about unreadable media."""
+    try:
+        yield
+    except UnreadableMedia as error:
+        text = re.sub(rf"{re.escape(folder)}[^:;,\s]*", lambda _: place, str(error))
+        raise UnreadableMedia(text) from error
 
 
 def _stored(value: Mapping[str, Any] | None, path: str, place: str) -> str:

@@ -115,9 +115,10 @@ def load_digits(source_dir: Folder) -> dict[str, Digits]:
         }
         places = {split: images for split, (images, _) in paths.items()}
     for split, (images, labels) in found.items():
-        sizes_fit = images.shape == (len(labels), DIGIT, DIGIT) and labels.shape == (len(images),)
+        sizes_fit = images.ndim == 3 and labels.shape == images.shape[:1]
+        sizes_fit = sizes_fit and images.shape[1:] == (DIGIT, DIGIT)
         types_fit = images.dtype == labels.dtype == np.uint8
-        if not (len(labels) and sizes_fit and types_fit and labels.max() <= 9):
+        if not (labels.size and sizes_fit and types_fit and labels.max() <= 9):
             raise ConversionError(
                 f"{places[split]}: images {images.dtype} {list(images.shape)} and labels "
                 f"{labels.dtype} {list(labels.shape)} are not digits of {DIGIT}x{DIGIT} and their "
@@ -131,7 +132,15 @@ def _read_archive(path: str) -> dict[str, np.ndarray]:
     try:
         with np.load(path) as arrays:
             return {name: arrays[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        TypeError,
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise ConversionError(
             f"{path}: cannot be read as an archive of {', '.join(names)}; {_REMEDY}."
         ) from error
@@ -336,8 +345,11 @@ def prepare_test_sequences(
 ) -> DatasetInfo:
     """Writes the data set "moving_mnist/test_sequences", with the split "test" alone.
 
-    The options are those of the variants that are drawn.
+    The options are those of the variants that are drawn: others than the defaults are refused.
     """
+    for field in dataclasses.fields(MovingMnistOptions):
+        if getattr(options or MovingMnistOptions(), field.name) != field.default:
+            raise ConversionError(f"{field.name} is of clips that are drawn. Leave it out.")
     needs = f"the folder of {SEQUENCES}; get it at {SEQUENCES_SOURCE} ({_MOVING})"
     source_dir = check_source_dir(source_dir, "moving_mnist/test_sequences", needs)
     path = os.path.join(source_dir, SEQUENCES)
@@ -345,6 +357,8 @@ def prepare_test_sequences(
         raise ConversionError(f"{source_dir}: no {SEQUENCES} found; get it at {SEQUENCES_SOURCE}.")
     try:
         sequences = np.load(path, mmap_mode="r")  # [20, N, 64, 64]
+        if not isinstance(sequences, np.ndarray):
+            raise ValueError("an archive")
     except (OSError, ValueError, EOFError) as error:
         raise ConversionError(
             f"{path}: cannot be read as an array; get it again at {SEQUENCES_SOURCE}."

@@ -161,9 +161,12 @@ def _check_replaceable(folder: str | os.PathLike) -> None:
 def _edited_card(folder: str | os.PathLike) -> bytes | None:
     """The card of an earlier preset that a person has edited, which a new one keeps."""
     try:
-        stated, card = read_metadata(folder).get("card"), pathlib.Path(folder, CARD)
-        return card.read_bytes() if io.file_digest(card) != stated else None
-    except (OSError, PresetError):
+        stated, card = read_metadata(folder)["card"], pathlib.Path(folder, CARD)
+        if io.file_digest(card) == stated:
+            return None
+        print(f"{card}: it was edited and is kept. Check what it says.", file=sys.stderr)
+        return card.read_bytes()
+    except (KeyError, OSError, PresetError):
         return None
 
 

@@ -74,7 +74,7 @@ def local_preset(
         raise PresetError(f"{name}: there is no such folder.")
     else:
         names = nearest_names(name, [*known, *shipped_presets()])
-        raise PresetError(f"There is no preset {name!r}, nor a folder: {names}.")
+        raise PresetError(f"There is no preset {name!r}: {names}. Nor is there such a folder.")
 
 
 def load_preset(preset: str | os.PathLike, load_weights: bool = True, **overrides: Any) -> Any:

@@ -43,15 +43,20 @@ class MLflowTracker:
             os.environ.setdefault(variable, value)
         self._entities = importlib.import_module("mlflow.entities")
         self._client = importlib.import_module("mlflow").MlflowClient()
+        self.id = known or ""
         if known is not None:
-            self.id = known
             self._client.update_run(known, status="RUNNING")
-            return
+            has = self._client.get_run(known).data.params
+            return self._send({k: v for k, v in settings.items() if k not in has})
         title = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
         found = self._client.get_experiment_by_name(title)
         experiment = found.experiment_id if found else self._client.create_experiment(title)
         self.id = self._client.create_run(experiment, run_name=name).info.run_id
         keep(self.id)
+        self._send(settings)
+
+    def _send(self, settings: Mapping[str, Any]) -> None:
+        """Sends parameters, of which a run takes each once."""
         parameters = [self._entities.Param(k, str(v)[:6000]) for k, v in settings.items()]
         for first in range(0, len(parameters), 100):  # most of one request
             self._client.log_batch(self.id, params=parameters[first : first + 100])
@@ -67,6 +72,9 @@ class MLflowTracker:
 
     def finish(self, model: pathlib.Path | None) -> None:
         if model is not None:
+            for variable in MLFLOW_PATIENCE:  # no step waits for the upload
+                if os.environ.get(variable) == MLFLOW_PATIENCE[variable]:
+                    del os.environ[variable]
             self._client.log_artifact(self.id, os.fspath(model), "model")
         self._client.set_terminated(self.id, "KILLED" if model is None else "FINISHED")
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from kerasvid.data import load_info, make_pipeline
+from kerasvid.data.shards import read_split
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converters import huggingface
 from tfrecords_tools.converters.huggingface import HubOptions, convert
@@ -29,9 +30,9 @@ def png(level, size=(12, 8)):
 def movie(tmp_path_factory):
     """A function that makes the bytes of a video whose frames are of one level."""
 
-    def make(level):
+    def make(level, fps=10.0):
         path = str(tmp_path_factory.mktemp("movies") / "a.avi")
-        writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (32, 16))
+        writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), fps, (32, 16))
         for _ in range(FRAMES):
             writer.write(np.full([16, 32, 3], level, np.uint8))
         writer.release()
@@ -105,6 +106,51 @@ def test_sequences_of_images_are_videos_of_their_lengths(sequences, tmp_path):
         batch["video"][:, :, 0, 0, 0], 20 * np.arange(3)[:, None] + np.arange(3)
     )
     assert batch["label"].tolist() == [-1] * 3
+
+
+def one_file(folder, columns, features):
+    """A folder with one Parquet file."""
+    folder.mkdir()
+    table = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+    table.to_parquet(str(folder / "train.parquet"))
+    return str(folder)
+
+
+def test_videos_of_one_file_keep_their_own_rates(movie, tmp_path):
+    cells = [movie(10, 10.0), movie(60, 30.0)]
+    name = one_file(tmp_path / "a", {"clip": cells}, {"clip": datasets.Video(decode=False)})
+    info = written(name, tmp_path / "out", HubOptions(8, 8))
+    records = read_split(tmp_path / "out", info, "train").as_numpy_iterator()
+    assert [float(record["fps"]) for record in records] == [10.0, 30.0] and info.fps == -1.0
+
+
+def test_other_columns_are_not_decoded(movie, tmp_path):
+    """Of two columns of videos one is asked for; the other is broken, and so is a thumbnail."""
+    broken = {"bytes": b"nothing", "path": "x"}
+    columns = {"clip": [movie(10)], "other": [broken], "thumbnail": [broken]}
+    features = {"clip": datasets.Video(), "other": datasets.Video(), "thumbnail": datasets.Image()}
+    stored = {name: type(feature)(decode=False) for name, feature in features.items()}
+    folder = tmp_path / "a"
+    folder.mkdir()
+    table = datasets.Dataset.from_dict(columns, features=datasets.Features(stored))
+    for key, feature in features.items():
+        table = table.cast_column(key, feature)
+    table.to_parquet(str(folder / "train.parquet"))
+    with pytest.raises(ConversionError, match=r"several columns of videos \(clip, other\)"):
+        written(str(folder), tmp_path / "out")
+    info = written(str(folder), tmp_path / "out", HubOptions(8, 8, column="clip"))
+    assert info.splits["train"].count == 1
+
+
+def test_a_broken_image_of_a_sequence_is_named_by_its_row(tmp_path):
+    cells = [[png(3), {"bytes": b"no image", "path": None}]]
+    features = {"frames": datasets.Sequence(datasets.Image(decode=False))}
+    name = one_file(tmp_path / "a", {"frames": cells}, features)
+    with pytest.raises(
+        ConversionError, match="train/00000-000000: cannot be read as an image"
+    ) as e:
+        written(name, tmp_path / "out", HubOptions(8, 8))
+    assert "/tmp/tmp" not in str(e.value)
 
 
 def test_splits_and_lengths_are_chosen(movies, tmp_path):

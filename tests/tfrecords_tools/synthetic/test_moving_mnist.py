@@ -356,6 +356,11 @@ def _spoil(folder, digits, how):
         (folder / "mnist.npz").write_text("<html>not found")
     elif how == "npy":
         (folder / "mnist.npz").write_bytes(b"")
+    elif how == "array":
+        with open(folder / "mnist.npz", "wb") as file:
+            np.save(file, images)
+    elif how == "scalar":
+        np.savez(folder / "mnist.npz", **{**arrays, "y_train": np.uint8(3)})
     elif how == "names":
         np.savez(folder / "mnist.npz", x_train=images, y_train=labels)
     elif how == "size":
@@ -387,6 +392,8 @@ def _spoil(folder, digits, how):
     [
         ("text", r"mnist\.npz: cannot be read as an archive of x_train, y_train, x_test, y_test"),
         ("npy", r"mnist\.npz: cannot be read as an archive"),
+        ("array", r"mnist\.npz: cannot be read as an archive"),
+        ("scalar", r"mnist\.npz: images uint8 \[30, 28, 28\] and labels uint8 \[\]"),
         ("names", r"mnist\.npz: cannot be read as an archive"),
         ("size", r"mnist\.npz: images uint8 \[30, 20, 28\] and labels uint8 \[20\] are not digits"),
         ("type", r"mnist\.npz: images float64 \[30, 28, 28\]"),
@@ -418,14 +425,20 @@ def test_other_files_are_refused_in_one_line(tmp_path, digits, how, said):
         (["--variant=test_sequences", "--source_dir=text", "--out_dir=new"], "cannot be read as"),
         (["--variant=test_sequences", "--source_dir=other", "--out_dir=new"],
          r"npy: the array is uint8 \[2, 20, 64, 64\] instead of uint8 \[20, 10000, 64, 64\]"),
+        (["--variant=test_sequences", "--source_dir=archive", "--out_dir=new"],
+         "cannot be read as"),
+        (["--variant=test_sequences", "--source_dir=other", "--out_dir=new", "--digits=3"],
+         "digits is of clips that are drawn. Leave it out."),
         (["--variant=fast", "--out_dir=new"], "variant"),
         ([], "--out_dir is missing"),
     ],
 )  # fmt: skip
 def test_a_mistake_gets_one_line(tmp_path, monkeypatch, arguments, said):
     monkeypatch.chdir(tmp_path)
-    for name in ("text", "other"):
+    for name in ("text", "other", "archive"):
         (tmp_path / name).mkdir()
+    with open(tmp_path / "archive" / "mnist_test_seq.npy", "wb") as file:
+        np.savez(file, np.zeros(3))
     (tmp_path / "text" / "mnist_test_seq.npy").write_text("<html>not found")
     np.save(tmp_path / "other" / "mnist_test_seq.npy", np.zeros((2, 20, 64, 64), np.uint8))
     with pytest.raises(SystemExit, match=said) as stop:
