@@ -186,7 +186,11 @@ def test_a_prior_of_moments_by_class_has_the_mean_of_its_codes(moving_squares):
         assert (np.abs(drawn - codes[label == each].mean(axis=0)) < spread).all()
 
 
-GANS = [name for name in VARIANTS if name not in VAES]
+GANS = [
+    pytest.param(name, marks=[] if name.startswith("rjgan") else pytest.mark.slow)
+    for name in VARIANTS
+    if name not in VAES
+]
 
 
 @pytest.fixture(params=GANS)
