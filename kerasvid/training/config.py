@@ -252,7 +252,12 @@ class RunConfig:
         ]
 
     def _compared(self) -> dict[str, Any]:
-        return {key: value for key, value in self.flat().items() if key not in FREE}
+        """The settings that count; one that the run's version did not have yet has its default."""
+        defaults = json.loads(json.dumps(model_class(self.model).hyperparameters()))
+        flat = {key: value for key, value in defaults.items() if not isinstance(value, dict)}
+        known = self.hyperparameters.keys() | FROM_DATA
+        flat = {key: value for key, value in flat.items() if key not in known}
+        return {k: v for k, v in {**flat, **self.flat()}.items() if k not in FREE}
 
     def make_model(self) -> keras.Model:
         """Builds the model with new weights, not compiled.

@@ -14,7 +14,7 @@ from kerasvid.data import DatasetError, DatasetInfo, SplitInfo, Video, load_info
 from kerasvid.data.records import shard_name
 from kerasvid.data.shards import write_info
 from kerasvid.models.registry import MODELS, model_class
-from kerasvid.training.config import clip_lengths, digest_of, images_digest, make_config
+from kerasvid.training.config import RunConfig, clip_lengths, digest_of, images_digest, make_config
 from tfrecords_tools.conversion import write_dataset
 
 
@@ -325,6 +325,18 @@ def test_data_that_lost_its_training_split_is_not_that_of_the_run(config_of, squ
 def test_images_without_a_training_split_are_refused_in_one_line(squares, tmp_path):
     with pytest.raises(ValueError, match="has no split 'train', only test"):
         images_digest(without_training_split(squares, tmp_path / "images"))
+
+
+def test_a_run_of_a_version_without_an_option_has_its_default(config_of):
+    config = config_of(7, model="rjvae")
+    fields = config.as_dict()
+    del fields["hyperparameters"]["categories"], fields["training"]["flips"]
+    earlier = RunConfig.from_dict(fields)
+    assert earlier.differences(config) == [] == config.differences(earlier)
+    changed = dataclasses.replace(
+        config, hyperparameters={**config.hyperparameters, "categories": 3}
+    )
+    assert earlier.differences(changed) == ["categories is 0, not 3"]
 
 
 def test_the_command_of_a_config_makes_it_again(config_of, squares):
