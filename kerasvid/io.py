@@ -451,6 +451,16 @@ def one_line(message: str) -> str:
     return " ".join(message.split())
 
 
+def cause_of(error: BaseException) -> str:
+    """The text of an exception of another library, or its kind, to be put into a sentence.
+
+    Example:
+        >>> cause_of(ConnectionError("no route\\nto host."))
+        'no route to host'
+    """
+    return one_line(str(error) or type(error).__name__)[:300].rstrip(".")
+
+
 def markdown_text(text: str) -> str:
     """A text of a file or a person as one line that Markdown shows as it is: no HTML, no markup.
 

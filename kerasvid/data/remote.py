@@ -24,9 +24,9 @@ from kerasvid.io import (
     DIGEST_SIZE,
     atomic_write,
     cache_folder,
+    cause_of,
     file_digest,
     lock,
-    one_line,
     readable_os_errors,
 )
 
@@ -92,17 +92,13 @@ def _file_system(path: str) -> tuple[Any, str]:
         core = importlib.import_module("fsspec.core")
         return core.url_to_fs(path)
     except ImportError as error:
-        raise RemoteError(f"{path}: {scheme}:// paths need a package ({one_line(str(error))}). Run "
+        raise RemoteError(f"{path}: {scheme}:// paths need a package ({cause_of(error)}). Run "
                           f"pip install 'kerasvid[{extra_of(path)}]'.") from error  # fmt: skip
     except ValueError as error:
         raise RemoteError(f"{path}: TensorFlow {tf.__version__} and fsspec cannot read {scheme}:// "
-                          f"paths ({one_line(str(error)).rstrip('.')}).") from error  # fmt: skip
+                          f"paths ({cause_of(error)}).") from error  # fmt: skip
     except Exception as error:  # each store has its own kinds, such as missing credentials
-        raise RemoteError(f"{path}: cannot be read ({_cause(error)}).") from error
-
-
-def _cause(error: BaseException) -> str:
-    return one_line(str(error) or type(error).__name__)[:200].rstrip(".")
+        raise RemoteError(f"{path}: cannot be read ({cause_of(error)}).") from error
 
 
 class _StoreFault(Exception):
@@ -144,8 +140,8 @@ def _attempts(path: str) -> Iterator[contextlib.AbstractContextManager]:
                 if pause is None:
                     tries = len(PAUSES) + 1
                     raise RemoteError(
-                        f"{path}: cannot be read, in {tries} attempts ({_cause(error)}). Check the "
-                        "connection, then run the command again."
+                        f"{path}: cannot be read, in {tries} attempts ({cause_of(error)}). Check "
+                        "the connection, then run the command again."
                     ) from error
                 time.sleep(pause)
 

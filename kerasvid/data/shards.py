@@ -329,7 +329,7 @@ def fetched_ahead(shards: tf.data.Dataset, folder: str, clips: SplitInfo) -> tf.
     known = {os.path.join(folder, shard.file): shard for shard in clips.shards}
 
     def fetch(file: tf.Tensor, *rest: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        _, why = fetched(file, known)  # a fault is told by the reader, which tries again
+        _, why = fetched(file, known)  # the reader tries again, and reports a fault
         with tf.control_dependencies([why]):
             return tf.identity(file), *rest
 
@@ -360,7 +360,7 @@ def read_shard(
         file: path, a string scalar.
         first: place of its first record in the split, an int64 scalar.
         count: number of its records, an int64 scalar.
-        copy: path of a local copy to read in place of the file, which messages still name.
+        copy: path of a local copy to read in place of the file; messages name the file.
 
     Returns:
         A dataset of (file, place in the split, serialized record). Where the file cannot be

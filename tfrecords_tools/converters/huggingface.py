@@ -25,7 +25,7 @@ from typing import Any
 from absl import flags
 
 from kerasvid.data.records import ENCODINGS, DatasetInfo, Video
-from kerasvid.io import one_line
+from kerasvid.io import cause_of
 from kerasvid.naming import nearest_names
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
@@ -133,7 +133,7 @@ def convert(
             raise
         except Exception as error:  # of the store and of its many formats
             raise ConversionError(
-                f"{name}: {part.split} cannot be read ({_cause(error)})."
+                f"{name}: {part.split} cannot be read ({cause_of(error)})."
             ) from error
 
     return write_dataset(out_dir, info, items, load, own_rates=True, **writing)
@@ -160,11 +160,7 @@ def _loaded(name: str, config: str | None) -> Mapping[str, Any]:
     try:
         return datasets.load_dataset(name, config, streaming=True)
     except Exception as error:  # of the hub, the network and many formats
-        raise ConversionError(f"{name}: cannot be read ({_cause(error)}).") from error
-
-
-def _cause(error: Exception) -> str:
-    return one_line(str(error) or type(error).__name__)[:300].rstrip(".")
+        raise ConversionError(f"{name}: cannot be read ({cause_of(error)}).") from error
 
 
 def _video_column(name: str, features: Mapping[str, Any], wanted: str | None) -> str:

@@ -120,7 +120,7 @@ def write_preset(
         try:
             text = io.sealed_json(metadata)
         except (TypeError, ValueError) as error:  # also NaN and infinity
-            raise PresetError(f"facts: {io.one_line(str(error))}. Give values of JSON.") from error
+            raise PresetError(f"facts: {io.cause_of(error)}. Give values of JSON.") from error
         (place / METADATA).write_text(text, encoding="utf-8")
         if edited is not None:
             (place / CARD).write_bytes(edited)
@@ -237,7 +237,7 @@ def read_preset(
         model = cls.from_config({**arguments, **overrides})
     except Exception as error:  # arguments of anyone: too large ones have many kinds
         raise PresetError(f"{place}: {name} cannot be made of its arguments "
-                          f"({io.one_line(str(error))[:200]}).") from error  # fmt: skip
+                          f"({io.cause_of(error)}).") from error  # fmt: skip
     if load_weights:
         (_load_run_weights if is_run else _load_weights)(model, place)
     return model
@@ -353,7 +353,7 @@ def _check_self_contained(path: pathlib.Path) -> None:
     except PresetError:
         raise
     except Exception as error:  # a damaged file raises many kinds
-        why = io.one_line(str(error))[:200].rstrip(".")
+        why = io.cause_of(error)
         raise PresetError(f"{path}: no HDF5 file ({why}). Get the preset again.") from error
 
 
@@ -361,7 +361,7 @@ def _load(load: Callable, path: pathlib.Path) -> None:
     try:
         load(path)
     except Exception as error:  # Keras and HDF5 raise many kinds
-        why = io.one_line(str(error))[:200].rstrip(".")
+        why = io.cause_of(error)
         raise PresetError(f"{path}: its weights do not fit the model ({why}).") from error
 
 
@@ -376,7 +376,7 @@ def _read_run(place: pathlib.Path) -> tuple[str, dict[str, Any]]:
             saved = json.loads(archive.read("config.json"))
         registered, arguments = str(saved["registered_name"]), dict(saved["config"])
     except Exception as error:  # a damaged archive raises many kinds
-        raise PresetError(f"{path}: damaged ({io.one_line(str(error))}).") from error
+        raise PresetError(f"{path}: damaged ({io.cause_of(error)}).") from error
     names = {f"kerasvid>{each.partition(':')[2]}": name for name, each in MODELS.items()}
     arguments = {k: v for k, v in arguments.items() if k not in (*OF_KERAS, "trainable")}
     return names.get(registered, registered), arguments

@@ -73,8 +73,9 @@ def local_preset(
     elif os.sep in name:
         raise PresetError(f"{name}: there is no such folder.")
     else:
-        names = nearest_names(name, [*known, *shipped_presets()])
-        raise PresetError(f"There is no preset {name!r}: {names}. Nor is there such a folder.")
+        names = [*known, *shipped_presets()]
+        near = f": {nearest_names(name, names)}" if names else ""
+        raise PresetError(f"There is no preset {name!r}{near}. Nor is there such a folder.")
 
 
 def load_preset(preset: str | os.PathLike, load_weights: bool = True, **overrides: Any) -> Any:
@@ -88,7 +89,7 @@ def load_preset(preset: str | os.PathLike, load_weights: bool = True, **override
         PresetError: as there.
 
     Example:
-        >>> load_preset("rjvae_sprites").generate(8)
+        >>> load_preset("rjvae_mine").generate(8)
     """
     with local_preset(preset, load_weights=load_weights) as folder:
         return read_preset(folder, None, load_weights, **overrides)
@@ -192,7 +193,7 @@ def _readable_hub_errors(address: str, name: str | None) -> Iterator[None]:
         elif isinstance(error, kinds.EntryNotFoundError):
             why = f"{name} is missing: no preset of kerasvid"
         else:
-            why = f"the hub failed ({_cause(error)}). Try again"
+            why = f"the hub failed ({io.cause_of(error)}). Try again"
         raise PresetError(f"{address}: {why}.") from error
 
 
@@ -202,7 +203,3 @@ def _package(address: str) -> Any:
     except ImportError as error:
         raise PresetError(f"{address}: needs huggingface_hub. Install it with pip install "
                           "'kerasvid[hub]'.") from error  # fmt: skip
-
-
-def _cause(error: Exception) -> str:
-    return io.one_line(str(error) or type(error).__name__)[:200].rstrip(".")

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from kerasvid.io import atomic_write, one_line, read_text
+from kerasvid.io import atomic_write, cause_of, read_text
 from kerasvid.naming import nearest_names
 from kerasvid.training.callbacks.step_callback import StepCallback
 
@@ -141,8 +141,8 @@ def check_trackers(names: Iterable[str]) -> list[str]:
             raise ValueError(f"--track={name}: {name} is not installed. Run pip install "
                              f"'kerasvid[{name}]'.") from error  # fmt: skip
         except Exception as error:
-            why = one_line(str(error) or type(error).__name__)
-            raise ValueError(f"--track={name}: {name} cannot be imported ({why}).") from error
+            why = f"cannot be imported ({cause_of(error)})"
+            raise ValueError(f"--track={name}: {name} {why}.") from error
     return sorted({name for name in names if TRACKERS[name]})
 
 
@@ -192,7 +192,7 @@ class Tracking(StepCallback):
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            why = one_line(str(error))
+            why = cause_of(error)
             print(f"{self._path}: cannot be read ({why}). The run is tracked anew.",
                   file=sys.stderr)  # fmt: skip
             return {}
@@ -266,7 +266,7 @@ class Tracking(StepCallback):
             self._failing.discard(name)
         except Exception as error:  # of a service: its clients have their own kinds
             if name not in self._failing:
-                why = one_line(str(error) or type(error).__name__)[:200].rstrip(".")
+                why = cause_of(error)
                 print(f"\n{name}: {why}. {consequence}.", file=sys.stderr, flush=True)
             self._failing.add(name)
 

@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasvid.data import load_info
-from kerasvid.data.records import decode_frames, parse_record
+from kerasvid.data.records import decode_frames
+from tests.tfrecords_tools.written_records import records_by_id
 from tfrecords_tools import registry
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converters import kth
@@ -48,17 +48,6 @@ def _source(folder, videos, listed=None):
         lines = "".join(f"{name}\t\t{rest}\n" for name, rest in listed.items())
         (folder / "00sequences.txt").write_text(HEAD + lines)
     return folder
-
-
-def _records(folder):
-    """Records by id, as (split, record)."""
-    found = {}
-    for split, clips in load_info(folder).splits.items():
-        files = [str(folder / shard.file) for shard in clips.shards]
-        for serialized in tf.data.TFRecordDataset(files):
-            record = parse_record(serialized)
-            found[record["id"].numpy().decode()] = (split, record)
-    return found
 
 
 def _greys(record):
@@ -137,7 +126,7 @@ def test_a_clip_has_the_listed_frames_with_the_first_and_the_last(tmp_path):
     assert info.class_names == kth.ACTIONS and len(info.identity_names) == 25
     assert info.attribute_names == ("scenario",) and info.attribute_sizes == (4,)
     assert verify(str(tmp_path / "out")).faults == []
-    records = _records(tmp_path / "out")
+    records = records_by_id(tmp_path / "out")
     ranges = {
         "person11_boxing_d1_1": (1, 4), "person11_boxing_d1_2": (5, 9),
         "person11_boxing_d1_3": (8, 12), "person22_walking_d4_1": (3, 3),
@@ -161,7 +150,7 @@ def test_without_the_list_whole_videos_are_read_and_a_line_says_so(tmp_path, cap
     info = kth.prepare(tmp_path / "out", source, progress=False)
     assert {split: clips.count for split, clips in info.splits.items()} == {"train": 1}
     assert "in: no 00sequences.txt found; whole videos are read" in capsys.readouterr().err
-    [(_, record)] = _records(tmp_path / "out").values()
+    [(_, record)] = records_by_id(tmp_path / "out").values()
     assert len(_greys(record)) == FRAMES and record["id"].numpy() == b"person11_jogging_d2"
 
 
@@ -205,7 +194,7 @@ def test_frames_that_a_video_lacks_shorten_its_clip_or_are_refused(tmp_path, cap
     kth.prepare(tmp_path / "out", source, progress=False)
     said = f"clips that end before the frames of 00sequences.txt: {name}_2 (4 frames)\n"
     assert capsys.readouterr().err == said
-    assert len(_greys(_records(tmp_path / "out")[f"{name}_2"][1])) == 4
+    assert len(_greys(records_by_id(tmp_path / "out")[f"{name}_2"][1])) == 4
     (source / "00sequences.txt").write_text(f"{name} frames 1-4, 13-15\n")
     with pytest.raises(
         ConversionError, match=r"uncomp\.avi: 12 frames, but .* lists the frames 13"
@@ -223,7 +212,9 @@ def test_the_video_that_the_release_cuts_short_is_read_as_far_as_it_goes(
     listed = {name: "frames 1-4, 5-12", "person11_boxing_d4": "frames 1-12"}
     source = _source(tmp_path / "in", listed, listed)
     kth.prepare(tmp_path / "out", source, progress=False)
-    lengths = {key: len(_greys(record)) for key, (_, record) in _records(tmp_path / "out").items()}
+    lengths = {
+        key: len(_greys(record)) for key, (_, record) in records_by_id(tmp_path / "out").items()
+    }
     assert lengths == {f"{name}_1": 4, f"{name}_2": 4, "person11_boxing_d4_1": 12}
     assert f"{name}_2 (4 frames)" in capsys.readouterr().err
 
@@ -234,12 +225,12 @@ def test_the_command_line_takes_the_split(tmp_path, capsys):
     out = tmp_path / "out"
     kth.main([f"--source_dir={source}", f"--out_dir={out}", "--split=prediction"])
     assert "test: 1 videos of 12 to 12 frames, 64x64" in capsys.readouterr().out
-    assert {key: split for key, (split, _) in _records(out).items()} == dict(
+    assert {key: split for key, (split, _) in records_by_id(out).items()} == dict(
         zip(names, ("train", "test"), strict=True)
     )
     assert load_info(out).name == "kth/prediction"
     kth.main([f"--source_dir={source}", f"--out_dir={out}", "--overwrite"])
-    assert {split for split, _ in _records(out).values()} == {"train"}
+    assert {split for split, _ in records_by_id(out).values()} == {"train"}
 
 
 def test_the_registry_makes_it(tmp_path):

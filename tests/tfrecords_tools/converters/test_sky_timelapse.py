@@ -3,10 +3,9 @@
 import cv2
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from kerasvid.data import load_info
-from kerasvid.data.records import decode_frames, parse_record
+from kerasvid.data.records import decode_frames
+from tests.tfrecords_tools.written_records import records_by_id
 from tfrecords_tools import registry
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converters import sky_timelapse
@@ -48,17 +47,6 @@ def release(tmp_path_factory):
     return folder
 
 
-def _records(folder):
-    """Records by id, as (split, record)."""
-    found = {}
-    for split, clips in load_info(folder).splits.items():
-        files = [str(folder / shard.file) for shard in clips.shards]
-        for serialized in tf.data.TFRecordDataset(files):
-            record = parse_record(serialized)
-            found[record["id"].numpy().decode()] = (split, record)
-    return found
-
-
 def _prepare(out, source, **options):
     return sky_timelapse.prepare(out, source, SkyOptions(**options), progress=False)
 
@@ -69,7 +57,7 @@ def test_records_hold_the_frames_of_a_clip_in_natural_order(tmp_path, release):
     assert info.encoding == "jpeg" and info.identity_names == ("2KikwLp-PUI", "-x7_", "07JlMO-ITA8")
     assert "CVPR 2018" in info.citation and "mdgan" in info.source and info.licence
     assert verify(str(tmp_path / "out")).faults == []
-    records = _records(tmp_path / "out")
+    records = records_by_id(tmp_path / "out")
     assert list(records) == [
         "2KikwLp-PUI/2KikwLp-PUI_1", "2KikwLp-PUI/2KikwLp-PUI_2", "2KikwLp-PUI/2KikwLp-PUI_10",
         "-x7_/-x7__1", "07JlMO-ITA8/07JlMO-ITA8_1", "07JlMO-ITA8/07JlMO-ITA8_2",
@@ -125,7 +113,7 @@ def test_a_broken_frame_is_named_or_its_clip_left_out(tmp_path, capsys):
     options = SkyOptions(min_frames=2)
     out = tmp_path / "out"
     sky_timelapse.prepare(out, tmp_path / "in", options, skip_unreadable=True, progress=False)
-    assert len(_records(out)) == 2 and f"skipped {broken}" in capsys.readouterr().err
+    assert len(records_by_id(out)) == 2 and f"skipped {broken}" in capsys.readouterr().err
 
 
 def test_the_command_line_and_the_registry_make_it(tmp_path, release, capsys):

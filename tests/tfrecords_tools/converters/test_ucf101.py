@@ -5,10 +5,10 @@ import os
 import cv2
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasvid.data import load_info
-from kerasvid.data.records import decode_frames, parse_record
+from kerasvid.data.records import decode_frames
+from tests.tfrecords_tools.written_records import records_by_id
 from tfrecords_tools import registry
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converters import ucf101
@@ -71,17 +71,6 @@ def flat(tmp_path):
     return tmp_path
 
 
-def _records(folder):
-    """Records by id, as (split, record)."""
-    found = {}
-    for split, clips in load_info(folder).splits.items():
-        files = [str(folder / shard.file) for shard in clips.shards]
-        for serialized in tf.data.TFRecordDataset(files):
-            record = parse_record(serialized)
-            found[record["id"].numpy().decode()] = (split, record)
-    return found
-
-
 def test_labels_groups_and_splits_are_those_of_the_lists(tmp_path, release):
     info = ucf101.prepare(tmp_path / "out", release, progress=False)
     assert info.name == "ucf101" and info.frame_shape == (64, 64, 3) and info.fps == 25
@@ -92,7 +81,7 @@ def test_labels_groups_and_splits_are_those_of_the_lists(tmp_path, release):
         "HandstandPushups_g08",
     )  # fmt: skip
     assert verify(str(tmp_path / "out")).faults == []
-    records = _records(tmp_path / "out")
+    records = records_by_id(tmp_path / "out")
     names = [os.path.splitext(name)[0] for name in (*TRAIN, *TEST)]
     assert list(records) == names  # in the order of the lists
     for name, (split, record) in records.items():
@@ -110,7 +99,7 @@ def test_another_fold_and_size_are_read_on_request(tmp_path, release, capsys):
     arguments = [f"--source_dir={release}", f"--out_dir={tmp_path / 'out'}"]
     ucf101.main([*arguments, "--fold=2", "--height=32", "--width=48"])
     assert "test: 4 videos of 4 to 4 frames, 32x48" in capsys.readouterr().out
-    splits = {name: split for name, (split, _) in _records(tmp_path / "out").items()}
+    splits = {name: split for name, (split, _) in records_by_id(tmp_path / "out").items()}
     assert splits["Archery/v_Archery_g01_c01"] == "train"
     assert splits["Archery/v_Archery_g10_c01"] == "test"
     assert load_info(tmp_path / "out").name == "ucf101/2"
@@ -149,7 +138,7 @@ def test_a_listed_file_that_is_missing_is_named_or_left_out(tmp_path, release, c
     assert "1 more files" in said and "--skip_unreadable" in said and "\n" not in said
     assert not (tmp_path / "out").exists()
     ucf101.prepare(tmp_path / "out", tmp_path, skip_unreadable=True, progress=False)
-    assert len(_records(tmp_path / "out")) == 7
+    assert len(records_by_id(tmp_path / "out")) == 7
     printed = capsys.readouterr().err
     assert f"skipped {tmp_path}/UCF-101/{gone}: cannot be read" in printed
     assert "Archery_g11" not in load_info(tmp_path / "out").identity_names

@@ -6,26 +6,14 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from kerasvid.data import load_info
-from kerasvid.data.records import decode_frames, parse_record
+from kerasvid.data.records import decode_frames
+from tests.tfrecords_tools.written_records import records_by_id
 from tfrecords_tools.conversion import ConversionError
 from tfrecords_tools.converters import weizmann
 from tfrecords_tools.verify import verify
 
 FRAMES = 5
-
-
-def _records(folder):
-    """Records by id, as (split, record)."""
-    found = {}
-    for split, clips in load_info(folder).splits.items():
-        files = [os.path.join(folder, shard.file) for shard in clips.shards]
-        for serialized in tf.data.TFRecordDataset(files):
-            record = parse_record(serialized)
-            found[record["id"].numpy().decode()] = (split, record)
-    return found
 
 
 def _frames(record):
@@ -130,7 +118,7 @@ def test_records_hold_the_middle_of_the_frames_with_action_and_person(tmp_path, 
     info = weizmann.prepare_avi(tmp_path / "out", tmp_path / "in", progress=False)
     assert info.name == "weizmann" and info.fps == 25 and info.frame_shape == (64, 64, 3)
     assert "PAMI" in info.citation and "SpaceTimeActions" in info.source and info.licence
-    records = _records(tmp_path / "out")
+    records = records_by_id(tmp_path / "out")
     assert set(records) == set(videos) and verify(str(tmp_path / "out")).faults == []
     assert [split for split, _ in records.values()].count("test") == 2  # of wave1 and of wave2
     for name, (_, record) in records.items():
@@ -184,7 +172,7 @@ def test_strips_are_read_to_the_pixel_with_action_and_person(tmp_path):
     assert info.name == "weizmann/strips" and info.fps == 25
     assert info.class_names == ("wave1", "wave2", "jack", "bend")
     assert info.identity_names == tuple(f"person-{k}" for k in range(9))
-    records = _records(tmp_path / "out")
+    records = records_by_id(tmp_path / "out")
     assert len(records) == 72
     held_out = []
     for name, (split, record) in records.items():
@@ -219,7 +207,9 @@ def test_real_strips_are_a_video_and_its_mirror_image_each(shared_data, tmp_path
             shutil.copy(file, tmp_path / "in" / folder)
     info = weizmann.prepare_strips(tmp_path / "out", tmp_path / "in", progress=False)
     assert info.splits["train"].count == 6 and info.splits["test"].count == 2
-    videos = {name: _frames(record) for name, (_, record) in _records(tmp_path / "out").items()}
+    videos = {
+        name: _frames(record) for name, (_, record) in records_by_id(tmp_path / "out").items()
+    }
     for name, video in videos.items():
         assert 51 <= len(video) <= 146
         action, number = name.split("/")
