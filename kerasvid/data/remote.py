@@ -105,13 +105,22 @@ class _StoreFault(Exception):
     """A store has failed; the argument is its exception. No OSError, which is of the own disk."""
 
 
+def _source(path: str) -> Any:
+    """A remote file to be read once, from its beginning to its end."""
+    system, name = _file_system(path)
+    # Otherwise fsspec asks for ranges of bytes, which simple servers do not answer.
+    options = {"block_size": 0} if path.startswith(("http://", "https://")) else {}
+    return system.open(name, "rb", **options)
+
+
 def _blocks(path: str) -> Iterator[bytes]:
     """The content of a remote file in blocks; a `_StoreFault` where it cannot be read."""
-    system, name = _file_system(path)
     try:
-        with system.open(name, "rb") as source:
+        with _source(path) as source:
             while block := source.read(BLOCK):
                 yield block
+    except RemoteError:
+        raise
     except Exception as error:  # each store has its own kinds
         raise _StoreFault(error) from error
 
@@ -329,6 +338,5 @@ def opened(path: str) -> Iterator[IO[bytes]]:
         with tf.io.gfile.GFile(path, "rb") as file:
             yield file
         return
-    system, name = _file_system(path)
-    with system.open(name, "rb") as file:
+    with _source(path) as file:
         yield file

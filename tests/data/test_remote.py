@@ -1,9 +1,12 @@
 """Data sets on remote file systems, with stores in memory that fail in several ways."""
 
+import http.server
 import importlib
 import os
 import pathlib
+import shutil
 import sys
+import threading
 import time
 import types
 from typing import ClassVar
@@ -273,6 +276,37 @@ def test_a_remote_data_set_is_verified(store):
     name = "/bucket/numbers/test-00000-of-00002.tfrecord"
     files.pipe_file(name, altered(files.cat_file(name)))
     assert any("test-00000" in fault for fault in verify(store).faults)
+
+
+@pytest.fixture
+def web(tmp_path):
+    """The address of a simple server of a folder `web`, which knows no ranges of bytes."""
+    pytest.importorskip("aiohttp")
+    (tmp_path / "web").mkdir()
+
+    class Routes(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=os.fspath(tmp_path / "web"))
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Routes) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_large_file_comes_from_a_server_without_ranges(web, tmp_path):
+    content = np.random.default_rng(0).bytes(16 << 20)
+    (tmp_path / "web" / "large").write_bytes(content)
+    remote.download(f"{web}/large", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == content
+
+
+def test_a_data_set_is_read_from_a_web_server(dataset, web, store, tmp_path):
+    shutil.copytree(dataset, tmp_path / "web" / "numbers")
+    assert_same(stream(f"{web}/numbers"), stream(dataset))
 
 
 # === The cache ===
