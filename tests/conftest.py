@@ -237,6 +237,25 @@ def run_command():
     return run
 
 
+@pytest.fixture(scope="session")
+def letters(tmp_path_factory):
+    """A node_modules of the right version and wrong contents, for tests without a browser."""
+    import json
+
+    from kerasvid.export.web.runtime import PACKAGES, VERSION, WASM
+
+    modules = tmp_path_factory.mktemp("letters")
+    core, loader = (modules / name for name in PACKAGES)
+    for package in (core, loader):
+        (package / "dist").mkdir(parents=True)
+        (package / "package.json").write_text(json.dumps({"version": VERSION}))
+        (package / "dist" / "index.js").write_text('import {} from "@litertjs/wasm-utils";')
+    (core / "wasm").mkdir()
+    for name in WASM:
+        (core / "wasm" / name).write_text(name)
+    return modules
+
+
 @pytest.fixture(scope="module")
 def browser():
     """Chromium without a head and without a network of its own; the test skips without one."""

@@ -16,6 +16,8 @@ from kerasvid.io import one_line
 from kerasvid.naming import nearest_names
 
 if typing.TYPE_CHECKING:
+    import numpy as np
+
     from kerasvid.data.records import DatasetInfo
 
 # The module of each command `kerasvid data NAME`; its `main(arguments)` runs the command.
@@ -54,16 +56,18 @@ class Dataset:
         name: as --dataset takes it.
         title, needs: what it shows and what it is made from, a line each.
         converter: "command:function" of `COMMANDS`, called as function(out_dir, source_dir).
+        drawing: likewise, called as function(n) for the n-th held-out clip, uint8 `[T, H, W, C]`;
+            "" for data sets that are not drawn by code.
     """
 
     name: str
     title: str
     needs: str
     converter: str
+    drawing: str = ""
 
     def load_converter(self) -> Callable:
-        command, function = self.converter.split(":")
-        return getattr(importlib.import_module(COMMANDS[command]), function)
+        return _function(self.converter)
 
     def command(self, folder: str, source_dir: str | None) -> tuple[str, list[str]]:
         """The command of `kerasvid` that makes the data set, and its flags."""
@@ -79,7 +83,7 @@ DATASETS = (
     Dataset("sprites/lpc", "LPC characters in 9 actions (Li & Mandt 2018)",
             "the LPC sheets: --source_dir, or a download of 0.4 MB", "sprites:prepare_lpc"),
     Dataset("shapes", "a drawn shape that moves in 5 ways", "nothing: drawn by code",
-            "shapes:prepare_embedded"),
+            "shapes:prepare_embedded", "shapes:draw_held_out"),
     Dataset("shapes/strips", "MoCoGAN's moving shapes (Tulyakov et al. 2018)",
             "--source_dir with the strips (folders 0 and 1 of PNG files)", "shapes:prepare_strips"),
     Dataset("turntable", "16 drawn solids in 8 colours that turn, from 2 elevations",
@@ -128,6 +132,32 @@ DATASETS = (
             "--source_dir with sky_train and sky_test of https://github.com/weixiong-ur/mdgan",
             "sky-timelapse:prepare"),
 )  # fmt: skip
+
+
+def _function(place: str) -> Callable:
+    """The function at "command:function" of `COMMANDS`."""
+    command, function = place.split(":")
+    return getattr(importlib.import_module(COMMANDS[command]), function)
+
+
+def drawn_clips(name: str, count: int) -> "np.ndarray | None":
+    """Held-out clips of a data set that is drawn by code, without its files.
+
+    Args:
+        name: of the data set.
+        count: N.
+
+    Returns:
+        uint8 `[N, T, H, W, C]`; `None` for another data set.
+
+    Example:
+        >>> drawn_clips("shapes", 2).shape
+        (2, 32, 64, 64, 3)
+    """
+    import numpy as np
+
+    drawing = next((each.drawing for each in DATASETS if each.name == name), "")
+    return np.stack([*map(_function(drawing), range(count))]) if drawing else None
 
 
 def names() -> list[str]:

@@ -4,7 +4,7 @@ kerasvid generate --run_dir=runs/rjvae-sprites
 kerasvid generate --run_dir=runs/dsa-sprites --show=samples,swaps,nearest --count=16
 kerasvid generate --run_dir=runs/mocogan-weizmann --label=walk
 kerasvid generate --run_dir=runs/cvae-shapes --first=a.png --last=b.png --frames=30
-kerasvid generate --preset=hf://anna/rjvae_sprites --out=clips.gif
+kerasvid generate --preset=rjvae_sprites --out=clips.gif
 """
 
 import dataclasses
@@ -22,8 +22,9 @@ OPTIONS = "frames", "seed", "scale", "truncation", "seconds"  # of the figures
 OF_RUNS = "out_dir", "data_dir"
 ENDINGS = ".gif", ".png", ".mp4"
 define.string("run_dir", None, "Folder of the run to show.")
-define.string("preset", None, "Model with weights in place of a run: a folder, an address such as "
-              "hf://user/repository; its samples are written to --out.")  # fmt: skip
+define.string("preset", None, "Model with weights in place of a run: a name that comes with the "
+              "package, a folder, an address such as hf://user/repository; its samples are written "
+              "to --out.")  # fmt: skip
 define.string("out", None, "File of the samples of a --preset, by its ending a GIF, PNG or MP4.")
 define.list("show", None, "Names of the figures: samples, reconstructions, swaps, interpolations, "
             "summary, summary_interpolations, redraws, between, nearest, inversions, walk, "
@@ -118,6 +119,7 @@ def _show_preset() -> None:
     from kerasvid.models.base.preset_sources import local_preset
     from kerasvid.visualization.figures import FigureInputs, between_images, samples, walk
     from tfrecords_tools.media import read_frame
+    from tfrecords_tools.registry import drawn_clips
 
     with local_preset(_F.preset) as folder:
         known = description_of(read_metadata(folder))
@@ -125,11 +127,14 @@ def _show_preset() -> None:
     label = None if _F.label is None else class_number(_F.label, known.classes)
     options: dict[str, Any] = {**{name: _F[name].value for name in OPTIONS}, "label": label}
     if isinstance(model, InBetween):
-        if not _F.first:
+        del options["truncation"], options["seconds"]
+        if _F.first:
+            first, last = (read_frame(path, *model.image_shape) for path in (_F.first, _F.last))
+        elif (drawn := drawn_clips(known.data, 1)) is not None:
+            first, last = drawn[0, 0], drawn[0, model.frames - 1]
+        else:
             raise ValueError(f"{_F.preset}: it makes videos between two images. Give --first and "
                              "--last.")  # fmt: skip
-        del options["truncation"], options["seconds"]
-        first, last = (read_frame(path, *model.image_shape) for path in (_F.first, _F.last))
         options |= {"count": _F["count"].value, "temperature": _F.temperature}
         figure = between_images(model, first, last, **options)
     elif _F.first:

@@ -25,6 +25,7 @@ COMMANDS = {
     "train": "kerasvid.cli.train",
     "fit-prior": "kerasvid.cli.fit_prior",
     "generate": "kerasvid.cli.generate",
+    "demo": "kerasvid.cli.demo",
     "write-samples": "kerasvid.cli.write_samples",
     "evaluate": "kerasvid.cli.evaluate",
     "reproduce": "kerasvid.cli.reproduce",

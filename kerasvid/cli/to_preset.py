@@ -16,6 +16,9 @@ define = Define(_F)
 define.string("run_dir", None, "Folder of the run to export.", required=True)
 define.string("out", None, "Folder of the preset; an earlier one is replaced.", required=True)
 define.bool("half", False, "Weights in float16, in half of the space.")
+define.bool(
+    "generator_only", False, "Leave out the discriminators of a GAN, which only training needs."
+)
 define.enum("weights", None, ["averaged", "trained"], "Weights to export; by default averaged ones "
             "if the run has them.")  # fmt: skip
 define.string("upload", None, "Address to upload the preset to: hf://user/repository.")
@@ -38,7 +41,7 @@ def main(argv: list[str]) -> None:
         if _F.upload:
             check_address(_F.upload)  # before minutes of work
         run = load_for_export(_F.run_dir, _F.weights)
-        write_run_preset(run, _F.out, _F.half)
+        write_run_preset(run, _F.out, _F.half, _F.generator_only)
         size = sum(path.stat().st_size for path in pathlib.Path(_F.out).iterdir()) / 1e6
         name = type(run.model).__name__
         print(f'{_F.out}: written, {size:.1f} MB. Load it with\n  {name}.from_preset("{_F.out}")')

@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     start_tensorflow()
     logging.set_verbosity(logging.ERROR)  # no lines about the making of SavedModels
     from kerasvid.export.exported_run import load_for_export
-    from kerasvid.export.web.page import check_target, write_page
+    from kerasvid.export.web.page import check_target, endpoints_of_run, facts_of_run, write_page
     from kerasvid.export.web.runtime import RuntimeUnavailable
     from kerasvid.io import atomic_folder, readable_os_errors
     from kerasvid.training.run_folder import ERRORS
@@ -36,7 +36,8 @@ def main(argv: list[str]) -> None:
         run = load_for_export(_F.run_dir)
         print(f"{run.config.model} on {run.config.dataset}, weights of {run.weights}", flush=True)
         with readable_os_errors(_F.out), atomic_folder(_F.out, check) as building:
-            page = write_page(run, building, _F.frames, _F.clips, _F.runtime_dir)
+            options = _F.frames, _F.clips, _F.runtime_dir, endpoints_of_run(run)
+            page = write_page(run.model, facts_of_run(run), building, *options)
         size = os.path.getsize(os.path.join(_F.out, page["file"])) / 2**20
         print(f"{_F.out}: a page with a model of {size:.1f} MiB, {len(page['directions'])} sliders")
         print(f"Open it: python -m http.server --directory {_F.out} --bind 127.0.0.1 8000")

@@ -15,7 +15,12 @@ from kerasvid.training.config import public_name
 TIMES = ("step", "seconds", "learning_rate")  # columns of `metrics.csv` that measure nothing
 
 
-def write_run_preset(run: ExportedRun, folder: str | os.PathLike, half: bool = False) -> None:
+def write_run_preset(
+    run: ExportedRun,
+    folder: str | os.PathLike,
+    half: bool = False,
+    generator_only: bool = False,
+) -> None:
     """Writes the model of a run into a preset folder, as `save_to_preset` does.
 
     The metadata and the card have the command of the training, its steps and minutes, the data set
@@ -25,6 +30,7 @@ def write_run_preset(run: ExportedRun, folder: str | os.PathLike, half: bool = F
         run: of `load_for_export`.
         folder: new, empty, or an earlier preset.
         half: keep the weights in float16.
+        generator_only: leave out the discriminators of a GAN.
 
     Raises:
         PresetError, OSError: as `write_preset`.
@@ -32,7 +38,7 @@ def write_run_preset(run: ExportedRun, folder: str | os.PathLike, half: bool = F
     Example:
         >>> write_run_preset(load_for_export("runs/rjvae-sprites"), "rjvae_sprites", half=True)
     """
-    write_preset(run.model, folder, facts_of(run), half)
+    write_preset(run.model, folder, facts_of(run), half, generator_only)
 
 
 def facts_of(run: ExportedRun) -> dict[str, Any]:

@@ -406,6 +406,20 @@ _TWO_CORES: dict[str, Any] = {
     "encoder": patch_encoder((64, 128, 128), strides=(1, 2, 2), features=256),
     "decoder": patch_decoder((512,), 64, (128, 64, 128), upsampling=(1, 2, 1)),
 }
+# What `base` and `small` have beside the paper's bound and prior.
+_DEPARTURES: dict[str, Any] = {
+    "prior_momentum": 0.99,
+    "aggregate_start": True,
+    "decoded_frames": 3,
+    "schedule": {
+        "observation_scale": (0.1, 2.0),
+        "kl_content": (0.5, 1.5),
+        "kl_motion": (100.0, 4.0),
+        # Late: while the motion still knows the clothes, the content must not drop them.
+        "shared": (0.01, 100.0),
+        "steps": 6_600,
+    },
+}
 DSA.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
@@ -420,20 +434,18 @@ DSA.PRESETS = {
     # The paper's bound and prior alone, on two CPU cores.
     "plain": {**_TWO_CORES, "schedule": {"observation_scale": (0.5**0.5, 0.5**0.5)}},
     # Good pictures on two CPU cores in minutes.
-    "base": {
-        **_TWO_CORES,
-        "prior_momentum": 0.99,
-        "prior_couplings": 8,
-        "aggregate_start": True,
-        "decoded_frames": 3,
-        "schedule": {
-            "observation_scale": (0.1, 2.0),
-            "kl_content": (0.5, 1.5),
-            "kl_motion": (100.0, 4.0),
-            # Late: while the motion still knows the clothes, the content must not drop them.
-            "shared": (0.01, 100.0),
-            "steps": 6_600,
-        },
+    "base": {**_TWO_CORES, **_DEPARTURES, "prior_couplings": 8},
+    # As `base` with a sixth of its parameters: the weights that come with the package.
+    "small": {
+        **_DEPARTURES,
+        "content_dim": 24,
+        "motion_dim": 16,
+        "content_units": 64,
+        "motion_units": 96,
+        "prior_units": 64,
+        "prior_couplings": 5,
+        "encoder": patch_encoder((32, 64, 64), strides=(1, 2, 2), features=96),
+        "decoder": patch_decoder((64,), 48, (64, 48, 64), upsampling=(1, 2, 1)),
     },
     # The published sizes: content of 256, motion of 32, 5x5 convolutions of 256.
     "paper": {
@@ -452,6 +464,7 @@ DSA.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
     "plain": TrainConfig(steps=4_000, decay_steps=4_000, ema_momentum=0.0),
     "base": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
+    "small": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
     # 200 epochs of 271 batches.
     "paper": TrainConfig(
         steps=54_200, batch_size=25, learning_rate=2e-4, ema_momentum=0.0, **_RELEASED

@@ -365,6 +365,7 @@ TWO_CORES: dict[str, Any] = {
     "units": 256,
     "decoder": {**DCGAN, "seed_channels": 256, "channels": (128, 64, 32)},
 }
+DEPARTURES: dict[str, Any] = {"decoded_frames": 4, "scaled_codes": True}
 Navsynth.PRESETS = {
     # Seconds: for tests.
     "debug": {
@@ -378,7 +379,15 @@ Navsynth.PRESETS = {
     # The paper's loss alone.
     "plain": TWO_CORES,
     # Good reconstructions on two CPU cores in minutes.
-    "base": {**TWO_CORES, "decoded_frames": 4, "scaled_codes": True},
+    "base": {**TWO_CORES, **DEPARTURES},
+    # As `base` with half of its parameters: the weights that come with the package.
+    "small": {
+        **TWO_CORES,
+        **DEPARTURES,
+        "transient_dim": 16,
+        "units": 128,
+        "decoder": {**DCGAN, "seed_channels": 160, "channels": (96, 48, 24)},
+    },
     # Table 2 of the supplement, with a DCGAN generator: Chair-CAD here, the others below.
     "paper": {
         "frames": 16,
@@ -422,6 +431,7 @@ Navsynth.TRAINING = {
     # The released rates, 0.001 and 200, at 256 frames a step.
     "plain": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=200.0, **COMMON),
     "base": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=2.0, **COMMON),
+    "small": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=2.0, **COMMON),
     # 5 passes of 300 updates of each of 1,476 videos: 820 chairs at 2 elevations, less a tenth.
     "paper": TrainConfig(
         steps=2_214_000,

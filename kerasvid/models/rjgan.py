@@ -163,6 +163,7 @@ _TWO_CORES: dict[str, Any] = {
     "image_discriminator": {"channels": (64, 128, 256), "patch": 2},
     "video_discriminator": {"channels": (32, 96, 192), "patch": 2, **HALVING_TIME},
 }
+_OBJECTIVE: dict[str, Any] = {"image_frames": 4, "r1_weight": 20.0, "r1_interval": 8}
 RJGAN.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
@@ -181,7 +182,17 @@ RJGAN.PRESETS = {
         "decoder": dcgan_generator(32, normalization="batch"),
         "image_discriminator": {"channels": (32, 64, 128, 256), "batch_std": True},
         "video_discriminator": {"channels": (24, 48, 96, 192), "batch_std": True, **HALVING_TIME},
-        "objective": {"image_frames": 4, "r1_weight": 20.0, "r1_interval": 8},
+        "objective": _OBJECTIVE,
+    },
+    # As `base` with half of its parameters. Without discriminators: the weights that come with the
+    # package.
+    "small": {
+        "latent_dim": 60,
+        "noise_dim": 10,
+        "decoder": dcgan_generator(24, normalization="batch"),
+        "image_discriminator": {"channels": (24, 48, 96, 192), "batch_std": True},
+        "video_discriminator": {"channels": (16, 32, 64, 128), "batch_std": True, **HALVING_TIME},
+        "objective": _OBJECTIVE,
     },
     # The released sizes of MoCoGAN, which the paper takes over.
     "paper": {
@@ -201,6 +212,7 @@ RJGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
     "base": TrainConfig(steps=4_000, batch_size=16, **BALANCED),
+    "small": TrainConfig(steps=4_000, batch_size=16, **BALANCED),
     "paper": TrainConfig(
         steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
     ),

@@ -293,6 +293,18 @@ _TWO_CORES: dict[str, Any] = {
     "encoder": patch_encoder((64, 128, 128), strides=(1, 2, 2), features=256),
     "decoder": patch_decoder((512,), 64, (128, 64, 128), upsampling=(1, 2, 1)),
 }
+# What `base` and `small` have beside the paper's bound and prior.
+_DEPARTURES: dict[str, Any] = {
+    "prior_momentum": 0.99,
+    "summary_weight": 0.1,
+    "decoded_frames": 2,
+    "schedule": {
+        "observation_scale": (0.1, 2.0),
+        "kl_summary": (0.5, 2.5),
+        "kl_residual": (3.0, 3.0),
+        "steps": 6_600,
+    },
+}
 RJVAE.PRESETS = {
     # Seconds: for tests and for trying a data set out.
     "debug": {
@@ -306,18 +318,17 @@ RJVAE.PRESETS = {
     # The paper's bound and prior alone, on two CPU cores.
     "plain": {**_TWO_CORES, "schedule": {"observation_scale": (0.5**0.5, 0.5**0.5)}},
     # Good pictures on two CPU cores in minutes.
-    "base": {
-        **_TWO_CORES,
-        "prior_momentum": 0.99,
-        "prior_couplings": 8,
-        "summary_weight": 0.1,
-        "decoded_frames": 2,
-        "schedule": {
-            "observation_scale": (0.1, 2.0),
-            "kl_summary": (0.5, 2.5),
-            "kl_residual": (3.0, 3.0),
-            "steps": 6_600,
-        },
+    "base": {**_TWO_CORES, **_DEPARTURES, "prior_couplings": 8},
+    # As `base` with a sixth of its parameters: the weights that come with the package.
+    "small": {
+        **_DEPARTURES,
+        "latent_dim": 24,
+        "summary_units": 64,
+        "residual_units": 96,
+        "prior_units": 64,
+        "prior_couplings": 6,
+        "encoder": patch_encoder((32, 64, 64), strides=(1, 2, 2), features=96),
+        "decoder": patch_decoder((64,), 48, (64, 48, 64), upsampling=(1, 2, 1)),
     },
     # The sizes of DSA, which RJVAE was compared to: 5x5 convolutions of 256.
     "paper": {
@@ -335,6 +346,7 @@ RJVAE.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
     "plain": TrainConfig(steps=4_000, decay_steps=4_000, ema_momentum=0.0),
     "base": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
+    "small": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
     "paper": TrainConfig(
         steps=54_200, batch_size=25, learning_rate=2e-4, ema_momentum=0.0, **_RELEASED
     ),

@@ -16,6 +16,8 @@ the same share of both folders; MoCoGAN trains on all.
 import functools
 from typing import Any
 
+import numpy as np
+
 from kerasvid.data.records import DatasetInfo, Video
 from tfrecords_tools.conversion import write_dataset
 from tfrecords_tools.converter_flags import run_converter
@@ -76,6 +78,11 @@ def _drawn(number: int) -> Video:
         identity=IDENTITIES.index(f"{clip.colour} {clip.shape}"),
         attributes=tuple(names.index(getattr(clip, key)) for key, names in FACTORS.items()),
     )
+
+
+def draw_held_out(number: int) -> np.ndarray:
+    """The frames uint8 `[T, H, W, C]` of a clip of the test split, by its place there."""
+    return shapes_drawing.draw_clip(shapes_drawing.plan_clip(list_clips()["test"][number], SEED))
 
 
 def prepare_strips(out_dir: Folder, source_dir: Folder | None, **writing: bool) -> DatasetInfo:

@@ -1,5 +1,6 @@
 """A folder with a page that runs a model's generator in the browser, for any file server."""
 
+import dataclasses
 import importlib.resources
 import json
 import os
@@ -18,6 +19,8 @@ from kerasvid.export.signatures import Signature, noise_signatures
 from kerasvid.export.web.directions import leading_directions
 from kerasvid.export.web.runtime import NOTICE, add_runtime
 from kerasvid.models.base.categories import CATEGORY
+from kerasvid.models.base.in_between import InBetween
+from kerasvid.models.base.preset_folder import description_of
 from kerasvid.models.base.vae import VariationalModel
 from kerasvid.training.clips import frame_rate, shown_batch
 
@@ -41,21 +44,67 @@ def check_target(out: str, overwrite: bool) -> None:
         raise ValueError(f"{out}: exists. Give another --out, or --overwrite to replace it.")
 
 
+@dataclasses.dataclass(frozen=True)
+class PageFacts:
+    """What a page says of its model beside what the model itself knows."""
+
+    model: str  # name in the registry
+    dataset: str
+    preset: str | None = None
+    step: int | None = None
+    licence: str = ""
+    source: str = ""
+    classes: tuple[str, ...] = ()
+    fps: float = 8.0
+
+
+def facts_of_run(run: ExportedRun) -> PageFacts:
+    """What the page of a run says."""
+    info, _ = dataset_info(run.config)
+    return PageFacts(
+        run.config.model,
+        run.config.dataset,
+        run.config.preset,
+        run.step,
+        getattr(info, "licence", ""),
+        getattr(info, "source", ""),
+        tuple(info.class_names) if info else (),
+        frame_rate(run.config),
+    )
+
+
+def facts_of_preset(metadata: Mapping[str, Any]) -> PageFacts:
+    """What the page of a preset says, by its `metadata.json`."""
+    known = description_of(metadata)
+    return PageFacts(
+        known.model,
+        known.data or "unknown data",
+        licence=known.licence,
+        classes=known.classes,
+        fps=known.fps,
+    )
+
+
 def write_page(
-    run: ExportedRun,
+    model: Any,
+    facts: PageFacts,
     folder: str | os.PathLike,
     frames: int | None = None,
     clips: int = 6,
     runtime: str | os.PathLike | None = None,
+    pairs: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Writes the page, the model and the runtime into an empty folder.
 
     Args:
-        run: of `load_for_export`.
+        model: in float32, as of `load_for_export` or `from_preset`.
+        facts: of `facts_of_run` or `facts_of_preset`.
         folder: exists and is empty.
         frames: T of a clip; by default the model's own.
         clips: number of clips in the grid, 1 to 24.
         runtime: packages for `add_runtime`.
+        pairs: first and last frames as examples for a model of videos between two frames, uint8
+            `[N, 2, H, W, C]`; without them the user gives images.
 
     Returns:
         The content of `model.json`.
@@ -65,19 +114,20 @@ def write_page(
         RuntimeUnavailable: the runtime is not available.
 
     Example:
-        >>> write_page(load_for_export("runs/rjvae-sprites"), "demo")["frames"]
+        >>> run = load_for_export("runs/rjvae-sprites")
+        >>> write_page(run.model, facts_of_run(run), "demo")["frames"]
         8
     """
-    frames = run.model.frames if frames is None else frames
-    decode, folder = noise_signatures(run.model, frames)["decode"], pathlib.Path(folder)
+    frames = model.frames if frames is None else frames
+    decode, folder = noise_signatures(model, frames)["decode"], pathlib.Path(folder)
+    pairs = pairs if "first" in decode.inputs else None
     add_runtime(folder / "runtime", runtime)
     for file in importlib.resources.files(__package__).joinpath("static").iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / "LICENSES.txt").write_text(NOTICE, encoding="utf-8")
     # One clip at a time: LiteRT.js refuses a dynamic batch.
-    (folder / "model.tflite").write_bytes(tflite.convert(run.model, {"decode": decode}, batch=1))
-    pairs = _endpoints(run) if "first" in decode.inputs else None
-    page = _description(run, decode, frames, clips, pairs)
+    (folder / "model.tflite").write_bytes(tflite.convert(model, {"decode": decode}, batch=1))
+    page = _description(model, facts, decode, frames, clips, pairs)
     for names, pair in zip(page["examples"], pairs if pairs is not None else (), strict=True):
         for key, image in zip(("first", "last"), pair, strict=True):
             _, encoded = cv2.imencode(".png", image[..., ::-1])  # OpenCV writes BGR
@@ -105,35 +155,39 @@ def roles_of(model: Any, shapes: Mapping[str, tuple[int, ...]], frames: int) -> 
 
 
 def _description(
-    run: ExportedRun, decode: Signature, frames: int, clips: int, pairs: np.ndarray | None
+    model: Any,
+    facts: PageFacts,
+    decode: Signature,
+    frames: int,
+    clips: int,
+    pairs: np.ndarray | None,
 ) -> dict[str, Any]:
     """The facts about the model that the page needs."""
-    info, _ = dataset_info(run.config)
     shapes = {name: decode.inputs[name].shape for name in decode.noise}
-    roles = roles_of(run.model, shapes, frames)
-    height, width, channels = run.model.image_shape
-    classes = info.class_names if info else ()
+    roles = roles_of(model, shapes, frames)
+    height, width, channels = model.image_shape
     kinds = max((shapes[n][0] for n, role in roles.items() if role == "category"), default=0)
     numbered = [f"category {i}" for i in range(kinds)]
     return {
         "format": FORMAT,
         "format_version": 2,
-        "model": run.config.model,
-        "preset": run.config.preset,
-        "step": run.step,
+        "model": facts.model,
+        "preset": facts.preset,
+        "step": facts.step,
         "parameters": sum(v.shape.num_elements() for v in decode.traced(1).variables),
-        "dataset": run.config.dataset,
-        **{key: getattr(info, key, "") for key in ("licence", "source")},
+        "dataset": facts.dataset,
+        "licence": facts.licence,
+        "source": facts.source,
         "file": "model.tflite",
         "signature": "decode",
         "frames": frames,
         "height": height,
         "width": width,
         "channels": channels,
-        "fps": frame_rate(run.config),
+        "fps": facts.fps,
         "clips": clips if shapes else 1,
         "noise": [{"name": n, "shape": list(s), "role": roles[n]} for n, s in shapes.items()],
-        "categories": list(classes) if len(classes) == kinds else numbered,
+        "categories": list(facts.classes) if len(facts.classes) == kinds else numbered,
         "directions": _directions(decode, roles, pairs),
         "endpoints": "first" in decode.inputs,
         "examples": [
@@ -164,8 +218,13 @@ def _directions(decode: Signature, roles: dict[str, str], pairs: np.ndarray | No
     ]
 
 
-def _endpoints(run: ExportedRun) -> np.ndarray | None:
-    """First and last frames of held-out clips, uint8 `[N, 2, H, W, C]`, if the data is there."""
+def endpoints_of_run(run: ExportedRun) -> np.ndarray | None:
+    """First and last frames of held-out clips, uint8 `[N, 2, H, W, C]`, where they are needed.
+
+    `None` for a model without endpoints, and where the data is not there.
+    """
+    if not isinstance(run.model, InBetween):
+        return None
     try:
         clips = shown_batch(run.config, EXAMPLES)["video"]
     except (DatasetError, OSError, tf.errors.OpError):

@@ -1,12 +1,21 @@
 """LiteRT.js, which runs TFLite files in browsers: pinned npm packages, copied beside a page."""
 
+import base64
+import hashlib
+import http.client
 import importlib.resources
+import io
 import json
 import os
 import pathlib
 import shutil
 import subprocess
+import tarfile
 import tempfile
+import urllib.request
+from typing import Any
+
+from kerasvid.io import atomic_folder, cache_folder, cause_of
 
 VERSION = "2.5.3"  # as in package-lock.json
 PACKAGES = ("@litertjs/core", "@litertjs/wasm-utils")
@@ -21,6 +30,9 @@ Source: https://github.com/google-ai-edge/LiteRT
 One line is changed: index.js imports wasm-utils.js from its own folder and not by the name of the
 package, so that it runs in a worker of a page without a build step.
 """
+REGISTRY = "https://registry.npmjs.org"
+_NEEDED = {PACKAGES[0]: ("package.json", "dist/index.js", *(f"wasm/{name}" for name in WASM)),
+           PACKAGES[1]: ("package.json", "dist/index.js")}  # fmt: skip
 REMEDY = (
     f"Install npm, or on a machine with it run `npm install @litertjs/core@{VERSION} "
     f"@litertjs/wasm-utils@{VERSION}` and give that node_modules as --runtime_dir."
@@ -68,14 +80,14 @@ def add_runtime(folder: str | os.PathLike, packages: str | os.PathLike | None = 
 
 
 def fetch_packages(folder: str | os.PathLike) -> pathlib.Path:
-    """Lets npm install both packages into a folder; returns its node_modules.
+    """Installs both packages into a folder, by npm where there is one; returns its node_modules.
 
     Raises:
-        RuntimeUnavailable: npm is missing or fails, or a digest is not that of package-lock.json.
+        RuntimeUnavailable: npm or the download fails, or a digest is not that of package-lock.json.
     """
     npm, folder = shutil.which("npm"), pathlib.Path(folder)
     if npm is None:
-        raise RuntimeUnavailable(f"npm, which fetches LiteRT.js, is not installed. {REMEDY}")
+        return _download_packages(folder)
     for name in ("package.json", "package-lock.json"):
         lock = importlib.resources.files(__package__).joinpath(name)
         (folder / name).write_text(lock.read_text("utf-8"), "utf-8")
@@ -84,6 +96,48 @@ def fetch_packages(folder: str | os.PathLike) -> pathlib.Path:
     if done.returncode:
         lines = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
         raise RuntimeUnavailable(f"npm ci failed ({lines[0]}). {REMEDY}")
+    return folder / "node_modules"
+
+
+def cached_packages() -> pathlib.Path:
+    """The `node_modules` with both packages in the cache of the user, fetched once.
+
+    Raises:
+        RuntimeUnavailable: as `fetch_packages`.
+    """
+    place = cache_folder() / f"litert-{VERSION}"
+    if not (place / "node_modules").is_dir():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        print("LiteRT.js, which runs models in browsers, is downloaded once: 12 MB", flush=True)
+        with atomic_folder(place) as building:
+            fetch_packages(building)
+    return place / "node_modules"
+
+
+def _download_packages(folder: pathlib.Path) -> pathlib.Path:
+    """Downloads what is needed of both packages from the registry of npm, and checks it."""
+    if os.environ.get("KERASVID_OFFLINE"):
+        raise RuntimeUnavailable(f"LiteRT.js is missing, and KERASVID_OFFLINE is set. {REMEDY}")
+    text = importlib.resources.files(__package__).joinpath("package-lock.json").read_text("utf-8")
+    for name, needed in _NEEDED.items():
+        entry = json.loads(text)["packages"][f"node_modules/{name}"]
+        kind, _, digest = entry["integrity"].partition("-")
+        address = f"{REGISTRY}/{name}/-/{name.rpartition('/')[2]}-{VERSION}.tgz"
+        try:
+            with urllib.request.urlopen(address, timeout=30) as answer:
+                content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise RuntimeUnavailable(
+                f"{address}: cannot be downloaded ({cause_of(error)}). {REMEDY}"
+            ) from error
+        if base64.b64encode(hashlib.new(kind, content).digest()).decode() != digest:
+            raise RuntimeUnavailable(f"{address}: its digest is not the pinned one. {REMEDY}")
+        package = folder / "node_modules" / name
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            for path in needed:
+                (package / path).parent.mkdir(parents=True, exist_ok=True)
+                member: Any = archive.extractfile(f"package/{path}")  # the digest vouches for it
+                (package / path).write_bytes(member.read())
     return folder / "node_modules"
 
 

@@ -69,6 +69,8 @@ INITIAL_POWER_ITERATIONS = 15  # fewer underestimate the spectral norm of a new 
 class AdversarialModel(Trainer):
     """A generator trained against an image discriminator, a video discriminator, or both.
 
+    Without both it generates, and cannot be trained: a smaller model to share.
+
     A subclass, a `VideoGenerator` or an `InBetween`, defines `noise_shapes`, `fakes`,
     `discriminator_losses` and `generator_losses`. Its constructor makes the generator's layers and
     ends with `build_networks`.
@@ -186,17 +188,13 @@ class AdversarialModel(Trainer):
         """Makes the variables of every layer; the end of a constructor.
 
         Raises:
-            ValueError: there is no discriminator, or one suits neither the clips nor the objective.
+            ValueError: a discriminator suits neither the clips nor the objective.
         """
         discriminators = self.discriminators()
-        if not discriminators:
-            raise ValueError(
-                f"{type(self).__name__} has no discriminator. Enable at least one discriminator."
-            )
         video = tf.zeros([1, self.frames, *self.image_shape])
         if self.video_discriminator is not None:
             self.video_discriminator.check_length(self.frames)
-        elif self.categories:
+        elif self.categories and discriminators:
             raise ValueError(
                 f"categories={self.categories}: there is no video discriminator to learn the "
                 "classes. Set video_discriminator=true, or categories=0."
@@ -221,6 +219,26 @@ class AdversarialModel(Trainer):
         """The discriminators that there are, by name."""
         both = {IMAGE: self.image_discriminator, VIDEO: self.video_discriminator}
         return {name: network for name, network in both.items() if network is not None}
+
+    def generator_part(self) -> tuple[dict[str, bool], list]:
+        """Arguments for this model without discriminators, and the weights that it has then."""
+        inside = {id(weight) for each in self.discriminators().values() for weight in each.weights}
+        arguments = {IMAGE, VIDEO} & self.get_config().keys()
+        weights = [weight for weight in self.weights if id(weight) not in inside]
+        return dict.fromkeys(sorted(arguments), False), weights
+
+    def compile(self, *args, **kwargs) -> None:
+        """As `Trainer.compile`.
+
+        Raises:
+            ValueError: also without discriminators.
+        """
+        if not self.discriminators():
+            raise ValueError(
+                f"{type(self).__name__} has no discriminator: it generates, and cannot be trained. "
+                "Make a model with at least one discriminator."
+            )
+        super().compile(*args, **kwargs)
 
     def network_variables(self) -> dict[str, list]:
         discriminators = {

@@ -37,7 +37,7 @@ CONFIG, WEIGHTS, METADATA, CARD = "config.json", "model.weights.h5", "metadata.j
 RUN_MODEL = "model.keras"  # in the folder of a finished run
 # What `metadata.json` says of the model itself.
 RESERVED = ("format", "model", "summary", "paper", "frame_shape", "frames", "parameters", "weights",
-            "software", "saved", "files", "card", "checksum")  # fmt: skip
+            "discriminators", "software", "saved", "files", "card", "checksum")  # fmt: skip
 # Licences that the hub knows by their short names; others are "other" there.
 LICENCES = frozenset({
     "afl-3.0", "agpl-3.0", "apache-2.0", "artistic-2.0", "bsd", "bsd-2-clause", "bsd-3-clause",
@@ -63,6 +63,7 @@ def write_preset(
     folder: str | os.PathLike,
     facts: Mapping[str, Any] | None = None,
     half: bool = False,
+    generator_only: bool = False,
 ) -> None:
     """Writes a model, as it is, into a preset folder. An earlier preset there is replaced.
 
@@ -73,10 +74,12 @@ def write_preset(
             licence under `licence` is also that of the card. Names of what the model says itself,
             such as "frames", are refused.
         half: keep the weights in float16, in half of the space.
+        generator_only: leave out the discriminators of a GAN; the model of the preset generates,
+            and cannot be trained.
 
     Raises:
-        PresetError: the model is not of this library, a weight is not finite or too large for
-            float16, or something else is in the folder.
+        PresetError: the model is not of this library, it has no discriminators to leave out, a
+            weight is not finite or too large for float16, or something else is in the folder.
         OSError: the folder cannot be written.
 
     Example:
@@ -88,8 +91,17 @@ def write_preset(
         raise PresetError(f"facts[{min(taken)!r}]: the model says this itself. Use another name.")
     config = {key: value for key, value in model.get_config().items() if key not in OF_KERAS}
     config.pop("trainable", None)
+    kept = model.weights
+    if generator_only:
+        if not hasattr(model, "generator_part"):
+            name = type(model).__name__
+            raise PresetError(
+                f"{name} has no discriminators to leave out. Save it with generator_only=False."
+            )
+        changed, kept = model.generator_part()
+        config |= changed
     bare = type(model).from_config(config)  # without optimizers
-    bare.set_weights(model.get_weights())
+    bare.set_weights([weight.numpy() for weight in kept])
     for variable in bare.weights:
         _check_values(variable, half)
 
@@ -110,6 +122,7 @@ def write_preset(
             "frames": config.get("frames"),
             "parameters": sum(int(np.prod(v.shape)) for v in bare.trainable_variables),
             "weights": "float16" if half else "float32",
+            **({"discriminators": "left out"} if generator_only else {}),
             "software": {each.__name__: each.__version__ for each in (kerasvid, tf, keras)},
             "saved": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             **(facts or {}),

@@ -63,6 +63,7 @@ class WithPresets:
         folder: str | os.PathLike,
         facts: Mapping[str, Any] | None = None,
         half: bool = False,
+        generator_only: bool = False,
     ) -> None:
         """Writes a folder from which `from_preset` makes this model again, with its weights.
 
@@ -70,16 +71,18 @@ class WithPresets:
             folder: new, empty, or an earlier preset, which is replaced.
             facts: what the model card says beside the model, such as `{"licence": "CC0-1.0"}`.
             half: keep the weights in float16, in half of the space.
+            generator_only: leave out the discriminators of a GAN, which only training needs.
 
         Raises:
-            PresetError: other files are there, or weights are not finite or too large.
+            PresetError: other files are there, weights are not finite or too large, or there are no
+                discriminators to leave out.
             OSError: the folder cannot be written.
 
         Example:
             >>> model.save_to_preset("rjvae_mine", {"licence": "CC0-1.0"})
             >>> upload_preset("hf://anna/rjvae_mine", "rjvae_mine")
         """
-        write_preset(self, folder, facts, half)
+        write_preset(self, folder, facts, half, generator_only)
 
     @classmethod
     def hyperparameters(cls) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kerasvid.data import load_info
-from kerasvid.export.web.runtime import PACKAGES, VERSION, WASM, RuntimeUnavailable, fetch_packages
+from kerasvid.export.web.runtime import WASM, RuntimeUnavailable, fetch_packages
 from kerasvid.models.base.video_generator import as_pixels
 from kerasvid.training.config import make_config
 from kerasvid.training.run_folder import RunFolder
@@ -34,21 +34,6 @@ def make_run(tmp_path_factory, moving_squares, write_squares, save_new_run):
         return save_new_run(config, tmp_path_factory.mktemp("runs") / name, scale=1.2)
 
     return make
-
-
-@pytest.fixture(scope="module")
-def letters(tmp_path_factory):
-    """A node_modules of the right version and wrong contents, for tests without a browser."""
-    modules = tmp_path_factory.mktemp("letters")
-    core, loader = (modules / name for name in PACKAGES)
-    for package in (core, loader):
-        (package / "dist").mkdir(parents=True)
-        (package / "package.json").write_text(json.dumps({"version": VERSION}))
-        (package / "dist" / "index.js").write_text('import {} from "@litertjs/wasm-utils";')
-    (core / "wasm").mkdir()
-    for name in WASM:
-        (core / "wasm" / name).write_text(name)
-    return modules
 
 
 @pytest.fixture(scope="module")

@@ -307,3 +307,34 @@ def test_models_of_others_are_refused(tmp_path):
 
     with pytest.raises(PresetError, match="Mine: no model of kerasvid"):
         Mine.from_preset("debug").save_to_preset(tmp_path / "saved")
+
+
+# === Without discriminators ===
+
+
+@pytest.mark.parametrize("categories", [0, 3])
+def test_a_gan_without_discriminators_makes_the_same_clips_from_a_smaller_file(
+    tmp_path, categories
+):
+    model = MoCoGAN.from_preset("debug", frames=4, categories=categories)
+    model.save_to_preset(tmp_path / "whole")
+    model.save_to_preset(tmp_path / "part", generator_only=True)
+    part = MoCoGAN.from_preset(tmp_path / "part")
+    np.testing.assert_array_equal(part.generate(2, seed=1), model.generate(2, seed=1))
+    assert part.discriminators() == {}
+    sizes = [os.path.getsize(tmp_path / name / WEIGHTS) for name in ("part", "whole")]
+    assert sizes[0] < 0.75 * sizes[1]
+    assert "Discriminators: left out" in (tmp_path / "part" / CARD).read_text()
+
+
+def test_without_discriminators_a_gan_cannot_be_trained():
+    parts = {"image_discriminator": False, "video_discriminator": False}
+    model = MoCoGAN.from_preset("debug", frames=4, **parts)
+    with pytest.raises(ValueError, match="MoCoGAN has no discriminator: it generates, and cannot"):
+        model.compile("adam")
+
+
+def test_a_model_without_discriminators_has_none_to_leave_out(model, tmp_path):
+    with pytest.raises(PresetError, match="RJVAE has no discriminators to leave out"):
+        model.save_to_preset(tmp_path / "mine", generator_only=True)
+    assert not (tmp_path / "mine").exists()
