@@ -1,9 +1,12 @@
 """Measures the speed of input, training, generation or evaluation and prints a JSON line.
 
+Of the presets with weights that come with the package it prints a table.
+
 kerasvid benchmark --what=train --model=rjvae --dataset=sprites --batch_size=16
 kerasvid benchmark --what=data --dataset=sprites --steps=200
 kerasvid benchmark --what=train --model=navsynth --dataset=turntable --rows=100000
 kerasvid benchmark --what=evaluate --model=navsynth --dataset=weizmann/strips --clips=2048
+kerasvid benchmark --what=presets
 """
 
 import json
@@ -20,7 +23,14 @@ from kerasvid.cli.command import (
     start_tensorflow,
 )
 
-WHAT = ["data", "train", "generate", "evaluate"]
+WHAT = ["data", "train", "generate", "evaluate", "presets"]
+SHOWN = {  # values of an evaluation in the table of presets, by their names
+    "reconstruction/psnr": "PSNR {:.1f} dB",
+    "between/best_of_8": "L2 of the nearest of 8 {:.1f}",
+    "frechet": "Frechet {:.2f}",
+    "fvd": "FVD {:.0f}",
+    "inception/label": "IS of the action {:.2f}",
+}
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
 define.enum("what", "train", WHAT, "Part to measure.")
@@ -40,6 +50,7 @@ def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.data import load_info
     from kerasvid.evaluation import benchmark
+    from kerasvid.models.base.preset_sources import shipped_presets
     from kerasvid.training.config import make_config
     from kerasvid.training.run_folder import ERRORS
     from tfrecords_tools import registry
@@ -47,6 +58,10 @@ def main(argv: list[str]) -> None:
     with one_line_errors(ValueError, *ERRORS):
         if _F.rows is not None and _F.what != "train":
             raise ValueError(f"--rows={_F.rows} needs --what=train. Omit it for {_F.what}.")
+        if _F.what == "presets":
+            return print(
+                _table([benchmark.measure_preset(name, _F.steps) for name in shipped_presets()])
+            )
         values = parse_assignments(_F.set)
         if _F.frames is not None:
             values |= {"frames": _F.frames, "training.frames": _F.frames}
@@ -66,3 +81,32 @@ def main(argv: list[str]) -> None:
         facts |= {"batch_size": config.training.batch_size, "frames": config.frames}
         facts |= {"precision": config.precision, "cores": os.cpu_count()}
         print(json.dumps({**facts, **found}))
+
+
+def _table(measured: list[dict[str, Any]]) -> str:
+    """The measured presets as a Markdown table."""
+    from tabulate import tabulate
+
+    rows = []
+    for each in measured:
+        metadata = each["metadata"]
+        evaluation, data = metadata.get("evaluation", {}), metadata.get("data", {})
+        values = [
+            text.format(evaluation[name]) for name, text in SHOWN.items() if name in evaluation
+        ]
+        rows.append((
+            f"`{each['name']}`", metadata["model"], data.get("name", ""),
+            f"{each['parameters'] / 1e6:.2f} M", f"{each['gflop_per_clip']:.2f}",
+            f"{each['clips_per_second']:.0f}", f"{each['megabytes']:.1f}", ", ".join(values),
+        ))  # fmt: skip
+    head = (
+        "preset",
+        "model",
+        "data",
+        "parameters",
+        "GFLOP a clip",
+        "clips a second",
+        "MB",
+        "values",
+    )
+    return tabulate(rows, head, "github", disable_numparse=True)

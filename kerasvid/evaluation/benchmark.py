@@ -5,6 +5,7 @@ steps of all discriminators: only matrix products and convolutions, two operatio
 multiplication with its addition.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -12,7 +13,8 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,6 +26,8 @@ from kerasvid.evaluation.metrics.fvd import frechet_video_distance
 from kerasvid.evaluation.metrics.intervals import GROUPS
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.latent_codes import ROW_KEYS, LatentCodeModel
+from kerasvid.models.base.preset_folder import read_metadata, read_preset
+from kerasvid.models.base.preset_sources import local_preset
 from kerasvid.models.base.trainer import draw_noise
 from kerasvid.models.registry import model_class
 from kerasvid.training.clips import with_fixed_buffers
@@ -126,13 +130,20 @@ def step_operations(config: RunConfig) -> float:
     batch = {"video": tf.TensorSpec(shape, tf.uint8)}
     if isinstance(model, LatentCodeModel):
         batch |= {key: tf.TensorSpec([rows], tf.int64) for key in ROW_KEYS}
-    eager = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)  # called functions become part of the step's graph
-    try:
+    with functions_inlined():
         step = tf.function(model.train_step).get_concrete_function(batch)
+    return count_operations(step.graph)
+
+
+@contextlib.contextmanager
+def functions_inlined() -> Iterator[None]:
+    """Functions that are called while a graph is traced become part of it, to be counted."""
+    eager = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
     finally:
         tf.config.run_functions_eagerly(eager)
-    return count_operations(step.graph)
 
 
 def measure_data(config: RunConfig, steps: int) -> dict:
@@ -207,22 +218,64 @@ def _bytes(variables: Iterable[keras.Variable]) -> int:
     return sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in variables)
 
 
-def measure_generation(config: RunConfig, steps: int) -> dict:
-    """Speed from noise, and from grey endpoints if the model needs them, to pixels in one graph."""
-    model = config.make_model()
-    shapes, count = model.noise_shapes(config.frames), config.training.batch_size
-    grey = tf.zeros([count, *model.image_shape])
+def generation(model: Any, count: int, frames: int) -> Any:
+    """The graph from a key to the pixels of clips, between grey frames if the model needs some."""
+    shapes, grey = model.noise_shapes(frames), tf.zeros([count, *model.image_shape])
 
     @tf.function
     def generate(key: tf.Tensor) -> tf.Tensor:
         noise = draw_noise(shapes, count, key)
         if isinstance(model, InBetween):
-            return model.infill(grey, grey, noise, config.frames)
-        return model.decode(model.codes(noise, config.frames))
+            return model.infill(grey, grey, noise, frames)
+        return model.decode(model.codes(noise, frames))
 
-    seeds = itertools.count()
-    seconds = median_seconds(lambda: generate(tf.constant([0, next(seeds)])).numpy(), steps)
+    return generate
+
+
+def generation_seconds(model: Any, count: int, frames: int, repeats: int) -> float:
+    """The median time of a call of `generation`."""
+    generate, seeds = generation(model, count, frames), itertools.count()
+    return median_seconds(lambda: generate(tf.constant([0, next(seeds)])).numpy(), repeats)
+
+
+def measure_generation(config: RunConfig, steps: int) -> dict:
+    """Speed from noise, and from grey endpoints if the model needs them, to pixels in one graph."""
+    model = config.make_model()
+    seconds = generation_seconds(model, config.training.batch_size, config.frames, steps)
     return {**_rates(config, seconds), "parameters": parameter_count(model)}
+
+
+def measure_preset(name: str, repeats: int, count: int = 16) -> dict:
+    """Size and speed of a preset with weights, in float32.
+
+    Args:
+        name: of a preset that comes with the package, or a folder.
+        repeats: measured calls.
+        count: clips in one call.
+
+    Returns:
+        `name`, `parameters`, `gflop_per_clip` of generation, `clips_per_second`, `megabytes` of the
+        folder, and the preset's `metadata`.
+
+    Example:
+        >>> measure_preset("rjvae_sprites", 20)["parameters"]
+        870448
+    """
+    with local_preset(name) as folder:
+        metadata, model = read_metadata(folder), read_preset(folder)
+        size = sum(path.stat().st_size for path in folder.iterdir())
+    with functions_inlined():
+        key = tf.TensorSpec([2], tf.int32)
+        one = generation(model, 1, model.frames).get_concrete_function(key)
+    seconds = generation_seconds(model, count, model.frames, repeats)
+    return {
+        "name": name,
+        "parameters": parameter_count(model),
+        "gflop_per_clip": count_operations(one.graph) / 1e9,
+        "clips_per_second": count / seconds,
+        "megabytes": size / 1e6,
+        "metadata": metadata,
+    }
 
 
 def measure_evaluation(config: RunConfig, clips: int) -> dict:

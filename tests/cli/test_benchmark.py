@@ -5,6 +5,8 @@ import json
 import numpy as np
 
 from kerasvid.evaluation import benchmark
+from kerasvid.models.base import preset_sources
+from kerasvid.models.rjvae import RJVAE
 from kerasvid.training.config import RunConfig
 
 
@@ -49,3 +51,18 @@ def test_generation_is_measured_on_more_frames_than_the_data_have(app_here, squa
     )  # fmt: skip
     assert (status, err) == (0, "")
     assert json.loads(out.splitlines()[-1])["frames"] == 6
+
+
+def test_presets_with_weights_are_a_table(app_here, tmp_path, monkeypatch):
+    monkeypatch.setattr(preset_sources, "SHIPPED", tmp_path)
+    model = RJVAE.from_preset("debug", frames=2)
+    measured = {"reconstruction/psnr": 24.96, "frechet": 5.0, "constancy/body": 0.5}
+    facts = {"data": {"name": "sprites"}, "evaluation": measured}
+    model.save_to_preset(tmp_path / "rjvae_mine", facts, half=True)
+    status, out, err = app_here("benchmark", "--what=presets", "--steps=1")
+    assert (status, err) == (0, "")
+    _, _, row = out.splitlines()
+    cells = [each.strip() for each in row.strip("|").split("|")]
+    assert cells[:3] == ["`rjvae_mine`", "rjvae", "sprites"]
+    assert cells[3] == f"{sum(np.prod(v.shape) for v in model.trainable_variables) / 1e6:.2f} M"
+    assert float(cells[5]) > 0.0 and cells[7] == "PSNR 25.0 dB, Frechet 5.00"
