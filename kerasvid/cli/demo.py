@@ -26,6 +26,8 @@ define.integer("clips", 6, "Number of clips in the grid.", lower_bound=1, upper_
 define.integer("port", 8000, "Port of the page on this machine; 0: any free one.",
                lower_bound=0, upper_bound=65535)  # fmt: skip
 define.bool("browser", True, "Opening of the browser; without it the address is printed alone.")
+define.enum("directions", "leading", ["leading", "closed_form"], "What the sliders change: the "
+            "directions that change the clips most, or those of SeFa, of some GANs.")  # fmt: skip
 define.string("runtime_dir", None, "Folder node_modules with LiteRT.js; by default it is "
               "downloaded once.")  # fmt: skip
 
@@ -62,7 +64,7 @@ def main(argv: list[str]) -> None:
             packages = _F.runtime_dir or cached_packages()
             print("The page is made, which takes a few seconds.", flush=True)
             facts = facts_of_preset(metadata)
-            write_page(model, facts, page, _F.frames, _F.clips, packages, pairs)
+            write_page(model, facts, page, _F.frames, _F.clips, packages, pairs, _F.directions)
             server.RequestHandlerClass = functools.partial(_Quiet, directory=page)  # type: ignore[assignment]
             address = f"http://127.0.0.1:{server.server_port}/"
             print(f"{address} shows {_F.preset}. Ctrl-C ends it.", flush=True)

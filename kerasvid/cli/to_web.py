@@ -17,6 +17,8 @@ define.string("run_dir", None, "Folder of the run to show.", required=True)
 define.string("out", None, "Folder to make.", required=True)
 define.integer("frames", None, "Frames of a clip; by default the model's.", lower_bound=1)
 define.integer("clips", 6, "Number of clips in the grid.", lower_bound=1, upper_bound=24)
+define.enum("directions", "leading", ["leading", "closed_form"], "What the sliders change: the "
+            "directions that change the clips most, or those of SeFa, of some GANs.")  # fmt: skip
 define.string("runtime_dir", None, "Folder node_modules with LiteRT.js; by default npm fetches it.")
 define.bool("overwrite", False, "Replacement of an existing page.")
 
@@ -36,7 +38,7 @@ def main(argv: list[str]) -> None:
         run = load_for_export(_F.run_dir)
         print(f"{run.config.model} on {run.config.dataset}, weights of {run.weights}", flush=True)
         with readable_os_errors(_F.out), atomic_folder(_F.out, check) as building:
-            options = _F.frames, _F.clips, _F.runtime_dir, endpoints_of_run(run)
+            options = _F.frames, _F.clips, _F.runtime_dir, endpoints_of_run(run), _F.directions
             page = write_page(run.model, facts_of_run(run), building, *options)
         size = os.path.getsize(os.path.join(_F.out, page["file"])) / 2**20
         print(f"{_F.out}: a page with a model of {size:.1f} MiB, {len(page['directions'])} sliders")

@@ -250,6 +250,10 @@ class FrameDecoder(KeepsArguments, keras.layers.Layer):
         side = max(kernel_size, patch) if transposed and patch > 1 else kernel_size
         self.output_layer = self._enlarging(colors, side, patch)
 
+    def first_layer(self) -> keras.layers.Dense:
+        """The layer that takes the latent vector."""
+        return [*self.hidden, self.seed_layer][0]
+
     def _enlarging(self, width: int, kernel_size: int, factor: int) -> keras.layers.Layer:
         policy = self.dtype_policy
         if self.transposed and factor > 1:

@@ -74,6 +74,8 @@ class ContentMotionGAN(FrameGAN, Conditional, Recombinable):
         **kwargs: of `FrameGAN`: `image_shape`, `frames`, `decoder` and `objective`.
     """
 
+    first_in_codes = "content"
+
     def __init__(
         self,
         content_dim: int = 50,

@@ -69,6 +69,8 @@ class RJGAN(FrameGAN, SummaryPrior, Conditional):
         >>> images = model.generate_images(16)  # uint8 [16, H, W, C], no GRU runs
     """
 
+    first_in_codes = "summary"
+
     def __init__(
         self,
         latent_dim: int = 60,

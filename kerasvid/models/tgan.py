@@ -124,6 +124,8 @@ class TGAN(FixedLength, FrameGAN, Conditional):
         >>> videos = model.generate(4)  # uint8 [4, T, H, W, C]
     """
 
+    first_in_codes = "latent"
+
     def __init__(
         self,
         latent_dim: int = 100,

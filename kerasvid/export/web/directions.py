@@ -1,7 +1,13 @@
-"""The directions of a clip's noise that change its images the most: what sliders change."""
+"""The directions of a clip's noise that change its images the most: what sliders change.
+
+Two ways lead to them: `leading_directions` measures the images, and `closed_form_directions`
+factorises the first layer of the generator: Shen, Zhou: "Closed-Form Factorization of Latent
+Semantics in GANs" (SeFa), CVPR 2021.
+"""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +26,7 @@ class Direction:
 
     noise: str  # its name
     vector: np.ndarray  # float64 [D]; the part with the largest absolute value is positive
-    share: float  # of the mean squared change of the images by all directions, 0 to 1
+    share: float  # of the mean squared change by all directions, of images or of the layer, 0 to 1
 
 
 def leading_directions(
@@ -56,6 +62,39 @@ def leading_directions(
         values = generator.standard_normal(shape) if drawn else np.resize(given[name], shape)
         rows[name] = values.astype(np.float32)
     moments = {name: _moment(decode, rows, name) for name in names}
+    return _ranked(moments, count)
+
+
+def closed_form_directions(model: Any, count: int = 8) -> list[Direction]:
+    """Directions of the content that change the first layer of the decoder the most (SeFa).
+
+    They are the eigenvectors of A^T A, where A takes the noise to the outputs of that layer. No
+    clip is made: what the rest of the generator does with the layer does not count.
+
+    Args:
+        model: a GAN whose frames' codes begin with a noise of the clip: `rjgan`, `mocogan`,
+            `rmocogan`, `tgan`.
+        count: most directions.
+
+    Raises:
+        ValueError: another model.
+
+    Example:
+        >>> first, *rest = closed_form_directions(RJGAN.from_preset("runs/rjgan-sprites"))
+    """
+    name = getattr(model, "first_in_codes", None)
+    if name is None:
+        raise ValueError(
+            f"{type(model).__name__}: no noise of a clip enters its decoder directly, so "
+            "that it has no directions in closed form. Use leading."
+        )
+    size = model.noise_shapes(model.frames)[name][0]
+    kernel = model.decoder.first_layer().kernel.numpy()[:size].astype(np.float64)  # A^T, [D, F]
+    return _ranked({name: kernel @ kernel.T}, count)
+
+
+def _ranked(moments: Mapping[str, np.ndarray], count: int) -> list[Direction]:
+    """The eigenvectors of the moments `[D, D]` of each noise, by decreasing share of them all."""
     total = sum(np.trace(moment) for moment in moments.values())
     found = []
     for name, moment in moments.items():

@@ -16,7 +16,7 @@ from kerasvid.data import DatasetError
 from kerasvid.export import tflite
 from kerasvid.export.exported_run import ExportedRun, dataset_info
 from kerasvid.export.signatures import Signature, noise_signatures
-from kerasvid.export.web.directions import leading_directions
+from kerasvid.export.web.directions import Direction, closed_form_directions, leading_directions
 from kerasvid.export.web.runtime import NOTICE, add_runtime
 from kerasvid.models.base.categories import CATEGORY
 from kerasvid.models.base.in_between import InBetween
@@ -27,6 +27,7 @@ from kerasvid.training.clips import frame_rate, shown_batch
 FORMAT = "kerasvid-web"  # of model.json
 EXAMPLES = 6
 DIRECTIONS = 8
+LEADING, CLOSED_FORM = "leading", "closed_form"
 OF_MOTION = "start"  # name of noise without a frame axis that decides the motion: that of an RNN
 
 
@@ -93,6 +94,7 @@ def write_page(
     clips: int = 6,
     runtime: str | os.PathLike | None = None,
     pairs: np.ndarray | None = None,
+    directions: str = LEADING,
 ) -> dict[str, Any]:
     """Writes the page, the model and the runtime into an empty folder.
 
@@ -105,12 +107,15 @@ def write_page(
         runtime: packages for `add_runtime`.
         pairs: first and last frames as examples for a model of videos between two frames, uint8
             `[N, 2, H, W, C]`; without them the user gives images.
+        directions: what the sliders change: `"leading"`, by `leading_directions`, or
+            `"closed_form"`, by `closed_form_directions`.
 
     Returns:
         The content of `model.json`.
 
     Raises:
-        ValueError: the model cannot make clips of this length, or cannot be converted.
+        ValueError: the model cannot make clips of this length, cannot be converted, or has no
+            directions in closed form.
         RuntimeUnavailable: the runtime is not available.
 
     Example:
@@ -121,6 +126,10 @@ def write_page(
     frames = model.frames if frames is None else frames
     decode, folder = noise_signatures(model, frames)["decode"], pathlib.Path(folder)
     pairs = pairs if "first" in decode.inputs else None
+    if directions == CLOSED_FORM:
+        found = closed_form_directions(model, DIRECTIONS)  # before minutes of work
+    else:
+        found = _leading(model, decode, frames, pairs)
     add_runtime(folder / "runtime", runtime)
     for file in importlib.resources.files(__package__).joinpath("static").iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
@@ -128,6 +137,14 @@ def write_page(
     # One clip at a time: LiteRT.js refuses a dynamic batch.
     (folder / "model.tflite").write_bytes(tflite.convert(model, {"decode": decode}, batch=1))
     page = _description(model, facts, decode, frames, clips, pairs)
+    page["directions"] = [
+        {
+            "noise": each.noise,
+            "share": round(each.share, 4),
+            "vector": [round(float(part), 7) for part in each.vector],
+        }
+        for each in found
+    ]
     for names, pair in zip(page["examples"], pairs if pairs is not None else (), strict=True):
         for key, image in zip(("first", "last"), pair, strict=True):
             _, encoded = cv2.imencode(".png", image[..., ::-1])  # OpenCV writes BGR
@@ -188,7 +205,6 @@ def _description(
         "clips": clips if shapes else 1,
         "noise": [{"name": n, "shape": list(s), "role": roles[n]} for n, s in shapes.items()],
         "categories": list(facts.classes) if len(facts.classes) == kinds else numbered,
-        "directions": _directions(decode, roles, pairs),
         "endpoints": "first" in decode.inputs,
         "examples": [
             {"first": f"example-{i}-first.png", "last": f"example-{i}-last.png"}
@@ -197,8 +213,11 @@ def _description(
     }
 
 
-def _directions(decode: Signature, roles: dict[str, str], pairs: np.ndarray | None) -> list[dict]:
+def _leading(
+    model: Any, decode: Signature, frames: int, pairs: np.ndarray | None
+) -> list[Direction]:
     """The leading directions of the content; none if the first and last frames are unknown."""
+    roles = roles_of(model, {name: decode.inputs[name].shape for name in decode.noise}, frames)
     vectors = {name for name, each in decode.inputs.items() if len(each.shape) == 1}
     names = [name for name, role in roles.items() if role == "content" and name in vectors]
     if not names or ("first" in decode.inputs and pairs is None):
@@ -207,15 +226,7 @@ def _directions(decode: Signature, roles: dict[str, str], pairs: np.ndarray | No
     if pairs is not None:
         floats = pairs.astype(np.float32) / 127.5 - 1.0
         given = {"first": floats[:, 0], "last": floats[:, 1]}
-    found = leading_directions(decode, names, DIRECTIONS, given=given)
-    return [
-        {
-            "noise": each.noise,
-            "share": round(each.share, 4),
-            "vector": [round(float(part), 7) for part in each.vector],
-        }
-        for each in found
-    ]
+    return leading_directions(decode, names, DIRECTIONS, given=given)
 
 
 def endpoints_of_run(run: ExportedRun) -> np.ndarray | None:

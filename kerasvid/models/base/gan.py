@@ -521,6 +521,8 @@ class FrameGAN(VideoGenerator, AdversarialModel):
     """
 
     PARTS: ClassVar[dict[str, Any]] = {**AdversarialModel.PARTS, "decoder": FrameDecoder}
+    # Name of the noise of a clip that stands first in the code of every frame, as a multiple of it.
+    first_in_codes: ClassVar[str | None] = None
 
     def __init__(
         self,

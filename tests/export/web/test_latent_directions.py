@@ -5,7 +5,10 @@ import pytest
 import tensorflow as tf
 
 from kerasvid.export.signatures import Signature, Tensor
-from kerasvid.export.web.directions import leading_directions
+from kerasvid.export.web.directions import closed_form_directions, leading_directions
+from kerasvid.models.mocogan import MoCoGAN
+from kerasvid.models.rjgan import RJGAN
+from kerasvid.models.rjvae import RJVAE
 
 
 @pytest.fixture
@@ -54,3 +57,36 @@ def test_given_inputs_are_used(decoder):
     shown = leading_directions(signature, ["latent"], given={"first": np.ones([3, 1])})
     assert [round(each.share, 4) for each in shown] == [0.8, 0.2]
     assert leading_directions(signature, ["latent"], given={"first": np.zeros([1, 1])}) == []
+
+
+@pytest.mark.parametrize(
+    ("cls", "noise", "size"), [(RJGAN, "summary", 12), (MoCoGAN, "content", 8)]
+)
+def test_directions_in_closed_form_are_singular_vectors_of_the_first_layer(cls, noise, size):
+    model = cls.from_preset("debug", frames=4)
+    found = closed_form_directions(model, count=3)
+    first = model.decoder.seed_layer.kernel.numpy()[:size]
+    vectors, values, _ = np.linalg.svd(first.astype(np.float64))
+    assert [each.noise for each in found] == [noise] * 3
+    shares = [each.share for each in found]
+    np.testing.assert_allclose(shares, values[:3] ** 2 / np.sum(values**2), rtol=1e-6)
+    for each, expected in zip(found, vectors.T[:3], strict=True):
+        assert abs(np.dot(each.vector, expected)) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_the_first_direction_in_closed_form_changes_the_first_layer_most():
+    model = MoCoGAN.from_preset("debug", frames=4, categories=2)
+    noise = {name: np.copy(each) for name, each in model.sample_noise(1, seed=0).items()}
+    first = closed_form_directions(model)[0]
+    layer = model.decoder.first_layer()
+
+    def moved_by(vector):
+        other = {**noise, "content": noise["content"] + vector.astype(np.float32)}
+        return np.linalg.norm(layer(model.codes(other)[0]) - layer(model.codes(noise)[0]))
+
+    assert moved_by(first.vector) > max(map(moved_by, np.eye(8)))
+
+
+def test_behind_a_fitted_prior_there_are_no_directions_in_closed_form():
+    with pytest.raises(ValueError, match="RJVAE: no noise of a clip enters its decoder directly"):
+        closed_form_directions(RJVAE.from_preset("debug", frames=3))

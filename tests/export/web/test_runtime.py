@@ -136,7 +136,7 @@ def test_a_download_that_fails_or_differs_is_one_line_and_leaves_nothing(
     monkeypatch.setenv("KERASVID_CACHE", os.fspath(tmp_path / "cache"))
     path = next(iter(registry))
     registry[path] += b"?"
-    with pytest.raises(RuntimeUnavailable, match="its digest is not the pinned one. Install npm"):
+    with pytest.raises(RuntimeUnavailable, match=r"its digest is not the pinned one\. Install npm"):
         cached_packages()
     del registry[path]
     with pytest.raises(RuntimeUnavailable, match=r"cannot be downloaded \(HTTP Error 404"):
