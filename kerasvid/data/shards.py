@@ -496,13 +496,32 @@ def record_values(folder: str, split: str, key: str) -> frozenset[int]:
         >>> record_values("data/sprites", "test", "label")
         frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8})
     """
+    return frozenset(value for (value,) in _checked_values(folder, split, (key,)))
+
+
+def record_pairs(folder: str, split: str) -> frozenset[tuple[int, int]]:
+    """The different pairs of an identity and a label in the records of a split.
+
+    Args, Raises: as of `record_values`.
+
+    Example:
+        >>> (3, 8) in record_pairs("data/sprites-pairs", "train")
+        False
+    """
+    pairs = _checked_values(folder, split, ("identity", "label"))
+    return frozenset((identity, label) for identity, label in pairs)
+
+
+def _checked_values(folder: str, split: str, keys: tuple[str, ...]) -> frozenset[tuple[int, ...]]:
     info = load_info(folder)
     check_shards(folder, info, deep=True)
-    return _record_values(folder, split, key, info.to_json())
+    return _record_values(folder, split, keys, info.to_json())
 
 
 @functools.lru_cache(maxsize=32)
-def _record_values(folder: str, split: str, key: str, description: str) -> frozenset[int]:
+def _record_values(
+    folder: str, split: str, keys: tuple[str, ...], description: str
+) -> frozenset[tuple[int, ...]]:
     records = read_split(folder, DatasetInfo.from_json(description), split)
-    values = records.map(lambda record: record[key]).batch(256)
-    return frozenset(int(value) for batch in values.as_numpy_iterator() for value in batch)
+    values = records.map(lambda record: tf.stack([record[key] for key in keys])).batch(256)
+    return frozenset(tuple(map(int, row)) for rows in values.as_numpy_iterator() for row in rows)

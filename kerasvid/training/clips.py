@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.data import DatasetError, DatasetInfo, load_info
-from kerasvid.data.shards import record_values
+from kerasvid.data.shards import record_pairs, record_values
 from kerasvid.models.base.gan import AdversarialModel
 from kerasvid.models.registry import model_class
 from kerasvid.training.config import RunConfig, held_out_split
@@ -157,4 +157,5 @@ def figure_inputs(
     shown = shown_batch(config, max(2, count))
     rest |= {"rows": shown, "real_clips": functools.partial(real_clips, config)}
     rest["compared"] = functools.partial(compared_clips, config)
+    rest["trained_pairs"] = functools.partial(record_pairs, config.data_folder, "train")
     return FigureInputs(model, shown["video"], count, **rest)

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import keras
@@ -31,6 +31,8 @@ from kerasvid.visualization.panels import own_labels, reconstructed
 WAY = 8  # videos from one summary to another
 MOTIONS = 4  # of each content
 SECONDS_A_STOP = 2.5  # of a film, from one sample to the next
+MOST_IDENTITIES, MOST_ACTIONS = 16, 16  # in a figure of all pairs
+FRAMED = 255, 160, 0  # RGB
 COMPARED_CLIPS = 100  # held-out clips in the L2 distance of in-between videos
 
 
@@ -49,6 +51,7 @@ class FigureInputs:
         rows: `"index"`, `"identity"` and `"label"` of the clips, for a model with learned codes.
         compared: a function from a number to at most so many real clips, and their description;
             `held_out` if `None`.
+        trained_pairs: a function to the pairs of an identity and a label that training has.
     """
 
     model: keras.Model
@@ -64,6 +67,7 @@ class FigureInputs:
     real_clips: Callable[[int], Iterable[np.ndarray]] = lambda frames: ()
     rows: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     compared: Callable[[int], tuple[np.ndarray, str]] | None = None
+    trained_pairs: Callable[[], Collection[tuple[int, int]]] = frozenset
 
     def samples(self) -> np.ndarray:
         """New videos, uint8 `[B, T, H, W, C]`."""
@@ -241,6 +245,41 @@ def frames_between(inputs: FigureInputs) -> Figure:
     return _figure([videos], inputs.scale, caption)
 
 
+def exchange(inputs: FigureInputs) -> Figure:
+    """Identities in all actions, a row an identity; pairs that training did not have are framed.
+
+    Raises:
+        ValueError: the codes are not of identities and labels.
+    """
+    model = inputs.model
+    if (model.static_by, model.transient_by) != ("identity", "label"):
+        raise ValueError(
+            "--show=exchange needs a code for each identity and each action. Train with "
+            "static_by=identity and transient_by=label."
+        )
+    identities, labels = (
+        np.arange(min(model.row_counts[key], most))
+        for key, most in (("identity", MOST_IDENTITIES), ("label", MOST_ACTIONS))
+    )
+    rows = {
+        "identity": np.repeat(identities, len(labels)),
+        "label": np.tile(labels, len(identities)),
+    }
+    clips = model.exchange(rows["identity"], rows["label"], label=rows["label"])
+    clips, trained = grids.to_rgb(clips).copy(), inputs.trained_pairs()
+    pairs = list(zip(*(each.tolist() for each in rows.values()), strict=True))
+    for clip, pair in zip(clips, pairs, strict=True):
+        if pair not in trained:
+            for side in (np.s_[:, :2], np.s_[:, -2:], np.s_[:, :, :2], np.s_[:, :, -2:]):
+                clip[side] = FRAMED
+    unseen = sum(pair not in trained for pair in pairs)
+    cells = grids.wrapped(clips, len(labels))
+    middle = [[clip[clip.shape[0] // 2] for clip in row] for row in cells]
+    image = grids.captioned(grids.grid(middle, inputs.scale), "framed: not in the training")
+    remark = f"{len(pairs)} pairs of an identity and an action, {unseen} not in the training"
+    return Figure(image, grids.mosaic(cells, inputs.scale), remark)
+
+
 def nearest(inputs: FigureInputs) -> Figure:
     """Samples, each above the real clip nearest to it; the remark is the mean PSNR."""
     videos = inputs.samples()
@@ -344,6 +383,7 @@ FIGURES = {
     "walk": FigureType(walk, VideoGenerator, reads_data=False, default=False),
     "inversions": FigureType(inversions, VideoGenerator, default=False),
     "frames_between": FigureType(frames_between, ExchangeableCodes, default=False),
+    "exchange": FigureType(exchange, ExchangeableCodes, default=False),
     "between": FigureType(between, InBetween),
 }
 
@@ -351,7 +391,7 @@ FIGURES = {
 def figures_of(cls: type, names: Iterable[str] | None = None) -> list[str]:
     """The figures that a class of models can show, of some names.
 
-    The default is all but "nearest" and "frames_between". A ValueError names an unknown figure.
+    The default is what reads no more than a few clips. A ValueError names an unknown figure.
     """
     if names is None:
         names = [name for name, figure in FIGURES.items() if figure.default]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasvid.data import DatasetInfo, Video
-from kerasvid.data.shards import DatasetError, record_values
+from kerasvid.data.shards import DatasetError, record_pairs, record_values
 from tfrecords_tools.conversion import write_dataset
 
 
@@ -31,6 +31,8 @@ def test_the_values_that_occur_in_a_split_are_listed(tmp_path, split, key, expec
     folder = str(tmp_path / "people")
     write_dataset(folder, info, {"train": [0, 1, 2, 3], "test": [4, 5]}, load, progress=False)
     assert record_values(folder, split, key) == expected
+    pairs = {"train": {(5, 0), (5, 1), (5, -1)}, "test": {(6, 2), (7, 2)}}
+    assert record_pairs(folder, split) == pairs[split]
 
 
 @pytest.mark.parametrize("damage", [os.remove, lambda path: os.truncate(path, 99)])

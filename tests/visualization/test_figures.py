@@ -98,6 +98,27 @@ def test_frames_between_stand_between_their_frames(held_out):
     assert all((frame == 54).any() for frame in animation[1:-1])
 
 
+def test_each_identity_does_each_action_and_new_pairs_are_framed(held_out):
+    model = Memory()
+    model.row_counts = {"identity": 2, "label": 3}
+    trained = {(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)}
+    inputs = FigureInputs(model, held_out, scale=1, rows=ROWS, trained_pairs=lambda: trained)
+    figure = FIGURES["exchange"].draw(inputs)
+    middles = figure.image[18 + 2 + 4 :: 10, 2 + 4 :: 10, 0]  # under the caption
+    assert middles.tolist() == [[100, 101, 102], [110, 111, 112]]
+    corners = figure.image[18 + 2 :: 10, 2::10]
+    framed = (corners == figures.FRAMED).all(axis=-1)
+    assert framed.tolist() == [[False, False, True], [False, False, False]]
+    assert figure.remark == "6 pairs of an identity and an action, 1 not in the training"
+
+
+def test_without_codes_of_identities_and_actions_none_are_exchanged(held_out):
+    model = Memory()
+    model.static_by = "index"
+    with pytest.raises(ValueError, match="Train with static_by=identity and transient_by=label"):
+        FIGURES["exchange"].draw(FigureInputs(model, held_out, rows=ROWS))
+
+
 def test_in_between_videos_are_below_their_real_clips():
     real = np.stack([clip(10), clip(20)])
     real[:, -1] = 40
