@@ -1,9 +1,12 @@
 """Functions that XLA may compile; a layer chooses the quicker form of a sum while it is traced."""
 
+import collections
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 _BY_XLA = contextvars.ContextVar("compiled_by_xla", default=False)
@@ -38,3 +41,53 @@ def traced_function(function: Callable, jit_compile: bool) -> Callable:
             return function(*arguments, **named)
 
     return tf.function(traced, jit_compile=jit_compile)
+
+
+class Traces:
+    """Graphs of a model's methods, one for each shape of the inputs; the longest unused goes first.
+
+    A graph holds the variables that the model had when it was traced. Others, as after a prior was
+    fitted, lead to a new graph.
+    """
+
+    LIMIT = 16
+
+    def __init__(self) -> None:
+        self._graphs: collections.OrderedDict[Any, Callable] = collections.OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._graphs)
+
+    def call(self, method: Callable, inputs: Any, variables: Iterable[keras.Variable]) -> Any:
+        """`method(*inputs)` by its graph.
+
+        Args:
+            method: a bound method, named alike in all calls.
+            inputs: its arguments: tensors, dictionaries of tensors, and values that the graph is
+                made for.
+            variables: of the model.
+
+        Example:
+            >>> Traces().call(model.pixels, (codes,), model.weights)
+        """
+        leaves = tf.nest.flatten(inputs)
+        given = [
+            (each.shape.as_list(), each.dtype) if tf.is_tensor(each) else each for each in leaves
+        ]
+        names = [sorted(each) if isinstance(each, dict) else None for each in inputs]
+        key = repr((method.__name__, given, names)), tuple(map(id, variables))
+        if key in self._graphs:
+            self._graphs.move_to_end(key)
+        else:
+            fixed = [(not tf.is_tensor(each), each) for each in leaves]
+            fixed = [(known, each if known else None) for known, each in fixed]
+
+            def graph(*tensors: tf.Tensor) -> Any:
+                rest = iter(tensors)
+                flat = [each if known else next(rest) for known, each in fixed]
+                return method(*tf.nest.pack_sequence_as(inputs, flat))
+
+            self._graphs[key] = tf.function(graph, autograph=False)
+            while len(self._graphs) > self.LIMIT:
+                self._graphs.popitem(last=False)
+        return self._graphs[key](*(each for each in leaves if tf.is_tensor(each)))

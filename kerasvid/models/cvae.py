@@ -321,7 +321,10 @@ class CVAE(InBetween, VariationalModel, Encoder):
         """
         videos = as_video_tensor(videos, self.image_shape)
         check_endpoints(videos.shape[1])
-        return {"video": tf.convert_to_tensor(self.posterior(videos).mean())}
+        return self.traced(self._encoded, videos)
+
+    def _encoded(self, video: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"video": tf.convert_to_tensor(self.posterior(video).mean())}
 
     # === Videos ===
 
@@ -338,7 +341,10 @@ class CVAE(InBetween, VariationalModel, Encoder):
 
     def reconstruct(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
         """The videos of `encode` through their posterior means: uint8 `[B, T, H, W, C]`."""
-        return as_pixels(self.infer(as_video_tensor(videos, self.image_shape), None))
+        return self.traced(self._reconstructed, as_video_tensor(videos, self.image_shape))
+
+    def _reconstructed(self, video: tf.Tensor) -> np.ndarray | tf.Tensor:
+        return as_pixels(self.infer(video, None))
 
 
 _TWO_CORES: dict[str, Any] = {

@@ -69,7 +69,6 @@ from kerasvid.models.base.trainer import decoded_part
 from kerasvid.models.base.vae import VariationalModel
 from kerasvid.models.base.video_generator import (
     VideoGenerator,
-    as_pixels,
     as_video_tensor,
     check_same_batch,
 )
@@ -298,12 +297,15 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         Example:
             >>> content = model.encode(videos)["content"]  # float32 [B, content_dim]
         """
-        _, content, _, motion = self.posteriors(as_video_tensor(videos, self.image_shape), None)
+        return self.traced(self._encoded, as_video_tensor(videos, self.image_shape))
+
+    def _encoded(self, video: tf.Tensor) -> dict[str, tf.Tensor]:
+        _, content, _, motion = self.posteriors(video, None)
         return {"content": content, "motion": motion, "codes": join(content, motion)}
 
     def reconstruct(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
         """The videos through their posterior means: uint8 `[B, T, H, W, C]`."""
-        return as_pixels(self.decode(self.encode(videos)["codes"]))
+        return self.pixels(self.encode(videos)["codes"])
 
     def swap(self, content_of: np.ndarray, motion_of: np.ndarray) -> np.ndarray:
         """The content of some videos with the motion of others: uint8 `[B, T, H, W, C]`.
@@ -321,7 +323,7 @@ class DSA(VideoGenerator, VariationalModel, Swappable):
         check_same_batch(content_of=content_of, motion_of=motion_of)
         content = self.encode(content_of)["content"]
         motion = self.encode(motion_of)["motion"]
-        return as_pixels(self.decode(join(content, motion)))
+        return self.pixels(join(content, motion))
 
 
 def join(content: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:

@@ -57,7 +57,7 @@ from kerasvid.models.base.latent_codes import RECURRENT, SHARED, TRIPLET, Latent
 from kerasvid.models.base.protocols import ExchangeableCodes, Swappable
 from kerasvid.models.base.train_config import TrainConfig
 from kerasvid.models.base.trainer import decoded_part
-from kerasvid.models.base.video_generator import as_pixels, check_same_batch
+from kerasvid.models.base.video_generator import check_same_batch
 from kerasvid.naming import nearest_names
 
 OBJECTIVE = {
@@ -241,7 +241,7 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
             rows["label"] = self.checked_rows("label", label)
         check_same_batch(**rows)
         codes = {"static": self.static_codes(static), "transient": self.transient_codes(transient)}
-        return as_pixels(self.decode(self.latents_of(codes, rows.get("label"))))
+        return self.pixels(self.latents_of(codes, rows.get("label")))
 
     def interpolate_frames(
         self,
@@ -294,7 +294,7 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         if space == "codes":
             outputs = self.outputs(tf.concat([path[:, : first + 1], between], axis=1))
             between = outputs[:, first + 1 :]
-        return as_pixels(self.decode(self.joined(codes["static"], between, label)))
+        return self.pixels(self.joined(codes["static"], between, label))
 
     def swap(
         self,
@@ -324,7 +324,7 @@ class Navsynth(LatentCodeModel, ExchangeableCodes, Swappable):
         codes = {"static": static, "transient": motion["transient"]}
         shown = self.checked_rows("label", label) if self.conditional else None
         latents = self.latents_of(codes, shown)[:, : motion["codes"].shape[1]]
-        return as_pixels(self.decode(latents))
+        return self.pixels(latents)
 
 
 def checked_objective(objective: Mapping[str, Any] | None, frames: int) -> dict[str, Any]:

@@ -55,7 +55,6 @@ from kerasvid.models.base.trainer import decoded_part
 from kerasvid.models.base.vae import VariationalModel
 from kerasvid.models.base.video_generator import (
     VideoGenerator,
-    as_pixels,
     as_video_tensor,
     check_same_batch,
 )
@@ -257,16 +256,19 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
         Example:
             >>> summary = model.encode(videos)["summary"]  # float32 [B, latent_dim]
         """
-        _, summary, _, residual = self.posteriors(as_video_tensor(videos, self.image_shape), None)
+        return self.traced(self._encoded, as_video_tensor(videos, self.image_shape))
+
+    def _encoded(self, video: tf.Tensor) -> dict[str, tf.Tensor]:
+        _, summary, _, residual = self.posteriors(video, None)
         return {"summary": summary, "residual": residual, "codes": summary[:, None] + residual}
 
     def reconstruct(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
         """The videos through their posterior means: uint8 `[B, T, H, W, C]`."""
-        return as_pixels(self.decode(self.encode(videos)["codes"]))
+        return self.pixels(self.encode(videos)["codes"])
 
     def summary_frames(self, videos: np.ndarray | tf.Tensor) -> np.ndarray:
         """The summary frame G_I(mu) of each video: uint8 `[B, H, W, C]`."""
-        return as_pixels(self.decode(self.encode(videos)["summary"][:, None]))[:, 0]
+        return self.pixels(self.encode(videos)["summary"][:, None])[:, 0]
 
     def swap(self, content_of: np.ndarray, motion_of: np.ndarray) -> np.ndarray:
         """The summary of one video with the residuals of another: uint8 `[B, T, H, W, C]`.
@@ -282,7 +284,7 @@ class RJVAE(VideoGenerator, VariationalModel, SummaryPrior, SummaryEncoder, Swap
         check_same_batch(content_of=content_of, motion_of=motion_of)
         summary = self.encode(content_of)["summary"]
         residual = self.encode(motion_of)["residual"]
-        return as_pixels(self.decode(summary[:, None] + residual))
+        return self.pixels(summary[:, None] + residual)
 
 
 _TWO_CORES: dict[str, Any] = {

@@ -1,9 +1,16 @@
 import threading
 
+import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasvid.layers.compilation import compiled_by_xla, traced_function, tracing_for_xla
+from kerasvid.layers.compilation import (
+    Traces,
+    compiled_by_xla,
+    traced_function,
+    tracing_for_xla,
+)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
@@ -37,3 +44,60 @@ def test_a_function_that_fails_leaves_nothing_behind():
     with pytest.raises(ValueError, match="broken"):
         traced_function(broken, True)(tf.constant(1.0))
     assert not compiled_by_xla()
+
+
+class Scaled:
+    """Multiplies by a variable; counts how often it is traced or called."""
+
+    def __init__(self):
+        self.scale, self.calls = keras.Variable(2.0), 0
+
+    def product(self, named, power):
+        self.calls += 1
+        return {"product": self.scale**power * named["x"]}
+
+
+@pytest.fixture
+def scaled():
+    return Scaled()
+
+
+def test_a_shape_is_traced_once_and_reads_the_variables_of_now(scaled):
+    traces = Traces()
+    for value in (2.0, 3.0, 5.0):
+        scaled.scale.assign(value)
+        made = traces.call(scaled.product, ({"x": tf.ones([3])}, 2), [scaled.scale])
+        np.testing.assert_array_equal(made["product"], [value**2] * 3)
+    assert scaled.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("tensor", "power"), [(tf.ones([4]), 2), (tf.ones([3], tf.float64), 2), (tf.ones([3]), None)]
+)
+def test_another_shape_type_or_value_is_traced_anew(scaled, tensor, power):
+    scaled.product = lambda named, power: {"x": named["x"], "power": tf.constant(power or 7)}
+    scaled.product.__name__ = "product"
+    traces = Traces()
+    first = traces.call(scaled.product, ({"x": tf.zeros([3])}, 2), [scaled.scale])
+    made = traces.call(scaled.product, ({"x": tensor}, power), [scaled.scale])
+    assert len(traces) == 2 and int(first["power"]) == 2 and int(made["power"]) == (power or 7)
+    assert (made["x"].shape, made["x"].dtype) == (tensor.shape, tensor.dtype)
+
+
+def test_other_variables_are_traced_anew(scaled):
+    traces = Traces()
+    inputs = ({"x": tf.ones([3])}, 1)
+    traces.call(scaled.product, inputs, [scaled.scale])
+    scaled.scale = keras.Variable(11.0)
+    made = traces.call(scaled.product, inputs, [scaled.scale])
+    np.testing.assert_array_equal(made["product"], [11.0] * 3)
+
+
+def test_graphs_are_bounded_and_the_longest_unused_goes_first(scaled, monkeypatch):
+    monkeypatch.setattr(Traces, "LIMIT", 2)
+    traces = Traces()
+    for size in (1, 2, 1, 3, 1):  # 2 goes when 3 comes
+        traces.call(scaled.product, ({"x": tf.ones([size])}, 1), [scaled.scale])
+    assert len(traces) == 2 and scaled.calls == 3
+    traces.call(scaled.product, ({"x": tf.ones([2])}, 1), [scaled.scale])
+    assert scaled.calls == 4

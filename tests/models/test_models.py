@@ -599,3 +599,18 @@ def test_compiled_functions_train_on_two_devices_in_half_precision(
         # Batch norm, and a Wasserstein critic's difference, take some biases away.
         assert "bias" in variable.path or (variable.numpy() != start).any(), variable.path
     assert made_by(model).std() > 0
+
+
+def test_samples_follow_weights_and_priors_that_change():
+    model = model_class("rjvae").from_preset("debug", frames=3)
+    first = model.generate(2, seed=1)
+    for weight in model.decoder.weights:
+        weight.assign(1.5 * weight)
+    changed = model.generate(2, seed=1)
+    expected = as_pixels(model.decode(model.codes(model.sample_noise(2, seed=1))))
+    assert (first != changed).any()
+    np.testing.assert_array_equal(changed, expected)
+
+    model.fit_prior("gaussian", [{"video": np.zeros([8, 3, 64, 64, 3], np.uint8)}], steps=2)
+    expected = as_pixels(model.decode(model.codes(model.sample_noise(2, seed=1))))
+    np.testing.assert_array_equal(model.generate(2, seed=1), expected)

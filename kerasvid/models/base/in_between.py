@@ -131,4 +131,7 @@ class InBetween(WithPresets):
         check_same_batch(first=first, last=last)
         noise = with_label(self.between_noise(first.shape[0], frames, seed), label)
         noise = self.at_temperature(noise, temperature)
+        return self.traced(self._filled, first, last, noise, frames)
+
+    def _filled(self, first: tf.Tensor, last: tf.Tensor, noise: dict, frames: int) -> Any:
         return as_pixels(self.infill(first, last, noise, frames))

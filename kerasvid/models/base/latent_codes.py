@@ -40,7 +40,6 @@ from kerasvid.models.base.trainer import (
 from kerasvid.models.base.video_generator import (
     LimitedLength,
     VideoGenerator,
-    as_pixels,
     as_video_tensor,
     check_same_batch,
 )
@@ -565,7 +564,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         Example:
             >>> model.recall(index=[0, 5])
         """
-        return as_pixels(self.decode(self.latents_of(*self.codes_at(rows))))
+        return self.pixels(self.latents_of(*self.codes_at(rows)))
 
     def codes_at(self, rows: Mapping[str, Any]) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
         """The codes of some rows by table, and the labels for a conditional generator.
@@ -613,7 +612,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
         if self.conditional and label is None:
             label = _random_rows(self.classes, batch, seed, len(tables))
         latents = self.latents_of(codes, label if self.conditional else None)
-        return as_pixels(self.decode(latents))
+        return self.pixels(latents)
 
     # === Codes of other videos ===
 
@@ -771,7 +770,7 @@ class LatentCodeModel(LimitedLength, VideoGenerator, CodePriors, Trainer, Learne
 
     def reconstruct(self, videos: np.ndarray | tf.Tensor, label: Any = None) -> np.ndarray:
         """Videos decoded from the codes that `encode` finds: uint8 `[B, T, H, W, C]`."""
-        return as_pixels(self.decode(self.encode(videos, label=label)["codes"]))
+        return self.pixels(self.encode(videos, label=label)["codes"])
 
 
 def existing_rows(rows: Mapping[str, tf.Tensor], counts: Mapping[str, int]) -> dict[str, tf.Tensor]:

@@ -18,7 +18,11 @@ class ImagePrior:
 
     def generate_images(self: Any, batch: int, seed: int = 0, label: Any = None) -> np.ndarray:
         """Images uint8 `[B, H, W, C]`; image i has the noise of video i of `generate`."""
-        return as_pixels(self.image_of(with_label(self.sample_noise(batch, 1, seed), label)))
+        noise = with_label(self.sample_noise(batch, 1, seed), label)
+        return self.traced(self._image_pixels, noise)
+
+    def _image_pixels(self, noise: Mapping[str, tf.Tensor]) -> np.ndarray | tf.Tensor:
+        return as_pixels(self.image_of(noise))
 
     def image_of(self, noise: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The image `[B, H, W, C]` in [-1, 1] of named noise."""

@@ -1,13 +1,14 @@
 """Named presets, and the public methods of models that make videos from noise."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from kerasvid.data.pixels import as_float_frames
+from kerasvid.layers.compilation import Traces
 from kerasvid.models.base.categories import CATEGORY, with_label
 from kerasvid.models.base.inversion import best_rows, inverted_noise
 from kerasvid.models.base.preset_folder import check_hyperparameters, read_preset, write_preset
@@ -57,6 +58,19 @@ class WithPresets:
             return cls(**{**cls.PRESETS[preset], **overrides})
         with local_preset(preset, cls.PRESETS, load_weights) as folder:
             return read_preset(folder, cls, load_weights, **overrides)
+
+    def traced(self, method: Callable, *inputs: Any) -> Any:
+        """`method(*inputs)` by a graph that is kept for inputs of these shapes; see `Traces`.
+
+        Tensors come back as they are, pixels as numpy. Within a graph the method is called.
+        """
+        if not tf.executing_eagerly():
+            return method(*inputs)
+        if "_traces" not in self.__dict__:
+            object.__setattr__(self, "_traces", Traces())  # no layer that Keras should track
+        result = self._traces.call(method, inputs, self.weights)  # type: ignore[attr-defined]
+        pixels = tf.is_tensor(result) and result.dtype == tf.uint8
+        return result.numpy() if pixels else result
 
     def save_to_preset(
         self,
@@ -210,7 +224,17 @@ class VideoGenerator(WithPresets):
 
     def render(self, noise: dict, frames: int | None = None) -> np.ndarray:
         """The videos of `sample_noise`'s noise: uint8 `[B, T, H, W, C]`; T as for `codes`."""
+        return self.traced(self._rendered, noise, frames)
+
+    def _rendered(self, noise: dict, frames: int | None) -> np.ndarray | tf.Tensor:
         return as_pixels(self.decode(self.codes(noise, frames)))
+
+    def pixels(self, codes: tf.Tensor) -> np.ndarray:
+        """The videos of latent vectors `[B, T, D]`: uint8 `[B, T, H, W, C]`."""
+        return self.traced(self._pixels, codes)
+
+    def _pixels(self, codes: tf.Tensor) -> np.ndarray | tf.Tensor:
+        return as_pixels(self.decode(codes))
 
     def invert(
         self,
@@ -295,11 +319,14 @@ class VideoGenerator(WithPresets):
                 raise ValueError(
                     f"The noises differ in {name!r}: both need the same batch and frames."
                 )
-        rows = []
+        mixed: dict[str, list] = {name: [] for name in noise_a}
         for fraction in np.linspace(0.0, 1.0, steps):
-            mixed = {name: spherical(noise_a[name], noise_b[name], fraction) for name in noise_a}
-            rows.append(self.render(mixed, frames))
-        return np.stack(rows, axis=1)
+            for name, start in noise_a.items():
+                mixed[name].append(spherical(start, noise_b[name], fraction))
+        videos = self.render(
+            {name: tf.concat(each, axis=0) for name, each in mixed.items()}, frames
+        )
+        return np.swapaxes(videos.reshape(steps, -1, *videos.shape[1:]), 0, 1)
 
 
 class LimitedLength:
