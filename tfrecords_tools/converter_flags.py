@@ -82,32 +82,46 @@ def run_converter(
     if variants:
         names = list(variants)
         flags.DEFINE_enum("variant", names[0], names, "Variant of the data set.", **own)
-    fields = dataclasses.fields(options) if options else ()
-    for field in fields:
+    if options:
+        option_flags(options, values)
+
+    def work() -> list[str]:
+        given = [values.out_dir, values.source_dir]
+        if options:
+            given.append(given_options(options, values))
+        function: Any = variants[values.variant] if variants else prepare
+        switches = {"skip_unreadable": values.skip_unreadable, "overwrite": values.overwrite}
+        return describe_dataset(function(*given, **switches), values.out_dir)
+
+    run_command(description, values, ["out_dir"], work, arguments)
+
+
+def option_flags(options: type[Options], values: flags.FlagValues) -> None:
+    """Defines a flag for each field of `options`."""
+    own: dict[str, Any] = {"flag_values": values}
+    for field in dataclasses.fields(options):
         default: Any = field.default
         name, text = field.name, field.metadata["text"]
+        kinds = (field.type, *typing.get_args(field.type))
         if field.metadata["choices"]:
             flags.DEFINE_enum(name, default, field.metadata["choices"], text, **own)
         elif isinstance(default, tuple):
             flags.DEFINE_list(name, list(default), text, **own)
         elif isinstance(default, bool):
             flags.DEFINE_bool(name, default, text, **own)
-        elif float in (field.type, *typing.get_args(field.type)):
+        elif float in kinds:
             flags.DEFINE_float(name, default, text, **own)
+        elif str in kinds:
+            flags.DEFINE_string(name, default, text, **own)
         else:
             flags.DEFINE_integer(name, default, text, **own)
 
-    def work() -> list[str]:
-        given = [values.out_dir, values.source_dir]
-        if options:
-            chosen = {field.name: values[field.name].value for field in fields}
-            lists = {name: tuple(value) for name, value in chosen.items() if type(value) is list}
-            given.append(options(**{**chosen, **lists}))
-        function: Any = variants[values.variant] if variants else prepare
-        switches = {"skip_unreadable": values.skip_unreadable, "overwrite": values.overwrite}
-        return describe_dataset(function(*given, **switches), values.out_dir)
 
-    run_command(description, values, ["out_dir"], work, arguments)
+def given_options(options: type[Options], values: flags.FlagValues) -> Any:
+    """An instance of `options` with the values of its flags."""
+    chosen = {field.name: values[field.name].value for field in dataclasses.fields(options)}
+    lists = {name: tuple(value) for name, value in chosen.items() if type(value) is list}
+    return options(**{**chosen, **lists})
 
 
 def writing_flags(out_dir: str) -> flags.FlagValues:

@@ -161,7 +161,19 @@ def _rgb(image: Image.Image, path: str) -> np.ndarray:
         return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     if not image.has_transparency_data:
         return np.array(image.convert("RGB"))
-    rgba = np.asarray(image.convert("RGBA")).astype(np.uint16)
+    return as_rgb(np.asarray(image.convert("RGBA")))
+
+
+def as_rgb(pixels: np.ndarray) -> np.ndarray:
+    """Pixels [H, W, C] as uint8 RGB [H, W, 3]; transparent ones show `BACKGROUND`.
+
+    `pixels` are grey (C = 1), RGB (3) or RGBA (4), uint8 or uint16.
+    """
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    if pixels.shape[-1] < 4:
+        return np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    rgba = pixels.astype(np.uint16)
     weight = rgba[..., 3:]
     return ((rgba[..., :3] * weight + BACKGROUND * (255 - weight) + 127) // 255).astype(np.uint8)
 

@@ -24,6 +24,7 @@ if typing.TYPE_CHECKING:
 COMMANDS = {
     "folder": "tfrecords_tools.converters.folder",
     "huggingface": "tfrecords_tools.converters.huggingface",
+    "tfds": "tfrecords_tools.converters.tfds",
     "sprites": "tfrecords_tools.synthetic.sprites",
     "shapes": "tfrecords_tools.synthetic.shapes",
     "turntable": "tfrecords_tools.synthetic.turntable",

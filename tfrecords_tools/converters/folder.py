@@ -23,7 +23,6 @@ import os
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -46,8 +45,8 @@ _LONG = 500  # frames, from which on reading takes longer than decoding a clip
 
 
 @dataclasses.dataclass(frozen=True)
-class FolderOptions(Options):
-    """How the files of a folder become videos.
+class ClipOptions(Options):
+    """Sizes and lengths of the clips that are made of videos.
 
     Frames are resized with the aspect ratio kept until they cover height x width, then cropped
     to the centre.
@@ -55,25 +54,6 @@ class FolderOptions(Options):
 
     height: int = option(64, "Height of a frame in pixels.", 1)
     width: int = option(64, "Width of a frame in pixels.", 1)
-    fps: float | None = option(
-        None,
-        "Frames per second, to which videos are resampled; by default every frame is kept.",
-        0.01,
-        1000,
-    )
-    test_fraction: float = option(0.1, "Share of the videos in the test split; 0 makes none.")
-    seed: int = option(0, "Seed for the division into splits.", 0)
-    images: str = option(
-        "auto",
-        "Meaning of the images in a folder: sequences (together one video), strips (each a video "
-        "of frames side by side) or single (each a video of one frame); auto tells strips from "
-        "sequences by the size and the content of the images, and reads each image as a video if "
-        "the first one is animated.",
-        choices=IMAGE_MODES,
-    )
-    strip_frame_width: int | None = option(
-        None, "Width of a frame in a strip; by default its height.", 1
-    )
     min_frames: int = option(1, "Minimal number of frames; shorter videos are unreadable.", 1)
     max_frames: int | None = option(None, "Maximal number of frames; the rest is cut off.", 1)
     clip_frames: int | None = option(
@@ -94,6 +74,31 @@ class FolderOptions(Options):
             raise ConversionError(
                 f"clip_frames={self.clip_frames}: must be {self.max_frames} (max_frames) or less."
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderOptions(ClipOptions):
+    """How the files of a folder become videos."""
+
+    fps: float | None = option(
+        None,
+        "Frames per second, to which videos are resampled; by default every frame is kept.",
+        0.01,
+        1000,
+    )
+    test_fraction: float = option(0.1, "Share of the videos in the test split; 0 makes none.")
+    seed: int = option(0, "Seed for the division into splits.", 0)
+    images: str = option(
+        "auto",
+        "Meaning of the images in a folder: sequences (together one video), strips (each a video "
+        "of frames side by side) or single (each a video of one frame); auto tells strips from "
+        "sequences by the size and the content of the images, and reads each image as a video if "
+        "the first one is animated.",
+        choices=IMAGE_MODES,
+    )
+    strip_frame_width: int | None = option(
+        None, "Width of a frame in a strip; by default its height.", 1
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -261,6 +266,43 @@ def count_frames(
     lengths[clip_id] = count
 
 
+def clips_of(
+    frames: Iterable[np.ndarray],
+    path: str,
+    video_id: str,
+    options: ClipOptions,
+    lengths: dict[str, int],
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Resizes a video and cuts it, if the options say so.
+
+    Args:
+        frames: uint8 [H, W, 3] each.
+        path: for error messages.
+        video_id: of the video.
+        options: sizes and lengths.
+        lengths: the number of frames of a video that is cut is put into it.
+
+    Yields:
+        The id of a clip and its frames uint8 [T, height, width, 3].
+
+    Raises:
+        UnreadableMedia: as `media.fit_frames` and `media.stack_frames`.
+    """
+    cut = options.clip_frames or 0
+    fitted = media.fit_frames(
+        frames, path, options.height, options.width, options.max_frames,
+        max(cut, options.min_frames),
+        "--clip_frames" if cut > options.min_frames else "--min_frames",
+    )  # fmt: skip
+    if not cut:
+        yield video_id, media.stack_frames(fitted, path)
+        return
+    reserve_memory(2 * cut * options.height * options.width * 3)  # the frames, and stacked
+    stream = count_frames(fitted, video_id, lengths)
+    for start, clip in cut_clips(stream, cut, options.clip_stride or cut):
+        yield f"{video_id}@{start}", clip
+
+
 def describe_cut(lengths: Mapping[str, int], length: int, stride: int) -> str:
     """Describes in one line what `cut_clips` made of videos of these lengths."""
     clips = sum((frames - length) // stride + 1 for frames in lengths.values())
@@ -312,15 +354,6 @@ def prepare(
     classes = sorted(names - {""}, key=media.natural_key)
     labels = {name: number for number, name in enumerate(classes)}
 
-    cut = options.clip_frames or 0
-    flag = "--clip_frames" if cut > options.min_frames else "--min_frames"
-    limits: dict[str, Any] = {
-        "height": options.height,
-        "width": options.width,
-        "max_frames": options.max_frames,
-        "min_frames": max(cut, options.min_frames),
-        "flag": flag,
-    }
     lengths: dict[str, int] = {}  # of the videos that are cut
 
     timing: dict[str, tuple[float, bool]] = {}
@@ -341,15 +374,8 @@ def prepare(
         def rate() -> float:  # of the frames that have been read
             return found.rate if isinstance(found, media.VideoFrames) else options.fps or -1.0
 
-        fitted = media.fit_frames(found, path, **limits)
-        if not cut:
-            frames = media.stack_frames(fitted, path)
-            yield Video(frames, clip.id, rate(), label)
-        else:
-            reserve_memory(2 * cut * options.height * options.width * 3)  # the frames, and stacked
-            stream = count_frames(fitted, clip.id, lengths)
-            for start, frames in cut_clips(stream, cut, options.clip_stride or cut):
-                yield Video(frames, f"{clip.id}@{start}", rate(), label)
+        for clip_id, frames in clips_of(found, path, clip.id, options, lengths):
+            yield Video(frames, clip_id, rate(), label)
         if isinstance(found, media.VideoFrames):
             timing[clip.id] = (found.rate, found.is_variable and options.fps is None)
             if found.closed_gaps:
@@ -366,7 +392,7 @@ def prepare(
         source=os.path.basename(os.path.abspath(source_dir)),
     )
     info = write_dataset(out_dir, info, splits, load, **writing)
-    if cut:
+    if cut := options.clip_frames:
         print(describe_cut(lengths, cut, options.clip_stride or cut), file=sys.stderr)
     elif (longest := max(clips.max_length for clips in info.splits.values())) > _LONG:
         print(f"the longest video has {longest} frames, and training reads a whole video for each "
