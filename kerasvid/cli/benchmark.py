@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.data import load_info
     from kerasvid.evaluation import benchmark
-    from kerasvid.models.base.preset_sources import shipped_presets
+    from kerasvid.models.registry import shipped_presets
     from kerasvid.training.config import make_config
     from kerasvid.training.run_folder import ERRORS
     from tfrecords_tools import registry

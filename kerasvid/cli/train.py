@@ -7,6 +7,7 @@ Run the same command again to resume. A larger --steps lengthens a finished run.
 """
 
 import ast
+import json
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +16,7 @@ import tabulate
 from absl import flags
 
 from kerasvid.cli import command
-from kerasvid.models.registry import MODELS, PARAMETERS
+from kerasvid.models.registry import MODELS, PARAMETERS, SHIPPED, shipped_presets
 from kerasvid.naming import command_line, nearest_names
 from tfrecords_tools import registry
 
@@ -55,7 +56,7 @@ _PASSED_ON = ("preset", "steps", "epochs", "batch_size", "strategy", "seed", "de
 def main(argv: list[str]) -> None:
     with command.one_line_errors(ValueError):  # before TensorFlow is imported, which takes seconds
         if _F.list:
-            return print(list_models(), list_datasets(), sep="\n\n")
+            return print(list_models(), list_weights(), list_datasets(), sep="\n\n")
         _check_name("model", _F.model, MODELS)
         _check_name("preset", _F.preset, PARAMETERS[_F.model])
         for dataset in filter(None, (_F.dataset, _F.images)):
@@ -137,6 +138,17 @@ def list_models() -> str:
             name = title = ""
     heads = ("--model", "--preset", "parameters", "steps", "videos a step", "")
     return tabulate.tabulate(rows, heads, colalign=("left", "left", "right", "right", "right"))
+
+
+def list_weights() -> str:
+    """A table of the presets with weights that come with the package."""
+    rows = []
+    for name in shipped_presets():
+        metadata = json.loads((SHIPPED / name / "metadata.json").read_text(encoding="utf-8"))
+        rows.append((name, metadata["model"], metadata.get("data", {}).get("name"),
+                     f"{metadata['parameters'] / 1e6:.2f} M"))  # fmt: skip
+    heads = ("weights, of kerasvid generate --preset", "model", "trained on", "parameters")
+    return tabulate.tabulate(rows, heads, colalign=("left", "left", "left", "right"))
 
 
 def training_lengths(model: str) -> dict[str, tuple[int, int]]:

@@ -382,6 +382,7 @@ CVAE.PRESETS = {
     # As `base` with a sixth of its parameters: the weights that come with the package.
     "small": {
         **_MOVING,
+        "schedule": {**_MOVING["schedule"], "steps": 1_900},
         "video_dim": 32,
         "endpoints_dim": 64,
         "summary_units": 64,
@@ -405,6 +406,6 @@ CVAE.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
     "plain": TrainConfig(steps=4_000, decay_steps=4_000, ema_momentum=0.0),
     "base": TrainConfig(steps=4_000, decay_steps=4_000),
-    "small": TrainConfig(steps=4_000, decay_steps=4_000),
+    "small": TrainConfig(steps=2_500, decay_steps=2_500),
     "paper": TrainConfig(steps=100_000, batch_size=16, learning_rate=2e-4, ema_momentum=0.0),
 }

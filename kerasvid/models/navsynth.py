@@ -431,7 +431,7 @@ Navsynth.TRAINING = {
     # The released rates, 0.001 and 200, at 256 frames a step.
     "plain": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=200.0, **COMMON),
     "base": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=2.0, **COMMON),
-    "small": TrainConfig(steps=4_000, batch_size=16, decay_steps=4_000, code_rate=2.0, **COMMON),
+    "small": TrainConfig(steps=6_000, batch_size=16, decay_steps=6_000, code_rate=2.0, **COMMON),
     # 5 passes of 300 updates of each of 1,476 videos: 820 chairs at 2 elevations, less a tenth.
     "paper": TrainConfig(
         steps=2_214_000,

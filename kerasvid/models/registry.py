@@ -3,6 +3,7 @@
 import importlib
 import importlib.abc
 import importlib.machinery
+import pathlib
 import sys
 from typing import Any
 
@@ -72,6 +73,14 @@ PARAMETERS = {
     "tgan": {"debug": 33_911, "plain": 4_356_246, "base": 3_095_166, "paper": 16_293_832},
     "vgan": {"debug": 72_853, "plain": 7_425_373, "base": 6_163_525, "paper": 27_310_408},
 }
+
+
+SHIPPED = pathlib.Path(__file__).with_name("weights")  # a folder for each preset with weights
+
+
+def shipped_presets() -> list[str]:
+    """Names of the presets whose weights come with the package."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/metadata.json"))
 
 
 def model_class(name: str) -> Any:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from kerasvid.evaluation import benchmark
-from kerasvid.models.base import preset_sources
+from kerasvid.models import registry
 from kerasvid.models.rjvae import RJVAE
 from kerasvid.training.config import RunConfig
 
@@ -54,7 +54,7 @@ def test_generation_is_measured_on_more_frames_than_the_data_have(app_here, squa
 
 
 def test_presets_with_weights_are_a_table(app_here, tmp_path, monkeypatch):
-    monkeypatch.setattr(preset_sources, "SHIPPED", tmp_path)
+    monkeypatch.setattr(registry, "SHIPPED", tmp_path)
     model = RJVAE.from_preset("debug", frames=2)
     measured = {"reconstruction/psnr": 24.96, "frechet": 5.0, "constancy/body": 0.5}
     facts = {"data": {"name": "sprites"}, "evaluation": measured}

@@ -11,6 +11,7 @@ from typing import Any
 
 from kerasvid import io
 from kerasvid.data.remote import RemoteError, download
+from kerasvid.models import registry
 from kerasvid.models.base.preset_folder import (
     CARD,
     CONFIG,
@@ -23,13 +24,7 @@ from kerasvid.models.base.preset_folder import (
 )
 from kerasvid.naming import nearest_names
 
-SHIPPED = pathlib.Path(__file__).parents[1] / "weights"  # a folder for each preset
 HUB = "hf://"
-
-
-def shipped_presets() -> list[str]:
-    """Names of the presets whose weights come with the package."""
-    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{METADATA}"))
 
 
 @contextlib.contextmanager
@@ -58,8 +53,8 @@ def local_preset(
         with tempfile.TemporaryDirectory() as folder:
             _from_store(name, files, pathlib.Path(folder))
             yield pathlib.Path(folder)
-    elif name in shipped_presets():
-        yield SHIPPED / name
+    elif name in registry.shipped_presets():
+        yield registry.SHIPPED / name
     elif os.path.isdir(name):
         path = pathlib.Path(name)
         if not (path / METADATA).exists() and not (path / RUN_MODEL).exists():
@@ -73,7 +68,7 @@ def local_preset(
     elif os.sep in name:
         raise PresetError(f"{name}: there is no such folder.")
     else:
-        names = [*known, *shipped_presets()]
+        names = [*known, *registry.shipped_presets()]
         near = f": {nearest_names(name, names)}" if names else ""
         raise PresetError(f"There is no preset {name!r}{near}. Nor is there such a folder.")
 

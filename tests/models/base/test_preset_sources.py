@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasvid.models import load_preset, upload_preset
+from kerasvid.models import load_preset, registry, upload_preset
 from kerasvid.models.base import preset_sources
 from kerasvid.models.base.preset_folder import CARD, CONFIG, METADATA, WEIGHTS, PresetError
 from kerasvid.models.rjvae import RJVAE
@@ -35,13 +35,13 @@ def assert_equal(model, other) -> None:
 
 
 def test_a_shipped_preset_is_loaded_by_its_name(saved, monkeypatch):
-    monkeypatch.setattr(preset_sources, "SHIPPED", saved.parent)
-    assert preset_sources.shipped_presets() == ["rjvae_mine"]
+    monkeypatch.setattr(registry, "SHIPPED", saved.parent)
+    assert registry.shipped_presets() == ["rjvae_mine"]
     assert_equal(RJVAE.from_preset("rjvae_mine"), load_preset(saved))
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(saved, monkeypatch):
-    monkeypatch.setattr(preset_sources, "SHIPPED", saved.parent)
+    monkeypatch.setattr(registry, "SHIPPED", saved.parent)
     with pytest.raises(
         ValueError, match=r"no preset 'rjvae_min'.* did you mean 'rjvae_mine'.*base"
     ):
