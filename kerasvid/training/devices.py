@@ -1,5 +1,6 @@
 """Devices: the strategy by which they share a batch, and the precision that they are fast at."""
 
+import collections
 import contextlib
 import functools
 import json
@@ -8,7 +9,7 @@ import pathlib
 import re
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -23,15 +24,17 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     Args:
         name: `"none"`: one device. `"mirrored"`: all GPUs of the machine. `"mirrored:2"`: that
             many GPUs, or virtual devices of the CPU if there are none. `"multi_worker"`: the
-            machines that the environment variable TF_CONFIG names; waits until all have started.
+            machines that the environment names, see `cluster_of`; waits until all have started.
 
     Raises:
-        ValueError: the name is unknown, there are fewer GPUs than it says, or TF_CONFIG is wrong.
+        ValueError: the name is unknown, there are fewer GPUs than it says, or the environment does
+            not name the machines.
     """
     if name == "none":
         return tf.distribute.get_strategy()
     if name == "multi_worker":
-        return _join_workers(os.environ.get("TF_CONFIG", ""))
+        os.environ["TF_CONFIG"] = cluster_of(os.environ)  # where TensorFlow reads it
+        return _join_workers(os.environ["TF_CONFIG"])
     match = re.fullmatch(r"mirrored(?::([1-9]\d*))?", name)
     if not match:
         raise ValueError(f"strategy={name!r} is unknown. Use none, mirrored, mirrored:N or "
@@ -53,9 +56,77 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
 EXAMPLE = ('{"cluster": {"worker": ["host1:5000", "host2:5000"]}, '
            '"task": {"type": "worker", "index": 0}}')  # fmt: skip
+_NODES, _TASKS = "SLURM_STEP_NODELIST", "SLURM_STEP_TASKS_PER_NODE"
 # Errors of TensorFlow where another worker has ended or does not answer.
 _LOST = re.compile("Restart your program to reset|unhealthy|heartbeat|Collective ops is aborted")
 _DIFFERS = re.compile("mismatch in the collective")  # of a worker that does something else
+
+
+def cluster_of(environment: Mapping[str, str]) -> str:
+    """The value of TF_CONFIG that says who the workers are and which of them this process is.
+
+    It is TF_CONFIG itself; else that of the variables of a Slurm job step; else that of the pods of
+    a Kubernetes Indexed Job: JOB_COMPLETION_INDEX, KERASVID_WORKERS for their number, and
+    KERASVID_WORKER_HOST for their names with {} in place of the index. The processes of a machine
+    take ports from KERASVID_PORT on, 20000 by default. "" where nothing says it.
+
+    Raises:
+        ValueError: the variables of Slurm or Kubernetes are incomplete or contradict each other.
+
+    Example:
+        >>> cluster_of({"JOB_COMPLETION_INDEX": "1", "KERASVID_WORKERS": "2",
+        ...             "KERASVID_WORKER_HOST": "train-{}.train"})
+        '{"cluster": {"worker": ["train-0.train:20000", "train-1.train:20000"]}, ...
+    """
+    if text := environment.get("TF_CONFIG", ""):
+        return text
+    port = _whole(environment, "KERASVID_PORT", "20000")
+    if "SLURM_PROCID" in environment and "SLURM_STEP_NODELIST" in environment:
+        index, hosts = _whole(environment, "SLURM_PROCID"), _slurm_hosts(environment)
+    elif "JOB_COMPLETION_INDEX" in environment:
+        index, pattern = _whole(environment, "JOB_COMPLETION_INDEX"), "KERASVID_WORKER_HOST"
+        if "{}" not in environment.get(pattern, ""):
+            raise ValueError(f"{pattern} must be the name of a pod with {{}} in place of its "
+                             "index, such as train-{}.train.")  # fmt: skip
+        count = _whole(environment, "KERASVID_WORKERS")
+        hosts = [environment[pattern].replace("{}", str(number)) for number in range(count)]
+    else:
+        return ""
+    places: collections.Counter[str] = collections.Counter()
+    addresses = []
+    for host in hosts:
+        addresses.append(f"{host}:{port + places[host]}")
+        places[host] += 1
+    if index >= len(addresses):
+        raise ValueError(f"The environment names {len(addresses)} workers, but this is number "
+                         f"{index} from 0. Give the number of all workers.")  # fmt: skip
+    task = {"type": "worker", "index": index}
+    return json.dumps({"cluster": {"worker": addresses}, "task": task})
+
+
+def _whole(environment: Mapping[str, str], name: str, default: str = "") -> int:
+    text = environment.get(name, default)
+    if not text.isdecimal():
+        raise ValueError(f"{name}={text!r} must be a whole number. Set it.")
+    return int(text)
+
+
+def _slurm_hosts(environment: Mapping[str, str]) -> list[str]:
+    """The host of each process of a job step, in the order of their numbers.
+
+    `SlurmClusterResolver` sorts hosts by name, node10 before node9, where Slurm does not, and needs
+    GPUs. Processes must lie in blocks, host by host, as they do by default.
+    """
+    from tensorflow.python.distribute.cluster_resolver import slurm_cluster_resolver as slurm
+
+    given = {name: environment.get(name, "") for name in (_NODES, _TASKS)}
+    try:
+        nodes = slurm.expand_hostlist(given[_NODES])
+        tasks = slurm.expand_tasks_per_node(given[_TASKS])
+        return [host for host, count in zip(nodes, tasks, strict=True) for _ in range(count)]
+    except (ValueError, IndexError, AttributeError) as error:
+        shown = ", ".join(f"{name}={text!r}" for name, text in given.items())
+        raise ValueError(f"{shown}: no hosts of a Slurm job step. Start it by srun.") from error
 
 
 def _join_workers(text: str) -> tf.distribute.Strategy:
@@ -95,7 +166,8 @@ def _own_address(text: str) -> tuple[list[str], str]:
         ValueError: TF_CONFIG is empty, not JSON, or does not say which worker this process is.
     """
     if not text:
-        raise ValueError("TF_CONFIG is not set, but strategy='multi_worker' needs it. Set it to "
+        raise ValueError("TF_CONFIG is not set, and this is no process of srun and no pod of an "
+                         f"Indexed Job, but strategy='multi_worker' needs one of them. Set it to "
                          f"{EXAMPLE}.")  # fmt: skip
     try:
         config = json.loads(text)

@@ -1,6 +1,25 @@
-import pytest
+import json
+import os
+import pathlib
+import subprocess
 
-from kerasvid.training.devices import PRECISIONS, make_strategy, resolve_precision
+import kubernetes_validate
+import pytest
+import yaml
+
+from kerasvid.training.devices import PRECISIONS, cluster_of, make_strategy, resolve_precision
+
+DEPLOY = pathlib.Path(__file__).parents[2] / "deploy"
+SLURM = {
+    "SLURM_PROCID": "2",
+    "SLURM_STEP_NODELIST": "node[9-10],gpu1",
+    "SLURM_STEP_TASKS_PER_NODE": "2,1(x2)",
+}
+PODS = {
+    "JOB_COMPLETION_INDEX": "1",
+    "KERASVID_WORKERS": "2",
+    "KERASVID_WORKER_HOST": "train-{}.train",
+}
 
 
 def test_a_named_precision_stays_and_auto_is_one_of_them():
@@ -51,3 +70,95 @@ def test_a_cluster_of_one_worker_is_its_own_devices(monkeypatch):
     monkeypatch.setattr("tensorflow.config.set_logical_device_configuration", lambda *_: None)
     strategy = make_strategy("multi_worker")
     assert type(strategy).__name__ == "MirroredStrategy" and strategy.num_replicas_in_sync == 1
+
+
+# === Clusters ===
+
+
+def test_the_processes_of_a_slurm_step_are_workers_in_their_order():
+    found = json.loads(cluster_of({**SLURM, "KERASVID_PORT": "7000"}))
+    hosts = ["node9:7000", "node9:7001", "node10:7000", "gpu1:7000"]
+    assert found == {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": 2}}
+
+
+def test_the_pods_of_an_indexed_job_are_workers():
+    found = json.loads(cluster_of(PODS))
+    assert found["cluster"] == {"worker": ["train-0.train:20000", "train-1.train:20000"]}
+    assert found["task"] == {"type": "worker", "index": 1}
+
+
+def test_tf_config_wins_and_without_a_cluster_there_is_none():
+    assert cluster_of({**SLURM, **PODS, "TF_CONFIG": "{}"}) == "{}"
+    assert cluster_of({"SLURM_JOB_ID": "7"}) == ""  # a job without srun
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({**SLURM, "SLURM_PROCID": "x"}, "SLURM_PROCID='x' must be a whole number"),
+        ({**SLURM, "SLURM_PROCID": "4"}, "names 4 workers, but this is number 4 from 0"),
+        (
+            {**SLURM, "SLURM_STEP_NODELIST": "node[9-"},
+            r"'node\[9-'.*: no hosts of a Slurm job step",
+        ),
+        ({**SLURM, "SLURM_STEP_TASKS_PER_NODE": "2"}, "no hosts of a Slurm job step. Start it by"),
+        ({**PODS, "KERASVID_WORKERS": ""}, "KERASVID_WORKERS='' must be a whole number"),
+        ({**PODS, "KERASVID_WORKER_HOST": "train"}, "must be the name of a pod with {} in place"),
+        ({**PODS, "KERASVID_PORT": "-1"}, "KERASVID_PORT='-1' must be a whole number"),
+    ],
+)
+def test_incomplete_variables_of_a_cluster_are_one_line(environment, message):
+    with pytest.raises(ValueError, match=message) as error:
+        cluster_of(environment)
+    assert "\n" not in str(error.value)
+
+
+def test_the_job_of_kubernetes_is_valid_and_its_pods_find_each_other():
+    service, job = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
+    for each in (service, job):
+        kubernetes_validate.validate(each, "1.31", strict=True)
+    spec = job["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    found = json.loads(cluster_of({**variables, "JOB_COMPLETION_INDEX": "0"}))
+    name, port = job["metadata"]["name"], service["spec"]["ports"][0]["port"]
+    domain = service["metadata"]["name"]
+    hosts = [f"{name}-{number}.{domain}:{port}" for number in range(spec["completions"])]
+    assert found["cluster"]["worker"] == hosts and spec["parallelism"] == spec["completions"]
+    assert service["spec"]["selector"] == {"job-name": name}
+    assert spec["template"]["spec"]["subdomain"] == domain
+
+
+@pytest.fixture
+def sbatch(tmp_path):
+    """A function that runs the batch script where srun ends with a status: the calls of Slurm."""
+    calls = tmp_path / "calls"
+
+    def run(status: int, *flags: str) -> tuple[int, list[str], str]:
+        for name, end in (("srun", status), ("scontrol", 0)):
+            program = tmp_path / name
+            program.write_text(
+                f'#!/bin/sh\necho "{name} $* $KERASVID_PORT" >> {calls}\nexit {end}\n'
+            )
+            program.chmod(0o755)
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        variables = {**os.environ, "PATH": path, "SLURM_JOB_ID": "123"}
+        done = subprocess.run(["bash", DEPLOY / "slurm.sbatch", *flags], env=variables,
+                              capture_output=True, text=True)  # fmt: skip
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        return done.returncode, lines, done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize(("status", "queued"), [(0, False), (1, False), (143, True)])
+def test_a_slurm_job_that_saved_in_time_is_queued_again(sbatch, status, queued):
+    ended, (step, *rest), _ = sbatch(status, "--model=rjvae", "--set", "frames=2")
+    flags = "kerasvid train --strategy=multi_worker --model=rjvae --set frames=2 20123"
+    assert ended == status and step.endswith(flags)
+    assert rest == (["scontrol requeue 123 20123"] if queued else [])
+
+
+def test_a_slurm_job_without_flags_says_what_it_needs(sbatch):
+    ended, calls, err = sbatch(0)
+    assert (ended, calls) == (2, []) and "give the flags of kerasvid train" in err
