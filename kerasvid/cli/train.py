@@ -47,6 +47,8 @@ define.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_boun
 define.list("keep_at", [], "Steps whose weights are kept in <run_dir>/kept, such as 250,1000.")
 define.list("track", [], "Where metrics, samples and the model are sent, too: mlflow, wandb. The "
             "events for TensorBoard are always written.")  # fmt: skip
+define.string("backup_to", None, "Folder in a store where the run is copied, and restored from on "
+              "a new machine, such as s3://bucket/run; by default none.")  # fmt: skip
 define.bool("dry_run", False, "Plan of the run, printed without starting it.")
 define.bool("list", False, "List of the models, presets and data sets.")
 _PASSED_ON = ("preset", "steps", "epochs", "batch_size", "strategy", "seed", "deterministic",
@@ -66,6 +68,7 @@ def main(argv: list[str]) -> None:
             values["training.prior"] = _F.prior
         command.parse_steps("keep_at", _F.keep_at)
     command.start_tensorflow()
+    from kerasvid.training.backup import Backup
     from kerasvid.training.callbacks.trackers import check_trackers
     from kerasvid.training.devices import is_chief, make_strategy
     from kerasvid.training.loop import train
@@ -77,18 +80,20 @@ def main(argv: list[str]) -> None:
         trackers = check_trackers(_F.track)
         strategy = make_strategy(_F.strategy)  # before TensorFlow does anything else
         run, replicas = RunFolder(run_dir, is_chief(strategy)), strategy.num_replicas_in_sync
-        config = _config(run, replicas, values, prepare=False)
-        run.check_source(config)
+        backup = Backup(_F.backup_to, run) if _F.backup_to else None
+        earlier = backup or run  # what the run may go on from
+        config = _config(earlier, replicas, values, prepare=False)
+        earlier.check_source(config)
         if config.data_is_known:  # what is not made yet cannot be compared
-            run.check_unchanged(config)
+            earlier.check_unchanged(config)
         if _F.dry_run:
             if not config.data_digest and _F.epochs is not None:
                 raise ValueError(f"--epochs={_F.epochs}: {_F.dataset} is not made yet, so the "
                                  "number of steps is unknown. Use --steps.")  # fmt: skip
             return print(describe_run(config, config.make_model(), run_dir))
         with run.lock():
-            config = _config(run, replicas, values, prepare=True)  # refuses damaged data
-            outcome = train(config, run, strategy, trackers)
+            config = _config(earlier, replicas, values, prepare=True)  # refuses damaged data
+            outcome = train(config, run, strategy, trackers, backup)
     if outcome.signal is None:
         done = "trained" if outcome.trained else "finished already (lengthen it with --steps)"
         print(f"\n{run_dir}: {done}: {outcome.step:,} steps, saved {outcome.saved}\nNext:\n"
@@ -105,7 +110,7 @@ def _check_name(flag: str, name: str, known: Iterable[str]) -> None:
         raise ValueError(f"--{flag}={name}: unknown {flag}; {nearest_names(name, known)}.")
 
 
-def _config(run, replicas: int, values: dict, prepare: bool):
+def _config(earlier, replicas: int, values: dict, prepare: bool):
     """The config of the flags; without `prepare` nothing is written, and data may be missing."""
     from kerasvid.training.config import make_config
 
@@ -119,7 +124,7 @@ def _config(run, replicas: int, values: dict, prepare: bool):
         images_folder=images if made else None,
         values=values,
         replicas=replicas,
-        precision=run.keep_precision(_F.precision),
+        precision=earlier.keep_precision(_F.precision),
         jit_compile=command.jit_compile(_F.jit_compile),
         keep_at=command.parse_steps("keep_at", _F.keep_at),
         **passed_on,

@@ -1,10 +1,10 @@
-"""Data sets on a remote file system, such as s3://bucket/folder.
+"""Files on a remote file system, such as s3://bucket/folder: data sets, presets, copies of runs.
 
 Where TensorFlow reads a scheme itself, it does: `gs://`, and with the extra `io` (TensorFlow 2.17)
 what tensorflow-io adds. All other schemes are read through fsspec. Its shards come into a local
 cache, each under its SHA-256, so that what is read is what was written: a broken connection is
 tried again, and half a shard is never used. Shards that were not used for the longest time make
-room for new ones.
+room for new ones. Other files are read and written through fsspec, also where TensorFlow could.
 """
 
 import contextlib
@@ -38,10 +38,13 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
 BLOCK = 1 << 20
 # What to install for the file systems of fsspec.
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "hf": "hub"}
+# Stores in which a file appears when it is whole. In others it is written beside its place.
+OBJECT_STORES = frozenset({*EXTRAS, "az", "abfs"})
+PARTIAL = "partial-"  # begins the name of a file that is being written there
 
 
 class RemoteError(DatasetError):
-    """A file system cannot be read; the message says what to install or to check."""
+    """A file system cannot be read or written; the message says what to install or to check."""
 
 
 def open_file_system(folder: str) -> None:
@@ -125,10 +128,14 @@ def _blocks(path: str) -> Iterator[bytes]:
         raise _StoreFault(error) from error
 
 
-def _attempts(path: str) -> Iterator[contextlib.AbstractContextManager]:
+def _attempts(path: str, done: str = "read") -> Iterator[contextlib.AbstractContextManager]:
     """Contexts in which to try until no `_StoreFault` comes; the last one is a RemoteError.
 
-    A missing file and refused access are final at once.
+    A missing file, refused access and what a store cannot do are final at once.
+
+    Args:
+        path: of the file.
+        done: what is tried, as "read" or "written".
     """
     for pause in (*PAUSES, None):
         passed = False
@@ -141,16 +148,21 @@ def _attempts(path: str) -> Iterator[contextlib.AbstractContextManager]:
                 passed = True
             except _StoreFault as fault:
                 (error,) = fault.args
-                if isinstance(error, FileNotFoundError):
+                if isinstance(error, FileNotFoundError) and done == "read":
                     raise MissingFile(f"{path}: there is no such file.") from error
                 if isinstance(error, PermissionError):
                     why = "access is refused. Check your credentials"
                     raise RemoteError(f"{path}: {why}.") from error
+                if isinstance(error, FileNotFoundError | NotImplementedError):
+                    raise RemoteError(f"{path}: cannot be {done} ({cause_of(error)}).") from error
                 if pause is None:
+                    if isinstance(error, RemoteError):
+                        raise error from fault
                     tries = len(PAUSES) + 1
+                    advice = " Check the connection, then run the command again."
                     raise RemoteError(
-                        f"{path}: cannot be read, in {tries} attempts ({cause_of(error)}). Check "
-                        "the connection, then run the command again."
+                        f"{path}: cannot be {done}, in {tries} attempts ({cause_of(error)})."
+                        + (advice if done == "read" else "")
                     ) from error
                 time.sleep(pause)
 
@@ -161,6 +173,10 @@ def _attempts(path: str) -> Iterator[contextlib.AbstractContextManager]:
 
 class MissingFile(RemoteError):
     """A store has no such file."""
+
+
+class DamagedFile(RemoteError):
+    """What a store has is not what was written there."""
 
 
 def read_remote(path: str) -> bytes:
@@ -190,18 +206,136 @@ def remote_size(path: str) -> int | None:
     return _asked(path, lambda system, name: system.info(name).get("size"))
 
 
-def download(path: str, target: str | os.PathLike) -> None:
+def download(
+    path: str, target: str | os.PathLike, check: Callable[[str], None] | None = None
+) -> None:
     """Copies a file from a store that fsspec reads, also one that TensorFlow reads.
+
+    Args:
+        path: of the remote file.
+        target: of the copy, which appears whole.
+        check: function of a temporary path; raises a ValueError if this is not what was written.
 
     Raises:
         MissingFile: it is not there.
+        DamagedFile: `check` refuses it, in all attempts.
         RemoteError: it cannot be read.
         OSError: `target` cannot be written; one line.
     """
     for attempt in _attempts(path):
-        with attempt, atomic_write(target) as temporary, open(temporary, "wb") as file:
-            for block in _blocks(path):
-                file.write(block)
+        with attempt, atomic_write(target) as temporary:
+            with open(temporary, "wb") as file:
+                for block in _blocks(path):
+                    file.write(block)
+            try:
+                if check is not None:
+                    check(temporary)
+            except ValueError as error:
+                damaged = DamagedFile(f"{path}: damaged ({cause_of(error)}).")
+                raise _StoreFault(damaged) from error
+
+
+def upload(source: str | os.PathLike, path: str) -> None:
+    """Copies a file of weights to a store. It appears whole, or at least not with its own end.
+
+    A file that is there with the same size and the same end is not sent again: weights end with
+    their SHA-256.
+
+    Raises:
+        FileNotFoundError: there is no `source`.
+        RemoteError: it cannot be written.
+    """
+    size = os.path.getsize(source)
+    with open(source, "rb") as file:
+        file.seek(max(0, size - DIGEST_SIZE))
+        end = file.read()
+
+    def put(system: Any, name: str) -> None:
+        if not _is_there(system, name, size, end):
+            write = functools.partial(system.put_file, os.fspath(source))
+            _place(system, path, name, write, size, end)
+
+    _asked(path, put, "written")
+
+
+def write_remote(path: str, content: bytes) -> None:
+    """Writes a small file to a store.
+
+    Raises:
+        RemoteError: it cannot be written.
+    """
+
+    def put(system: Any, name: str) -> None:
+        def write(place: str) -> None:
+            system.pipe_file(place, content)
+
+        _place(system, path, name, write, len(content), content[-DIGEST_SIZE:])
+
+    _asked(path, put, "written")
+
+
+def _place(
+    system: Any, path: str, name: str, write: Callable[[str], None], size: int, end: bytes
+) -> None:
+    """Writes a file, beside its place where parts would show, and looks at what has arrived."""
+    folder, _, last = name.rpartition("/")
+    beside = path.partition("://")[0] not in OBJECT_STORES
+    place = f"{folder}/{PARTIAL}{last}" if beside else name
+    if beside:
+        system.makedirs(folder, exist_ok=True)
+    write(place)
+    if not _is_there(system, place, size, end):
+        raise ValueError("what has arrived is not what was sent")
+    if beside:
+        system.mv(place, name)
+
+
+def _is_there(system: Any, name: str, size: int, end: bytes) -> bool:
+    """Whether a store has a file of this size, if it tells it, with this end."""
+    system.invalidate_cache()
+    try:
+        found = system.info(name).get("size")
+    except FileNotFoundError:
+        return False
+    if found not in (size, None):
+        return False
+    # Some stores know no ranges and send all.
+    return not end or system.cat_file(name, start=size - len(end), end=size)[-len(end) :] == end
+
+
+def remove_remote(path: str) -> None:
+    """Removes a file of a store, if it is there.
+
+    Raises:
+        RemoteError: it cannot be removed.
+    """
+
+    def remove(system: Any, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            system.rm_file(name)
+
+    _asked(path, remove, "removed")
+
+
+def find_remote(folder: str) -> list[str]:
+    """The files in a folder of a store and below it, as `checkpoints/step-000500.keras`.
+
+    It is empty where there is no such folder.
+
+    Raises:
+        RemoteError: the store cannot be read, or does not list its files.
+    """
+
+    def find(system: Any, name: str) -> list[str]:
+        system.invalidate_cache()
+        try:
+            found = system.find(name)
+        except FileNotFoundError:
+            return []
+        root = name.rstrip("/") + "/"
+        return sorted(each[len(root) :] for each in found if each.startswith(root))
+
+    return _asked(folder, find)
 
 
 def list_remote(folder: str) -> list[str]:
@@ -214,11 +348,11 @@ def list_remote(folder: str) -> list[str]:
     return sorted(os.path.basename(each.rstrip("/")) for each in names)
 
 
-def _asked(path: str, ask: Callable[[Any, str], Any]) -> Any:
-    """The answer of the file system to a question about a path, in several attempts."""
+def _asked(path: str, ask: Callable[[Any, str], Any], done: str = "read") -> Any:
+    """What a function of the file system and a path returns, in several attempts."""
     system, name = _file_system(path)
     answer = None
-    for attempt in _attempts(path):
+    for attempt in _attempts(path, done):
         with attempt:
             try:
                 answer = ask(system, name)

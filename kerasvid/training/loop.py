@@ -15,12 +15,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasvid.data import load_info, with_images
+from kerasvid.data import DatasetError, load_info, with_images
+from kerasvid.io import described
 from kerasvid.layers.code_table import CodeTable
 from kerasvid.models.base.averaging import apply_ema
 from kerasvid.models.base.code_priors import CodePriors
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.vae import VariationalModel
+from kerasvid.training.backup import Backup
 from kerasvid.training.callbacks import checkpoints
 from kerasvid.training.callbacks.metrics_log import HeldOutEvaluation, MetricsLog, restore_rows
 from kerasvid.training.callbacks.samples import SampleWriter
@@ -57,27 +59,35 @@ def train(
     run: RunFolder,
     strategy: tf.distribute.Strategy,
     track: Sequence[str] = (),
+    backup: Backup | None = None,
 ) -> Outcome:
     """Starts or resumes a run and trains until its last step or a signal.
 
     A resumed run computes what an uninterrupted one would have: to the bit if `deterministic` is
-    set or the device is deterministic anyway. The model is built before anything is written.
+    set or the device is deterministic anyway. The model is built before anything is written, but
+    for what the backup of a later step brings.
 
     Args:
         config: of the run.
         run: its folder, within `run.lock()`.
         strategy: of `make_strategy(config.strategy)`.
         track: of `check_trackers`: where the chief sends metrics, samples and the model, too.
+        backup: where the chief copies the run, and restores it from first.
 
     Raises:
         ValueError: the model cannot be built with these settings.
-        RunError: the run was started with other settings, the loss became NaN, or another worker
-            was lost or differs from the chief.
+        RunError: the run was started with other settings, the loss became NaN, the backup cannot be
+            read or written at the start, or another worker was lost or differs from the chief.
         CheckpointError: a checkpoint cannot be written or read.
     """
     try:
         with _written_folder(run) as written:
-            outcome = _train(config, run, written, strategy, track if run.chief else ())
+            own = (track, backup) if run.chief else ((), None)
+            try:
+                outcome = _train(config, run, written, strategy, *own)
+            finally:
+                if backup is not None:
+                    backup.finish()
             of_all_workers(strategy, [outcome.step])  # one that ends early would count as lost
             return outcome
     except tf.errors.OpError as error:
@@ -104,8 +114,10 @@ def _train(
     written: RunFolder,
     strategy: tf.distribute.Strategy,
     track: Sequence[str],
+    backup: Backup | None,
 ) -> Outcome:
     """As `train`; reads `run` and writes to `written`."""
+    _restore(config, strategy, backup)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -120,6 +132,8 @@ def _train(
     start = found[1].step if found else 0
     _check_same_step(run, start, strategy)
     finished = None if found else _finished_without_checkpoints(config, run, finished_step)
+    if backup is not None:
+        backup.start(config)
     run.begin(config)
     if finished is not None:
         if track:
@@ -136,7 +150,7 @@ def _train(
         _start_from(config.init_from, model)
     tracking = None
     if start < config.steps:
-        stop, metrics, tracking = _fit(config, run, written, model, start, metrics, track)
+        stop, metrics, tracking = _fit(config, run, written, model, start, metrics, track, backup)
         if stop.received is not None:
             tracking.finish(None)
             step = global_step(model)
@@ -162,6 +176,19 @@ def _train(
     if tracking is not None:
         tracking.finish(run.model)
     return Outcome(step, step - start, None, run.model)
+
+
+def _restore(config: RunConfig, strategy: tf.distribute.Strategy, backup: Backup | None) -> None:
+    """Restores the backup, if the chief has one; the others wait. All end if it fails."""
+    error = None
+    if backup is not None:
+        try:
+            backup.restore(config)
+        except (RunError, DatasetError, OSError) as fault:
+            error = described(fault)
+    error, *_ = map(json.loads, texts_of_all_workers(strategy, json.dumps(error)))
+    if error is not None:
+        raise RunError(error)
 
 
 def _check_workers_agree(
@@ -328,6 +355,7 @@ def _fit(
     start: int,
     metrics: Mapping[str, Any] | None,
     track: Sequence[str],
+    backup: Backup | None,
 ) -> tuple[GracefulStop, Mapping[str, Any], Tracking]:
     """One call of `fit` over the endless stream of batches, from its position at step `start`.
 
@@ -342,7 +370,7 @@ def _fit(
     steps_per_epoch = max(config.log_every, round(count / config.training.batch_size), 1)
     steps_per_epoch = min(steps_per_epoch, config.steps)
     epoch = start // steps_per_epoch
-    callbacks, stop, log = _make_callbacks(config, written, metrics)
+    callbacks, stop, log = _make_callbacks(config, written, metrics, backup)
     tracking = Tracking(track, written.path, config.flat(), lambda: log.rows)
     callbacks.insert(-1, tracking)  # before the one that may end the run
     repeats = config.training.batch_repeats
@@ -379,7 +407,10 @@ def _last(run: RunFolder) -> str:
 
 
 def _make_callbacks(
-    config: RunConfig, written: RunFolder, metrics: Mapping[str, Any] | None = None
+    config: RunConfig,
+    written: RunFolder,
+    metrics: Mapping[str, Any] | None = None,
+    backup: Backup | None = None,
 ) -> tuple[list, GracefulStop, MetricsLog]:
     """The callbacks in the order in which they act after a step."""
     last = config.steps
@@ -390,6 +421,7 @@ def _make_callbacks(
         last_step=last,
         config=config,
         metrics=log.state,
+        saved=backup.request if backup is not None else lambda: None,
     )
     stop = GracefulStop(saver, last)
     callbacks: list[keras.callbacks.Callback] = [FiniteLoss()]

@@ -39,6 +39,12 @@ from kerasvid.models.registry import MODELS, PARAMETERS, model_class
         ),
         (["--dataset=sprites", "--init_from=runs/nowhere"], "runs/nowhere: there is no run"),
         (["--run_dir=/dev/null/run", "--set=frames=4"], "/dev/null/run: not writable"),
+        (["--backup_to=bucket/run"], "--backup_to=bucket/run: no address of a folder. Write s3://"),
+        (
+            ["--backup_to=s3://anna:key@bucket/run"],
+            "--backup_to=s3://...: the address holds a pass",
+        ),
+        (["--backup_to="], "--backup_to=: the value is empty"),
         (["model=dsa"], "Write --flag=value"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

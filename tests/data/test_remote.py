@@ -309,6 +309,71 @@ def test_a_data_set_is_read_from_a_web_server(dataset, web, store, tmp_path):
     assert_same(stream(f"{web}/numbers"), stream(dataset))
 
 
+# === Files that are written ===
+
+
+def test_a_file_has_its_name_once_it_is_whole(store, tmp_path, monkeypatch):
+    (tmp_path / "weights").write_bytes(bytes(range(200)))
+    seen, move = [], FaultyStore.mv
+    monkeypatch.setattr(
+        FaultyStore, "mv", lambda self, *names: seen.append(names) or move(self, *names)
+    )
+    remote.upload(tmp_path / "weights", f"{store}/new/weights")
+    folder = "/bucket/numbers/new"
+    assert seen == [(f"{folder}/partial-weights", f"{folder}/weights")]
+    remote.upload(tmp_path / "weights", f"{store}/new/weights")  # it is there
+    assert len(seen) == 1 and remote.find_remote(f"{store}/new") == ["weights"]
+    (tmp_path / "weights").write_bytes(bytes(range(1, 201)))
+    remote.upload(tmp_path / "weights", f"{store}/new/weights")
+    assert remote.read_remote(f"{store}/new/weights") == bytes(range(1, 201))
+
+
+def test_small_files_are_written_found_and_removed(store):
+    for content in (b"", b"a", b"text"):
+        remote.write_remote(f"{store}/new/a", content)
+        assert remote.read_remote(f"{store}/new/a") == content
+    assert "new/a" in remote.find_remote(store) and remote.find_remote(f"{store}/none") == []
+    remote.remove_remote(f"{store}/new/a")
+    remote.remove_remote(f"{store}/new/a")
+    assert "new/a" not in remote.find_remote(store)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError("403"), "access is refused. Check your credentials."),
+        (FileNotFoundError("no bucket"), "cannot be written (no bucket)."),
+        (NotImplementedError("read only"), "cannot be written (read only)."),
+        (OSError("no\nroute."), "cannot be written, in 4 attempts (no route)."),
+    ],
+)
+def test_what_cannot_be_written_is_one_line(store, monkeypatch, error, message):
+    def fail(*_, **options):
+        raise error
+
+    monkeypatch.setattr(FaultyStore, "pipe_file", fail)
+    with pytest.raises(RemoteError) as raised:
+        remote.write_remote(f"{store}/a", b"text")
+    assert str(raised.value) == f"{store}/a: {message}"
+
+
+def test_a_download_is_compared_with_what_was_written(store, tmp_path):
+    def check(path):
+        if pathlib.Path(path).read_bytes() != b"text":
+            raise ValueError("it is other text")
+
+    remote.write_remote(f"{store}/a", b"text")
+    FaultyStore.faults = {"a": [altered, cut, halved]}
+    remote.download(f"{store}/a", tmp_path / "a", check)
+    assert (tmp_path / "a").read_bytes() == b"text"
+    FaultyStore.faults = {"a": [altered] * 4}
+    with pytest.raises(
+        remote.DamagedFile, match=r"^faulty://.*/a: damaged \(it is other text\)\.$"
+    ):
+        remote.download(f"{store}/a", tmp_path / "b", check)
+    assert not (tmp_path / "b").exists()
+
+
 # === The cache ===
 
 

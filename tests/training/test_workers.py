@@ -163,6 +163,25 @@ def test_a_signal_to_one_worker_stops_both_with_a_checkpoint(start_pair, tmp_pat
         assert f"saved {newest}" in text and "same command" in text and "Traceback" not in text
 
 
+def test_a_pair_goes_on_from_its_backup_in_another_folder(start_pair, tmp_path):
+    backup = f"--backup_to=file://{tmp_path / 'backup'}"
+    for text in finish(*start_pair(tmp_path / "first", "--steps=40", backup)):
+        assert "trained: 40 steps" in text and "Traceback" not in text
+    second = tmp_path / "second"
+    chief, other = finish(*start_pair(second, "--steps=60", backup))
+    assert f"{second}: restored from file://{tmp_path / 'backup'}, step 40" in chief
+    assert "restored" not in other and "copying" not in other
+    for text in (chief, other):
+        assert f"resuming at step 40 from {second}" in text and "trained: 60 steps" in text
+    copy = tmp_path / "backup" / "model.keras"
+    assert copy.read_bytes() == (second / "model.keras").read_bytes()
+    for path in (tmp_path / "backup" / "checkpoints").iterdir():
+        path.write_bytes(b"damaged")
+    copy.write_bytes(b"damaged")
+    for text in finish(*start_pair(tmp_path / "third", "--steps=60", backup), status=1):
+        assert "backup: no saved weights can be read." in text.splitlines()[-1]
+
+
 def test_workers_with_other_settings_say_so(start_pair, tmp_path):
     pair = start_pair(tmp_path / "run", "--steps=20", others=("--seed=3",))
     for text in finish(*pair, status=1):

@@ -84,9 +84,7 @@ def read_record(path: str | os.PathLike, config: RunConfig | None = None) -> Rec
             or is of other settings.
     """
     try:
-        found, stated = end_digests(path)
-        if found != stated:
-            raise ValueError("its SHA-256 differs from the one at its end")
+        check_whole(path)
         with zipfile.ZipFile(path) as archive:
             record = Record(**json.loads(archive.read(RECORD)))
     except Exception as error:  # the archive and its member raise many kinds
@@ -117,9 +115,26 @@ def saved_step(path: str | os.PathLike) -> int:
 
 def saved_steps(folder: str | os.PathLike) -> dict[int, pathlib.Path]:
     """The checkpoints of a folder by step, oldest first, readable or not."""
-    matches = {path: re.fullmatch(r"step-(\d+)", path.stem)
-               for path in pathlib.Path(folder).glob("step-*.keras")}  # fmt: skip
-    return dict(sorted((int(match[1]), path) for path, match in matches.items() if match))
+    steps = ((step_of(path.name), path) for path in pathlib.Path(folder).glob("step-*.keras"))
+    return dict(sorted((step, path) for step, path in steps if step is not None))
+
+
+def step_of(name: str) -> int | None:
+    """The step in the name of a checkpoint; `None` for another name.
+
+    Example:
+        >>> step_of("step-000500.keras")
+        500
+    """
+    match = re.fullmatch(r"step-(\d+)\.keras", name)
+    return int(match[1]) if match else None
+
+
+def check_whole(path: str | os.PathLike) -> None:
+    """Raises a ValueError if a file is not as `save_model` wrote it."""
+    found, stated = end_digests(path)
+    if found != stated:
+        raise ValueError("its SHA-256 differs from the one at its end")
 
 
 def first_readable(
@@ -215,6 +230,7 @@ class Checkpoints(StepCallback):
         last_step: last step of the run, which gets a checkpoint in any case.
         config: of the run, for the files' record.
         metrics: function that returns the state of the metrics, for the record.
+        saved: function that is called after each checkpoint.
 
     Example:
         >>> model.fit(batches, callbacks=[Checkpoints("run/checkpoints", every=500)])
@@ -230,10 +246,11 @@ class Checkpoints(StepCallback):
         last_step: int | None = None,
         config: RunConfig | None = None,
         metrics: Callable[[], Mapping[str, Any]] | None = None,
+        saved: Callable[[], None] = lambda: None,
     ):
         super().__init__(every, last_step)
         self.folder, self.keep = pathlib.Path(folder), keep
-        self.config, self.metrics = config, metrics
+        self.config, self.metrics, self.saved = config, metrics, saved
 
     def on_train_begin(self, logs=None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -258,4 +275,5 @@ class Checkpoints(StepCallback):
         older = [old for number, old in saved_steps(self.folder).items() if number < step]
         for old in older[: max(0, len(older) - self.keep + 1)]:
             old.unlink(missing_ok=True)
+        self.saved()
         return path
