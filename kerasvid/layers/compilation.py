@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+_GIVEN = object()  # in place of a tensor
 _BY_XLA = contextvars.ContextVar("compiled_by_xla", default=False)
 
 
@@ -76,18 +77,21 @@ class Traces:
         ]
         names = [sorted(each) if isinstance(each, dict) else None for each in inputs]
         key = repr((method.__name__, given, names)), tuple(map(id, variables))
-        if key in self._graphs:
-            self._graphs.move_to_end(key)
-        else:
-            fixed = [(not tf.is_tensor(each), each) for each in leaves]
-            fixed = [(known, each if known else None) for known, each in fixed]
+        kept = self._graphs.pop(key, None)  # another thread may call, too
+        if kept is None:
+            # The graph stays, and must not hold the tensors of its first call.
+            form = tf.nest.map_structure(
+                lambda each: _GIVEN if tf.is_tensor(each) else each, inputs
+            )
 
             def graph(*tensors: tf.Tensor) -> Any:
                 rest = iter(tensors)
-                flat = [each if known else next(rest) for known, each in fixed]
-                return method(*tf.nest.pack_sequence_as(inputs, flat))
+                return method(*tf.nest.map_structure(
+                    lambda each: next(rest) if each is _GIVEN else each, form
+                ))  # fmt: skip
 
-            self._graphs[key] = tf.function(graph, autograph=False)
-            while len(self._graphs) > self.LIMIT:
-                self._graphs.popitem(last=False)
-        return self._graphs[key](*(each for each in leaves if tf.is_tensor(each)))
+            kept = tf.function(graph, autograph=False)
+        self._graphs[key] = kept
+        while len(self._graphs) > self.LIMIT:
+            self._graphs.popitem(last=False)
+        return kept(*(each for each in leaves if tf.is_tensor(each)))

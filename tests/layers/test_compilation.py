@@ -1,4 +1,6 @@
+import gc
 import threading
+import weakref
 
 import keras
 import numpy as np
@@ -101,3 +103,12 @@ def test_graphs_are_bounded_and_the_longest_unused_goes_first(scaled, monkeypatc
     assert len(traces) == 2 and scaled.calls == 3
     traces.call(scaled.product, ({"x": tf.ones([2])}, 1), [scaled.scale])
     assert scaled.calls == 4
+
+
+def test_a_graph_does_not_hold_the_tensors_of_its_first_call(scaled):
+    traces, tensor = Traces(), tf.ones([3])
+    gone = weakref.ref(tensor)
+    traces.call(scaled.product, ({"x": tensor}, 1), [scaled.scale])
+    del tensor
+    gc.collect()
+    assert gone() is None
