@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kerasvid.io import one_line
 from kerasvid.naming import nearest_names
@@ -58,7 +58,7 @@ class Dataset:
         title, needs: what it shows and what it is made from, a line each.
         converter: "command:function" of `COMMANDS`, called as function(out_dir, source_dir).
         drawing: likewise, called as function(n) for the n-th held-out clip, uint8 `[T, H, W, C]`;
-            "" for data sets that are not drawn by code.
+            "" where commands show no such clips.
     """
 
     name: str
@@ -141,24 +141,31 @@ def _function(place: str) -> Callable:
     return getattr(importlib.import_module(COMMANDS[command]), function)
 
 
-def drawn_clips(name: str, count: int) -> "np.ndarray | None":
-    """Held-out clips of a data set that is drawn by code, without its files.
+def drawn_clips(
+    name: str, count: int, frames: int, frame_shape: Sequence[int]
+) -> "np.ndarray | None":
+    """Held-out clips of a data set with a `drawing`, without its files.
 
     Args:
         name: of the data set.
         count: N.
+        frames: T, the first ones of each clip.
+        frame_shape: `(H, W, C)`.
 
     Returns:
-        uint8 `[N, T, H, W, C]`; `None` for another data set.
+        uint8 `[N, T, H, W, C]`; `None` for another data set, longer clips or other frames.
 
     Example:
-        >>> drawn_clips("shapes", 2).shape
-        (2, 32, 64, 64, 3)
+        >>> drawn_clips("shapes", 2, 16, (64, 64, 3)).shape
+        (2, 16, 64, 64, 3)
     """
     import numpy as np
 
     drawing = next((each.drawing for each in DATASETS if each.name == name), "")
-    return np.stack([*map(_function(drawing), range(count))]) if drawing else None
+    if not drawing:
+        return None
+    clips = np.stack([*map(_function(drawing), range(count))])[:, :frames]
+    return clips if clips.shape[1:] == (frames, *frame_shape) else None
 
 
 def names() -> list[str]:

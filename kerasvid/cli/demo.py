@@ -7,7 +7,9 @@ kerasvid demo --preset=cvae_mine --first=a.png --last=b.png
 
 import functools
 import http.server
+import sys
 import tempfile
+import threading
 import webbrowser
 from typing import Any
 
@@ -39,6 +41,16 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    """Ends with its process, and says nothing about a browser that closes a connection."""
+
+    daemon_threads = True
+
+    def handle_error(self, *arguments: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(*arguments)
+
+
 def main(argv: list[str]) -> None:
     with one_line_errors(ValueError):
         if bool(_F.first) != bool(_F.last):
@@ -56,7 +68,7 @@ def main(argv: list[str]) -> None:
             model = read_preset(folder)
         pairs = _pairs(model, metadata)
         try:
-            server = http.server.ThreadingHTTPServer(("127.0.0.1", _F.port), _Quiet)
+            server = _Server(("127.0.0.1", _F.port), _Quiet)
         except OSError as error:
             raise ValueError(f"--port={_F.port}: cannot be used ({error.strerror}). Give another, "
                              "or --port=0.") from error  # fmt: skip
@@ -68,9 +80,14 @@ def main(argv: list[str]) -> None:
             server.RequestHandlerClass = functools.partial(_Quiet, directory=page)  # type: ignore[assignment]
             address = f"http://127.0.0.1:{server.server_port}/"
             print(f"{address} shows {_F.preset}. Ctrl-C ends it.", flush=True)
-            if _F.browser:
-                webbrowser.open(address)
-            server.serve_forever()
+            serving = threading.Thread(target=server.serve_forever, daemon=True)
+            serving.start()  # first: a browser of the console waits for the page
+            try:
+                if _F.browser:
+                    webbrowser.open(address)
+                serving.join()
+            except KeyboardInterrupt:
+                server.shutdown()
 
 
 def _pairs(model: Any, metadata: dict[str, Any]) -> Any:
@@ -90,5 +107,5 @@ def _pairs(model: Any, metadata: dict[str, Any]) -> Any:
         return np.stack([read_frame(path, *model.image_shape) for path in (_F.first, _F.last)])[
             None
         ]
-    clips = drawn_clips(description_of(metadata).data, 6)
-    return None if clips is None else clips[:, [0, model.frames - 1]]
+    clips = drawn_clips(description_of(metadata).data, 6, model.frames, model.image_shape)
+    return None if clips is None else clips[:, [0, -1]]

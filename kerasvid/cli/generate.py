@@ -131,8 +131,8 @@ def _show_preset() -> None:
         del options["truncation"], options["seconds"]
         if _F.first:
             first, last = (read_frame(path, *model.image_shape) for path in (_F.first, _F.last))
-        elif (drawn := drawn_clips(known.data, 1)) is not None:
-            first, last = drawn[0, 0], drawn[0, model.frames - 1]
+        elif (drawn := drawn_clips(known.data, 1, model.frames, model.image_shape)) is not None:
+            first, last = drawn[0, 0], drawn[0, -1]
         else:
             raise ValueError(f"{_F.preset}: it makes videos between two images. Give --first and "
                              "--last.")  # fmt: skip

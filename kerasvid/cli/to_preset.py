@@ -17,7 +17,7 @@ define.string("run_dir", None, "Folder of the run to export.", required=True)
 define.string("out", None, "Folder of the preset; an earlier one is replaced.", required=True)
 define.bool("half", False, "Weights in float16, in half of the space.")
 define.bool(
-    "generator_only", False, "Leave out the discriminators of a GAN, which only training needs."
+    "generator_only", False, "Weights of the generator alone, without the discriminators of a GAN."
 )
 define.enum("weights", None, ["averaged", "trained"], "Weights to export; by default averaged ones "
             "if the run has them.")  # fmt: skip

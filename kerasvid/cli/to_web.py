@@ -19,7 +19,9 @@ define.integer("frames", None, "Frames of a clip; by default the model's.", lowe
 define.integer("clips", 6, "Number of clips in the grid.", lower_bound=1, upper_bound=24)
 define.enum("directions", "leading", ["leading", "closed_form"], "What the sliders change: the "
             "directions that change the clips most, or those of SeFa, of some GANs.")  # fmt: skip
-define.string("runtime_dir", None, "Folder node_modules with LiteRT.js; by default npm fetches it.")
+define.string(
+    "runtime_dir", None, "Folder node_modules with LiteRT.js; by default it is downloaded."
+)
 define.bool("overwrite", False, "Replacement of an existing page.")
 
 

@@ -90,7 +90,8 @@ def main(argv: list[str]) -> None:
             if not config.data_digest and _F.epochs is not None:
                 raise ValueError(f"--epochs={_F.epochs}: {_F.dataset} is not made yet, so the "
                                  "number of steps is unknown. Use --steps.")  # fmt: skip
-            return print(describe_run(config, config.make_model(), run_dir))
+            config.compile(model := config.make_model())  # refuses what cannot be trained
+            return print(describe_run(config, model, run_dir))
         with run.lock():
             config = _config(earlier, replicas, values, prepare=True)  # refuses damaged data
             outcome = train(config, run, strategy, trackers, backup)

@@ -235,11 +235,16 @@ def download(
                 raise _StoreFault(damaged) from error
 
 
-def upload(source: str | os.PathLike, path: str) -> None:
+def upload(source: str | os.PathLike, path: str, again: bool = False) -> None:
     """Copies a file of weights to a store. It appears whole, or at least not with its own end.
 
     A file that is there with the same size and the same end is not sent again: weights end with
     their SHA-256.
+
+    Args:
+        source: the file.
+        path: of the copy.
+        again: send it in any case: the copy is known to be damaged.
 
     Raises:
         FileNotFoundError: there is no `source`.
@@ -251,7 +256,7 @@ def upload(source: str | os.PathLike, path: str) -> None:
         end = file.read()
 
     def put(system: Any, name: str) -> None:
-        if not _is_there(system, name, size, end):
+        if again or not _is_there(system, name, size, end):
             write = functools.partial(system.put_file, os.fspath(source))
             _place(system, path, name, write, size, end)
 

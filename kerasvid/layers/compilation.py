@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 _GIVEN = object()  # in place of a tensor
+_ARRAYS = np.ndarray, keras.Variable, tf.Variable
 _BY_XLA = contextvars.ContextVar("compiled_by_xla", default=False)
 
 
@@ -54,7 +56,10 @@ class Traces:
     LIMIT = 16
 
     def __init__(self) -> None:
-        self._graphs: collections.OrderedDict[Any, Callable] = collections.OrderedDict()
+        # By key the graph, and the variables that the key names: no other may get their identity.
+        self._graphs: collections.OrderedDict[Any, tuple[Callable, list]] = (
+            collections.OrderedDict()
+        )
 
     def __len__(self) -> int:
         return len(self._graphs)
@@ -64,14 +69,18 @@ class Traces:
 
         Args:
             method: a bound method, named alike in all calls.
-            inputs: its arguments: tensors, dictionaries of tensors, and values that the graph is
-                made for.
+            inputs: its arguments: tensors, arrays and variables, also in dictionaries, and values
+                that the graph is made for, such as a number of frames.
             variables: of the model.
 
         Example:
-            >>> Traces().call(model.pixels, (codes,), model.weights)
+            >>> Traces().call(model._pixels, (codes,), model.weights)
         """
-        leaves = tf.nest.flatten(inputs)
+        inputs = tf.nest.map_structure(
+            lambda each: tf.convert_to_tensor(each) if isinstance(each, _ARRAYS) else each, inputs
+        )
+        leaves, variables = tf.nest.flatten(inputs), list(variables)
+        tensors = [each for each in leaves if tf.is_tensor(each)]
         given = [
             (each.shape.as_list(), each.dtype) if tf.is_tensor(each) else each for each in leaves
         ]
@@ -90,8 +99,11 @@ class Traces:
                     lambda each: next(rest) if each is _GIVEN else each, form
                 ))  # fmt: skip
 
-            kept = tf.function(graph, autograph=False)
+            specs = [tf.TensorSpec(each.shape, each.dtype) for each in tensors]
+            # A concrete one: of functions TensorFlow warns when many are traced.
+            made = tf.function(graph, autograph=False).get_concrete_function(*specs)
+            kept = made, variables
         self._graphs[key] = kept
         while len(self._graphs) > self.LIMIT:
             self._graphs.popitem(last=False)
-        return kept(*(each for each in leaves if tf.is_tensor(each)))
+        return kept[0](*tensors)

@@ -72,6 +72,7 @@ class Backup:
         _check_address(address, run)
         self.address, self.run = address.rstrip("/"), run
         self._sent: dict[str, object] = {}  # by name: what the store has, as far as is known
+        self._damaged: set[str] = set()  # names of what is not whole in the store
         self._may_remove = True
         self._thread: threading.Thread | None = None
         self._requested, self._ending = threading.Event(), False
@@ -154,8 +155,10 @@ class Backup:
         for name in self._names:
             if _FURTHER.fullmatch(name) and not (self.run.path / name).exists():
                 self._fetch(name)
-        if (model := self.run.model.name) in self._names:
-            self._fetch(model, newer_than=checkpoints.saved_step(self.run.model))
+        model = self.run.model.name
+        arrived = model in self._names and self._fetch(
+            model, newer_than=checkpoints.saved_step(self.run.model)
+        )
         # It is written again from the checkpoint, which comes last: with it, all is restored.
         self.run.metrics.unlink(missing_ok=True)
         folder = self.run.checkpoints.name
@@ -163,6 +166,8 @@ class Backup:
         if not self.run.exists():
             raise RunError(f"{self.address}: no saved weights can be read. Restore them from a "
                            "copy or use another --backup_to.")  # fmt: skip
+        if found is None and not arrived:
+            return
         step = checkpoints.saved_step(self.run.model) if found is None else found
         print(f"{self.run.path}: restored from {self.address}, step {step:,}", flush=True)
 
@@ -193,6 +198,7 @@ class Backup:
             return True
         except (MissingFile, DamagedFile) as error:
             print(f"{error} Skipped.", file=sys.stderr)
+            self._damaged.add(name)
         except _Newer:
             pass
         return False
@@ -282,7 +288,8 @@ class Backup:
             if isinstance(found, bytes):
                 write_remote(f"{self.address}/{name}", found)
             else:
-                upload(path, f"{self.address}/{name}")
+                upload(path, f"{self.address}/{name}", again=name in self._damaged)
+                self._damaged.discard(name)
         except RemoteError:
             path.stat()  # one that was removed is no fault of the store
             raise

@@ -33,8 +33,9 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     if name == "none":
         return tf.distribute.get_strategy()
     if name == "multi_worker":
-        os.environ["TF_CONFIG"] = cluster_of(os.environ)  # where TensorFlow reads it
-        return _join_workers(os.environ["TF_CONFIG"])
+        if cluster := cluster_of(os.environ):
+            os.environ["TF_CONFIG"] = cluster  # where TensorFlow reads it
+        return _join_workers(cluster)
     match = re.fullmatch(r"mirrored(?::([1-9]\d*))?", name)
     if not match:
         raise ValueError(f"strategy={name!r} is unknown. Use none, mirrored, mirrored:N or "
@@ -97,6 +98,8 @@ def cluster_of(environment: Mapping[str, str]) -> str:
     for host in hosts:
         addresses.append(f"{host}:{port + places[host]}")
         places[host] += 1
+        if port + places[host] > 65536:
+            raise ValueError(f"KERASVID_PORT={port}: no ports from there on. Give a lower one.")
     if index >= len(addresses):
         raise ValueError(f"The environment names {len(addresses)} workers, but this is number "
                          f"{index} from 0. Give the number of all workers.")  # fmt: skip

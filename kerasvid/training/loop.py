@@ -6,10 +6,11 @@ others. Only the chief's files are the run's: the others write to a folder that 
 
 import contextlib
 import dataclasses
+import functools
 import json
 import pathlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -117,7 +118,7 @@ def _train(
     backup: Backup | None,
 ) -> Outcome:
     """As `train`; reads `run` and writes to `written`."""
-    _restore(config, strategy, backup)
+    _as_one(strategy, functools.partial(backup.restore, config) if backup is not None else None)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -132,8 +133,7 @@ def _train(
     start = found[1].step if found else 0
     _check_same_step(run, start, strategy)
     finished = None if found else _finished_without_checkpoints(config, run, finished_step)
-    if backup is not None:
-        backup.start(config)
+    _as_one(strategy, functools.partial(backup.start, config) if backup is not None else None)
     run.begin(config)
     if finished is not None:
         if track:
@@ -178,12 +178,12 @@ def _train(
     return Outcome(step, step - start, None, run.model)
 
 
-def _restore(config: RunConfig, strategy: tf.distribute.Strategy, backup: Backup | None) -> None:
-    """Restores the backup, if the chief has one; the others wait. All end if it fails."""
+def _as_one(strategy: tf.distribute.Strategy, work: Callable[[], None] | None) -> None:
+    """Does what the chief has to do for the backup; the others wait, and all fail together."""
     error = None
-    if backup is not None:
+    if work is not None:
         try:
-            backup.restore(config)
+            work()
         except (RunError, DatasetError, OSError) as fault:
             error = described(fault)
     error, *_ = map(json.loads, texts_of_all_workers(strategy, json.dumps(error)))

@@ -51,7 +51,8 @@ class FigureInputs:
         rows: `"index"`, `"identity"` and `"label"` of the clips, for a model with learned codes.
         compared: a function from a number to at most so many real clips, and their description;
             `held_out` if `None`.
-        trained_pairs: a function to the pairs of an identity and a label that training has.
+        trained_pairs: a function to the pairs of an identity and a label that training has; all
+            if `None`.
     """
 
     model: keras.Model
@@ -67,7 +68,7 @@ class FigureInputs:
     real_clips: Callable[[int], Iterable[np.ndarray]] = lambda frames: ()
     rows: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     compared: Callable[[int], tuple[np.ndarray, str]] | None = None
-    trained_pairs: Callable[[], Collection[tuple[int, int]]] = frozenset
+    trained_pairs: Callable[[], Collection[tuple[int, int]]] | None = None
 
     def samples(self) -> np.ndarray:
         """New videos, uint8 `[B, T, H, W, C]`."""
@@ -266,8 +267,9 @@ def exchange(inputs: FigureInputs) -> Figure:
         "label": np.tile(labels, len(identities)),
     }
     clips = model.exchange(rows["identity"], rows["label"], label=rows["label"])
-    clips, trained = grids.to_rgb(clips).copy(), inputs.trained_pairs()
+    clips = grids.to_rgb(clips).copy()
     pairs = list(zip(*(each.tolist() for each in rows.values()), strict=True))
+    trained = pairs if inputs.trained_pairs is None else inputs.trained_pairs()
     for clip, pair in zip(clips, pairs, strict=True):
         if pair not in trained:
             for side in (np.s_[:, :2], np.s_[:, -2:], np.s_[:, :, :2], np.s_[:, :, -2:]):
@@ -276,7 +278,10 @@ def exchange(inputs: FigureInputs) -> Figure:
     cells = grids.wrapped(clips, len(labels))
     middle = [[clip[clip.shape[0] // 2] for clip in row] for row in cells]
     image = grids.captioned(grids.grid(middle, inputs.scale), "framed: not in the training")
-    remark = f"{len(pairs)} pairs of an identity and an action, {unseen} not in the training"
+    remark = (
+        f"the first {len(identities)} identities and {len(labels)} actions: {len(pairs)} pairs, "
+        f"{unseen} not in the training"
+    )
     return Figure(image, grids.mosaic(cells, inputs.scale), remark)
 
 
@@ -391,7 +396,7 @@ FIGURES = {
 def figures_of(cls: type, names: Iterable[str] | None = None) -> list[str]:
     """The figures that a class of models can show, of some names.
 
-    The default is what reads no more than a few clips. A ValueError names an unknown figure.
+    The default are those with `default`. A ValueError names an unknown figure.
     """
     if names is None:
         names = [name for name, figure in FIGURES.items() if figure.default]

@@ -112,3 +112,29 @@ def test_a_graph_does_not_hold_the_tensors_of_its_first_call(scaled):
     del tensor
     gc.collect()
     assert gone() is None
+
+
+def test_arrays_are_inputs_and_no_part_of_the_graph(scaled):
+    traces, array = Traces(), np.zeros([3_000], np.float32)
+    traces.call(scaled.product, ({"x": array}, 1), [scaled.scale])
+    array[1_500] = 7.0  # where the text of an array does not show it
+    made = traces.call(scaled.product, ({"x": array}, 1), [scaled.scale])
+    np.testing.assert_array_equal(made["product"], 2.0 * array)
+    assert scaled.calls == 1
+
+
+def test_many_shapes_are_traced_without_a_warning(scaled, caplog):
+    traces = Traces()
+    with caplog.at_level("WARNING", "tensorflow"):
+        for size in range(1, 9):
+            traces.call(scaled.product, ({"x": tf.ones([size])}, 1), [scaled.scale])
+    assert caplog.records == [] and len(traces) == 8
+
+
+def test_variables_that_a_graph_was_made_for_keep_their_identity(scaled):
+    traces = Traces()
+    gone = weakref.ref(scaled.scale)
+    traces.call(scaled.product, ({"x": tf.ones([3])}, 1), [scaled.scale])
+    scaled.scale = None
+    gc.collect()
+    assert gone() is not None

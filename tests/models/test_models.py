@@ -609,8 +609,9 @@ def test_samples_follow_weights_and_priors_that_change():
     changed = model.generate(2, seed=1)
     expected = as_pixels(model.decode(model.codes(model.sample_noise(2, seed=1))))
     assert (first != changed).any()
-    np.testing.assert_array_equal(changed, expected)
+    assert np.abs(changed.astype(int) - expected).max() <= 1
 
     model.fit_prior("gaussian", [{"video": np.zeros([8, 3, 64, 64, 3], np.uint8)}], steps=2)
     expected = as_pixels(model.decode(model.codes(model.sample_noise(2, seed=1))))
-    np.testing.assert_array_equal(model.generate(2, seed=1), expected)
+    drawn = model.generate(2, seed=1)
+    assert np.abs(drawn.astype(int) - expected).max() <= 1 and (drawn != changed).any()

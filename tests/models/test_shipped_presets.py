@@ -34,7 +34,7 @@ def test_their_cards_say_how_they_were_trained(name):
 def test_they_make_sharp_clips_that_differ_and_move(name):
     model = load_preset(name)
     if isinstance(model, InBetween):
-        real = drawn_clips("shapes", 4)[:, : model.frames]
+        real = drawn_clips("shapes", 4, model.frames, model.image_shape)
         videos = model.between(real[:, 0], real[:, -1])
     else:
         real, videos = None, model.generate(4, seed=0)

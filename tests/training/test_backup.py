@@ -637,8 +637,10 @@ def test_a_store_that_cannot_be_read_is_refused_before_anything_is_lost(
 
 
 def damage(store, name):
-    content = store.store[RUN + name].getvalue()
-    fsspec.filesystem("unreliable").pipe_file(RUN + name, content[:-1] + b"x")
+    """Changes a byte in the middle: the size and the end stay."""
+    content = bytearray(store.store[RUN + name].getvalue())
+    content[len(content) // 2] ^= 1
+    fsspec.filesystem("unreliable").pipe_file(RUN + name, bytes(content))
 
 
 def test_a_damaged_checkpoint_of_the_store_is_named_and_the_one_before_is_taken(
@@ -655,6 +657,18 @@ def test_a_damaged_checkpoint_of_the_store_is_named_and_the_one_before_is_taken(
     assert lines == [f"{ADDRESS}/{name}: {text}" for name in names]
     assert outcome.trained == 4 and run.model.exists()
     assert saved_step(restore(config, tmp_path / "new").checkpoints / "step-000008.keras") == 8
+
+
+def test_a_folder_that_gains_nothing_is_not_called_restored(copied, store, tmp_path, capsys):
+    config, expected = copied
+    run = RunFolder(shutil.copytree(expected.path, tmp_path / "run"))
+    run.model.unlink()
+    saved_steps(run.checkpoints)[8].unlink()
+    for name in ("checkpoints/step-000008.keras", "model.keras"):
+        damage(store, name)
+    capsys.readouterr()
+    Backup(ADDRESS, run).restore(config)
+    assert "restored" not in capsys.readouterr().out
 
 
 def test_a_download_that_breaks_is_tried_again(copied, store, tmp_path, monkeypatch, capsys):

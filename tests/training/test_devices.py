@@ -104,6 +104,7 @@ def test_tf_config_wins_and_without_a_cluster_there_is_none():
         ({**SLURM, "SLURM_STEP_TASKS_PER_NODE": "2"}, "no hosts of a Slurm job step. Start it by"),
         ({**PODS, "KERASVID_WORKERS": ""}, "KERASVID_WORKERS='' must be a whole number"),
         ({**PODS, "KERASVID_WORKER_HOST": "train"}, "must be the name of a pod with {} in place"),
+        ({**SLURM, "KERASVID_PORT": "65535"}, "KERASVID_PORT=65535: no ports from there on"),
         ({**PODS, "KERASVID_PORT": "-1"}, "KERASVID_PORT='-1' must be a whole number"),
     ],
 )

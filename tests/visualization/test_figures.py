@@ -109,7 +109,7 @@ def test_each_identity_does_each_action_and_new_pairs_are_framed(held_out):
     corners = figure.image[18 + 2 :: 10, 2::10]
     framed = (corners == figures.FRAMED).all(axis=-1)
     assert framed.tolist() == [[False, False, True], [False, False, False]]
-    assert figure.remark == "6 pairs of an identity and an action, 1 not in the training"
+    assert figure.remark == ("the first 2 identities and 3 actions: 6 pairs, 1 not in the training")
 
 
 def test_without_codes_of_identities_and_actions_none_are_exchanged(held_out):
@@ -261,7 +261,7 @@ def test_the_way_between_summaries_starts_and_ends_with_samples(name, monkeypatc
 class Shown(video_generator.VideoGenerator):
     """Shows its noise as a level, and finds any video from its mean."""
 
-    frames, image_shape = 2, (8, 8, 3)
+    frames, image_shape, weights = 2, (8, 8, 3), ()
 
     def noise_shapes(self, frames):
         return {"level": (2,)}

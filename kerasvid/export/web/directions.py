@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasvid.export.signatures import Signature
+from kerasvid.models.base.gan import FrameGAN
 
 STEP = 0.5  # standard deviations to either side: large enough for outputs that saturate
 CLIPS = 8
@@ -68,8 +69,9 @@ def leading_directions(
 def closed_form_directions(model: Any, count: int = 8) -> list[Direction]:
     """Directions of the content that change the first layer of the decoder the most (SeFa).
 
-    They are the eigenvectors of A^T A, where A takes the noise to the outputs of that layer. No
-    clip is made: what the rest of the generator does with the layer does not count.
+    They are the eigenvectors of A^T A, where A is the part of that layer that takes the content. No
+    clip is made: neither the rest of the generator counts, nor what motion or residuals make of the
+    content before the layer, in `rjgan`, `rmocogan` and `tgan`.
 
     Args:
         model: a GAN whose frames' codes begin with a noise of the clip: `rjgan`, `mocogan`,
@@ -82,7 +84,7 @@ def closed_form_directions(model: Any, count: int = 8) -> list[Direction]:
     Example:
         >>> first, *rest = closed_form_directions(RJGAN.from_preset("runs/rjgan-sprites"))
     """
-    name = getattr(model, "first_in_codes", None)
+    name = model.first_in_codes if isinstance(model, FrameGAN) else None
     if name is None:
         raise ValueError(
             f"{type(model).__name__}: no noise of a clip enters its decoder directly, so "

@@ -48,10 +48,10 @@ def add_runtime(folder: str | os.PathLike, packages: str | os.PathLike | None = 
 
     Args:
         folder: to make.
-        packages: a `node_modules` with both packages; if `None`, npm fetches them.
+        packages: a `node_modules` with both packages; if `None`, they are downloaded.
 
     Raises:
-        RuntimeUnavailable: npm is missing or fails, a checksum or a version differs, or a file is
+        RuntimeUnavailable: the download fails, a checksum or a version differs, or a file is
             missing.
 
     Example:
@@ -85,6 +85,8 @@ def fetch_packages(folder: str | os.PathLike) -> pathlib.Path:
     Raises:
         RuntimeUnavailable: npm or the download fails, or a digest is not that of package-lock.json.
     """
+    if os.environ.get("KERASVID_OFFLINE"):
+        raise RuntimeUnavailable(f"LiteRT.js is missing, and KERASVID_OFFLINE is set. {REMEDY}")
     npm, folder = shutil.which("npm"), pathlib.Path(folder)
     if npm is None:
         return _download_packages(folder)
@@ -108,7 +110,8 @@ def cached_packages() -> pathlib.Path:
     place = cache_folder() / f"litert-{VERSION}"
     if not (place / "node_modules").is_dir():
         place.parent.mkdir(parents=True, exist_ok=True)
-        print("LiteRT.js, which runs models in browsers, is downloaded once: 12 MB", flush=True)
+        if not os.environ.get("KERASVID_OFFLINE"):
+            print("LiteRT.js, which runs models in browsers, is downloaded once: 12 MB", flush=True)
         with atomic_folder(place) as building:
             fetch_packages(building)
     return place / "node_modules"
@@ -116,8 +119,6 @@ def cached_packages() -> pathlib.Path:
 
 def _download_packages(folder: pathlib.Path) -> pathlib.Path:
     """Downloads what is needed of both packages from the registry of npm, and checks it."""
-    if os.environ.get("KERASVID_OFFLINE"):
-        raise RuntimeUnavailable(f"LiteRT.js is missing, and KERASVID_OFFLINE is set. {REMEDY}")
     text = importlib.resources.files(__package__).joinpath("package-lock.json").read_text("utf-8")
     for name, needed in _NEEDED.items():
         entry = json.loads(text)["packages"][f"node_modules/{name}"]

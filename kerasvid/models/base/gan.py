@@ -37,6 +37,7 @@ from kerasvid.models.base.gan_losses import (
     divided,
     images_of,
 )
+from kerasvid.models.base.preset_folder import HasGenerator
 from kerasvid.models.base.train_config import Ramp, is_whole
 from kerasvid.models.base.trainer import (
     EVALUATION_SEED,
@@ -66,7 +67,7 @@ GENERATOR, IMAGE, VIDEO = "generator", "image_discriminator", "video_discriminat
 INITIAL_POWER_ITERATIONS = 15  # fewer underestimate the spectral norm of a new kernel
 
 
-class AdversarialModel(Trainer):
+class AdversarialModel(Trainer, HasGenerator):
     """A generator trained against an image discriminator, a video discriminator, or both.
 
     Without both it generates, and cannot be trained: a smaller model to share.
@@ -221,7 +222,7 @@ class AdversarialModel(Trainer):
         return {name: network for name, network in both.items() if network is not None}
 
     def generator_part(self) -> tuple[dict[str, bool], list]:
-        """Arguments for this model without discriminators, and the weights that it has then."""
+        """As of `HasGenerator`: without discriminators."""
         inside = {id(weight) for each in self.discriminators().values() for weight in each.weights}
         arguments = {IMAGE, VIDEO} & self.get_config().keys()
         weights = [weight for weight in self.weights if id(weight) not in inside]
@@ -521,7 +522,8 @@ class FrameGAN(VideoGenerator, AdversarialModel):
     """
 
     PARTS: ClassVar[dict[str, Any]] = {**AdversarialModel.PARTS, "decoder": FrameDecoder}
-    # Name of the noise of a clip that stands first in the code of every frame, as a multiple of it.
+    # Name of the noise of a clip that the code of every frame begins with, beside what else depends
+    # on it, such as residuals.
     first_in_codes: ClassVar[str | None] = None
 
     def __init__(

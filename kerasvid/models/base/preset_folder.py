@@ -55,6 +55,14 @@ class PresetError(ValueError):
     """A preset cannot be read or written; the message names the place and what to do."""
 
 
+class HasGenerator:
+    """Mix-in for a model with parts that only training needs."""
+
+    def generator_part(self) -> tuple[dict[str, bool], list]:
+        """Arguments that make the model without these parts, and the weights that it has then."""
+        raise NotImplementedError
+
+
 # === Writing ===
 
 
@@ -93,7 +101,7 @@ def write_preset(
     config.pop("trainable", None)
     kept = model.weights
     if generator_only:
-        if not hasattr(model, "generator_part"):
+        if not isinstance(model, HasGenerator):
             name = type(model).__name__
             raise PresetError(
                 f"{name} has no discriminators to leave out. Save it with generator_only=False."
@@ -187,7 +195,7 @@ def _halve(path: pathlib.Path) -> None:
     """Writes the float32 arrays of a file as float16, compressed without a loss."""
     whole = path.with_name(f"whole-{path.name}")
     path.rename(whole)
-    with h5py.File(whole) as source, h5py.File(path, "w", libver="latest") as target:
+    with h5py.File(whole) as source, h5py.File(path, "w", libver=("v110", "v110")) as target:
 
         def copy(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset):

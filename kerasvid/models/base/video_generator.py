@@ -319,14 +319,14 @@ class VideoGenerator(WithPresets):
                 raise ValueError(
                     f"The noises differ in {name!r}: both need the same batch and frames."
                 )
-        mixed: dict[str, list] = {name: [] for name in noise_a}
-        for fraction in np.linspace(0.0, 1.0, steps):
-            for name, start in noise_a.items():
-                mixed[name].append(spherical(start, noise_b[name], fraction))
-        videos = self.render(
-            {name: tf.concat(each, axis=0) for name, each in mixed.items()}, frames
-        )
-        return np.swapaxes(videos.reshape(steps, -1, *videos.shape[1:]), 0, 1)
+        rows = next((noise.shape[0] for noise in noise_a.values()), 1)
+        fractions = np.tile(np.linspace(0.0, 1.0, steps, dtype=np.float32), rows)[:, None]
+        mixed = {}
+        for name in noise_a:
+            start, end = (tf.repeat(each[name], steps, axis=0) for each in (noise_a, noise_b))
+            mixed[name] = spherical(start, end, fractions)
+        videos = self.render(mixed, frames)
+        return videos.reshape(rows, steps, *videos.shape[1:])
 
 
 class LimitedLength:

@@ -102,7 +102,9 @@ def test_errors_are_one_line_and_leave_nothing(to_web, make_run, letters, tmp_pa
 def packages(tmp_path_factory):
     """The pinned runtime, fetched once."""
     try:
-        return fetch_packages(tmp_path_factory.mktemp("npm"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("KERASVID_OFFLINE")  # as `online` does
+            return fetch_packages(tmp_path_factory.mktemp("npm"))
     except RuntimeUnavailable as error:
         pytest.skip(f"no browser tests: {error}")
 

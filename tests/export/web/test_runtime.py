@@ -148,6 +148,7 @@ def test_missing_npm_and_wrong_contents_are_errors(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
     with pytest.raises(RuntimeUnavailable, match=r"KERASVID_OFFLINE is set\. .* and give that"):
         add_runtime(tmp_path / "runtime")
+    monkeypatch.delenv("KERASVID_OFFLINE")
     monkeypatch.setenv("PATH", fake_npm(tmp_path / "fails", "raise SystemExit('no network')"))
     with pytest.raises(RuntimeUnavailable, match=r"npm ci failed \(no network\)\. Install npm"):
         add_runtime(tmp_path / "runtime")
