@@ -28,6 +28,7 @@ PICKS = ("window", "frame", "endpoints", "start")
 FLIPS = {"time": 0, "horizontal": 2}  # the axis of [T, H, W, C] that is reversed
 
 
+@tf.autograph.experimental.do_not_convert  # nothing in it needs that, and it takes seconds
 def make_pipeline(
     folder: str,
     split: str = "train",

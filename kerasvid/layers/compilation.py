@@ -31,7 +31,7 @@ def tracing_for_xla(jit_compile: bool = True) -> Iterator[None]:
 
 
 def traced_function(function: Callable, jit_compile: bool) -> Callable:
-    """`tf.function(function, jit_compile=...)`, in which `compiled_by_xla` returns the value.
+    """`tf.function` without autograph, in which `compiled_by_xla` returns the value.
 
     Example:
         >>> double = traced_function(lambda x: 2.0 * x, jit_compile=True)
@@ -43,7 +43,8 @@ def traced_function(function: Callable, jit_compile: bool) -> Callable:
         with tracing_for_xla(jit_compile):
             return function(*arguments, **named)
 
-    return tf.function(traced, jit_compile=jit_compile)
+    # Nothing here has Python control flow by tensors, and its conversion takes seconds.
+    return tf.function(traced, jit_compile=jit_compile, autograph=False)
 
 
 class Traces:
