@@ -440,7 +440,7 @@ DSA.PRESETS = {
     # As `base` with a sixth of its parameters: the weights that come with the package.
     "small": {
         **_DEPARTURES,
-        "schedule": {**_DEPARTURES["schedule"], "steps": 4_100},
+        "schedule": {**_DEPARTURES["schedule"], "steps": 3_300},
         "content_dim": 24,
         "motion_dim": 16,
         "content_units": 64,
@@ -467,7 +467,7 @@ DSA.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, ema_momentum=0.9),
     "plain": TrainConfig(steps=4_000, decay_steps=4_000, ema_momentum=0.0),
     "base": TrainConfig(steps=8_000, decay_steps=8_000, prior_steps=3_000),
-    "small": TrainConfig(steps=5_000, decay_steps=5_000, prior_steps=3_000),
+    "small": TrainConfig(steps=4_000, decay_steps=4_000, prior_steps=3_000),
     # 200 epochs of 271 batches.
     "paper": TrainConfig(
         steps=54_200, batch_size=25, learning_rate=2e-4, ema_momentum=0.0, **_RELEASED

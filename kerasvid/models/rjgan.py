@@ -214,7 +214,7 @@ RJGAN.TRAINING = {
     "debug": TrainConfig(steps=60, batch_size=8, warmup_steps=10, beta_1=0.5, ema_momentum=0.9),
     "plain": TrainConfig(steps=2_000, batch_size=8, ema_momentum=0.0, **_ADAM),
     "base": TrainConfig(steps=4_000, batch_size=16, **BALANCED),
-    "small": TrainConfig(steps=4_500, batch_size=16, **BALANCED),
+    "small": TrainConfig(steps=3_500, batch_size=16, **BALANCED),
     "paper": TrainConfig(
         steps=100_000, batch_size=32, stride=2, ema_momentum=0.0, epsilon=1e-8, **_ADAM
     ),
