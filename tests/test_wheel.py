@@ -102,12 +102,18 @@ def test_the_wheel_holds_two_packages_and_their_files(wheel):
         "kerasvid/comparison/page/index.html",
         "kerasvid/export/web/static/index.html",
         "kerasvid/export/serving/compose.yaml",
+        "kerasvid/models/weights/rjvae_sprites/model.weights.h5",
     ):
         assert needed in names
 
 
 def test_the_command_lists_what_there_is(run):
     assert "rjvae" in run("kerasvid", "list")
+
+
+def test_weights_of_the_package_generate_videos(run, place):
+    run("kerasvid", "generate", "--preset=rjvae_sprites", "--out=clips.gif", "--count=2")
+    assert (place / "clips.gif").stat().st_size > 10_000
 
 
 def test_a_run_generates_videos(run, trained, place):
