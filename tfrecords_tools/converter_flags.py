@@ -11,6 +11,7 @@ from absl import flags
 
 from kerasvid.data.records import DatasetInfo
 from kerasvid.io import described
+from kerasvid.naming import nearest_names
 from tfrecords_tools.conversion import ConversionError
 
 
@@ -122,6 +123,57 @@ def given_options(options: type[Options], values: flags.FlagValues) -> Any:
     chosen = {field.name: values[field.name].value for field in dataclasses.fields(options)}
     lists = {name: tuple(value) for name, value in chosen.items() if type(value) is list}
     return options(**{**chosen, **lists})
+
+
+def chosen_part(
+    name: str,
+    kind: str,
+    wanted: str | None,
+    fitting: Sequence[str],
+    known: Sequence[str],
+    what: str,
+) -> str | None:
+    """A part of a data set of another library that is asked for, or the only one that fits.
+
+    Args:
+        name: of the data set.
+        kind: what its parts are called there, as "column".
+        wanted: the part that is asked for, if any.
+        fitting: the parts that fit.
+        known: all parts.
+        what: what those that fit have.
+
+    Returns:
+        The part; `None` where none is asked for and not exactly one fits.
+
+    Raises:
+        ConversionError: the part that is asked for is unknown, or does not fit.
+
+    Example:
+        >>> chosen_part("walks", "column", None, ["clip"], ["clip", "note"], "videos")
+        'clip'
+    """
+    if wanted is None:
+        return fitting[0] if len(fitting) == 1 else None
+    if wanted not in known:
+        raise ConversionError(f"{name}: no {kind} {wanted!r}; {nearest_names(wanted, known)}.")
+    if wanted not in fitting:
+        others = ", ".join(fitting) or f"no {kind}"
+        raise ConversionError(f"{name}: the {kind} {wanted!r} has no {what}, as {others} has.")
+    return wanted
+
+
+def chosen_videos(
+    name: str, kind: str, wanted: str | None, fitting: Sequence[str], known: Sequence[str]
+) -> str:
+    """The part of a data set that has its videos, as `chosen_part`; there must be one."""
+    what = "videos and no sequences of images"
+    found = chosen_part(name, kind, wanted, fitting, known, what)
+    if found is not None:
+        return found
+    several = f"several {kind}s of videos ({', '.join(fitting)}). Give one of them as --{kind}"
+    none = f"no {kind} of videos or of sequences of images among {', '.join(known)}"
+    raise ConversionError(f"{name}: {several if fitting else none}.")
 
 
 def writing_flags(out_dir: str) -> flags.FlagValues:

@@ -28,8 +28,8 @@ define.string("preset", None, "Model with weights in place of a run: a name that
 define.string("out", None, "File of the samples of a --preset, by its ending a GIF, PNG or MP4.")
 define.list("show", None, "Names of the figures: samples, reconstructions, swaps, interpolations, "
             "summary, summary_interpolations, redraws, between, nearest, inversions, walk, "
-            "frames_between, exchange; by default all that the model has, except nearest and the "
-            "last four.")  # fmt: skip
+            "frames_between, exchange; by default all that the model has, except the last "
+            "five.")  # fmt: skip
 define.string("first", None, "File of the first image of a video, for a cvae or cgan.")
 define.string("last", None, "File of the last image of a video.")
 define.float("temperature", 1.0, "Scale of the noise of a video between two images; 0: the best "

@@ -417,7 +417,7 @@ _DEPARTURES: dict[str, Any] = {
         "observation_scale": (0.1, 2.0),
         "kl_content": (0.5, 1.5),
         "kl_motion": (100.0, 4.0),
-        # Late: while the motion still knows the clothes, the content must not drop them.
+        # Late: as long as the motion knows the clothes, the content must not drop them.
         "shared": (0.01, 100.0),
         "steps": 6_600,
     },

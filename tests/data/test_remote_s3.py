@@ -7,36 +7,21 @@ import numpy as np
 import pytest
 
 from kerasvid.data import DatasetError, load_info, make_pipeline, remote
+from tests.s3_server import s3_server
 
 pytestmark = pytest.mark.slow
-moto_server = pytest.importorskip("moto.server", reason="pip install -e '.[tests]'")
-s3fs = pytest.importorskip("s3fs", reason="pip install -e '.[s3]'")
 
 
 @pytest.fixture
 def bucket(squares, tmp_path, monkeypatch):
     """The address of a copy of the data set in S3, and a new cache."""
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    address, port = server.get_host_and_port()
-    variables = {
-        "AWS_ENDPOINT_URL": f"http://{address}:{port}",
-        "AWS_ACCESS_KEY_ID": "anna",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "KERASVID_CACHE": os.fspath(tmp_path / "cache"),
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("KERASVID_CACHE", os.fspath(tmp_path / "cache"))
     monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0))
     remote.shard_cache.cache_clear()
-    files = s3fs.S3FileSystem(skip_instance_cache=True)
-    files.makedirs("bucket", exist_ok=True)  # the server keeps what an earlier test has written
-    files.put(f"{squares}/", "bucket/squares/", recursive=True)
-    yield "s3://bucket/squares"
-    server.stop()
+    with s3_server(monkeypatch) as files:
+        files.put(f"{squares}/", "bucket/squares/", recursive=True)
+        yield "s3://bucket/squares"
     remote.shard_cache.cache_clear()
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def stream(folder):

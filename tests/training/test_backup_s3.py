@@ -9,35 +9,18 @@ import numpy as np
 import pytest
 
 from kerasvid.training.callbacks.checkpoints import step_of
+from tests.s3_server import SECRET, s3_server
 
 pytestmark = pytest.mark.slow
-moto_server = pytest.importorskip("moto.server", reason="pip install -e '.[tests]'")
-s3fs = pytest.importorskip("s3fs", reason="pip install -e '.[s3]'")
 MAIN = "import sys; from kerasvid.cli.main import main; main(sys.argv[1:])"
 ADDRESS = "s3://bucket/run"
 
 
 @pytest.fixture
 def server(monkeypatch):
-    """A server of S3 with an empty bucket."""
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    address, port = server.get_host_and_port()
-    variables = {
-        "AWS_ENDPOINT_URL": f"http://{address}:{port}",
-        "AWS_ACCESS_KEY_ID": "anna",
-        "AWS_SECRET_ACCESS_KEY": "the-secret-of-anna",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    files = s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
-    if files.exists("bucket"):  # the server keeps what an earlier test has written
-        files.rm("bucket", recursive=True)
-    files.makedirs("bucket", exist_ok=True)
-    yield files
-    server.stop()
-    s3fs.S3FileSystem.clear_instance_cache()
+    """The files of a server of S3 with an empty bucket."""
+    with s3_server(monkeypatch) as files:
+        yield files
 
 
 @pytest.fixture
@@ -90,7 +73,7 @@ def test_a_run_killed_on_one_machine_ends_bit_equal_on_another(
     assert steps_in(server)[-1] == 60 and {"config.json", "metrics.csv", "model.keras"} < {*names}
     for name in names:
         assert server.cat_file(f"bucket/run/{name}") == (second / name).read_bytes(), name
-    secret = b"the-secret-of-anna"
+    secret = SECRET.encode()
     assert secret.decode() not in out + err
     assert not [path for path in second.rglob("*.*") if secret in path.read_bytes()]
 

@@ -29,7 +29,13 @@ from kerasvid.io import cause_of
 from kerasvid.naming import nearest_names
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
-from tfrecords_tools.converter_flags import describe_dataset, run_command, writing_flags
+from tfrecords_tools.converter_flags import (
+    chosen_part,
+    chosen_videos,
+    describe_dataset,
+    run_command,
+    writing_flags,
+)
 
 HUB = "https://huggingface.co/datasets/"
 
@@ -167,19 +173,7 @@ def _video_column(name: str, features: Mapping[str, Any], wanted: str | None) ->
     fitting = [
         key for key, feature in features.items() if _is_video(feature) or _of_images(feature)
     ]
-    if wanted is not None:
-        if wanted in fitting:
-            return wanted
-        if wanted in features:
-            others = ", ".join(fitting) or "no column"
-            raise ConversionError(f"{name}: the column {wanted!r} has no videos and no sequences "
-                                  f"of images, as {others} has.")  # fmt: skip
-        raise ConversionError(f"{name}: no column {wanted!r}; {nearest_names(wanted, features)}.")
-    if len(fitting) != 1:
-        what = f"several columns of videos ({', '.join(fitting)}). Give one of them as --column"
-        none = f"no column of videos or of sequences of images among {', '.join(features)}"
-        raise ConversionError(f"{name}: {what if fitting else none}.")
-    return fitting[0]
+    return chosen_videos(name, "column", wanted, fitting, [*features])
 
 
 def _label_column(
@@ -187,16 +181,8 @@ def _label_column(
 ) -> tuple[str | None, tuple[str, ...]]:
     """The column of the classes and their names; `None` without one."""
     fitting = [key for key, feature in features.items() if hasattr(feature, "names")]
-    if wanted is None:
-        if len(fitting) != 1:
-            return None, ()
-        wanted = fitting[0]
-    if wanted not in features:
-        raise ConversionError(f"{name}: no column {wanted!r}; {nearest_names(wanted, features)}.")
-    if wanted not in fitting:
-        raise ConversionError(f"{name}: the column {wanted!r} has no class labels, as "
-                              f"{', '.join(fitting) or 'no column'} has.")  # fmt: skip
-    return wanted, tuple(features[wanted].names)
+    found = chosen_part(name, "column", wanted, fitting, [*features], "class labels")
+    return found, tuple(features[found].names) if found else ()
 
 
 def _is_video(feature: Any) -> bool:

@@ -38,6 +38,8 @@ from kerasvid.naming import nearest_names
 from tfrecords_tools import media
 from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
 from tfrecords_tools.converter_flags import (
+    chosen_part,
+    chosen_videos,
     describe_dataset,
     given_options,
     option,
@@ -258,35 +260,18 @@ def _leaves(
 
 
 def _video_leaf(name: str, leaves: Sequence[_Leaf], wanted: str | None) -> _Leaf:
-    fitting = {leaf.name: leaf for leaf in leaves if leaf.is_video}
-    known = [leaf.name for leaf in leaves]
-    if wanted is not None:
-        if wanted in fitting:
-            return fitting[wanted]
-        if wanted in known:
-            others = ", ".join(fitting) or "no feature"
-            raise ConversionError(f"{name}: the feature {wanted!r} has no videos and no sequences "
-                                  f"of images, as {others} has.")  # fmt: skip
-        raise ConversionError(f"{name}: no feature {wanted!r}; {nearest_names(wanted, known)}.")
-    if len(fitting) != 1:
-        what = f"several features of videos ({', '.join(fitting)}). Give one of them as --feature"
-        none = f"no feature of videos or of sequences of images among {', '.join(known)}"
-        raise ConversionError(f"{name}: {what if fitting else none}.")
-    return next(iter(fitting.values()))
+    by_name = {leaf.name: leaf for leaf in leaves}
+    fitting = [leaf.name for leaf in leaves if leaf.is_video]
+    return by_name[chosen_videos(name, "feature", wanted, fitting, [*by_name])]
 
 
 def _label_leaf(name: str, leaves: Sequence[_Leaf], wanted: str | None) -> _Leaf | None:
     """The feature of the classes; `None` without one."""
-    fitting = {leaf.name: leaf for leaf in leaves if leaf.is_label}
-    known = [leaf.name for leaf in leaves]
-    if wanted is None:
-        return next(iter(fitting.values())) if len(fitting) == 1 else None
-    if wanted not in known:
-        raise ConversionError(f"{name}: no feature {wanted!r}; {nearest_names(wanted, known)}.")
-    if wanted not in fitting:
-        raise ConversionError(f"{name}: the feature {wanted!r} has no class label of a video, as "
-                              f"{', '.join(fitting) or 'no feature'} has.")  # fmt: skip
-    return fitting[wanted]
+    by_name = {leaf.name: leaf for leaf in leaves}
+    fitting = [leaf.name for leaf in leaves if leaf.is_label]
+    what = "class label of a video"
+    found = chosen_part(name, "feature", wanted, fitting, [*by_name], what)
+    return None if found is None else by_name[found]
 
 
 def _stated_rate(leaf: _Leaf, metadata: Mapping[str, Any] | None) -> float | None:
