@@ -63,6 +63,7 @@ class PublishedRun:
 
     Args:
         model, steps, preset: as in `RunConfig`; the preset has the paper's sizes for this data.
+        own_preset: the run has this preset in any case: the table compares presets.
         values: by dotted key, as in `make_config`.
         data: the "whole" data set, or its "videos" or "images" after half of the training videos
             were split into images.
@@ -74,6 +75,7 @@ class PublishedRun:
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     steps: int | None = None
     preset: str = "paper"
+    own_preset: bool = False
     data: str = WHOLE
     images: bool = False
     init_from: str | None = None

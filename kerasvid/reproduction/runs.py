@@ -40,7 +40,7 @@ class TableRuns:
     Args:
         table: published.
         dataset: name of the data set to train on.
-        preset: of all models; "paper" is each run's own for the data set.
+        preset: of all models; "paper" is each run's own for the data set, see `PublishedRun`.
         steps: of each run, in place of the paper's and the preset's.
         frames: T of clips, in place of the preset's.
         config: further fields of `RunConfig` that differ from their defaults, such as `seed`.
@@ -108,7 +108,8 @@ class TableRuns:
         published = self.table.runs[name]
         cls: Any = model_class(published.model)
         values = dict(published.values)
-        preset = published.preset if self.preset == "paper" else self.preset
+        own = published.own_preset or self.preset == "paper"
+        preset = published.preset if own else self.preset
         folder, info = self.locate(published.data, make)
         hyperparameters, training = apply_overrides(cls, preset, values)
         if hyperparameters["frames"] > 1:  # a model of videos: clips that fit into them

@@ -202,6 +202,7 @@ def test_disentanglement_of_an_existing_run(
         "residual_vectors/mixed",
         "residual_vectors/disentanglement",
         "residual_vectors/6",
+        "residual_vectors/ablation",
         "non_adversarial/4",
         "between_frames",
     ],

@@ -48,6 +48,11 @@ def test_a_config_has_the_steps_and_hyperparameters_of_the_table(of):
     assert of(PublishedRun("glo")).make_config("x").steps == 60
 
 
+def test_a_table_of_presets_keeps_that_of_a_run(of):
+    config = of(PublishedRun("glo", preset="plain", own_preset=True)).make_config("x")
+    assert config.preset == "plain"
+
+
 def test_steps_replace_those_of_the_table_except_for_models_without_weights(of):
     assert of(PublishedRun("glo", steps=3), steps=7).make_config("x").steps == 7
     config = of(PublishedRun("linear_interpolation"), steps=7, frames=3).make_config("x")
