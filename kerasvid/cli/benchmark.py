@@ -1,12 +1,14 @@
 """Measures the speed of input, training, generation or evaluation and prints a JSON line.
 
-Of the presets with weights that come with the package it prints a table.
+Of the presets with weights that come with the package it prints a table. `scaling` prints what
+training on many GPUs would need: rates of this machine, and arithmetic for the others.
 
 kerasvid benchmark --what=train --model=rjvae --dataset=sprites --batch_size=16
 kerasvid benchmark --what=data --dataset=sprites --steps=200
 kerasvid benchmark --what=train --model=navsynth --dataset=turntable --rows=100000
 kerasvid benchmark --what=evaluate --model=navsynth --dataset=weizmann/strips --clips=2048
 kerasvid benchmark --what=presets
+kerasvid benchmark --what=scaling --model=rjvae --preset=paper --gpus=8,64,512
 """
 
 import json
@@ -23,7 +25,7 @@ from kerasvid.cli.command import (
     start_tensorflow,
 )
 
-WHAT = ["data", "train", "generate", "evaluate", "presets"]
+WHAT = ["data", "train", "generate", "evaluate", "presets", "scaling"]
 SHOWN = {  # values of an evaluation in the table of presets, by their names
     "reconstruction/psnr": "PSNR {:.1f} dB",
     "between/best_of_8": "L2 of the nearest of 8 {:.1f}",
@@ -43,13 +45,21 @@ define.integer("frames", None, "Frames of a clip; by default the preset's.", low
 define.device()
 define.integer("steps", 20, "Steps to measure, after a warm-up.", lower_bound=1)
 define.integer("clips", 2048, "Clips of each set, for --what=evaluate.", lower_bound=8)
+define.list("gpus", ["8", "64", "512"], "Numbers of GPUs, for --what=scaling.")
+define.integer("videos", 1_000_000, "Videos to train on, for --what=scaling.", lower_bound=1)
+define.integer("video_frames", 75, "Frames of each of them.", lower_bound=1)
+define.float("gpu_tflops", 40.0, "10^12 operations a second of a GPU.", lower_bound=1e-3)
+define.float("gigabit", 100.0, "10^9 bits a second between GPUs.", lower_bound=1e-3)
+define.integer("gpu_cores", 16, "CPU cores for a GPU.", lower_bound=1)
+define.integer("gpu_clips", 64, "Clips of a GPU in a step.", lower_bound=1)
+define.float("gpu_hours", 20_000.0, "Hours between failures of a GPU.", lower_bound=1e-3)
 define.integer("rows", None, "Rows of learned codes, looked up at random.", lower_bound=1)
 
 
 def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.data import load_info
-    from kerasvid.evaluation import benchmark
+    from kerasvid.evaluation import benchmark, scaling
     from kerasvid.models.registry import shipped_presets
     from kerasvid.training.config import make_config
     from kerasvid.training.run_folder import ERRORS
@@ -71,6 +81,12 @@ def main(argv: list[str]) -> None:
         options |= {"values": values, "jit_compile": jit_compile(_F.jit_compile), "seed": 0}
         options["reads_data"] = _F.what != "generate"
         config = make_config(_F.model, _F.dataset, folder, load_info(folder), **options)
+        if _F.what == "scaling":
+            gpus, rates = _gpu_counts(_F.gpus), benchmark.measure_rates(config, _F.steps)
+            cluster = scaling.Cluster(
+                _F.gpu_tflops, _F.gigabit, _F.gpu_cores, _F.gpu_clips, _F.gpu_hours
+            )
+            return print(scaling.scaling_report(rates, cluster, gpus, _F.videos, _F.video_frames))
         found = {
             "data": lambda: benchmark.measure_data(config, _F.steps),
             "train": lambda: benchmark.measure_training(config, _F.steps, _F.rows),
@@ -81,6 +97,15 @@ def main(argv: list[str]) -> None:
         facts |= {"batch_size": config.training.batch_size, "frames": config.frames}
         facts |= {"precision": config.precision, "cores": os.cpu_count()}
         print(json.dumps({**facts, **found}))
+
+
+def _gpu_counts(texts: list[str]) -> list[int]:
+    """The numbers of --gpus; a ValueError says which is none."""
+    for text in texts:
+        if not text.isdecimal() or int(text) < 1:
+            given = ",".join(texts)
+            raise ValueError(f"--gpus={given}: {text!r} is no number of GPUs. Use --gpus=8,64.")
+    return [int(text) for text in texts]
 
 
 def _table(measured: list[dict[str, Any]]) -> str:

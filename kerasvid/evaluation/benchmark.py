@@ -9,9 +9,11 @@ import contextlib
 import dataclasses
 import itertools
 import math
+import os
 import re
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -20,18 +22,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasvid.data import load_info
+from kerasvid.data.shards import read_split
 from kerasvid.evaluation.classifiers.networks import ClipClassifier
 from kerasvid.evaluation.generated_clips import generated_clips
 from kerasvid.evaluation.metrics.fvd import frechet_video_distance
 from kerasvid.evaluation.metrics.intervals import GROUPS
+from kerasvid.evaluation.scaling import Rates
 from kerasvid.models.base.in_between import InBetween
 from kerasvid.models.base.latent_codes import ROW_KEYS, LatentCodeModel
 from kerasvid.models.base.preset_folder import read_metadata, read_preset
 from kerasvid.models.base.preset_sources import local_preset
 from kerasvid.models.base.trainer import draw_noise
 from kerasvid.models.registry import model_class
+from kerasvid.training.callbacks.checkpoints import save_model
 from kerasvid.training.clips import with_fixed_buffers
-from kerasvid.training.config import RunConfig
+from kerasvid.training.config import RunConfig, training_split
 from kerasvid.training.summary import parameter_count
 
 FORWARD = ("Conv2D", "Conv3D")
@@ -181,6 +187,34 @@ def measure_training(config: RunConfig, steps: int, rows: int | None = None) -> 
         "matmul_peak_gflops": round(peak / 1e9, 1),
         "share_of_peak": round(operations / seconds / peak, 4),
     }
+
+
+def measure_rates(config: RunConfig, steps: int) -> Rates:
+    """What a training of a config needs of a machine, for `kerasvid.evaluation.scaling`.
+
+    Args:
+        config: Config of the run.
+        steps: Batches that are decoded.
+    """
+    clips_per_second = measure_data(config, steps)["clips_per_second"]
+    model = config.make_model()
+    config.compile(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.keras")
+        seconds = median_seconds(lambda: save_model(model, path, config), 3, 1)
+        size = os.path.getsize(path)
+    videos = training_split(load_info(config.data_folder))
+    lengths = read_split(config.data_folder, load_info(config.data_folder), "train")
+    frames = sum(int(each["length"]) for each in lengths.as_numpy_iterator())
+    return Rates(
+        parameters=sum(math.prod(v.shape) for v in model.trainable_variables),
+        gflop_per_clip=step_operations(config) / config.training.batch_size / 1e9,
+        frames=config.frames,
+        decoded_per_second=clips_per_second * config.frames / (os.cpu_count() or 1),
+        bytes_per_frame=sum(shard.bytes for shard in videos.shards) / frames,
+        checkpoint_bytes=size,
+        checkpoint_seconds=seconds,
+    )
 
 
 def with_rows(config: RunConfig, rows: int) -> RunConfig:

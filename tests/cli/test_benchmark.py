@@ -39,6 +39,20 @@ def test_a_step_looks_up_random_rows_of_a_large_table(app_here, squares, monkeyp
     np.testing.assert_array_equal(made[-1].frame_codes.learned_rows(), rows)
 
 
+def test_what_many_gpus_would_need_is_two_tables(app_here, squares, monkeypatch):
+    monkeypatch.setattr(benchmark, "step_operations", lambda config: 1e9)  # seconds
+    flags = ("benchmark", "--what=scaling", "--model=glo", "--preset=debug", "--frames=2")
+    flags += (f"--dataset={squares}", "--steps=1", "--precision=float32")
+    status, out, err = app_here(*flags, "--gpus=1,3", "--videos=2000", "--gpu_clips=10")
+    assert (status, err) == (0, "")
+    assert "2,000 videos of 75 frames" in out and "10 clips a step for each GPU" in out
+    firsts = [line.split("|")[1].strip() for line in out.splitlines() if line.startswith("| ")]
+    assert firsts == ["GPUs", "1", "3"] * 2
+    status, _, err = app_here(*flags, "--gpus=8,none")
+    message = "error: --gpus=8,none: 'none' is no number of GPUs. Use --gpus=8,64.\n"
+    assert (status, err) == (1, message)
+
+
 def test_rows_need_the_measurement_of_training(app_here, squares):
     status, _, err = app_here("benchmark", f"--dataset={squares}", "--what=data", "--rows=9")
     assert (status, err) == (1, "error: --rows=9 needs --what=train. Omit it for data.\n")

@@ -1,4 +1,4 @@
-"""Two workers on this machine that train one run by the command line."""
+"""Workers on this machine that train one run by the command line."""
 
 import contextlib
 import csv
@@ -36,6 +36,16 @@ def free_ports(count):
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
+
+
+def ports_in_a_row(count):
+    """The first of so many free ports, one after the other."""
+    while True:
+        (first,) = free_ports(1)
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError, OverflowError):
+            for port in range(first, first + count):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +86,23 @@ def start_pair(start):
     return launch
 
 
+@pytest.fixture(scope="module")
+def start_slurm_step(start):
+    """A function that starts so many processes as the ones of a Slurm job step on this machine."""
+
+    def launch(count, folder, *flags):
+        step = {
+            "SLURM_STEP_NODELIST": "localhost",
+            "SLURM_STEP_TASKS_PER_NODE": str(count),
+            "KERASVID_PORT": str(ports_in_a_row(count)),
+            "TF_CONFIG": "",
+        }
+        flags = ("--strategy=multi_worker", f"--run_dir={folder}", *flags)
+        return [start(*flags, **step, SLURM_PROCID=str(number)) for number in range(count)]
+
+    return launch
+
+
 def finish(*processes, status=0):
     """What the processes printed, after all ended with a status."""
     for process in processes:
@@ -100,16 +127,24 @@ def wait_for_step(folder, step, processes):
 
 def assert_equal_runs(folder, expected):
     """Weights, optimizers and rows are equal to the bit, but for the seconds."""
+    assert_equal_weights(folder, expected)
+    ours, theirs = map(rows_of, (folder, expected))
+    assert ours == theirs
+
+
+def assert_equal_weights(folder, expected):
+    """Of the model and of the optimizers, to the bit."""
     models = [keras.models.load_model(each / "model.keras") for each in (folder, expected)]
     ours, theirs = ([*model.weights, *model.optimizer.variables] for model in models)
     assert len(ours) > 50
     for value, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(value.numpy(), other.numpy(), err_msg=value.path)
-    texts = ((each / "metrics.csv").read_text() for each in (folder, expected))
-    rows, others = ([*csv.DictReader(text.splitlines())] for text in texts)
-    for row in [*rows, *others]:
-        row.pop("seconds")
-    assert rows == others
+
+
+def rows_of(folder):
+    """Those of `metrics.csv` without the seconds."""
+    rows = [*csv.DictReader((folder / "metrics.csv").read_text().splitlines())]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -152,15 +187,24 @@ def test_a_pair_whose_workers_are_killed_resumes_and_ends_bit_equal(
     assert_equal_runs(folder, undisturbed)
 
 
-def test_a_signal_to_one_worker_stops_both_with_a_checkpoint(start_pair, tmp_path):
+def test_a_signal_to_one_worker_stops_both_with_a_checkpoint_that_they_resume_to_the_bit(
+    start_slurm_step, undisturbed, tmp_path
+):
     folder = tmp_path / "stopped"
-    pair = start_pair(folder, "--steps=2000")
+    pair = start_slurm_step(2, folder, "--steps=200")
     wait_for_step(folder, 20, pair)
     pair[1].send_signal(signal.SIGTERM)
     texts = finish(*pair, status=128 + signal.SIGTERM)
     newest = list(saved_steps(folder / "checkpoints").values())[-1]
     for text in texts:
         assert f"saved {newest}" in text and "same command" in text and "Traceback" not in text
+    for text in finish(*start_slurm_step(2, folder, "--steps=200")):
+        assert "resuming at step" in text and "trained: 200 steps" in text
+    assert_equal_weights(folder, undisturbed)
+    # A mean over steps before and after the signal is summed in another order.
+    for row, other in zip(rows_of(folder), rows_of(undisturbed), strict=True):
+        values, others = ([float(text or "nan") for text in each.values()] for each in (row, other))
+        np.testing.assert_allclose(values, others, rtol=1e-5)
 
 
 def test_a_pair_goes_on_from_its_backup_in_another_folder(start_pair, tmp_path):
@@ -180,6 +224,19 @@ def test_a_pair_goes_on_from_its_backup_in_another_folder(start_pair, tmp_path):
     copy.write_bytes(b"damaged")
     for text in finish(*start_pair(tmp_path / "third", "--steps=60", backup), status=1):
         assert "backup: no saved weights can be read." in text.splitlines()[-1]
+
+
+def test_four_processes_of_a_slurm_step_compute_what_four_replicas_compute(
+    start, start_slurm_step, tmp_path
+):
+    four, one = tmp_path / "four", tmp_path / "one"
+    for text in finish(*start_slurm_step(4, four, "--steps=50")):
+        assert "trained: 50 steps" in text and "Traceback" not in text
+    finish(start("--strategy=mirrored:4", "--steps=50", f"--run_dir={one}"))
+    ours, theirs = (keras.models.load_model(each / "model.keras").weights for each in (four, one))
+    assert len(ours) == len(theirs) > 40
+    for value, other in zip(ours, theirs, strict=True):  # sums of four are in another order
+        np.testing.assert_allclose(value, other, rtol=1e-3, atol=1e-5, err_msg=value.path)
 
 
 def test_workers_with_other_settings_say_so(start_pair, tmp_path):
