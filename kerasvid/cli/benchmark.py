@@ -1,7 +1,8 @@
 """Measures the speed of input, training, generation or evaluation and prints a JSON line.
 
 Of the presets with weights that come with the package it prints a table. `scaling` prints what
-training on many GPUs would need: rates of this machine, and arithmetic for the others.
+training on many GPUs would need: rates of this machine, and arithmetic for the others. `all` prints
+tables of training, generation, start and memory; it takes a quarter of an hour.
 
 kerasvid benchmark --what=train --model=rjvae --dataset=sprites --batch_size=16
 kerasvid benchmark --what=data --dataset=sprites --steps=200
@@ -9,10 +10,13 @@ kerasvid benchmark --what=train --model=navsynth --dataset=turntable --rows=1000
 kerasvid benchmark --what=evaluate --model=navsynth --dataset=weizmann/strips --clips=2048
 kerasvid benchmark --what=presets
 kerasvid benchmark --what=scaling --model=rjvae --preset=paper --gpus=8,64,512
+kerasvid benchmark --what=all --peers="python torch_step.py"
 """
 
+import functools
 import json
 import os
+import sys
 from typing import Any
 
 from absl import flags
@@ -25,7 +29,7 @@ from kerasvid.cli.command import (
     start_tensorflow,
 )
 
-WHAT = ["data", "train", "generate", "evaluate", "presets", "scaling"]
+WHAT = ["data", "train", "generate", "evaluate", "presets", "scaling", "all"]
 SHOWN = {  # values of an evaluation in the table of presets, by their names
     "reconstruction/psnr": "PSNR {:.1f} dB",
     "between/best_of_8": "L2 of the nearest of 8 {:.1f}",
@@ -53,21 +57,30 @@ define.float("gigabit", 100.0, "10^9 bits a second between GPUs.", lower_bound=1
 define.integer("gpu_cores", 16, "CPU cores for a GPU.", lower_bound=1)
 define.integer("gpu_clips", 64, "Clips of a GPU in a step.", lower_bound=1)
 define.float("gpu_hours", 20_000.0, "Hours between failures of a GPU.", lower_bound=1e-3)
+define.string("peers", "", "Command that measures PyTorch, for --what=all.")
 define.integer("rows", None, "Rows of learned codes, looked up at random.", lower_bound=1)
 
 
 def main(argv: list[str]) -> None:
     start_tensorflow()
     from kerasvid.data import load_info
-    from kerasvid.evaluation import benchmark, scaling
+    from kerasvid.evaluation import benchmark, scaling, speed_report
     from kerasvid.models.registry import shipped_presets
     from kerasvid.training.config import make_config
     from kerasvid.training.run_folder import ERRORS
     from tfrecords_tools import registry
 
-    with one_line_errors(ValueError, *ERRORS):
+    with one_line_errors(ValueError, speed_report.MeasurementError, *ERRORS):
         if _F.rows is not None and _F.what != "train":
             raise ValueError(f"--rows={_F.rows} needs --what=train. Omit it for {_F.what}.")
+        if _F.peers and _F.what != "all":
+            raise ValueError(f"--peers={_F.peers} needs --what=all. Omit it for {_F.what}.")
+        if _F.what == "all":
+            extent = speed_report.Extent(
+                steps=_F.steps, data_dir=os.path.abspath(_F.data_dir), peers=_F.peers
+            )
+            told = functools.partial(print, file=sys.stderr, flush=True)
+            return print(speed_report.speed_report(extent, told))
         if _F.what == "presets":
             return print(
                 _table([benchmark.measure_preset(name, _F.steps) for name in shipped_presets()])

@@ -273,10 +273,26 @@ def generation_seconds(model: Any, count: int, frames: int, repeats: int) -> flo
 
 
 def measure_generation(config: RunConfig, steps: int) -> dict:
-    """Speed from noise, and from grey endpoints if the model needs them, to pixels in one graph."""
+    """Speed from noise, and from grey endpoints if the model needs them, to pixels in one graph.
+
+    Returns:
+        The rates of the graph, `parameters`, and `method_ms`, the median time of the public method:
+        `generate`, or `between` of a model that needs endpoints.
+    """
     model = config.make_model()
-    seconds = generation_seconds(model, config.training.batch_size, config.frames, steps)
-    return {**_rates(config, seconds), "parameters": parameter_count(model)}
+    count, seeds = config.training.batch_size, itertools.count()
+    seconds = generation_seconds(model, count, config.frames, steps)
+    grey = np.full([count, *model.image_shape], 127, np.uint8)
+
+    def method() -> None:
+        if isinstance(model, InBetween):
+            model.between(grey, grey, config.frames, seed=next(seeds))
+        else:
+            model.generate(count, config.frames, seed=next(seeds))
+
+    rates, parameters = _rates(config, seconds), parameter_count(model)
+    whole = median_seconds(method, steps)
+    return {**rates, "parameters": parameters, "method_ms": round(1e3 * whole, 3)}
 
 
 def measure_preset(name: str, repeats: int, count: int = 16) -> dict:

@@ -1,0 +1,134 @@
+"""Tables of speed and memory, measured by commands in processes of their own."""
+
+import dataclasses
+import os
+import pathlib
+import sys
+
+import cv2
+import pytest
+
+from kerasvid.evaluation import speed_report
+from kerasvid.evaluation.speed_report import (
+    Extent,
+    MeasurementError,
+    TrainingRow,
+    draw_videos,
+    training_table,
+)
+
+ROOT = pathlib.Path(__file__).parents[2]
+PEER = """
+import json, sys
+flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+assert flags["--peer"] == "rjvae" and flags["--batch"] == "4" and flags["--frames"] == "8"
+speed = {"released": 2.0, "tuned": 4.0}[flags["--form"]]
+speed *= {"fp32": 1.0, "bf16": 2.0}[flags["--precision"]]
+print("warming up")
+print(json.dumps({"videos_per_s": speed}))
+"""
+ROW = TrainingRow("RJVAE", "rjvae", "sprites", 4, 8)
+
+
+@pytest.fixture
+def peer(tmp_path):
+    """A command that says how fast PyTorch is."""
+    path = tmp_path / "peer.py"
+    path.write_text(PEER)
+    return f"{sys.executable} {path}"
+
+
+@pytest.fixture
+def ours(monkeypatch):
+    """Commands of `kerasvid` that were run; each is measured at 6 clips a second."""
+    commands = []
+
+    def measured(*command):
+        commands.append(command)
+        return {"clips_per_second": 6.0, "share_of_peak": 0.5}
+
+    monkeypatch.setattr(speed_report, "_json", measured)
+    return commands
+
+
+def cells(table):
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()][2:]
+
+
+def test_training_stands_beside_what_a_program_says_of_pytorch(peer, ours):
+    told = []
+    table = training_table(Extent(training=[ROW], peers=peer), told.append)
+    assert cells(table) == [
+        ["RJVAE, float32 (4 x 8)", "2", "4", "6", "50%", "1.50"],
+        ["RJVAE, mixed_bfloat16 (4 x 8)", "4", "8", "6", "50%", "0.75"],
+    ]
+    assert told == ["training: RJVAE, float32", "training: RJVAE, mixed_bfloat16"]
+    assert "--preset=paper" in ours[0] and "--precision=mixed_bfloat16" in ours[1]
+
+
+def test_without_a_program_the_columns_of_pytorch_are_empty(ours):
+    (row, _) = cells(training_table(Extent(training=[ROW]), lambda _: None))
+    assert row[1:] == ["", "", "6", "50%", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import sys; sys.exit('no torch')", r"has failed \(no torch\)"),
+        ("print('{}')", r"KeyError\('videos_per_s'\)"),
+        ("print('fast')", "JSONDecodeError"),
+        ("", "IndexError"),
+    ],
+)
+def test_a_program_that_does_not_measure_is_one_line(text, message, tmp_path, ours):
+    path = tmp_path / "peer.py"
+    path.write_text(text)
+    extent = Extent(training=[ROW], peers=f"{sys.executable} {path}")
+    with pytest.raises(MeasurementError, match=message) as error:
+        training_table(extent, lambda _: None)
+    assert "\n" not in str(error.value)
+
+
+def test_drawn_videos_have_sixteen_frames(tmp_path):
+    draw_videos(tmp_path / "videos", 2)
+    names = sorted(os.listdir(tmp_path / "videos"))
+    assert names == ["000000.avi", "000001.avi"]
+    capture = cv2.VideoCapture(str(tmp_path / "videos" / names[1]))
+    frames = []
+    while (read := capture.read())[0]:
+        frames.append(read[1])
+    assert len(frames) == 16 and frames[0].shape == (64, 64, 3)
+    assert abs(frames[0].astype(int) - frames[-1]).max() > 100  # the shape has moved
+
+
+@pytest.mark.slow
+def test_all_tables_are_measured_by_commands(tmp_path, monkeypatch, moving_squares, write_squares):
+    monkeypatch.setenv("PYTHONPATH", os.fspath(ROOT))
+    squares = write_squares(tmp_path / "squares", moving_squares(20, 16), 12)
+    extent = Extent(
+        training=[dataclasses.replace(ROW, dataset=squares, clips=2, frames=2)],
+        generation=[("rjvae", squares), ("cvae", squares)],
+        preset="debug",
+        counts=(1, 3),
+        videos=(20,),
+        steps=1,
+        data_dir=os.fspath(tmp_path),
+    )
+    monkeypatch.setattr(speed_report, "PRECISIONS", {"float32": "fp32"})
+    report = speed_report.speed_report(extent, lambda _: None)
+    tables = report.split("\n## ")
+    assert [each.splitlines()[0] for each in tables[1:]] == [
+        "Training, clips a second", "Generation, milliseconds", "Start, seconds",
+        "Peak memory, MB",
+    ]  # fmt: skip
+    generation, start, memory = (cells(each.split("\n\n")[1]) for each in tables[2:])
+    assert [row[:3] for row in generation] == [
+        [model, count, frames]
+        for model, frames in (("rjvae", "8"), ("cvae", "16"))
+        for count in ("1", "3")
+    ]
+    assert [row[0] for row in start][1:] == [
+        "first training step of rjvae", "first training step of cvae",
+    ]  # fmt: skip
+    assert [row[0] for row in memory] == ["convert", "train", "generate", "evaluate"]
+    assert all(float(row[1].replace(",", "")) > 100 for row in memory)
