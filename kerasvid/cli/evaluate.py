@@ -31,6 +31,7 @@ define.string(
 define.string("padding", "mirror", "Padding for fvd of fewer than 10 frames: last, mirror, loop.")
 define.string("vgg_weights", None, "Weights for motion_consistency: a path, or imagenet.")
 define.string("inception_weights", None, "Weights for image_frechet: imagenet, or a path.")
+define.string("strategy", "none", "Devices that share the clips: none, mirrored or mirrored:N.")
 define.string("data_dir", None, "Folder of data sets; by default that of the run.")
 
 
@@ -39,11 +40,13 @@ def main(argv: list[str]) -> None:
     from kerasvid.evaluation.context import EvaluationConfig
     from kerasvid.evaluation.evaluate import check_metrics, evaluate_run
     from kerasvid.evaluation.report import Evaluation, read_evaluation
+    from kerasvid.training.devices import one_machine_strategy
     from kerasvid.training.run_folder import ERRORS, RunFolder
     from tfrecords_tools import registry
 
     with one_line_errors(ValueError, *ERRORS):
         check_metrics(_F.metrics)
+        strategy = one_machine_strategy(_F.strategy)
         names = [f.name for f in dataclasses.fields(EvaluationConfig) if f.name in _F]
         fields: dict[str, Any] = {name: _F[name].value for name in names}
         fields["i3d_weights"] = none_or_text(_F.i3d_weights)
@@ -61,7 +64,8 @@ def main(argv: list[str]) -> None:
             earlier = None
             evaluation.write(run.path)
 
-        evaluation = evaluate_run(run, EvaluationConfig(**fields), _F.metrics, config, write)
+        with strategy.scope():
+            evaluation = evaluate_run(run, EvaluationConfig(**fields), _F.metrics, config, write)
         for name, why in evaluation.left_out.items():
             print(f"{name}: left out, {why}", file=sys.stderr)
         if not evaluation.measured:

@@ -36,6 +36,7 @@ define.string("label", None, "Class of the samples, by its name in the data or i
               "model trained with conditional=true; by default any.")  # fmt: skip
 define.integer("batch_size", 32, "Samples that are made at once; no sample depends on it.",
                lower_bound=1)  # fmt: skip
+define.string("strategy", "none", "Devices that share the samples: none, mirrored or mirrored:N.")
 define.bool("overwrite", False, "Replacement of an existing data set.")
 
 
@@ -50,6 +51,7 @@ def main(argv: list[str]) -> None:
     from kerasvid.evaluation.generated_clips import clips_of_rows
     from kerasvid.models.base.categories import class_number
     from kerasvid.models.base.video_generator import VideoGenerator
+    from kerasvid.training.devices import one_machine_strategy
     from kerasvid.training.run_folder import ERRORS
 
     with one_line_errors(ValueError, *ERRORS):
@@ -58,12 +60,15 @@ def main(argv: list[str]) -> None:
             _F.overwrite or (os.path.isdir(_F.records) and not os.listdir(_F.records))
         ):
             raise ValueError(f"{_F.records}: exists already. Give a new folder, or --overwrite.")
-        model, known, digest = _preset() if _F.preset else _run()
+        strategy = one_machine_strategy(_F.strategy)
+        with strategy.scope():
+            model, known, digest = _preset() if _F.preset else _run()
         if not isinstance(model, VideoGenerator):
             raise ValueError(f"{known.model} makes no videos from noise alone.")
         label = None if _F.label is None else class_number(_F.label, known.classes)
         batch = min(_F.batch_size, _F.count)
-        clips = clips_of_rows(model, batch, _F.frames, _F.seed, _F.truncation, label)
+        with strategy.scope():
+            clips = clips_of_rows(model, batch, _F.frames, _F.seed, _F.truncation, label)
         if _F.records:
             return _write_records(clips, batch, known, clips(0)[0].shape[2:])
         names = ("seed", "truncation")

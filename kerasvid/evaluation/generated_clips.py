@@ -1,10 +1,10 @@
 """Streams of a model's clips for metrics, in batches of one size through one graph.
 
-The public methods of a model run layer by layer. A graph that is traced once makes the same clips
-several times faster. Clips are checked before they become uint8, where NaN would turn black.
+Clips are checked before they become uint8, where NaN would turn black. Within the scope of a
+strategy of several devices these share the clips of a batch, see `over_devices`; the model must
+have been loaded in this scope.
 """
 
-import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -19,8 +19,7 @@ from kerasvid.models.base.categories import CATEGORY, class_count, with_label
 from kerasvid.models.base.latent_codes import LatentCodeModel
 from kerasvid.models.base.row_noise import noise_of_rows, noise_of_seeds
 from kerasvid.models.base.video_generator import VideoGenerator
-
-_graph = functools.partial(tf.function, autograph=False)  # traced once for each shape
+from kerasvid.training.devices import over_devices
 
 
 def generated_clips(
@@ -101,11 +100,11 @@ def clips_of_rows(
             labels = tf.argmax(noise[CATEGORY], axis=-1, output_type=tf.int32)
         return model.decode(model.codes(noise, frames)), labels
 
-    graph = _graph(made, input_signature=[tf.TensorSpec([batch], tf.int32)])
-    graph.get_concrete_function()  # refuses what cannot be generated
+    graph = over_devices(made)
+    graph(_rows(0, batch))  # refuses what cannot be generated
 
     def clips(first: int) -> tuple[np.ndarray, np.ndarray]:
-        videos, labels = graph(tf.range(first, first + batch))
+        videos, labels = graph(_rows(first, batch))
         return _pixels(videos, "generated", batch), labels.numpy()
 
     return clips
@@ -140,15 +139,18 @@ def _stream(
     """
     if isinstance(model, LatentCodeModel):
         model.refresh_priors()
-    rows = tf.range(batch)
 
-    def of_rows(first: tf.Tensor) -> tf.Tensor:
-        noises = [noise_of_rows(shapes, first + rows, seed) for seed in seeds]
-        return render(*noises, *([first + rows] if with_rows else []))
+    def of_rows(rows: tf.Tensor) -> tf.Tensor:
+        noises = [noise_of_rows(shapes, rows, seed) for seed in seeds]
+        return render(*noises, *([rows] if with_rows else []))
 
-    make = _graph(of_rows)
+    make = over_devices(of_rows)
     firsts = itertools.count(0, batch)
-    return (_pixels(make(tf.constant(first)), "generated", batch) for first in firsts)
+    return (_pixels(make(_rows(first, batch)), "generated", batch) for first in firsts)
+
+
+def _rows(first: int, count: int) -> tf.Tensor:
+    return tf.range(first, first + count, dtype=tf.int32)
 
 
 def infilling(
@@ -235,7 +237,7 @@ def recombination(model: Any, batch: int, keep_motion: bool) -> Recombine:
 
 def _in_batches(function: Callable, batch: int, what: str) -> Callable[..., np.ndarray]:
     """A function of at most `batch` rows of arrays, which runs as one graph of `batch` rows."""
-    graph = _graph(function)
+    graph = over_devices(function)
 
     def run(*arrays: np.ndarray) -> np.ndarray:
         count = len(arrays[0])

@@ -1,6 +1,7 @@
 """Devices: the strategy by which they share a batch, and the precision that they are fast at."""
 
 import collections
+import concurrent.futures
 import contextlib
 import functools
 import json
@@ -9,7 +10,8 @@ import pathlib
 import re
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -192,6 +194,91 @@ def _own_address(text: str) -> tuple[list[str], str]:
             raise ValueError(f"TF_CONFIG: {address!r} is not an address of its own, as host:port. "
                              f"Set it to {EXAMPLE}.")  # fmt: skip
     return every, own
+
+
+# === Rows shared by devices ===
+
+
+def one_machine_strategy(name: str) -> tf.distribute.Strategy:
+    """As `make_strategy`, for work that is shared by the devices of one machine.
+
+    Raises:
+        ValueError: also for `"multi_worker"`.
+    """
+    if name == "multi_worker":
+        raise ValueError("--strategy=multi_worker is for training. Use mirrored, or none.")
+    return make_strategy(name)
+
+
+def over_devices(function: Callable, reduce_retracing: bool = False) -> Callable:
+    """A graph of a function of rows; the devices of the strategy in scope share the rows.
+
+    Args:
+        function: of tensors `[B, ...]` to tensors `[B, ...]`, also nested ones. A row of the result
+            depends on the same row of the arguments alone.
+        reduce_retracing: as in `tf.function`: one graph for all B.
+
+    Returns:
+        A function of arrays or tensors `[B, ...]`. It makes B a multiple of the number of devices
+        by copies of the last row, whose results it drops.
+
+    Example:
+        >>> with make_strategy("mirrored:2").scope():
+        ...     double = over_devices(lambda rows: 2 * rows)
+        >>> double(np.arange(3)).numpy()
+        array([0, 2, 4])
+    """
+    strategy = tf.distribute.get_strategy()
+    devices = strategy.num_replicas_in_sync
+    graph = functools.partial(tf.function, autograph=False, reduce_retracing=reduce_retracing)
+    if devices == 1:
+        return graph(function)
+    shared = graph(lambda *shares: strategy.run(function, args=shares))
+
+    def run(*arrays: np.ndarray | tf.Tensor) -> Any:
+        rows = len(arrays[0])
+        size = -(-rows // devices)
+        places = np.minimum(np.arange(devices * size), rows - 1).reshape(devices, size)
+        shares = [
+            strategy.experimental_distribute_values_from_function(
+                lambda context, each=each: tf.gather(each, places[context.replica_id_in_sync_group])
+            )
+            for each in arrays
+        ]
+        with strategy.scope():
+            results = shared(*shares)
+        joined = functools.partial(_joined_rows, strategy, rows)
+        return tf.nest.map_structure(joined, results)
+
+    return run
+
+
+def without_strategy(function: Callable[[], Any]) -> Any:
+    """The result of a function that runs on one device, also within the scope of a strategy.
+
+    A scope is that of a thread, so the function then runs in another one. Ctrl-C does not wait.
+
+    Example:
+        >>> with make_strategy("mirrored:2").scope():
+        ...     without_strategy(lambda: tf.distribute.get_strategy().num_replicas_in_sync)
+        1
+    """
+    if not tf.distribute.has_strategy():
+        return function()
+    outcome: concurrent.futures.Future = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(function())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return outcome.result()
+
+
+def _joined_rows(strategy: tf.distribute.Strategy, rows: int, result: Any) -> tf.Tensor:
+    return tf.concat(strategy.experimental_local_results(result), axis=0)[:rows]
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

@@ -32,9 +32,11 @@ def records_of(folder):
     return next(iter(make_pipeline(folder, **options).as_numpy_iterator()))
 
 
-@pytest.mark.parametrize("batch_size", [3, 32])
-def test_records_are_the_samples_in_order(app_here, preset, model, batch_size):
-    flags = ["--records=made", "--count=7", "--seed=4", f"--batch_size={batch_size}"]
+@pytest.mark.parametrize(
+    "more", [["--batch_size=3"], ["--batch_size=32"], ["--batch_size=3", "--strategy=mirrored:2"]]
+)
+def test_records_are_the_samples_in_order(app_here, preset, model, more):
+    flags = ["--records=made", "--count=7", "--seed=4", *more]
     status, out, _ = app_here("write_samples", preset, *flags)
     assert (status, out) == (0, "made: 7 videos\n")
     batch, expected = records_of("made"), model.generate(7, seed=4)

@@ -5,9 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
+from kerasvid.data import load_info
+from kerasvid.evaluation.classifiers import store
 from kerasvid.evaluation.classifiers.train import ClassifierError
 from kerasvid.evaluation.context import EvaluationConfig, NotMeasurable
 from kerasvid.evaluation.evaluate import check_metrics, evaluate_context, evaluate_run
+from kerasvid.training.config import make_config
 from kerasvid.training.devices import make_strategy
 from kerasvid.training.loop import train
 from kerasvid.training.run_folder import RunFolder
@@ -111,3 +114,26 @@ def test_a_run_is_measured_by_its_saved_weights(long_walks, config_of, tmp_path)
     assert found.write(run.path) == found
     with pytest.raises(NotMeasurable, match="--metrics=fvd: needs the weights of I3D"):
         evaluate_run(run, metrics=["fvd"])
+
+
+def test_devices_that_share_the_clips_measure_what_one_measures(
+    long_walks, save_new_run, strategy_of, tmp_path, monkeypatch
+):
+    trained = store.trained_classifier
+    monkeypatch.setattr(
+        "kerasvid.evaluation.context.trained_classifier",
+        lambda *args, **rest: trained(*args, **{**rest, "steps": 2, "batch_size": 8}),
+    )
+    values = {"frames": 4, "training.batch_size": 4}
+    config = make_config("rjvae", "walks", long_walks, load_info(long_walks), "debug", values,
+                         precision="float32", seed=0)  # fmt: skip
+    run = RunFolder(save_new_run(config, tmp_path / "run"))
+    found = []
+    for replicas in (2, 1):  # the classifier is trained by the first
+        choices = EvaluationConfig(num=10, batch=5, classifier_dir=tmp_path / "classifiers")
+        with strategy_of(replicas).scope():
+            measured = evaluate_run(run, choices, ["frechet", "reconstruction"])
+        found.append({each.name: each.value for each in measured.measured})
+    assert set(found[0]) > {"frechet", "reconstruction/psnr"}
+    for name, value in found[1].items():
+        assert found[0][name] == pytest.approx(value, rel=1e-3), name

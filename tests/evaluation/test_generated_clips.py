@@ -2,12 +2,14 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from kerasvid.evaluation.generated_clips import (
     clips_of_labels,
+    clips_of_rows,
     generated_clips,
     generated_images,
     infilling,
@@ -65,6 +67,19 @@ def test_clips_are_the_rows_of_generate_in_any_batches(name, frames, request):
     expected = model.generate(7, frames, seed=11)
     close(first(generated_clips(model, 3, frames, seed=11), 7), expected)
     assert expected.std() > 0 and not np.array_equal(expected[0], expected[1])
+
+
+@pytest.mark.parametrize("batch", [4, 5])
+def test_devices_share_the_clips_of_a_batch(rjvae, strategy_of, tmp_path, batch):
+    rjvae.save(tmp_path / "model.keras")
+    with strategy_of(2).scope():
+        model = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+        made = next(generated_clips(model, batch, seed=11))
+        again = reconstruction(model, 4)(made[:3])
+        videos, _ = clips_of_rows(model, batch, seed=11)(2)
+    close(made, rjvae.generate(batch, seed=11))
+    close(videos, rjvae.generate(batch + 2, seed=11)[2:])
+    close(again, reconstruction(rjvae, 3)(made[:3]))
 
 
 def test_images_are_the_rows_of_generate_images(rjvae):

@@ -4,10 +4,20 @@ import pathlib
 import subprocess
 
 import kubernetes_validate
+import numpy as np
 import pytest
+import tensorflow as tf
 import yaml
 
-from kerasvid.training.devices import PRECISIONS, cluster_of, make_strategy, resolve_precision
+from kerasvid.training.devices import (
+    PRECISIONS,
+    cluster_of,
+    make_strategy,
+    one_machine_strategy,
+    over_devices,
+    resolve_precision,
+    without_strategy,
+)
 
 DEPLOY = pathlib.Path(__file__).parents[2] / "deploy"
 SLURM = {
@@ -70,6 +80,49 @@ def test_a_cluster_of_one_worker_is_its_own_devices(monkeypatch):
     monkeypatch.setattr("tensorflow.config.set_logical_device_configuration", lambda *_: None)
     strategy = make_strategy("multi_worker")
     assert type(strategy).__name__ == "MirroredStrategy" and strategy.num_replicas_in_sync == 1
+
+
+# === Rows shared by devices ===
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("rows", [1, 4, 5])
+def test_devices_share_rows_and_give_them_back_in_order(strategy_of, replicas, rows):
+    seen = []
+
+    def function(numbers, factors):
+        seen.append(numbers.shape[0])
+        return {"product": numbers * factors[:, 0], "pair": [tf.stack([numbers, numbers], 1)]}
+
+    strategy = strategy_of(replicas)
+    with strategy.scope():
+        weight = tf.Variable(2.0)
+        shared = over_devices(lambda *arrays: function(weight * arrays[0], arrays[1]))
+    numbers, factors = np.arange(rows, dtype=np.float32), np.full([rows, 1], 3.0, np.float32)
+    for _ in range(2):
+        result = shared(numbers, factors)
+        np.testing.assert_array_equal(result["product"], 6.0 * numbers)
+        np.testing.assert_array_equal(result["pair"][0], np.stack([2.0 * numbers] * 2, 1))
+    assert seen == [-(-rows // replicas)] * replicas  # traced once on each device
+
+
+def test_a_function_without_strategy_runs_on_one_device_and_its_error_is_raised(strategy_of):
+    def replicas():
+        return tf.distribute.get_strategy().num_replicas_in_sync
+
+    def fail():
+        raise KeyError("weights")
+
+    with strategy_of(2).scope():
+        assert replicas() == 2 and without_strategy(replicas) == 1
+        with pytest.raises(KeyError, match="weights"):
+            without_strategy(fail)
+    assert without_strategy(replicas) == 1
+
+
+def test_several_machines_do_not_share_rows():
+    with pytest.raises(ValueError, match=r"multi_worker is for training\. Use mirrored, or none"):
+        one_machine_strategy("multi_worker")
 
 
 # === Clusters ===

@@ -22,8 +22,9 @@ from kerasvid.layers.discriminators import ImageDiscriminator
 from kerasvid.layers.frame_networks import FrameEncoder
 from kerasvid.layers.recurrent import bidirectional_lstm, over_frames
 from kerasvid.naming import KeepsArguments
+from kerasvid.training.devices import over_devices
 
-TOGETHER = 64  # clips in one pass
+TOGETHER = 64  # clips in one pass, of all devices
 ENCODER = {"channels": (32, 64, 128), "strides": (1, 2, 2), "features": 128}
 # Features of the bi-LSTM lie in (-1, 1). Heads on a multiple of them become sure in fewer steps,
 # and H(y | x) of real clips is near 0 as it should be.
@@ -96,8 +97,7 @@ class _Classifier(KeepsArguments, keras.Model):
         clips = clips if clips.dtype == np.uint8 else clips.astype(np.float32)
         kind = f"{clips.shape[1]} {clips.dtype}"
         if kind not in self._traced:  # T must be static, B need not
-            spec = tf.TensorSpec([None, *clips.shape[1:]], clips.dtype)
-            self._traced[kind] = tf.function(self._answers, input_signature=[spec])
+            self._traced[kind] = over_devices(self._answers, reduce_retracing=True)
         parts = [
             self._traced[kind](tf.constant(clips[i : i + TOGETHER]))
             for i in range(0, len(clips), TOGETHER)

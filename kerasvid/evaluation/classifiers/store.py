@@ -44,7 +44,7 @@ from kerasvid.io import (
     readable_os_errors,
     sealed_json,
 )
-from kerasvid.training.devices import resolve_precision
+from kerasvid.training.devices import resolve_precision, without_strategy
 
 FORMAT = "kerasvid-classifier"
 FORMAT_VERSION = 2
@@ -200,7 +200,7 @@ def trained_classifier(
                 print(f"{path}: waiting for another process to train this classifier", flush=True)
                 held.enter_context(lock(lock_path, wait=True))
             if not path.exists():  # the other process may have trained it
-                _train_and_write(path, data)
+                without_strategy(lambda: _train_and_write(path, data))
     return load_classifier(path, config)
 
 

@@ -29,10 +29,11 @@ from kerasvid.evaluation.metrics.clip_batches import as_signed, counted_clips
 from kerasvid.evaluation.metrics.frechet import feature_distance
 from kerasvid.evaluation.metrics.i3d import I3D, IMAGE_SIZE, MIN_FRAMES
 from kerasvid.evaluation.metrics.i3d_weights import load_i3d, weights_digest
+from kerasvid.training.devices import over_devices
 
 PADDINGS: dict[str, Any] = {"last": "edge", "mirror": "reflect", "loop": "wrap"}  # modes of np.pad
 CENTRES = ("half", "whole")
-TOGETHER = 8  # clips in one pass through I3D
+TOGETHER = 8  # clips in one pass of a device through I3D
 
 
 class VideoDistance(NamedTuple):
@@ -100,7 +101,8 @@ class I3DFeatures(ClipFeatures):
         self.padding, self.centres = padding, centres
         self._digest = weights_digest(self.network.variables_by_name())
         self._size = int(self.network.logits.filters)
-        self._logits = tf.function(
+        self._together = TOGETHER * tf.distribute.get_strategy().num_replicas_in_sync
+        self._logits = over_devices(
             lambda clips: self.network(resized(clips, IMAGE_SIZE, centres == "half")),
             reduce_retracing=True,
         )
@@ -122,7 +124,7 @@ class I3DFeatures(ClipFeatures):
         if clips.shape[-1] not in (1, 3):
             raise ValueError(f"Clips of {clips.shape[-1]} channels: use grey or RGB clips.")
         clips = padded_in_time(clips, MIN_FRAMES, self.padding)
-        parts = [clips[i : i + TOGETHER] for i in range(0, len(clips), TOGETHER)]
+        parts = [clips[i : i + self._together] for i in range(0, len(clips), self._together)]
         return np.concatenate([self._logits(tf.constant(part)).numpy() for part in parts])
 
 
