@@ -48,7 +48,6 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-import kerasvid
 from kerasvid.data.records import (
     DatasetInfo,
     ShardInfo,
@@ -178,7 +177,7 @@ def write_dataset_on_beam(
     remove_leftovers(*os.path.split(out_dir))
     check_out_dir(out_dir, overwrite=overwrite)
     settings = {
-        "kerasvid": kerasvid.__version__,
+        "kerasvid": sys.modules["kerasvid"].__version__,  # loaded with its records
         "opencv": cv2.__version__,
         "videos_per_shard": videos_per_shard,
         "jpeg_quality": jpeg_quality,
@@ -508,7 +507,9 @@ def _description(job: Job, task: "Task") -> dict[str, Any] | None:
 
 
 def _is_finished(description: Mapping[str, Any] | None) -> bool:
-    return bool(description) and not (description.get("error") or description.get("refused"))
+    if description is None:
+        return False
+    return not (description.get("error") or description.get("refused"))
 
 
 def _is_whole(job: Job, task: "Task", file: Mapping[str, Any] | None) -> bool:
