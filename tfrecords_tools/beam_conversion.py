@@ -99,6 +99,7 @@ UNREADABLE_LIST = ".unreadable.jsonl"
 _STATE_FILE = "conversion.json"
 _FOLDERS = ("tasks", "parts", "shards", "done")
 _ITEMS_PER_PART = 64
+_ANSWER_SECONDS = 10.0  # within which a job server must answer
 # The server of a cluster has options that Beam does not know here.
 _KNOWS_ALL_OPTIONS = ("direct", "dataflow")
 _ON_ALL_CORES = ("--direct_num_workers=0", "--direct_running_mode=multi_threading")
@@ -172,6 +173,7 @@ def write_dataset_on_beam(
             f"{os.fspath(out_dir)}: is an address; mount the store as a folder on this machine and "
             "all workers, and give its path as --out_dir."
         )
+    _check_job_server(options)
     check_splits(out_dir, splits)
     out_dir = os.path.abspath(os.fspath(out_dir))
     remove_leftovers(*os.path.split(out_dir))
@@ -272,6 +274,21 @@ def pipeline_options(runner: str, text: str = "") -> Any:
     except Exception as error:  # of many runners and their packages
         raise ConversionError(f"runner_options: {cause_of(error)}.") from error
     return options
+
+
+def _check_job_server(options: Any) -> None:
+    """Raises ConversionError if no job server answers: Beam would wait for it without end."""
+    endpoint = options.get_all_options()["job_endpoint"]
+    if not endpoint or endpoint == "embed":  # one in this process
+        return
+    host, _, port = endpoint.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise ConversionError(
+            f"runner_options: no job server answers at --job_endpoint={endpoint} "
+            f"({cause_of(error)}); start it, or correct HOST:PORT."
+        ) from error
 
 
 def make_pipeline(job: "Job", names: Sequence[str], what: str, runner: str, options: Any) -> Any:

@@ -15,6 +15,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from kerasvid.data import load_info
 from kerasvid.data.records import DatasetInfo, Video
@@ -108,6 +109,9 @@ def end_of_main(*flags):
 @pytest.mark.parametrize("options", [{}, {"clip_frames": 2, "clip_stride": 1}], ids=["", "cut"])
 def test_the_data_set_is_that_of_the_local_converter_to_the_byte(source, tmp_path, capsys, options):
     write_video(source / "b" / "fast.avi", 20, 4, fps=30)
+    images = [Image.new("RGB", (16, 16), (40 * number, 0, 0)) for number in range(5)]
+    held = {"duration": [100, 100, 100, 900, 50], "append_images": images[1:]}
+    images[0].save(source / "b" / "held.gif", save_all=True, **held)
     for name in ("a/bad.avi", "aa_lost/1.avi", "aa_lost/2.avi", "b/bad.avi", "bad.avi"):
         write_broken(source / name)
     options |= {"skip_unreadable": True, "test_fraction": 0.3}
@@ -323,7 +327,7 @@ def test_finished_shards_are_not_written_again(source, interrupted, tmp_path, mo
 def test_an_altered_file_of_an_unfinished_conversion_is_made_again(
     source, interrupted, tmp_path, what
 ):
-    altered = sorted((interrupted / what).iterdir())[1]
+    altered = sorted((interrupted / what).iterdir())[-1]
     content = bytearray(altered.read_bytes())
     content[len(content) // 2] ^= 1
     altered.write_bytes(content)
@@ -502,6 +506,24 @@ def test_the_pipeline_of_a_cluster_is_made_of_names_alone(job, runner):
     assert {"Names of parts", "Write parts"} <= steps
     again = Pipeline.from_runner_api(proto, pipeline.runner, options).to_runner_api()
     assert len(again.components.transforms) == len(proto.components.transforms)
+
+
+@needs_beam
+@pytest.mark.parametrize("runner", ["spark", "flink"])
+def test_a_job_server_makes_the_same_data_set(source, tmp_path, runner):
+    write_broken(source / "a" / "bad.avi")
+    options = "--job_endpoint=embed --environment_type=LOOPBACK"
+    convert(source, tmp_path / "a" / "out", "local", skip_unreadable=True)
+    convert(source, tmp_path / "b" / "out", runner, options, skip_unreadable=True)
+    assert contents(tmp_path / "a" / "out") == contents(tmp_path / "b" / "out")
+
+
+@needs_beam
+@pytest.mark.parametrize("endpoint", ["localhost:1", "localhost"])
+def test_a_job_server_that_does_not_answer_is_one_line(source, tmp_path, endpoint):
+    with pytest.raises(ConversionError, match=f"no job server answers at .*{endpoint} "):
+        convert(source, tmp_path / "out", "flink", f"--job_endpoint={endpoint}")
+    assert {path.name for path in tmp_path.iterdir()} == {"in"}
 
 
 @needs_beam
