@@ -84,7 +84,7 @@ def contents(folder):
 
 def states(folder):
     """The inode and the time of the last change of the shards in a folder."""
-    found = {path.name: path.stat() for path in pathlib.Path(folder).glob("*-of-*.tfrecord")}
+    found = {path.name: path.stat() for path in pathlib.Path(folder).glob("t*-of-*.tfrecord")}
     return {name: (state.st_ino, state.st_mtime_ns) for name, state in found.items()}
 
 
@@ -436,13 +436,13 @@ def test_a_killed_run_resumes_without_writing_finished_shards_again(source, tmp_
     )
     try:
         end = time.monotonic() + 120
-        while len([*done.glob("*-of-*.json")]) < 2:
+        while len([*done.glob("train-*-of-*.json")]) < 2:
             assert run.poll() is None and time.monotonic() < end
             time.sleep(0.05)
     finally:
         run.send_signal(signal.SIGKILL)
         run.wait()
-    finished = {path.name.removesuffix(".json") for path in done.glob("*-of-*.json")}
+    finished = {path.name.removesuffix(".json") for path in done.glob("train-*-of-*.json")}
     before = {name: state for name, state in states(shards).items() if name in finished}
     assert 2 <= len(before) < 4 and not (tmp_path / "out").exists()
     read = count_reads(monkeypatch)
