@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import errno
+import functools
 import itertools
 import os
 import pickle
@@ -108,19 +109,13 @@ def write_dataset(
         >>> info = DatasetInfo("mine", "1", height=64, width=64, channels=3, fps=25.0)
         >>> write_dataset("data/mine", info, {"train": paths}, load=read_video)
     """
-    for split, items in splits.items():
-        try:
-            check_split_name(split)
-        except ValueError as error:
-            raise ConversionError(f"{out_dir}: {error}") from error
-        if not len(items):
-            raise ConversionError(f"{out_dir}: the split {split!r} is empty; add a video.")
+    check_splits(out_dir, splits)
     total = sum(map(len, splits.values()))
     with (
         new_dataset_folder(out_dir, overwrite=overwrite) as building,
         progress_bar(total, progress) as bar,
     ):
-        encoder = _Encoder(info, load, workers, skip_unreadable, jpeg_quality, bar, building)
+        encoder = Encoder(info, load, workers, skip_unreadable, jpeg_quality, bar, building)
         encoder.own_rates = own_rates
         written, lost = {}, []
         for split, items in splits.items():
@@ -129,13 +124,9 @@ def write_dataset(
                 records = itertools.chain([first], records)
                 written[split] = write_split(building, split, records, videos_per_shard)
             elif not written:
-                lines = "\n".join(f"skipped {line}" for line in encoder.unreadable)
-                raise ConversionError(
-                    f"{out_dir}: the split {split!r} has no readable video, nothing is written; "
-                    f"repair or add videos:\n{lines}"
-                )
+                raise no_readable_video(out_dir, split, encoder.unreadable)
             else:
-                lost.append(f"left out the split {split!r}: none of its videos is readable")
+                lost.append(lost_split(split))
         if encoder.unreadable:
             info, written, names = _without_lost(building, info, written, encoder)
             lost += names
@@ -148,8 +139,52 @@ def write_dataset(
     return info
 
 
+def check_splits(out_dir: str | os.PathLike, splits: Mapping[str, Sequence[Any]]) -> None:
+    """Raises ConversionError for a split that has a wrong name or no items."""
+    for split, items in splits.items():
+        try:
+            check_split_name(split)
+        except ValueError as error:
+            raise ConversionError(f"{out_dir}: {error}") from error
+        if not len(items):
+            raise ConversionError(f"{out_dir}: the split {split!r} is empty; add a video.")
+
+
+def unreadable_files(faults: Sequence[str]) -> ConversionError:
+    """The error of files that are unreadable, with a line for each."""
+    lines = "\n".join(faults)
+    remedy = "or skip unreadable files with --skip_unreadable"
+    return ConversionError(
+        f"{lines}; nothing is written: repair or remove the file, {remedy}."
+        if len(faults) == 1
+        else f"{len(faults)} files are unreadable, nothing is written; repair or remove them, "
+        f"{remedy}:\n{lines}"
+    )
+
+
+def no_readable_video(
+    out_dir: str | os.PathLike, split: str, faults: Sequence[str]
+) -> ConversionError:
+    """The error of a first split that keeps no video, with a line for each that is skipped."""
+    lines = "\n".join(f"skipped {line}" for line in faults)
+    return ConversionError(
+        f"{out_dir}: the split {split!r} has no readable video, nothing is written; "
+        f"repair or add videos:\n{lines}"
+    )
+
+
+def lost_split(split: str) -> str:
+    """The line on a further split that keeps no video."""
+    return f"left out the split {split!r}: none of its videos is readable"
+
+
+def repeated_id(name: str) -> ConversionError:
+    """The error of two videos of one id."""
+    return ConversionError(f"Two videos have the id {name!r}: give unique ids.")
+
+
 def _without_lost(
-    folder: str, info: DatasetInfo, splits: Mapping[str, SplitInfo], encoder: "_Encoder"
+    folder: str, info: DatasetInfo, splits: Mapping[str, SplitInfo], encoder: "Encoder"
 ) -> tuple[DatasetInfo, dict[str, SplitInfo], list[str]]:
     """Leaves out the names of classes and identities that lost all videos; renumbers the records.
 
@@ -160,24 +195,7 @@ def _without_lost(
     Returns:
         The description, the splits, and a line for each name that is left out.
     """
-    numbers: dict[str, dict[int, int]] = {}
-    changed: dict[str, Any] = {}
-    lines = []
-    for field, key, what in (
-        ("label", "class_names", "class"), ("identity", "identity_names", "identity")
-    ):  # fmt: skip
-        names = getattr(info, key)
-        used, lost = encoder.used[field], encoder.lost[field]
-        kept = [n for n, name in enumerate(names) if n in used or name not in lost]
-        if len(kept) == len(names):
-            continue
-        numbers[field] = {old: new for new, old in enumerate(kept)}
-        changed[key] = tuple(names[old] for old in kept)
-        lines += [
-            f"left out the {what} {name!r}: none of its videos is readable"
-            for old, name in enumerate(names)
-            if old not in kept
-        ]
+    changed, numbers, lines = kept_names(info, encoder.used, encoder.lost)
     if not numbers:
         return info, dict(splits), lines
     renumbered = {}
@@ -188,13 +206,52 @@ def _without_lost(
             with ShardWriter(path) as writer:
                 for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
                     example = tf.train.Example.FromString(record)
-                    for field, new in numbers.items():
-                        value = example.features.feature[field].int64_list.value
-                        value[:] = [new.get(value[0], value[0])]  # -1 is none
+                    renumber(example, numbers)
                     writer.write(example.SerializeToString(deterministic=True))
             shards.append(writer.info)
         renumbered[split] = dataclasses.replace(clips, shards=tuple(shards))
     return dataclasses.replace(info, **changed), renumbered, lines
+
+
+def kept_names(
+    info: DatasetInfo, used: Mapping[str, Collection[int]], lost: Mapping[str, Collection[str]]
+) -> tuple[dict[str, Any], dict[str, dict[int, int]], list[str]]:
+    """The names of classes and identities without those that lost all their videos.
+
+    Args:
+        info: with all names.
+        used: the values of "label" and "identity" in the records.
+        lost: the names of the classes ("label") and identities of unreadable items.
+
+    Returns:
+        The fields of `info` that change, the new numbers by old ones of "label" and "identity"
+        where they change, and a line for each name that is left out.
+    """
+    numbers: dict[str, dict[int, int]] = {}
+    changed: dict[str, Any] = {}
+    lines: list[str] = []
+    for field, key, what in (
+        ("label", "class_names", "class"), ("identity", "identity_names", "identity")
+    ):  # fmt: skip
+        names = getattr(info, key)
+        kept = [n for n, name in enumerate(names) if n in used[field] or name not in lost[field]]
+        if len(kept) == len(names):
+            continue
+        numbers[field] = {old: new for new, old in enumerate(kept)}
+        changed[key] = tuple(names[old] for old in kept)
+        lines += [
+            f"left out the {what} {name!r}: none of its videos is readable"
+            for old, name in enumerate(names)
+            if old not in kept
+        ]
+    return changed, numbers, lines
+
+
+def renumber(example: tf.train.Example, numbers: Mapping[str, Mapping[int, int]]) -> None:
+    """Gives a record the new numbers of `kept_names`."""
+    for field, new in numbers.items():
+        value = example.features.feature[field].int64_list.value
+        value[:] = [new.get(value[0], value[0])]  # -1 is none
 
 
 def is_one_rate(rates: Collection[float]) -> bool:
@@ -232,44 +289,63 @@ def new_dataset_folder(
         ConversionError: `out_dir` exists and may not be replaced, or it cannot be written.
     """
     out_dir = os.path.abspath(os.fspath(out_dir))
+    check = functools.partial(check_out_dir, out_dir, holds=holds, reads=reads, overwrite=overwrite)
+    with writing_errors(out_dir, temporary_name(out_dir)), atomic_folder(out_dir, check) as folder:
+        yield folder
 
-    def check() -> None:
-        try:
-            check_unicode_name(out_dir)
-        except OSError as error:
-            raise ConversionError(f"{error.filename}: {error.strerror}.") from error
-        place = os.path.realpath(out_dir)
-        if reads is not None and os.path.commonpath([os.path.realpath(reads), place]) == place:
-            what = "contains the data set that is read"
-            raise ConversionError(f"{out_dir}: {what}; give another --out_dir.")
-        if not os.path.exists(out_dir) or (os.path.isdir(out_dir) and not os.listdir(out_dir)):
-            return
-        what = " and ".join(holds) or "a data set"
-        infos = [os.path.join(out_dir, part, INFO_FILE) for part in holds or [""]]
-        if not all(map(os.path.exists, infos)):
-            fault = f"does not contain {what}" if holds else "is not a data set"
-            raise ConversionError(f"{out_dir}: exists and {fault}; give another --out_dir.")
-        if not overwrite:
-            remedy = "replace with --overwrite or give another --out_dir"
-            raise ConversionError(f"{out_dir}: contains {what} already; {remedy}.")
 
+def check_out_dir(
+    out_dir: str,
+    *,
+    holds: Sequence[str] = (),
+    reads: str | os.PathLike | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Checks that a data set may be written to a folder; as `new_dataset_folder`."""
     try:
-        with atomic_folder(out_dir, check) as building:
-            yield building
+        check_unicode_name(out_dir)
+    except OSError as error:
+        raise ConversionError(f"{error.filename}: {error.strerror}.") from error
+    place = os.path.realpath(out_dir)
+    if reads is not None and os.path.commonpath([os.path.realpath(reads), place]) == place:
+        what = "contains the data set that is read"
+        raise ConversionError(f"{out_dir}: {what}; give another --out_dir.")
+    if not os.path.exists(out_dir) or (os.path.isdir(out_dir) and not os.listdir(out_dir)):
+        return
+    what = " and ".join(holds) or "a data set"
+    infos = [os.path.join(out_dir, part, INFO_FILE) for part in holds or [""]]
+    if not all(map(os.path.exists, infos)):
+        fault = f"does not contain {what}" if holds else "is not a data set"
+        raise ConversionError(f"{out_dir}: exists and {fault}; give another --out_dir.")
+    if not overwrite:
+        remedy = "replace with --overwrite or give another --out_dir"
+        raise ConversionError(f"{out_dir}: contains {what} already; {remedy}.")
+
+
+@contextlib.contextmanager
+def writing_errors(out_dir: str, building: str) -> Iterator[None]:
+    """Turns an error of writing in the block into a ConversionError of one line.
+
+    Args:
+        out_dir: folder of the data set, which the line names.
+        building: the folder in whose place the line names it.
+    """
+    try:
+        yield
     except DatasetError as error:
-        raise DatasetError(str(error).replace(temporary_name(out_dir), out_dir)) from error
+        raise DatasetError(str(error).replace(building, out_dir)) from error
     except (OSError, tf.errors.OpError) as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space" in str(error)
         if full or isinstance(error, tf.errors.ResourceExhaustedError):
             why = "the disk is full; free some space or give another --out_dir."
         else:
             what = getattr(error, "strerror", None) or str(error)
-            what = " ".join(what.replace(temporary_name(out_dir), out_dir).split())
+            what = " ".join(what.replace(building, out_dir).split())
             why = f"cannot be written ({what}); check the path and its permissions."
         raise ConversionError(f"{out_dir}: {why}") from error
 
 
-class _Encoder:
+class Encoder:
     """Turns items into serialized records, in order, with a bounded look-ahead.
 
     Attributes:
@@ -305,11 +381,11 @@ class _Encoder:
                 # After a fault the rest is only read, so that one run names every bad file.
                 if self.unreadable and not self.skip_unreadable:
                     continue
-                for example in _read_examples(file):
+                for example in read_examples(file):
                     feature = example.features.feature
                     name = feature["id"].bytes_list.value[0].decode()
                     if name in self.ids:
-                        raise ConversionError(f"Two videos have the id {name!r}: give unique ids.")
+                        raise repeated_id(name)
                     self.ids.add(name)
                     if not self.own_rates:
                         feature["fps"].float_list.value[:] = [rate]
@@ -320,22 +396,14 @@ class _Encoder:
                     yield finish_example(example, index), length
                     index += 1
         if self.unreadable and not self.skip_unreadable:
-            lines = "\n".join(self.unreadable)
-            remedy = "or skip unreadable files with --skip_unreadable"
-            count = len(self.unreadable)
-            raise ConversionError(
-                f"{lines}; nothing is written: repair or remove the file, {remedy}."
-                if count == 1
-                else f"{count} files are unreadable, nothing is written; repair or remove them, "
-                f"{remedy}:\n{lines}"
-            )
+            raise unreadable_files(self.unreadable)
 
     def _in_order(self, items: Sequence[Any]) -> Iterator[str | tuple[IO[bytes], float]]:
         pool = concurrent.futures.ThreadPoolExecutor(self.workers)
         pending: collections.deque[concurrent.futures.Future] = collections.deque()
         try:
             for item in items:
-                pending.append(pool.submit(self._encode_within_share, item))
+                pending.append(pool.submit(self.encode, item))
                 if len(pending) >= 4 * self.workers:
                     yield pending.popleft().result()
             while pending:
@@ -343,13 +411,13 @@ class _Encoder:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _encode_within_share(self, item: Any) -> str | tuple[IO[bytes], float]:
+    def encode(self, item: Any) -> str | tuple[IO[bytes], float]:
+        """A temporary file of the records of an item and their frame rate, or its fault."""
         with contextlib.ExitStack() as _worker.held:
             _worker.share = MAX_RECORD_BYTES / self.workers
             return self._encode(item)
 
     def _encode(self, item: Any) -> str | tuple[IO[bytes], float]:
-        """A temporary file of the records of an item and their frame rate, or its fault."""
         examples, rate = self._examples(item), -1.0
         with contextlib.ExitStack() as stack:  # a fault drops the records before it
             file: Any = stack.enter_context(
@@ -401,7 +469,7 @@ class _Encoder:
                 )
 
 
-def _read_examples(file: IO[bytes]) -> Iterator[tf.train.Example]:
+def read_examples(file: IO[bytes]) -> Iterator[tf.train.Example]:
     """The records that were pickled into a file, one at a time."""
     with contextlib.suppress(EOFError):
         while True:

@@ -23,12 +23,14 @@ import os
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from kerasvid.data.records import ENCODINGS, DatasetInfo, Video
 from kerasvid.io import is_unicode, shown_name
 from tfrecords_tools import media
+from tfrecords_tools.beam_conversion import RUNNERS, write_dataset_on_beam
 from tfrecords_tools.conversion import (
     ConversionError,
     UnreadableMedia,
@@ -99,6 +101,22 @@ class FolderOptions(ClipOptions):
     strip_frame_width: int | None = option(
         None, "Width of a frame in a strip; by default its height.", 1
     )
+    runner: str = option(
+        "local",
+        "Where the conversion runs: local (this process), or Apache Beam on this machine (direct) "
+        "or on a cluster.",
+        choices=RUNNERS,
+    )
+    runner_options: str = option(
+        "", 'Options of the Beam runner in quotes, as "--project=p --region=r"; by default none.'
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.runner_options and self.runner == "local":
+            raise ConversionError(
+                f"runner_options={self.runner_options!r}: give a runner other than local too."
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -338,6 +356,64 @@ def describe_timing(
     return lines
 
 
+@dataclasses.dataclass
+class FolderReader:
+    """Reads the clips of a folder, and notes what is reported of them at the end.
+
+    Args:
+        options: how files become videos.
+        labels: the number of each class by name.
+
+    Attributes:
+        lengths: the number of frames of each video that is cut, by id.
+        timing, with_gaps: as `describe_timing` takes them.
+
+    Example:
+        >>> reader = FolderReader(FolderOptions(), {"walking": 0})
+        >>> write_dataset("data/mine", info, {"train": clips}, load=reader)
+    """
+
+    options: FolderOptions
+    labels: Mapping[str, int]
+    lengths: dict[str, int] = dataclasses.field(default_factory=dict)
+    timing: dict[str, tuple[float, bool]] = dataclasses.field(default_factory=dict)
+    with_gaps: set[str] = dataclasses.field(default_factory=set)
+
+    def __call__(self, clip: FolderClip) -> Iterator[Video]:
+        """Yields the videos of a clip, one or those that it is cut into."""
+        options, path = self.options, clip.paths[0]
+        found: Iterable[np.ndarray]
+        if clip.kind == "video":
+            found = media.open_video(path, options.fps)
+        elif clip.kind == "strip":
+            found = media.iterate_strip(path, options.strip_frame_width)
+        else:
+            found = map(media.read_image, clip.paths)
+        path = path if len(clip.paths) == 1 else os.path.dirname(path)
+        label = self.labels.get(clip.class_name, -1)
+
+        def rate() -> float:  # of the frames that have been read
+            return found.rate if isinstance(found, media.VideoFrames) else options.fps or -1.0
+
+        for clip_id, frames in clips_of(found, path, clip.id, options, self.lengths):
+            yield Video(frames, clip_id, rate(), label)
+        if isinstance(found, media.VideoFrames):
+            self.timing[clip.id] = (found.rate, found.is_variable and options.fps is None)
+            if found.closed_gaps:
+                self.with_gaps.add(clip.id)
+
+    def notes(self) -> dict[str, Any]:
+        """What it has noted, for JSON."""
+        gaps = sorted(self.with_gaps)
+        return {"lengths": self.lengths, "timing": self.timing, "with_gaps": gaps}
+
+    def add_notes(self, notes: Mapping[str, Any]) -> None:
+        """Adds the notes of another reader."""
+        self.lengths |= notes["lengths"]
+        self.timing |= {name: tuple(timing) for name, timing in notes["timing"].items()}
+        self.with_gaps |= set(notes["with_gaps"])
+
+
 def prepare(
     out_dir: Folder,
     source_dir: Folder | None,
@@ -347,6 +423,8 @@ def prepare(
     """Converts a folder of videos into a data set (see `tfrecords_tools.converters`)."""
     options = options or FolderOptions()
     source_dir = check_source_dir(source_dir, "folder", "the folder of your videos")
+    if options.runner != "local":
+        source_dir = os.path.abspath(source_dir)  # its workers have another working folder
     clips, others = find_clips(source_dir, options)
     print(describe_clips(clips, others), file=sys.stderr)
     splits = split_clips(clips, options.test_fraction, options.seed)
@@ -354,33 +432,7 @@ def prepare(
     classes = sorted(names - {""}, key=media.natural_key)
     labels = {name: number for number, name in enumerate(classes)}
 
-    lengths: dict[str, int] = {}  # of the videos that are cut
-
-    timing: dict[str, tuple[float, bool]] = {}
-    with_gaps: set[str] = set()
-
-    def load(clip: FolderClip) -> Iterator[Video]:
-        path = clip.paths[0]
-        found: Iterable[np.ndarray]
-        if clip.kind == "video":
-            found = media.open_video(path, options.fps)
-        elif clip.kind == "strip":
-            found = media.iterate_strip(path, options.strip_frame_width)
-        else:
-            found = map(media.read_image, clip.paths)
-        path = path if len(clip.paths) == 1 else os.path.dirname(path)
-        label = labels.get(clip.class_name, -1)
-
-        def rate() -> float:  # of the frames that have been read
-            return found.rate if isinstance(found, media.VideoFrames) else options.fps or -1.0
-
-        for clip_id, frames in clips_of(found, path, clip.id, options, lengths):
-            yield Video(frames, clip_id, rate(), label)
-        if isinstance(found, media.VideoFrames):
-            timing[clip.id] = (found.rate, found.is_variable and options.fps is None)
-            if found.closed_gaps:
-                with_gaps.add(clip.id)
-
+    reader = FolderReader(options, labels)
     info = DatasetInfo(
         os.path.basename(os.path.abspath(out_dir)),
         "1",
@@ -391,13 +443,27 @@ def prepare(
         class_names=tuple(classes),
         source=os.path.basename(os.path.abspath(source_dir)),
     )
-    info = write_dataset(out_dir, info, splits, load, **writing)
+    if options.runner == "local":
+        info = write_dataset(out_dir, info, splits, reader, **writing)
+    else:
+        flags = {"source_dir": os.path.realpath(source_dir), **dataclasses.asdict(options)}
+        del flags["runner"], flags["runner_options"]
+        info = write_dataset_on_beam(
+            out_dir,
+            info,
+            splits,
+            reader,
+            runner=options.runner,
+            runner_options=options.runner_options,
+            flags=flags,
+            **writing,
+        )
     if cut := options.clip_frames:
-        print(describe_cut(lengths, cut, options.clip_stride or cut), file=sys.stderr)
+        print(describe_cut(reader.lengths, cut, options.clip_stride or cut), file=sys.stderr)
     elif (longest := max(clips.max_length for clips in info.splits.values())) > _LONG:
         print(f"the longest video has {longest} frames, and training reads a whole video for each "
               "clip: cut long videos with --clip_frames", file=sys.stderr)  # fmt: skip
-    for line in describe_timing(timing, with_gaps):
+    for line in describe_timing(reader.timing, reader.with_gaps):
         print(line, file=sys.stderr)
     return info
 
