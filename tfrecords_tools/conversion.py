@@ -59,6 +59,14 @@ def reserve_memory(size: int) -> None:
         _worker.share = float("inf")
 
 
+def decoder_threads() -> int:
+    """How many threads a `load` function decodes a video with, 0 for the decoder's default.
+
+    The workers share the cores: with as many videos as cores, one thread each is the fastest.
+    """
+    return getattr(_worker, "threads", 0)
+
+
 def write_dataset(
     out_dir: str | os.PathLike,
     info: DatasetInfo,
@@ -334,8 +342,9 @@ class _Encoder:
         pool = concurrent.futures.ThreadPoolExecutor(self.workers)
         pending: collections.deque[concurrent.futures.Future] = collections.deque()
         try:
+            threads = max(1, (os.cpu_count() or 1) // min(self.workers, len(items)))
             for item in items:
-                pending.append(pool.submit(self._encode_within_share, item))
+                pending.append(pool.submit(self._encode_within_share, item, threads))
                 if len(pending) >= 4 * self.workers:
                     yield pending.popleft().result()
             while pending:
@@ -343,9 +352,9 @@ class _Encoder:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _encode_within_share(self, item: Any) -> str | tuple[IO[bytes], float]:
+    def _encode_within_share(self, item: Any, threads: int) -> str | tuple[IO[bytes], float]:
         with contextlib.ExitStack() as _worker.held:
-            _worker.share = MAX_RECORD_BYTES / self.workers
+            _worker.share, _worker.threads = MAX_RECORD_BYTES / self.workers, threads
             return self._encode(item)
 
     def _encode(self, item: Any) -> str | tuple[IO[bytes], float]:
