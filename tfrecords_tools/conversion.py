@@ -19,6 +19,7 @@ import tensorflow as tf
 import tqdm
 
 from kerasvid.data.records import (
+    JPEG_QUALITY,
     MAX_RECORD_BYTES,
     DatasetError,
     DatasetInfo,
@@ -30,6 +31,7 @@ from kerasvid.data.records import (
 )
 from kerasvid.data.shards import INFO_FILE, ShardWriter, write_info, write_split
 from kerasvid.io import atomic_folder, check_unicode_name, temporary_name
+from tfrecords_tools.frame_loss import FrameLoss, describe_loss, measure_loss
 
 _BYTES_IN_MEMORY = 8 << 20  # of the records of one item that wait to be written; the rest on disk
 
@@ -78,7 +80,7 @@ def write_dataset(
     progress: bool = True,
     overwrite: bool = False,
     skip_unreadable: bool = False,
-    jpeg_quality: int = 95,
+    jpeg_quality: int | None = None,
     own_rates: bool = False,
 ) -> DatasetInfo:
     """Writes a data set of records; `out_dir` appears only when it is complete.
@@ -101,16 +103,17 @@ def write_dataset(
             print a line for each. Classes and identities that lose all their videos so are left
             out, and those after them get lower numbers: items name them as `Clip` does. Splits
             without a video are left out too, except the first; a line names each.
-        jpeg_quality: 1..100, for the encoding "jpeg".
+        jpeg_quality: 1..100, by default 95, for the encoding "jpeg" only. The PSNR of such frames,
+            beside what `load` gives, and the bytes that they save are printed on stderr.
         own_rates: the videos of an item keep the frame rate that each has when it is yielded.
 
     Returns:
         `info` with its splits filled in, as in `dataset.json`.
 
     Raises:
-        ConversionError: out_dir exists, the disk is full, a file is unreadable, a split is
-            empty, the first has no readable video, or a video has a wrong size or the id of
-            another. Nothing is written then.
+        ConversionError: out_dir exists, the disk is full, a file is unreadable, `jpeg_quality` is
+            given for another encoding or out of range, a split is empty, the first has no readable
+            video, or a video has a wrong size or the id of another. Nothing is written then.
 
     Example:
         >>> info = DatasetInfo("mine", "1", height=64, width=64, channels=3, fps=25.0)
@@ -123,6 +126,13 @@ def write_dataset(
             raise ConversionError(f"{out_dir}: {error}") from error
         if not len(items):
             raise ConversionError(f"{out_dir}: the split {split!r} is empty; add a video.")
+    if jpeg_quality is not None and info.encoding != "jpeg":
+        raise ConversionError(
+            f"jpeg_quality={jpeg_quality}: the encoding is {info.encoding}; give --encoding=jpeg "
+            "or leave the quality out."
+        )
+    if jpeg_quality is not None and not 1 <= jpeg_quality <= 100:
+        raise ConversionError(f"jpeg_quality={jpeg_quality}: must be from 1 to 100.")
     total = sum(map(len, splits.values()))
     with (
         new_dataset_folder(out_dir, overwrite=overwrite) as building,
@@ -151,6 +161,8 @@ def write_dataset(
         fps = float(np.median(list(encoder.rates))) if common else info.fps
         info = dataclasses.replace(info, splits=written, fps=fps)
         write_info(building, info)
+    if encoder.losses:
+        lost.append(describe_loss(encoder.losses))
     for line in [f"skipped {line}" for line in encoder.unreadable] + lost:
         print(line, file=sys.stderr)
     return info
@@ -285,14 +297,16 @@ class _Encoder:
         rates: frames per second of the videos.
         used: the values of "label" and "identity" in the records.
         lost: the names of the classes ("label") and identities of the items that it could not read.
+        losses: of each video, for the encoding "jpeg"; not in their order.
     """
 
     def __init__(self, info, load, workers, skip_unreadable, jpeg_quality, bar, folder) -> None:
         self.info, self.load, self.bar, self.folder = info, load, bar, folder
         self.own_rates = False
         self.workers = workers or os.cpu_count() or 1
-        self.skip_unreadable, self.jpeg_quality = skip_unreadable, jpeg_quality
+        self.skip_unreadable, self.jpeg_quality = skip_unreadable, jpeg_quality or JPEG_QUALITY
         self.unreadable: list[str] = []
+        self.losses: list[FrameLoss] = []
         self.ids: set[str] = set()
         self.rates: set[float] = set()
         self.used: dict[str, set[int]] = {"label": set(), "identity": set()}
@@ -359,7 +373,8 @@ class _Encoder:
 
     def _encode(self, item: Any) -> str | tuple[IO[bytes], float]:
         """A temporary file of the records of an item and their frame rate, or its fault."""
-        examples, rate = self._examples(item), -1.0
+        losses: list[FrameLoss] = []
+        examples, rate = self._examples(item, losses), -1.0
         with contextlib.ExitStack() as stack:  # a fault drops the records before it
             file: Any = stack.enter_context(
                 tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY, dir=self.folder)
@@ -377,9 +392,10 @@ class _Encoder:
                 pickle.dump(example.SerializeToString(), file)
             file.seek(0)
             stack.pop_all()
+        self.losses += losses
         return file, rate
 
-    def _examples(self, item: Any) -> Iterator[tf.train.Example]:
+    def _examples(self, item: Any, losses: list[FrameLoss]) -> Iterator[tf.train.Example]:
         loaded = self.load(item)
         for video in [loaded] if isinstance(loaded, Video) else loaded:
             example = video_to_example(video, self.info.encoding, self.jpeg_quality)
@@ -395,6 +411,9 @@ class _Encoder:
                     f"{len(self.info.attribute_names)} names; give one value for each name."
                 )
             self._check_numbers(video)
+            if self.info.encoding == "jpeg":
+                images = example.features.feature["frames"].bytes_list.value
+                losses.append(measure_loss(video.frames, images))
             yield example
 
     def _check_numbers(self, video: Video) -> None:

@@ -34,6 +34,7 @@ RECORD_BYTES = 16  # that a TFRecord file has for each record beside its content
 MAX_SIDE = 65535  # pixels of an image that PNG and JPEG files hold in OpenCV and TensorFlow
 MAX_FPS = 1e6
 ENCODINGS = ("png", "jpeg", "raw")
+JPEG_QUALITY = 95
 MAX_RECORD_BYTES = 1 << 30  # of frames; protobuf ends at 2 GiB, and readers copy records
 REQUIRED = ("encoding", "index", "id", "length", "height", "width", "channels")
 REMEDY = "delete the folder and prepare the data set again."
@@ -329,7 +330,7 @@ def _from_json(kind: Any, value: Any, where: str = "") -> Any:
 
 
 def video_to_example(
-    video: Video, encoding: str = "png", jpeg_quality: int = 95
+    video: Video, encoding: str = "png", jpeg_quality: int = JPEG_QUALITY
 ) -> tf.train.Example:
     """The record of a video without its `index`, which `finish_example` adds.
 

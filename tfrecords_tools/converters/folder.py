@@ -65,6 +65,9 @@ class ClipOptions(Options):
     encoding: str = option(
         "png", "Encoding of the frames: png (lossless), jpeg (smaller) or raw.", choices=ENCODINGS
     )
+    jpeg_quality: int | None = option(
+        None, "Quality of the frames, for --encoding=jpeg; by default 95.", 1, 100
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -391,7 +394,7 @@ def prepare(
         class_names=tuple(classes),
         source=os.path.basename(os.path.abspath(source_dir)),
     )
-    info = write_dataset(out_dir, info, splits, load, **writing)
+    info = write_dataset(out_dir, info, splits, load, jpeg_quality=options.jpeg_quality, **writing)
     if cut := options.clip_frames:
         print(describe_cut(lengths, cut, options.clip_stride or cut), file=sys.stderr)
     elif (longest := max(clips.max_length for clips in info.splits.values())) > _LONG:
