@@ -1,4 +1,4 @@
-"""Measures the speed of input, training, generation or evaluation and prints a JSON line.
+"""Measures the speed of input, training, generation, evaluation or conversion as a JSON line.
 
 Of the presets with weights that come with the package it prints a table.
 
@@ -6,6 +6,7 @@ kerasvid benchmark --what=train --model=rjvae --dataset=sprites --batch_size=16
 kerasvid benchmark --what=data --dataset=sprites --steps=200
 kerasvid benchmark --what=train --model=navsynth --dataset=turntable --rows=100000
 kerasvid benchmark --what=evaluate --model=navsynth --dataset=weizmann/strips --clips=2048
+kerasvid benchmark --what=convert --source_dir=my_videos
 kerasvid benchmark --what=presets
 """
 
@@ -23,7 +24,7 @@ from kerasvid.cli.command import (
     start_tensorflow,
 )
 
-WHAT = ["data", "train", "generate", "evaluate", "presets"]
+WHAT = ["data", "train", "generate", "evaluate", "convert", "presets"]
 SHOWN = {  # values of an evaluation in the table of presets, by their names
     "reconstruction/psnr": "PSNR {:.1f} dB",
     "between/best_of_8": "L2 of the nearest of 8 {:.1f}",
@@ -43,6 +44,14 @@ define.integer("frames", None, "Frames of a clip; by default the preset's.", low
 define.device()
 define.integer("steps", 20, "Steps to measure, after a warm-up.", lower_bound=1)
 define.integer("clips", 2048, "Clips of each set, for --what=evaluate.", lower_bound=8)
+for _side in ("height", "width"):
+    define.integer(
+        _side, 64, f"{_side.capitalize()} of a frame, for --what=convert.", lower_bound=1
+    )
+define.integer("repeats", 3, "Conversions by kerasvid and by ffmpeg, in turns.", lower_bound=1)
+define.integer(
+    "videos", 24, "Videos to convert, drawn unless --source_dir is given.", lower_bound=1
+)
 define.integer("rows", None, "Rows of learned codes, looked up at random.", lower_bound=1)
 
 
@@ -53,7 +62,7 @@ def main(argv: list[str]) -> None:
     from kerasvid.models.registry import shipped_presets
     from kerasvid.training.config import make_config
     from kerasvid.training.run_folder import ERRORS
-    from tfrecords_tools import registry
+    from tfrecords_tools import conversion_speed, registry
 
     with one_line_errors(ValueError, *ERRORS):
         if _F.rows is not None and _F.what != "train":
@@ -62,6 +71,10 @@ def main(argv: list[str]) -> None:
             return print(
                 _table([benchmark.measure_preset(name, _F.steps) for name in shipped_presets()])
             )
+        if _F.what == "convert":
+            given = _F.source_dir, _F.height, _F.width, _F.repeats, _F.videos
+            found = conversion_speed.measure_conversion(*given)
+            return print(json.dumps({"what": "convert", "cores": os.cpu_count(), **found}))
         values = parse_assignments(_F.set)
         if _F.frames is not None:
             values |= {"frames": _F.frames, "training.frames": _F.frames}
