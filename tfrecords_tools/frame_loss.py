@@ -60,12 +60,12 @@ def describe_loss(losses: Collection[FrameLoss]) -> str:
 
     Example:
         >>> describe_loss([FrameLoss((40.0, 42.0), 0, 2000, 8000)])
-        'PSNR of the frames: 41.00 dB on average, 40.00 dB at the least; 75 % less bytes than PNG'
+        'PSNR of the frames: 41.00 dB on average, 40.00 dB at the least; 75 % fewer bytes than PNG'
     """
     ratios = [ratio for loss in losses for ratio in loss.psnr]
     equal = sum(loss.equal for loss in losses)
     saved = 1 - sum(loss.encoded_bytes for loss in losses) / sum(loss.png_bytes for loss in losses)
-    size = f"{abs(saved):.0%} {'less' if saved >= 0 else 'more'} bytes than PNG".replace("%", " %")
+    size = f"{abs(saved):.0%} {'fewer' if saved >= 0 else 'more'} bytes than PNG".replace("%", " %")
     if not ratios:
         return f"PSNR of the frames: all are equal to the originals; {size}"
     mean = math.fsum(ratios) / len(ratios)

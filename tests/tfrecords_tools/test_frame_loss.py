@@ -65,7 +65,7 @@ def test_mean_and_minimum_are_over_the_frames_of_all_videos():
     losses = [FrameLoss((30.0, 36.0), 0, 2000, 8000), FrameLoss((42.0,), 0, 4000, 4000)]
     line = describe_loss(losses)
     assert line == (
-        "PSNR of the frames: 36.00 dB on average, 30.00 dB at the least; 50 % less bytes than PNG"
+        "PSNR of the frames: 36.00 dB on average, 30.00 dB at the least; 50 % fewer bytes than PNG"
     )
     assert describe_loss(losses[::-1]) == line
     assert describe_loss([FrameLoss((30.0,), 0, 3, 2)]).endswith("50 % more bytes than PNG")
