@@ -72,6 +72,7 @@ from tfrecords_tools.conversion import (
     ConversionError,
     Encoder,
     check_out_dir,
+    check_quality,
     check_splits,
     is_one_rate,
     kept_names,
@@ -84,6 +85,7 @@ from tfrecords_tools.conversion import (
     unreadable_files,
     writing_errors,
 )
+from tfrecords_tools.frame_loss import FrameLoss, describe_loss
 
 # Beam's names of the runners. Its DirectRunner would download a program first; the FnApiRunner is
 # what it runs pipelines like these with otherwise.
@@ -141,7 +143,7 @@ def write_dataset_on_beam(
     progress: bool = True,
     overwrite: bool = False,
     skip_unreadable: bool = False,
-    jpeg_quality: int = 95,
+    jpeg_quality: int | None = None,
 ) -> DatasetInfo:
     """Writes a data set of records on Apache Beam; see the module for how.
 
@@ -175,6 +177,7 @@ def write_dataset_on_beam(
         )
     _check_job_server(options)
     check_splits(out_dir, splits)
+    check_quality(info, jpeg_quality)
     out_dir = os.path.abspath(os.fspath(out_dir))
     remove_leftovers(*os.path.split(out_dir))
     check_out_dir(out_dir, overwrite=overwrite)
@@ -219,7 +222,8 @@ def write_dataset_on_beam(
         replace_folder(building, temporary_name(out_dir))
         replace_folder(temporary_name(out_dir), out_dir)
         shutil.rmtree(folder, ignore_errors=True)
-    for line in placed.lines:
+    losses = [FrameLoss(**loss) for each in described.values() for loss in each["losses"]]
+    for line in [*placed.lines, *([describe_loss(losses)] if losses else [])]:
         print(line, file=sys.stderr)
     return info
 
@@ -453,7 +457,7 @@ class Job:
         token: that its `conversion.json` has while this job runs.
         info: the description of the data set, without splits.
         reader: of the items, without notes.
-        jpeg_quality: 1..100, for the encoding "jpeg".
+        jpeg_quality: as of `conversion.write_dataset`.
         opencv: its version, on which the bytes of frames depend.
     """
 
@@ -461,7 +465,7 @@ class Job:
     token: str
     info: DatasetInfo
     reader: Reader
-    jpeg_quality: int
+    jpeg_quality: int | None
     opencv: str = cv2.__version__
 
     def path(self, *names: str) -> str:
@@ -564,8 +568,8 @@ class Part:
 
         Returns:
             `file`, a `ShardInfo` or none; `items`, of each the `fault` or the values of its
-            `records`; `notes` of the reader; and `refused`, why the data set cannot be made, if
-            so. The items after that are left out.
+            `records`; `notes` of the reader; `losses` of JPEG frames; and `refused`, why the data
+            set cannot be made, if so. The items after that are left out.
         """
         reader = copy.deepcopy(job.reader)
         encoder = Encoder(job.info, reader, None, True, job.jpeg_quality, None, None)
@@ -601,7 +605,13 @@ class Part:
                         ])  # fmt: skip
                 found.append({"records": values})
         info = dataclasses.asdict(writer.info) if writer else None
-        return {"file": info, "items": found, "notes": reader.notes(), "refused": refused}
+        return {
+            "file": info,
+            "items": found,
+            "notes": reader.notes(),
+            "losses": [dataclasses.asdict(loss) for loss in encoder.losses],
+            "refused": refused,
+        }
 
 
 def _parts(split: str, items: Sequence[Item], info: DatasetInfo) -> Iterator[Part]:

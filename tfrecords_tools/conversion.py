@@ -20,6 +20,7 @@ import tensorflow as tf
 import tqdm
 
 from kerasvid.data.records import (
+    JPEG_QUALITY,
     MAX_RECORD_BYTES,
     DatasetError,
     DatasetInfo,
@@ -31,6 +32,7 @@ from kerasvid.data.records import (
 )
 from kerasvid.data.shards import INFO_FILE, ShardWriter, write_info, write_split
 from kerasvid.io import atomic_folder, check_unicode_name, temporary_name
+from tfrecords_tools.frame_loss import FrameLoss, describe_loss, measure_loss
 
 _BYTES_IN_MEMORY = 8 << 20  # of the records of one item that wait to be written; the rest on disk
 
@@ -60,6 +62,14 @@ def reserve_memory(size: int) -> None:
         _worker.share = float("inf")
 
 
+def decoder_threads() -> int:
+    """How many threads a `load` function decodes a video with, 0 for the decoder's default.
+
+    The workers share the cores: with as many videos as cores, one thread each is the fastest.
+    """
+    return getattr(_worker, "threads", 0)
+
+
 def write_dataset(
     out_dir: str | os.PathLike,
     info: DatasetInfo,
@@ -71,7 +81,7 @@ def write_dataset(
     progress: bool = True,
     overwrite: bool = False,
     skip_unreadable: bool = False,
-    jpeg_quality: int = 95,
+    jpeg_quality: int | None = None,
     own_rates: bool = False,
 ) -> DatasetInfo:
     """Writes a data set of records; `out_dir` appears only when it is complete.
@@ -94,22 +104,24 @@ def write_dataset(
             print a line for each. Classes and identities that lose all their videos so are left
             out, and those after them get lower numbers: items name them as `Clip` does. Splits
             without a video are left out too, except the first; a line names each.
-        jpeg_quality: 1..100, for the encoding "jpeg".
+        jpeg_quality: 1..100, by default 95, for the encoding "jpeg" only. The PSNR of such frames,
+            beside what `load` gives, and the bytes that they save are printed on stderr.
         own_rates: the videos of an item keep the frame rate that each has when it is yielded.
 
     Returns:
         `info` with its splits filled in, as in `dataset.json`.
 
     Raises:
-        ConversionError: out_dir exists, the disk is full, a file is unreadable, a split is
-            empty, the first has no readable video, or a video has a wrong size or the id of
-            another. Nothing is written then.
+        ConversionError: out_dir exists, the disk is full, a file is unreadable, `jpeg_quality` is
+            given for another encoding or out of range, a split is empty, the first has no readable
+            video, or a video has a wrong size or the id of another. Nothing is written then.
 
     Example:
         >>> info = DatasetInfo("mine", "1", height=64, width=64, channels=3, fps=25.0)
         >>> write_dataset("data/mine", info, {"train": paths}, load=read_video)
     """
     check_splits(out_dir, splits)
+    check_quality(info, jpeg_quality)
     total = sum(map(len, splits.values()))
     with (
         new_dataset_folder(out_dir, overwrite=overwrite) as building,
@@ -134,6 +146,8 @@ def write_dataset(
         fps = float(np.median(list(encoder.rates))) if common else info.fps
         info = dataclasses.replace(info, splits=written, fps=fps)
         write_info(building, info)
+    if encoder.losses:
+        lost.append(describe_loss(encoder.losses))
     for line in [f"skipped {line}" for line in encoder.unreadable] + lost:
         print(line, file=sys.stderr)
     return info
@@ -148,6 +162,17 @@ def check_splits(out_dir: str | os.PathLike, splits: Mapping[str, Sequence[Any]]
             raise ConversionError(f"{out_dir}: {error}") from error
         if not len(items):
             raise ConversionError(f"{out_dir}: the split {split!r} is empty; add a video.")
+
+
+def check_quality(info: DatasetInfo, jpeg_quality: int | None) -> None:
+    """Raises ConversionError for a quality of another encoding than JPEG, or out of range."""
+    if jpeg_quality is not None and info.encoding != "jpeg":
+        raise ConversionError(
+            f"jpeg_quality={jpeg_quality}: the encoding is {info.encoding}; give --encoding=jpeg "
+            "or leave the quality out."
+        )
+    if jpeg_quality is not None and not 1 <= jpeg_quality <= 100:
+        raise ConversionError(f"jpeg_quality={jpeg_quality}: must be from 1 to 100.")
 
 
 def unreadable_files(faults: Sequence[str]) -> ConversionError:
@@ -353,14 +378,16 @@ class Encoder:
         rates: frames per second of the videos.
         used: the values of "label" and "identity" in the records.
         lost: the names of the classes ("label") and identities of the items that it could not read.
+        losses: of each video, for the encoding "jpeg"; not in their order.
     """
 
     def __init__(self, info, load, workers, skip_unreadable, jpeg_quality, bar, folder) -> None:
         self.info, self.load, self.bar, self.folder = info, load, bar, folder
         self.own_rates = False
         self.workers = workers or os.cpu_count() or 1
-        self.skip_unreadable, self.jpeg_quality = skip_unreadable, jpeg_quality
+        self.skip_unreadable, self.jpeg_quality = skip_unreadable, jpeg_quality or JPEG_QUALITY
         self.unreadable: list[str] = []
+        self.losses: list[FrameLoss] = []
         self.ids: set[str] = set()
         self.rates: set[float] = set()
         self.used: dict[str, set[int]] = {"label": set(), "identity": set()}
@@ -402,8 +429,9 @@ class Encoder:
         pool = concurrent.futures.ThreadPoolExecutor(self.workers)
         pending: collections.deque[concurrent.futures.Future] = collections.deque()
         try:
+            threads = max(1, (os.cpu_count() or 1) // min(self.workers, len(items)))
             for item in items:
-                pending.append(pool.submit(self.encode, item))
+                pending.append(pool.submit(self.encode, item, threads))
                 if len(pending) >= 4 * self.workers:
                     yield pending.popleft().result()
             while pending:
@@ -411,14 +439,18 @@ class Encoder:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def encode(self, item: Any) -> str | tuple[IO[bytes], float]:
-        """A temporary file of the records of an item and their frame rate, or its fault."""
+    def encode(self, item: Any, threads: int = 1) -> str | tuple[IO[bytes], float]:
+        """A temporary file of the records of an item and their frame rate, or its fault.
+
+        Its video is decoded by so many threads.
+        """
         with contextlib.ExitStack() as _worker.held:
-            _worker.share = MAX_RECORD_BYTES / self.workers
+            _worker.share, _worker.threads = MAX_RECORD_BYTES / self.workers, threads
             return self._encode(item)
 
     def _encode(self, item: Any) -> str | tuple[IO[bytes], float]:
-        examples, rate = self._examples(item), -1.0
+        losses: list[FrameLoss] = []
+        examples, rate = self._examples(item, losses), -1.0
         with contextlib.ExitStack() as stack:  # a fault drops the records before it
             file: Any = stack.enter_context(
                 tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY, dir=self.folder)
@@ -436,9 +468,10 @@ class Encoder:
                 pickle.dump(example.SerializeToString(), file)
             file.seek(0)
             stack.pop_all()
+        self.losses += losses
         return file, rate
 
-    def _examples(self, item: Any) -> Iterator[tf.train.Example]:
+    def _examples(self, item: Any, losses: list[FrameLoss]) -> Iterator[tf.train.Example]:
         loaded = self.load(item)
         for video in [loaded] if isinstance(loaded, Video) else loaded:
             example = video_to_example(video, self.info.encoding, self.jpeg_quality)
@@ -454,6 +487,9 @@ class Encoder:
                     f"{len(self.info.attribute_names)} names; give one value for each name."
                 )
             self._check_numbers(video)
+            if self.info.encoding == "jpeg":
+                images = example.features.feature["frames"].bytes_list.value
+                losses.append(measure_loss(video.frames, images))
             yield example
 
     def _check_numbers(self, video: Video) -> None:

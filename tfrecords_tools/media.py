@@ -8,8 +8,10 @@ import collections
 import contextlib
 import itertools
 import json
+import math
 import os
 import re
+import statistics
 import struct
 import subprocess
 import sys
@@ -23,7 +25,7 @@ from PIL import Image, ImageOps
 
 from kerasvid.data.records import MAX_RECORD_BYTES
 from kerasvid.io import check_is_file, check_unicode_name, one_line, shown_name
-from tfrecords_tools.conversion import UnreadableMedia, reserve_memory
+from tfrecords_tools.conversion import UnreadableMedia, decoder_threads, reserve_memory
 
 VIDEO_SUFFIXES = (
     ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".gif",
@@ -68,13 +70,23 @@ def resize_and_crop(
     rows, columns = image.shape[0], image.shape[1] * pixel_aspect
     scale = max(height / rows, width / columns)
     size = (max(width, round(columns * scale)), max(height, round(rows * scale)))
-    # Averaging over areas shrinks without aliasing, but does not enlarge.
-    shrinks = size[0] <= image.shape[1] and size[1] <= image.shape[0]
-    if size != image.shape[1::-1]:
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        image = cv2.resize(image, size, interpolation=how)
     top, left = (size[1] - height) // 2, (size[0] - width) // 2
+    # Averaging over areas shrinks without aliasing, but does not enlarge.
+    if size[0] > image.shape[1] or size[1] > image.shape[0]:
+        image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    elif size != image.shape[1::-1]:
+        image = _shrunk(image, size, left + width, top + height)
     return np.ascontiguousarray(image[top : top + height, left : left + width])
+
+
+def _shrunk(image: np.ndarray, size: tuple[int, int], columns: int, rows: int) -> np.ndarray:
+    """The first columns and rows, or more, of an image that is shrunk to (width, height).
+
+    What lies right of them and below is not read. The pixels are those of the whole image.
+    """
+    across, along = size[0] / image.shape[1], size[1] / image.shape[0]
+    used = image[: math.floor(rows / along) + 1, : math.floor(columns / across) + 1]
+    return cv2.resize(used, None, fx=across, fy=along, interpolation=cv2.INTER_AREA)
 
 
 # === Images ===
@@ -214,15 +226,31 @@ class VideoFrames:
         pixel_aspect: float = 1.0,
         fps: float | None = None,
         max_gap: float = _MAX_GAP,
+        *,
+        is_bgr: bool = False,
     ):
-        """A frame comes with its time and duration in seconds, `None` where unknown."""
-        self.pixel_aspect, self.closed_gaps = pixel_aspect, 0
+        """A frame comes with its time and duration in seconds, `None` where unknown.
+
+        `is_bgr`: the frames are BGR, and each may be overwritten once the next but one is read.
+        """
+        self.pixel_aspect, self.closed_gaps, self._is_bgr = pixel_aspect, 0, is_bgr
         self._timed, self._stated, self._fps, self._max_gap = timed, stated_rate, fps, max_gap
         self._times: list[float] = []
         self._gaps: collections.deque[float] = collections.deque(maxlen=32)  # as in the file
         self._last_shown: float | None = None
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        return map(self._as_rgb, self._shown())
+
+    def fitted(self, height: int, width: int) -> Iterator[np.ndarray]:
+        """The frames as `resize_and_crop` makes them of RGB, [height, width, 3]; this is faster."""
+        for frame in self._shown():
+            yield self._as_rgb(resize_and_crop(frame, height, width, self.pixel_aspect))
+
+    def _as_rgb(self, frame: np.ndarray) -> np.ndarray:
+        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) if self._is_bgr else frame
+
+    def _shown(self) -> Iterator[np.ndarray]:
         if self._fps is None:
             return (frame for frame, _ in self._with_times())
         return self._at_rate(self._fps)
@@ -285,7 +313,7 @@ class VideoFrames:
     def _gap(self) -> float:
         """Seconds from a frame to the next one, as a guess."""
         if self._gaps:
-            return float(np.median(self._gaps))
+            return statistics.median(self._gaps)
         return 1 / self._stated if self._stated > 0 else 0.04
 
     def _at_rate(self, fps: float) -> Iterator[np.ndarray]:
@@ -338,7 +366,8 @@ def open_video(path: str, fps: float | None = None) -> VideoFrames:
     ):
         return VideoFrames(_animation_frames(path), fps=fps, max_gap=_MAX_SHOWN)
     # A name alone could be taken for a pattern of image names, or for an option.
-    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
+    threads = [cv2.CAP_PROP_N_THREADS, decoder_threads()]
+    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG, threads)
     if not capture.isOpened():
         return VideoFrames(iter(()))
     _check_interlacing(path)
@@ -362,7 +391,7 @@ def open_video(path: str, fps: float | None = None) -> VideoFrames:
         capture.release()
         raise UnreadableMedia(f"{shown_name(path)}: has a cover picture but no video")
     rate = round(rate, 3) if 0 < rate < 1000 else -1.0
-    return VideoFrames(_capture_frames(capture, path, head, rate), rate, aspect, fps)
+    return VideoFrames(_capture_frames(capture, path, head, rate), rate, aspect, fps, is_bgr=True)
 
 
 def _animation_frames(path: str) -> Iterator[tuple[np.ndarray, float | None, float | None]]:
@@ -414,12 +443,15 @@ def _capture_frames(
     capture: cv2.VideoCapture, path: str, head: bytes, rate: float
 ) -> Iterator[tuple[np.ndarray, float | None, float | None]]:
     stated, count, last = capture.get(cv2.CAP_PROP_FRAME_COUNT), 0, 0.0
+    # Two frames take turns, so that no frame needs new memory.
+    buffers: list[np.ndarray | None] = [None, None]
     try:
-        while (read := capture.read())[0]:
+        while (read := capture.read(buffers[count % 2]))[0]:
+            buffers[count % 2] = read[1]
             count += 1
             time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             last = max(last, time)
-            yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), time, None
+            yield read[1], time, None
     finally:
         capture.release()
     if count and _is_cut_short(path, head, stated, rate, count, last):
@@ -437,7 +469,7 @@ log = tempfile.TemporaryFile()
 os.dup2(log.fileno(), 2)
 import cv2
 for line in sys.stdin:
-    video = cv2.VideoCapture(json.loads(line), cv2.CAP_FFMPEG)
+    video = cv2.VideoCapture(json.loads(line), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     for _ in range(3):
         video.read()
     os.lseek(2, 0, os.SEEK_SET)
@@ -609,11 +641,14 @@ def fit_frames(
         UnreadableMedia: there were no frames, or fewer than `min_frames`; the message names `path`
             and `flag`, which sets this number.
     """
-    aspect = frames.pixel_aspect if isinstance(frames, VideoFrames) else 1.0
+    if isinstance(frames, VideoFrames):
+        fitted = frames.fitted(height, width)
+    else:
+        fitted = (resize_and_crop(frame, height, width) for frame in frames)
     count = 0
     with _opencv_errors(path):
-        for count, frame in enumerate(itertools.islice(frames, max_frames), 1):  # noqa: B007
-            yield resize_and_crop(frame, height, width, aspect)
+        for count, frame in enumerate(itertools.islice(fitted, max_frames), 1):  # noqa: B007
+            yield frame
     if not count:
         raise UnreadableMedia(f"{shown_name(path)}: cannot be read as a video")
     if count < min_frames:

@@ -1,4 +1,4 @@
-"""Measures the speed of input, training, generation or evaluation and prints a JSON line.
+"""Measures the speed of input, training, generation, evaluation or conversion as a JSON line.
 
 Of the presets with weights that come with the package it prints a table. `scaling` prints what
 training on many GPUs would need: rates of this machine, and arithmetic for the others. `all` prints
@@ -8,6 +8,7 @@ kerasvid benchmark --what=train --model=rjvae --dataset=sprites --batch_size=16
 kerasvid benchmark --what=data --dataset=sprites --steps=200
 kerasvid benchmark --what=train --model=navsynth --dataset=turntable --rows=100000
 kerasvid benchmark --what=evaluate --model=navsynth --dataset=weizmann/strips --clips=2048
+kerasvid benchmark --what=convert --source_dir=my_videos
 kerasvid benchmark --what=presets
 kerasvid benchmark --what=scaling --model=rjvae --preset=paper --gpus=8,64,512
 kerasvid benchmark --what=all --peers="python torch_step.py"
@@ -29,7 +30,7 @@ from kerasvid.cli.command import (
     start_tensorflow,
 )
 
-WHAT = ["data", "train", "generate", "evaluate", "presets", "scaling", "all"]
+WHAT = ["data", "train", "generate", "evaluate", "convert", "presets", "scaling", "all"]
 SHOWN = {  # values of an evaluation in the table of presets, by their names
     "reconstruction/psnr": "PSNR {:.1f} dB",
     "between/best_of_8": "L2 of the nearest of 8 {:.1f}",
@@ -50,14 +51,22 @@ define.device()
 define.integer("steps", 20, "Steps to measure, after a warm-up.", lower_bound=1)
 define.integer("clips", 2048, "Clips of each set, for --what=evaluate.", lower_bound=8)
 define.list("gpus", ["8", "64", "512"], "Numbers of GPUs, for --what=scaling.")
-define.integer("videos", 1_000_000, "Videos to train on, for --what=scaling.", lower_bound=1)
-define.integer("video_frames", 75, "Frames of each of them.", lower_bound=1)
+define.integer("video_frames", 75, "Frames of a video, for --what=scaling.", lower_bound=1)
 define.float("gpu_tflops", 40.0, "10^12 operations a second of a GPU.", lower_bound=1e-3)
 define.float("gigabit", 100.0, "10^9 bits a second between GPUs.", lower_bound=1e-3)
 define.integer("gpu_cores", 16, "CPU cores for a GPU.", lower_bound=1)
 define.integer("gpu_clips", 64, "Clips of a GPU in a step.", lower_bound=1)
 define.float("gpu_hours", 20_000.0, "Hours between failures of a GPU.", lower_bound=1e-3)
 define.string("peers", "", "Command that measures PyTorch, for --what=all.")
+for _side in ("height", "width"):
+    define.integer(
+        _side, 64, f"{_side.capitalize()} of a frame, for --what=convert.", lower_bound=1
+    )
+define.integer("repeats", 3, "Conversions by kerasvid and by ffmpeg, in turns.", lower_bound=1)
+define.integer(
+    "videos", None, "Videos to convert, by default 24; to train on for --what=scaling, by default "
+    "1,000,000.", lower_bound=1
+)  # fmt: skip
 define.integer("rows", None, "Rows of learned codes, looked up at random.", lower_bound=1)
 
 
@@ -68,7 +77,7 @@ def main(argv: list[str]) -> None:
     from kerasvid.models.registry import shipped_presets
     from kerasvid.training.config import make_config
     from kerasvid.training.run_folder import ERRORS
-    from tfrecords_tools import registry
+    from tfrecords_tools import conversion_speed, registry
 
     with one_line_errors(ValueError, speed_report.MeasurementError, *ERRORS):
         if _F.rows is not None and _F.what != "train":
@@ -85,6 +94,10 @@ def main(argv: list[str]) -> None:
             return print(
                 _table([benchmark.measure_preset(name, _F.steps) for name in shipped_presets()])
             )
+        if _F.what == "convert":
+            given = _F.source_dir, _F.height, _F.width, _F.repeats, _F.videos or 24
+            found = conversion_speed.measure_conversion(*given)
+            return print(json.dumps({"what": "convert", "cores": os.cpu_count(), **found}))
         values = parse_assignments(_F.set)
         if _F.frames is not None:
             values |= {"frames": _F.frames, "training.frames": _F.frames}
@@ -99,7 +112,11 @@ def main(argv: list[str]) -> None:
             cluster = scaling.Cluster(
                 _F.gpu_tflops, _F.gigabit, _F.gpu_cores, _F.gpu_clips, _F.gpu_hours
             )
-            return print(scaling.scaling_report(rates, cluster, gpus, _F.videos, _F.video_frames))
+            return print(
+                scaling.scaling_report(
+                    rates, cluster, gpus, _F.videos or 1_000_000, _F.video_frames
+                )
+            )
         found = {
             "data": lambda: benchmark.measure_data(config, _F.steps),
             "train": lambda: benchmark.measure_training(config, _F.steps, _F.rows),

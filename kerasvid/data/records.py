@@ -34,11 +34,31 @@ RECORD_BYTES = 16  # that a TFRecord file has for each record beside its content
 MAX_SIDE = 65535  # pixels of an image that PNG and JPEG files hold in OpenCV and TensorFlow
 MAX_FPS = 1e6
 ENCODINGS = ("png", "jpeg", "raw")
+JPEG_QUALITY = 95
 MAX_RECORD_BYTES = 1 << 30  # of frames; protobuf ends at 2 GiB, and readers copy records
 REQUIRED = ("encoding", "index", "id", "length", "height", "width", "channels")
 REMEDY = "delete the folder and prepare the data set again."
 # First and last bytes of an encoded frame; cameras append to JPEGs.
 _MARKS = {"png": (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"), "jpeg": (b"\xff\xd8\xff", b"")}
+# OpenCV 4.11 has no choice of filters, and tries all.
+_PAETH = [
+    getattr(cv2, f"IMWRITE_PNG_{name}")
+    for name in ("FILTER", "FILTER_PAETH")
+    if hasattr(cv2, "IMWRITE_PNG_FILTER")
+]
+# For drawn frames, in which earlier pixels are looked for again, and for footage, in which that
+# takes half of the time and finds nothing. A video has those that make its first frame smaller.
+# Level 3 is a quarter smaller than OpenCV's default and takes as long.
+_PNG_OPTIONS = (
+    [cv2.IMWRITE_PNG_COMPRESSION, 3],
+    [
+        cv2.IMWRITE_PNG_COMPRESSION,
+        3,
+        cv2.IMWRITE_PNG_STRATEGY,
+        cv2.IMWRITE_PNG_STRATEGY_RLE,
+        *_PAETH,
+    ],
+)
 _KINDS = {
     str: "a text",
     int: "a whole number",
@@ -310,7 +330,7 @@ def _from_json(kind: Any, value: Any, where: str = "") -> Any:
 
 
 def video_to_example(
-    video: Video, encoding: str = "png", jpeg_quality: int = 95
+    video: Video, encoding: str = "png", jpeg_quality: int = JPEG_QUALITY
 ) -> tf.train.Example:
     """The record of a video without its `index`, which `finish_example` adds.
 
@@ -336,7 +356,7 @@ def video_to_example(
         raise ValueError(
             f"Video {video.id!r}: frames are {list(shape)}; give an array [T, H, W, 1 or 3]."
         )
-    frames = [_encode_frame(frame, encoding, jpeg_quality) for frame in video.frames]
+    frames = _encode_frames(video.frames, encoding, jpeg_quality)
     if sum(map(len, frames)) > MAX_RECORD_BYTES:
         raise ValueError(
             f"Video {video.id!r}: {shape[0]} frames are too many for one record; cut it into clips."
@@ -355,14 +375,18 @@ def video_to_example(
     return example
 
 
-def _encode_frame(frame: np.ndarray, encoding: str, jpeg_quality: int) -> bytes:
+def _encode_frames(frames: np.ndarray, encoding: str, jpeg_quality: int) -> list[bytes]:
+    """The encoded frames of a video."""
     if encoding == "raw":
-        return frame.tobytes()
-    options = {
-        # Level 3 is a quarter smaller than OpenCV's default and takes as long.
-        "png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
-        "jpeg": [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality],
-    }[encoding]
+        return [frame.tobytes() for frame in frames]
+    options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
+    if encoding == "png":
+        first = [_encode_frame(frames[0], encoding, each) for each in _PNG_OPTIONS]
+        options = _PNG_OPTIONS[int(len(first[1]) < len(first[0]))]
+    return [_encode_frame(frame, encoding, options) for frame in frames]
+
+
+def _encode_frame(frame: np.ndarray, encoding: str, options: list[int]) -> bytes:
     image = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) if frame.shape[-1] == 3 else frame
     return cv2.imencode("." + encoding, image, options)[1].tobytes()
 

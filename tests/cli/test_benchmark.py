@@ -8,6 +8,7 @@ from kerasvid.evaluation import benchmark
 from kerasvid.models import registry
 from kerasvid.models.rjvae import RJVAE
 from kerasvid.training.config import RunConfig
+from tfrecords_tools import conversion_speed
 
 
 def test_a_step_looks_up_random_rows_of_a_large_table(app_here, squares, monkeypatch):
@@ -80,3 +81,26 @@ def test_presets_with_weights_are_a_table(app_here, tmp_path, monkeypatch):
     assert cells[:3] == ["`rjvae_mine`", "rjvae", "sprites"]
     assert cells[3] == f"{sum(np.prod(v.shape) for v in model.trainable_variables) / 1e6:.2f} M"
     assert float(cells[5]) > 0.0 and cells[7] == "PSNR 25.0 dB, Frechet 5.00"
+
+
+def test_a_conversion_is_measured_as_the_flags_say(app_here, monkeypatch):
+    given = []
+
+    def measure(*arguments):
+        given.append(arguments)
+        return {"ratio": 0.9}
+
+    monkeypatch.setattr(conversion_speed, "measure_conversion", measure)
+    flags = ["--source_dir=mine", "--height=32", "--width=48", "--repeats=2", "--videos=5"]
+    status, out, err = app_here("benchmark", "--what=convert", *flags)
+    assert (status, err) == (0, "") and given == [("mine", 32, 48, 2, 5)]
+    facts = json.loads(out.splitlines()[-1])
+    assert facts["what"] == "convert" and facts["ratio"] == 0.9
+    assert app_here("benchmark", "--what=convert")[0] == 0 and given[1] == (None, 64, 64, 3, 24)
+
+
+def test_a_conversion_without_ffmpeg_ends_in_one_line(app_here, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, _, err = app_here("benchmark", "--what=convert")
+    assert status == 1 and err.startswith("error: ffmpeg: the program is not installed;")
+    assert err.count("\n") == 1

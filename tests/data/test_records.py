@@ -54,6 +54,24 @@ def test_a_png_on_disk_is_an_ordinary_png_file():
     np.testing.assert_array_equal(bgr[..., ::-1], video.frames[2])
 
 
+def test_the_pngs_of_drawn_frames_and_of_footage_are_small():
+    """Drawn ones repeat earlier pixels, which zlib finds; footage is smooth and has grain."""
+    generator = np.random.default_rng(0)
+    tile = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    drawn = np.tile(tile, (1, 8, 8, 1))
+    coarse = generator.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    smooth = cv2.resize(coarse, (64, 64)) + generator.normal(0, 3, (64, 64, 3))
+    footage = np.clip(smooth, 0, 255).astype(np.uint8)[None]
+    for frames, share in ((drawn, 0.2), (footage, 0.95)):
+        example = video_to_example(Video(frames, "a"))
+        size = len(example.features.feature["frames"].bytes_list.value[0])
+        plain = []
+        for strategy in (cv2.IMWRITE_PNG_STRATEGY_DEFAULT, cv2.IMWRITE_PNG_STRATEGY_RLE):
+            options = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, strategy]
+            plain.append(len(cv2.imencode(".png", frames[0], options)[1]))
+        assert size <= share * max(plain) and size <= 1.02 * min(plain)
+
+
 def test_all_fields_come_back():
     video = random_video(fps=12.5, label=2, identity=7, attributes=(1, 0, 4))
     record = parse_record(encode_video(video, 9))

@@ -91,7 +91,9 @@ def states(folder):
 def reported(capsys):
     """What both converters report on stderr."""
     lines = capsys.readouterr().err.splitlines()
-    return [line for line in lines if line.startswith(("skipped", "left out", "warning", "cut"))]
+    return [
+        line for line in lines if line.startswith(("skipped", "left out", "warning", "cut", "PSNR"))
+    ]
 
 
 def end_of_main(*flags):
@@ -106,7 +108,11 @@ def end_of_main(*flags):
 
 
 @needs_beam
-@pytest.mark.parametrize("options", [{}, {"clip_frames": 2, "clip_stride": 1}], ids=["", "cut"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"clip_frames": 2, "clip_stride": 1}, {"encoding": "jpeg", "jpeg_quality": 60}],
+    ids=["", "cut", "jpeg"],
+)
 def test_the_data_set_is_that_of_the_local_converter_to_the_byte(source, tmp_path, capsys, options):
     write_video(source / "b" / "fast.avi", 20, 4, fps=30)
     images = [Image.new("RGB", (16, 16), (40 * number, 0, 0)) for number in range(5)]
@@ -122,6 +128,7 @@ def test_the_data_set_is_that_of_the_local_converter_to_the_byte(source, tmp_pat
     assert beam == local == load_info(tmp_path / "beam" / "mine")
     assert len(beam.splits["train"].shards) > 1 and beam.class_names == ("a", "b")
     assert reported(capsys) == lines and len(lines) > 5
+    assert any(line.startswith("PSNR") for line in lines) == ("encoding" in options)
     assert verify(str(tmp_path / "beam" / "mine")).faults == []
     assert {path.name for path in (tmp_path / "beam").iterdir()} == {
         "mine",

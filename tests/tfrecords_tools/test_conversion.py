@@ -18,7 +18,12 @@ from kerasvid.data import check_shards, load_info, parse_record
 from kerasvid.data.records import DatasetInfo, Video
 from kerasvid.io import temporary_name
 from tfrecords_tools import conversion
-from tfrecords_tools.conversion import ConversionError, UnreadableMedia, write_dataset
+from tfrecords_tools.conversion import (
+    ConversionError,
+    UnreadableMedia,
+    decoder_threads,
+    write_dataset,
+)
 from tfrecords_tools.media import stack_frames
 from tfrecords_tools.source_files import Clip
 
@@ -67,6 +72,20 @@ def test_the_bytes_do_not_depend_on_the_workers(tmp_path):
     four = write(tmp_path / "four", workers=4, videos_per_shard=4)
     assert one.splits == four.splits and len(one.splits["train"].shards) == 3
     check_shards(tmp_path / "four", four, deep=True)
+
+
+@pytest.mark.parametrize("items, threads", [(1, 8), (2, 4), (3, 2), (20, 2)])
+def test_the_decoders_of_all_workers_share_the_cores(tmp_path, monkeypatch, items, threads):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert decoder_threads() == 0  # outside of a conversion, as the decoder likes
+    found = set()
+
+    def load(number):
+        found.add(decoder_threads())
+        return video(number)
+
+    write(tmp_path / "a", {"train": range(items)}, load, workers=4)
+    assert found == {threads}
 
 
 def test_only_a_few_videos_are_held_at_a_time(tmp_path):

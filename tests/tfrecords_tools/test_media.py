@@ -546,3 +546,33 @@ def test_a_duration_without_bound_of_the_last_frame_invents_no_frames():
 def test_players_show_a_gif_without_a_time_at_10_frames_a_second(tmp_path):
     found = open_video(save_animation(tmp_path / "a.gif", 5, duration=0))
     assert len(list(found)) == 5 and found.rate == 10
+
+
+def whole_then_cropped(image, height, width):
+    """`resize_and_crop` of an image that shrinks, in the plain way."""
+    rows, columns = image.shape[:2]
+    scale = max(height / rows, width / columns)
+    size = (max(width, round(columns * scale)), max(height, round(rows * scale)))
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    top, left = (size[1] - height) // 2, (size[0] - width) // 2
+    return image[top : top + height, left : left + width]
+
+
+@pytest.mark.parametrize("sizes", [(360, 640), (272, 640), (640, 270), (127, 301), (256, 512)])
+@pytest.mark.parametrize("height, width", [(64, 64), (32, 100), (101, 7), (126, 120)])
+def test_what_the_crop_leaves_out_does_not_change_a_pixel(sizes, height, width):
+    generator = np.random.default_rng(height)
+    for image in (generator.integers(0, 256, (*sizes, 3)), generator.integers(0, 2, sizes) * 255):
+        image = image.astype(np.uint8)
+        expected = whole_then_cropped(image, height, width)
+        np.testing.assert_array_equal(resize_and_crop(image, height, width), expected)
+
+
+@pytest.mark.parametrize("fps", [None, 4, 10, 25])
+def test_fitted_frames_are_those_of_the_video_at_any_rate(tmp_path, fps):
+    path = str(write_video(tmp_path / "a.avi", [bar(k) for k in range(8)]))
+    frames = list(open_video(path, fps))
+    expected = [resize_and_crop(frame, 24, 24) for frame in frames]
+    np.testing.assert_array_equal(list(open_video(path, fps).fitted(24, 24)), expected)
+    places = [frame[..., 1].mean(0).argmax() for frame in frames]
+    assert places == sorted(places) and len(set(places)) == min(8, len(frames))

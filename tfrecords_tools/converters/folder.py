@@ -67,6 +67,9 @@ class ClipOptions(Options):
     encoding: str = option(
         "png", "Encoding of the frames: png (lossless), jpeg (smaller) or raw.", choices=ENCODINGS
     )
+    jpeg_quality: int | None = option(
+        None, "Quality of the frames, for --encoding=jpeg; by default 95.", 1, 100
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -443,8 +446,9 @@ def prepare(
         class_names=tuple(classes),
         source=os.path.basename(os.path.abspath(source_dir)),
     )
+    quality = options.jpeg_quality
     if options.runner == "local":
-        info = write_dataset(out_dir, info, splits, reader, **writing)
+        info = write_dataset(out_dir, info, splits, reader, jpeg_quality=quality, **writing)
     else:
         flags = {"source_dir": os.path.realpath(source_dir), **dataclasses.asdict(options)}
         del flags["runner"], flags["runner_options"]
@@ -456,6 +460,7 @@ def prepare(
             runner=options.runner,
             runner_options=options.runner_options,
             flags=flags,
+            jpeg_quality=quality,
             **writing,
         )
     if cut := options.clip_frames:

@@ -51,6 +51,7 @@ class HubOptions:
         fps: of sequences of images; -1 where unknown.
         max_frames, min_frames: the rest of longer videos is cut off; shorter ones are unreadable.
         encoding: of the frames, "png", "jpeg" or "raw".
+        jpeg_quality: 1..100, for "jpeg"; `None` for 95.
     """
 
     height: int = 64
@@ -61,6 +62,7 @@ class HubOptions:
     max_frames: int | None = None
     min_frames: int = 1
     encoding: str = "png"
+    jpeg_quality: int | None = None
 
 
 def convert(
@@ -142,7 +144,8 @@ def convert(
                 f"{name}: {part.split} cannot be read ({cause_of(error)})."
             ) from error
 
-    return write_dataset(out_dir, info, items, load, own_rates=True, **writing)
+    writing |= {"own_rates": True, "jpeg_quality": options.jpeg_quality}
+    return write_dataset(out_dir, info, items, load, **writing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,6 +276,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = "Minimal number of frames; shorter videos are unreadable."
     flags.DEFINE_integer("min_frames", defaults.min_frames, text, lower_bound=1, **own)
     flags.DEFINE_enum("encoding", defaults.encoding, ENCODINGS, "Encoding of the frames.", **own)
+    text = "Quality of the frames, for --encoding=jpeg; by default 95."
+    flags.DEFINE_integer("jpeg_quality", None, text, lower_bound=1, upper_bound=100, **own)
     text = "Skipping of unreadable files, with a line for each; else they are an error."
     flags.DEFINE_bool("skip_unreadable", False, text, **own)
 

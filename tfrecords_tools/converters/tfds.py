@@ -154,6 +154,7 @@ def convert(
                 f"{name}: {part.split} cannot be read ({cause_of(error)})."
             ) from error
 
+    writing["jpeg_quality"] = options.jpeg_quality
     info = write_dataset(out_dir, info, items, load, **writing)
     if cut := options.clip_frames:
         print(describe_cut(lengths, cut, options.clip_stride or cut), file=sys.stderr)

@@ -160,12 +160,16 @@ def test_splits_and_lengths_are_chosen(movies, tmp_path):
 
 
 def test_the_command_line(movies, tmp_path, capsys):
-    out = tmp_path / "out"
-    huggingface.main([f"--name={movies}", f"--out_dir={out}", "--height=8", "--width=8",
-                      "--encoding=jpeg"])  # fmt: skip
-    text = capsys.readouterr().out
-    assert text.startswith("train: 3 videos of 5 to 5 frames, 8x8")
-    assert load_info(out).encoding == "jpeg"
+    sizes = []
+    for quality in (30, 95):
+        out = tmp_path / f"out-{quality}"
+        huggingface.main([f"--name={movies}", f"--out_dir={out}", "--height=8", "--width=8",
+                          "--encoding=jpeg", f"--jpeg_quality={quality}"])  # fmt: skip
+        text = capsys.readouterr().out
+        assert text.startswith("train: 3 videos of 5 to 5 frames, 8x8")
+        assert load_info(out).encoding == "jpeg"
+        sizes.append(load_info(out).splits["train"].shards[0].bytes)
+    assert sizes[0] < sizes[1]
 
 
 @pytest.mark.parametrize(

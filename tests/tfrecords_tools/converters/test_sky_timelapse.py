@@ -83,7 +83,9 @@ def test_short_clips_are_left_out_and_counted(tmp_path, release, capsys):
         (release / "sky_train" / "empty").rmdir()
     assert {split: clips.count for split, clips in info.splits.items()} == {"train": 2, "test": 1}
     assert info.identity_names == ("2KikwLp-PUI", "07JlMO-ITA8")
-    assert capsys.readouterr().err.splitlines() == [
+    *lines, loss = capsys.readouterr().err.splitlines()
+    assert loss.startswith("PSNR of the frames: ")
+    assert lines == [
         "left out 3 of 5 clips in sky_train, of fewer than 4 frames; see --min_frames",
         "left out 1 of 2 clips in sky_test, of fewer than 4 frames; see --min_frames",
     ]

@@ -307,15 +307,20 @@ def test_of_several_labels_the_asked_for_one_is_taken(tmp_path):
 
 
 def test_the_command_line(walks, tmp_path, capsys):
-    out = tmp_path / "out"
-    converter.main([f"--name={walks.name}:1.2.0", f"--tfds_dir={tmp_path / 'tfds'}",
-                    f"--out_dir={out}", "--height=8", "--width=8", "--feature=clip",
-                    "--label_feature=action", "--splits=train", "--encoding=jpeg"])  # fmt: skip
-    assert capsys.readouterr().out == (
-        "train: 3 videos of 3 to 5 frames, 8x8\n"
-        f"Wrote {out}. Check it: kerasvid data verify {out}\n"
-    )
-    assert load_info(out).encoding == "jpeg" and [*load_info(out).splits] == ["train"]
+    sizes = []
+    for quality in (30, 95):
+        out = tmp_path / f"out-{quality}"
+        converter.main([f"--name={walks.name}:1.2.0", f"--tfds_dir={tmp_path / 'tfds'}",
+                        f"--out_dir={out}", "--height=8", "--width=8", "--feature=clip",
+                        "--label_feature=action", "--splits=train", "--encoding=jpeg",
+                        f"--jpeg_quality={quality}"])  # fmt: skip
+        assert capsys.readouterr().out == (
+            "train: 3 videos of 3 to 5 frames, 8x8\n"
+            f"Wrote {out}. Check it: kerasvid data verify {out}\n"
+        )
+        assert load_info(out).encoding == "jpeg" and [*load_info(out).splits] == ["train"]
+        sizes.append(load_info(out).splits["train"].shards[0].bytes)
+    assert sizes[0] < sizes[1]
 
 
 @pytest.mark.parametrize(
