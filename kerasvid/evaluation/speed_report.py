@@ -12,6 +12,7 @@ import os
 import pathlib
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -73,6 +74,8 @@ class Extent:
         preset: of the models whose generation, start-up and memory are measured.
         counts: clips that are generated at once.
         videos: sizes of the data sets that memory is measured on.
+        sides: of the frames that footage is converted to.
+        converted: number of files that are drawn and converted.
         steps: measured steps, and training steps of the measurement of memory.
         data_dir: of data sets.
         peers: command of the program that measures PyTorch; "" for none.
@@ -89,6 +92,8 @@ class Extent:
     preset: str = "base"
     counts: Sequence[int] = (1, 64)
     videos: Sequence[int] = (64, 256, 1024)
+    sides: Sequence[int] = (64, 128)
+    converted: int = 24
     steps: int = 10
     data_dir: str = "data"
     peers: str = ""
@@ -113,6 +118,7 @@ def speed_report(extent: Extent, told: Callable[[str], None]) -> str:
             "Training, clips a second": training_table(extent, told),
             "Generation, milliseconds": generation_table(extent, told),
             "Start, seconds": start_table(extent, place, told),
+            "Conversion, frames a second": conversion_table(extent, told),
             "Peak memory, MB": memory_table(extent, place, told),
         }
     return "\n\n".join([_machine(), *(f"## {name}\n\n{table}" for name, table in parts.items())])
@@ -178,6 +184,24 @@ def start_table(extent: Extent, place: pathlib.Path, told: Callable[[str], None]
         seconds = _seconds_until((run / "metrics.csv"), "train", *flags)
         rows.append((f"first training step of {model}", f"{seconds:.1f}"))
     return tabulate(rows, ("", "seconds"), "github", disable_numparse=True)
+
+
+def conversion_table(extent: Extent, told: Callable[[str], None]) -> str:
+    """The folder converter beside ffmpeg, on drawn H.264 files; a line where there is no ffmpeg."""
+    if not shutil.which("ffmpeg"):
+        return "Not measured: ffmpeg is not installed."
+    rows = []
+    for side in extent.sides:
+        told(f"conversion: {side}x{side}")
+        size = (f"--height={side}", f"--width={side}", f"--videos={extent.converted}")
+        measured = _json("benchmark", "--what=convert", *size)
+        rows.append((
+            f"{side}x{side}", f"{measured['converter_frames_per_second']:,.0f}",
+            f"{measured['ffmpeg_frames_per_second']:,.0f}", f"{measured['ratio']:.2f}",
+            f"{measured['cpu_ratio']:.2f}",
+        ))  # fmt: skip
+    head = ("frames", "kerasvid", "ffmpeg", "ratio", "by processor time")
+    return tabulate(rows, head, "github", disable_numparse=True)
 
 
 def memory_table(extent: Extent, place: pathlib.Path, told: Callable[[str], None]) -> str:

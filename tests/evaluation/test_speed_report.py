@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import shutil
 import sys
 
 import cv2
@@ -107,10 +108,12 @@ def test_all_tables_are_measured_by_commands(tmp_path, monkeypatch, moving_squar
     squares = write_squares(tmp_path / "squares", moving_squares(20, 16), 12)
     extent = Extent(
         training=[dataclasses.replace(ROW, dataset=squares, clips=2, frames=2)],
-        generation=[("rjvae", squares), ("cvae", squares)],
+        generation=[("cvae", squares)],
         preset="debug",
-        counts=(1, 3),
+        counts=(3,),
         videos=(20,),
+        sides=(16,),
+        converted=1,
         steps=1,
         data_dir=os.fspath(tmp_path),
     )
@@ -119,16 +122,12 @@ def test_all_tables_are_measured_by_commands(tmp_path, monkeypatch, moving_squar
     tables = report.split("\n## ")
     assert [each.splitlines()[0] for each in tables[1:]] == [
         "Training, clips a second", "Generation, milliseconds", "Start, seconds",
-        "Peak memory, MB",
+        "Conversion, frames a second", "Peak memory, MB",
     ]  # fmt: skip
-    generation, start, memory = (cells(each.split("\n\n")[1]) for each in tables[2:])
-    assert [row[:3] for row in generation] == [
-        [model, count, frames]
-        for model, frames in (("rjvae", "8"), ("cvae", "16"))
-        for count in ("1", "3")
-    ]
-    assert [row[0] for row in start][1:] == [
-        "first training step of rjvae", "first training step of cvae",
-    ]  # fmt: skip
+    parts = [cells(each.split("\n\n")[1]) for each in tables[2:]]
+    generation, start, conversion, memory = parts
+    assert [row[:3] for row in generation] == [["cvae", "3", "16"]]
+    assert [row[0] for row in start][1:] == ["first training step of cvae"]
+    assert [row[0] for row in conversion] == (["16x16"] if shutil.which("ffmpeg") else [])
     assert [row[0] for row in memory] == ["convert", "train", "generate", "evaluate"]
     assert all(float(row[1].replace(",", "")) > 100 for row in memory)
