@@ -29,6 +29,7 @@ import dataclasses
 import functools
 import hashlib
 import importlib
+import importlib.metadata
 import io
 import itertools
 import json
@@ -46,6 +47,7 @@ from typing import Any, ClassVar, Protocol
 
 import cv2
 import numpy as np
+import PIL
 import tensorflow as tf
 
 from kerasvid.data.records import (
@@ -182,8 +184,10 @@ def write_dataset_on_beam(
     remove_leftovers(*os.path.split(out_dir))
     check_out_dir(out_dir, overwrite=overwrite)
     settings = {
-        "kerasvid": sys.modules["kerasvid"].__version__,  # loaded with its records
-        "opencv": cv2.__version__,
+        **versions(),
+        "encoding": info.encoding,
+        "frame_shape": list(info.frame_shape),
+        "attribute_names": list(info.attribute_names),
         "videos_per_shard": videos_per_shard,
         "jpeg_quality": jpeg_quality,
         **(flags or {}),
@@ -330,6 +334,8 @@ def _run(
     """Does the tasks that are not done yet; returns the descriptions of all by name."""
     wanted = {task.name: task for task in tasks}
     for name in {*os.listdir(job.path(what)), *wanted}:
+        if name.startswith("partial-"):  # a task of an earlier run may be writing it
+            continue
         if name not in wanted or not _is_finished(_description(job, wanted[name])):
             for path in (job.path(what, name), job.done(name)):
                 with contextlib.suppress(FileNotFoundError):
@@ -441,11 +447,19 @@ def _unfinished_folder(folder: str, settings: Mapping[str, Any]) -> Iterator[str
             os.makedirs(os.path.join(folder, name), exist_ok=True)
         try:
             yield token
-        except Exception:
+        except BaseException:  # Ctrl-C, too
             if os.listdir(os.path.join(folder, "done")):
                 what = "what is finished is kept; run the command again to resume"
                 print(f"{folder}: {what}, or delete the folder", file=sys.stderr)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
             raise
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that read and write frames, by name."""
+    own = importlib.metadata.version("kerasvid")
+    return {"kerasvid": own, "opencv": cv2.__version__, "pillow": PIL.__version__}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -458,7 +472,7 @@ class Job:
         info: the description of the data set, without splits.
         reader: of the items, without notes.
         jpeg_quality: as of `conversion.write_dataset`.
-        opencv: its version, on which the bytes of frames depend.
+        versions: of `versions`, on which the bytes of frames depend.
     """
 
     folder: str
@@ -466,7 +480,7 @@ class Job:
     info: DatasetInfo
     reader: Reader
     jpeg_quality: int | None
-    opencv: str = cv2.__version__
+    versions: Mapping[str, str] = dataclasses.field(default_factory=lambda: versions())
 
     def path(self, *names: str) -> str:
         return os.path.join(self.folder, *names)
@@ -490,11 +504,12 @@ class Job:
                 f"{self.folder}: another run writes it now, or {host} sees another folder; mount "
                 "the same folder on all workers."
             )
-        if cv2.__version__ != self.opencv:
-            raise ConversionError(
-                f"{host} has OpenCV {cv2.__version__}, not {self.opencv}; install the same "
-                "versions on all workers."
-            )
+        for name, found in versions().items():
+            if found != self.versions[name]:
+                raise ConversionError(
+                    f"{host} has {name} {found}, not {self.versions[name]}; install the same "
+                    "versions on all workers."
+                )
 
 
 def do_task(job: Job, name: str) -> None:
@@ -514,6 +529,7 @@ def do_task(job: Job, name: str) -> None:
     except (OSError, tf.errors.OpError) as error:  # the job reports it: a runner would try again
         text = getattr(error, "strerror", None) or str(error)
         description = {"error": [getattr(error, "errno", None) or 0, text]}
+    job.check()  # a run that has followed meanwhile would take this for its own
     with atomic_write(job.done(name)) as temporary, open(temporary, "w") as file:
         json.dump({"digest": task.digest, **description}, file)
 
@@ -572,7 +588,7 @@ class Part:
             set cannot be made, if so. The items after that are left out.
         """
         reader = copy.deepcopy(job.reader)
-        encoder = Encoder(job.info, reader, None, True, job.jpeg_quality, None, None)
+        encoder = Encoder(job.info, reader, None, True, job.jpeg_quality, None, job.folder)
         found: list[dict[str, Any]] = []
         refused, writer = "", None
         with contextlib.ExitStack() as stack:
@@ -604,6 +620,7 @@ class Part:
                             feature["identity"].int64_list.value[0],
                         ])  # fmt: skip
                 found.append({"records": values})
+            job.check()  # before the file appears
         info = dataclasses.asdict(writer.info) if writer else None
         return {
             "file": info,
@@ -621,7 +638,8 @@ def _parts(split: str, items: Sequence[Item], info: DatasetInfo) -> Iterator[Par
         states = [tuple(map(_file_state, item.paths)) for item in some]
         digest = _digest(names, repr(some), repr(states))
         sizes = tuple(tuple(state[0] for state in files) for files in states)
-        yield Part(f"{split}-{number:05d}.part", digest, some, sizes)
+        # A late task of an earlier run, of other files, writes another name.
+        yield Part(f"{split}-{number:05d}-{digest[:16]}.part", digest, some, sizes)
 
 
 def _file_state(path: str) -> tuple[int, ...]:
@@ -792,6 +810,7 @@ class Shard:
                     renumber(example, self.numbers)
                     writer.write(finish_example(example, index))
                     index += 1
+            job.check()  # before the shard appears
         wanted = sum(count for _, _, count in self.pieces)
         if writer.count != wanted:
             raise OSError(f"{self.name}: {writer.count} of {wanted} records are in the parts")

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import pickle
 import shutil
 import signal
 import subprocess
@@ -23,9 +24,11 @@ from kerasvid.io import lock
 from tfrecords_tools import beam_conversion, media
 from tfrecords_tools.beam_conversion import (
     Job,
+    Part,
     do_task,
     make_pipeline,
     pipeline_options,
+    versions,
     write_dataset_on_beam,
 )
 from tfrecords_tools.conversion import ConversionError, write_dataset
@@ -481,11 +484,75 @@ def test_a_worker_of_a_run_that_another_one_has_followed_stops(job):
         do_task(dataclasses.replace(job, token="theirs"), "train-00000.part")
 
 
-def test_a_worker_with_another_opencv_says_so(job):
-    with pytest.raises(
-        ConversionError, match=r"has OpenCV \S+, not 3.4; install the same versions"
-    ):
-        do_task(dataclasses.replace(job, opencv="3.4"), "train-00000.part")
+@pytest.mark.parametrize("name", ["kerasvid", "opencv", "pillow"])
+def test_a_worker_with_another_version_says_so(job, name):
+    other = dataclasses.replace(job, versions={**versions(), name: "3.4"})
+    with pytest.raises(ConversionError, match=rf"has {name} \S+, not 3.4; install the same vers"):
+        do_task(other, "train-00000.part")
+
+
+class Overtaken(Part):
+    """A part; while it works, another run of changed files takes the folder over."""
+
+    def work(self, job):
+        description = super().work(job)
+        state = pathlib.Path(job.folder) / "conversion.json"
+        state.write_text('{"token": "theirs"}')
+        return description
+
+
+@pytest.mark.parametrize("kind", [Part, Overtaken])
+def test_a_task_that_outlives_its_run_leaves_nothing_behind(job, tmp_path, kind):
+    for name in ("tasks", "parts", "done"):
+        (tmp_path / "job" / name).mkdir()
+    write_video(tmp_path / "1.avi", 1)
+    path = tmp_path / "1.avi"
+    clip = Clip("walking/1", (str(path),), "walking")
+    part = kind("train-00000.part", "digest", (clip,), ((path.stat().st_size,),))
+    (tmp_path / "job" / "tasks" / part.name).write_bytes(pickle.dumps(part))
+    if kind is Overtaken:
+        with pytest.raises(ConversionError, match="another run writes it now"):
+            do_task(job, part.name)
+        assert not any((tmp_path / "job" / "done").iterdir())
+    else:
+        do_task(job, part.name)
+        assert [each.name for each in (tmp_path / "job" / "done").iterdir()] == [
+            "train-00000.part.json"
+        ]
+
+
+@needs_beam
+def test_a_file_that_a_task_of_an_earlier_run_still_writes_is_left_alone(
+    source, interrupted, tmp_path
+):
+    late = interrupted / "parts" / "partial-elsewhere-7-train-00000.part"
+    late.write_bytes(b"half")
+    seen = []
+
+    def look(shard, job, work=beam_conversion.Shard.work):
+        seen.append(late.exists())
+        return work(shard, job)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(beam_conversion.Shard, "work", look)
+        convert(source, tmp_path / "out", test_fraction=0)
+    assert seen and all(seen) and not interrupted.exists()
+
+
+@needs_beam
+def test_changed_files_have_parts_of_other_names(source, interrupted, tmp_path):
+    before = {path.name for path in (interrupted / "parts").iterdir()}
+    write_video(source / "a" / "0.avi", 50, 9)
+    names = []
+
+    def look(shard, job, work=beam_conversion.Shard.work):
+        names.append({path.name for path in pathlib.Path(job.folder, "parts").iterdir()})
+        return work(shard, job)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(beam_conversion.Shard, "work", look)
+        convert(source, tmp_path / "out", test_fraction=0)
+    assert len(names[0] - before) == 1 and len(names[0]) == len(before)
 
 
 @needs_beam
