@@ -38,6 +38,20 @@ SHOWN = {  # values of an evaluation in the table of presets, by their names
     "fvd": "FVD {:.0f}",
     "inception/label": "IS of the action {:.2f}",
 }
+KERASVID = (sys.executable, "-c",
+            "import sys; from kerasvid.cli.main import main; main(sys.argv[1:])")  # fmt: skip
+OF_A_MODEL = ("train", "generate", "evaluate", "data", "scaling")
+PARTS = {  # values of --what that a flag is for
+    **dict.fromkeys(("model", "preset", "set", "dataset", "batch_size", "frames", "precision",
+                     "jit_compile"), OF_A_MODEL),
+    **dict.fromkeys(("gpus", "video_frames", "gpu_tflops", "gigabit", "gpu_cores", "gpu_clips",
+                     "gpu_hours"), ("scaling",)),
+    **dict.fromkeys(("height", "width", "repeats"), ("convert",)),
+    "videos": ("convert", "scaling"),
+    "clips": ("evaluate",),
+    "rows": ("train",),
+    "peers": ("all",),
+}  # fmt: skip
 FLAGS = _F = flags.FlagValues()
 define = Define(_F)
 define.enum("what", "train", WHAT, "Part to measure.")
@@ -52,12 +66,16 @@ define.integer("steps", 20, "Steps to measure, after a warm-up.", lower_bound=1)
 define.integer("clips", 2048, "Clips of each set, for --what=evaluate.", lower_bound=8)
 define.list("gpus", ["8", "64", "512"], "Numbers of GPUs, for --what=scaling.")
 define.integer("video_frames", 75, "Frames of a video, for --what=scaling.", lower_bound=1)
-define.float("gpu_tflops", 40.0, "10^12 operations a second of a GPU.", lower_bound=1e-3)
-define.float("gigabit", 100.0, "10^9 bits a second between GPUs.", lower_bound=1e-3)
-define.integer("gpu_cores", 16, "CPU cores for a GPU.", lower_bound=1)
-define.integer("gpu_clips", 64, "Clips of a GPU in a step.", lower_bound=1)
-define.float("gpu_hours", 20_000.0, "Hours between failures of a GPU.", lower_bound=1e-3)
-define.string("peers", "", "Command that measures PyTorch, for --what=all.")
+define.float("gpu_tflops", 40.0, "10^12 operations a second of a GPU, assumed for --what=scaling.",
+             lower_bound=1e-3)  # fmt: skip
+define.float("gigabit", 100.0, "10^9 bits a second between two GPUs, assumed for --what=scaling.",
+             lower_bound=1e-3)  # fmt: skip
+define.integer("gpu_cores", 16, "CPU cores for each GPU, assumed for --what=scaling.",
+               lower_bound=1)  # fmt: skip
+define.integer("gpu_clips", 64, "Clips of each GPU in a step, for --what=scaling.", lower_bound=1)
+define.float("gpu_hours", 20_000.0, "Hours between two failures of a GPU, assumed for "
+             "--what=scaling.", lower_bound=1e-3)  # fmt: skip
+define.string("peers", "", "Command that measures PyTorch, for --what=all, see docs/results/speed.")
 for _side in ("height", "width"):
     define.integer(
         _side, 64, f"{_side.capitalize()} of a frame, for --what=convert.", lower_bound=1
@@ -80,16 +98,16 @@ def main(argv: list[str]) -> None:
     from tfrecords_tools import conversion_speed, registry
 
     with one_line_errors(ValueError, speed_report.MeasurementError, *ERRORS):
-        if _F.rows is not None and _F.what != "train":
-            raise ValueError(f"--rows={_F.rows} needs --what=train. Omit it for {_F.what}.")
-        if _F.peers and _F.what != "all":
-            raise ValueError(f"--peers={_F.peers} needs --what=all. Omit it for {_F.what}.")
+        _check_flags()
         if _F.what == "all":
+            data_dir = os.path.abspath(_F.data_dir)
             extent = speed_report.Extent(
-                steps=_F.steps, data_dir=os.path.abspath(_F.data_dir), peers=_F.peers
+                kerasvid=KERASVID, steps=_F.steps, data_dir=data_dir, peers=_F.peers
             )
-            told = functools.partial(print, file=sys.stderr, flush=True)
-            return print(speed_report.speed_report(extent, told))
+            reported = functools.partial(print, file=sys.stderr, flush=True)
+            for part in speed_report.speed_report(extent, reported):
+                print(part, flush=True)
+            return None
         if _F.what == "presets":
             return print(
                 _table([benchmark.measure_preset(name, _F.steps) for name in shipped_presets()])
@@ -127,6 +145,15 @@ def main(argv: list[str]) -> None:
         facts |= {"batch_size": config.training.batch_size, "frames": config.frames}
         facts |= {"precision": config.precision, "cores": os.cpu_count()}
         print(json.dumps({**facts, **found}))
+
+
+def _check_flags() -> None:
+    """Raises a ValueError for a flag that is given, but has no meaning for --what."""
+    for name, parts in PARTS.items():
+        if _F[name].present and _F.what not in parts:
+            raise ValueError(
+                f"{_F[name].serialize()} needs --what={' or '.join(parts)}. Omit it for {_F.what}."
+            )
 
 
 def _gpu_counts(texts: list[str]) -> list[int]:

@@ -194,14 +194,21 @@ def measure_rates(config: RunConfig, steps: int) -> Rates:
 
     Args:
         config: Config of the run.
-        steps: Batches that are decoded.
+        steps: Batches that are decoded, after some that are not measured.
     """
-    clips_per_second = measure_data(config, steps)["clips_per_second"]
+    batches = iter(config.clips(repeat=True))
+    for _ in range(WARM_UP):
+        next(batches)
+    start = time.perf_counter()
+    for _ in range(steps):
+        next(batches)["video"].numpy()
+    seconds = time.perf_counter() - start
+    decoded = steps * config.training.batch_size * config.frames / seconds
     model = config.make_model()
     config.compile(model)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")
-        seconds = median_seconds(lambda: save_model(model, path, config), 3, 1)
+        saving = median_seconds(lambda: save_model(model, path, config), 3, 1)
         size = os.path.getsize(path)
     videos = training_split(load_info(config.data_folder))
     lengths = read_split(config.data_folder, load_info(config.data_folder), "train")
@@ -210,11 +217,18 @@ def measure_rates(config: RunConfig, steps: int) -> Rates:
         parameters=sum(math.prod(v.shape) for v in model.trainable_variables),
         gflop_per_clip=step_operations(config) / config.training.batch_size / 1e9,
         frames=config.frames,
-        decoded_per_second=clips_per_second * config.frames / (os.cpu_count() or 1),
+        decoded_per_second=decoded / _usable_cores(),
         bytes_per_frame=sum(shard.bytes for shard in videos.shards) / frames,
         checkpoint_bytes=size,
-        checkpoint_seconds=seconds,
+        checkpoint_seconds=saving,
     )
+
+
+def _usable_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def with_rows(config: RunConfig, rows: int) -> RunConfig:

@@ -101,10 +101,10 @@ def clips_of_rows(
         return model.decode(model.codes(noise, frames)), labels
 
     graph = over_devices(made)
-    graph(_rows(0, batch))  # refuses what cannot be generated
+    begun = graph(_rows(0, batch))  # refuses what cannot be generated
 
     def clips(first: int) -> tuple[np.ndarray, np.ndarray]:
-        videos, labels = graph(_rows(first, batch))
+        videos, labels = graph(_rows(first, batch)) if first else begun
         return _pixels(videos, "generated", batch), labels.numpy()
 
     return clips

@@ -196,7 +196,7 @@ def simulate(job: Job, checkpoint_every: int, seed: int = 0) -> float:
         work = job.step_seconds * (count + slow * (job.slowness - 1.0)) + job.checkpoint_seconds
         if now + work <= failure:
             now, done = now + work, done + count
-        else:  # what was not saved is lost, and a worker that starts again may fail again
+        else:  # what was not saved is lost; no other worker fails during the restart
             now = failure + job.restart_seconds
             failure = now + _until_failure(generator, mean)
     return now
@@ -261,7 +261,7 @@ def scaling_report(
         f" every {cluster.hours_between_failures:,.0f} hours, {cluster.restart_seconds:g} s to"
         f" start again, a worker {cluster.slowness:g} times slower in {cluster.straggling:.1%} of"
         " steps.",
-        f"{videos:,} videos of {length} frames: {size / 1e9:,.0f} GB; decoding all frames of them"
+        f"{videos:,} videos of {length} frames: {size / 1e9:,.3g} GB; decoding all frames of them"
         f" once takes {hours:,.1f} hours of one core.",
         "",
         _steps_table(rates, cluster, gpus, videos),
@@ -272,7 +272,7 @@ def scaling_report(
 
 
 def _steps_table(rates: Rates, cluster: Cluster, gpus: Sequence[int], videos: int) -> str:
-    rows, alone = [], step_on(rates, cluster, 1).seconds
+    rows, alone = [], _job(rates, cluster, 1).slowed_step()
     for count in gpus:
         step, job = step_on(rates, cluster, count), _job(rates, cluster, count)
         seconds = job.slowed_step()
@@ -285,7 +285,8 @@ def _steps_table(rates: Rates, cluster: Cluster, gpus: Sequence[int], videos: in
         ))  # fmt: skip
     head = (
         "GPUs", "computation, ms", "exchange, ms", "input, ms", "bottleneck",
-        "step with stragglers, ms", "clips a second", "of linear", "epoch, minutes",
+        "step with stragglers, ms", "clips a second", "share of N times one GPU",
+        "epoch, minutes",
     )  # fmt: skip
     return tabulate(rows, head, "github", disable_numparse=True)
 
@@ -301,13 +302,23 @@ def _checkpoints_table(rates: Rates, cluster: Cluster, gpus: Sequence[int]) -> s
         rows.append((
             f"{count:,}", f"{mean / 3600.0:,.1f}", f"{best / 60.0:.1f}",
             f"{max(1, round(best / job.slowed_step())):,}",
-            *(f"{found[steps]:.2%}" for steps in every.values()),
+            *_shown_losses(found, every),
         ))  # fmt: skip
     head = (
         "GPUs", "hours between failures", "best interval, minutes", "in steps",
         *(f"lost at {minutes} min" for minutes in MINUTES),
     )  # fmt: skip
     return tabulate(rows, head, "github", disable_numparse=True)
+
+
+def _shown_losses(found: dict[int, float], every: dict[int, int]) -> list[str]:
+    """The lost shares by minutes; nothing where a step takes as long as the minutes before."""
+    shown, before = [], 0
+    for steps in every.values():
+        lost = "never ends" if math.isinf(found[steps]) else f"{found[steps]:.2%}"
+        shown.append(lost if steps != before else "")
+        before = steps
+    return shown
 
 
 def _job(rates: Rates, cluster: Cluster, gpus: int) -> Job:

@@ -6,6 +6,7 @@ graphs or the memory of another. PyTorch is measured by a program that the user 
 `videos_per_s`.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -13,19 +14,20 @@ import pathlib
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 from tabulate import tabulate
 
-KERASVID = (sys.executable, "-c",
-            "import sys; from kerasvid.cli.main import main; main(sys.argv[1:])")  # fmt: skip
+from kerasvid.io import cause_of
+
 FORMS = ("released", "tuned")  # of PyTorch
 PRECISIONS = {"float32": "fp32", "mixed_bfloat16": "bf16"}  # ours, and the name of the peers
 VIDEO_FRAMES, SIDE = 16, 64  # of the videos that memory is measured on
@@ -43,7 +45,7 @@ class TrainingRow:
         name: shown.
         model, dataset: of `kerasvid benchmark`.
         clips, frames: of a step.
-        settings: that make our preset `paper` the peer's network.
+        values: of `--set`, that make our preset `paper` the peer's network.
     """
 
     name: str
@@ -51,7 +53,7 @@ class TrainingRow:
     dataset: str
     clips: int
     frames: int
-    settings: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
 
 
 PEERS = (
@@ -77,10 +79,12 @@ class Extent:
         sides: of the frames that footage is converted to.
         converted: number of files that are drawn and converted.
         steps: measured steps, and training steps of the measurement of memory.
+        kerasvid: the program `kerasvid`, as the beginning of a command.
         data_dir: of data sets.
         peers: command of the program that measures PyTorch; "" for none.
     """
 
+    kerasvid: Sequence[str] = ("kerasvid",)
     training: Sequence[TrainingRow] = PEERS
     generation: Sequence[tuple[str, str]] = (
         ("rjvae", "sprites"),
@@ -99,44 +103,47 @@ class Extent:
     peers: str = ""
 
 
-def speed_report(extent: Extent, told: Callable[[str], None]) -> str:
-    """All tables in Markdown.
+def speed_report(extent: Extent, reported: Callable[[str], None]) -> Iterator[str]:
+    """The machine and the tables in Markdown, each as soon as it is measured.
 
     Args:
         extent: what is measured.
-        told: called with the name of each figure before it is measured.
+        reported: called with the name of each figure before it is measured.
 
     Raises:
         MeasurementError: a command fails.
 
     Example:
-        >>> print(speed_report(Extent(peers="python torch_step.py"), print))
+        >>> for part in speed_report(Extent(peers="python torch_step.py"), print):
+        ...     print(part)
     """
+    yield _machine()
     with tempfile.TemporaryDirectory() as folder:
         place = pathlib.Path(folder)
         parts = {
-            "Training, clips a second": training_table(extent, told),
-            "Generation, milliseconds": generation_table(extent, told),
-            "Start, seconds": start_table(extent, place, told),
-            "Conversion, frames a second": conversion_table(extent, told),
-            "Peak memory, MB": memory_table(extent, place, told),
+            "Training, clips a second": lambda: training_table(extent, reported),
+            "Generation, milliseconds": lambda: generation_table(extent, reported),
+            "Start, seconds": lambda: start_table(extent, place, reported),
+            "Conversion, frames a second": lambda: conversion_table(extent, reported),
+            "Peak memory, MB": lambda: memory_table(extent, place, reported),
         }
-    return "\n\n".join([_machine(), *(f"## {name}\n\n{table}" for name, table in parts.items())])
+        for name, table in parts.items():
+            yield f"\n## {name}\n\n{table()}"
 
 
-def training_table(extent: Extent, told: Callable[[str], None]) -> str:
+def training_table(extent: Extent, reported: Callable[[str], None]) -> str:
     """Clips a second of our networks and of PyTorch's, in turn."""
     rows = []
     for row in extent.training:
         for ours, theirs in PRECISIONS.items():
-            told(f"training: {row.name}, {ours}")
+            reported(f"training: {row.name}, {ours}")
             peers = [_peer(extent, row, form, theirs) for form in FORMS] if extent.peers else []
-            settings = [f"--set={setting}" for setting in row.settings]
+            values = [f"--set={setting}" for setting in row.values]
             measured = _json(
-                "benchmark", "--what=train", f"--model={row.model}", "--preset=paper",
+                extent, "benchmark", "--what=train", f"--model={row.model}", "--preset=paper",
                 f"--dataset={row.dataset}", f"--data_dir={extent.data_dir}",
                 f"--batch_size={row.clips}", f"--frames={row.frames}", f"--precision={ours}",
-                f"--steps={extent.steps}", *settings,
+                f"--steps={extent.steps}", *values,
             )  # fmt: skip
             speed = measured["clips_per_second"]
             rows.append((
@@ -150,15 +157,16 @@ def training_table(extent: Extent, told: Callable[[str], None]) -> str:
     return tabulate(rows, head, "github", disable_numparse=True)
 
 
-def generation_table(extent: Extent, told: Callable[[str], None]) -> str:
+def generation_table(extent: Extent, reported: Callable[[str], None]) -> str:
     """`model.generate`, or `between`, beside its graph alone."""
     rows = []
     for model, dataset in extent.generation:
         for count in extent.counts:
-            told(f"generation: {model}, {count} clips")
+            reported(f"generation: {model}, {count} clips")
             measured = _json(
-                "benchmark", "--what=generate", f"--model={model}", f"--preset={extent.preset}",
-                f"--dataset={dataset}", f"--data_dir={extent.data_dir}", f"--batch_size={count}",
+                extent, "benchmark", "--what=generate", f"--model={model}",
+                f"--preset={extent.preset}", f"--dataset={dataset}",
+                f"--data_dir={extent.data_dir}", f"--batch_size={count}",
                 "--precision=float32", f"--steps={extent.steps}",
             )  # fmt: skip
             whole, graph = measured["method_ms"], measured["median_step_ms"]
@@ -168,33 +176,33 @@ def generation_table(extent: Extent, told: Callable[[str], None]) -> str:
     return tabulate(rows, head, "github", disable_numparse=True)
 
 
-def start_table(extent: Extent, place: pathlib.Path, told: Callable[[str], None]) -> str:
+def start_table(extent: Extent, place: pathlib.Path, reported: Callable[[str], None]) -> str:
     """Seconds from a command to what a person waits for."""
-    told("start: list")
+    reported("start: list")
     start = time.perf_counter()
-    _printed("list")
+    _output([*extent.kerasvid, "list"])
     rows = [("`kerasvid list`", f"{time.perf_counter() - start:.1f}")]
     for model, dataset in extent.generation:
-        told(f"start: the first training step of {model}")
+        reported(f"start: the first training step of {model}")
         run = place / f"start-{model}"
         flags = (
             f"--model={model}", f"--preset={extent.preset}", f"--dataset={dataset}",
             f"--data_dir={extent.data_dir}", f"--run_dir={run}", "--steps=1000000", "--log_every=1",
         )  # fmt: skip
-        seconds = _seconds_until((run / "metrics.csv"), "train", *flags)
+        seconds = _seconds_until(run / "metrics.csv", [*extent.kerasvid, "train", *flags])
         rows.append((f"first training step of {model}", f"{seconds:.1f}"))
     return tabulate(rows, ("", "seconds"), "github", disable_numparse=True)
 
 
-def conversion_table(extent: Extent, told: Callable[[str], None]) -> str:
+def conversion_table(extent: Extent, reported: Callable[[str], None]) -> str:
     """The folder converter beside ffmpeg, on drawn H.264 files; a line where there is no ffmpeg."""
     if not shutil.which("ffmpeg"):
         return "Not measured: ffmpeg is not installed."
     rows = []
     for side in extent.sides:
-        told(f"conversion: {side}x{side}")
+        reported(f"conversion: {side}x{side}")
         size = (f"--height={side}", f"--width={side}", f"--videos={extent.converted}")
-        measured = _json("benchmark", "--what=convert", *size)
+        measured = _json(extent, "benchmark", "--what=convert", *size)
         rows.append((
             f"{side}x{side}", f"{measured['converter_frames_per_second']:,.0f}",
             f"{measured['ffmpeg_frames_per_second']:,.0f}", f"{measured['ratio']:.2f}",
@@ -204,7 +212,7 @@ def conversion_table(extent: Extent, told: Callable[[str], None]) -> str:
     return tabulate(rows, head, "github", disable_numparse=True)
 
 
-def memory_table(extent: Extent, place: pathlib.Path, told: Callable[[str], None]) -> str:
+def memory_table(extent: Extent, place: pathlib.Path, reported: Callable[[str], None]) -> str:
     """The peak of the resident memory of commands by the number of videos."""
     peaks: dict[str, list[str]] = {}
     for count in extent.videos:
@@ -222,8 +230,8 @@ def memory_table(extent: Extent, place: pathlib.Path, told: Callable[[str], None
                          f"--preset={extent.preset}", f"--dataset={data}", f"--clips={count}"),
         }  # fmt: skip
         for name, command in commands.items():
-            told(f"memory: {name}, {count} videos")
-            peaks.setdefault(name, []).append(f"{_peak(*command):,.0f}")
+            reported(f"memory: {name}, {count} videos")
+            peaks.setdefault(name, []).append(f"{_peak([*extent.kerasvid, *command]):,.0f}")
     rows = [(name, *values) for name, values in peaks.items()]
     head = ("", *(f"{count:,} videos" for count in extent.videos))
     return tabulate(rows, head, "github", disable_numparse=True)
@@ -247,14 +255,9 @@ def draw_videos(folder: pathlib.Path, count: int) -> None:
 # === Processes ===
 
 
-def _printed(*command: str) -> str:
-    """What a command of `kerasvid` prints."""
-    return _output([*KERASVID, *command])
-
-
-def _json(*command: str) -> dict[str, Any]:
+def _json(extent: Extent, *command: str) -> dict[str, Any]:
     """The JSON line that a command of `kerasvid` prints last."""
-    return json.loads(_printed(*command).splitlines()[-1])
+    return json.loads(_output([*extent.kerasvid, *command]).splitlines()[-1])
 
 
 def _output(command: Sequence[str]) -> str:
@@ -265,9 +268,8 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _failure(command: Iterable[str], text: str) -> str:
-    shown = " ".join(part for part in command if part not in KERASVID)
     last = (text.strip().splitlines() or ["no reason given"])[-1]
-    return f"{shown}: has failed ({last[:300]})."
+    return f"{shlex.join(command)}: has failed ({last[:300]})."
 
 
 def _peer(extent: Extent, row: TrainingRow, form: str, precision: str) -> float:
@@ -278,27 +280,44 @@ def _peer(extent: Extent, row: TrainingRow, form: str, precision: str) -> float:
     try:
         return float(json.loads(_output(command).splitlines()[-1])["videos_per_s"])
     except (OSError, ValueError, KeyError, IndexError) as error:
-        raise MeasurementError(f"--peers={extent.peers}: {error!r}. See the documentation of what "
-                               "such a program must print.") from error  # fmt: skip
+        raise MeasurementError(
+            f"--peers={extent.peers}: its last line is no JSON object with videos_per_s "
+            f'({cause_of(error)}). Let it print {{"videos_per_s": 3.8}} at the end.'
+        ) from error
 
 
-def _peak(*command: str) -> float:
-    """The peak resident memory of a command of `kerasvid`, in MB; its own, not its workers'."""
+# A child begins with the peak of the process that starts it, so a small one starts the command.
+_STARTER = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:], stdout=sys.stderr).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(status)
+"""
+
+
+def _peak(command: Sequence[str]) -> float:
+    """The peak resident memory of a command in MB, or of the largest process that it starts."""
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([*KERASVID, *command], stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        process = subprocess.Popen(
+            [sys.executable, "-S", "-c", _STARTER, *command],
+            stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        try:
+            printed, _ = process.communicate()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         if process.returncode:
             log.seek(0)
             raise MeasurementError(_failure(command, log.read().decode(errors="replace")))
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    return int(printed) * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
-def _seconds_until(path: pathlib.Path, *command: str) -> float:
+def _seconds_until(path: pathlib.Path, command: Sequence[str]) -> float:
     """Seconds from the start of a command until a file has two lines; then it is stopped."""
     start = time.perf_counter()
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([*KERASVID, *command], stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             while not path.exists() or path.read_text().count("\n") < 2:
                 if process.poll() is not None:

@@ -27,6 +27,7 @@ from kerasvid.reproduction.published import LEARNED, REAL, UNLEARNED, Column, Ro
 from kerasvid.reproduction.results import Cell
 from kerasvid.training.callbacks.checkpoints import saved_step
 from kerasvid.training.config import RunConfig, held_out_split
+from kerasvid.training.devices import over_devices
 from kerasvid.training.run_folder import RunFolder
 
 CLASSIFIER_MOTION = "classifier_motion_consistency"
@@ -87,7 +88,7 @@ CONTEXTS: dict[str, type[EvaluationContext]] = {
 def feature_maps(classifier: FrameClassifier):
     """A function of frames `[N, H, W, C]` in [-1, 1] to the classifier's last feature maps."""
     network = classifier.discriminator.feature_maps
-    compiled = tf.function(lambda frames: network(frames, False), reduce_retracing=True)
+    compiled = over_devices(lambda frames: network(frames, False), reduce_retracing=True)
     return lambda frames: compiled(tf.constant(frames, tf.float32)).numpy()
 
 

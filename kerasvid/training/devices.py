@@ -211,7 +211,7 @@ def one_machine_strategy(name: str) -> tf.distribute.Strategy:
 
 
 def over_devices(function: Callable, reduce_retracing: bool = False) -> Callable:
-    """A graph of a function of rows; the devices of the strategy in scope share the rows.
+    """Compiles a function of independent rows; the replicas of the strategy in scope share them.
 
     Args:
         function: of tensors `[B, ...]` to tensors `[B, ...]`, also nested ones. A row of the result
@@ -238,10 +238,12 @@ def over_devices(function: Callable, reduce_retracing: bool = False) -> Callable
     def run(*arrays: np.ndarray | tf.Tensor) -> Any:
         rows = len(arrays[0])
         size = -(-rows // devices)
-        places = np.minimum(np.arange(devices * size), rows - 1).reshape(devices, size)
+        indices = np.minimum(np.arange(devices * size), rows - 1).reshape(devices, size)
         shares = [
             strategy.experimental_distribute_values_from_function(
-                lambda context, each=each: tf.gather(each, places[context.replica_id_in_sync_group])
+                lambda context, each=each: tf.gather(
+                    each, indices[context.replica_id_in_sync_group]
+                )
             )
             for each in arrays
         ]
@@ -256,7 +258,7 @@ def over_devices(function: Callable, reduce_retracing: bool = False) -> Callable
 def without_strategy(function: Callable[[], Any]) -> Any:
     """The result of a function that runs on one device, also within the scope of a strategy.
 
-    A scope is that of a thread, so the function then runs in another one. Ctrl-C does not wait.
+    A scope holds for one thread, so the function then runs in another one. Ctrl-C ends the wait.
 
     Example:
         >>> with make_strategy("mirrored:2").scope():

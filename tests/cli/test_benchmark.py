@@ -54,6 +54,12 @@ def test_what_many_gpus_would_need_is_two_tables(app_here, squares, monkeypatch)
     assert (status, err) == (1, message)
 
 
+def test_a_flag_that_has_no_meaning_is_refused(app_here):
+    status, _, err = app_here("benchmark", "--what=all", "--model=dsa")
+    needs = "needs --what=train or generate or evaluate or data or scaling. Omit it for all.\n"
+    assert (status, err) == (1, f"error: --model=dsa {needs}")
+
+
 def test_rows_need_the_measurement_of_training(app_here, squares):
     status, _, err = app_here("benchmark", f"--dataset={squares}", "--what=data", "--rows=9")
     assert (status, err) == (1, "error: --rows=9 needs --what=train. Omit it for data.\n")

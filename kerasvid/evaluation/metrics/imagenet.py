@@ -11,6 +11,7 @@ import tensorflow as tf
 from kerasvid.evaluation.metrics.clip_batches import random_frames
 from kerasvid.evaluation.metrics.fvd import TOGETHER, ClipFeatures, resized
 from kerasvid.evaluation.metrics.i3d_weights import weights_digest
+from kerasvid.training.devices import over_devices
 
 INCEPTION_SIZE = 299
 
@@ -78,7 +79,7 @@ class InceptionFeatures(ClipFeatures):
         )
         values = self.network.weights
         self._digest = weights_digest({f"{place:04d}": each for place, each in enumerate(values)})
-        self._features = tf.function(
+        self._features = over_devices(
             lambda clips: self.network(resized(clips, INCEPTION_SIZE)[:, 0], training=False),
             reduce_retracing=True,
         )

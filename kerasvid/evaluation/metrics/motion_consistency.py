@@ -27,6 +27,7 @@ import tensorflow as tf
 from kerasvid.evaluation.metrics.clip_batches import as_signed, counted_clips
 from kerasvid.evaluation.metrics.imagenet import imagenet_network
 from kerasvid.evaluation.metrics.intervals import jackknife_standard_error, video_ranks
+from kerasvid.training.devices import over_devices
 
 DIFFERENCES = ("signed", "absolute")
 LAYER = "block3_conv3"  # with its ReLU: relu3_3
@@ -69,7 +70,7 @@ class VGG16Features:
         make, shape = keras.applications.VGG16, (None, None, 3)
         whole = imagenet_network(make, weights, file, input_shape=shape)
         self.network = keras.Model(whole.input, whole.get_layer(LAYER).output)
-        self._features = tf.function(self._preprocessed_features, reduce_retracing=True)
+        self._features = over_devices(self._preprocessed_features, reduce_retracing=True)
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:
         """float32 `[N, H // 4, W // 4, 256]` of frames `[N, H, W, C]` in [-1, 1], C 1 or 3."""
