@@ -2,8 +2,8 @@
 
 Each figure is measured by a process of its own, a command of `kerasvid`, so that none sees the
 graphs or the memory of another. PyTorch is measured by a program that the user names: it must take
-`--peer`, `--form`, `--precision`, `--batch`, `--frames` and `--steps`, and print a JSON line with
-`videos_per_s`.
+`--peer`, `--form`, `--precision`, `--batch`, `--frames`, `--steps` and, of `rjvae`, `--channels`,
+and print a JSON line with `videos_per_s`.
 """
 
 import contextlib
@@ -46,6 +46,7 @@ class TrainingRow:
         model, dataset: of `kerasvid benchmark`.
         clips, frames: of a step.
         values: of `--set`, that make our preset `paper` the peer's network.
+        peer_flags: further ones of the program that measures PyTorch, for the same network.
     """
 
     name: str
@@ -54,6 +55,7 @@ class TrainingRow:
     clips: int
     frames: int
     values: tuple[str, ...] = ()
+    peer_flags: tuple[str, ...] = ()
 
 
 PEERS = (
@@ -61,7 +63,9 @@ PEERS = (
         "training.stride=1", "video_discriminator.channels=[64,128,256]",
         "video_discriminator.score=patch",
     )),
-    TrainingRow("RJVAE", "rjvae", "sprites", 4, 8),
+    TrainingRow("RJVAE", "rjvae", "sprites", 4, 8, (
+        "encoder.dense_units=[2048]", "encoder.features=1024", "decoder.dense_units=[2048]",
+    ), ("--channels", "256")),
     TrainingRow("navsynth", "navsynth", "turntable", 8, 16, ("stages=null",)),
 )  # fmt: skip
 
@@ -88,7 +92,7 @@ class Extent:
     training: Sequence[TrainingRow] = PEERS
     generation: Sequence[tuple[str, str]] = (
         ("rjvae", "sprites"),
-        ("rjgan", "sprites"),
+        ("rjgan", "shapes"),
         ("dsa", "sprites"),
         ("navsynth", "turntable"),
         ("cvae", "shapes"),
@@ -276,7 +280,7 @@ def _peer(extent: Extent, row: TrainingRow, form: str, precision: str) -> float:
     """Clips a second of PyTorch."""
     flags = ("--peer", row.model, "--form", form, "--precision", precision, "--batch",
              str(row.clips), "--frames", str(row.frames), "--steps", str(extent.steps))  # fmt: skip
-    command = [*shlex.split(extent.peers), *flags]
+    command = [*shlex.split(extent.peers), *flags, *row.peer_flags]
     try:
         return float(json.loads(_output(command).splitlines()[-1])["videos_per_s"])
     except (OSError, ValueError, KeyError, IndexError) as error:

@@ -18,12 +18,15 @@ from kerasvid.evaluation.speed_report import (
     draw_videos,
     training_table,
 )
+from kerasvid.models.registry import model_class
+from kerasvid.training.config import apply_overrides
 
 ROOT = pathlib.Path(__file__).parents[2]
 PEER = """
 import json, sys
 flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 assert flags["--peer"] == "rjvae" and flags["--batch"] == "4" and flags["--frames"] == "8"
+assert flags["--channels"] == "256"
 speed = {"released": 2.0, "tuned": 4.0}[flags["--form"]]
 speed *= {"fp32": 1.0, "bf16": 2.0}[flags["--precision"]]
 print("warming up")
@@ -34,7 +37,7 @@ KERASVID = (
     "-c",
     "import sys; from kerasvid.cli.main import main; main(sys.argv[1:])",
 )
-ROW = TrainingRow("RJVAE", "rjvae", "sprites", 4, 8)
+ROW = TrainingRow("RJVAE", "rjvae", "sprites", 4, 8, peer_flags=("--channels", "256"))
 
 
 @pytest.fixture
@@ -94,6 +97,15 @@ def test_a_program_that_does_not_measure_is_one_line(text, message, tmp_path, ou
     with pytest.raises(MeasurementError, match=message) as error:
         training_table(extent, lambda _: None)
     assert "\n" not in str(error.value)
+
+
+def test_clips_of_the_models_that_are_measured_fit_their_data():
+    lengths = {"sprites": 8, "turntable": 16, "shapes": 32}
+    for model, dataset in Extent().generation:
+        hyperparameters, _ = apply_overrides(model_class(model), "base", {})
+        assert hyperparameters["frames"] <= lengths[dataset], model
+    for row in Extent().training:
+        assert row.frames <= lengths[row.dataset], row.name
 
 
 def test_drawn_videos_have_sixteen_frames(tmp_path):
