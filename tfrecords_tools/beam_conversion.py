@@ -236,7 +236,7 @@ def write_dataset_on_beam(
 
 
 def pipeline_options(runner: str, text: str = "") -> Any:
-    """The options of a runner, checked as far as can be told before it runs.
+    """The options of a runner, checked as far as possible before it runs.
 
     Args:
         runner: one of `RUNNERS` but "local".

@@ -2,7 +2,7 @@
 
 Of the presets with weights that come with the package it prints a table. `scaling` prints what
 training on many GPUs would need: rates of this machine, and arithmetic for the others. `all` prints
-tables of training, generation, start and memory; it takes a quarter of an hour.
+tables of training, generation, start and memory; it takes 20 minutes on two cores.
 
 kerasvid benchmark --what=train --model=rjvae --dataset=sprites --batch_size=16
 kerasvid benchmark --what=data --dataset=sprites --steps=200

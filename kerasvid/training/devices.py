@@ -203,10 +203,10 @@ def one_machine_strategy(name: str) -> tf.distribute.Strategy:
     """As `make_strategy`, for work that is shared by the devices of one machine.
 
     Raises:
-        ValueError: also for `"multi_worker"`.
+        ValueError: also for `"multi_worker"`, which is for training.
     """
-    if name == "multi_worker":
-        raise ValueError("--strategy=multi_worker is for training. Use mirrored, or none.")
+    if name != "none" and name.partition(":")[0] != "mirrored":
+        raise ValueError(f"--strategy={name}: use none, mirrored or mirrored:N here.")
     return make_strategy(name)
 
 

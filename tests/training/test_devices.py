@@ -120,9 +120,10 @@ def test_a_function_without_strategy_runs_on_one_device_and_its_error_is_raised(
     assert without_strategy(replicas) == 1
 
 
-def test_several_machines_do_not_share_rows():
-    with pytest.raises(ValueError, match=r"multi_worker is for training\. Use mirrored, or none"):
-        one_machine_strategy("multi_worker")
+@pytest.mark.parametrize("name", ["multi_worker", "miror"])
+def test_several_machines_do_not_share_rows(name):
+    with pytest.raises(ValueError, match=rf"--strategy={name}: use none, mirrored or mirrored:N"):
+        one_machine_strategy(name)
 
 
 # === Clusters ===
